@@ -1,0 +1,1 @@
+//! The daemon: the dispatcher decides, the loop acts.

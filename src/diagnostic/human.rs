@@ -1,0 +1,56 @@
+//! Problems as people read them: the source line, the culprit underlined, the code, the way out; in rustc's manner.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use super::{Problem, Severity, Sources};
+
+/// One problem, ready for the terminal; without `colour` it is plain text.
+pub fn render(problem: &Problem, sources: &Sources, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let level = match problem.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = level
+        .primary_title(problem.message.as_str())
+        .id(problem.code.as_str())
+        .elements(Vec::<annotate_snippets::Message<'_>>::new());
+    let mut shown = Vec::new();
+    for label in &problem.labels {
+        if shown.contains(&label.place.source) {
+            continue;
+        }
+        shown.push(label.place.source);
+        let source = sources.get(label.place.source);
+        let path = source.path.display().to_string();
+        if source.text.is_empty() {
+            group = group.element(annotate_snippets::Origin::path(path));
+            continue;
+        }
+        let annotations =
+            problem.labels.iter().enumerate().filter(|(_, other)| other.place.source == label.place.source);
+        let snippet =
+            Snippet::source(source.text.as_ref()).path(path).annotations(annotations.map(|(index, label)| {
+                let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let annotation = kind.span(clamp(&source.text, label.place.span()));
+                if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
+            }));
+        group = group.element(snippet);
+    }
+    if let Some(help) = &problem.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group])
+}
+
+/// A span that lies within the text, on character boundaries.
+fn clamp(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let floor = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    floor(span.start)..floor(span.end).max(floor(span.start))
+}

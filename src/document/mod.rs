@@ -1,0 +1,15 @@
+//! The only reader of configuration files: bytes on disk become a [`Table`], from which each station takes its own keys.
+//!
+//! Before it: nothing. After it: `read(&mut Table)` of each station. Every problem of a file is collected in one pass;
+//! taking a bad value yields `None` and a problem, never a stop.
+
+pub mod load;
+mod suggest;
+mod table;
+mod text;
+mod units;
+
+pub use suggest::{did_you_mean, nearest};
+pub use table::{Key, Kind, Reader, Table, Value};
+pub use text::Text;
+pub use units::{Rate, Refusal, format_duration, parse_duration, parse_rate, parse_size};

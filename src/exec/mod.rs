@@ -1,0 +1,80 @@
+//! Runs commands: the only place where processes are started. A [`Run`] goes in, an [`Outcome`] comes out; nothing that
+//! a command does is an `Err`.
+//!
+//! Before it: the dispatcher. After it: `policy`.
+
+pub mod outcome;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+pub use outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
+
+use crate::id::{JobName, RunId};
+
+/// How a command is run: everything that the exec keys of a job say.
+#[derive(Clone, Debug)]
+pub struct Command {}
+
+/// One execution that is due.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// Whose.
+    pub job: JobName,
+    /// What to run and how.
+    pub command: Arc<Command>,
+    /// The slot of the schedule that it fills.
+    pub scheduled: Timestamp,
+    /// What made it start.
+    pub trigger: Trigger,
+    /// What can be seen of it while it runs.
+    pub progress: Arc<Progress>,
+}
+
+/// What made a run start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// Its schedule.
+    Schedule,
+    /// A slot that was missed while the daemon was down (`catch_up`).
+    CatchUp,
+    /// A person (`once`, `trigger`).
+    Manual,
+}
+
+/// What can be seen of a run while it goes on.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The process, once started; 0 before.
+    pub pid: AtomicU32,
+    /// The end of its output so far, a few hundred bytes at most.
+    pub last_output: Mutex<Vec<u8>>,
+}
+
+/// How urgently runs are asked to end; it only ever rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Stop {
+    /// Not at all.
+    #[default]
+    No,
+    /// SIGTERM to the group now, SIGKILL after `kill_after`; no further attempt.
+    Terminate,
+    /// SIGKILL to the group now.
+    Kill,
+}
+
+/// Runs commands. The real one is [`duct`](self), a simulation brings its own.
+pub trait Spawner: Send + Sync + fmt::Debug {
+    /// Carries a run through all its attempts. It ends as `interrupted` soon after `stop` rises.
+    fn run(&self, run: Run, stop: watch::Receiver<Stop>) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+}

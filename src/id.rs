@@ -1,0 +1,87 @@
+//! Names of things: small types, so that a job's name is never taken for a channel.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A job's name: its path below `jobs_dir` without `.toml`, with `/` between folders (`db/backup`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobName(Arc<str>);
+
+/// A run's number: counts up over the life of a state directory and is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId(pub u64);
+
+/// Where a message goes: a channel name without `#`, a channel ID (`C…`, `G…`, `D…`) or a user ID (`U…`, `W…`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Channel(Arc<str>);
+
+impl JobName {
+    /// A name as found below `jobs_dir`.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Channel {
+    /// A channel as it is configured; a leading `#` is taken off, since Slack's API takes bare names.
+    pub fn new(name: &str) -> Self {
+        Self(name.strip_prefix('#').unwrap_or(name).into())
+    }
+
+    /// The name or ID, without `#`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is an ID (`C05DED65D5`) and not a name: IDs are upper case, channel names never are.
+    pub fn is_id(&self) -> bool {
+        self.0.len() >= 9
+            && self.0.starts_with(['C', 'G', 'D', 'U', 'W'])
+            && self.0.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    }
+}
+
+impl fmt::Display for JobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// As people write it: `#ops` for a name, the bare ID for an ID.
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_id() { f.pad(&self.0) } else { f.pad(&format!("#{}", self.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Channel;
+
+    #[test]
+    fn a_channel_shows_as_people_write_it() {
+        for (given, sent, shown) in [
+            ("#ops", "ops", "#ops"),
+            ("ops", "ops", "#ops"),
+            ("C05DED65D5", "C05DED65D5", "C05DED65D5"),
+            ("U024BE7LH", "U024BE7LH", "U024BE7LH"),
+            ("general", "general", "#general"),
+        ] {
+            let channel = Channel::new(given);
+            assert_eq!((channel.as_str(), channel.to_string().as_str()), (sent, shown));
+        }
+    }
+}

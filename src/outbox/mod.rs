@@ -1,0 +1,1 @@
+//! Alerts that wait for Slack: paces, orders, merges and retries.
