@@ -32,6 +32,11 @@ pub struct Now {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Both clocks, now.
     fn now(&self) -> Now;
+
+    /// The longest single sleep; a simulation may look less often than once in [`LONGEST_SLEEP`].
+    fn longest_sleep(&self) -> Duration {
+        LONGEST_SLEEP
+    }
 }
 
 /// A clock that is handed around.
@@ -40,6 +45,26 @@ pub type SharedClock = Arc<dyn Clock>;
 /// The machine's own clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
+
+/// Our monotonic clock as governor wants it, so that rate limits follow suspend and simulated time.
+#[derive(Clone, Debug)]
+pub struct GovernorClock(pub SharedClock);
+
+/// A limiter of one rate on our clock.
+pub type Limiter = governor::RateLimiter<
+    governor::state::NotKeyed,
+    governor::state::InMemoryState,
+    GovernorClock,
+    governor::middleware::NoOpMiddleware<Duration>,
+>;
+
+impl governor::clock::Clock for GovernorClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.now().mono.0
+    }
+}
 
 impl Clock for System {
     #[expect(clippy::disallowed_methods, reason = "the door of time: the one place that reads the wall clock")]
@@ -81,12 +106,12 @@ pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or(Duration::ZERO)
 }
 
-/// Sleeps towards `deadline`, at most [`LONGEST_SLEEP`]: the caller looks again, so that neither suspend nor a set clock
+/// Sleeps towards `deadline`, at most the clock's longest sleep: the caller looks again, so that neither suspend nor a set clock
 /// makes it late by more than that.
 #[expect(clippy::disallowed_methods, reason = "the door of time: the one place that sleeps")]
 pub async fn sleep_towards(clock: &dyn Clock, deadline: Mono) {
     let left = clock.now().mono.until(deadline);
-    tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    tokio::time::sleep(left.min(clock.longest_sleep())).await;
 }
 
 /// Sleeps until `deadline` has passed, however often that needs another look.

@@ -29,6 +29,11 @@ macro_rules! codes {
             pub fn about(self) -> &'static str {
                 match self { $(Self::$variant => $about,)* }
             }
+
+            /// What it means, examples, and the way out; for `check --explain`. Its first line is [`Self::about`].
+            pub fn explain(self) -> &'static str {
+                match self { $(Self::$variant => include_str!(concat!("explain/", $name, ".md")),)* }
+            }
         }
     };
 }
@@ -54,11 +59,29 @@ codes! {
     MissingFile "missing-file" Error "A file or folder that is named and does not exist.";
     UnreadableFile "unreadable-file" Error "A file or folder that cannot be read.";
     CommandNotFound "command-not-found" Error "The program cannot be found or is not executable.";
+    ShellSyntax "shell-syntax" Error "The shell cannot parse the command.";
     DuplicateJob "duplicate-job" Error "Two jobs whose names differ only in case.";
     NoJobs "no-jobs" Warning "There is no job to run.";
     NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet.";
+    TimeoutOutlastsInterval "timeout-outlasts-interval" Warning "The command may run for longer than the time to its next run.";
     NoTimeout "no-timeout" Warning "Nothing ends the command when it hangs.";
+    HangIsSilent "hang-is-silent" Warning "A command that hangs is neither ended nor told of.";
+    IntervalTooShort "interval-too-short" Warning "The job runs more often than once a second.";
+    NoisyJob "noisy-job" Warning "The job speaks more often than its own rate limit lets through.";
+    SlackRateExceeded "slack-rate-exceeded" Warning "All jobs together can send a channel more than its rate.";
     SecretInFile "secret-in-file" Warning "A secret is written into a configuration file.";
+    SecretReadable "secret-readable" Warning "A file that holds a secret can be read or changed by others.";
+    WritableScript "writable-script" Warning "A program that runs as root can be changed by others.";
+    UnescapedOutput "unescaped-output" Warning "A template shows the output of a command without escaping it.";
+    BurstOverlapsPause "burst-overlaps-pause" Warning "The pause of a burst is over before the next run is due.";
+    SameCommand "same-command" Warning "Two jobs run the same command.";
+    QuietForEver "quiet-for-ever" Warning "Every run of the job falls into its quiet hours.";
+    PipeHidesFailure "pipe-hides-failure" Warning "A pipe hides that its first command failed.";
+    UnusedKey "unused-key" Warning "A key that has no effect beside the others.";
+    UnusedAllow "unused-allow" Warning "A code is allowed that nothing gives rise to.";
+    SlackUnavailable "slack-unavailable" Error "Slack cannot be reached, or does not accept the credentials.";
+    MissingScope "missing-scope" Error "The token lacks a scope that the configuration needs.";
+    FailingTest "failing-test" Error "A `[[test]]` of the job does not come out as it says.";
 }
 
 impl Code {
@@ -70,6 +93,36 @@ impl Code {
     /// Whether this is about the machine and not about the file: such a problem fails `check`, and sets no job aside,
     /// since it may be mended before the next run (SPEC 1).
     pub fn is_about_the_machine(self) -> bool {
-        matches!(self, Self::CommandNotFound | Self::UnknownUser | Self::MissingFile | Self::UnreadableFile)
+        matches!(
+            self,
+            Self::CommandNotFound | Self::ShellSyntax | Self::UnknownUser | Self::MissingFile | Self::UnreadableFile
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_is_found_by_it() {
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert!(code.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{code:?}");
+        }
+        assert_eq!(Code::parse("no-such-code"), None);
+    }
+
+    #[test]
+    fn every_code_is_explained_with_an_example_and_a_way_out() {
+        for code in Code::ALL {
+            let text = code.explain();
+            let mut paragraphs = text.split("\n\n");
+            assert_eq!(paragraphs.next(), Some(code.about()), "the first line of {code:?} is what it is about");
+            assert!(text.contains("\n\n    "), "{code:?} has an example");
+            let last = paragraphs.last().expect("it has more than a line");
+            assert!(!last.starts_with("    ") && last.trim_end().ends_with('.'), "{code:?} ends with the way out");
+            assert!(text.ends_with('\n') && text.lines().all(|line| line.chars().count() <= 128), "{code:?}");
+        }
     }
 }

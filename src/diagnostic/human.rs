@@ -2,17 +2,20 @@
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::{Problem, Severity, Sources};
+use super::{Problem, Severity, Sources, mask};
 
-/// One problem, ready for the terminal; without `colour` it is plain text.
+/// One problem, ready for the terminal; without `colour` it is plain text. Secrets in the lines shown are blotted out.
 pub fn render(problem: &Problem, sources: &Sources, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let level = match problem.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
+    let message = mask::secrets(&problem.message);
+    let help = problem.help.as_deref().map(mask::secrets);
+    let labels: Vec<_> = problem.labels.iter().map(|label| mask::secrets(&label.text)).collect();
     let mut group = level
-        .primary_title(problem.message.as_str())
+        .primary_title(message.as_ref())
         .id(problem.code.as_str())
         .elements(Vec::<annotate_snippets::Message<'_>>::new());
     let mut shown = Vec::new();
@@ -30,15 +33,15 @@ pub fn render(problem: &Problem, sources: &Sources, colour: bool) -> String {
         let annotations =
             problem.labels.iter().enumerate().filter(|(_, other)| other.place.source == label.place.source);
         let snippet =
-            Snippet::source(source.text.as_ref()).path(path).annotations(annotations.map(|(index, label)| {
+            Snippet::source(mask::secrets(&source.text)).path(path).annotations(annotations.map(|(index, label)| {
                 let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
                 let annotation = kind.span(clamp(&source.text, label.place.span()));
-                if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
+                if label.text.is_empty() { annotation } else { annotation.label(labels[index].as_ref()) }
             }));
         group = group.element(snippet);
     }
-    if let Some(help) = &problem.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+    if let Some(help) = &help {
+        group = group.element(Level::HELP.message(help.as_ref()));
     }
     renderer.render(&[group])
 }

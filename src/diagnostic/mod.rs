@@ -3,7 +3,11 @@
 //! After this module: every reader and every lint rule. A problem never stops the reading of anything else.
 
 pub mod code;
+pub mod github;
 pub mod human;
+pub mod json;
+pub mod mask;
+pub mod sarif;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -78,8 +82,19 @@ pub struct Problems {
     list: Vec<Problem>,
 }
 
+/// A place as people and other programs name it: the file's path as it was given, first and one past the last character.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Spot {
+    /// The file's path, as the user would write it.
+    pub file: String,
+    /// First character.
+    pub start: Position,
+    /// One past the last character.
+    pub end: Position,
+}
+
 /// Line and column of an offset, both from 1; columns count characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Line, from 1.
     pub line: usize,
@@ -159,6 +174,23 @@ impl Sources {
         &self.files[id.0 as usize]
     }
 
+    /// Every file, in the order of reading.
+    pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
+        (0..).map(SourceId).zip(&self.files)
+    }
+
+    /// Shows files below this folder by their path within it, as people would write it.
+    pub fn show_from(&mut self, folder: &Path) {
+        for source in &mut self.files {
+            let below = source.path.strip_prefix(folder).or_else(|_| source.path.strip_prefix("."));
+            if let Ok(below) = below.map(Path::to_owned)
+                && below != source.path
+            {
+                source.path = below;
+            }
+        }
+    }
+
     /// How many files were read.
     pub fn len(&self) -> usize {
         self.files.len()
@@ -167,6 +199,13 @@ impl Sources {
     /// Whether nothing was read.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
+    }
+
+    /// A place by file, line and column.
+    pub fn spot(&self, place: Place) -> Spot {
+        let position = |offset| self.position(place.source, offset);
+        let file = self.get(place.source).path.display().to_string();
+        Spot { file, start: position(place.start), end: position(place.end) }
     }
 
     /// Line and column of a byte offset of a file; an offset past the end is the end.

@@ -33,6 +33,8 @@ pub fn read(
 ) -> Result<(SourceId, Arc<str>), SourceId> {
     let bytes = std::fs::metadata(path).and_then(|meta| match meta {
         meta if meta.is_dir() => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
+        // A pipe or a device would be waited for, or never end.
+        meta if !meta.is_file() => Err(std::io::Error::other("it is no regular file")),
         meta if meta.len() > LARGEST => Err(std::io::Error::other(format!("larger than {LARGEST} bytes"))),
         _ => std::fs::read(path),
     });
@@ -67,10 +69,16 @@ pub fn read(
 pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (DeTable<'t>, bool) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let clean = errors.is_empty();
+    let mut last_line = None;
     for error in errors {
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
         let span = error.span().unwrap_or(0..0);
-        problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message));
+        // What the parser stumbles over on the same line, or on the lines right after it, follows from the first stumble.
+        let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+        let follows = last_line.replace(line).is_some_and(|last| line <= last + 1);
+        if !follows {
+            problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message));
+        }
     }
     (table.into_inner(), clean)
 }
@@ -82,6 +90,12 @@ pub fn find_jobs(folder: &Path, sources: &mut Sources, problems: &mut Problems) 
     walk(folder, folder, 0, &mut found, sources, problems);
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
+}
+
+/// A job's name: its path below the folder of jobs without `.toml`; outside of the folder, the file's name alone.
+pub fn job_name(folder: &Path, file: &Path) -> JobName {
+    let below = file.strip_prefix(folder).ok().or(file.file_name().map(Path::new)).unwrap_or(file);
+    JobName::new(below.with_extension("").to_string_lossy().as_ref())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the door of files: folders are walked here and nowhere else")]
@@ -127,8 +141,7 @@ fn walk(
         if is_dir {
             folders.push(path);
         } else if name.ends_with(".toml") {
-            let below = path.strip_prefix(root).unwrap_or(&path).with_extension("");
-            found.push(JobFile { name: JobName::new(below.to_string_lossy().as_ref()), path });
+            found.push(JobFile { name: job_name(root, &path), path });
         }
     }
     if depth < DEEPEST {

@@ -38,12 +38,16 @@ pub enum Kind {
     Text,
     /// A list of texts.
     List,
+    /// A list of values of these kinds.
+    ListOf(&'static [Kind]),
     /// One text, or a list of them.
     TextOrList,
     /// `true` or `false`.
     Flag,
     /// A whole number between two bounds.
     Integer(i64, i64),
+    /// A number, with or without a fraction.
+    Number,
     /// A length of time.
     Duration,
     /// So many in so long.
@@ -86,6 +90,8 @@ pub struct Table<'d> {
     path: String,
     own: Option<Layer<'d>>,
     below: Option<Layer<'d>>,
+    /// Whether `finish` looks for unknown keys in the layer below too.
+    strict_below: bool,
     asked: Vec<&'static str>,
 }
 
@@ -115,6 +121,11 @@ impl Reader {
         self.problems.borrow().errors()
     }
 
+    /// Everything that was found since the last call.
+    pub fn take_problems(&self) -> Problems {
+        self.problems.take()
+    }
+
     /// Everything that was found.
     pub fn into_problems(self) -> Problems {
         self.problems.into_inner()
@@ -125,24 +136,27 @@ impl<'d> Table<'d> {
     /// The root table of a file.
     pub fn root(reader: &'d Reader, source: SourceId, text: &'d str, table: &'d DeTable<'d>) -> Self {
         let place = Place::new(source, 0..0);
-        Self {
-            reader,
-            path: String::new(),
-            own: Some(Layer { source, text, table, place }),
-            below: None,
-            asked: Vec::new(),
-        }
+        let own = Some(Layer { source, text, table, place });
+        Self { own, ..Self::empty(reader) }
     }
 
     /// A table in which nothing is written.
     pub fn empty(reader: &'d Reader) -> Self {
-        Self { reader, path: String::new(), own: None, below: None, asked: Vec::new() }
+        Self { reader, path: String::new(), own: None, below: None, strict_below: false, asked: Vec::new() }
     }
 
     /// The same table over a layer of defaults: what this one does not say, `below` does.
     #[must_use]
     pub fn over(mut self, below: &Self) -> Self {
         self.below = below.own;
+        self
+    }
+
+    /// Lets `finish` look for unknown keys in the layer below too, here and in every table below this one: how
+    /// `[defaults]` itself is checked.
+    #[must_use]
+    pub fn strict_below(mut self) -> Self {
+        self.strict_below = true;
         self
     }
 
@@ -276,17 +290,23 @@ impl<'d> Table<'d> {
         if own.is_none() && below.is_none() {
             return None;
         }
-        Some(Self { reader: self.reader, path: self.path_of(key), own, below, asked: Vec::new() })
+        Some(Self { path: self.path_of(key), own, below, strict_below: self.strict_below, ..Self::empty(self.reader) })
     }
 
     /// The same, standing empty where nothing is written, so that defaults have one code path.
     pub fn table_or_empty(&mut self, key: &'static str) -> Self {
         let path = self.path_of(key);
-        self.table(key).unwrap_or(Self { reader: self.reader, path, own: None, below: None, asked: Vec::new() })
+        self.table(key).unwrap_or(Self { path, ..Self::empty(self.reader) })
     }
 
-    /// Notes a missing key, at the table's place.
+    /// Notes a missing key, at the table's place. Not when a key of the table is a slip for it: that one is unknown, and
+    /// the slip is the mistake.
     pub fn missing(&self, key: &str, help: &str) {
+        let written = self.own.iter().flat_map(|own| own.table.keys()).map(|name| name.get_ref().as_ref());
+        let mut strangers = written.filter(|written| !self.asked.contains(written));
+        if strangers.any(|written| nearest(written, [key]).is_some()) {
+            return;
+        }
         let message = match self.path.as_str() {
             "" => format!("`{key}` is missing"),
             path => format!("`{key}` is missing in `{path}`"),
@@ -309,19 +329,33 @@ impl<'d> Table<'d> {
 
     /// Ends the reading: every key of the file that nobody asked for is unknown.
     pub fn finish(self) {
-        let Some(own) = self.own else { return };
-        for (name, _) in own.table {
+        let below = self.below.filter(|_| self.strict_below);
+        for (layer, name) in
+            self.own.iter().chain(&below).flat_map(|layer| layer.table.keys().map(move |name| (layer, name)))
+        {
             let key = name.get_ref().as_ref();
             if !self.asked.contains(&key) {
                 let message = match self.path.as_str() {
                     "" => format!("unknown key `{key}`"),
                     path => format!("unknown key `{key}` in `{path}`"),
                 };
-                let place = Place::new(own.source, name.span());
+                let place = Place::new(layer.source, name.span());
                 let help = did_you_mean(key, self.asked.iter().copied());
                 self.push(Problem::new(Code::UnknownKey, place, message).maybe_help(help));
             }
         }
+    }
+
+    /// Every key that is written in the file itself or, where it is not, in the layer below: for tables whose keys are
+    /// free and add up (`env`).
+    pub fn all_keys(&self) -> Vec<(&'d str, Value<'d>)> {
+        let mut keys = self.free_keys();
+        if let Some(below) = self.below {
+            let inherited = below.table.keys().map(|name| name.get_ref().as_ref());
+            let missing: Vec<&str> = inherited.filter(|key| self.own_value(key).is_none()).collect();
+            keys.extend(missing.into_iter().filter_map(|key| Some((key, self.find(below, key, true)?))));
+        }
+        keys
     }
 
     /// Every key that is written in the file itself, in the order of the names: for tables whose keys are free.
@@ -381,6 +415,16 @@ impl<'d> Value<'d> {
     /// Whether it is a whole number.
     pub fn is_integer(&self) -> bool {
         self.value.is_integer()
+    }
+
+    /// `Some` when it is a number, with or without a fraction.
+    pub fn as_float(&self) -> Option<f64> {
+        let text = match self.value {
+            DeValue::Float(float) => float.as_str().to_owned(),
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
+            _ => return None,
+        };
+        text.parse().ok()
     }
 
     /// `Some` when it is `true` or `false`.
@@ -479,7 +523,7 @@ impl<'d> Value<'d> {
     }
 
     fn child(&self, layer: Layer<'d>) -> Table<'d> {
-        Table { reader: self.reader, path: self.path.clone(), own: Some(layer), below: None, asked: Vec::new() }
+        Table { path: self.path.clone(), own: Some(layer), ..Table::empty(self.reader) }
     }
 
     fn as_layer(&self) -> Option<Layer<'d>> {

@@ -24,7 +24,11 @@ impl<'d> Text<'d> {
     /// The place in the file of a byte range of the value; an empty range points at one character.
     pub fn inside(&self, range: Range<usize>) -> Place {
         let offsets = self.offsets();
-        let at = |index: usize| offsets.get(index.min(self.value.len())).copied().unwrap_or(self.raw.len());
+        // A token that breaks off in the middle of an escape ends before the escape would.
+        let at = |index: usize| {
+            let offset = offsets.get(index.min(self.value.len())).copied().unwrap_or(self.raw.len());
+            (0..=offset.min(self.raw.len())).rev().find(|at| self.raw.is_char_boundary(*at)).unwrap_or(0)
+        };
         let start = at(range.start);
         let mut end = at(range.end.max(range.start));
         if end <= start {

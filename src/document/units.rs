@@ -46,8 +46,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
             refuse(format!("`{text}` is not a length of time"), at..(at + 1).min(text.len()))
         }
         humantime::DurationError::NumberExpected(at) => refuse("a number is missing here".to_owned(), at..text.len()),
-        humantime::DurationError::UnknownUnit { start, end, unit, .. } if unit.is_empty() => {
-            refuse(format!("`{}` has no unit", text.trim()), start.min(end)..end)
+        humantime::DurationError::UnknownUnit { unit, .. } if unit.is_empty() => {
+            refuse(format!("`{}` has no unit", text.trim()), all.clone())
         }
         humantime::DurationError::UnknownUnit { start, end, unit, .. } => {
             refuse(format!("`{unit}` is not a unit of time"), start..end)

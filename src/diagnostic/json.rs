@@ -1,0 +1,91 @@
+//! Problems for other programs: one JSON object a line, with stable fields (SPEC: `check`). Pure.
+
+use serde::Serialize;
+
+use super::{Problems, Severity, Sources, mask};
+
+/// One problem. The names and their order are part of the contract.
+#[derive(Serialize)]
+struct Line<'a> {
+    code: &'a str,
+    level: &'a str,
+    message: &'a str,
+    file: Option<&'a str>,
+    line: Option<usize>,
+    column: Option<usize>,
+    end_line: Option<usize>,
+    end_column: Option<usize>,
+    help: Option<&'a str>,
+}
+
+/// All of them, in their order. Lines and columns count from 1, columns in characters; the end is one past the last
+/// character. Secrets are blotted out.
+pub fn render(problems: &Problems, sources: &Sources) -> String {
+    let mut out = String::new();
+    for problem in problems.iter() {
+        let spot = problem.place().map(|place| sources.spot(place));
+        let spot = spot.as_ref();
+        let help = problem.help.as_deref().map(mask::secrets);
+        let line = Line {
+            code: problem.code.as_str(),
+            level: level(problem.severity()),
+            message: &mask::secrets(&problem.message),
+            file: spot.map(|spot| spot.file.as_str()),
+            line: spot.map(|spot| spot.start.line),
+            column: spot.map(|spot| spot.start.column),
+            end_line: spot.map(|spot| spot.end.line),
+            end_column: spot.map(|spot| spot.end.column),
+            help: help.as_deref(),
+        };
+        out.push_str(&serde_json::to_string(&line).expect("texts and numbers can always be written as JSON"));
+        out.push('\n');
+    }
+    out
+}
+
+/// As the contract has it.
+pub(super) fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render;
+    use crate::diagnostic::{Code, Place, Problem, Problems, Sources};
+
+    #[test]
+    fn a_problem_is_a_line_with_stable_fields() {
+        let mut sources = Sources::default();
+        let text = "# Größe\nevery = \"5 parsecs\"\n";
+        let id = sources.add("jobs.d/disk.toml".as_ref(), text);
+        let at = text.find("parsecs").expect("it is there");
+        let mut problems = Problems::default();
+        problems
+            .push(Problem::new(Code::InvalidDuration, Place::new(id, at..at + 7), "not a \"unit\"").help("write `5m`"));
+        problems.push(Problem::new(Code::NoTimeout, Place::new(id, 0..0), "xoxb-1-secret"));
+        assert_eq!(
+            render(&problems, &sources),
+            concat!(
+                r#"{"code":"invalid-duration","level":"error","message":"not a \"unit\"","file":"jobs.d/disk.toml","#,
+                r#""line":2,"column":12,"end_line":2,"end_column":19,"help":"write `5m`"}"#,
+                "\n",
+                r#"{"code":"no-timeout","level":"warning","message":"xoxb-********","file":"jobs.d/disk.toml","#,
+                r#""line":1,"column":1,"end_line":1,"end_column":1,"help":null}"#,
+                "\n",
+            )
+        );
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let mut sources = Sources::default();
+        let id = sources.add("x".as_ref(), "größe = ✓ ?");
+        let mut problems = Problems::default();
+        problems.push(Problem::new(Code::TomlSyntax, Place::new(id, 10..13), "?"));
+        let line = render(&problems, &sources);
+        assert!(line.contains(r#""column":9,"end_line":1,"end_column":10"#), "{line}");
+    }
+}
