@@ -2,3 +2,275 @@
 //!
 //! Before it: `document`. After it: the dispatcher, which asks a job's [`Cadence`] when it is due and tells it what
 //! happened; the [`Agenda`] is one heap for all jobs.
+//!
+//! Two clocks: `every` and `burst` count on the monotonic one and do not care how the wall clock is set; `cron` and
+//! `working_hours` follow the wall clock of the job's zone.
+
+mod agenda;
+mod cadence;
+mod cron;
+mod hours;
+mod read;
+mod slots;
+mod times;
+mod upcoming;
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+pub use agenda::Agenda;
+pub use cadence::{Cadence, Due, Saved, Slot, Taken};
+pub use cron::Cron;
+pub use hours::{Hours, parse_hours};
+pub use read::{KEYS, SCHEDULE_KEYS, read, read_zone};
+pub use times::{Times, parse_times};
+pub use upcoming::Upcoming;
+
+/// What happens to a slot while the last run is still going; SPEC 3, `overlap`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// It passes.
+    #[default]
+    Skip,
+    /// One waits, and runs when the last run has ended.
+    Queue,
+    /// Both run.
+    Allow,
+    /// The last run is stopped.
+    Replace,
+}
+
+/// What happens to slots that passed while the daemon was down; SPEC 3, `catch_up`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatchUp {
+    /// They are gone.
+    #[default]
+    None,
+    /// One run makes up for all of them.
+    Once,
+}
+
+/// When a job runs that was never seen before; SPEC 3, `first_run`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstRun {
+    /// At once.
+    #[default]
+    Now,
+    /// After one interval.
+    Wait,
+}
+
+/// From where an interval is measured; SPEC 3, `every_from`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EveryFrom {
+    /// From slot to slot: a grid that does not drift.
+    #[default]
+    Start,
+    /// From the end of a run to the start of the next.
+    Finish,
+}
+
+/// When a job is due; SPEC 4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Schedule {
+    /// At an interval.
+    Every(Every),
+    /// At an interval for a while, then a pause, then again.
+    Burst(Burst),
+    /// At the wall times of a calendar.
+    Cron(Arc<Cron>),
+}
+
+/// A plain interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Every {
+    /// Its length; never zero.
+    pub every: Duration,
+    /// When the very first run is.
+    pub first_run: FirstRun,
+    /// From where it is measured.
+    pub from: EveryFrom,
+}
+
+/// An interval with a pause after so many runs or alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// The interval within the burst. What is said of its first run and of its origin only comes from an `every` that
+    /// was turned into a burst.
+    pub pulse: Every,
+    /// What ends the burst.
+    pub limit: Limit,
+    /// From the slot of the last run to the next burst. Never shorter in effect than the interval.
+    pub pause: Duration,
+}
+
+/// What ends a burst; both are one or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// So many runs.
+    Runs(u32),
+    /// So many alerts sent.
+    Alerts(u32),
+}
+
+/// Everything that a job file says about when it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timing {
+    /// When it is due.
+    pub schedule: Schedule,
+    /// `working_hours`: due times outside pass without a run.
+    pub hours: Option<Hours>,
+    /// Of the calendar and of the hours.
+    pub zone: TimeZone,
+    /// The grid is shifted by a fixed amount below this.
+    pub jitter: Duration,
+    /// What happens while the last run is still going.
+    pub overlap: Overlap,
+    /// What happens to slots that passed while the daemon was down.
+    pub catch_up: CatchUp,
+    /// A job that is not enabled is never due.
+    pub enabled: bool,
+}
+
+impl Every {
+    /// An interval with everything else at its default.
+    pub fn new(every: Duration) -> Self {
+        Self { every, first_run: FirstRun::default(), from: EveryFrom::default() }
+    }
+}
+
+impl Timing {
+    /// A schedule with everything else at its default.
+    pub fn new(schedule: Schedule, zone: TimeZone) -> Self {
+        Self {
+            schedule,
+            hours: None,
+            zone,
+            jitter: Duration::ZERO,
+            overlap: Overlap::default(),
+            catch_up: CatchUp::default(),
+            enabled: true,
+        }
+    }
+
+    /// In words, as `list` and messages show it: `every 5m`, `cron 0 3 * * *, Mon-Fri 09:00-19:00`.
+    pub fn describe(&self) -> String {
+        let mut words = match &self.schedule {
+            Schedule::Every(Every { every, from: EveryFrom::Start, .. }) => format!("every {}", exact(*every)),
+            Schedule::Every(Every { every, from: EveryFrom::Finish, .. }) => {
+                format!("{} after each finish", exact(*every))
+            }
+            Schedule::Burst(burst) => {
+                let (count, what) = match burst.limit {
+                    Limit::Runs(count) => (count, "run"),
+                    Limit::Alerts(count) => (count, "alert"),
+                };
+                let plural = if count == 1 { "" } else { "s" };
+                let (every, pause) = (exact(burst.pulse.every), exact(burst.pause));
+                format!("every {every} until {count} {what}{plural}, then pause {pause}")
+            }
+            Schedule::Cron(cron) => format!("cron {}", cron.text()),
+        };
+        if let Some(hours) = &self.hours {
+            let _ = write!(words, ", {hours}");
+        }
+        words
+    }
+
+    /// As `--max-alert` and `--pause-time` want it (SPEC 4.2): a plain `every` becomes a burst that ends with so many
+    /// alerts; anything else stays.
+    #[must_use]
+    pub fn into_burst(mut self, alerts: u32, pause: Duration) -> Self {
+        if let Schedule::Every(pulse) = self.schedule {
+            self.schedule = Schedule::Burst(Burst { pulse, limit: Limit::Alerts(alerts.max(1)), pause });
+        }
+        self
+    }
+
+    /// The interval of `every` and `burst`; a calendar has none.
+    pub fn every(&self) -> Option<Duration> {
+        self.pulse().map(|pulse| pulse.every)
+    }
+
+    fn pulse(&self) -> Option<Every> {
+        match &self.schedule {
+            Schedule::Every(pulse) | Schedule::Burst(Burst { pulse, .. }) => Some(*pulse),
+            Schedule::Cron(_) => None,
+        }
+    }
+
+    fn burst(&self) -> Option<&Burst> {
+        match &self.schedule {
+            Schedule::Burst(burst) => Some(burst),
+            Schedule::Every(_) | Schedule::Cron(_) => None,
+        }
+    }
+}
+
+/// A length of time to the last digit: what `format_duration` rounds away would make two schedules look the same.
+fn exact(length: Duration) -> String {
+    let units = [("d", 86_400_000_000_000_u128), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000)];
+    let mut left = length.as_nanos();
+    let mut words = Vec::new();
+    for (unit, size) in units.into_iter().chain([("ms", 1_000_000), ("us", 1_000), ("ns", 1)]) {
+        if left >= size {
+            words.push(format!("{}{unit}", left / size));
+            left %= size;
+        }
+    }
+    if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::tz::TimeZone;
+
+    use super::{Burst, Cron, Every, EveryFrom, Limit, Schedule, Timing, exact, parse_hours};
+
+    #[test]
+    fn a_schedule_in_words() {
+        let pulse = Every::new(Duration::from_secs(2));
+        let burst = |limit| Schedule::Burst(Burst { pulse, limit, pause: Duration::from_secs(3_600) });
+        let cron = |text| Schedule::Cron(Arc::new(Cron::parse(text).expect("a calendar")));
+        for (schedule, hours, words) in [
+            (Schedule::Every(Every::new(Duration::from_secs(300))), None, "every 5m"),
+            (Schedule::Every(Every { from: EveryFrom::Finish, ..pulse }), None, "2s after each finish"),
+            (burst(Limit::Alerts(3)), None, "every 2s until 3 alerts, then pause 1h"),
+            (burst(Limit::Runs(1)), None, "every 2s until 1 run, then pause 1h"),
+            (cron(" 0 3 * * * "), Some("Mon-Fri 09:00-19:00"), "cron 0 3 * * *, Mon-Fri 09:00-19:00"),
+            (cron("@daily"), None, "cron @daily"),
+        ] {
+            let mut timing = Timing::new(schedule, TimeZone::UTC);
+            timing.hours = hours.map(|text| parse_hours(text).expect("hours"));
+            assert_eq!(timing.describe(), words);
+        }
+    }
+
+    #[test]
+    fn a_length_is_shown_to_the_last_digit() {
+        for (millis, shown) in
+            [(0, "0s"), (10, "10ms"), (1_500, "1s 500ms"), (5_400_000, "1h 30m"), (90_061_000, "1d 1h 1m 1s")]
+        {
+            assert_eq!(exact(Duration::from_millis(millis)), shown);
+        }
+    }
+
+    #[test]
+    fn only_a_plain_interval_becomes_a_burst() {
+        let timing = Timing::new(Schedule::Every(Every::new(Duration::from_secs(2))), TimeZone::UTC);
+        let burst = timing.into_burst(3, Duration::from_secs(3_600));
+        assert_eq!(burst.describe(), "every 2s until 3 alerts, then pause 1h");
+        assert_eq!(burst.clone().into_burst(5, Duration::from_secs(1)), burst);
+    }
+}

@@ -1,0 +1,338 @@
+//! One job's place in its schedule: which slot is next, and what a slot, an alert or a set clock changes about it.
+//!
+//! Before it: [`Timing`] and what was [`Saved`]. After it: the dispatcher, which waits for [`Cadence::slot`], calls
+//! [`Cadence::take`], and saves.
+//!
+//! Invariants. An interval's slots lie on one grid of the monotonic clock, whatever is late, closed or set. A slot that
+//! was taken is never given again. `slot` skips what is closed, so that nobody wakes for it. Slots that pass unused are
+//! coalesced into one run, and counted.
+
+mod calendar;
+mod interval;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::slots::{Calendar, Grid, Open, Passed};
+use super::{Burst, Every, Limit, Schedule, Timing};
+use crate::clock::{Mono, Now, between, shift};
+
+/// A time at which a job is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// When, on the clock that counts for it.
+    pub due: Due,
+    /// The wall time that it stands for, as told to the command and in messages.
+    pub scheduled: Timestamp,
+}
+
+/// A point on one of the two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// On the monotonic clock: intervals.
+    Mono(Mono),
+    /// On the wall clock: calendars, and what is owed.
+    Wall(Timestamp),
+}
+
+/// What became of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The job is to run, once.
+    Run {
+        /// The slot it runs for: the latest of those that passed.
+        scheduled: Timestamp,
+        /// How many slots before this one passed unused and are made up for by this run. An interval's are all counted,
+        /// a calendar's up to a hundred.
+        missed: u32,
+        /// How long after its slot.
+        late: Duration,
+    },
+    /// It is outside working hours now; the slot has passed. Only a clock that was set, or a late wake-up, leads here.
+    Outside,
+    /// Nothing is due.
+    NotYet,
+}
+
+/// What is kept of a cadence on disk, in wall times, since the monotonic clock begins anew with each boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    /// The last slot that passed, with a run or without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Timestamp>,
+    /// The slot that was next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Timestamp>,
+    /// Runs of the burst so far.
+    #[serde(skip_serializing_if = "is_zero")]
+    runs: u32,
+    /// Alerts of the burst so far.
+    #[serde(skip_serializing_if = "is_zero")]
+    alerts: u32,
+    /// Until when the burst pauses after its last alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pause_until: Option<Timestamp>,
+    /// The shift by jitter that is in these times.
+    #[serde(skip_serializing_if = "Duration::is_zero")]
+    jitter: Duration,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// One job's place in its schedule.
+#[derive(Clone, Debug)]
+pub struct Cadence {
+    /// The next slot that is open.
+    next: Option<Slot>,
+    /// An interval's next slot, open or not; the grid goes through it.
+    grid: Mono,
+    /// A slot that passed and is still to be run; boxed, since it is rare and jobs are many.
+    owed: Option<Box<Owed>>,
+    /// The last slot that passed.
+    last: Option<Timestamp>,
+    /// This job's own shift.
+    jitter: Duration,
+    runs: u32,
+    alerts: u32,
+    pause_until: Option<Mono>,
+    /// `every_from = "finish"`: a run is going, and its end sets the next slot.
+    waiting: bool,
+}
+
+/// A run that is to be made up for.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    /// The earliest slot that it makes up for.
+    first: Timestamp,
+    passed: Passed,
+    /// Not before; the hours may be closed until then.
+    from: Timestamp,
+}
+
+impl Slot {
+    /// When it is, on the monotonic clock: at once, when it has passed.
+    pub fn mono(&self, now: Now) -> Mono {
+        match self.due {
+            Due::Mono(at) => at,
+            Due::Wall(at) => now.mono + between(now.wall, at),
+        }
+    }
+
+    fn is_due(&self, now: Now) -> bool {
+        match self.due {
+            Due::Mono(at) => at <= now.mono,
+            Due::Wall(at) => at <= now.wall,
+        }
+    }
+}
+
+impl Timing {
+    /// A job's cadence from now on. `seed` (job name and host) fixes its jitter; `past` is what was saved of it, by this
+    /// process or one before. A job that is not enabled is never due.
+    pub fn begin(&self, seed: &str, past: Option<&Saved>, now: Now) -> Cadence {
+        let mut cadence = Cadence {
+            next: None,
+            grid: now.mono,
+            owed: None,
+            last: past.and_then(|past| past.last),
+            jitter: shift_by_jitter(seed, self.jitter),
+            runs: 0,
+            alerts: 0,
+            pause_until: None,
+            waiting: false,
+        };
+        if self.enabled {
+            match self.pulse() {
+                Some(pulse) => cadence.begin_interval(self, pulse, past, now),
+                None => cadence.begin_calendar(self, past, now),
+            }
+        }
+        cadence
+    }
+
+    pub(super) fn open(&self) -> Open<'_> {
+        Open { hours: self.hours.as_ref(), zone: &self.zone }
+    }
+
+    fn grid(&self, pulse: Every) -> Grid<'_> {
+        Grid { every: pulse.every, open: self.open() }
+    }
+
+    fn calendar(&self, jitter: Duration) -> Option<Calendar<'_>> {
+        match &self.schedule {
+            Schedule::Cron(cron) => Some(Calendar { cron, jitter, open: self.open() }),
+            Schedule::Every(_) | Schedule::Burst(_) => None,
+        }
+    }
+}
+
+impl Cadence {
+    /// The next slot. `None`: never, or not before the run that is going has [`finished`](Self::finished).
+    pub fn slot(&self) -> Option<Slot> {
+        match &self.owed {
+            Some(owed) => Some(Slot { due: Due::Wall(owed.from), scheduled: owed.passed.latest }),
+            None => self.next,
+        }
+    }
+
+    /// Takes what is due and moves on; called at or after the slot. Everything that passed becomes one run.
+    pub fn take(&mut self, timing: &Timing, now: Now) -> Taken {
+        let owed = self.owed.take_if(|owed| owed.from <= now.wall).map(|owed| owed.passed);
+        let due = self.next.filter(|slot| slot.is_due(now));
+        if owed.is_none() && due.is_none() {
+            return Taken::NotYet;
+        }
+        let open = timing.open().contains(now.wall);
+        let passed = due.map(|slot| match timing.pulse() {
+            Some(pulse) => self.take_interval(timing, pulse, slot, open, now),
+            None => self.take_calendar(timing, slot, now),
+        });
+        if passed.is_none() {
+            // Only what was owed: nothing has moved on the grid, and its run counts all the same.
+            self.last = self.last.max(owed.map(|owed| owed.latest));
+            if let Some(pulse) = timing.pulse().filter(|_| open) {
+                self.run_begins(timing, pulse, now);
+            }
+        }
+        let passed = match (owed, passed) {
+            (Some(owed), Some(passed)) => Passed { count: owed.count.saturating_add(passed.count), ..passed },
+            (Some(passed), None) | (None, Some(passed)) => passed,
+            (None, None) => return Taken::NotYet,
+        };
+        if !open {
+            return Taken::Outside;
+        }
+        Taken::Run { scheduled: passed.latest, missed: passed.count - 1, late: between(passed.latest, now.wall) }
+    }
+
+    /// A run has ended. Counts with `every_from = "finish"` only.
+    pub fn finished(&mut self, timing: &Timing, now: Now) {
+        if let Some(pulse) = timing.pulse().filter(|_| self.waiting) {
+            self.waiting = false;
+            self.set_grid(timing, pulse, shift(now.wall, pulse.every), now);
+        }
+    }
+
+    /// How long the burst will pause, when the next alert is its last.
+    pub fn pauses_after_next_alert(&self, timing: &Timing) -> Option<Duration> {
+        match timing.burst() {
+            Some(Burst { limit: Limit::Alerts(limit), pause, .. }) if self.alerts + 1 >= *limit => Some(*pause),
+            _ => None,
+        }
+    }
+
+    /// An alert was sent. Tells whether the burst's pause begins with it; the pause counts from the slot of the run.
+    pub fn alerted(&mut self, timing: &Timing, now: Now) -> bool {
+        let Some(Burst { pulse, limit: Limit::Alerts(limit), pause }) = timing.burst().copied() else { return false };
+        if self.paused(now) || !timing.enabled {
+            return false;
+        }
+        self.alerts += 1;
+        if self.alerts < limit {
+            return false;
+        }
+        let slot = self.last.unwrap_or(now.wall);
+        self.alerts = 0;
+        self.waiting = false;
+        self.pause_until = Some(to_mono(shift(slot, pause), now));
+        self.set_grid(timing, pulse, shift(slot, pause.max(pulse.every)), now);
+        true
+    }
+
+    /// Whether the burst has sent its last alert and pauses: what runs still in flight would say is not sent.
+    pub fn paused(&self, now: Now) -> bool {
+        self.pause_until.is_some_and(|until| now.mono < until)
+    }
+
+    /// The wall clock was set: `before` is what it would show, had it not been; `now` is what it shows. Intervals keep
+    /// their grid. A calendar follows the rules of SPEC 4.3.
+    pub fn clock_stepped(&mut self, timing: &Timing, before: Timestamp, now: Now) {
+        if !timing.enabled {
+            return;
+        }
+        match timing.pulse() {
+            Some(pulse) => self.step_interval(timing, pulse, before, now),
+            None => self.step_calendar(timing, before, now),
+        }
+    }
+
+    /// What is to be kept of it.
+    pub fn save(&self, now: Now) -> Saved {
+        let next = self.next.map(|slot| match slot.due {
+            Due::Mono(at) => to_wall(at, now),
+            Due::Wall(at) => at,
+        });
+        Saved {
+            last: self.last,
+            next: self.owed.as_ref().map(|owed| owed.first).or(next),
+            runs: self.runs,
+            alerts: self.alerts,
+            pause_until: self.pause_until.filter(|until| *until > now.mono).map(|until| to_wall(until, now)),
+            jitter: self.jitter,
+        }
+    }
+
+    /// After a change of the wall clock: what is owed is due as soon as it is open.
+    fn postpone(&mut self, timing: &Timing, now: Now) {
+        if let Some(owed) = &mut self.owed {
+            owed.from = timing.open().next_open(now.wall).unwrap_or(now.wall);
+        }
+    }
+
+    /// A run is to be made up for, from then on; together with what is owed already.
+    fn owe(&mut self, first: Timestamp, passed: Passed, from: Timestamp) {
+        let (first, before) = self.owed.as_ref().map_or((first, 0), |owed| (owed.first, owed.passed.count));
+        let passed = Passed { count: passed.count.saturating_add(before), ..passed };
+        self.owed = Some(Box::new(Owed { first, passed, from }));
+    }
+}
+
+impl Saved {
+    /// The last slot that passed, with a run or without.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// The slot that was next when this was saved.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.next
+    }
+}
+
+/// Where a wall time lies on the monotonic clock, as both stand now.
+fn to_mono(at: Timestamp, now: Now) -> Mono {
+    if at >= now.wall {
+        now.mono + between(now.wall, at)
+    } else {
+        Mono(now.mono.0.saturating_sub(between(at, now.wall)))
+    }
+}
+
+/// What the wall clock shows at a point of the monotonic one, as both stand now.
+fn to_wall(at: Mono, now: Now) -> Timestamp {
+    if at >= now.mono {
+        shift(now.wall, at - now.mono)
+    } else {
+        now.wall.saturating_sub(now.mono - at).unwrap_or(Timestamp::MIN)
+    }
+}
+
+/// A job's own shift: a fixed pseudo-random whole number of milliseconds below `jitter`. FNV-1a, then a finalizer that
+/// spreads its low bits (MurmurHash3's): both are fixed for ever, unlike the standard library's hash.
+fn shift_by_jitter(seed: &str, jitter: Duration) -> Duration {
+    let Some(below) = u64::try_from(jitter.as_millis()).ok().filter(|below| *below > 0) else { return Duration::ZERO };
+    let mut hash = seed
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    Duration::from_millis((hash ^ (hash >> 33)) % below)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,320 @@
+//! The schedule's keys of a job file become a [`Timing`]; every mistake becomes a problem with its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::{Burst, Cron, Every, Hours, Limit, Schedule, Timing, parse_hours};
+use crate::diagnostic::{Code, Problem};
+use crate::document::{Key, Kind, Reader, Refusal, Table, Text, did_you_mean, nearest};
+
+/// No interval is shorter; SPEC 4.1.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// No burst is longer than this many runs or alerts.
+const MOST: i64 = 1_000_000;
+
+const OVERLAP: &[&str] = &["skip", "queue", "allow", "replace"];
+const CATCH_UP: &[&str] = &["none", "once"];
+const FIRST_RUN: &[&str] = &["now", "wait"];
+const EVERY_FROM: &[&str] = &["start", "finish"];
+
+/// The keys that say when a job is due; exactly one of them stands in a job, and none in `[defaults]`.
+pub const SCHEDULE_KEYS: &[&str] = &["every", "burst", "cron"];
+
+const ONE_SCHEDULE: &str = "a job has one schedule: one of `every`, `burst` and `cron`";
+const NO_SCHEDULE: &str = "add one: `every = \"5m\"`, `cron = \"0 9 * * *\"` or \
+                           `burst = { every = \"2s\", runs = 3, pause = \"60m\" }`";
+
+const BURST: &[Key] = &[
+    Key { name: "every", kind: Kind::Duration, default: "", about: "The interval within the burst; `10ms` or more." },
+    Key {
+        name: "runs",
+        kind: Kind::Integer(1, MOST),
+        default: "",
+        about: "The burst ends with this many runs. Either this or `alerts`.",
+    },
+    Key {
+        name: "alerts",
+        kind: Kind::Integer(1, MOST),
+        default: "",
+        about: "The burst goes on until this many alerts were sent; the last one says that the job now pauses.",
+    },
+    Key {
+        name: "pause",
+        kind: Kind::Duration,
+        default: "",
+        about: "From the start of the burst's last run to the start of the next burst.",
+    },
+];
+
+/// The keys of a job file that say when it runs.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "every",
+        kind: Kind::Duration,
+        default: "",
+        about: "Schedule: the interval, from start to start, without drift; `10ms` or more.",
+    },
+    Key {
+        name: "burst",
+        kind: Kind::Table(BURST),
+        default: "",
+        about: "Schedule: an interval for so many runs or alerts, then a pause, then again.",
+    },
+    Key {
+        name: "cron",
+        kind: Kind::Text,
+        default: "",
+        about: "Schedule: a calendar of five fields (minute, hour, day of the month, month, day of the week) with names, \
+                ranges, steps, lists, `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.",
+    },
+    Key {
+        name: "first_run",
+        kind: Kind::Choice(FIRST_RUN),
+        default: "now",
+        about: "With `every` and `burst`: a job never seen before runs at once, or after its first interval.",
+    },
+    Key {
+        name: "every_from",
+        kind: Kind::Choice(EVERY_FROM),
+        default: "start",
+        about: "With `every`: measured from the start or from the finish of the run before.",
+    },
+    Key {
+        name: "time_zone",
+        kind: Kind::Text,
+        default: "",
+        about: "IANA name of the time zone of `cron` and `working_hours`; without it the one of slack_alert.toml.",
+    },
+    Key {
+        name: "working_hours",
+        kind: Kind::TextOrList,
+        default: "",
+        about: "The job runs only then: `[DAYS ]HH:MM-HH:MM[,HH:MM-HH:MM…]`, or a list of these. The start is in, the \
+                end is out; a window past midnight belongs to the day on which it starts. An empty list is always.",
+    },
+    Key {
+        name: "jitter",
+        kind: Kind::Duration,
+        default: "0s",
+        about: "Shifts all due times by a fixed pseudo-random amount below this, from the job's name and the host. It \
+                is less than the interval (of a burst: the pause); a longer one from `[defaults]` is cut to that.",
+    },
+    Key {
+        name: "overlap",
+        kind: Kind::Choice(OVERLAP),
+        default: "skip",
+        about: "Due while the last run is still going: the time passes, waits, runs beside it, or stops the last run.",
+    },
+    Key {
+        name: "catch_up",
+        kind: Kind::Choice(CATCH_UP),
+        default: "none",
+        about: "Runs missed while the daemon or the machine was down: gone, or made up for by one.",
+    },
+    Key { name: "enabled", kind: Kind::Flag, default: "true", about: "Whether the job runs by its schedule at all." },
+];
+
+/// Takes the schedule's keys from a job's table; `zone` holds where the job names none. `None` when anything is wrong
+/// with them, which is then among the problems.
+pub fn read(table: &mut Table<'_>, zone: &TimeZone) -> Option<Timing> {
+    // Everything is read before anything is given up, so that every problem is found.
+    let schedule = schedule(table);
+    let first_run = sound(table, "first_run", |table| table.choice("first_run", FIRST_RUN));
+    let every_from = sound(table, "every_from", |table| table.choice("every_from", EVERY_FROM));
+    let zone = sound(table, "time_zone", |table| read_zone(&table.text("time_zone")?, table.reader()))
+        .map(|own| own.unwrap_or_else(|| zone.clone()));
+    let hours = sound(table, "working_hours", working_hours);
+    let jitter = sound(table, "jitter", |table| table.duration("jitter"));
+    let overlap = sound(table, "overlap", |table| table.choice("overlap", OVERLAP));
+    let catch_up = sound(table, "catch_up", |table| table.choice("catch_up", CATCH_UP));
+    let enabled = sound(table, "enabled", |table| table.flag("enabled"));
+    let for_every = only_with_every(table);
+
+    let (first_run, every_from) = (first_run?, every_from?);
+    let mut schedule = schedule?;
+    match &mut schedule {
+        Schedule::Every(pulse) => {
+            pulse.first_run = first_run.unwrap_or_default();
+            pulse.from = every_from.unwrap_or_default();
+        }
+        Schedule::Burst(burst) => burst.pulse.first_run = first_run.unwrap_or_default(),
+        Schedule::Cron(_) => {}
+    }
+    let mut timing = Timing::new(schedule, zone?);
+    timing.jitter = below_interval(table, &timing, jitter?.unwrap_or_default())?;
+    timing.hours = hours?.flatten();
+    timing.overlap = overlap?.unwrap_or_default();
+    timing.catch_up = catch_up?.unwrap_or_default();
+    timing.enabled = enabled?.unwrap_or(true);
+    for_every.then_some(timing)
+}
+
+/// `Some(None)` when the key is not there, `None` when it is there and cannot be used.
+fn sound<'d, T>(
+    table: &mut Table<'d>,
+    key: &'static str,
+    take: impl FnOnce(&mut Table<'d>) -> Option<T>,
+) -> Option<Option<T>> {
+    match table.value(key) {
+        Some(_) => take(table).map(Some),
+        None => Some(None),
+    }
+}
+
+fn schedule(table: &mut Table<'_>) -> Option<Schedule> {
+    let present = |table: &mut Table<'_>, key| table.value(key).is_some();
+    let (every, burst, cron) = (present(table, "every"), present(table, "burst"), present(table, "cron"));
+    let written: Vec<&str> = SCHEDULE_KEYS.iter().copied().filter(|key| table.own_value(key).is_some()).collect();
+    let first = written.iter().copied().min_by_key(|key| table.own_value(key).map(|value| value.at.start));
+    let mut alone = true;
+    for key in written.iter().copied().filter(|key| Some(*key) != first) {
+        alone &= !table.conflict(first.unwrap_or(key), key, ONE_SCHEDULE);
+    }
+    // What stands in the file goes before what stands in the defaults, where it has no place anyhow.
+    let counts = |key, there: bool| there && (first.is_none() || written.contains(&key));
+    let every = if counts("every", every) {
+        Some(read_every(table, "every").map(|every| Schedule::Every(Every::new(every))))
+    } else {
+        None
+    };
+    let burst = if counts("burst", burst) { Some(read_burst(table).map(Schedule::Burst)) } else { None };
+    let cron =
+        if counts("cron", cron) { Some(read_cron(table).map(|cron| Schedule::Cron(Arc::new(cron)))) } else { None };
+    let found = every.or(burst).or(cron);
+    if found.is_none()
+        && !is_mistyped(table)
+        && let Some(place) = table.place()
+    {
+        table.push(Problem::new(Code::MissingKey, place, "the job has no schedule").help(NO_SCHEDULE));
+    }
+    found.flatten().filter(|_| alone)
+}
+
+/// Whether a key of the file is one of the schedule's, mistyped: then that is the problem, and not that one is missing.
+fn is_mistyped(table: &Table<'_>) -> bool {
+    table.free_keys().into_iter().any(|(key, _)| nearest(key, SCHEDULE_KEYS.iter().copied()).is_some())
+}
+
+/// An interval that is not too short.
+fn read_every(table: &mut Table<'_>, key: &'static str) -> Option<Duration> {
+    let value = table.value(key)?;
+    let every = value.duration()?;
+    if every < SHORTEST {
+        let message = format!("`{}` is shorter than 10ms", value.path());
+        return value.refuse(Code::InvalidValue, message, "the shortest interval is `10ms`");
+    }
+    Some(every)
+}
+
+fn read_burst(table: &mut Table<'_>) -> Option<Burst> {
+    let mut burst = table.table("burst")?;
+    let interval = read_every(&mut burst, "every");
+    let runs = sound(&mut burst, "runs", |burst| burst.integer("runs", 1..=MOST));
+    let alerts = sound(&mut burst, "alerts", |burst| burst.integer("alerts", 1..=MOST));
+    let pause = burst.duration("pause");
+    let both = burst.conflict("runs", "alerts", "a burst ends with so many `runs`, or with so many `alerts`");
+    let missing = |burst: &Table<'_>, key: &str, help| {
+        if burst.own_value(key).is_none() {
+            burst.missing(key, help);
+        }
+    };
+    missing(&burst, "every", "say how long it is from one run of the burst to the next, as `every = \"2s\"`");
+    missing(&burst, "pause", "say how long it is from the burst's last run to the next burst, as `pause = \"60m\"`");
+    if matches!((&runs, &alerts), (Some(None), Some(None))) {
+        burst.missing("runs", "say with how many `runs`, or with how many `alerts`, the burst ends");
+    }
+    burst.finish();
+    let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+    let limit = match (runs?, alerts?) {
+        (Some(runs), None) => Limit::Runs(count(runs)),
+        (None, Some(alerts)) => Limit::Alerts(count(alerts)),
+        _ => return None,
+    };
+    Some(Burst { pulse: Every::new(interval?), limit, pause: pause? }).filter(|_| !both)
+}
+
+fn read_cron(table: &mut Table<'_>) -> Option<Cron> {
+    let text = table.text("cron")?;
+    Cron::parse(text.value).map_err(|refusal| push(table, Code::InvalidCron, &text, refusal)).ok()
+}
+
+/// The hours of one text or several; an empty list is no hours, and takes those of `[defaults]` away.
+fn working_hours(table: &mut Table<'_>) -> Option<Option<Hours>> {
+    let value = table.value("working_hours")?;
+    let texts = value.texts()?;
+    let mut all = value.items().is_none_or(|items| items.len() == texts.len());
+    let mut hours: Option<Hours> = None;
+    for text in texts {
+        match parse_hours(text.value) {
+            Ok(more) => hours = Some(hours.map_or_else(|| more.clone(), |hours| hours.and(&more))),
+            Err(refusal) => {
+                push(table, Code::InvalidHours, &text, refusal);
+                all = false;
+            }
+        }
+    }
+    all.then_some(hours)
+}
+
+/// Notes what a text was refused for, at the very characters.
+fn push(table: &Table<'_>, code: Code, text: &Text<'_>, refusal: Refusal) {
+    let at = if text.value.is_empty() { text.at } else { text.inside(refusal.span) };
+    table.push(Problem::new(code, at, refusal.message).help(refusal.help));
+}
+
+/// A time zone by its IANA name, as this machine knows it.
+pub fn read_zone(text: &Text<'_>, reader: &Reader) -> Option<TimeZone> {
+    if let Ok(zone) = TimeZone::get(text.value) {
+        return Some(zone);
+    }
+    let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    let names = || known.iter().map(String::as_str);
+    let city = |name: &str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text.value.trim()));
+    let help = match names().find(|name| city(name)) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "this machine has no time zones; install its `tzdata` package".to_owned(),
+        None => did_you_mean(text.value, names())
+            .unwrap_or_else(|| "write its IANA name, such as `Europe/Berlin` or `UTC`".to_owned()),
+    };
+    let message = format!("the time zone `{}` is not known on this machine", text.value);
+    reader.push(Problem::new(Code::UnknownTimeZone, text.at, message).help(help));
+    None
+}
+
+/// Keys that mean something beside an interval only: `every_from` beside `every`, `first_run` beside `burst` too. From
+/// `[defaults]` they come to every job, and are left aside.
+fn only_with_every(table: &Table<'_>) -> bool {
+    let other = ["burst", "cron"].into_iter().find_map(|key| Some((key, table.own_value(key)?)));
+    let Some((other, schedule)) = other.filter(|_| table.own_value("every").is_none()) else { return true };
+    let mut alone = true;
+    for (key, with) in [("first_run", "`every` and `burst`"), ("every_from", "`every`")] {
+        if let Some(value) = table.own_value(key).filter(|_| (key, other) != ("first_run", "burst")) {
+            alone = false;
+            let message = format!("`{key}` has a meaning with {with} only, and this job has a `{other}`");
+            let problem = Problem::new(Code::ConflictingKeys, value.key_at, message);
+            table.push(problem.also(schedule.key_at, format!("`{other}` is here")).help("take it out"));
+        }
+    }
+    alone
+}
+
+/// The job's own jitter must be shorter than its interval, or its pause; one from `[defaults]` is cut to it.
+fn below_interval(table: &mut Table<'_>, timing: &Timing, jitter: Duration) -> Option<Duration> {
+    let Some(every) = timing.every() else { return Some(jitter) };
+    let longest = timing.burst().map_or(every, |burst| burst.pause.max(every));
+    match table.own_value("jitter") {
+        _ if jitter < longest => Some(jitter),
+        Some(value) => {
+            let what = if timing.burst().is_some() { "pause" } else { "interval" };
+            let help = format!("a shift by a whole {what} or more spreads no better than one below it");
+            value.refuse(Code::InvalidValue, format!("`jitter` must be shorter than the {what}"), help)
+        }
+        None => Some(longest),
+    }
+}
+
+#[cfg(test)]
+mod tests;
