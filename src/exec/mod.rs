@@ -2,8 +2,31 @@
 //! a command does is an `Err`.
 //!
 //! Before it: the dispatcher. After it: `policy`.
+//!
+//! ```text
+//! read ─▶ Command ─▶ launch ─▶ process (course, output) ─▶ assess ─▶ Outcome
+//!                      └──────── duct: attempt by attempt ────────┘
+//! ```
 
+mod account;
+mod assess;
+mod attach;
+mod command;
+mod course;
+mod directives;
+mod duct;
+mod environment;
+mod exit_codes;
+mod launch;
 pub mod outcome;
+mod output;
+mod perfdata;
+mod process;
+mod program;
+mod read;
+mod redact;
+mod retries;
+mod signals;
 
 use std::fmt;
 use std::future::Future;
@@ -15,13 +38,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use self::duct::Duct;
+pub use assess::assumed;
+pub use command::{Command, Parse};
+pub use directives::{Directives, File};
+pub use environment::{Environment, PLUMBING};
+pub use exit_codes::{Exit, ExitCodes, Meaning, read_exit};
 pub use outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
+pub use program::Program;
+pub use read::{Context, KEYS, read};
+pub use redact::{MASK, Redactor};
+pub use retries::Retries;
 
 use crate::id::{JobName, RunId};
-
-/// How a command is run: everything that the exec keys of a job say.
-#[derive(Clone, Debug)]
-pub struct Command {}
 
 /// One execution that is due.
 #[derive(Clone, Debug)]
@@ -73,7 +102,7 @@ pub enum Stop {
     Kill,
 }
 
-/// Runs commands. The real one is [`duct`](self), a simulation brings its own.
+/// Runs commands. The real one is [`Duct`], a simulation brings its own.
 pub trait Spawner: Send + Sync + fmt::Debug {
     /// Carries a run through all its attempts. It ends as `interrupted` soon after `stop` rises.
     fn run(&self, run: Run, stop: watch::Receiver<Stop>) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;

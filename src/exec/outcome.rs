@@ -5,6 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{directives::Directives, signals};
+use crate::document::format_duration;
+
 /// What a run's end means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,7 +35,7 @@ pub enum Reason {
     Timeout,
     /// It could not be started.
     Spawn,
-    /// Its output: `fail_on` matched, or `parse` failed.
+    /// Its output: `fail_on` matched, `parse` failed, or a directive said so.
     Output,
     /// The daemon was stopped, or died, while it ran.
     Interrupted,
@@ -120,7 +123,7 @@ pub struct Outcome {
     pub ending: Ending,
     /// A precondition was not met (`exit_codes.skip`): counts as not run.
     pub skipped: bool,
-    /// In words, what `fail_on` or `parse` found; empty otherwise.
+    /// In words, what `fail_on`, `parse` or a directive found; empty otherwise.
     pub detail: String,
     /// When the first attempt started (wall).
     pub started: Timestamp,
@@ -136,6 +139,8 @@ pub struct Outcome {
     pub json: Option<serde_json::Value>,
     /// Performance data, with `parse = "perfdata"`.
     pub perfdata: Vec<Perfdata>,
+    /// What its output said to the tool, with `directives`.
+    pub directives: Directives,
     /// A grandchild kept a pipe open after the process was gone, and was not waited for.
     pub leaked: bool,
 }
@@ -176,6 +181,22 @@ impl Reason {
     }
 }
 
+impl Ending {
+    /// What happened, as the end of a sentence: "exited with 2", "killed by SIGKILL (9)".
+    pub fn words(&self) -> String {
+        match self {
+            Self::Exited { code } => format!("exited with {code}"),
+            Self::Signaled { signal } => format!("killed by {} ({signal})", signals::name(*signal)),
+            Self::TimedOut { after, killed: false } => format!("timed out after {}", format_duration(*after)),
+            Self::TimedOut { after, killed: true } => {
+                format!("timed out after {}, and had to be killed", format_duration(*after))
+            }
+            Self::NotStarted { error } => format!("could not be started: {error}"),
+            Self::Interrupted => "interrupted".to_owned(),
+        }
+    }
+}
+
 impl Captured {
     /// All that was kept, a marker where bytes were dropped.
     pub fn bytes(&self) -> Vec<u8> {
@@ -199,6 +220,76 @@ impl Outcome {
         match self.ending {
             Ending::Exited { code } => Some(code),
             _ => None,
+        }
+    }
+
+    /// An outcome of which nothing is known but what it means: of a run that is assumed, or told of long after.
+    pub fn status_only(status: Status, at: Timestamp) -> Self {
+        let code = match status {
+            Status::Ok => 0,
+            Status::Warning => 1,
+            Status::Critical => 2,
+            Status::Unknown => 3,
+        };
+        Self {
+            status,
+            reason: Reason::Exit,
+            ending: Ending::Exited { code },
+            skipped: false,
+            detail: String::new(),
+            started: at,
+            finished: at,
+            took: Duration::ZERO,
+            attempts: 1,
+            output: Output::default(),
+            json: None,
+            perfdata: Vec::new(),
+            directives: Directives::default(),
+            leaked: false,
+        }
+    }
+
+    /// A run that a fault of ours ended: told like a program that could not be started.
+    pub fn internal_error(error: &str, at: Timestamp) -> Self {
+        let ending = Ending::NotStarted { error: format!("internal error: {error}") };
+        Self { reason: Reason::Spawn, ending, ..Self::status_only(Status::Critical, at) }
+    }
+
+    /// A run that was in progress when the daemon died.
+    pub fn interrupted(started: Timestamp, now: Timestamp) -> Self {
+        let took = crate::clock::between(started, now);
+        let outcome = Self::status_only(Status::Critical, now);
+        Self { reason: Reason::Interrupted, ending: Ending::Interrupted, started, took, ..outcome }
+    }
+
+    /// The name of the signal that killed it ("SIGKILL"), when one did.
+    pub fn signal(&self) -> Option<String> {
+        match self.ending {
+            Ending::Signaled { signal } => Some(signals::name(signal)),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Ending;
+
+    #[test]
+    fn endings_in_words() {
+        let after = Duration::from_secs(10);
+        for (ending, words) in [
+            (Ending::Exited { code: 2 }, "exited with 2"),
+            (Ending::Signaled { signal: 9 }, "killed by SIGKILL (9)"),
+            (Ending::Signaled { signal: 34 }, "killed by SIGRTMIN (34)"),
+            (Ending::TimedOut { after, killed: false }, "timed out after 10s"),
+            (Ending::TimedOut { after, killed: true }, "timed out after 10s, and had to be killed"),
+            (Ending::NotStarted { error: "no such thing".to_owned() }, "could not be started: no such thing"),
+            (Ending::Interrupted, "interrupted"),
+        ] {
+            assert_eq!(ending.words(), words);
         }
     }
 }

@@ -1,0 +1,239 @@
+//! What the end of an attempt means: status, reason, and what there is to say about its output.
+//!
+//! Before it: how a process ended and what it wrote, unmasked. After it: `duct`, which makes the outcome of it. Pure.
+//! Invariant: `fail_on` and `parse` see the output as it was; what is handed on is masked.
+
+use regex::bytes::Regex;
+use serde_json::Value;
+
+use super::command::{Command, Parse};
+use super::directives::{self, Directives};
+use super::exit_codes::{Exit, Meaning};
+use super::outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
+use super::{output, perfdata};
+
+/// What the end of an attempt means.
+#[derive(Debug)]
+pub(super) struct Assessment {
+    pub(super) status: Status,
+    pub(super) reason: Reason,
+    pub(super) skipped: bool,
+    pub(super) detail: String,
+    pub(super) ending: Ending,
+    pub(super) output: Output,
+    pub(super) json: Option<Value>,
+    pub(super) perfdata: Vec<Perfdata>,
+    pub(super) directives: Directives,
+}
+
+impl Assessment {
+    /// Whether another attempt could make it better.
+    pub(super) fn failed(&self) -> bool {
+        self.status != Status::Ok && !self.skipped && self.reason != Reason::Interrupted
+    }
+}
+
+/// Assesses an attempt.
+pub(super) fn assess(command: &Command, ending: Ending, mut output: Output) -> Assessment {
+    let directives = match command.directives {
+        true => directives::take(&mut output, &command.redactor),
+        false => Directives::default(),
+    };
+    let (mut status, mut reason, skipped) = judge(command, &ending);
+    let well = status == Status::Ok && !skipped;
+    let parsed = (command.parse == Some(Parse::Json) && !skipped).then(|| parse_json(&output.stdout));
+    let fault = match &parsed {
+        _ if !well => None,
+        Some(Err(fault)) => found(command, &output).or_else(|| Some(fault.clone())),
+        _ => found(command, &output),
+    };
+    let spoken = directives.status.filter(|spoken| *spoken != status && may_speak(status, reason, skipped));
+    let fault = fault.map_or_else(
+        || spoken.map(|spoken| (spoken, format!("the script says {}", spoken.as_str()))),
+        |fault| Some((Status::Critical, fault)),
+    );
+    if let Some((found, _)) = &fault {
+        (status, reason) = (*found, Reason::Output);
+    }
+    let json = parsed.and_then(Result::ok).map(|json| match command.redactor.is_empty() {
+        true => json,
+        false => command.redactor.mask_json(json_text(&output.stdout)),
+    });
+    output::mask(&mut output, &command.redactor);
+    let perfdata = match command.parse {
+        Some(Parse::Perfdata) => perfdata::parse(&String::from_utf8_lossy(&output.stdout.head)),
+        _ => Vec::new(),
+    };
+    let ending = match ending {
+        Ending::NotStarted { error } => Ending::NotStarted { error: command.redactor.mask_str(&error).into_owned() },
+        ending => ending,
+    };
+    let detail = fault.map_or(String::new(), |(_, fault)| command.redactor.mask_str(&fault).into_owned());
+    Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives }
+}
+
+/// Whether a directive may say what the run means: of one that exited, whatever its code; never of one that timed out, was
+/// killed, was stopped or did not start, for then the script did not come to its end.
+fn may_speak(status: Status, reason: Reason, skipped: bool) -> bool {
+    !skipped && (reason == Reason::Exit || (reason == Reason::Signal && status == Status::Ok))
+}
+
+/// The outcome of a run that did not happen: as if the command had ended so and written this.
+pub fn assumed(
+    command: &Command,
+    ending: Ending,
+    output: Output,
+    started: jiff::Timestamp,
+    took: std::time::Duration,
+) -> Outcome {
+    let assessed = assess(command, ending, output);
+    Outcome {
+        status: assessed.status,
+        reason: assessed.reason,
+        ending: assessed.ending,
+        skipped: assessed.skipped,
+        detail: assessed.detail,
+        output: assessed.output,
+        json: assessed.json,
+        perfdata: assessed.perfdata,
+        directives: assessed.directives,
+        finished: crate::clock::shift(started, took),
+        took,
+        ..Outcome::status_only(assessed.status, started)
+    }
+}
+
+/// What the ending alone says.
+fn judge(command: &Command, ending: &Ending) -> (Status, Reason, bool) {
+    let (exit, reason) = match ending {
+        Ending::Exited { code } => (Exit::Code(*code), Reason::Exit),
+        Ending::Signaled { signal } => (Exit::Signal(*signal), Reason::Signal),
+        Ending::TimedOut { .. } => return (Status::Critical, Reason::Timeout, false),
+        Ending::NotStarted { .. } => return (Status::Critical, Reason::Spawn, false),
+        Ending::Interrupted => return (Status::Critical, Reason::Interrupted, false),
+    };
+    match command.exit_codes.meaning(exit) {
+        Meaning::Status(status) => (status, reason, false),
+        Meaning::Skip => (Status::Ok, reason, true),
+    }
+}
+
+/// What `fail_on` finds, in a sentence.
+fn found(command: &Command, output: &Output) -> Option<String> {
+    let matches = |pattern: &Option<Regex>, captured: &Captured, name: &str| {
+        let pattern = pattern.as_ref()?;
+        let found = pattern.is_match(&captured.head) || pattern.is_match(&captured.tail);
+        // The tail of what fits is empty: an expression that matches nothing at all has met it in the head.
+        found.then(|| format!("{name} matched `{}`", pattern.as_str()))
+    };
+    matches(&command.fail_on_stdout, &output.stdout, "stdout")
+        .or_else(|| matches(&command.fail_on_stderr, &output.stderr, "stderr"))
+}
+
+fn parse_json(stdout: &Captured) -> Result<Value, String> {
+    if stdout.dropped > 0 {
+        return Err("stdout is not JSON that can be read: it is longer than `max_output`".to_owned());
+    }
+    if stdout.is_blank() {
+        return Err("stdout is not JSON: it is empty".to_owned());
+    }
+    serde_json::from_slice(json_text(stdout)).map_err(|error| format!("stdout is not JSON: {error}"))
+}
+
+/// Without the byte order mark, which is no part of the text (RFC 8259, 8.1: a parser may ignore it).
+fn json_text(stdout: &Captured) -> &[u8] {
+    stdout.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&stdout.head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::outcome::{Captured, Ending, Output};
+    use super::super::read::tests::read_one;
+    use super::assess;
+
+    fn assessed(keys: &str, ending: Ending, stdout: &str) -> super::Assessment {
+        let captured = Captured { head: stdout.into(), ..Captured::default() };
+        let output = Output { stdout: captured.clone(), both: captured, ..Output::default() };
+        assess(&read_one(&format!("command = 'x'\n{keys}")), ending, output)
+    }
+
+    /// Status, reason, detail.
+    fn told(keys: &str, code: i32, stdout: &str) -> String {
+        let a = assessed(keys, Ending::Exited { code }, stdout);
+        let skipped = if a.skipped { " skipped" } else { "" };
+        format!("{} {}{skipped} {}", a.status.as_str(), a.reason.as_str(), a.detail).trim_end().to_owned()
+    }
+
+    #[test]
+    fn output_can_make_an_ok_run_critical() {
+        for (keys, code, stdout, expected) in [
+            ("", 0, "anything", "ok exit"),
+            ("fail_on = { stdout = 'ERROR' }", 0, "all well", "ok exit"),
+            ("fail_on = { stdout = '^ERROR' }", 0, "first\nERROR x", "critical output stdout matched `^ERROR`"),
+            ("fail_on = { stdout = 'ERROR' }", 3, "ERROR", "critical exit"),
+            ("fail_on = { stdout = 'ERROR' }\nexit_codes = { warning = [3] }", 3, "ERROR", "warning exit"),
+            ("fail_on = { stdout = 'ERROR' }\nexit_codes = { skip = [3] }", 3, "ERROR", "ok exit skipped"),
+            ("fail_on = { stderr = 'ERROR' }", 0, "ERROR", "ok exit"),
+            ("parse = 'json'", 0, "{\"a\": 1}", "ok exit"),
+            ("parse = 'json'", 0, "", "critical output stdout is not JSON: it is empty"),
+            (
+                "parse = 'json'",
+                0,
+                "{\n\"a\": }",
+                "critical output stdout is not JSON: expected value at line 2 column 6",
+            ),
+            ("parse = 'json'", 1, "not json", "critical exit"),
+        ] {
+            assert_eq!(told(keys, code, stdout), expected, "{keys} {code} {stdout}");
+        }
+    }
+
+    #[test]
+    fn a_directive_says_what_an_exit_means_and_mends_nothing_else() {
+        let said = "text\n::slack-alert status=warning\n";
+        for (keys, code, stdout, expected) in [
+            ("directives = true", 0, said, "warning output the script says warning"),
+            ("directives = true", 2, "::slack-alert status=ok", "ok output the script says ok"),
+            ("directives = true", 2, "::slack-alert status=critical", "critical exit"),
+            ("", 0, said, "ok exit"),
+            ("directives = true\nexit_codes = { skip = [3] }", 3, said, "ok exit skipped"),
+            ("directives = true\nfail_on = { stdout = 'text' }", 0, said, "critical output stdout matched `text`"),
+            ("directives = true\nfail_on = { stdout = 'slack' }", 0, "::slack-alert title=x", "ok exit"),
+            ("directives = true\nparse = 'json'", 0, "::slack-alert title=x\n{}", "ok exit"),
+        ] {
+            assert_eq!(told(keys, code, stdout), expected, "{keys} {code} {stdout}");
+        }
+        let ends = [
+            Ending::Signaled { signal: 9 },
+            Ending::TimedOut { after: std::time::Duration::from_secs(1), killed: false },
+            Ending::NotStarted { error: String::new() },
+            Ending::Interrupted,
+        ];
+        for ending in ends {
+            let a = assessed("directives = true", ending, "::slack-alert status=ok\n");
+            assert_eq!((a.status, a.output.stdout.head.len()), (super::Status::Critical, 0));
+        }
+    }
+
+    #[test]
+    fn a_failure_that_speaks_json_is_heard() {
+        let a = assessed("parse = 'json'", Ending::Exited { code: 2 }, r#"{"why": "disk"}"#);
+        assert_eq!(a.json.map(|json| json["why"].clone()), Some("disk".into()));
+    }
+
+    #[test]
+    fn the_rules_see_everything_and_nothing_masked_leaves() {
+        let keys = "redact = ['hunter2']\nfail_on = { stdout = 'pw=hunter2' }";
+        let a = assessed(keys, Ending::Exited { code: 0 }, "pw=hunter2\n");
+        assert_eq!(a.detail, "stdout matched `pw=[redacted]`");
+        assert_eq!(a.output.stdout.head, b"pw=[redacted]\n");
+        assert_eq!(a.output.both.head, b"pw=[redacted]\n");
+        let a = assessed("redact = 'hunter2'\nparse = 'json'", Ending::Exited { code: 0 }, r#"["hunter2"]"#);
+        assert_eq!(a.json, Some(serde_json::json!(["[redacted]"])));
+        let a = assessed("redact = 'hunter2'\nparse = 'perfdata'", Ending::Exited { code: 0 }, "ok | hunter2=1");
+        assert_eq!(a.perfdata[0].label, "[redacted]");
+        let ending = Ending::NotStarted { error: "program `hunter2` not found".to_owned() };
+        let a = assessed("redact = 'hunter2'", ending, "");
+        assert_eq!(a.ending, Ending::NotStarted { error: "program `[redacted]` not found".to_owned() });
+    }
+}

@@ -1,0 +1,323 @@
+//! One process: started through duct, followed to its end, its output read meanwhile.
+//!
+//! Before it: a [`Launch`]. After it: how it ended and what it wrote. Invariants: no thread, two pipes and one pidfd a
+//! process; every process leads its own group; a future that is dropped kills the group.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::pin::{Pin, pin};
+use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
+
+use super::command::Command;
+use super::course::{Cause, Course, Event, Step};
+use super::launch::{Launch, complaint};
+use super::outcome::{Ending, Output};
+use super::output::{Capture, Stream};
+use super::{Progress, Stop};
+use crate::clock::{self, Clock, Mono};
+
+/// What one read takes at most. The buffer is the thread's, not the run's: it is used between two waits, never across one.
+const CHUNK: usize = 256 << 10;
+
+/// How many reads of one run may follow each other before others get their turn.
+const READS: usize = 8;
+
+/// A stream that has brought more than this gets a larger pipe, so that its writer and we change turns less often.
+const BUSY: u64 = 256 << 10;
+
+/// That larger pipe: what an unprivileged process may have (pipe(7), pipe-max-size).
+const BUSY_PIPE: usize = 1 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How a process ended, and what it wrote: unmasked.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    pub(super) output: Output,
+    pub(super) leaked: bool,
+}
+
+/// A process that lives, or is not yet reaped.
+pub(super) struct Live {
+    pid: Pid,
+    reaped: bool,
+    exit: AsyncFd<OwnedFd>,
+    pipes: [Pipe; 2],
+    handle: duct::Handle,
+}
+
+/// The reading end of a stream; `None` once it is closed.
+struct Pipe {
+    stream: Stream,
+    receiver: Option<Receiver>,
+    read: u64,
+}
+
+/// Follows a process to its end.
+pub(super) async fn follow(
+    mut live: Box<Live>,
+    command: &Command,
+    clock: &dyn Clock,
+    progress: &Progress,
+    stop: &mut watch::Receiver<Stop>,
+) -> Ended {
+    progress.pid.store(live.pid.as_raw_nonzero().get().unsigned_abs(), Ordering::Relaxed);
+    let mut capture = Capture::new(command.max_output, &command.redactor).with_directives(command.directives);
+    let mut course = Course::new(command.kill_after);
+    let mut seen = Stop::No;
+    let mut timer = pin!(deadline(clock, command.timeout.map(|timeout| clock.now().mono + timeout)));
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = poll_fn(|cx| live.poll(cx, &course, &mut capture, progress)) => event,
+            level = rises(stop, seen) => {
+                seen = level;
+                Event::Stop(level)
+            }
+            () = &mut timer => Event::Deadline,
+        };
+        let patience = match course.on(event) {
+            // A deadline that has passed is not met twice.
+            Step::Wait if event == Event::Deadline => None,
+            Step::Wait => continue,
+            Step::WaitFor(patience) => Some(patience),
+            Step::Signal(signal, patience) => {
+                live.signal(signal);
+                Some(patience)
+            }
+            Step::KillAndFinish => {
+                live.signal(Signal::KILL);
+                break;
+            }
+            Step::Finish => break,
+        };
+        timer.set(deadline(clock, patience.map(|patience| clock.now().mono + patience)));
+    }
+    progress.pid.store(0, Ordering::Relaxed);
+    let status = live.reap();
+    let output = capture.finish();
+    let ending = ending(&course, status, command.timeout);
+    let ending = match complaint(command, &ending, &output) {
+        Some(error) => Ending::NotStarted { error },
+        None => ending,
+    };
+    Ended { ending, output, leaked: course.leaked() }
+}
+
+/// What the course and the status say together.
+fn ending(course: &Course, status: Option<ExitStatus>, timeout: Option<Duration>) -> Ending {
+    match (course.cause, status) {
+        (Some(Cause::Stop), _) => Ending::Interrupted,
+        (Some(Cause::Timeout), _) => Ending::TimedOut { after: timeout.unwrap_or_default(), killed: course.killed },
+        (None, Some(status)) => match (status.code(), status.signal()) {
+            (Some(code), _) => Ending::Exited { code },
+            (None, Some(signal)) => Ending::Signaled { signal },
+            (None, None) => Ending::Interrupted,
+        },
+        // Somebody else has reaped it; how it ended cannot be known.
+        (None, None) => Ending::Interrupted,
+    }
+}
+
+/// Until a point in time; for ever without one.
+async fn deadline(clock: &dyn Clock, at: Option<Mono>) {
+    match at {
+        Some(at) => clock::sleep_until(clock, at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next level above `seen`. Without anybody left to raise it, never.
+pub(super) async fn rises(stop: &mut watch::Receiver<Stop>, seen: Stop) -> Stop {
+    match stop.wait_for(|level| *level > seen).await.map(|level| *level) {
+        Ok(level) => level,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Reads what there is from both pipes; ready when both are closed.
+fn drain(pipes: &mut [Pipe; 2], cx: &mut Context<'_>, capture: &mut Capture<'_>, progress: &Progress) -> Poll<()> {
+    BUFFER.with_borrow_mut(|buffer| {
+        if buffer.is_empty() {
+            buffer.resize(CHUNK, 0);
+        }
+        for pipe in pipes.iter_mut() {
+            pipe.drain(cx, buffer, capture, progress);
+        }
+    });
+    if pipes.iter().all(|pipe| pipe.receiver.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+}
+
+impl Pipe {
+    fn drain(&mut self, cx: &mut Context<'_>, buffer: &mut [u8], capture: &mut Capture<'_>, progress: &Progress) {
+        for _ in 0..READS {
+            let Some(receiver) = &mut self.receiver else { return };
+            let mut chunk = ReadBuf::new(buffer);
+            match Pin::new(&mut *receiver).poll_read(cx, &mut chunk) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if !chunk.filled().is_empty() => {
+                    let bytes = chunk.filled();
+                    capture.push(self.stream, bytes);
+                    capture.show(self.stream, bytes, &progress.last_output);
+                    let before = self.read;
+                    self.read += bytes.len() as u64;
+                    if before < BUSY && self.read >= BUSY {
+                        // Refused when the user has too many of them already: then it stays as it is.
+                        let _ = rustix::pipe::fcntl_setpipe_size(&*receiver, BUSY_PIPE);
+                    }
+                }
+                // The end; or a pipe that cannot be read, which is the same to us.
+                Poll::Ready(_) => self.receiver = None,
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+}
+
+impl Live {
+    /// What comes next of the process itself, its output read meanwhile. Output first: what was written before the exit
+    /// is in the pipe by then.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        course: &Course,
+        capture: &mut Capture<'_>,
+        progress: &Progress,
+    ) -> Poll<Event> {
+        if !course.closed && drain(&mut self.pipes, cx, capture, progress).is_ready() {
+            return Poll::Ready(Event::Closed);
+        }
+        // An error can only be that the runtime shuts down: then this future is not polled again.
+        if !course.exited && self.exit.poll_read_ready(cx).is_ready() {
+            return Poll::Ready(Event::Exited);
+        }
+        Poll::Pending
+    }
+
+    /// Starts the process, or says why there is none. A program that was found elsewhere by now is started there.
+    pub(super) fn start(launch: Launch) -> Result<Box<Self>, String> {
+        let launch = Arc::new(launch);
+        match Self::spawn(&launch) {
+            Ok(live) => Ok(live),
+            Err(error) => match launch.moved().map(Arc::new) {
+                Some(moved) => Self::spawn(&moved).map_err(|error| moved.explain(&error)),
+                None => Err(launch.explain(&error)),
+            },
+        }
+    }
+
+    fn spawn(launch: &Arc<Launch>) -> io::Result<Box<Self>> {
+        let (stdout, stdout_end) = pipe()?;
+        let (stderr, stderr_end) = pipe()?;
+        let filling = Arc::clone(launch);
+        // Given to the child as they are: duct would keep a second pair open until its expression is gone.
+        let ends = Mutex::new(Some([stdout_end, stderr_end]));
+        let handle = {
+            let expression = duct::cmd(launch.file().as_os_str(), [] as [&OsStr; 0])
+                .full_env(HashMap::<String, String>::new())
+                .dir(launch.working_dir())
+                .unchecked()
+                .before_spawn(move |child| {
+                    filling.fill(child);
+                    if let Some([stdout, stderr]) = ends.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                        child.stdout(stdout).stderr(stderr);
+                    }
+                    Ok(())
+                });
+            match launch.stdin()? {
+                Some(text) => expression.stdin_file(text),
+                None => expression.stdin_null(),
+            }
+            .start()?
+        };
+        // Not reaped before `try_wait`, so this is still the number of our child.
+        let pid = handle.pids().first().and_then(|pid| Pid::from_raw(i32::try_from(*pid).ok()?));
+        let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
+        let followed = watch_exit(pid).and_then(|exit| {
+            let pipes = [Pipe::new(Stream::Stdout, stdout)?, Pipe::new(Stream::Stderr, stderr)?];
+            Ok((exit, pipes))
+        });
+        match followed {
+            Ok((exit, pipes)) => Ok(Box::new(Self { pid, reaped: false, exit, pipes, handle })),
+            Err(error) => {
+                // A process that cannot be followed (no more open files) is not left alone.
+                let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+                let _ = handle.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// Signals the whole group. SIGTERM reaches a stopped process only once it goes on, so it is made to.
+    fn signal(&self, signal: Signal) {
+        let _ = rustix::process::kill_process_group(self.pid, signal);
+        if signal == Signal::TERM {
+            let _ = rustix::process::kill_process_group(self.pid, Signal::CONT);
+        }
+    }
+
+    /// Takes the status of a process that has exited. One that the kernel holds on to is left to duct, which tries again
+    /// at every later start.
+    fn reap(&mut self) -> Option<ExitStatus> {
+        self.reaped = true;
+        self.handle.try_wait().ok().flatten().map(|output| output.status)
+    }
+}
+
+/// A run that is dropped leaves nothing behind.
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+impl Pipe {
+    fn new(stream: Stream, end: OwnedFd) -> io::Result<Self> {
+        Ok(Self { stream, receiver: Some(Receiver::from_owned_fd_unchecked(end)?), read: 0 })
+    }
+}
+
+/// A pipe of which the reading end does not block.
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reading, writing) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&reading, true)?;
+    Ok((reading, writing))
+}
+
+/// What becomes readable when the process exits.
+fn watch_exit(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+    // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own. The
+    // replacement would be the program's only unsafe block.
+    #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
+}
+
+/// An error of the system in a sentence: lower case, without its number.
+pub(super) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
+}
