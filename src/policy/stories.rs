@@ -1,0 +1,966 @@
+//! The policy as stories: what a job did, and what was said of it or why nothing was. Between any two steps the memory
+//! goes through JSON, as it does between runs of the daemon.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use toml::de::DeTable;
+
+use super::{Facts, Health, Hold, Settings, Threading, Verdict, Word, due, judge, read, skipped, unsaid, wake};
+use crate::clock::shift;
+use crate::diagnostic::Sources;
+use crate::document::{Reader, Table, parse_duration};
+use crate::exec::{Ending, Reason, Status};
+use crate::id::RunId;
+
+/// A job that lives through a story.
+pub(super) struct Life {
+    pub(super) settings: Settings,
+    pub(super) health: Health,
+    pub(super) zone: TimeZone,
+    runs: u64,
+    last: Option<Word>,
+}
+
+pub(super) fn settings(notify: &str) -> Settings {
+    let (mut sources, reader) = (Sources::default(), Reader::default());
+    let id = sources.add("job.toml".as_ref(), notify);
+    let table = DeTable::parse(notify).expect("valid TOML").into_inner();
+    let settings = read(Table::root(&reader, id, notify, &table));
+    let problems = reader.into_problems();
+    assert!(problems.is_empty(), "{problems:?}");
+    settings
+}
+
+/// What a run was, in words: `ok`, `ok: text`, `critical: text`, `warning`, `timeout`, `not run`.
+pub(super) fn run_as<T>(what: &str, run: u64, scheduled: Timestamp, with: impl FnOnce(&Facts<'_>) -> T) -> T {
+    let (how, text) = what.split_once(": ").unwrap_or((what, ""));
+    let (how, key) = how.split_once('@').map_or((how, None), |(how, key)| (how, Some(key)));
+    let (status, code) = match how {
+        "ok" => (Status::Ok, 0),
+        "warning" => (Status::Warning, 1),
+        "unknown" => (Status::Unknown, 3),
+        _ => (Status::Critical, 2),
+    };
+    let (reason, ending) = match how {
+        "timeout" => (Reason::Timeout, Ending::TimedOut { after: Duration::from_secs(60), killed: false }),
+        _ => (Reason::Exit, Ending::Exited { code }),
+    };
+    let skipped = how == "not run";
+    // `critical@disk: text` has the key `disk`.
+    let facts =
+        Facts { run: RunId(run), scheduled, status, reason, skipped, stdout: text, output: text, ending: &ending, key };
+    with(&facts)
+}
+
+impl Life {
+    pub(super) fn new(notify: &str) -> Self {
+        let zone = TimeZone::get("Europe/Berlin").expect("the zone is known");
+        Self { settings: settings(notify), health: Health::default(), zone, runs: 0, last: None }
+    }
+
+    fn remember(&mut self) {
+        let json = serde_json::to_string(&self.health).expect("it can be written");
+        self.health = serde_json::from_str(&json).expect("it can be read");
+    }
+
+    pub(super) fn run(&mut self, what: &str, now: Timestamp) -> Verdict {
+        self.remember();
+        self.runs += 1;
+        let verdict =
+            run_as(what, self.runs, now, |facts| judge(&self.settings, &mut self.health, facts, &self.zone, now));
+        self.last = match &verdict {
+            Verdict::Notify(word) => Some(Word::clone(word)),
+            _ => None,
+        };
+        verdict
+    }
+
+    /// One step of a story, and what came of it.
+    fn step(&mut self, what: &str, now: Timestamp) -> String {
+        let due = due(&self.settings, &self.health);
+        assert!(due.is_none_or(|due| due >= now), "{what}: the clock was due at {due:?}");
+        match what.split_once(' ').unwrap_or((what, "")) {
+            ("clock", _) => {
+                assert_eq!(due, Some(now), "the clock is due");
+                self.remember();
+                let words = wake(&self.settings, &mut self.health, &self.zone, now);
+                assert!(super::due(&self.settings, &self.health).is_none_or(|due| due > now), "it is due no more");
+                self.last = words.last().cloned();
+                words.iter().map(shown).collect::<Vec<_>>().join(" && ")
+            }
+            ("skip", _) => {
+                self.remember();
+                self.last = skipped(&self.settings, &mut self.health, &self.zone, now);
+                self.last.as_ref().map(shown).unwrap_or_default()
+            }
+            ("unsaid", _) => {
+                unsaid(&mut self.health, &self.last.take().expect("a word was said"));
+                String::new()
+            }
+            ("silence", length) => {
+                self.health.silence(Some(shift(now, parse_duration(length).expect("a length of time"))));
+                String::new()
+            }
+            ("again", _) => {
+                self.health.silence(None);
+                String::new()
+            }
+            _ => {
+                let verdict = self.run(what, now);
+                self.told(&verdict)
+            }
+        }
+    }
+
+    fn told(&self, verdict: &Verdict) -> String {
+        let clock = |at: Timestamp| at.to_zoned(self.zone.clone()).strftime("%d %H:%M").to_string();
+        match verdict {
+            Verdict::Notify(word) => shown(word),
+            Verdict::Hold(why, None) => format!("held: {why}"),
+            Verdict::Hold(why, Some(next)) => format!("held: {why} until {}", clock(*next)),
+            Verdict::NotRun => "not run".to_owned(),
+        }
+    }
+}
+
+/// A word on a line.
+fn shown(word: &Word) -> String {
+    let mut line = format!("{} {}", word.event, word.status.as_str());
+    let incident = word.incident.map_or(0, |incident| incident.id);
+    match word.thread {
+        Threading::None => {}
+        Threading::Open => _ = write!(line, ", opens #{incident}"),
+        Threading::Reply => _ = write!(line, ", in #{incident}"),
+        Threading::Broadcast => _ = write!(line, ", shown in #{incident}"),
+        Threading::Close => _ = write!(line, ", closes #{incident}"),
+    }
+    word.also.iter().for_each(|also| _ = write!(line, " and #{}", also.id));
+    if word.pings {
+        line.push_str(", pings");
+    }
+    if word.suppressed > 0 {
+        _ = write!(line, ", {} suppressed", word.suppressed);
+    }
+    if !word.remark.is_empty() {
+        _ = write!(line, " ({})", word.remark);
+    }
+    word.digest.iter().for_each(|digest| _ = write!(line, " | {digest}"));
+    line
+}
+
+/// `23 07:00` or `07:00`, which is on the 23rd (a Monday), in Berlin.
+pub(super) fn at(time: &str) -> Timestamp {
+    let (day, time) = time.split_once(' ').unwrap_or(("23", time));
+    let seconds = if time.matches(':').count() == 1 { ":00" } else { "" };
+    let civil: DateTime = format!("2026-11-{day}T{time}{seconds}").parse().expect("a time");
+    civil.in_tz("Europe/Berlin").expect("the zone is known").timestamp()
+}
+
+/// Each step: when, what happened, what came of it.
+fn story(notify: &str, steps: &[(&str, &str, &str)]) {
+    let mut life = Life::new(notify);
+    for (time, what, outcome) in steps {
+        assert_eq!(life.step(what, at(time)), *outcome, "{time} {what}");
+    }
+}
+
+#[test]
+fn a_failure_is_told_once_then_hourly_and_its_end_is_told() {
+    story(
+        "",
+        &[
+            ("03:00", "ok", "held: blank"),
+            ("03:10", "critical: disk full", "failure critical, opens #2, pings"),
+            ("03:15", "critical: disk full", "held: repeat-not-due until 23 04:10"),
+            ("04:05", "critical: disk full", "held: repeat-not-due until 23 04:10"),
+            ("04:10", "critical: disk full", "repeat critical, in #2 (same failure, 4th time)"),
+            ("04:15", "critical: disk full", "held: repeat-not-due until 23 05:10"),
+            ("04:20", "ok: fine", "recovery ok, closes #2 (5 failures in 1h 10m)"),
+            ("04:25", "ok: fine", "output ok"),
+            ("04:30", "critical: disk full", "failure critical, opens #9, pings"),
+        ],
+    );
+}
+
+#[test]
+fn failures_with_different_keys_are_different_incidents_and_end_together() {
+    story(
+        "",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
+            ("03:02", "critical@db: refused", "held: repeat-not-due until 23 04:00"),
+            ("03:03", "critical@disk: full", "held: repeat-not-due until 23 04:01"),
+            ("03:04", "timeout", "repeat critical, in #2 (failing differently since 03:04)"),
+            ("04:00", "critical@db: refused", "repeat critical, in #1 (same failure, 3rd time)"),
+            ("04:01", "ok", "recovery ok, closes #1 and #2 (3 failures in 1h 1m)"),
+            ("04:02", "ok", "held: blank"),
+            ("04:03", "critical@db: refused", "failure critical, opens #9, pings"),
+        ],
+    );
+    // One that nobody heard of leaves nothing behind; what was told before it is over all the same.
+    story(
+        "",
+        &[
+            ("03:00", "critical@db", "failure critical, opens #1, pings"),
+            ("03:01", "silence 1h", ""),
+            ("03:02", "critical@disk", "held: silenced until 23 04:01"),
+            ("03:03", "ok", "held: silenced until 23 04:01"),
+            ("04:01", "clock", "recovery ok, closes #1 (ok since 03:03, 1 failure in 3m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_is_new_each_time_does_not_make_endless_noise() {
+    let mut life = Life::new("");
+    let mut opened = 0;
+    for minute in 0..60 {
+        let what = format!("critical@key-{minute}: full");
+        opened += u32::from(life.step(&what, at(&format!("03:{minute:02}"))).contains("opens"));
+    }
+    assert_eq!(opened, 9);
+    let end = life.step("ok", at("04:00"));
+    assert!(end.starts_with("recovery ok, closes #9 and #1 and #2 and #3") && end.contains("and #8"), "{end}");
+}
+
+#[test]
+fn an_hourly_job_is_repeated_each_hour_though_its_runs_take_their_time() {
+    let mut life = Life::new("");
+    for (slot, end, said) in [
+        ("03:00", "03:00:07", "failure critical, opens #1, pings"),
+        ("04:00", "04:00:02", "repeat critical, in #1 (same failure, 2nd time)"),
+        ("05:00", "05:00:01", "repeat critical, in #1 (same failure, 3rd time)"),
+        ("05:30", "05:30:01", "held: repeat-not-due until 23 06:00"),
+    ] {
+        let verdict = run_as("critical", 1, at(slot), |facts| {
+            judge(&life.settings, &mut life.health, facts, &life.zone, at(end))
+        });
+        assert_eq!(life.told(&verdict), said);
+    }
+}
+
+#[test]
+fn a_blip_is_not_told_and_neither_is_its_end() {
+    story(
+        "after = 3",
+        &[
+            ("03:00", "critical: refused", "held: below-after"),
+            ("03:01", "critical: refused", "held: below-after"),
+            ("03:02", "ok", "held: never-reported"),
+            ("03:03", "ok", "held: blank"),
+            ("03:04", "critical: refused", "held: below-after"),
+            ("03:05", "critical: refused", "held: below-after"),
+            ("03:06", "critical: refused", "failure critical, opens #5, pings (failing since 03:04, 3 failures)"),
+            ("03:07", "ok", "recovery ok, closes #5 (3 failures in 3m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_status_that_gets_worse_speaks_at_once_and_one_that_gets_better_waits_if_it_is_known() {
+    story(
+        "",
+        &[
+            ("03:00", "warning: 81%", "failure warning, opens #1"),
+            ("03:01", "warning: 85%", "held: repeat-not-due until 23 04:00"),
+            ("03:02", "unknown: ?", "repeat unknown, in #1 (worse: was warning)"),
+            ("03:03", "critical: 96%", "repeat critical, in #1, pings (worse: was unknown)"),
+            ("03:04", "critical: 97%", "held: repeat-not-due until 23 04:03"),
+            ("03:05", "warning: 89%", "held: repeat-not-due until 23 04:03"),
+            ("03:06", "critical: 97%", "held: repeat-not-due until 23 04:03"),
+            ("04:03", "warning: 89%", "repeat warning, in #1 (better: was critical)"),
+            ("04:04", "critical: 95%", "repeat critical, in #1, pings (worse: was warning)"),
+            ("04:05", "ok", "recovery ok, closes #1 (9 failures in 1h 5m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_different_failure_speaks_at_once_and_the_same_in_other_numbers_does_not() {
+    story(
+        "",
+        &[
+            ("03:00", "critical: pid 41: disk at 91%", "failure critical, opens #1, pings"),
+            ("03:10", "critical: pid 97: disk at 99%", "held: repeat-not-due until 23 04:00"),
+            ("03:20", "critical: no route to host", "repeat critical, in #1 (failing differently since 03:20)"),
+            ("03:30", "critical: no route to host", "held: repeat-not-due until 23 04:20"),
+            ("03:40", "critical: pid 5: disk at 92%", "held: repeat-not-due until 23 04:20"),
+            ("04:20", "critical: pid 5: disk at 92%", "repeat critical, in #1 (same failure, 2nd time)"),
+            ("05:20", "timeout", "repeat critical, in #1 (failing differently since 05:20)"),
+            ("05:21", "timeout: half a line", "held: repeat-not-due until 23 06:20"),
+            ("06:20", "critical: no route to host", "repeat critical, in #1 (failing as before)"),
+        ],
+    );
+    story(
+        "normalize = false",
+        &[
+            ("03:00", "critical: pid 41", "failure critical, opens #1, pings"),
+            ("03:10", "critical: pid 97", "repeat critical, in #1 (failing differently since 03:10)"),
+        ],
+    );
+}
+
+#[test]
+fn a_failure_that_is_different_each_time_is_no_news_after_a_while() {
+    let mut life = Life::new("rate_limit = \"100/h\"");
+    let words = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for (minute, word) in words.iter().enumerate() {
+        let said = life.step(&format!("critical: lost {word}"), at(&format!("03:0{minute}")));
+        assert!(!said.starts_with("held"), "{said}");
+    }
+    assert_eq!(life.step("critical: lost i", at("03:10")), "held: repeat-not-due until 23 04:07");
+    assert_eq!(life.step("critical: lost j", at("04:07")), "repeat critical, in #1 (failing differently each time)");
+}
+
+#[test]
+fn repeats_as_often_as_asked() {
+    story(
+        "repeat = \"never\"",
+        &[
+            ("03:00", "critical", "failure critical, opens #1, pings"),
+            ("04:00", "critical", "held: repeat-not-due"),
+            ("24 04:00", "critical", "held: repeat-not-due"),
+        ],
+    );
+    story(
+        "repeat = \"always\"",
+        &[
+            ("03:00", "critical", "failure critical, opens #1, pings"),
+            ("03:01", "critical", "repeat critical, in #1 (same failure, 2nd time)"),
+        ],
+    );
+    story(
+        "on = [\"always\"]",
+        &[
+            ("03:00", "ok", "success ok"),
+            ("03:01", "ok: a", "change ok"),
+            ("03:02", "ok: a", "output ok"),
+            ("03:03", "critical", "failure critical, opens #4, pings"),
+            ("03:04", "critical", "repeat critical, in #4 (same failure, 2nd time)"),
+            ("03:05", "ok", "recovery ok, closes #4 (2 failures in 2m)"),
+        ],
+    );
+}
+
+#[test]
+fn only_what_is_asked_for_is_told() {
+    story(
+        "on = []",
+        &[
+            ("03:00", "ok: fine", "held: not-asked"),
+            ("03:01", "critical", "held: not-asked"),
+            ("03:02", "ok: fine", "held: not-asked"),
+            ("03:03", "skip", ""),
+            ("03:04", "skip", ""),
+            ("03:05", "skip", ""),
+        ],
+    );
+    story("on = [\"recovery\"]", &[("03:01", "critical", "held: not-asked"), ("03:02", "ok: fine", "held: not-asked")]);
+    story(
+        "on = [\"failure\"]",
+        &[
+            ("03:01", "critical", "failure critical, opens #1, pings"),
+            ("03:02", "ok: fine", "held: not-asked"),
+            ("03:03", "critical", "failure critical, opens #3, pings"),
+        ],
+    );
+    story("on = [\"success\"]", &[("03:01", "ok", "success ok"), ("03:02", "critical", "held: not-asked")]);
+    story(
+        "on = [\"output\"]",
+        &[
+            ("03:00", "ok:  ", "held: blank"),
+            ("03:01", "ok: x", "output ok"),
+            ("03:02", "ok: x", "output ok"),
+            ("03:03", "not run: x", "not run"),
+        ],
+    );
+}
+
+#[test]
+fn a_change_is_told_and_a_time_stamp_is_none() {
+    story(
+        "on = [\"change\", \"failure\"]",
+        &[
+            ("03:00", "ok: 3 users at 03:00", "held: unchanged"),
+            ("03:01", "ok: 4 users at 03:01", "held: unchanged"),
+            ("03:02", "ok: nobody at 03:02", "change ok"),
+            ("03:03", "critical: no answer", "failure critical, opens #4, pings"),
+            ("03:04", "ok: nobody at 03:04", "held: unchanged"),
+        ],
+    );
+    let mut life = Life::new("on = [\"change\"]\nnormalize = false");
+    life.step("ok: 3 users", at("03:00"));
+    let Verdict::Notify(word) = life.run("ok: 4 users", at("03:01")) else { panic!("it changed") };
+    assert_eq!(word.diff, "@@ -1 +1 @@\n-3 users\n+4 users");
+    assert_eq!(word.previous.expect("a run before").stdout, "3 users");
+}
+
+#[test]
+fn a_run_that_was_none_changes_nothing() {
+    story(
+        "",
+        &[
+            ("03:00", "critical", "failure critical, opens #1, pings"),
+            ("03:01", "not run", "not run"),
+            ("04:00", "critical", "repeat critical, in #1 (same failure, 2nd time)"),
+        ],
+    );
+}
+
+#[test]
+fn above_the_rate_limit_alerts_are_counted_but_never_the_first_and_the_last_of_an_incident() {
+    story(
+        "rate_limit = \"2/h\"",
+        &[
+            ("03:00", "ok: a", "output ok"),
+            ("03:01", "ok: b", "output ok"),
+            ("03:02", "ok: c", "held: rate-limited until 23 03:30"),
+            ("03:03", "ok: d", "held: rate-limited until 23 03:30"),
+            ("03:04", "critical", "failure critical, opens #5, pings, 2 suppressed"),
+            ("03:05", "timeout", "held: rate-limited until 23 03:30"),
+            ("03:06", "ok", "recovery ok, closes #5, 1 suppressed (2 failures in 2m)"),
+            ("03:07", "ok: e", "held: rate-limited until 23 03:30"),
+            ("03:30", "ok: f", "output ok, 1 suppressed"),
+            ("03:31", "ok: g", "held: rate-limited until 23 04:00"),
+        ],
+    );
+}
+
+#[test]
+fn a_job_that_flaps_is_told_once_and_once_more_when_it_is_steady() {
+    story(
+        "flap = { changes = 4, within = \"30m\" }",
+        &[
+            ("03:00", "critical", "failure critical, opens #1, pings"),
+            ("03:05", "ok", "recovery ok, closes #1 (1 failure in 5m)"),
+            ("03:10", "critical", "failure critical, opens #3, pings"),
+            ("03:15", "ok", "recovery ok, closes #3 (1 failure in 5m)"),
+            (
+                "03:20",
+                "critical",
+                "flapping critical, opens #5, pings (4 changes of status in 15m, silent until it is steady for 30m)",
+            ),
+            ("03:25", "ok: x", "held: flapping until 23 03:55"),
+            ("03:30", "critical", "held: flapping until 23 04:00"),
+            ("03:35", "critical", "held: flapping until 23 04:00"),
+            ("03:40", "ok", "held: flapping until 23 04:10"),
+            ("03:45", "ok", "held: flapping until 23 04:10"),
+            ("04:10", "clock", "flapping ok, closes #5 (steady again: ok for 30m)"),
+            ("04:15", "ok: x", "output ok"),
+            ("04:20", "critical", "failure critical, opens #12, pings"),
+        ],
+    );
+}
+
+#[test]
+fn a_job_that_is_steady_in_failing_is_an_incident_and_its_end_is_told() {
+    story(
+        "flap = { changes = 2, within = \"10m\" }\nrepeat = \"never\"",
+        &[
+            ("03:00", "ok", "held: blank"),
+            ("03:01", "critical", "failure critical, opens #2, pings"),
+            ("03:02", "ok", "flapping ok, shown in #2 (2 changes of status in 1m, silent until it is steady for 10m)"),
+            ("03:03", "critical", "held: flapping until 23 03:13"),
+            ("03:08", "critical", "held: flapping until 23 03:13"),
+            ("03:13", "critical", "flapping critical, shown in #2 (steady again: critical for 10m)"),
+            ("03:18", "critical", "held: repeat-not-due"),
+            ("03:23", "ok", "recovery ok, closes #2 (5 failures in 22m)"),
+        ],
+    );
+}
+
+#[test]
+fn flapping_that_was_over_before_anybody_asked_the_clock_is_over() {
+    let lived = |last: [&str; 2]| {
+        let mut life = Life::new("flap = { changes = 2, within = \"10m\" }\nrepeat = \"never\"");
+        ["critical", "ok", "critical", "ok", last[0]].iter().zip(0..).for_each(|(what, minute)| {
+            life.run(what, at(&format!("03:0{minute}")));
+        });
+        let verdict = life.run(last[1], at("04:00"));
+        life.told(&verdict)
+    };
+    assert_eq!(lived(["ok", "critical"]), "failure critical, opens #6, pings");
+    assert_eq!(lived(["critical", "ok"]), "recovery ok, closes #3 (2 failures in 58m)");
+    assert_eq!(lived(["ok", "ok"]), "flapping ok, closes #3 (steady again: ok for 57m)");
+}
+
+#[test]
+fn flapping_can_be_off() {
+    let mut life = Life::new("flap = { changes = 0 }\nrate_limit = \"1000/h\"");
+    for minute in 10..50 {
+        let said = life.step(if minute % 2 == 0 { "ok" } else { "critical" }, at(&format!("03:{minute}")));
+        assert!(!said.contains("flapping"), "{said}");
+    }
+}
+
+#[test]
+fn what_happens_in_quiet_hours_comes_as_one_digest() {
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("21:00", "warning: 81%", "failure warning, opens #1"),
+            ("22:00", "warning: 82%", "held: quiet-hours until 24 07:00"),
+            ("22:05", "ok: fine", "held: quiet-hours until 24 07:00"),
+            ("22:10", "ok: fine", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok, closes #1 (1 alert in quiet hours) | warning from 22:00 to 22:05, 2 failures: 82%",
+            ),
+        ],
+    );
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("22:05", "ok: three files", "held: quiet-hours until 24 07:00"),
+            ("24 03:00", "critical: disk full", "held: quiet-hours until 24 07:00"),
+            ("24 03:05", "critical: disk full", "held: quiet-hours until 24 07:00"),
+            ("24 03:10", "ok", "held: quiet-hours until 24 07:00"),
+            ("24 03:15", "ok", "held: blank"),
+            ("24 05:00", "critical: no route", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "failure critical, opens #6, pings (3 alerts in quiet hours) | critical since 05:00, 1 failure, failing \
+             still: no route | 22:05 output: three files | critical from 03:00 to 03:10, 2 failures: disk full",
+            ),
+            ("24 07:05", "critical: no route", "held: repeat-not-due until 24 08:00"),
+            ("24 07:10", "ok", "recovery ok, closes #6 (2 failures in 2h 10m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_failure_of_the_night_and_its_end_are_told_together_in_the_morning() {
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("24 03:00", "critical: disk full", "held: quiet-hours until 24 07:00"),
+            ("24 03:10", "ok", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok (1 alert in quiet hours) | critical from 03:00 to 03:10, 1 failure: disk full",
+            ),
+            ("24 07:05", "ok", "held: blank"),
+        ],
+    );
+    // A run comes before anybody asks the clock.
+    let mut life = Life::new("quiet_hours = \"22:00-07:00\"");
+    life.step("critical: disk full", at("24 03:00"));
+    let verdict = life.run("ok", at("24 07:01"));
+    assert_eq!(
+        life.told(&verdict),
+        "recovery ok (1 failure in 4h 1m) | critical from 03:00 to 07:01, 1 failure: disk full"
+    );
+}
+
+#[test]
+fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("21:00", "critical: disk full", "failure critical, opens #1, pings"),
+            ("22:05", "ok", "held: quiet-hours until 24 07:00"),
+            ("24 07:00", "clock", "recovery ok, closes #1 (1 alert in quiet hours) | ok since 22:05 after 1 failure"),
+        ],
+    );
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("21:00", "critical: disk full", "failure critical, opens #1, pings"),
+            ("22:05", "ok", "held: quiet-hours until 24 07:00"),
+            ("22:10", "critical: disk full", "held: quiet-hours until 24 07:00"),
+            ("22:15", "critical: disk full", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 3 failures, failing still: \
+             disk full",
+            ),
+        ],
+    );
+    story(
+        "quiet_hours = \"22:00-07:00\"\nrepeat = \"never\"",
+        &[
+            ("21:00", "critical: disk full", "failure critical, opens #1, pings"),
+            ("22:05", "ok: fine", "held: quiet-hours until 24 07:00"),
+            ("22:10", "critical: disk full", "held: repeat-not-due"),
+            (
+                "24 07:00",
+                "clock",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 2 failures, failing still",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_is_excepted_from_quiet_hours_speaks_and_so_does_its_end() {
+    story(
+        "quiet_hours = \"22:00-07:00\"\nquiet_except = [\"critical\"]",
+        &[
+            ("24 02:50", "ok: fine", "held: quiet-hours until 24 07:00"),
+            ("24 03:00", "warning: 81%", "held: quiet-hours until 24 07:00"),
+            ("24 03:05", "critical: 99%", "failure critical, opens #2, pings (failing since 03:00, 2 failures)"),
+            ("24 03:10", "ok", "recovery ok, closes #2 (2 failures in 10m)"),
+            ("24 03:15", "warning: 81%", "held: quiet-hours until 24 07:00"),
+            ("24 03:20", "ok", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok (2 alerts in quiet hours) | 02:50 output: fine | warning from 03:15 to 03:20, 1 failure: 81%",
+            ),
+        ],
+    );
+    story(
+        "quiet_hours = \"22:00-07:00\"\nquiet_except = [\"critical\"]",
+        &[
+            ("24 03:00", "warning: 81%", "held: quiet-hours until 24 07:00"),
+            ("24 03:05", "ok", "held: quiet-hours until 24 07:00"),
+            ("24 03:10", "critical: 99%", "failure critical, opens #3, pings"),
+            (
+                "24 07:00",
+                "clock",
+                "repeat critical, shown in #3 (1 alert in quiet hours) | warning from 03:00 to 03:05, 1 failure: 81%",
+            ),
+            ("24 07:05", "ok", "recovery ok, closes #3 (1 failure in 3h 55m)"),
+        ],
+    );
+}
+
+#[test]
+fn flapping_through_the_night_is_a_line_of_the_digest() {
+    story(
+        "quiet_hours = \"22:00-07:00\"\nflap = { changes = 2, within = \"10m\" }",
+        &[
+            ("24 03:00", "ok", "held: blank"),
+            ("24 03:01", "critical: x", "held: quiet-hours until 24 07:00"),
+            ("24 03:02", "ok", "held: quiet-hours until 24 07:00"),
+            ("24 03:03", "critical: x", "held: flapping until 24 03:13"),
+            ("24 03:04", "ok", "held: flapping until 24 03:14"),
+            ("24 03:14", "clock", ""),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok (3 alerts in quiet hours) | critical from 03:01 to 03:02, 1 failure: x | 03:02 flapping: 2 \
+             changes of status in 1m, silent until it is steady for 10m | 03:14 flapping: steady again: ok for 10m",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_silence_delays_a_recovery_and_does_not_lose_it() {
+    story(
+        "",
+        &[
+            ("03:00", "critical: x", "failure critical, opens #1, pings"),
+            ("03:01", "silence 1h", ""),
+            ("03:05", "timeout", "held: silenced until 23 04:01"),
+            ("03:10", "ok", "held: silenced until 23 04:01"),
+            ("03:15", "ok", "held: silenced until 23 04:01"),
+            ("04:01", "clock", "recovery ok, closes #1 (ok since 03:10, 2 failures in 10m)"),
+            ("04:05", "ok", "held: blank"),
+        ],
+    );
+    story(
+        "",
+        &[
+            ("03:00", "silence 1h", ""),
+            ("03:05", "critical: x", "held: silenced until 23 04:00"),
+            ("04:05", "critical: x", "failure critical, opens #1, pings (failing since 03:05, 2 failures)"),
+        ],
+    );
+    story(
+        "",
+        &[
+            ("03:00", "critical: x", "failure critical, opens #1, pings"),
+            ("03:01", "silence 1h", ""),
+            ("03:10", "ok", "held: silenced until 23 04:01"),
+            ("03:15", "critical: x", "held: repeat-not-due until 23 04:00"),
+            ("04:10", "ok", "recovery ok, closes #1 (2 failures in 1h 10m)"),
+        ],
+    );
+    story(
+        "",
+        &[
+            ("03:00", "critical: x", "failure critical, opens #1, pings"),
+            ("03:01", "silence 1h", ""),
+            ("03:10", "ok", "held: silenced until 23 04:01"),
+            ("03:12", "again", ""),
+            ("03:15", "ok", "recovery ok, closes #1 (ok since 03:10, 1 failure in 10m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_job_that_hangs_is_told_once() {
+    story(
+        "",
+        &[
+            ("03:00", "skip", ""),
+            ("03:01", "skip", ""),
+            ("03:02", "skip", "stuck unknown (3 due times skipped in a row)"),
+            ("03:03", "skip", ""),
+            ("03:30", "ok", "held: blank"),
+            // The next run hangs too: that is told as a failure would be repeated.
+            ("03:31", "skip", ""),
+            ("03:32", "skip", ""),
+            ("03:33", "skip", ""),
+            ("04:02", "skip", "stuck unknown (4 due times skipped in a row)"),
+            ("04:03", "ok", "held: blank"),
+            ("04:04", "ok", "held: blank"),
+            ("04:05", "skip", ""),
+            ("04:06", "skip", ""),
+            ("04:07", "skip", "stuck unknown (3 due times skipped in a row)"),
+        ],
+    );
+    story("stuck_after = 0", &[("03:00", "skip", ""), ("03:01", "skip", ""), ("03:02", "skip", "")]);
+    story(
+        "stuck_after = 1\nrate_limit = \"1/h\"",
+        &[
+            ("03:00", "ok: x", "output ok"),
+            ("03:10", "skip", ""),
+            ("03:20", "skip", ""),
+            ("04:00", "skip", "stuck unknown, 1 suppressed (3 due times skipped in a row)"),
+        ],
+    );
+    story(
+        "stuck_after = 1\nquiet_hours = \"22:00-07:00\"",
+        &[
+            ("24 03:00", "skip", ""),
+            ("24 03:01", "skip", ""),
+            ("24 07:00", "clock", "stuck unknown (1 alert in quiet hours) | 03:00 stuck: 1 due time skipped in a row"),
+        ],
+    );
+}
+
+#[test]
+fn a_word_that_could_not_be_said_was_not() {
+    story(
+        "rate_limit = \"1/h\"",
+        &[
+            ("03:00", "ok: x", "output ok"),
+            ("03:00", "unsaid", ""),
+            ("03:01", "ok: x", "output ok"),
+            ("03:02", "critical", "failure critical, opens #3, pings"),
+            ("03:02", "unsaid", ""),
+            ("03:03", "ok", "held: never-reported"),
+            ("03:04", "critical", "failure critical, opens #5, pings"),
+            ("03:05", "ok", "recovery ok, closes #5 (1 failure in 1m)"),
+            ("03:05", "unsaid", ""),
+            ("03:06", "ok", "recovery ok, closes #5 (ok since 03:05, 1 failure in 1m)"),
+            ("03:06", "unsaid", ""),
+            ("03:07", "ok", "held: blank"),
+            ("03:08", "critical", "failure critical, opens #9, pings"),
+        ],
+    );
+}
+
+#[test]
+fn a_failure_after_good_news_that_rendered_to_blanks_is_a_new_one() {
+    story(
+        "on = [\"output\", \"failure\"]",
+        &[
+            ("03:00", "critical", "failure critical, opens #1, pings"),
+            ("03:01", "ok: x", "output ok"),
+            ("03:01", "unsaid", ""),
+            ("03:02", "critical", "failure critical, opens #3, pings"),
+        ],
+    );
+}
+
+#[test]
+fn without_thread_nothing_is_threaded() {
+    story(
+        "thread = false",
+        &[("03:00", "critical", "failure critical, pings"), ("03:01", "ok", "recovery ok (1 failure in 1m)")],
+    );
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_nothing_for_longer_than_the_setting() {
+    story(
+        "",
+        &[
+            ("27 03:00", "critical", "failure critical, opens #1, pings"),
+            ("23 03:00", "critical", "held: repeat-not-due until 23 04:00"),
+            ("23 04:00", "critical", "repeat critical, in #1 (same failure, 3rd time)"),
+        ],
+    );
+}
+
+#[test]
+fn a_recovery_goes_where_its_failure_was_told() {
+    let ops = crate::id::Channel::new("ops");
+    let channels = |notify: &str, runs: &[&str]| {
+        let mut life = Life::new(notify);
+        let mut said = Vec::new();
+        for (minute, what) in runs.iter().enumerate() {
+            if let Verdict::Notify(word) = life.run(what, at(&format!("03:0{minute}"))) {
+                said.push(
+                    word.channels(&life.settings, Some(&ops)).iter().map(ToString::to_string).collect::<Vec<_>>(),
+                );
+            }
+        }
+        said
+    };
+    assert_eq!(channels("", &["critical", "ok", "ok: x"]), [["#ops"], ["#ops"], ["#ops"]]);
+    assert_eq!(
+        channels("channels = { critical = \"pager\" }", &["warning", "critical", "ok", "ok: x"]),
+        [vec!["#ops"], vec!["#pager"], vec!["#pager", "#ops"], vec!["#ops"]]
+    );
+    assert_eq!(
+        channels("channels = { critical = \"pager\", ok = \"log\" }", &["critical", "ok", "ok: x"]),
+        [vec!["#pager"], vec!["#pager", "#log"], vec!["#log"]]
+    );
+    assert_eq!(channels("channels = { critical = \"pager\" }", &["critical", "ok"]), [["#pager"], ["#pager"]]);
+}
+
+/// A week from Monday 00:00: what was said, and between two words how often nothing was, by reason.
+fn week(notify: &str, every: Duration, outcome: impl Fn(u64) -> String) -> String {
+    let (mut life, start) = (Life::new(notify), at("00:00"));
+    let (mut told, mut held) = (String::new(), Vec::<(Hold, usize)>::new());
+    let end = shift(start, Duration::from_secs(7 * 86_400));
+    let (mut now, mut number) = (start, 0);
+    while now < end {
+        let mut said = Vec::new();
+        while let Some(due) = due(&life.settings, &life.health).filter(|due| *due <= now) {
+            said.extend(wake(&life.settings, &mut life.health, &life.zone, due).iter().map(|word| (due, shown(word))));
+        }
+        match life.run(&outcome(number), now) {
+            Verdict::Notify(word) => said.push((now, shown(&word))),
+            Verdict::NotRun => {}
+            Verdict::Hold(why, _) => match held.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, count)) => *count += 1,
+                None => held.push((why, 1)),
+            },
+        }
+        for (at, said) in said {
+            let at = at.to_zoned(life.zone.clone()).strftime("%a %H:%M");
+            for (why, count) in held.drain(..) {
+                _ = writeln!(told, "          {count} x {why}");
+            }
+            _ = writeln!(told, "{at} {said}");
+        }
+        number += 1;
+        now = shift(now, every);
+    }
+    for (why, count) in held.drain(..) {
+        _ = writeln!(told, "          {count} x {why}");
+    }
+    told
+}
+
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
+#[test]
+fn a_week_of_a_healthy_job() {
+    assert_eq!(week("", FIVE_MINUTES, |_| "ok".to_owned()), "          2016 x blank\n");
+}
+
+#[test]
+fn a_week_of_a_job_that_slowly_gets_worse() {
+    // A disk that fills: from 70 % on Monday by 4 % a day; warning from 80 %, critical from 90 %; cleared on Sunday noon.
+    let told = week("repeat = \"1d\"", FIVE_MINUTES, |number| match number * 24 / 2016 + 70 {
+        _ if number >= 6 * 288 + 144 => "ok".to_owned(),
+        percent @ 90.. => format!("critical: disk at {percent}%"),
+        percent @ 80.. => format!("warning: disk at {percent}%"),
+        _ => "ok".to_owned(),
+    });
+    assert_eq!(
+        told,
+        "          840 x blank
+Wed 22:00 failure warning, opens #841
+          287 x repeat-not-due
+Thu 22:00 repeat warning, in #841 (same failure, 289th time)
+          287 x repeat-not-due
+Fri 22:00 repeat warning, in #841 (same failure, 577th time)
+          263 x repeat-not-due
+Sat 20:00 repeat critical, in #841, pings (worse: was warning)
+          191 x repeat-not-due
+Sun 12:00 recovery ok, closes #841 (1032 failures in 3d 14h)
+          143 x blank
+"
+    );
+}
+
+#[test]
+fn a_week_of_a_noisy_job() {
+    // It prints something every five minutes, and fails for half an hour each night.
+    let told = week("quiet_hours = \"22:00-07:00\"\nrate_limit = \"2/12h\"", FIVE_MINUTES, |number| {
+        if (36..42).contains(&(number % 288)) {
+            "critical: lock held by pid 41".to_owned()
+        } else {
+            "ok: done".to_owned()
+        }
+    });
+    // What it prints at night is one line of the morning's digest, beside the failure of the night.
+    let day = |day: &str, held: u32, alerts: u32, first: &str, times: u32, suppressed: &str, last: u32| {
+        format!(
+            "          {held} x quiet-hours
+{day} 07:00 recovery ok{suppressed} ({alerts} alerts in quiet hours) | {first} output, {times} times: done | critical \
+             from 03:00 to 03:30, 6 failures: lock held by pid 41
+{day} 07:00 output ok
+          71 x rate-limited
+{day} 13:00 output ok, 71 suppressed
+          71 x rate-limited
+{day} 19:00 output ok, 71 suppressed
+          {last} x rate-limited
+"
+        )
+    };
+    let rest = ["Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let rest = rest.map(|name| day(name, 108, 102, "22:00", 101, ", 35 suppressed", 35)).concat();
+    assert_eq!(told, format!("{}{rest}          24 x quiet-hours\n", day("Mon", 84, 78, "00:00", 77, "", 35)));
+}
+
+#[test]
+fn a_week_of_a_flapping_job() {
+    // It fails every other time on Tuesday from 10:00 to 11:00, on Friday for three hours, and once on Saturday.
+    let told = week("", FIVE_MINUTES, |number| {
+        let (day, minute) = (number / 288, number % 288 * 5);
+        let bad = match day {
+            1 => (600..660).contains(&minute) && number % 2 == 0,
+            4 => (600..780).contains(&minute) && number % 2 == 0,
+            5 => minute == 600,
+            _ => false,
+        };
+        if bad { "critical: refused".to_owned() } else { "ok".to_owned() }
+    });
+    let flapping = |day: &str, first: u32, end: &str, held: u32| {
+        format!(
+            "{day} 10:00 failure critical, opens #{first}, pings
+{day} 10:05 recovery ok, closes #{first} (1 failure in 5m)
+{day} 10:10 failure critical, opens #{}, pings
+{day} 10:15 recovery ok, closes #{} (1 failure in 5m)
+{day} 10:20 failure critical, opens #{last}, pings
+{day} 10:25 flapping ok, shown in #{last} (6 changes of status in 25m, silent until it is steady for 30m)
+          {held} x flapping
+          1 x blank
+{day} {end} flapping ok, closes #{last} (steady again: ok for 30m)
+",
+            first + 2,
+            first + 2,
+            last = first + 4,
+        )
+    };
+    let told_so = format!(
+        "          408 x blank
+{}          846 x blank
+{}          246 x blank
+Sat 10:00 failure critical, opens #1561, pings
+Sat 10:05 recovery ok, closes #1561 (1 failure in 5m)
+          454 x blank
+",
+        flapping("Tue", 409, "11:25", 11),
+        flapping("Fri", 1273, "13:25", 35),
+    );
+    assert_eq!(told, told_so);
+}
