@@ -3,11 +3,31 @@
 //! Before it: `policy`. After it: `outbox`. No output of a command can mention anybody, forge a link or break out of a
 //! code block here (SPEC 6).
 
+mod blocks;
+mod check;
+pub mod filters;
+pub mod fit;
+mod format;
+mod render;
+mod samples;
+pub mod summary;
+mod tail;
+mod template;
+pub mod text;
+pub mod vars;
+mod words;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use format::{Format, KEYS, read};
+pub use render::{Rendered, fallback, own_words, render, whole_output};
+pub use samples::samples;
+pub use template::{GLOBAL_KEYS, RenderError, Templates, read_templates};
+pub use text::clean;
 
 use crate::exec::{Outcome, Status, Trigger};
 use crate::id::{Channel, JobName, RunId};
@@ -68,12 +88,18 @@ pub struct Notice {
     pub suppressed: u32,
     /// What `policy` adds in words: "same failure, 14th time".
     pub remark: String,
+    /// What waited for the end of `quiet_hours` and is told along, a line each; plain text, not yet escaped.
+    pub digest: Vec<String>,
     /// The job pauses for this long after this message (`burst` with `alerts`).
     pub pauses: Option<Duration>,
     /// The name of this host.
     pub host: Arc<str>,
     /// Who is pinged, as Slack writes it in mrkdwn (`<!here>`, `<@U…>`): only from the configuration.
     pub mention: Vec<String>,
+    /// Whom the script itself wants pinged, in the same markup, whatever the status: only whom the configuration allows.
+    pub asked: Vec<String>,
+    /// What else is to be said in small print: plain text, not yet escaped.
+    pub notes: Vec<String>,
     /// The zone in which times are shown as text.
     pub zone: jiff::tz::TimeZone,
 }
@@ -121,7 +147,8 @@ pub struct Message {
     pub text: String,
     /// Block Kit blocks; may be empty (then `text` is all).
     pub blocks: Vec<serde_json::Value>,
-    /// The colour bar: `good`, `warning`, `danger` or `#rrggbb`. With one, the blocks go into an attachment.
+    /// The colour bar: `good`, `warning`, `danger` or `#rrggbb`. With one, the first block stands above the bar, and the
+    /// others go beside it, into an attachment.
     pub color: Option<String>,
     /// The incident whose thread this belongs to.
     pub incident: Option<u64>,

@@ -1,0 +1,343 @@
+//! The filters that templates have on top of Jinja's, and how values are written into a message.
+//!
+//! Before it: values of `vars`. After it: mrkdwn, JSON, a URL or plain text, by `Mode`. Nothing here can be made to
+//! mention anybody by output: `check` lets `mention` be applied only to names that the template itself spells out.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, Output, State};
+
+use super::text::{clean, clean_str, escape, fence};
+use super::vars::{Moment, Span};
+use super::words::format_bytes;
+use crate::document::format_duration;
+
+/// A filter on top of Jinja's.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    /// Its name.
+    pub name: &'static str,
+    /// As it is written, with its arguments.
+    pub usage: &'static str,
+    /// What it does: the words of the manual.
+    pub about: &'static str,
+}
+
+const fn filter(name: &'static str, usage: &'static str, about: &'static str) -> Filter {
+    Filter { name, usage, about }
+}
+
+/// Every filter on top of Jinja's, in the order of the manual (SPEC 6).
+pub const FILTERS: &[Filter] = &[
+    filter("code", "code", "As a code block that its content cannot break out of."),
+    filter("tail", "tail(n)", "The last n lines; 10 without n."),
+    filter("head", "head(n)", "The first n lines; 10 without n."),
+    filter("duration", "duration", "A number of seconds as people say it: `1h 30m`."),
+    filter("date", "date(fmt)", "A point in time in the job's zone, as strftime(3) writes it: `%H:%M`."),
+    filter("bytes", "bytes", "A number of bytes as people say it: `1.5 MiB`."),
+    filter("link", "link(url)", "The text as a link to a URL (http, https, mailto)."),
+    filter(
+        "mention",
+        "mention",
+        "Pings `@here`, `@channel`, a user ID or a user-group ID. The name must be written in the template.",
+    ),
+    filter("strip_ansi", "strip_ansi", "Without terminal escapes; output comes without them anyway."),
+];
+
+/// What a template writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Mode {
+    /// Slack's mrkdwn.
+    Mrkdwn,
+    /// JSON: values stand within its strings.
+    Json,
+    /// A URL: values are percent-encoded.
+    Url,
+    /// Text that Slack takes literally.
+    Plain,
+}
+
+impl Mode {
+    pub(super) const ALL: [Self; 4] = [Self::Mrkdwn, Self::Json, Self::Url, Self::Plain];
+
+    /// Text that is not mrkdwn, as this mode has it.
+    fn escape(self, text: &str) -> String {
+        let text = clean_str(text);
+        match self {
+            Self::Mrkdwn => escape(&text),
+            Self::Json => json_inside(&escape(&text)),
+            Self::Url => percent_encode(&text, |byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)),
+            Self::Plain => text.into_owned(),
+        }
+    }
+
+    /// Mrkdwn made by a filter, as this mode has it: not escaped again.
+    fn markup(self, mrkdwn: String) -> Value {
+        match self {
+            Self::Json => Value::from_safe_string(json_inside(&mrkdwn)),
+            _ => Value::from_safe_string(mrkdwn),
+        }
+    }
+
+    fn is_markup(self) -> bool {
+        matches!(self, Self::Mrkdwn | Self::Json)
+    }
+}
+
+/// Gives an environment its filters and its way of writing values.
+pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
+    environment.set_formatter(move |out, _state, value| write_value(mode, out, value));
+    environment.add_filter("code", move |value: Value| code(mode, &value));
+    environment.add_filter("tail", |value: Value, lines: Option<i64>| lines_of(&value, lines, true));
+    environment.add_filter("head", |value: Value, lines: Option<i64>| lines_of(&value, lines, false));
+    environment.add_filter("duration", |value: Value| duration(&value));
+    environment.add_filter("date", date);
+    environment.add_filter("bytes", |value: Value| bytes(&value));
+    environment.add_filter("link", move |value: Value, url: String| link(mode, &value, &url));
+    environment.add_filter("mention", move |value: Value| mention(mode, &value));
+    environment.add_filter("strip_ansi", |value: Value| Value::from(clean_str(&text_of(&value))));
+    if mode == Mode::Json {
+        // Unescaped for Slack, and still within its JSON string.
+        environment.add_filter("safe", |value: Value| match value.is_safe() {
+            true => value,
+            false => Value::from_safe_string(json_inside(&text_of(&value))),
+        });
+    }
+}
+
+/// Writes a value that a template puts out.
+fn write_value(mode: Mode, out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
+    let written = match (value.kind(), mode) {
+        _ if value.is_safe() => out.write_str(value.as_str().unwrap_or_default()),
+        (ValueKind::Undefined, _) => Ok(()),
+        (ValueKind::None, Mode::Json) => out.write_str("null"),
+        (ValueKind::Bool, Mode::Json) => out.write_str(if value.is_true() { "true" } else { "false" }),
+        (ValueKind::Number | ValueKind::None | ValueKind::Bool, _) => write!(out, "{value}"),
+        (ValueKind::Invalid, _) => {
+            return Err(Error::new(ErrorKind::InvalidOperation, format!("no value: {value}")));
+        }
+        (ValueKind::Seq | ValueKind::Map | ValueKind::Iterable, Mode::Json) => {
+            let mut json = serde_json::to_value(value)
+                .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+            escape_json(&mut json);
+            out.write_str(&json.to_string())
+        }
+        _ => out.write_str(&mode.escape(&text_of(value))),
+    };
+    Ok(written?)
+}
+
+/// A value as text.
+fn text_of(value: &Value) -> String {
+    match (value.as_str(), value.as_bytes()) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(bytes)) => clean(bytes),
+        (None, None) => value.to_string(),
+    }
+}
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
+    Err(Error::new(ErrorKind::InvalidOperation, why.into()))
+}
+
+fn code(mode: Mode, value: &Value) -> Value {
+    let text = text_of(value);
+    if !mode.is_markup() {
+        return Value::from(text);
+    }
+    match value.is_safe() {
+        true => Value::from_safe_string(fence(&text)),
+        false => mode.markup(fence(&escape(&clean_str(&text)))),
+    }
+}
+
+fn lines_of(value: &Value, count: Option<i64>, last: bool) -> Value {
+    let count = usize::try_from(count.unwrap_or(10).max(0)).unwrap_or(usize::MAX);
+    let text = text_of(value);
+    let body = text.strip_suffix('\n').unwrap_or(&text);
+    let kept = match last {
+        _ if count == 0 => "",
+        true => {
+            let start = body.rmatch_indices('\n').nth(count - 1).map_or(0, |(at, _)| at + 1);
+            &body[start..]
+        }
+        false => {
+            let end = body.match_indices('\n').nth(count - 1).map_or(body.len(), |(at, _)| at);
+            &body[..end]
+        }
+    };
+    if value.is_safe() { Value::from_safe_string(kept.to_owned()) } else { Value::from(kept) }
+}
+
+/// A number, or text that is one.
+fn number(value: &Value) -> Option<f64> {
+    match value.as_str() {
+        Some(text) => text.trim().parse().ok(),
+        None => f64::try_from(value.clone()).ok(),
+    }
+}
+
+fn duration(value: &Value) -> Result<String, Error> {
+    if let Some(span) = value.downcast_object_ref::<Span>() {
+        return Ok(format_duration(span.0));
+    }
+    match number(value).map(Duration::try_from_secs_f64) {
+        Some(Ok(length)) => Ok(format_duration(length)),
+        _ => refuse("`duration` wants a number of seconds, 0 or more"),
+    }
+}
+
+fn bytes(value: &Value) -> Result<String, Error> {
+    match number(value) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be 0 or more; saturates"
+        )]
+        Some(size) if size >= 0.0 => Ok(format_bytes(size as u64)),
+        _ => refuse("`bytes` wants a number, 0 or more"),
+    }
+}
+
+fn date(state: &mut State<'_, '_>, value: Value, format: Option<String>) -> Result<String, Error> {
+    let format = format.as_deref().unwrap_or("%Y-%m-%d %H:%M:%S");
+    let zone = || match state.lookup("started") {
+        Some(started) => started.downcast_object_ref::<Moment>().map_or(TimeZone::UTC, Moment::zone),
+        None => TimeZone::UTC,
+    };
+    let stamp = || match (value.as_str(), value.as_i64()) {
+        (Some(text), _) => text.trim().parse::<Timestamp>().ok(),
+        (None, Some(epoch)) => Timestamp::from_second(epoch).ok(),
+        (None, None) => f64::try_from(value.clone()).ok().and_then(|s| Timestamp::from_duration(to_signed(s)?).ok()),
+    };
+    let zoned = match value.downcast_object_ref::<Moment>() {
+        Some(moment) => moment.0.clone(),
+        None => match stamp() {
+            Some(stamp) => stamp.to_zoned(zone()),
+            None => return refuse("`date` wants a point in time: seconds since 1970, or text in RFC 3339"),
+        },
+    };
+    strftime(&zoned, format).or_else(refuse)
+}
+
+fn to_signed(seconds: f64) -> Option<jiff::SignedDuration> {
+    jiff::SignedDuration::try_from_secs_f64(seconds).ok()
+}
+
+/// A point in time as strftime(3) writes it; an error says what is wrong with the format.
+pub(super) fn strftime(at: &Zoned, format: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let config = Config::new().custom(PosixCustom::new());
+    let written = BrokenDownTime::from(at).format_with_config(&config, format, &mut text);
+    written.map(|()| text).map_err(|error| format!("`{format}` is no format for `date`: {error}"))
+}
+
+fn link(mode: Mode, value: &Value, url: &str) -> Result<Value, Error> {
+    let url = url.trim();
+    let Some(url) = link_url(url) else {
+        return refuse("`link` wants a URL that begins with http://, https:// or mailto:");
+    };
+    if !mode.is_markup() {
+        return Ok(Value::from(text_of(value)));
+    }
+    let label = text_of(value);
+    let label = clean_str(&label).split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(mode.markup(match label.as_str() {
+        "" => format!("<{url}>"),
+        label => format!("<{url}|{}>", escape(label)),
+    }))
+}
+
+/// A URL as it can stand in a link; `None` for another scheme than http, https and mailto.
+fn link_url(url: &str) -> Option<String> {
+    let lower = url.to_ascii_lowercase();
+    let schemes = ["http://", "https://", "mailto:"];
+    let known = schemes.iter().any(|scheme| lower.len() > scheme.len() && lower.starts_with(scheme));
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"<>|\"`\\^{}".contains(&byte);
+    known.then(|| percent_encode(url, plain).replace('&', "&amp;"))
+}
+
+fn mention(mode: Mode, value: &Value) -> Result<Value, Error> {
+    let mut names = Vec::new();
+    match value.as_str() {
+        Some(name) => names.push(name.to_owned()),
+        None => names.extend(value.try_iter()?.map(|name| text_of(&name))),
+    }
+    let mut markup = Vec::new();
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        let Some(ping) = mention_markup(name) else { return refuse(nobody(name)) };
+        markup.push(ping);
+    }
+    match mode.is_markup() {
+        true => Ok(mode.markup(markup.join(" "))),
+        false => Ok(Value::from(names.join(" "))),
+    }
+}
+
+/// What is said of a name that nobody has.
+pub(super) fn nobody(name: &str) -> String {
+    format!("`{name}` is nobody whom Slack can ping: write @here, @channel, a user ID (U…) or a user-group ID (S…)")
+}
+
+/// A name as Slack pings it: `@here` as `<!here>`, `U024BE7LH` as `<@U024BE7LH>`; `None` for anything else.
+pub fn mention_markup(name: &str) -> Option<String> {
+    let id = |name: &str| {
+        (3..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    match name.strip_prefix('@').unwrap_or(name) {
+        special @ ("here" | "channel" | "everyone") if name.starts_with('@') => Some(format!("<!{special}>")),
+        user if user.starts_with(['U', 'W']) && id(user) => Some(format!("<@{user}>")),
+        group if group.starts_with('S') && id(group) => Some(format!("<!subteam^{group}>")),
+        _ => None,
+    }
+}
+
+/// Whether this is markup as [`mention_markup`] makes it.
+pub(super) fn is_mention_markup(markup: &str) -> bool {
+    let inner = markup.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or_default();
+    let name = match inner.strip_prefix("!subteam^") {
+        Some(group) => group.to_owned(),
+        None if inner.starts_with('!') => inner.replacen('!', "@", 1),
+        None => inner.strip_prefix('@').unwrap_or_default().to_owned(),
+    };
+    mention_markup(&name).as_deref() == Some(markup)
+}
+
+fn percent_encode(text: &str, plain: impl Fn(u8) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("a string takes whatever is written");
+        }
+    }
+    out
+}
+
+/// Text as it stands inside a JSON string, without the quotes.
+fn json_inside(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Escapes every text of a JSON value for Slack.
+fn escape_json(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = escape(&clean_str(text)),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(escape_json),
+        serde_json::Value::Object(map) => {
+            let escaped = std::mem::take(map).into_iter().map(|(key, mut value)| {
+                escape_json(&mut value);
+                (escape(&clean_str(&key)), value)
+            });
+            *map = escaped.collect();
+        }
+        _ => {}
+    }
+}

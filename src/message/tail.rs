@@ -1,0 +1,125 @@
+//! The end of what a command wrote, as much of it as a message shows.
+//!
+//! Before it: `Captured` bytes. After it: the default message.
+
+use super::fit::cut_plain;
+use super::text::{clean, escape, units};
+use crate::exec::Captured;
+
+/// So many bytes of the end are looked at, whatever was captured.
+const WINDOW: usize = 64 << 10;
+
+/// The end of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// The lines, cleaned, not escaped.
+    pub(super) text: String,
+    /// How many lines are shown.
+    pub(super) lines: usize,
+    /// What was left out, in words; `None` when nothing was.
+    pub(super) cut: Option<String>,
+}
+
+/// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when it is blank.
+pub(super) fn tail(captured: &Captured, lines: usize, limit: usize) -> Option<Tail> {
+    let (bytes, windowed) = window(captured);
+    let cleaned = clean(&bytes);
+    let text = cleaned.trim_end();
+    let text = if windowed { text } else { text.trim_start_matches('\n') };
+    if text.trim().is_empty() {
+        return None;
+    }
+    let all: Vec<&str> = text.lines().collect();
+    let (mut used, mut kept) = (0, 0);
+    for line in all.iter().rev().take(lines.max(1)) {
+        used += units(&escape(line)) + 2;
+        if used > limit {
+            break;
+        }
+        kept += 1;
+    }
+    if kept == 0 {
+        let end = end_of(all.last().copied().unwrap_or_default(), limit);
+        return Some(Tail { text: end, lines: 1, cut: Some("only the end of its last line".to_owned()) });
+    }
+    let total = if windowed { count(captured) } else { all.len() };
+    let cut = match (kept < all.len() || windowed, captured.dropped > 0) {
+        (false, false) => None,
+        (_, true) => Some(format!("last {}", number_of(kept))),
+        (true, false) => Some(format!("last {kept} of {}", number_of(total.max(kept)))),
+    };
+    Some(Tail { text: all[all.len() - kept..].join("\n"), lines: kept, cut })
+}
+
+fn number_of(lines: usize) -> String {
+    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
+}
+
+/// The end of one line that alone is too long, marked at its start.
+fn end_of(line: &str, limit: usize) -> String {
+    let mut used = 8;
+    let start = line.char_indices().rev().find(|(_, c)| {
+        used += units(&escape(c.encode_utf8(&mut [0; 4])));
+        used > limit
+    });
+    match start {
+        Some((at, c)) => format!("…{}", &line[at + c.len_utf8()..]),
+        None => cut_plain(line, limit).0,
+    }
+}
+
+/// The last [`WINDOW`] bytes, from a line's start where there is one; and whether there is more before them.
+fn window(captured: &Captured) -> (Vec<u8>, bool) {
+    if captured.head.len() + captured.tail.len() <= WINDOW {
+        return (captured.bytes(), false);
+    }
+    let end = |bytes: &[u8], count: usize| bytes[bytes.len() - count.min(bytes.len())..].to_vec();
+    let tail = end(&captured.tail, WINDOW);
+    let mut bytes = match (captured.dropped, WINDOW - tail.len()) {
+        (0, left) => end(&captured.head, left),
+        _ => Vec::new(),
+    };
+    bytes.extend_from_slice(&tail);
+    let border = bytes.iter().position(|byte| *byte == b'\n').filter(|at| at + 1 < bytes.len()).map(|at| at + 1);
+    let border = border.or_else(|| bytes.iter().position(|byte| !(0x80..0xc0).contains(byte)));
+    (bytes.split_off(border.unwrap_or(0)), true)
+}
+
+fn count(captured: &Captured) -> usize {
+    let newlines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+    let last = captured.tail.last().or(captured.head.last());
+    newlines(&captured.head) + newlines(&captured.tail) + usize::from(last != Some(&b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tail, tail};
+    use crate::exec::Captured;
+
+    fn captured(text: &str) -> Captured {
+        Captured { head: text.as_bytes().to_vec(), ..Captured::default() }
+    }
+
+    fn cut(captured: &Captured, lines: usize, limit: usize) -> (String, Option<String>) {
+        let Tail { text, cut, .. } = tail(captured, lines, limit).expect("not blank");
+        (text, cut)
+    }
+
+    #[test]
+    fn the_end_says_what_was_cut() {
+        let hundred = (1..=100).map(|n| format!("line {n}\n")).collect::<String>();
+        assert_eq!(tail(&captured(" \n\n"), 20, 2500), None);
+        assert_eq!(cut(&captured("one\ntwo\n"), 20, 2500), ("one\ntwo".to_owned(), None));
+        let shown = cut(&captured(&hundred), 2, 2500);
+        assert_eq!(shown, ("line 99\nline 100".to_owned(), Some("last 2 of 100 lines".to_owned())));
+        let shown = cut(&captured(&hundred), 20, 25);
+        assert_eq!(shown, ("line 99\nline 100".to_owned(), Some("last 2 of 100 lines".to_owned())));
+        let (text, what) = cut(&captured(&"x".repeat(9000)), 20, 100);
+        assert!(text.starts_with('…') && text.len() < 103, "{text}");
+        assert_eq!(what.as_deref(), Some("only the end of its last line"));
+        let many = "a line of text\n".repeat(20_000);
+        assert_eq!(cut(&captured(&many), 20, 2500).1.as_deref(), Some("last 20 of 20000 lines"));
+        let dropped = Captured { head: b"a\n".to_vec(), tail: b"y\nz\n".to_vec(), dropped: 7 };
+        assert_eq!(cut(&dropped, 2, 2500), ("y\nz".to_owned(), Some("last 2 lines".to_owned())));
+    }
+}

@@ -1,0 +1,314 @@
+//! Compiled templates: one engine for all jobs, each text kept, checked and compiled once.
+//!
+//! Before it: texts of the configuration. After it: `render`. Strict, bounded by fuel, escaped for Slack unless marked
+//! `safe`; nothing that a job writes can reach the engine as a template.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+
+use super::check::{Facts, Finding, check, inside};
+use super::filters::{Mode, register};
+use super::fit::cut_plain;
+use super::samples::samples;
+use super::vars::Context;
+use crate::diagnostic::{Code, Problem};
+use crate::document::{Key, Kind, Reader, Table, Text};
+
+/// What a template may spend: an instruction or 64 bytes of text each cost one. About a tenth of a second.
+const FUEL: u64 = 1_000_000;
+
+/// How deep templates may include and call each other.
+const DEEPEST: usize = 200;
+
+/// The keys of slack_alert.toml that this station reads.
+pub const GLOBAL_KEYS: &[Key] = &[Key {
+    name: "templates",
+    kind: Kind::Map,
+    default: "",
+    about: "Templates by name, for `{% include \"short\" %}` and `{% extends \"short\" %}` in any job.",
+}];
+
+/// The template engine with the named templates of `[templates]`; cheap to clone, shared by all jobs.
+#[derive(Clone)]
+pub struct Templates {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// One for each mode: they differ in how values are written.
+    engines: [Environment<'static>; Mode::ALL.len()],
+    names: Vec<String>,
+    named: BTreeMap<String, Facts>,
+    /// A named template has an error: what uses it is not rendered for the check.
+    broken: Vec<String>,
+    texts: Arc<Mutex<Texts>>,
+    samples: Vec<Value>,
+}
+
+/// Every text of every job's templates, each once.
+#[derive(Default)]
+struct Texts {
+    ids: HashMap<(Arc<str>, Mode), u32>,
+    list: Vec<Entry>,
+}
+
+struct Entry {
+    text: Arc<str>,
+    findings: Arc<[Finding]>,
+    shows_stderr: bool,
+}
+
+/// A template that was found to be well: a number within its [`Templates`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Template {
+    id: u32,
+    mode: Mode,
+    /// It shows `stderr` or `output`, itself or by what it includes.
+    pub(super) shows_stderr: bool,
+}
+
+/// A template that failed when it was rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderError {
+    /// Which: `template`, `message.title` …
+    pub template: String,
+    /// Why, for people; may hold a piece of output.
+    pub why: String,
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` failed: {}", self.template, self.why)
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templates").field("names", &self.shared.names).finish_non_exhaustive()
+    }
+}
+
+/// Reads `[templates]` from the root of slack_alert.toml.
+pub fn read_templates(table: &mut Table<'_>) -> Templates {
+    let texts = table.map("templates").unwrap_or_default();
+    let mut shared = Shared::new(texts.iter().map(|(name, text)| (*name, text.value)));
+    for (name, text) in &texts {
+        let (findings, facts) = check(text.value, &shared.names, true);
+        shared.named.insert((*name).to_owned(), facts);
+        if !findings.is_empty() {
+            shared.broken.push((*name).to_owned());
+            push(table.reader(), text, &findings);
+        }
+    }
+    for (name, text) in &texts {
+        let mut facts = shared.named.get(*name).cloned().unwrap_or_default();
+        shared.follow(&mut facts);
+        if !shared.broken.iter().any(|broken| broken == name || facts.uses.contains(broken)) {
+            push(table.reader(), text, &shared.try_out(text.value, Mode::Mrkdwn, &facts));
+        }
+    }
+    Templates { shared: Arc::new(shared) }
+}
+
+impl Default for Templates {
+    /// Without any named template.
+    fn default() -> Self {
+        Self { shared: Arc::new(Shared::new([])) }
+    }
+}
+
+impl Templates {
+    /// The names of `[templates]`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.shared.names.iter().map(String::as_str)
+    }
+
+    /// Takes a template in; what is wrong with it is pushed with its place, and there is none then.
+    pub(super) fn take(&self, reader: &Reader, text: &Text<'_>, mode: Mode) -> Option<Template> {
+        let (id, findings, shows_stderr) = self.shared.intern(text.value, mode);
+        push(reader, text, &findings);
+        findings.is_empty().then_some(Template { id, mode, shows_stderr })
+    }
+
+    /// Renders a template.
+    pub(super) fn render(&self, template: Template, context: &Value) -> Result<String, String> {
+        let engine = &self.shared.engines[template.mode as usize];
+        let compiled = engine.get_template(&name_of(template.id)).map_err(|error| why(&error))?;
+        compiled.render(context.clone()).map_err(|error| why(&error))
+    }
+}
+
+/// The name under which the engine knows a job's template. No name of `[templates]` that a file can spell begins so:
+/// TOML allows no NUL.
+fn name_of(id: u32) -> String {
+    format!("\0{id}")
+}
+
+fn push(reader: &Reader, text: &Text<'_>, findings: &[Finding]) {
+    for finding in findings {
+        let place = if text.value.is_empty() { text.at } else { text.inside(finding.range.clone()) };
+        let problem = Problem::new(finding.code, place, finding.message.clone());
+        reader.push(problem.maybe_help(finding.help.clone()));
+    }
+}
+
+fn lock(texts: &Mutex<Texts>) -> MutexGuard<'_, Texts> {
+    texts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn new<'n>(named: impl IntoIterator<Item = (&'n str, &'n str)>) -> Self {
+        let texts: Arc<Mutex<Texts>> = Arc::default();
+        let named = named.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let named: Arc<BTreeMap<String, String>> = Arc::new(named.collect());
+        let names = named.keys().cloned().collect();
+        let engines = Mode::ALL.map(|mode| engine(mode, &named, &texts));
+        let samples = samples().iter().map(|notice| Value::from_object(Context::new(notice))).collect();
+        Self { engines, names, named: BTreeMap::new(), broken: Vec::new(), texts, samples }
+    }
+
+    fn intern(&self, text: &str, mode: Mode) -> (u32, Arc<[Finding]>, bool) {
+        let text: Arc<str> = text.into();
+        let key = (Arc::clone(&text), mode);
+        let mut texts = lock(&self.texts);
+        if let Some(&id) = texts.ids.get(&key) {
+            let entry = &texts.list[id as usize];
+            return (id, Arc::clone(&entry.findings), entry.shows_stderr);
+        }
+        let (mut findings, mut facts) = check(&text, &self.names, false);
+        self.follow(&mut facts);
+        if findings.is_empty() && !self.broken.iter().any(|name| facts.uses.contains(name)) {
+            findings = self.try_out(&text, mode, &facts);
+        }
+        let id = u32::try_from(texts.list.len()).expect("fewer than 2^32 templates fit in memory");
+        let findings: Arc<[Finding]> = findings.into();
+        texts.list.push(Entry { text, findings: Arc::clone(&findings), shows_stderr: facts.shows_stderr });
+        texts.ids.insert(key, id);
+        (id, findings, facts.shows_stderr)
+    }
+
+    /// Adds the facts of everything that a template uses.
+    fn follow(&self, facts: &mut Facts) {
+        let mut todo: Vec<String> = facts.uses.iter().cloned().collect();
+        while let Some(name) = todo.pop() {
+            let Some(used) = self.named.get(&name) else { continue };
+            facts.shows_stderr |= used.shows_stderr;
+            facts.uses_content |= used.uses_content;
+            facts.branches |= used.branches;
+            todo.extend(used.uses.iter().filter(|name| facts.uses.insert((*name).clone())).cloned());
+        }
+    }
+
+    /// Renders a template with every sample. What a command will write is not known: a template that uses it is wrong
+    /// only for errors that no output can mend, any other when it fails with every sample.
+    fn try_out(&self, text: &str, mode: Mode, facts: &Facts) -> Vec<Finding> {
+        let engine = &self.engines[mode as usize];
+        let template = match engine.template_from_named_str("template", text) {
+            Ok(template) => template,
+            Err(error) => return vec![finding(&error, text)],
+        };
+        let mut failure = None;
+        let mut failed = 0;
+        for sample in &self.samples {
+            match template.render(sample.clone()) {
+                Err(error) if is_static(&error) => return vec![finding(&error, text)],
+                Err(error) => {
+                    failed += 1;
+                    failure.get_or_insert(error);
+                }
+                Ok(_) if !facts.branches => return Vec::new(),
+                Ok(_) => {}
+            }
+        }
+        match failure {
+            Some(error) if failed == self.samples.len() && !facts.uses_content => vec![finding(&error, text)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn engine(mode: Mode, named: &Arc<BTreeMap<String, String>>, texts: &Arc<Mutex<Texts>>) -> Environment<'static> {
+    let mut engine = Environment::new();
+    let (named, texts) = (Arc::clone(named), Arc::clone(texts));
+    engine.set_loader(move |name| {
+        let own = name.strip_prefix('\0').and_then(|id| id.parse::<usize>().ok());
+        Ok(match own {
+            Some(id) => lock(&texts).list.get(id).map(|entry| entry.text.to_string()),
+            None => named.get(name).cloned(),
+        })
+    });
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The formatter writes by mode whatever this says; it must be something, so that captured text counts as written.
+    engine.set_auto_escape_callback(|_| AutoEscape::Custom("slack".into()));
+    engine.set_debug(true);
+    engine.set_fuel(Some(FUEL));
+    engine.set_recursion_limit(DEEPEST);
+    engine.remove_global("debug");
+    register(&mut engine, mode);
+    engine
+}
+
+/// Errors that are in the template, whatever it is given.
+fn is_static(error: &minijinja::Error) -> bool {
+    matches!(
+        innermost(error).kind(),
+        ErrorKind::SyntaxError
+            | ErrorKind::UnknownFilter
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownBlock
+            | ErrorKind::TemplateNotFound
+            | ErrorKind::TooManyArguments
+            | ErrorKind::MissingArgument
+            | ErrorKind::BadEscape
+            | ErrorKind::OutOfFuel
+    )
+}
+
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    let mut inner = error;
+    while let Some(source) = std::error::Error::source(inner).and_then(|source| source.downcast_ref()) {
+        inner = source;
+    }
+    inner
+}
+
+fn finding(error: &minijinja::Error, text: &str) -> Finding {
+    let range = inside(text, error.range().unwrap_or(0..text.len()));
+    let code = match innermost(error).kind() {
+        ErrorKind::UnknownFilter | ErrorKind::UnknownTest => Code::UnknownFilter,
+        _ => Code::TemplateSyntax,
+    };
+    Finding { code, range, message: sentence(innermost(error)), help: None }
+}
+
+/// An error of the engine in one sentence.
+fn sentence(error: &minijinja::Error) -> String {
+    match (error.kind(), error.detail()) {
+        (ErrorKind::OutOfFuel, _) => "the template takes too long".to_owned(),
+        (
+            ErrorKind::InvalidOperation | ErrorKind::SyntaxError | ErrorKind::BadInclude | ErrorKind::UndefinedError,
+            Some(detail),
+        ) => detail.to_owned(),
+        (kind, Some(detail)) => format!("{kind}: {detail}"),
+        (kind, None) => kind.to_string(),
+    }
+}
+
+/// Why a template failed, with the line and, when it is another one, its name.
+fn why(error: &minijinja::Error) -> String {
+    let inner = innermost(error);
+    let shared = inner.name().filter(|name| !name.starts_with('\0'));
+    // An error may quote the value that it is about.
+    let (sentence, _) = cut_plain(&sentence(inner), 300);
+    match (shared, inner.line()) {
+        (Some(name), Some(line)) => format!("{sentence} (template `{name}`, line {line})"),
+        (None, Some(line)) => format!("{sentence} (line {line})"),
+        _ => sentence,
+    }
+}
