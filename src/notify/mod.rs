@@ -1,13 +1,28 @@
 //! The ways out: Slack's Web API, an incoming webhook, the terminal. A [`Delivery`] goes in; a [`Receipt`], or a
 //! [`SendError`] that says whether another try can help, comes out.
 //!
-//! Before it: the outbox worker. After it: Slack.
+//! Before it: the outbox worker. After it: Slack. Each way out is bounded in time by itself, and no error of theirs
+//! carries a token or a webhook's URL.
+
+pub mod console;
+mod http;
+pub mod secret;
+pub mod settings;
+pub mod slack;
+pub mod webhook;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use console::Console;
+pub use http::Raw;
+pub use secret::{ConnectError, Secret};
+pub use settings::{KEYS, Settings, Surroundings, Way, read, read_channel};
+pub use slack::Slack;
+pub use webhook::Webhook;
 
 use crate::message::Message;
 
@@ -76,8 +91,60 @@ pub enum Fault {
     Thread,
 }
 
+/// Whose the token is, and what it may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthInfo {
+    /// The workspace's name.
+    pub team: String,
+    /// The bot's name.
+    pub user: String,
+    /// The workspace's address.
+    pub url: String,
+    /// What the token may do (`chat:write` …); `None` when Slack does not say.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// Work that is under way.
+pub type Doing<T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send>>;
+
 /// A way out.
 pub trait Notifier: Send + Sync + fmt::Debug {
     /// Sends once. It is bounded in time by the notifier itself.
-    fn send(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>>;
+    fn send(&self, delivery: Delivery) -> Doing<Receipt>;
+
+    /// Asks whether the credentials are good, without posting anything; secret files are read anew first. `None` where
+    /// only a message can tell (webhooks) or where there are none (the terminal).
+    fn auth_test(&self) -> Doing<Option<AuthInfo>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// The way out that is configured. Secret files are read here, so that a reload takes a new token; nothing is sent yet.
+pub fn connect(settings: &Settings) -> Result<Arc<dyn Notifier>, ConnectError> {
+    Ok(match &settings.way {
+        Way::Token(source) => Arc::new(Slack::new(settings, source)?),
+        Way::Webhook(source) => Arc::new(Webhook::new(settings, source)?),
+        Way::Console => Arc::new(Console::stdout()),
+    })
+}
+
+impl SendError {
+    /// In words; never with a secret.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Transient { why, .. } | Self::Permanent { why, .. } => why,
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.why())
+    }
+}
+
+impl From<http::Unreachable> for SendError {
+    fn from(unreachable: http::Unreachable) -> Self {
+        Self::Transient { why: unreachable.0, retry_after: None }
+    }
 }

@@ -1,0 +1,232 @@
+//! Secrets: where a token or a webhook's URL comes from, and the type that never shows one. The door of secret files.
+//!
+//! Before it: `settings`. After it: the ways out, which take the secret with [`Secret::expose`] at the last moment.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reqwest::Url;
+
+use crate::diagnostic::Code;
+
+/// No token or URL is longer; what is, is another file.
+const LONGEST: u64 = 8 << 10;
+
+/// Text that no log, error or debug output ever shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+/// What the secret is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A token for Slack's Web API.
+    Token,
+    /// The URL of an incoming webhook.
+    Webhook,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It is written in the configuration.
+    Literal(Secret),
+    /// An environment variable, as it was when the configuration was read.
+    Variable {
+        /// Its name.
+        name: String,
+        /// Its value; `None` when it is not set.
+        value: Option<Secret>,
+    },
+    /// A file, read anew at each start, reload and probe.
+    File(PathBuf),
+    /// The systemd credential `slack-token`, likewise.
+    Credential(PathBuf),
+}
+
+/// Why there is no secret to connect with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectError {
+    /// The stable name of this kind of problem.
+    pub code: Code,
+    /// What is wrong, with the place; for people, never with a secret.
+    pub why: String,
+    /// The way out.
+    pub help: String,
+}
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself: for the request that needs it, and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.why, self.help)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl Kind {
+    /// The key's stem in `[slack]`.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Webhook => "webhook_url",
+        }
+    }
+}
+
+impl Source {
+    /// In people's words, for "check …".
+    pub fn describe(&self, kind: Kind) -> String {
+        let key = kind.key();
+        match self {
+            Self::Literal(_) => format!("`{key}` in [slack]"),
+            Self::Variable { name, .. } => format!("{key}_env {name}"),
+            Self::File(path) => format!("{key}_file {}", path.display()),
+            Self::Credential(path) => format!("the systemd credential {}", path.display()),
+        }
+    }
+
+    /// The secret, as it is now; files are read.
+    pub fn resolve(&self, kind: Kind) -> Result<Secret, ConnectError> {
+        let refuse = |code, what: &str, help: &str| {
+            let why = format!("{} {what}", self.describe(kind));
+            Err(ConnectError { code, why, help: help.to_owned() })
+        };
+        let text = match self {
+            Self::Literal(secret) | Self::Variable { value: Some(secret), .. } => secret.expose().to_owned(),
+            Self::Variable { value: None, .. } => {
+                return refuse(Code::InvalidValue, "is not set", "set it in the environment of slack-alert");
+            }
+            Self::File(path) | Self::Credential(path) => match read(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return refuse(Code::MissingFile, "does not exist", "check the path");
+                }
+                Err(error) => {
+                    return refuse(Code::UnreadableFile, &format!("cannot be read ({error})"), "check owner and mode");
+                }
+            },
+        };
+        let text = text.trim();
+        match kind {
+            _ if text.is_empty() => refuse(Code::InvalidValue, "is empty", "put the secret there, and nothing else"),
+            Kind::Token if !text.bytes().all(|b| b.is_ascii_graphic()) => {
+                refuse(Code::InvalidValue, "is no token", "a token is one word, such as `xoxb-…`, on a line of its own")
+            }
+            Kind::Webhook if !is_web_address(text) => {
+                refuse(Code::InvalidValue, "is no URL", "it begins with `https://hooks.slack.com/`")
+            }
+            _ => Ok(Secret::new(text)),
+        }
+    }
+}
+
+/// Whether this is a URL that can be posted to.
+pub(super) fn is_web_address(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// The small file's text. Only regular files: opening a pipe would wait for its writer.
+fn read(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(read_bytes(path, LONGEST)?).map_err(|_| std::io::Error::other("it is not text"))
+}
+
+/// A regular file of at most `longest` bytes.
+#[expect(clippy::disallowed_methods, reason = "the door of secret files and certificates")]
+pub(super) fn read_bytes(path: &Path, longest: u64) -> std::io::Result<Vec<u8>> {
+    let meta = std::fs::metadata(path)?;
+    if meta.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        return Err(std::io::Error::other(format!("it is larger than {longest} bytes")));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test makes the files it reads")]
+mod tests {
+    use super::{Kind, Secret, Source};
+    use crate::diagnostic::Code;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::new("xoxb-hidden");
+        let sources = [
+            Source::Literal(secret.clone()),
+            Source::Variable { name: "SLACK_TOKEN".into(), value: Some(secret.clone()) },
+        ];
+        for shown in [format!("{secret} {secret:?}"), format!("{sources:?}"), sources[0].describe(Kind::Token)] {
+            assert!(!shown.contains("hidden"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_trimmed_and_a_useless_one_is_told_without_its_content() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        for (content, kind, wanted) in [
+            ("xoxb-1\n", Kind::Token, Ok("xoxb-1")),
+            ("  xoxb-1  \r\n", Kind::Token, Ok("xoxb-1")),
+            ("", Kind::Token, Err("is empty")),
+            ("\n \n", Kind::Token, Err("is empty")),
+            ("xoxb-1\nxoxb-2", Kind::Token, Err("is no token")),
+            ("xoxb-ü", Kind::Token, Err("is no token")),
+            ("https://hooks.slack.com/services/T/B/X\n", Kind::Webhook, Ok("https://hooks.slack.com/services/T/B/X")),
+            ("xoxb-1", Kind::Webhook, Err("is no URL")),
+            ("ftp://x/y", Kind::Webhook, Err("is no URL")),
+        ] {
+            let path = folder.path().join("secret");
+            std::fs::write(&path, content).expect("a file");
+            let got = Source::File(path).resolve(kind);
+            match (got, wanted) {
+                (Ok(secret), Ok(text)) => assert_eq!(secret.expose(), text),
+                (Err(error), Err(part)) => {
+                    assert!(error.why.ends_with(part) && error.code == Code::InvalidValue, "{error}");
+                    assert!(!error.to_string().contains("xoxb-1"), "{error}");
+                }
+                (got, wanted) => panic!("{content:?}: {got:?} and not {wanted:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_says_why() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let missing = Source::File(folder.path().join("none")).resolve(Kind::Token).expect_err("missing");
+        assert_eq!(missing.code, Code::MissingFile);
+        let directory = Source::Credential(folder.path().to_owned()).resolve(Kind::Token).expect_err("a folder");
+        assert_eq!(directory.code, Code::UnreadableFile);
+        let unset = Source::Variable { name: "SLACK_TOKEN".into(), value: None }.resolve(Kind::Token);
+        assert!(unset.expect_err("not set").to_string().starts_with("token_env SLACK_TOKEN is not set: "));
+    }
+}

@@ -1,0 +1,340 @@
+//! `[slack]`: how messages reach Slack. Reads the table into [`Settings`]; every problem with its place, never a secret.
+//!
+//! Before it: `document`. After it: [`connect`](super::connect), and `outbox`, which keeps the rate.
+
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::http::certificates;
+use super::secret::{ConnectError, Kind, Secret, Source, is_web_address};
+use crate::diagnostic::{Code, Problem};
+use crate::document::{Key, Kind as Takes, Rate, Reader, Table, Text, Value};
+use crate::id::Channel;
+
+/// Slack's Web API.
+const API: &str = "https://slack.com/api";
+
+/// The systemd credential that is found by itself, below `$CREDENTIALS_DIRECTORY` (systemd.exec(5), "CREDENTIALS").
+const CREDENTIAL: &str = "slack-token";
+
+/// How long one HTTP request may take, at most: an alert behind it waits as long.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Slack's own limit for channel names and display names, in characters.
+const LONGEST_NAME: usize = 80;
+
+/// The ways to authenticate, of which one is enough.
+const WAYS: [&str; 6] = ["token", "token_env", "token_file", "webhook_url", "webhook_url_env", "webhook_url_file"];
+
+const fn key(name: &'static str, kind: Takes, default: &'static str, about: &'static str) -> Key {
+    Key { name, kind, default, about }
+}
+
+/// The keys of `[slack]`.
+pub const KEYS: &[Key] = &[
+    key("token", Takes::Text, "", "A bot token (`xoxb-…`). `check` warns, since a secret is better kept elsewhere."),
+    key("token_env", Takes::Text, "", "The environment variable that holds the token."),
+    key(
+        "token_file",
+        Takes::Text,
+        "",
+        "The file that holds the token; read anew at each reload. Without any of these keys the systemd credential \
+         `slack-token` is used where there is one.",
+    ),
+    key("webhook_url", Takes::Text, "", "The URL of an incoming webhook: no threads, edits or uploads. `check` warns."),
+    key("webhook_url_env", Takes::Text, "", "The environment variable that holds the webhook's URL."),
+    key("webhook_url_file", Takes::Text, "", "The file that holds the webhook's URL."),
+    key(
+        "channel",
+        Takes::Text,
+        "",
+        "Where messages go that name no channel: a name with or without `#`, a channel ID, or a user ID for a direct \
+         message. An incoming webhook has its own channel.",
+    ),
+    key("username", Takes::Text, "", "The name shown with messages; needs the scope chat:write.customize."),
+    key("icon_emoji", Takes::Text, "", "The emoji shown with messages (`:fire:`); wins over `icon_url`."),
+    key("icon_url", Takes::Text, "", "The picture shown with messages."),
+    key("rate", Takes::Rate, "1/s", "Messages per channel; Slack's own limit is about one a second."),
+    key("api_url", Takes::Text, API, "Another base of the Web API: a proxy, GovSlack, an emulator."),
+    key(
+        "proxy",
+        Takes::Text,
+        "",
+        "The HTTP proxy; without it the environment says (HTTPS_PROXY, ALL_PROXY, NO_PROXY).",
+    ),
+    key("ca_file", Takes::Text, "", "Root certificates (PEM) that are trusted besides the system's."),
+    key("timeout", Takes::Duration, "10s", "How long one HTTP request may take, from connecting to the whole answer."),
+];
+
+/// How messages leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through the Web API.
+    Token(Source),
+    /// Through an incoming webhook.
+    Webhook(Source),
+    /// To the terminal, since nothing else is configured.
+    Console,
+}
+
+/// What `[slack]` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How messages leave.
+    pub way: Way,
+    /// Where they go when a job says nothing.
+    pub channel: Option<Channel>,
+    /// At most so many per channel.
+    pub rate: Rate,
+    /// The name shown with messages.
+    pub username: Option<String>,
+    /// The emoji shown with them, in colons; wins over `icon_url`.
+    pub icon_emoji: Option<String>,
+    /// The picture shown with them.
+    pub icon_url: Option<String>,
+    /// The Web API's base, without a slash at its end.
+    pub api_url: String,
+    /// The proxy, which may carry a password; `None` leaves it to the environment.
+    pub proxy: Option<Secret>,
+    /// More root certificates.
+    pub ca_file: Option<PathBuf>,
+    /// For one HTTP request.
+    pub timeout: Duration,
+    /// Environment variables that hold a secret: no command inherits them (SPEC 3, `inherit_env`).
+    pub secret_variables: Vec<String>,
+}
+
+/// What reading needs to know of the world around the file.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The value of an environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Option<&'a Path>,
+    /// The folder of `slack_alert.toml`: relative paths start there.
+    pub config_dir: &'a Path,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            way: Way::Console,
+            channel: None,
+            rate: Rate { count: NonZeroU32::MIN, per: Duration::from_secs(1) },
+            username: None,
+            icon_emoji: None,
+            icon_url: None,
+            api_url: API.to_owned(),
+            proxy: None,
+            ca_file: None,
+            timeout: Duration::from_secs(10),
+            secret_variables: Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("config_dir", &self.config_dir).finish_non_exhaustive()
+    }
+}
+
+/// Reads `[slack]`; the table may be empty. What is wrong is left at its default, and is a problem.
+pub fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Settings {
+    let usual = Settings::default();
+    refuse_two_ways(table);
+    Settings {
+        way: read_way(table, around),
+        channel: table.text("channel").and_then(|text| read_channel(&text, table.reader())),
+        rate: table.rate("rate").unwrap_or(usual.rate),
+        username: checked(table, "username", "write a name of up to 80 characters", |text| {
+            !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.contains(char::is_control)
+        }),
+        icon_emoji: checked(table, "icon_emoji", "write an emoji's name in colons, such as `:fire:`", is_emoji),
+        icon_url: checked(table, "icon_url", "write the URL of a picture: `https://…`", is_web_address),
+        api_url: checked(table, "api_url", "write a URL such as `https://slack.com/api`", is_api_base)
+            .map_or(usual.api_url, |url| url.trim_end_matches('/').to_owned()),
+        proxy: read_proxy(table),
+        ca_file: read_ca_file(table, around),
+        timeout: read_timeout(table).unwrap_or(usual.timeout),
+        secret_variables: ["token_env", "webhook_url_env"]
+            .into_iter()
+            .filter_map(|key| Some(table.own_value(key)?.text()?.value.to_owned()))
+            .collect(),
+    }
+}
+
+/// Checks a channel as people write it: a name (`ops`, `#ops`), a channel ID or a user ID. Also used for `[notify]`.
+pub fn read_channel(text: &Text<'_>, reader: &Reader) -> Option<Channel> {
+    let written = text.value;
+    let name = written.strip_prefix('#').unwrap_or(written);
+    let channel = Channel::new(written);
+    let bad = |c: char| match c {
+        'a'..='z' | '0'..='9' | '-' | '_' | '.' => false,
+        _ => c.is_ascii() || c.is_uppercase() || c.is_whitespace() || c.is_control(),
+    };
+    let help = match name {
+        _ if channel.is_id() => return Some(channel),
+        "" => "write a channel such as `#ops`, a channel ID or a user ID".to_owned(),
+        _ if name.contains("/archives/") => {
+            let id = name.rsplit("/archives/").next().and_then(|rest| rest.split(['/', '?']).next());
+            format!("the last part of the link is the channel's ID: `{}`", id.unwrap_or_default())
+        }
+        _ if name.starts_with('@') => {
+            "for a direct message write the user ID (`U…`), which is found in the person's profile".to_owned()
+        }
+        _ if name.chars().count() > LONGEST_NAME => "a channel's name has at most 80 characters".to_owned(),
+        _ if !name.contains(bad) => return Some(channel),
+        _ if !name.to_lowercase().contains(bad) => format!("channel names are lower case: `#{}`", name.to_lowercase()),
+        _ => "a channel's name has letters in lower case, digits, `-`, `_` and `.`; an ID also does".to_owned(),
+    };
+    let at = match name.find(bad) {
+        Some(start) if !name.starts_with('@') && !name.contains('/') => {
+            let start = start + (written.len() - name.len());
+            text.inside(start..start)
+        }
+        _ => text.at,
+    };
+    reader.push(Problem::new(Code::InvalidValue, at, format!("`{written}` is no channel")).help(help));
+    None
+}
+
+/// Every further way to authenticate conflicts with the first that is written.
+fn refuse_two_ways(table: &Table<'_>) {
+    let mut written: Vec<_> = WAYS.iter().filter_map(|way| Some((table.own_value(way)?.at.start, *way))).collect();
+    written.sort_unstable();
+    if let Some(((_, first), rest)) = written.split_first() {
+        for (_, other) in rest {
+            table.conflict(first, other, "one way to authenticate is enough: remove one of the two");
+        }
+    }
+}
+
+/// The way out: the first key that is usable, then the credential, then the terminal.
+fn read_way(table: &mut Table<'_>, around: &Surroundings<'_>) -> Way {
+    let reader = table.reader();
+    let mut way = None;
+    for key in WAYS {
+        let kind = if key.starts_with("token") { Kind::Token } else { Kind::Webhook };
+        let Some(value) = table.value(key) else { continue };
+        let Some(text) = value.text() else { continue };
+        let source = match key {
+            "token" | "webhook_url" => literal(reader, &value, &text, kind),
+            "token_env" | "webhook_url_env" => variable(reader, &value, &text, around),
+            _ => {
+                let source = Source::File(around.config_dir.join(text.value));
+                note(reader, &value, &source, kind);
+                Some(source)
+            }
+        };
+        let found = source.map(|source| match kind {
+            Kind::Token => Way::Token(source),
+            Kind::Webhook => Way::Webhook(source),
+        });
+        way = way.or(found);
+    }
+    way.unwrap_or_else(|| match around.credentials.map(|folder| folder.join(CREDENTIAL)) {
+        Some(path) if path.is_file() => Way::Token(Source::Credential(path)),
+        _ => Way::Console,
+    })
+}
+
+/// A secret that is written in the file: it works, and is better kept elsewhere. Its value is never underlined.
+fn literal(reader: &Reader, value: &Value<'_>, text: &Text<'_>, kind: Kind) -> Option<Source> {
+    let source = Source::Literal(Secret::new(text.value.trim()));
+    let path = value.path();
+    if note(reader, value, &source, kind) {
+        let message = format!("`{path}` holds a secret, and whoever reads this file can post as you");
+        let help = format!("keep it in a file of its own (`{}_file`), or use a systemd credential", kind.key());
+        reader.push(Problem::new(Code::SecretInFile, value.key_at, message).help(help));
+    }
+    Some(source)
+}
+
+/// A variable by name. That it is not set is no fault of the file: `check` may run elsewhere.
+fn variable(reader: &Reader, value: &Value<'_>, name: &Text<'_>, around: &Surroundings<'_>) -> Option<Source> {
+    if name.value.is_empty() || name.value.contains(['=', '\0', '$', ' ']) || name.value.starts_with("xox") {
+        // Not quoted: people put the secret itself here by mistake.
+        let message = format!("`{}` must be the name of an environment variable", value.path());
+        reader.push(Problem::new(Code::InvalidValue, value.key_at, message).help("write the bare name: `SLACK_TOKEN`"));
+        return None;
+    }
+    let found = (around.env)(name.value).map(Secret::new);
+    Some(Source::Variable { name: name.value.to_owned(), value: found })
+}
+
+/// Notes what keeps a source from being used; the answer is whether nothing does.
+fn note(reader: &Reader, value: &Value<'_>, source: &Source, kind: Kind) -> bool {
+    let Err(ConnectError { code, why, help }) = source.resolve(kind) else { return true };
+    let at = if matches!(source, Source::File(_)) { value.at } else { value.key_at };
+    reader.push(Problem::new(code, at, why).help(help));
+    false
+}
+
+/// Text that passes a test, else a problem with this help.
+fn checked(table: &mut Table<'_>, key: &'static str, help: &str, good: impl Fn(&str) -> bool) -> Option<String> {
+    let value = table.value(key)?;
+    let text = value.text()?.value;
+    if good(text) {
+        return Some(text.to_owned());
+    }
+    value.refuse(Code::InvalidValue, format!("`{text}` is no value for `{}`", value.path()), help)
+}
+
+/// `:fire:`, `:+1:`, `:wave::skin-tone-2:`.
+fn is_emoji(text: &str) -> bool {
+    let inner = text.strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
+    inner.is_some_and(|name| !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_uppercase()))
+}
+
+/// A URL to which `/chat.postMessage` can be added.
+fn is_api_base(text: &str) -> bool {
+    let plain = |url: Url| {
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none()
+    };
+    is_web_address(text) && Url::parse(text).is_ok_and(plain)
+}
+
+/// The proxy; `proxy:3128` is an HTTP proxy. It may carry a password, so problems do not quote it.
+fn read_proxy(table: &mut Table<'_>) -> Option<Secret> {
+    let value = table.value("proxy")?;
+    let text = value.text()?.value;
+    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    if is_web_address(&url) && reqwest::Proxy::all(&url).is_ok() {
+        return Some(Secret::new(url));
+    }
+    value.refuse(
+        Code::InvalidValue,
+        format!("`{}` is no proxy that can be used", value.path()),
+        "write an HTTP proxy such as `http://proxy:3128`",
+    )
+}
+
+/// The file of root certificates, looked into now, so that a wrong one is known before the first alert.
+fn read_ca_file(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<PathBuf> {
+    let value = table.value("ca_file")?;
+    let path = around.config_dir.join(value.text()?.value);
+    if let Err(ConnectError { code, why, help }) = certificates(&path) {
+        return value.refuse(code, why, help);
+    }
+    Some(path)
+}
+
+fn read_timeout(table: &mut Table<'_>) -> Option<Duration> {
+    let value = table.value("timeout")?;
+    match value.duration()? {
+        timeout if !timeout.is_zero() && timeout <= LONGEST_TIMEOUT => Some(timeout),
+        _ => value.refuse(
+            Code::InvalidValue,
+            format!("`{}` must be more than nothing and at most 10 minutes", value.path()),
+            "the default is `10s`",
+        ),
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

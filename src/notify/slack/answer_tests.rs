@@ -1,0 +1,244 @@
+//! Slack's answers, sorted.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Context, auth_info, method, receipt, webhook};
+use crate::id::Channel;
+use crate::notify::http::Raw;
+use crate::notify::{Fault, Parent, SendError};
+
+fn raw(status: u16, body: &str) -> Raw {
+    Raw { status, body: body.as_bytes().to_vec(), ..Raw::default() }
+}
+
+fn with_context<T>(work: impl Fn(Context<'_>) -> T) -> T {
+    let channel = Channel::new("#ops");
+    work(Context { channel: Some(&channel), source: "token_file /etc/slack-alert/token" })
+}
+
+fn call(status: u16, body: &str) -> Result<Value, SendError> {
+    with_context(|about| method(&raw(status, body), about))
+}
+
+fn refusal(code: &str) -> SendError {
+    call(200, &json!({"ok": false, "error": code}).to_string()).expect_err(code)
+}
+
+fn hook(status: u16, body: &str) -> Option<SendError> {
+    with_context(|about| webhook(&raw(status, body), about)).err()
+}
+
+/// What a refusal asks for: a fault's name, or `again` with the seconds that Slack asked for.
+fn asks(error: &SendError) -> String {
+    match error {
+        SendError::Transient { retry_after: None, .. } => "again".to_owned(),
+        SendError::Transient { retry_after: Some(wait), .. } => format!("again in {}", wait.as_secs()),
+        SendError::Permanent { fault, .. } => format!("{fault:?}"),
+    }
+}
+
+#[test]
+fn every_code_has_its_place() {
+    for (wanted, codes) in [
+        ("again in 30", "ratelimited rate_limited"),
+        ("again in 600", "message_limit_exceeded"),
+        (
+            "again",
+            "internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required \
+             update_failed external_channel_migrating a_code_of_tomorrow",
+        ),
+        (
+            "Message",
+            "invalid_blocks invalid_blocks_format invalid_attachments msg_blocks_too_long msg_too_long no_text \
+             too_many_attachments attachment_payload_limit_exceeded markdown_text_conflict invalid_metadata_format \
+             invalid_metadata_schema metadata_too_large metadata_must_be_sent_from_app invalid_arguments invalid_json \
+             json_not_object unknown_method deprecated_endpoint method_deprecated invalid_post_type missing_post_type \
+             invalid_charset invalid_form_data invalid_arg_name invalid_array_arg is_bot",
+        ),
+        (
+            "Channel",
+            "channel_not_found not_in_channel is_archived restricted_action restricted_action_read_only_channel \
+             restricted_action_thread_only_channel no_permission cannot_reply_to_message ekm_access_denied \
+             messages_tab_disabled team_not_found user_not_found is_inactive",
+        ),
+        (
+            "Credentials",
+            "not_authed invalid_auth account_inactive token_revoked token_expired missing_scope not_allowed_token_type \
+             access_denied accesslimited two_factor_setup_required enterprise_is_restricted app_access_restricted",
+        ),
+        ("Thread", "thread_not_found message_not_found cant_update_message edit_window_closed block_mismatch"),
+    ] {
+        for code in codes.split_whitespace() {
+            let error = refusal(code);
+            assert_eq!(asks(&error), wanted, "{code}");
+            assert!(error.why().contains(code), "{error} does not name {code}");
+        }
+    }
+}
+
+#[test]
+fn refusals_in_clear_words() {
+    for (code, words) in [
+        ("invalid_auth", "Slack refused the token (invalid_auth): check token_file /etc/slack-alert/token"),
+        (
+            "channel_not_found",
+            "channel #ops does not exist, or the bot may not see it (channel_not_found): check its name, or invite the bot",
+        ),
+        ("not_in_channel", "the bot is not in channel #ops (not_in_channel): invite it, or grant chat:write.public"),
+        ("is_archived", "channel #ops is archived (is_archived): choose another, or bring it back"),
+        ("message_not_found", "the first message of the thread is gone (message_not_found)"),
+        ("no_text", "Slack calls the message malformed (no_text)"),
+    ] {
+        assert_eq!(refusal(code).why(), words);
+    }
+    let scope = call(200, r#"{"ok":false,"error":"missing_scope","needed":"files:write","provided":"chat:write"}"#);
+    let why =
+        "the token lacks the scope files:write (missing_scope): add it to the Slack app, and install the app again";
+    assert_eq!(scope.expect_err("refused").why(), why);
+    let blocks = call(
+        200,
+        r#"{"ok":false,"error":"invalid_blocks","response_metadata":{"messages":["[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/text/text]\n"]}}"#,
+    );
+    let why = "Slack calls the message malformed (invalid_blocks): [ERROR] must be less than 3001 characters \
+               [json-pointer:/blocks/0/text/text]";
+    assert_eq!(blocks.expect_err("refused").why(), why);
+}
+
+#[test]
+fn a_limit_waits_as_long_as_it_is_told_to() {
+    for (header, body, seconds) in [
+        (Some("7"), "", 7),
+        (Some("0"), "", 1),
+        (Some("999999"), "", 3_600),
+        (Some("18446744073709551616"), "", 30),
+        (Some("soon"), "", 30),
+        (Some("-1"), "", 30),
+        (None, "<html>", 30),
+        (None, r#"{"retry_after":1,"ok":false,"error":"rate_limited"}"#, 1),
+        (None, r#"{"retry_after":2.5}"#, 3),
+        (None, r#"{"retry_after":-5}"#, 30),
+        (None, r#"{"retry_after":1e300}"#, 3_600),
+        (Some("4"), r#"{"retry_after":9}"#, 4),
+    ] {
+        let raw = Raw { retry_after: header.map(str::to_owned), ..raw(429, body) };
+        let wanted = Some(Duration::from_secs(seconds));
+        for error in
+            with_context(|about| [method(&raw, about).expect_err("429"), webhook(&raw, about).expect_err("429")])
+        {
+            assert!(matches!(&error, SendError::Transient { retry_after, .. } if *retry_after == wanted), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_slacks_answer_is_no_success() {
+    for (status, body) in [
+        (500, "<html>Server Error</html>"),
+        (503, r#"{"ok":true}"#),
+        (502, r#"{"ok":false,"error":"invalid_auth"}"#),
+        (200, "<html>Please log in to the guest network</html>"),
+        (200, ""),
+        (200, "{}"),
+        (200, "[]"),
+        (200, r#"{"ok":"yes"}"#),
+        (200, r#"{"ok":true"#),
+        (302, ""),
+        (401, "denied"),
+        (403, r#"{"message":"API rate limit exceeded"}"#),
+        (404, "<html>"),
+        (407, ""),
+        (404, r#"{"ok":true}"#),
+    ] {
+        let error = call(status, body).expect_err(body);
+        assert_eq!(asks(&error), "again", "{status} {body}");
+        assert!(!error.why().contains("html"), "{error}");
+        assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some("again"), "{status} {body}");
+    }
+}
+
+#[test]
+fn a_code_that_is_none_is_not_repeated() {
+    for body in [r#"{"ok":false}"#, r#"{"ok":false,"error":"<script> xoxb-1"}"#, r#"{"ok":false,"error":7}"#] {
+        let error = call(200, body).expect_err(body);
+        assert_eq!(asks(&error), "again");
+        assert!(error.why().contains("without a code"), "{error}");
+    }
+}
+
+#[test]
+fn a_success_keeps_the_name_of_the_message_and_what_slack_remarks() {
+    let ok = json!({
+        "ok": true, "channel": "C05DED65D5", "ts": "1.2", "message": {"thread_ts": "1.1"},
+        "warning": "message_truncated,missing_charset",
+        "response_metadata": {"warnings": ["missing_charset"]},
+    });
+    let posted = receipt(&ok, true);
+    assert_eq!(posted.posted, Some(Parent { channel: "C05DED65D5".to_owned(), ts: "1.2".to_owned() }));
+    assert_eq!((posted.orphaned, posted.warnings), (false, vec!["missing_charset".into(), "message_truncated".into()]));
+}
+
+#[test]
+fn a_reply_that_stands_alone_is_noticed() {
+    let alone = json!({"ok": true, "channel": "C05DED65D5", "ts": "1.2", "message": {"text": "x"}});
+    assert!(receipt(&alone, true).orphaned && !receipt(&alone, false).orphaned);
+}
+
+#[test]
+fn a_success_without_a_name_is_a_success() {
+    assert_eq!(receipt(&json!({"ok": true}), false).posted, None);
+}
+
+#[test]
+fn who_the_token_is() {
+    let answer = Raw { scopes: Some("chat:write, files:write".to_owned()), ..raw(200, "") };
+    let info = auth_info(&json!({"ok": true, "team": "Ops", "user": "alertbot"}), &answer);
+    assert_eq!((info.team.as_str(), info.user.as_str()), ("Ops", "alertbot"));
+    assert_eq!(info.scopes, Some(vec!["chat:write".to_owned(), "files:write".to_owned()]));
+    assert_eq!(auth_info(&json!({}), &Raw::default()).scopes, None);
+}
+
+#[test]
+fn what_webhooks_say() {
+    for (status, body, wanted) in [
+        (200, "ok", None),
+        (200, "ok\n", None),
+        (200, r#"{"ok":true}"#, None),
+        (400, "invalid_payload", Some(Fault::Message)),
+        (400, "no_text", Some(Fault::Message)),
+        (400, "invalid_blocks", Some(Fault::Message)),
+        (400, "too_many_attachments", Some(Fault::Message)),
+        (400, "user_not_found", Some(Fault::Channel)),
+        (400, "invalid_token", Some(Fault::Credentials)),
+        (403, "invalid_token", Some(Fault::Credentials)),
+        (403, "action_prohibited", Some(Fault::Channel)),
+        (403, "posting_to_general_channel_denied", Some(Fault::Channel)),
+        (404, "channel_not_found", Some(Fault::Channel)),
+        (404, "no_service", Some(Fault::Credentials)),
+        (404, "no_team", Some(Fault::Credentials)),
+        (410, "channel_is_archived", Some(Fault::Channel)),
+        (200, r#"{"ok":false,"error":"channel_not_found"}"#, Some(Fault::Channel)),
+    ] {
+        match (hook(status, body), wanted) {
+            (None, None) => {}
+            (Some(SendError::Permanent { fault, .. }), Some(wanted)) => assert_eq!(fault, wanted, "{status} {body}"),
+            (got, wanted) => panic!("{status} {body}: {got:?} and not {wanted:?}"),
+        }
+    }
+    for (status, body) in [(500, "rollup_error"), (404, "<html>nothing here</html>"), (200, "no_service"), (400, "")] {
+        assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some("again"), "{status} {body}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_answer_makes_it_fall_over(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let raw = Raw { status, body, ..Raw::default() };
+        with_context(|about| {
+            let _ = method(&raw, about);
+            let _ = webhook(&raw, about);
+        });
+    }
+}

@@ -1,0 +1,57 @@
+//! An incoming webhook: one fixed channel, no threads, edits or uploads. Its URL is the credential.
+//!
+//! Before it: the outbox worker. After it: Slack.
+
+use std::sync::Arc;
+
+use super::http::{Http, JSON, Post};
+use super::secret::{ConnectError, Kind, Secret, Source};
+use super::settings::Settings;
+use super::slack::answer::{self, Context};
+use super::slack::payload::{self, Look};
+use super::{Delivery, Doing, Notifier, Receipt, SendError};
+use crate::message::Thread;
+
+/// One incoming webhook.
+#[derive(Clone, Debug)]
+pub struct Webhook(Arc<Hook>);
+
+#[derive(Debug)]
+struct Hook {
+    url: Secret,
+    http: Http,
+    described: String,
+    look: Look,
+}
+
+impl Webhook {
+    /// With the URL as it is now.
+    pub fn new(settings: &Settings, source: &Source) -> Result<Self, ConnectError> {
+        Ok(Self(Arc::new(Hook {
+            url: source.resolve(Kind::Webhook)?,
+            http: Http::new(settings),
+            described: source.describe(Kind::Webhook),
+            look: Look::of(settings),
+        })))
+    }
+}
+
+impl Notifier for Webhook {
+    fn send(&self, delivery: Delivery) -> Doing<Receipt> {
+        let hook = Arc::clone(&self.0);
+        Box::pin(async move { hook.send(&delivery).await })
+    }
+}
+
+impl Hook {
+    async fn send(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
+        if delivery.message.thread == Thread::Edit {
+            // Nothing that was posted here can be edited; what the edit says is also posted.
+            return Ok(Receipt::default());
+        }
+        let body = payload::webhook(&delivery.message, &self.look, delivery.plain).to_string().into_bytes();
+        let post = Post { url: self.url.clone(), token: None, content_type: JSON, body };
+        let raw = self.http.post(post).await?;
+        answer::webhook(&raw, Context { channel: Some(&delivery.message.channel), source: &self.described })
+    }
+}
