@@ -1,0 +1,152 @@
+//! When Slack takes nothing for long: begins once, ends once. Pure; time is an argument.
+//!
+//! Before it: answers of the notifier. After it: the daemon, which runs `fallback.command` when an outage begins and when
+//! it ends. What it knows is kept in the store, so that a restart in the middle neither repeats nor forgets it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Mono, Now};
+
+/// Under which name the store keeps it.
+pub const NOTE: &str = "outage";
+
+/// Slack has taken nothing for `fallback.after`, and something waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// When it first failed.
+    pub since: Timestamp,
+    /// How many messages waited when it was noticed.
+    pub waiting: u64,
+    /// What went wrong last.
+    pub why: String,
+}
+
+/// Watches for an outage.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// `fallback.after`; none without a fallback.
+    after: Option<Duration>,
+    failing: Option<Failing>,
+    current: Option<Outage>,
+}
+
+#[derive(Clone, Debug)]
+struct Failing {
+    from: Mono,
+    since: Timestamp,
+    why: String,
+}
+
+impl Outage {
+    /// From what the store kept.
+    pub fn from_note(note: Option<&String>) -> Option<Self> {
+        serde_json::from_str(note?).ok()
+    }
+}
+
+impl Watch {
+    /// Goes on where an earlier process was.
+    pub fn new(after: Option<Duration>, current: Option<Outage>) -> Self {
+        Self { after, failing: None, current }
+    }
+
+    /// The configuration changed.
+    pub fn set_after(&mut self, after: Option<Duration>) {
+        self.after = after;
+    }
+
+    /// The outage, if there is one.
+    pub fn current(&self) -> Option<&Outage> {
+        self.current.as_ref()
+    }
+
+    /// Slack did not take something.
+    pub fn failed(&mut self, now: Now, why: &str) {
+        match &mut self.failing {
+            Some(failing) => why.clone_into(&mut failing.why),
+            None => self.failing = Some(Failing { from: now.mono, since: now.wall, why: why.to_owned() }),
+        }
+    }
+
+    /// Slack took something. The answer is whether that ends an outage.
+    pub fn delivered(&mut self) -> bool {
+        self.failing = None;
+        self.current.take().is_some()
+    }
+
+    /// Looks whether it has been long enough. The answer is whether that begins an outage.
+    pub fn look(&mut self, now: Mono, waiting: u64) -> bool {
+        let (Some(after), Some(failing), None) = (self.after, &self.failing, &self.current) else { return false };
+        if waiting == 0 || failing.from.until(now) < after {
+            return false;
+        }
+        self.current = Some(Outage { since: failing.since, waiting, why: failing.why.clone() });
+        true
+    }
+
+    /// When to look again.
+    pub fn due(&self) -> Option<Mono> {
+        match (self.after, &self.failing, &self.current) {
+            (Some(after), Some(failing), None) => Some(failing.from + after),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::{Outage, Watch};
+    use crate::clock::{Mono, Now};
+
+    fn at(seconds: u64) -> Now {
+        let mono = Duration::from_secs(seconds);
+        Now { wall: crate::clock::shift(Timestamp::UNIX_EPOCH, mono), mono: Mono(mono) }
+    }
+
+    #[test]
+    fn an_outage_begins_once_and_ends_once() {
+        let mut watch = Watch::new(Some(Duration::from_secs(900)), None);
+        assert!(!watch.look(at(5_000).mono, 9), "nothing has failed");
+        watch.failed(at(100), "connection refused");
+        watch.failed(at(700), "timed out");
+        assert_eq!(watch.due(), Some(at(1_000).mono));
+        assert!(!watch.look(at(999).mono, 3));
+        assert!(!watch.look(at(1_000).mono, 0), "nothing waits");
+        assert!(watch.look(at(1_000).mono, 3));
+        let told = Outage { since: at(100).wall, waiting: 3, why: "timed out".into() };
+        assert_eq!((watch.current(), watch.due()), (Some(&told), None));
+        watch.failed(at(2_000), "timed out");
+        assert!(!watch.look(at(9_000).mono, 50), "once per outage");
+        assert!(watch.delivered(), "the end");
+        assert!(!watch.delivered());
+        assert!(!watch.look(at(99_000).mono, 50));
+    }
+
+    #[test]
+    fn a_delivery_now_and_then_is_no_outage() {
+        let mut watch = Watch::new(Some(Duration::from_secs(900)), None);
+        for second in (0..10_000).step_by(600) {
+            watch.failed(at(second), "503");
+            assert!(!watch.look(at(second + 599).mono, 3));
+            assert!(!watch.delivered());
+        }
+    }
+
+    #[test]
+    fn a_restart_in_an_outage_neither_tells_it_again_nor_forgets_its_end() {
+        let outage = Outage { since: at(100).wall, waiting: 3, why: "timed out".into() };
+        let note = serde_json::to_string(&outage).expect("plain data");
+        let mut watch = Watch::new(Some(Duration::from_secs(1)), Outage::from_note(Some(&note)));
+        watch.failed(at(1), "timed out");
+        assert!(!watch.look(at(5_000).mono, 3));
+        assert!(watch.delivered());
+        assert_eq!(Outage::from_note(Some(&"{}".to_owned())), None);
+    }
+}

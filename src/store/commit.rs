@@ -1,0 +1,250 @@
+//! \[db\] The write path: one transaction for everything that came together, and what happens when it fails.
+//!
+//! Before it: the store's thread, or a caller that drives it in place. After it: the disk, or the overlay while the disk
+//! fails.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::core::{BLOCK, Core, NEXT_RUN};
+use super::lazy::Lazy;
+use super::overlay::{MOST_UNSAVED, Overlay};
+use super::types::{
+    Fate, JobState, MessageId, Record, Recorded, RunRow, Settlement, Standing, StoreError, Stored, ThreadChange,
+};
+use super::{mail, runs};
+use crate::id::JobName;
+use crate::message::Message;
+
+/// One change that its caller waits for.
+#[derive(Debug)]
+pub(super) enum Write {
+    /// A run with messages; their numbers are given when it is written.
+    Record(Box<Accepted>),
+    /// What came of messages.
+    Settle(Settlement),
+}
+
+/// A [`Record`] with its messages as rows.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) run: Option<RunRow>,
+    pub(super) state: Option<(JobName, JobState)>,
+    pub(super) messages: Vec<Stored>,
+}
+
+impl From<Record> for Write {
+    fn from(record: Record) -> Self {
+        let waiting = |message: Message| Stored {
+            id: MessageId(0),
+            standing: Standing::Waiting,
+            queued: message.created,
+            attempts: 0,
+            why: None,
+            message,
+            parent: None,
+            superseded: false,
+        };
+        let messages = record.messages.into_iter().map(waiting).collect();
+        Self::Record(Box::new(Accepted { run: record.run, state: record.state, messages }))
+    }
+}
+
+/// The answer to a [`Write`].
+pub(super) type Answer = Result<Recorded, StoreError>;
+
+impl Core {
+    /// Makes the changes in one transaction, on disk when it returns; when that fails they are held in memory. What a
+    /// failure leaves to be written later is put into `rest`.
+    pub(super) fn commit(&mut self, mut writes: Vec<Write>, rest: &mut Lazy) -> Vec<Answer> {
+        let ids: Vec<Vec<MessageId>> = writes.iter_mut().map(|write| self.number(write)).collect();
+        match self.writing(|core| core.write(&writes, &Lazy::default())) {
+            Ok(settled) => {
+                for (write, settled) in writes.iter().zip(settled) {
+                    self.count(write, settled);
+                    if let Write::Record(record) = write {
+                        rest.overtaken(record);
+                    }
+                }
+                ids.into_iter().map(|ids| Ok(Recorded { ids, durable: true })).collect()
+            }
+            Err(_) => writes.into_iter().zip(ids).map(|(write, ids)| self.hold(write, ids, rest)).collect(),
+        }
+    }
+
+    /// Writes what was allowed to wait; on failure it comes back in `rest`.
+    pub(super) fn write_lazy(&mut self, chunk: Lazy, rest: &mut Lazy) -> Result<(), StoreError> {
+        for run in &chunk.runs {
+            self.saw(run.finished);
+        }
+        let written = self.writing(|core| core.write(&[], &chunk));
+        if written.is_err() {
+            rest.put_back(chunk);
+        }
+        let dropped = rest.take_dropped();
+        if dropped > 0 {
+            self.trouble.send_modify(|trouble| trouble.dropped_runs += dropped);
+        }
+        written.map(drop)
+    }
+
+    /// One transaction. The answer is how many messages each settlement found.
+    pub(super) fn write(&mut self, writes: &[Write], lazy: &Lazy) -> Result<Vec<u64>, StoreError> {
+        let highest = highest_run(writes, lazy).max(self.last_run);
+        // Numbers are set apart well before they are used, more of them where runs are frequent.
+        let reserve = (highest + BLOCK / 2 >= self.reserved)
+            .then(|| highest + 1 + BLOCK.max(4 * highest.saturating_sub(self.last_run)));
+        self.synchronous(!writes.is_empty() || reserve.is_some() || !self.overlay.is_empty())?;
+        // Taken out so that the connection can be borrowed; comes back unless all of it is on disk.
+        let overlay = std::mem::take(&mut self.overlay);
+        let written = self.db().and_then(|db| {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            write_overlay(&tx, &overlay)?;
+            write_rows(&tx, lazy)?;
+            let settled = writes.iter().map(|write| write_one(&tx, write)).collect::<rusqlite::Result<_>>()?;
+            if let Some(next) = reserve {
+                runs::put_note(&tx, NEXT_RUN, Some(&next.to_string()))?;
+            }
+            tx.commit()?;
+            Ok(settled)
+        });
+        if written.is_err() {
+            self.overlay = overlay;
+        } else {
+            self.last_run = highest;
+            self.reserved = reserve.unwrap_or(self.reserved);
+        }
+        written
+    }
+
+    /// Gives messages their numbers.
+    fn number(&mut self, write: &mut Write) -> Vec<MessageId> {
+        match write {
+            Write::Record(record) => {
+                if let Some(run) = &record.run {
+                    self.saw(run.finished);
+                }
+                for stored in &mut record.messages {
+                    stored.id = MessageId(self.next_message);
+                    self.next_message += 1;
+                }
+                record.messages.iter().map(|stored| stored.id).collect()
+            }
+            Write::Settle(settlement) => {
+                self.saw(settlement.at);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Brings the counts up to date with a change that was made; a settlement found `settled` messages.
+    fn count(&mut self, write: &Write, settled: u64) {
+        match write {
+            Write::Record(record) => {
+                for stored in &record.messages {
+                    let depth = self.lanes.entry(stored.message.channel.clone()).or_default();
+                    *depth.of(stored.class()) += 1;
+                }
+            }
+            Write::Settle(settlement) if matches!(settlement.fate, Fate::Retry { .. }) => {}
+            Write::Settle(settlement) => {
+                if let Some(depth) = self.lanes.get_mut(&settlement.channel) {
+                    let count = depth.of(settlement.class);
+                    *count = count.saturating_sub(settled);
+                    if depth.is_empty() {
+                        self.lanes.remove(&settlement.channel);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Holds a change that the disk did not take.
+    fn hold(&mut self, write: Write, ids: Vec<MessageId>, rest: &mut Lazy) -> Answer {
+        match write {
+            Write::Record(record) => {
+                let Accepted { run, state, messages } = *record;
+                if let Some(run) = run {
+                    rest.finish(run);
+                }
+                if let Some((job, state)) = state {
+                    rest.remember(job, state);
+                }
+                if self.overlay.unsaved.len() + messages.len() > MOST_UNSAVED {
+                    return Err(StoreError::Full);
+                }
+                for stored in messages {
+                    *self.lanes.entry(stored.message.channel.clone()).or_default().of(stored.class()) += 1;
+                    self.overlay.unsaved.insert(stored.id, stored);
+                }
+            }
+            Write::Settle(settlement) => {
+                let settled = settlement.ids.len() as u64;
+                let write = Write::Settle(settlement);
+                self.count(&write, settled);
+                if let Write::Settle(settlement) = write {
+                    self.overlay.settle(settlement);
+                }
+            }
+        }
+        let unsaved = self.overlay.unsaved.len();
+        self.trouble.send_modify(|trouble| trouble.unsaved = unsaved);
+        Ok(Recorded { ids, durable: false })
+    }
+}
+
+fn highest_run(writes: &[Write], lazy: &Lazy) -> u64 {
+    let recorded = writes.iter().filter_map(|write| match write {
+        Write::Record(record) => record.run.as_ref().map(|run| run.id.0),
+        Write::Settle(_) => None,
+    });
+    let ended = lazy.runs.iter().map(|run: &RunRow| run.id.0);
+    let begun = lazy.begun.last_key_value().map(|(id, _)| id.0);
+    recorded.chain(ended).chain(begun).max().unwrap_or(0)
+}
+
+fn write_rows(db: &Connection, lazy: &Lazy) -> rusqlite::Result<()> {
+    lazy.begun.values().try_for_each(|run| runs::begin(db, run))?;
+    lazy.runs.iter().try_for_each(|run| runs::finish(db, run))?;
+    lazy.states.iter().try_for_each(|(job, state)| runs::put_state(db, job, state))
+}
+
+/// The answer is how many messages a settlement found.
+fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
+    match write {
+        Write::Record(record) => {
+            let Accepted { run, state, messages } = record.as_ref();
+            if let Some(run) = run {
+                runs::finish(db, run)?;
+            }
+            if let Some((job, state)) = state {
+                runs::put_state(db, job, state)?;
+            }
+            messages.iter().try_for_each(|stored| mail::insert(db, stored))?;
+            Ok(0)
+        }
+        Write::Settle(Settlement { ids, channel, class: _, fate, thread, at }) => {
+            let mut settled = 0;
+            for id in ids {
+                settled += u64::from(mail::settle(db, *id, fate)?);
+            }
+            if matches!(fate, Fate::Delivered | Fate::Told) {
+                mail::put_sent(db, channel, *at)?;
+            }
+            mail::put_thread(db, channel, thread, *at)?;
+            Ok(settled)
+        }
+    }
+}
+
+fn write_overlay(db: &Connection, overlay: &Overlay) -> rusqlite::Result<()> {
+    overlay.unsaved.values().try_for_each(|stored| mail::insert(db, stored))?;
+    overlay.unsettled.iter().try_for_each(|(id, fate)| mail::settle(db, *id, fate).map(drop))?;
+    overlay.sent.iter().try_for_each(|(channel, at)| mail::put_sent(db, channel, *at))?;
+    overlay.threads.iter().try_for_each(|((incident, channel), (parent, at))| {
+        let change = match parent.clone() {
+            Some(parent) => ThreadChange::Set(*incident, parent),
+            None => ThreadChange::Forget(*incident),
+        };
+        mail::put_thread(db, channel, &change, *at)
+    })
+}

@@ -1,0 +1,88 @@
+//! Another process at the same database, while the daemon writes or when there is none: history, the outbox, job state;
+//! and the few changes that a person may make there.
+//!
+//! Before it: a command. After it: SQL. It takes no lock that the daemon would wait for longer than a moment.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::folder::{DATABASE, OpenError};
+use super::types::{Depth, HistoryFilter, JobState, MessageId, OutboxFilter, RunRow, RunningRow, StoreError, Stored};
+use super::{mail, runs, schema};
+use crate::id::{Channel, JobName, RunId};
+use crate::message::Attachment;
+
+/// An open database beside the daemon.
+#[derive(Debug)]
+pub struct Reader {
+    db: Connection,
+}
+
+impl Reader {
+    /// Opens the database of a state directory.
+    pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
+        let path = dir.join(DATABASE);
+        if let Err(error) = path.symlink_metadata() {
+            return Err(match error.kind() {
+                std::io::ErrorKind::NotFound => OpenError::Missing(path),
+                _ => OpenError::Io { path, error },
+            });
+        }
+        let db = schema::open_beside(&path).map_err(|refusal| refusal.at(&path))?;
+        Ok(Self { db })
+    }
+
+    /// Runs, newest first, without their output.
+    pub fn history(&self, filter: &HistoryFilter) -> Result<Vec<RunRow>, StoreError> {
+        Ok(runs::history(&self.db, filter)?)
+    }
+
+    /// One run with its output.
+    pub fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
+        Ok(runs::run(&self.db, id)?)
+    }
+
+    /// Runs in progress, as far as they are on disk.
+    pub fn running(&self) -> Result<Vec<RunningRow>, StoreError> {
+        Ok(runs::running(&self.db)?)
+    }
+
+    /// What is remembered of each job.
+    pub fn jobs(&self) -> Result<std::collections::HashMap<JobName, JobState>, StoreError> {
+        Ok(runs::states(&self.db)?)
+    }
+
+    /// Messages in the outbox, oldest first, without their attachments.
+    pub fn outbox_list(&self, filter: &OutboxFilter) -> Result<Vec<Stored>, StoreError> {
+        Ok(mail::list(&self.db, filter)?)
+    }
+
+    /// The file that goes with a message.
+    pub fn attachment(&self, id: MessageId) -> Result<Option<Attachment>, StoreError> {
+        Ok(mail::attachment(&self.db, id)?)
+    }
+
+    /// How much waits, by channel.
+    pub fn depths(&self) -> Result<std::collections::HashMap<Channel, Depth>, StoreError> {
+        Ok(mail::depths(&self.db)?)
+    }
+
+    /// Sets messages waiting again, from `now` on; the daemon sees it within seconds. The answer is which there were.
+    pub fn outbox_retry(&mut self, ids: &[MessageId], now: Timestamp) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|db| mail::retry(db, ids, now))
+    }
+
+    /// Throws messages away. The answer is which there were.
+    pub fn outbox_drop(&mut self, ids: &[MessageId]) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|db| mail::discard(db, ids))
+    }
+
+    fn change<T>(&mut self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&tx)?;
+        tx.commit()?;
+        Ok(done)
+    }
+}

@@ -1,0 +1,400 @@
+//! The store driven in place: what is kept, what is given back, and what happens when the disk says no.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::core::Core;
+use super::*;
+use crate::exec::{Captured, Ending, Reason, Status, Trigger};
+use crate::message::{Attachment, Message, Thread};
+use crate::notify::Parent;
+
+const T0: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn at(seconds: u64) -> Timestamp {
+    crate::clock::shift(T0, Duration::from_secs(seconds))
+}
+
+/// A store that is driven in place is done when it is asked.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("a store that is driven in place never waits"),
+    }
+}
+
+fn memory() -> Store {
+    Store::memory(T0).expect("memory is there")
+}
+
+fn message(channel: &str, text: &str) -> Message {
+    Message {
+        job: Some(JobName::new("disk")),
+        run: Some(RunId(1)),
+        event: None,
+        status: Status::Critical,
+        channel: Channel::new(channel),
+        text: text.to_owned(),
+        blocks: vec![serde_json::json!({"type": "divider"})],
+        color: Some("danger".into()),
+        incident: None,
+        thread: Thread::None,
+        attachment: None,
+        created: T0,
+    }
+}
+
+fn threaded(channel: &str, text: &str, incident: u64, thread: Thread) -> Message {
+    Message { incident: Some(incident), thread, ..message(channel, text) }
+}
+
+fn running(id: u64, job: &str) -> RunningRow {
+    RunningRow {
+        id: RunId(id),
+        job: JobName::new(job),
+        number: id,
+        trigger: Trigger::CatchUp,
+        scheduled: at(id),
+        started: at(id + 1),
+    }
+}
+
+fn over(id: u64, job: &str, status: Status) -> RunRow {
+    RunRow {
+        finished: at(id + 3),
+        took: Duration::from_micros(1_234_567),
+        attempts: 2,
+        status,
+        reason: Reason::Timeout,
+        ending: Ending::TimedOut { after: Duration::from_secs(2), killed: true },
+        verdict: "repeat-not-due".into(),
+        until: Some(at(99)),
+        ..RunRow::interrupted(&running(id, job), at(id + 3))
+    }
+}
+
+fn put(store: &Store, messages: Vec<Message>) -> Recorded {
+    now(store.record(Record { messages, ..Record::default() })).expect("it is taken")
+}
+
+fn heads(store: &Store, channel: &str, which: Which) -> Vec<String> {
+    let heads = now(store.heads(Channel::new(channel), which, 100)).expect("it can be read");
+    heads.into_iter().map(|stored| stored.message.text).collect()
+}
+
+fn depth(store: &Store, channel: &str) -> (u64, u64, u64) {
+    let count = |anew| {
+        let depths = now(store.depths(anew)).expect("it can be read");
+        let found = depths.into_iter().find(|(name, _)| *name == Channel::new(channel));
+        found.map_or((0, 0, 0), |(_, Depth { alerts, edits, late })| (alerts, edits, late))
+    };
+    let (kept, counted) = (count(false), count(true));
+    assert_eq!(kept, counted, "the counts that are kept are those of the database");
+    counted
+}
+
+fn settle(store: &Store, ids: &[MessageId], channel: &str, class: Class, fate: Fate) {
+    let (channel, thread) = (Channel::new(channel), ThreadChange::Keep);
+    now(store.settle(Settlement { ids: ids.to_vec(), channel, class, fate, thread, at: at(7) })).expect("it is taken");
+}
+
+fn with_core<T>(store: &Store, work: impl FnOnce(&mut Core) -> T) -> T {
+    match &store.shared.driver {
+        Driver::Inline(state) => work(&mut lock(state).0),
+        Driver::Thread(_) => panic!("driven in place"),
+    }
+}
+
+/// The disk is full from here on, or is not.
+fn fill(store: &Store, full: bool) {
+    with_core(store, |core| {
+        let db = core.db().expect("it is open");
+        let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0)).expect("it is open");
+        let most = if full { pages } else { 1_000_000 };
+        db.pragma_update_and_check(None, "max_page_count", most, |_| Ok(())).expect("it is open");
+    });
+}
+
+#[test]
+fn a_message_comes_back_as_it_was_its_file_only_when_it_is_alone() {
+    let store = memory();
+    let file = Some(Attachment { name: "out.txt".into(), content: "all of it".into() });
+    let first = Message { attachment: file, ..message("ops", "first") };
+    let recorded = put(&store, vec![first.clone(), message("dev", "other"), message("ops", "second")]);
+    assert_eq!(recorded, Recorded { ids: vec![MessageId(1), MessageId(2), MessageId(3)], durable: true });
+    let alone = now(store.heads(Channel::new("ops"), Which::All, 1)).expect("it can be read");
+    assert_eq!(alone.iter().map(|stored| &stored.message).collect::<Vec<_>>(), [&first]);
+    let both = now(store.heads(Channel::new("ops"), Which::Alerts, 9)).expect("it can be read");
+    assert_eq!((both.len(), both[0].message.attachment.clone(), both[1].id), (2, None, MessageId(3)));
+    assert_eq!((depth(&store, "ops"), depth(&store, "dev")), ((2, 0, 0), (1, 0, 0)));
+}
+
+#[test]
+fn what_comes_of_a_message_is_seen_in_the_counts_and_in_the_list() {
+    let store = memory();
+    let ids = put(&store, (0..5).map(|n| message("ops", &format!("m{n}"))).collect()).ids;
+    settle(&store, &ids[..1], "ops", Class::Alert, Fate::Delivered);
+    settle(&store, &ids[1..2], "ops", Class::Alert, Fate::Retry { why: "503".into() });
+    settle(&store, &ids[2..3], "ops", Class::Alert, Fate::Dead { why: "channel_not_found".into() });
+    settle(&store, &ids[3..4], "ops", Class::Alert, Fate::Superseded);
+    assert_eq!((heads(&store, "ops", Which::All), depth(&store, "ops")), (vec!["m1".into(), "m4".into()], (2, 0, 0)));
+    let all = now(store.outbox_list(OutboxFilter::default())).expect("it can be read");
+    let told: Vec<_> = all.iter().map(|s| (s.id.0, s.standing, s.attempts, s.why.as_deref())).collect();
+    assert_eq!(
+        told,
+        [
+            (2, Standing::Waiting, 1, Some("503")),
+            (3, Standing::Dead, 1, Some("channel_not_found")),
+            (5, Standing::Waiting, 0, None)
+        ]
+    );
+    let dead = OutboxFilter { dead: true, ..OutboxFilter::default() };
+    assert_eq!(now(store.outbox_list(dead.clone())).expect("it can be read").len(), 1);
+    assert_eq!(now(store.outbox_retry(vec![MessageId(3), MessageId(99)], at(50))), Ok(vec![MessageId(3)]));
+    assert_eq!(heads(&store, "ops", Which::All), ["m1", "m2", "m4"], "it takes its old place");
+    assert_eq!(now(store.outbox_drop(vec![MessageId(2)])), Ok(vec![MessageId(2)]));
+    assert_eq!(depth(&store, "ops"), (2, 0, 0));
+    let page = OutboxFilter { after: Some(MessageId(3)), limit: 1, ..OutboxFilter::default() };
+    assert_eq!(now(store.outbox_list(page)).expect("it can be read")[0].id, MessageId(5));
+}
+
+#[test]
+fn an_alert_that_is_too_old_is_late_then_told_then_dead_and_edits_do_not_age() {
+    let store = memory();
+    put(&store, vec![message("ops", "old"), threaded("ops", "edit", 1, Thread::Edit)]);
+    put(&store, vec![Message { created: at(100), ..message("ops", "young") }]);
+    assert_eq!(now(store.oldest()), Ok(Some(T0)));
+    assert_eq!(now(store.expire(at(50), "too old".into())), Ok(1));
+    assert_eq!((depth(&store, "ops"), now(store.oldest())), ((1, 1, 1), Ok(Some(at(100)))));
+    assert_eq!(heads(&store, "ops", Which::Late), ["old"]);
+    settle(&store, &[MessageId(1)], "ops", Class::Late, Fate::Told);
+    assert_eq!(depth(&store, "ops"), (1, 1, 0));
+    let dead = now(store.outbox_list(OutboxFilter { dead: true, ..OutboxFilter::default() })).expect("it can be read");
+    assert_eq!((dead.len(), dead[0].why.as_deref()), (1, Some("too old")));
+    now(store.outbox_retry(vec![MessageId(1)], at(100))).expect("it is taken");
+    assert_eq!(now(store.expire(at(50), "too old".into())), Ok(0), "a retry by hand begins anew");
+}
+
+#[test]
+fn a_thread_is_remembered_forgotten_and_only_the_last_edit_counts() {
+    let store = memory();
+    let ids = put(&store, vec![threaded("ops", "open", 7, Thread::Open)]).ids;
+    let parent = Parent { channel: "C1".into(), ts: "1.2".into() };
+    let (channel, fate) = (Channel::new("ops"), Fate::Delivered);
+    let thread = ThreadChange::Set(7, parent.clone());
+    now(store.settle(Settlement { ids, channel, class: Class::Alert, fate, thread, at: T0 })).expect("it is taken");
+    put(
+        &store,
+        vec![
+            threaded("ops", "edit 1", 7, Thread::Edit),
+            threaded("ops", "reply", 7, Thread::Reply),
+            threaded("ops", "edit 2", 7, Thread::Edit),
+            threaded("dev", "elsewhere", 7, Thread::Reply),
+        ],
+    );
+    let all = now(store.heads(Channel::new("ops"), Which::All, 9)).expect("it can be read");
+    let seen: Vec<_> = all.iter().map(|s| (s.message.text.as_str(), s.parent.is_some(), s.superseded)).collect();
+    assert_eq!(seen, [("edit 1", true, true), ("reply", true, false), ("edit 2", true, false)]);
+    assert_eq!(all[0].parent.as_ref(), Some(&parent));
+    assert_eq!(now(store.heads(Channel::new("dev"), Which::All, 9)).expect("it can be read")[0].parent, None);
+    let (channel, fate, thread) = (Channel::new("ops"), Fate::Superseded, ThreadChange::Forget(7));
+    let ids = vec![all[0].id];
+    now(store.settle(Settlement { ids, channel, class: Class::Edit, fate, thread, at: T0 })).expect("it is taken");
+    assert_eq!(now(store.heads(Channel::new("ops"), Which::All, 1)).expect("it can be read")[0].parent, None);
+    assert_eq!(depth(&store, "ops"), (1, 1, 0));
+}
+
+#[test]
+fn a_changed_channel_takes_effect_for_what_waits() {
+    let store = memory();
+    let other = Message { job: Some(JobName::new("other")), ..message("ops", "theirs") };
+    put(&store, vec![message("ops", "ours"), other]);
+    now(store.redirect(Some(JobName::new("disk")), Channel::new("ops"), Channel::new("new"))).expect("it is taken");
+    assert_eq!(
+        (heads(&store, "new", Which::All), heads(&store, "ops", Which::All)),
+        (vec!["ours".to_owned()], vec!["theirs".to_owned()])
+    );
+    assert_eq!(
+        now(store.heads(Channel::new("new"), Which::All, 1)).expect("ok")[0].message.channel,
+        Channel::new("new")
+    );
+}
+
+#[test]
+fn history_comes_back_as_it_was_newest_first_and_by_filter() {
+    let store = memory();
+    for id in 1..=300 {
+        let (job, status) = if id % 3 == 0 { ("db/backup", Status::Critical) } else { ("disk", Status::Ok) };
+        store.begin(running(id, job));
+        store.keep(Some(over(id, job, status)), None);
+    }
+    let output = Captured { head: b"a\xff".to_vec(), tail: b"z".to_vec(), dropped: 9 };
+    let last = RunRow { stdout: output, ..over(301, "disk", Status::Warning) };
+    now(store.record(Record { run: Some(last.clone()), ..Record::default() })).expect("it is taken");
+    assert_eq!(now(store.run(RunId(301))), Ok(Some(last)));
+    assert_eq!(now(store.run(RunId(302))), Ok(None));
+    let ids = |filter| -> Vec<u64> {
+        now(store.history(filter)).expect("it can be read").into_iter().map(|row| row.id.0).collect()
+    };
+    let all = HistoryFilter { limit: 3, ..HistoryFilter::default() };
+    assert_eq!(ids(all.clone()), [301, 300, 299]);
+    assert_eq!(ids(HistoryFilter { before: Some(RunId(299)), ..all.clone() }), [298, 297, 296]);
+    assert_eq!(ids(HistoryFilter { job: Some(JobName::new("db/backup")), ..all.clone() }), [300, 297, 294]);
+    assert_eq!(ids(HistoryFilter { job: Some(JobName::new("none")), ..all.clone() }), [0_u64; 0]);
+    assert_eq!(ids(HistoryFilter { failed: true, ..all.clone() }), [301, 300, 297]);
+    assert_eq!(ids(HistoryFilter { since: Some(at(303)), ..all.clone() }), [301, 300]);
+    assert_eq!(ids(HistoryFilter { until: Some(at(10)), ..all }), [9, 8, 7]);
+    assert_eq!(ids(HistoryFilter::default()).len(), 100);
+}
+
+#[test]
+fn job_state_and_notes_come_back() {
+    let store = memory();
+    let (job, state) = (JobName::new("disk"), |n: u64| JobState { cadence: n.into(), health: [n, n].to_vec().into() });
+    for n in 0..5 {
+        store.keep(None, Some((job.clone(), state(n))));
+    }
+    store.keep(Some(over(1, "only history", Status::Ok)), None);
+    now(store.remember("outage", Some("x".into()))).expect("it is taken");
+    let loaded = now(store.load()).expect("it can be read");
+    assert_eq!((loaded.jobs.len(), &loaded.jobs[&job]), (1, &state(4)));
+    assert_eq!((loaded.notes.len(), loaded.notes["outage"].as_str(), loaded.next_run), (1, "x", 2));
+    now(store.remember("outage", None)).expect("it is taken");
+    assert!(now(store.load()).expect("it can be read").notes.is_empty());
+}
+
+#[test]
+fn a_full_disk_loses_no_alert_stops_none_and_repeats_none() {
+    let store = memory();
+    let ids = put(&store, vec![message("ops", "on disk"), message("ops", "on disk too")]).ids;
+    let trouble = store.trouble();
+    fill(&store, true);
+    let big = "x".repeat(10_000);
+    let held = put(&store, vec![message("ops", &big), message("ops", "small"), message("dev", &big)]);
+    assert!(!held.durable);
+    let told = trouble.borrow().clone();
+    assert_eq!(told.failing.as_deref(), Some("the disk is full"));
+    assert_eq!((told.unsaved, depth(&store, "ops"), depth(&store, "dev")), (3, (4, 0, 0), (1, 0, 0)));
+    assert_eq!(heads(&store, "ops", Which::All), ["on disk", "on disk too", &big, "small"]);
+    // What is on disk, and what is not, is settled all the same, and not seen again.
+    settle(&store, &ids[..1], "ops", Class::Alert, Fate::Delivered);
+    settle(&store, &held.ids[..1], "ops", Class::Alert, Fate::Delivered);
+    assert_eq!(
+        (heads(&store, "ops", Which::All), depth(&store, "ops")),
+        (vec!["on disk too".to_owned(), "small".to_owned()], (2, 0, 0))
+    );
+    let run =
+        RunRow { stdout: Captured { head: vec![b'x'; 9_000], ..Captured::default() }, ..over(5, "disk", Status::Ok) };
+    store.keep(Some(run), Some((JobName::new("disk"), JobState::default())));
+    assert!(now(store.flush()).is_err());
+    fill(&store, false);
+    assert_eq!(now(store.flush()), Ok(()));
+    assert_eq!(*trouble.borrow(), Trouble::default());
+    let on_disk = now(store.outbox_list(OutboxFilter::default())).expect("it can be read");
+    let texts: Vec<_> = on_disk.iter().map(|stored| stored.message.text.as_str()).collect();
+    assert_eq!(texts, ["on disk too", "small", &big], "nothing lost, nothing back from the dead");
+    assert_eq!(now(store.run(RunId(5))).expect("it can be read").map(|run| run.stdout.head.len()), Some(9_000));
+    assert_eq!(put(&store, vec![message("ops", "well again")]), Recorded { ids: vec![MessageId(6)], durable: true });
+}
+
+#[test]
+fn a_disk_that_stays_full_refuses_alerts_only_when_memory_is_full_too() {
+    let store = memory();
+    fill(&store, true);
+    let many: Vec<Message> = (0..5_000).map(|_| message("ops", &"x".repeat(3_000))).collect();
+    for _ in 0..2 {
+        assert!(!put(&store, many.clone()).durable);
+    }
+    let one = Record { messages: vec![message("ops", &"x".repeat(3_000))], ..Record::default() };
+    assert_eq!(now(store.record(one)), Err(StoreError::Full));
+    fill(&store, false);
+    assert_eq!((now(store.flush()), depth(&store, "ops")), (Ok(()), (10_000, 0, 0)));
+}
+
+#[test]
+fn history_goes_by_age_and_by_size_in_small_steps_and_gives_its_room_back() {
+    let store = memory();
+    let output = Captured { head: vec![b'x'; 4_000], ..Captured::default() };
+    for id in 1..=2_000 {
+        store.keep(Some(RunRow { stdout: output.clone(), ..over(id, "disk", Status::Ok) }), None);
+    }
+    let count = || {
+        let all = HistoryFilter { limit: 9_999, ..HistoryFilter::default() };
+        now(store.history(all)).expect("it can be read").len()
+    };
+    let pages = || {
+        with_core(&store, |core| {
+            core.db().expect("open").pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).expect("open")
+        })
+    };
+    assert_eq!(now(store.tend()), Ok(false), "all is young and there is room");
+    store.keep_history(Duration::from_secs(500));
+    assert_eq!((now(store.tend()), count()), (Ok(true), 1_800));
+    while now(store.tend()) == Ok(true) {}
+    assert_eq!(count(), 501);
+    store.keep_bytes(1 << 20);
+    let before = pages();
+    while now(store.tend()) == Ok(true) {}
+    assert!(count() < 300 && count() > 0, "{}", count());
+    assert!(pages() < before && pages() * 4096 < 2 << 20, "{} of {before}", pages());
+    assert_eq!(now(store.run(RunId(2_000))).expect("it can be read").map(|run| run.id), Some(RunId(2_000)));
+}
+
+#[test]
+fn run_numbers_are_set_apart_before_they_are_used() {
+    let store = memory();
+    let noted = || {
+        with_core(&store, |core| {
+            runs::notes(core.db().expect("open")).expect("it can be read")["next_run"].parse::<u64>().expect("a number")
+        })
+    };
+    assert_eq!(now(store.load()).expect("it can be read").next_run, 1);
+    for id in 1..=5_000 {
+        store.keep(Some(over(id, "disk", Status::Ok)), None);
+        if id % 128 == 0 {
+            assert!(noted() > id, "{id}: a crash now would use a number twice");
+        }
+    }
+}
+
+#[test]
+fn a_times_runs_are_counted_step_by_step_by_job() {
+    let store = memory();
+    for id in 1..=30 {
+        let status = if id % 3 == 0 { Status::Critical } else { Status::Ok };
+        let verdict = match id {
+            _ if id % 6 == 0 => "notified: failure",
+            _ if id % 3 == 0 => "rate-limited",
+            10 => "not-run",
+            _ => "blank",
+        };
+        let row = over(id, if id % 2 == 0 { "even" } else { "odd" }, status);
+        store.keep(Some(RunRow { verdict: verdict.into(), took: Duration::from_secs(id), ..row }), None);
+    }
+    now(store.flush()).expect("it is written");
+    // Ends are at id + 3: runs 7 to 24 ended in that time.
+    let all = now(store.tally(None, at(9), at(27))).expect("it can be counted");
+    assert_eq!(all.next, None);
+    let told = |job: &crate::message::summary::JobReport| {
+        (job.job.to_string(), job.runs, job.failures, job.longest.as_secs(), job.held, job.told)
+    };
+    let mut jobs: Vec<_> = all.jobs.iter().map(told).collect();
+    jobs.sort();
+    assert_eq!(jobs, [("even".into(), 8, 3, 24, 0, 3), ("odd".into(), 9, 3, 23, 3, 0)]);
+    let (mut below, mut runs, mut steps) = (None, 0, 0);
+    loop {
+        let step =
+            with_core(&store, |core| core.read(|db| runs::tally(db, below, (at(9), at(27)), 4)).expect("counted"));
+        runs += step.jobs.iter().map(|job| job.runs).sum::<u64>();
+        steps += 1;
+        below = step.next;
+        if below.is_none() {
+            break;
+        }
+    }
+    assert!((runs, steps) == (17, 7), "{runs} runs in {steps} steps");
+}
