@@ -21,6 +21,8 @@
 //! plan
 //! lint
 //! daemon
+//! simulate
+//! import
 //! cli
 //! ```
 //!
@@ -34,6 +36,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod exec;
 pub mod id;
+pub mod import;
 pub mod lint;
 pub mod message;
 pub mod notify;
@@ -41,4 +44,5 @@ pub mod outbox;
 pub mod plan;
 pub mod policy;
 pub mod schedule;
+pub mod simulate;
 pub mod store;

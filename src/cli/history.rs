@@ -1,0 +1,145 @@
+//! `slack-alert history`: the runs of a job or of all, newest first; one run with everything that it printed.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::HistoryArgs;
+use super::locate::World;
+use super::terminal::table;
+use super::{Failure, state};
+use crate::clock::{Clock, System};
+use crate::document::format_duration;
+use crate::exec::Captured;
+use crate::id::{JobName, RunId};
+use crate::message;
+use crate::plan::Plan;
+use crate::store::{HistoryFilter, Reader, RunRow, RunningRow};
+
+/// Prints the runs; beside a running daemon too.
+pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure> {
+    let plan = world.plan()?;
+    let now = System.now().wall;
+    let since = args.since.as_deref().map(|text| state::since(text, &plan.config.zone, now)).transpose()?;
+    let reader = state::open(world, &plan)?;
+    if let Some(number) = args.run {
+        return one(world, &plan, &reader, RunId(number), args.json);
+    }
+    let job = args.job.as_deref().map(JobName::new);
+    let filter =
+        HistoryFilter { job: job.clone(), failed: args.failed, since, limit: args.count, ..HistoryFilter::default() };
+    let rows = reader.history(&filter).map_err(state::failed)?;
+    let mut running = reader.running().map_err(state::failed)?;
+    running.retain(|row| !args.failed && job.as_ref().is_none_or(|job| row.job == *job));
+    if rows.is_empty() && running.is_empty() {
+        known(&plan, &reader, args)?;
+    }
+    if args.json {
+        let going = running.iter().rev().map(going_in_json);
+        let all: Vec<Value> =
+            going.chain(rows.iter().map(|row| state::in_json(row, state::zone(&plan, row.job.as_str())))).collect();
+        world.terminal.out(&format!("{}\n", Value::from(all)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if rows.is_empty() && running.is_empty() {
+        world.terminal.err("slack-alert: no run to show");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let head = ["RUN", "JOB", "STARTED", "TOOK", "STATUS", "HOW IT ENDED", "MESSAGE"].map(str::to_owned).to_vec();
+    let going = running.iter().rev().map(|row| {
+        let started = state::shown(row.started, state::zone(&plan, row.job.as_str()));
+        let took = format_duration(crate::clock::between(row.started, now));
+        let words = ["running", "", ""].map(str::to_owned);
+        [row.id.to_string(), row.job.to_string(), started, took].into_iter().chain(words).collect()
+    });
+    let ended = rows.iter().map(|row| line(row, &plan));
+    world.terminal.out(&table(&[head].into_iter().chain(going).chain(ended).collect::<Vec<_>>()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(row: &RunRow, plan: &Plan) -> Vec<String> {
+    vec![
+        row.id.to_string(),
+        row.job.to_string(),
+        state::shown(row.started, state::zone(plan, row.job.as_str())),
+        format_duration(row.took),
+        row.status.as_str().to_owned(),
+        row.ending.words(),
+        state::verdict(row),
+    ]
+}
+
+fn going_in_json(row: &RunningRow) -> Value {
+    json!({
+        "run": row.id, "job": row.job, "number": row.number, "trigger": row.trigger,
+        "scheduled": row.scheduled.to_string(), "started": row.started.to_string(), "finished": null,
+        "status": "running",
+    })
+}
+
+/// Nothing was found: a slip in the job's name is said. A job whose file is gone may have a history all the same.
+fn known(plan: &Plan, reader: &Reader, args: &HistoryArgs) -> Result<(), Failure> {
+    let Some(name) = &args.job else { return Ok(()) };
+    let any = HistoryFilter { job: Some(JobName::new(name.as_str())), limit: 1, ..HistoryFilter::default() };
+    if plan.aside.iter().any(|aside| aside.name.as_str() == name) {
+        return Ok(());
+    }
+    match reader.history(&any).map_err(state::failed)?.is_empty() {
+        true => super::locate::job(plan, name).map(|_| ()),
+        false => Ok(()),
+    }
+}
+
+/// One run with its output.
+fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Result<ExitCode, Failure> {
+    let Some(row) = reader.run(id).map_err(state::failed)? else {
+        if reader.running().map_err(state::failed)?.iter().any(|row| row.id == id) {
+            return Err(Failure::new(format!("run {id} still goes on: its output is kept when it has ended")));
+        }
+        return Err(Failure::new(format!(
+            "there is no run {id} in the history\n  help: `limits.history` says how long runs are kept"
+        )));
+    };
+    let zone = state::zone(plan, row.job.as_str());
+    if json {
+        let mut value = state::in_json(&row, zone);
+        for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
+            value[name] = message::clean(&stream.bytes()).into();
+            value[format!("{name}_dropped")] = stream.dropped.into();
+        }
+        world.terminal.out(&format!("{value}\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
+    let rows = [
+        ("run", format!("{} of {}, its {}", row.id, row.job, ordinal(row.number))),
+        ("scheduled", state::shown(row.scheduled, zone)),
+        ("started", state::shown(row.started, zone)),
+        ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
+        ("status", format!("{}: {}", row.status.as_str(), row.ending.words())),
+        ("message", state::verdict(&row)),
+    ];
+    world.terminal.out(&table(&rows.map(|(name, value)| vec![name.to_owned(), value])));
+    for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
+        world.terminal.out(&output(name, stream));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What one stream wrote, under its name.
+fn output(name: &str, stream: &Captured) -> String {
+    let text = message::clean(&stream.bytes());
+    let text = text.trim_end_matches('\n');
+    if text.is_empty() { format!("\n{name}: nothing\n") } else { format!("\n{name}:\n{text}\n") }
+}
+
+fn ordinal(number: u64) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending} run")
+}

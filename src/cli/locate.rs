@@ -1,0 +1,162 @@
+//! Finds the configuration and what it is read against: environment, zone, host name, state directory (SPEC 1).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::Failure;
+use super::args::Global;
+use super::terminal::Terminal;
+use crate::diagnostic::human;
+use crate::exec::Environment;
+use crate::plan::{self, Loaded, Options, Plan, Surroundings};
+use crate::schedule;
+
+/// What every command works with.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) environment: Environment,
+    pub(super) terminal: Terminal,
+    pub(super) global: Global,
+}
+
+/// The process's environment, read once.
+pub(super) fn environment() -> Environment {
+    Environment::new(std::env::vars_os())
+}
+
+impl World {
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+    }
+
+    /// What a configuration is read against.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Surroundings { environment: Arc::new(self.environment.clone()), zone: TimeZone::system(), host }
+    }
+
+    /// The command line's part of the configuration, its files aside.
+    pub(super) fn command_line(&self) -> Result<Options, Failure> {
+        let global = &self.global;
+        let working_hours = match &global.working_hours {
+            None => None,
+            Some(text) => Some(schedule::parse_hours(text).map_err(|refusal| {
+                Failure::usage(format!("--working-hours: {}\n  help: {}", refusal.message, refusal.help))
+            })?),
+        };
+        let max_alert = (global.max_alert.is_some() || global.pause_time.is_some()).then(|| {
+            let pause = Duration::from_secs(60 * u64::from(global.pause_time.unwrap_or(60)));
+            (global.max_alert.unwrap_or(3), pause)
+        });
+        let jobs_dir = global.path.as_ref().map(|path| path.join("jobs.d"));
+        Ok(Options { config: None, jobs_dir, only: None, working_hours, max_alert })
+    }
+
+    /// The configuration file and what the command line adds to it.
+    pub(super) fn options(&self) -> Result<Options, Failure> {
+        let options = self.command_line()?;
+        Ok(Options { config: self.config()?, ..options })
+    }
+
+    /// The configuration file: the first that is found. With `--path` there may be none.
+    fn config(&self) -> Result<Option<PathBuf>, Failure> {
+        if let Some(file) =
+            self.global.config.clone().or_else(|| self.variable("SLACK_ALERT_CONFIG").map(PathBuf::from))
+        {
+            return match file.is_file() {
+                true => Ok(Some(file)),
+                false => Err(Failure::usage(format!("the configuration file {} does not exist", file.display()))),
+            };
+        }
+        let mut places = vec![PathBuf::from("slack_alert.toml")];
+        if !self.global.ignore_global_config {
+            let user = self.variable("XDG_CONFIG_HOME").map(PathBuf::from);
+            let user = user.or_else(|| self.variable("HOME").map(|home| Path::new(home).join(".config")));
+            places.extend(user.map(|folder| folder.join("slack-alert/slack_alert.toml")));
+            places.push(PathBuf::from("/etc/slack-alert/slack_alert.toml"));
+        }
+        match places.iter().find(|place| place.is_file()) {
+            Some(place) => Ok(Some(place.clone())),
+            None if self.global.path.is_some() => Ok(None),
+            None => {
+                let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
+                Err(Failure::usage(format!(
+                    "no configuration found; looked for {places}\n  help: name one with --config FILE, or the folder \
+                     that holds jobs.d with --path DIR"
+                )))
+            }
+        }
+    }
+
+    /// Reads the configuration that `run` would use.
+    pub(super) fn load(&self) -> Result<(Loaded, Options), Failure> {
+        let options = self.options()?;
+        Ok((plan::load(&options, &self.surroundings()), options))
+    }
+
+    /// The plan, for commands that need one: problems of `slack_alert.toml` are shown and end it; jobs set aside are
+    /// named.
+    pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let plan = self.accept(self.load()?.0)?;
+        for aside in &plan.aside {
+            self.terminal.err(&format!("slack-alert: job `{}` is set aside: {}", aside.name, aside.why));
+        }
+        Ok(plan)
+    }
+
+    /// The plan of a reading; without one, the problems are shown.
+    pub(super) fn accept(&self, mut loaded: Loaded) -> Result<Plan, Failure> {
+        match loaded.plan.take() {
+            Some(plan) => Ok(plan),
+            None => {
+                self.show_problems(&loaded);
+                Err(Failure::new("the configuration has errors"))
+            }
+        }
+    }
+
+    /// Every problem, on stderr.
+    pub(super) fn show_problems(&self, loaded: &Loaded) {
+        let colour = self.terminal.colour_of_errors();
+        for problem in loaded.findings.problems.iter() {
+            self.terminal.err(&format!("{}\n", human::render(problem, &loaded.findings.sources, colour)));
+        }
+    }
+
+    /// Where state is kept (SPEC 1).
+    pub(super) fn state_dir(&self, plan: &Plan) -> Result<PathBuf, Failure> {
+        if let Some(dir) = self.global.state_dir.clone().or_else(|| plan.config.state_dir.clone()) {
+            return Ok(dir);
+        }
+        if let Some(dirs) = self.variable("STATE_DIRECTORY") {
+            // systemd.exec(5): several directories are separated by colons; ours is the first.
+            return Ok(PathBuf::from(dirs.split(':').next().unwrap_or(dirs)));
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ok(PathBuf::from("/var/lib/slack-alert"));
+        }
+        let state = self.variable("XDG_STATE_HOME").map(PathBuf::from);
+        let state = state.or_else(|| self.variable("HOME").map(|home| Path::new(home).join(".local/state")));
+        state.map(|state| state.join("slack-alert")).ok_or_else(|| {
+            Failure::usage(
+                "there is no place for state: neither HOME nor XDG_STATE_HOME is set; name one with --state-dir",
+            )
+        })
+    }
+}
+
+/// The plan's job of this name, or a failure that names the nearest.
+pub(super) fn job<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<plan::Job>, Failure> {
+    if let Some(job) = plan.job(name) {
+        return Ok(job);
+    }
+    if let Some(aside) = plan.aside.iter().find(|aside| aside.name.as_str() == name) {
+        return Err(Failure::new(format!("job `{name}` is set aside: {}", aside.why)));
+    }
+    let near = crate::document::did_you_mean(name, plan.jobs.iter().map(|job| job.name.as_str()));
+    let help = near.unwrap_or_else(|| "`slack-alert list` shows all jobs".to_owned());
+    Err(Failure::usage(format!("there is no job `{name}`\n  help: {help}")))
+}

@@ -1,0 +1,151 @@
+//! `slack-alert outbox`: alerts that wait for Slack and those that it would not take; they can be sent again or dropped.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::{OutboxArgs, OutboxCommand, OutboxListArgs, OutboxPick};
+use super::locate::World;
+use super::terminal::table;
+use super::{Failure, state};
+use crate::clock::{Clock, System};
+use crate::id::Channel;
+use crate::plan::Plan;
+use crate::store::{MessageId, OutboxFilter, Reader, Stored};
+
+/// How many messages are read at a time.
+const PAGE: u32 = 1_000;
+
+/// Shows or changes the outbox; beside a running daemon too.
+pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure> {
+    let plan = world.plan()?;
+    let mut reader = state::open(world, &plan)?;
+    match &args.command {
+        None => list(world, &plan, &reader, &args.list),
+        Some(OutboxCommand::List(list_args)) => list(world, &plan, &reader, list_args),
+        Some(OutboxCommand::Retry(pick)) => {
+            let ids = pick_ids(&reader, pick)?;
+            let now = System.now().wall;
+            let done = reader.outbox_retry(&ids, now).map_err(|error| changed(&error))?;
+            report(world, pick, &ids, &done, "retried", "wait to be sent again")
+        }
+        Some(OutboxCommand::Drop(pick)) => {
+            let ids = pick_ids(&reader, pick)?;
+            let done = reader.outbox_drop(&ids).map_err(|error| changed(&error))?;
+            report(world, pick, &ids, &done, "dropped", "dropped")
+        }
+    }
+}
+
+fn changed(error: &crate::store::StoreError) -> Failure {
+    Failure::new(format!("the outbox cannot be changed: {error}"))
+}
+
+/// Every message, page by page.
+fn each(reader: &Reader, filter: OutboxFilter, mut take: impl FnMut(Stored)) -> Result<(), Failure> {
+    let mut filter = OutboxFilter { limit: PAGE, ..filter };
+    loop {
+        let page = reader.outbox_list(&filter).map_err(state::failed)?;
+        let full = page.len() >= PAGE as usize;
+        filter.after = page.last().map(|stored| stored.id);
+        page.into_iter().for_each(&mut take);
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+fn list(world: &World, plan: &Plan, reader: &Reader, args: &OutboxListArgs) -> Result<ExitCode, Failure> {
+    let channel = args.channel.as_deref().map(Channel::new);
+    let filter = OutboxFilter { dead: args.dead, channel, ..OutboxFilter::default() };
+    if args.json {
+        let mut all = Vec::new();
+        each(reader, filter, |stored| all.push(in_json(&stored)))?;
+        world.terminal.out(&format!("{}\n", Value::from(all)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let head = ["NUMBER", "STATE", "SINCE", "CHANNEL", "JOB", "TRIES", "WHAT"].map(str::to_owned).to_vec();
+    let mut rows = vec![head];
+    each(reader, filter, |stored| rows.push(line(plan, &stored)))?;
+    if rows.len() == 1 {
+        world.terminal.err("slack-alert: the outbox is empty");
+        return Ok(ExitCode::SUCCESS);
+    }
+    world.terminal.out(&table(&rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(plan: &Plan, stored: &Stored) -> Vec<String> {
+    let message = &stored.message;
+    let job = message.job.as_ref().map(ToString::to_string);
+    let event =
+        if stored.is_edit() { "edit".to_owned() } else { message.event.map(|e| e.to_string()).unwrap_or_default() };
+    let text: String = message.text.lines().next().unwrap_or_default().chars().take(60).collect();
+    let why = stored.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+    vec![
+        stored.id.to_string(),
+        stored.standing.as_str().to_owned(),
+        state::shown(stored.queued, &plan.config.zone),
+        if message.channel.as_str().is_empty() { "-".to_owned() } else { message.channel.to_string() },
+        job.unwrap_or_else(|| "-".to_owned()),
+        stored.attempts.to_string(),
+        visible(&format!("{event}: {text}{why}")),
+    ]
+}
+
+/// Without characters that steer a terminal.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn in_json(stored: &Stored) -> Value {
+    let message = &stored.message;
+    json!({
+        "id": stored.id,
+        "state": stored.standing,
+        "queued": stored.queued.to_string(),
+        "attempts": stored.attempts,
+        "why": stored.why,
+        "job": message.job,
+        "run": message.run,
+        "event": message.event,
+        "status": message.status,
+        "channel": message.channel,
+        "edit": stored.is_edit(),
+        "text": message.text,
+        "blocks": message.blocks,
+        "color": message.color,
+    })
+}
+
+/// The messages that were named, or all of a kind.
+fn pick_ids(reader: &Reader, pick: &OutboxPick) -> Result<Vec<MessageId>, Failure> {
+    if !pick.all && !pick.dead {
+        return Ok(pick.ids.iter().copied().map(MessageId).collect());
+    }
+    let mut ids = Vec::new();
+    each(reader, OutboxFilter { dead: pick.dead, ..OutboxFilter::default() }, |stored| ids.push(stored.id))?;
+    Ok(ids)
+}
+
+fn report(
+    world: &World,
+    pick: &OutboxPick,
+    ids: &[MessageId],
+    done: &[MessageId],
+    name: &str,
+    words: &str,
+) -> Result<ExitCode, Failure> {
+    let missing: Vec<MessageId> = ids.iter().copied().filter(|id| !done.contains(id)).collect();
+    if pick.json {
+        world.terminal.out(&format!("{}\n", json!({ name: done, "missing": missing })));
+    } else {
+        let number = done.len();
+        world.terminal.out(&format!("{number} {}: {words}\n", if number == 1 { "message" } else { "messages" }));
+    }
+    if pick.all || pick.dead || missing.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let all = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(format!("not in the outbox: {all}\n  help: `slack-alert outbox` shows what is there")))
+}

@@ -1,0 +1,184 @@
+//! One line of a crontab: a comment, a setting, an entry, or a reason why it is none of these.
+
+use super::fields;
+
+/// A line, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line<'t> {
+    /// Nothing on it.
+    Blank,
+    /// `# words`, without the `#`.
+    Comment(&'t str),
+    /// `NAME = value`, without quotes.
+    Setting { name: &'t str, value: &'t str },
+    /// A time and what follows it: the command, or user and command.
+    Entry { when: When, rest: &'t str },
+    /// cron would refuse it, or it has no equivalent.
+    Refused(String),
+}
+
+/// When an entry runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// As `cron` takes it; and whether a random range was drawn.
+    Cron(String, bool),
+    /// As `every` takes it.
+    Every(&'static str),
+    /// When the machine starts.
+    Reboot,
+}
+
+pub(super) fn read(line: &str) -> Line<'_> {
+    let line = line.trim();
+    if line.is_empty() {
+        return Line::Blank;
+    }
+    if let Some(comment) = line.strip_prefix('#') {
+        return Line::Comment(comment);
+    }
+    if let Some((name, value)) = setting(line) {
+        return Line::Setting { name, value };
+    }
+    match entry(line) {
+        Ok((when, rest)) => Line::Entry { when, rest },
+        Err(why) => Line::Refused(why),
+    }
+}
+
+/// `NAME = value`: blanks around the sign and quotes around both do not count. The value is taken as it stands.
+fn setting(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim();
+    let bare = unquote(name);
+    let word = !bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let named = word && (bare != name || !bare.starts_with(|c: char| c.is_ascii_digit()));
+    named.then(|| (bare, unquote(value.trim())))
+}
+
+fn unquote(text: &str) -> &str {
+    for quote in ['"', '\''] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return inner;
+        }
+    }
+    text
+}
+
+/// The next word, and what follows its blanks.
+pub(super) fn word(text: &str) -> (&str, &str) {
+    match text.find(char::is_whitespace) {
+        Some(end) => (&text[..end], text[end..].trim_start()),
+        None => (text, ""),
+    }
+}
+
+fn entry(line: &str) -> Result<(When, &str), String> {
+    // cronie: a leading `-` keeps the run out of syslog.
+    let line = line.strip_prefix('-').unwrap_or(line);
+    if line.starts_with('@') {
+        let (nickname, rest) = word(line);
+        let cron = |text: &str| When::Cron(text.to_owned(), false);
+        let when = match nickname.to_ascii_lowercase().as_str() {
+            "@reboot" => When::Reboot,
+            "@yearly" | "@annually" => cron("@yearly"),
+            "@monthly" => cron("@monthly"),
+            "@weekly" => cron("@weekly"),
+            "@daily" | "@midnight" => cron("@daily"),
+            "@hourly" => cron("@hourly"),
+            "@every_minute" => cron("* * * * *"),
+            "@every_second" => When::Every("1s"),
+            _ => return Err(format!("`{nickname}` is no time that cron knows")),
+        };
+        return Ok((when, rest));
+    }
+    let mut rest = line;
+    let mut texts = [""; 5];
+    for text in &mut texts {
+        (*text, rest) = word(rest);
+    }
+    if texts[4].is_empty() {
+        return Err("neither a setting nor a time with five fields".to_owned());
+    }
+    let (cron, drawn) = fields::read(texts, line)?;
+    Ok((When::Cron(cron, drawn), rest))
+}
+
+/// A command as cron hands it on: up to the first bare `%`; what follows is its standard input, in which each further `%`
+/// ends a line. `\%` is a percent sign.
+pub(super) fn split_stdin(text: &str) -> (String, Option<String>) {
+    let mut command = String::new();
+    let mut stdin: Option<String> = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let out = stdin.as_mut().unwrap_or(&mut command);
+        match c {
+            '\\' if chars.next_if_eq(&'%').is_some() => out.push('%'),
+            '%' => match &mut stdin {
+                Some(stdin) => stdin.push('\n'),
+                None => stdin = Some(String::new()),
+            },
+            c => out.push(c),
+        }
+    }
+    if let Some(stdin) = &mut stdin
+        && !stdin.ends_with('\n')
+    {
+        stdin.push('\n');
+    }
+    (command, stdin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, When, read, split_stdin};
+
+    fn cron(text: &str) -> When {
+        When::Cron(text.to_owned(), false)
+    }
+
+    #[test]
+    fn lines_are_told_apart_as_cron_does() {
+        for (given, line) in [
+            ("", Line::Blank),
+            (" \t ", Line::Blank),
+            ("  # why", Line::Comment(" why")),
+            ("MAILTO=\"\"", Line::Setting { name: "MAILTO", value: "" }),
+            (" PATH = /bin:/usr/bin ", Line::Setting { name: "PATH", value: "/bin:/usr/bin" }),
+            ("'A B'=1", Line::Refused("neither a setting nor a time with five fields".to_owned())),
+            ("\"A\" = 'x y'", Line::Setting { name: "A", value: "x y" }),
+            ("A='", Line::Setting { name: "A", value: "'" }),
+            ("A=b # not a comment", Line::Setting { name: "A", value: "b # not a comment" }),
+            ("* * * * * A=b run", Line::Entry { when: cron("* * * * *"), rest: "A=b run" }),
+            ("-5 1\t* *  * run  it", Line::Entry { when: cron("5 1 * * *"), rest: "run  it" }),
+            ("@Daily run", Line::Entry { when: cron("@daily"), rest: "run" }),
+            ("@midnight run", Line::Entry { when: cron("@daily"), rest: "run" }),
+            ("@reboot run", Line::Entry { when: When::Reboot, rest: "run" }),
+            ("@every_second run", Line::Entry { when: When::Every("1s"), rest: "run" }),
+            ("@sometimes run", Line::Refused("`@sometimes` is no time that cron knows".to_owned())),
+            ("* * * *", Line::Refused("neither a setting nor a time with five fields".to_owned())),
+            ("* * * * *", Line::Entry { when: cron("* * * * *"), rest: "" }),
+            (
+                "1 5 cron.daily run-parts x",
+                Line::Refused("day of month: `cron.daily` is not between 1 and 31".to_owned()),
+            ),
+        ] {
+            assert_eq!(read(given), line, "{given}");
+        }
+    }
+
+    #[test]
+    fn percent_signs_divide_command_and_input() {
+        for (given, command, stdin) in [
+            ("date", "date", None),
+            ("date +\\%d", "date +%d", None),
+            ("mail -s hi root%Hello,%%world\\%", "mail -s hi root", Some("Hello,\n\nworld%\n")),
+            ("cat%", "cat", Some("\n")),
+            ("cat%a%", "cat", Some("a\n")),
+            ("echo \\\\ a\\b", "echo \\\\ a\\b", None),
+            ("%", "", Some("\n")),
+        ] {
+            let expected = (command.to_owned(), stdin.map(str::to_owned));
+            assert_eq!(split_stdin(given), expected, "{given}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! A crontab becomes job files, one a line, in the meaning cron(8) gives them.
+//!
+//! Pure: text in, files and notes out. Every line that is neither blank, comment nor setting is a job or a note, and the
+//! lines that are no job are kept in a file beside the jobs, each with its reason.
+
+mod fields;
+mod guess;
+mod line;
+mod settings;
+
+use std::path::PathBuf;
+
+use super::{Imported, NewFile, name, quote};
+use line::{Line, When};
+use settings::{Settings, set};
+
+/// An entry on its way to a file.
+#[derive(Debug)]
+struct Entry<'t> {
+    line: usize,
+    original: &'t str,
+    description: String,
+    when: When,
+    user: Option<&'t str>,
+    command: String,
+    stdin: Option<String>,
+    settings: Settings,
+}
+
+/// An entry before the user is told from the command.
+struct Draft<'t> {
+    line: usize,
+    original: &'t str,
+    description: String,
+    when: When,
+    rest: &'t str,
+    settings: Settings,
+}
+
+/// Converts a crontab. `file_name` is what it is called in comments and notes (a path tells more than a bare name);
+/// `system` says whether a user stands before each command, as in `/etc/crontab` and `/etc/cron.d`; `None` guesses.
+pub fn convert(text: &str, file_name: &str, system: Option<bool>) -> Imported {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut imported = Imported::default();
+    let mut left = Vec::new();
+    let drafts = read_lines(text, file_name, &mut imported, &mut left);
+    let system = system.unwrap_or_else(|| {
+        let (system, sure) = guess::is_system(file_name, text, drafts.iter().map(|draft| draft.rest));
+        if system && !sure {
+            let text = "taken for a system crontab: the word before each command is a user";
+            imported.note(file_name, None, text);
+        }
+        system
+    });
+    let mut entries = Vec::new();
+    for draft in drafts {
+        let (line, original) = (draft.line, draft.original);
+        match finish(draft, file_name, system, &mut imported) {
+            Ok(entry) => entries.push(entry),
+            Err(why) => left.push((line, original, why)),
+        }
+    }
+    for (entry, name) in entries.iter().zip(name::for_commands(entries.iter().map(|entry| entry.command.as_str()))) {
+        let path = PathBuf::from(format!("jobs.d/{name}.toml"));
+        let content = write_job(entry, file_name);
+        imported.files.push(NewFile { path, content, secret: false, line: Some(entry.line) });
+    }
+    if entries.iter().any(|entry| !entry.settings.silent) {
+        let text = "cron mails whatever a command prints; slack-alert posts the stdout of a good run, and stdout and stderr of a \
+                    failed one, printed or not";
+        imported.note(file_name, None, text);
+    }
+    keep_the_rest(left, file_name, &mut imported);
+    imported.sort_notes();
+    imported
+}
+
+fn read_lines<'t>(
+    text: &'t str,
+    file_name: &str,
+    imported: &mut Imported,
+    left: &mut Vec<(usize, &'t str, String)>,
+) -> Vec<Draft<'t>> {
+    let anacron = base(file_name) == "anacrontab";
+    let mut settings = Settings::default();
+    let mut comments: Vec<&str> = Vec::new();
+    let mut drafts = Vec::new();
+    for (line, original) in (1..).zip(text.lines()) {
+        match line::read(original) {
+            Line::Blank => comments.clear(),
+            Line::Comment(words) => comments.push(words),
+            Line::Setting { name, value } => {
+                comments.clear();
+                if let Some(note) = set(&mut settings, name, value) {
+                    imported.note(file_name, line, note);
+                }
+            }
+            Line::Entry { .. } | Line::Refused(_) if anacron => {
+                comments.clear();
+                let why = "an anacron job: give it `every` (its period) and `catch_up = \"once\"` in a job of its own";
+                left.push((line, original, why.to_owned()));
+            }
+            Line::Entry { when, rest } => {
+                let description = describe(&comments);
+                comments.clear();
+                drafts.push(Draft { line, original, description, when, rest, settings: settings.clone() });
+            }
+            Line::Refused(why) => {
+                comments.clear();
+                left.push((line, original, why));
+            }
+        }
+    }
+    drafts
+}
+
+/// User, command and input of an entry; or why it cannot be a job.
+fn finish<'t>(draft: Draft<'t>, file_name: &str, system: bool, imported: &mut Imported) -> Result<Entry<'t>, String> {
+    let (user, rest) = if system { line::word(draft.rest) } else { ("", draft.rest) };
+    let (command, stdin) = line::split_stdin(rest);
+    let command = command.trim().to_owned();
+    if system && user.is_empty() {
+        return Err("neither user nor command".to_owned());
+    }
+    if command.is_empty() {
+        return Err("no command".to_owned());
+    }
+    if draft.when == When::Reboot {
+        let why =
+            "`@reboot` has no equivalent: jobs run by the clock, not when the machine starts; a systemd unit does that";
+        return Err(why.to_owned());
+    }
+    let mut note = |text: &str| imported.note(file_name, draft.line, text);
+    if let When::Cron(_, true) = draft.when {
+        note("cron draws a random time whenever it reads the file; here it was drawn once");
+    }
+    if user.contains('/') {
+        note("the login class behind the user is left out");
+    }
+    if is_relative(&command) && draft.settings.home.is_none() {
+        note(
+            "cron runs this in the home directory of its user, slack-alert in the folder of slack_alert.toml: set `working_dir`",
+        );
+    }
+    if is_guarded(&command) {
+        note(
+            "when the test before `&&` says no the command fails, which cron does not mind and slack-alert reports: write \
+             `if …; then …; fi`",
+        );
+    }
+    let Draft { line, original, description, when, settings, .. } = draft;
+    Ok(Entry { line, original, description, when, user: system.then_some(user), command, stdin, settings })
+}
+
+/// Whether a command is found, or goes, from where it starts.
+fn is_relative(command: &str) -> bool {
+    let (program, rest) = line::word(command);
+    let from = if program == "cd" { line::word(rest).0 } else { program };
+    let starts_elsewhere = from.starts_with(['/', '$', '~', '"', '\'', '-', '`', '(', '[', '{']);
+    !starts_elsewhere && (program == "cd" || from.split('=').next().is_some_and(|word| word.contains('/')))
+}
+
+/// Whether all that runs hangs on a test before it: `[ -x program ] && program`.
+fn is_guarded(command: &str) -> bool {
+    let test = ["test", "[", "[[", "command", "which", "type"].contains(&line::word(command).0);
+    let joint = command.match_indices(['&', '|', ';']).map(|(at, _)| &command[at..]);
+    // `2>&1` joins nothing.
+    let joint = joint.into_iter().find(|rest| rest.starts_with("&&") || rest.starts_with(['|', ';']));
+    test && joint.is_some_and(|rest| rest.starts_with("&&"))
+}
+
+/// The comment lines right above an entry as one sentence. Rulers and tables of the columns say nothing about it, and what
+/// stands above an entry that was commented out is about that one.
+fn describe(comments: &[&str]) -> String {
+    let mut telling = Vec::new();
+    for comment in comments {
+        let words = comment.trim_matches(|c: char| c.is_whitespace() || c == '#');
+        if matches!(line::read(words), Line::Entry { .. } | Line::Setting { .. }) {
+            telling.clear();
+        } else if words.contains(char::is_alphabetic) && !words.starts_with(['|', '.']) && !guess::is_header(words) {
+            telling.push(words);
+        }
+    }
+    telling.join(" ")
+}
+
+fn write_job(entry: &Entry<'_>, file_name: &str) -> String {
+    let settings = &entry.settings;
+    let mut out = quote::comment(&format!("Imported from {file_name}:{}", entry.line));
+    out.push_str(&quote::comment(entry.original.trim()));
+    let mut put = |key: &str, value: String| {
+        out.push_str(key);
+        out.push_str(" = ");
+        out.push_str(&value);
+        out.push('\n');
+    };
+    if !entry.description.is_empty() {
+        put("description", quote::text(&entry.description));
+    }
+    put("command", quote::text(&entry.command));
+    if let Some(shell) = &settings.shell {
+        put("shell", quote::list([shell.as_str(), "-c"]));
+    }
+    match &entry.when {
+        When::Every(length) => put("every", quote::text(length)),
+        When::Cron(cron, _) => put("cron", quote::text(cron)),
+        // Never a job: `finish` refuses it.
+        When::Reboot => {}
+    }
+    if let Some(zone) = &settings.zone {
+        put("time_zone", quote::text(zone));
+    }
+    // An interval of a second has no room for a delay.
+    if let (Some(jitter), When::Cron(..)) = (&settings.jitter, &entry.when) {
+        put("jitter", quote::text(jitter));
+    }
+    if let Some(user) = entry.user {
+        let user = user.split('/').next().unwrap_or(user);
+        let (user, group) = user.split_once(':').unwrap_or((user, ""));
+        put("user", quote::text(user));
+        if !group.is_empty() {
+            put("group", quote::text(group));
+        }
+    }
+    if let Some(home) = &settings.home {
+        put("working_dir", quote::text(home));
+    }
+    if let Some(stdin) = &entry.stdin {
+        put("stdin", quote::text(stdin));
+    }
+    if !settings.env.is_empty() {
+        out.push_str("\n[env]\n");
+        for (name, value) in &settings.env {
+            out.push_str(&format!("{} = {}\n", quote::key(name), quote::text(value)));
+        }
+    }
+    if settings.silent {
+        out.push_str("\n# MAILTO=\"\": nobody is told\n[notify]\non = []\n");
+    }
+    out
+}
+
+/// What became no job is noted, and kept in a file beside the jobs: an import loses nothing.
+fn keep_the_rest(mut left: Vec<(usize, &str, String)>, file_name: &str, imported: &mut Imported) {
+    if left.is_empty() {
+        return;
+    }
+    left.sort_by_key(|(line, ..)| *line);
+    let mut content = quote::comment(&format!("The lines of {file_name} that did not become jobs, and why"));
+    for (line, original, why) in left {
+        content.push('\n');
+        content.push_str(&quote::comment(&format!("line {line}: {why}")));
+        content.push_str(&quote::comment(original.trim()));
+        imported.note(file_name, line, format!("not imported: {why}"));
+    }
+    let path = PathBuf::from(format!("jobs.d/{}.not-imported.txt", name::part(base(file_name))));
+    imported.files.push(NewFile { path, content, secret: false, line: None });
+}
+
+fn base(file_name: &str) -> &str {
+    file_name.trim_end_matches('/').rsplit('/').next().unwrap_or(file_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Imported;
+    use super::convert;
+    use super::line::{self, Line};
+
+    /// The one job that a crontab makes, without its comments.
+    fn job(text: &str, system: bool) -> String {
+        let imported = convert(text, "tab", Some(system));
+        let [file] = imported.files.as_slice() else { panic!("{text}: {imported:?}") };
+        let keys = file.content.lines().filter(|line| !line.starts_with('#'));
+        keys.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_line_becomes_a_job() {
+        for (text, system, expected) in [
+            ("*/5 * * * * run", false, "command = \"run\"\ncron = \"*/5 * * * *\""),
+            ("@daily root run", true, "command = \"run\"\ncron = \"@daily\"\nuser = \"root\""),
+            ("@daily www:adm/staff run", true, "command = \"run\"\ncron = \"@daily\"\nuser = \"www\"\ngroup = \"adm\""),
+            ("@every_second run", false, "command = \"run\"\nevery = \"1s\""),
+            (
+                "SHELL=/bin/bash\n@daily run",
+                false,
+                "command = \"run\"\nshell = [\"/bin/bash\", \"-c\"]\ncron = \"@daily\"",
+            ),
+            ("SHELL=/bin/sh\n@daily run", false, "command = \"run\"\ncron = \"@daily\""),
+            (
+                "CRON_TZ=Europe/Berlin\n@daily run",
+                false,
+                "command = \"run\"\ncron = \"@daily\"\ntime_zone = \"Europe/Berlin\"",
+            ),
+            ("RANDOM_DELAY=45\n@daily run", false, "command = \"run\"\ncron = \"@daily\"\njitter = \"45m\""),
+            ("TZ=UTC\n@daily run", false, "command = \"run\"\ncron = \"@daily\"\n\n[env]\nTZ = \"UTC\""),
+            (
+                "HOME=/srv\n@daily bin/run",
+                false,
+                "command = \"bin/run\"\ncron = \"@daily\"\nworking_dir = \"/srv\"\n\n[env]\nHOME = \"/srv\"",
+            ),
+            ("MAILTO=\"\"\n@daily run", false, "command = \"run\"\ncron = \"@daily\"\n\n[notify]\non = []"),
+            ("MAILTO=\"\"\nMAILTO=me\n@daily run", false, "command = \"run\"\ncron = \"@daily\""),
+            ("A=1\nA=2\n@daily run", false, "command = \"run\"\ncron = \"@daily\"\n\n[env]\nA = \"2\""),
+            ("@daily cat%one%two", false, "command = \"cat\"\ncron = \"@daily\"\nstdin = '''\none\ntwo\n'''"),
+            ("@daily echo '\"\\%\"'", false, "command = '''echo '\"%\"' '''\ncron = \"@daily\""),
+            ("# Says it.\n@daily run", false, "description = \"Says it.\"\ncommand = \"run\"\ncron = \"@daily\""),
+        ] {
+            // The one case whose quoting needs escapes.
+            let expected = expected.replace("'''echo '\"%\"' '''", "\"echo '\\\"%\\\"'\"");
+            assert_eq!(job(text, system), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_words_right_above_a_line_describe_it() {
+        for (comments, description) in [
+            ("# One,\n# two.", "One, two."),
+            ("# Far away.\n", ""),
+            ("# m h dom mon dow command\n# Near.", "Near."),
+            ("#\n#### Backup ####\n#", "Backup"),
+            ("# Old:\n#0 5 * * * /bin/old", ""),
+            ("#0 5 * * * /bin/old\n# New.", "New."),
+            ("# |  .---- hour (0 - 23)\n# *  *  *  *  * user-name command", ""),
+            ("# Not for this.\nA=b", ""),
+        ] {
+            let imported = convert(&format!("{comments}\n@daily run"), "tab", Some(false));
+            let table: toml::Table = toml::from_str(&imported.files[0].content).expect("what is written is TOML");
+            let found = table.get("description").and_then(|value| value.as_str()).unwrap_or_default();
+            assert_eq!(found, description, "{comments}");
+        }
+    }
+
+    #[test]
+    fn what_becomes_no_job_is_noted_and_kept() {
+        for (line, why) in [
+            ("@reboot run", "`@reboot` has no equivalent"),
+            ("@daily", "no command"),
+            ("@daily %x", "no command"),
+            ("61 * * * * run", "minute: `61`"),
+            ("run it now", "neither a setting nor a time"),
+        ] {
+            let imported = convert(line, "tab", Some(false));
+            let [file] = imported.files.as_slice() else { panic!("{imported:?}") };
+            assert_eq!(file.path.to_string_lossy(), "jobs.d/tab.not-imported.txt");
+            assert!(file.content.contains(line) && file.content.contains(why), "{}", file.content);
+            assert!(imported.notes.iter().any(|note| note.line == Some(1) && note.text.contains(why)), "{imported:?}");
+        }
+        let anacron =
+            convert("1\t5\tcron.daily\trun-parts /etc/cron.daily\n@monthly 15 x run", "/etc/anacrontab", None);
+        assert_eq!(anacron.notes.iter().filter(|note| note.text.contains("an anacron job")).count(), 2, "{anacron:?}");
+        assert_eq!(convert("@daily root", "tab", Some(true)).files.len(), 1);
+    }
+
+    #[test]
+    fn what_means_something_else_is_noted() {
+        for (text, words) in [
+            ("MAILTO=ops\n@daily run", "mail went to `ops`"),
+            ("RANDOM_DELAY=soon\n@daily run", "no number of minutes"),
+            ("LOGNAME=x\n@daily run", "LOGNAME"),
+            ("MAILFROM=x\n@daily run", "MAILFROM"),
+            ("TZ=UTC\n@daily run", "`time_zone` is for the times"),
+            ("0~59 * * * * run", "drawn once"),
+            ("@daily bin/run", "home directory"),
+            ("@daily cd app && run", "home directory"),
+            ("@daily [ -x /run ] && /run", "the test before `&&`"),
+            ("@daily command -v run >/dev/null 2>&1 && run", "the test before `&&`"),
+            ("@daily run", "cron mails whatever"),
+        ] {
+            let imported = convert(text, "tab", Some(false));
+            assert!(imported.notes.iter().any(|note| note.text.contains(words)), "{text}: {:?}", imported.notes);
+        }
+        for text in
+            ["@daily /bin/run", "@daily A=/b run", "@daily ~/run", "@daily cd / && run", "HOME=/h\n@daily bin/run"]
+        {
+            let imported = convert(text, "tab", Some(false));
+            assert!(!imported.notes.iter().any(|note| note.text.contains("home directory")), "{text}");
+        }
+    }
+
+    /// Every line that is neither blank, comment nor setting is the origin of a file or has a note.
+    fn assert_all_accounted_for(text: &str, imported: &Imported) {
+        for (number, line) in (1..).zip(text.strip_prefix('\u{feff}').unwrap_or(text).lines()) {
+            let silent = matches!(line::read(line), Line::Blank | Line::Comment(_) | Line::Setting { .. });
+            let jobs = imported.files.iter().filter(|file| file.line == Some(number)).count();
+            let notes = imported.notes.iter().filter(|note| note.line == Some(number)).count();
+            assert!(jobs <= 1 && (silent || jobs + notes > 0), "line {number} of {text:?}: {imported:?}");
+        }
+        for file in imported.files.iter().filter(|file| file.path.extension().is_some_and(|ending| ending == "toml")) {
+            let table: toml::Table =
+                toml::from_str(&file.content).unwrap_or_else(|error| panic!("{error}\n{}", file.content));
+            assert!(table.contains_key("command"), "{}", file.content);
+            assert!(table.contains_key("cron") != table.contains_key("every"), "{}", file.content);
+        }
+    }
+
+    fn crontab() -> impl Strategy<Value = String> {
+        let time = prop_oneof![
+            "[0-9*,/~a-z-]{1,6}( [0-9*/]{1,4}){4}",
+            Just("@daily".to_owned()),
+            Just("* * * * *".to_owned())
+        ];
+        let line = prop_oneof![
+            2 => any::<String>(),
+            4 => (time, "[ \t]?(root )?[-a-z/ '\"\\\\%&|;#$()=éß\u{1}]{0,30}").prop_map(|(time, rest)| format!("{time} {rest}")),
+            2 => "#[ a-z*#0-9]{0,20}",
+            2 => "(SHELL|PATH|MAILTO|HOME|TZ|CRON_TZ|RANDOM_DELAY|[A-Z\"]{1,4}) ?= ?[ -~]{0,20}",
+            1 => Just(String::new()),
+        ];
+        proptest::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_accounted_for_line_by_line(text in crontab(), system in any::<Option<bool>>()) {
+            let imported = convert(&text, "any/thing", system);
+            assert_all_accounted_for(&text, &imported);
+            prop_assert_eq!(convert(&text, "any/thing", system), imported, "the same text gives the same files");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `allow`: what a job or the configuration accepts is taken out, and `unused-allow` says what was not needed.
+//!
+//! Before it: everything that was found. After it: what is shown. The one place where a warning is taken back.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Scope, Whole};
+use crate::diagnostic::{Code, Problem, Problems, Severity, SourceId};
+use crate::document::Value;
+
+/// A warning in a job's file is taken out by the job's own `allow`, by that of `[defaults]`, or by `[check] allow`, in this
+/// order; one elsewhere by the last alone. Errors are never taken out. An entry that took nothing out is `unused-allow`,
+/// unless only a part of the configuration was read.
+pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
+    let jobs: HashMap<SourceId, usize> = whole.files.iter().enumerate().map(|(index, id)| (*id, index)).collect();
+    let config = &whole.plan.config.allow;
+    let mut used: HashSet<(Option<SourceId>, Code)> = HashSet::new();
+    found.retain(|problem| {
+        if problem.severity() == Severity::Error {
+            return true;
+        }
+        let source = problem.place().map(|place| place.source);
+        let job = source.and_then(|source| jobs.get(&source)).map(|index| &whole.plan.jobs[*index]);
+        if job.is_some_and(|job| job.allow.contains(&problem.code)) {
+            used.insert((source, problem.code));
+            return false;
+        }
+        let accepted = config.contains(&problem.code);
+        if accepted {
+            used.insert((None, problem.code));
+        }
+        !accepted
+    });
+    let mut unused = Problems::default();
+    for (_, id) in whole.plan.jobs.iter().zip(&whole.files).filter(|(job, _)| !job.allow.is_empty()) {
+        let file = whole.file(*id);
+        if let Some(value) = file.find("allow") {
+            tell(&value, &|code| used.contains(&(Some(*id), code)), &mut unused);
+        }
+    }
+    let complete = scope.whole && whole.plan.aside.is_empty();
+    if complete && let Some(value) = whole.config.find("defaults.allow") {
+        tell(&value, &|code| used.iter().any(|(source, known)| source.is_some() && *known == code), &mut unused);
+    }
+    if complete && let Some(value) = whole.config.find("check.allow") {
+        tell(&value, &|code| used.contains(&(None, code)), &mut unused);
+    }
+    unused.retain(|problem| {
+        let source = problem.place().map(|place| place.source);
+        let job = source.and_then(|source| jobs.get(&source)).map(|index| &whole.plan.jobs[*index]);
+        !config.contains(&Code::UnusedAllow) && !job.is_some_and(|job| job.allow.contains(&Code::UnusedAllow))
+    });
+    found.extend(unused);
+}
+
+/// Notes each entry that took nothing out.
+fn tell(value: &Value<'_>, used: &dyn Fn(Code) -> bool, unused: &mut Problems) {
+    for item in value.items().unwrap_or_default() {
+        let Some(text) = Some(&item).filter(|item| item.is_text()).and_then(Value::text) else { continue };
+        let Some(code) = Code::parse(text.value) else { continue };
+        let problem = |message: String, help: &str| Problem::new(Code::UnusedAllow, text.at, message).help(help);
+        if code.severity() == Severity::Error {
+            unused.push(problem(
+                format!("`{}` is an error, which cannot be allowed", text.value),
+                "mend what it points at",
+            ));
+        } else if code != Code::UnusedAllow && !used(code) {
+            unused.push(problem(format!("nothing here gives rise to `{}`", text.value), "take it out"));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `command-not-found`: a program that no run would find.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use nix::unistd::{Uid, User, getgrouplist};
+
+use super::script::{first_program, is_posix_shell};
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Place, Problem, Problems};
+
+/// The program is looked up as the run would do it: in PATH of the job's own environment, from its `working_dir`. For a
+/// string that is the shell, and then the first word of the script where that is plainly a program.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let (command, file) = (&subject.job.command, &subject.file);
+    let script = command.script();
+    let sentence = match command.locate() {
+        Err(sentence) => Some(sentence),
+        Ok(program) => barred(command.user(), &program),
+    };
+    if let Some(sentence) = sentence {
+        let key = if script.is_some() { "shell" } else { "command" };
+        let items = subject.find(key).and_then(|value| value.items());
+        let first = items.and_then(|items| items.into_iter().next());
+        let place = first.map_or_else(|| file.value("command"), |value| value.at);
+        return found.push(problem(place, &sentence));
+    }
+    let Some(script) = script else { return };
+    let mut words = command.words();
+    words.pop();
+    // A login shell or an interactive one reads files that may change PATH.
+    if !is_posix_shell(&words) || words.iter().skip(1).any(|word| word.contains(['l', 'i']) && word.starts_with('-')) {
+        return;
+    }
+    let Some(range) = first_program(script) else { return };
+    let sentence = match command.look_up(&script[range.clone()]) {
+        Err(sentence) => sentence,
+        Ok(program) => match barred(command.user(), &program) {
+            Some(sentence) => sentence,
+            None => return,
+        },
+    };
+    let Some(text) = file.find("command").and_then(|value| value.text()) else { return };
+    found.push(problem(text.inside(range), &sentence));
+}
+
+/// Why another user may not execute a program that we may: a sentence, when that is so. Access lists are not looked at.
+fn barred(user: Option<&str>, program: &Path) -> Option<String> {
+    let name = user?;
+    let user = match name.parse() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(name),
+    };
+    let user = user.ok().flatten().filter(|user| !user.uid.is_root() && user.uid != Uid::effective())?;
+    let login = CString::new(user.name.as_str()).ok()?;
+    let groups = getgrouplist(&login, user.gid).unwrap_or_default();
+    let may = |path: &Path| {
+        let Ok(stat) = rustix::fs::stat(path) else { return true };
+        let shift = match () {
+            () if stat.st_uid == user.uid.as_raw() => 6,
+            () if groups.iter().any(|group| group.as_raw() == stat.st_gid) => 3,
+            () => 0,
+        };
+        stat.st_mode >> shift & 1 == 1
+    };
+    let program = std::path::absolute(program).ok()?;
+    let closed = program.ancestors().find(|path| !may(path))?;
+    let what = if closed == program { "execute it" } else { "enter a folder above it" };
+    Some(format!(
+        "program `{}` is not executable for user `{name}`, who may not {what}",
+        program.file_name()?.display()
+    ))
+}
+
+fn problem(place: Place, sentence: &str) -> Problem {
+    let help = match sentence {
+        _ if sentence.contains("for user") => "change its mode or that of the folder, or let another `user` run it",
+        _ if sentence.contains("not executable") => "chmod +x, or name the interpreter before it",
+        _ if sentence.contains("PATH") => "install it, give its whole path, or set PATH in `env`",
+        _ => "correct the path; a relative one starts from `working_dir`, else from the folder of slack_alert.toml",
+    };
+    // From the folder of the configuration itself, which is called `.` when it is where we are.
+    let sentence = sentence.strip_suffix(" in .").unwrap_or(sentence);
+    Problem::new(Code::CommandNotFound, place, sentence).help(help)
+}

@@ -1,0 +1,43 @@
+//! `hang-is-silent` and `no-timeout`: what happens to a command that hangs.
+
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::schedule::{EveryFrom, Overlap, Schedule};
+
+/// Without `timeout` nothing ends a command that hangs: `no-timeout`. When nothing tells of it either, it is
+/// `hang-is-silent` in its place: `stuck_after = 0`, or an interval that is measured from the finish, where no due time
+/// is ever skipped. Under `overlap = "replace"` the next run ends the last one, which is as good as a timeout.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let (job, file) = (subject.job, &subject.file);
+    if !job.timing.enabled || job.command.timeout().is_some() || job.timing.overlap == Overlap::Replace {
+        return;
+    }
+    let from_finish = matches!(&job.timing.schedule, Schedule::Every(every) if every.from == EveryFrom::Finish);
+    let set = "set `timeout` to what it takes at worst, here or for all jobs in `[defaults]`";
+    if job.notify.stuck_after == 0 {
+        let message = "a run that hangs is neither ended nor told of: there is no `timeout`, and `stuck_after` is 0";
+        let place = subject.find("notify.stuck_after").map(|value| value.at);
+        let problem = Problem::new(Code::HangIsSilent, file.key("command"), message);
+        found.push(
+            match place {
+                Some(place) => problem.also(place, "no due time that is skipped is told of"),
+                None => problem,
+            }
+            .help(set),
+        );
+    } else if from_finish {
+        let message = "a run that hangs is neither ended nor told of: the next one waits for its finish";
+        let problem = Problem::new(Code::HangIsSilent, file.key("command"), message);
+        let place = subject.find("every_from").map(|value| value.at);
+        found.push(
+            match place {
+                Some(place) => problem.also(place, "measured from a finish that never comes"),
+                None => problem,
+            }
+            .help(set),
+        );
+    } else {
+        let problem = Problem::new(Code::NoTimeout, file.key("command"), "nothing ends this command when it hangs");
+        found.push(problem.help(format!("{set}; or accept it: `allow = [\"no-timeout\"]`")));
+    }
+}

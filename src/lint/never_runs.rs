@@ -1,0 +1,29 @@
+//! `never-runs`: a calendar, or a calendar and the hours, that never meet within ten years.
+
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::schedule::{Schedule, Timing};
+
+/// A job that is enabled and has no run in the next ten years: 31 February, or hours that no due time falls into. The
+/// schedule itself is asked, so that this knows of clock changes, `L`, `W` and `#` what the daemon knows.
+pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Problems) {
+    let (job, file) = (subject.job, &subject.file);
+    let is_cron = matches!(job.timing.schedule, Schedule::Cron(_));
+    if !job.timing.enabled || !(is_cron || job.timing.hours.is_some()) {
+        return;
+    }
+    let never = |timing: &Timing| timing.upcoming(job.name.as_str(), None, scope.now).next().is_none();
+    if !never(&job.timing) {
+        return;
+    }
+    let by_itself = job.timing.hours.is_none() || never(&Timing { hours: None, ..job.timing.clone() });
+    let key = subject.schedule();
+    let problem = Problem::new(Code::NeverRuns, file.value(key), "the job has no run within the next ten years");
+    found.push(match subject.find("working_hours") {
+        Some(hours) if !by_itself => {
+            problem.label("these times …").also(hours.at, "… never fall into these hours").help("change one of the two")
+        }
+        _ if by_itself => problem.help("the calendar names no day that comes"),
+        _ => problem.help("these times never fall into the hours of `--working-hours`"),
+    });
+}

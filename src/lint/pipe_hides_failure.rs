@@ -1,0 +1,30 @@
+//! `pipe-hides-failure`: `a | b` where nobody hears that `a` failed.
+
+use super::script::{deciding_pipes, ends_at_failure, has_pipefail, is_posix_shell};
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Problem, Problems};
+
+/// Commands that are not expected to fail.
+const HARMLESS: &[&str] = &["echo", "printf", "true", ":", "yes"];
+
+/// The exit code of a pipe is that of its last command (POSIX, "Pipelines"), so that the run is ok although the first
+/// one failed, unless the shell has `pipefail`. Only pipes whose exit code counts: the last one of the script, or any
+/// under `set -e`. Quotes, comments and here-documents are known.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let command = &subject.job.command;
+    let Some(script) = command.script().filter(|script| script.contains('|')) else { return };
+    let mut words = command.words();
+    words.pop();
+    if !is_posix_shell(&words) || has_pipefail(&words, script) {
+        return;
+    }
+    let pipes = deciding_pipes(script, ends_at_failure(&words, script));
+    let Some(pipe) = pipes.iter().find(|pipe| !HARMLESS.contains(&pipe.first.as_str())) else { return };
+    let Some(text) = subject.file.find("command").and_then(|value| value.text()) else { return };
+    let message = match pipe.first.as_str() {
+        "" => "a failure before this pipe is not noticed".to_owned(),
+        first => format!("when `{first}` fails, this pipe hides it"),
+    };
+    let problem = Problem::new(Code::PipeHidesFailure, text.inside(pipe.at..pipe.at + 1), message);
+    found.push(problem.help("use `shell = [\"/bin/bash\", \"-o\", \"pipefail\", \"-c\"]`, or do it without the pipe"));
+}

@@ -1,0 +1,331 @@
+//! What can be seen of a shell script without running it: is its shell one that is known, where are its pipes, what is
+//! its first word. Pure, and in doubt silent.
+
+use std::ops::Range;
+
+/// The shells that read the language of POSIX and take `-n` and `-c`.
+const SHELLS: &[&str] = &["sh", "ash", "bash", "dash", "ksh", "ksh93", "mksh", "zsh", "rbash", "yash"];
+
+/// What a shell does by itself, in one shell or another: no program is looked for.
+const OWN_WORDS: &str = "\
+    ! . : [ [[ { } alias autoload bg bind break builtin caller case cd chdir command compgen complete continue coproc \
+    declare dirs disown do done echo elif else enable esac eval exec exit export false fc fg fi for foreach function \
+    getopts hash help history if in integer jobs kill let local logout mapfile nocorrect noglob popd print printf pushd \
+    pwd read readarray readonly repeat return select set setopt shift shopt source suspend test then time times trap \
+    true type typeset ulimit umask unalias unset unsetopt until wait whence while zmodload";
+
+/// Whether these are the words of a shell to which a script is then given: `/bin/sh -c`, `bash -euo pipefail -c`.
+pub(super) fn is_posix_shell(words: &[&str]) -> bool {
+    let Some((program, options)) = words.split_first() else { return false };
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let takes_script =
+        options.last().is_some_and(|last| last.starts_with('-') && !last.starts_with("--") && last.ends_with('c'));
+    SHELLS.contains(&name) && takes_script
+}
+
+/// Whether a failure anywhere in a pipe makes the pipe fail: by an option of the shell, or in the script itself.
+pub(super) fn has_pipefail(words: &[&str], script: &str) -> bool {
+    words.iter().any(|word| word.contains("pipefail")) || script.contains("pipefail")
+}
+
+/// The program that a script runs first, where that is plain to see: a word without quotes, variables and patterns that
+/// is no word of the shell's own and no function about to be defined. The answer is its range.
+pub(super) fn first_program(script: &str) -> Option<Range<usize>> {
+    let start = script.len() - script.trim_start().len();
+    let rest = &script[start..];
+    let end = rest.find(|c: char| c.is_whitespace() || ";|&<>()".contains(c)).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+@%,:".contains(c);
+    let named = word.starts_with(|c: char| c.is_ascii_alphanumeric() || "./_".contains(c)) && word.chars().all(plain);
+    let is_own = OWN_WORDS.split_ascii_whitespace().any(|own| own == word);
+    let defines = after.trim_start().starts_with('(');
+    // A redirection may begin with a number: `2>/dev/null command`.
+    let number = word.bytes().all(|byte| byte.is_ascii_digit());
+    (named && !is_own && !defines && !number).then(|| start..start + end)
+}
+
+/// A pipe of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pipe {
+    /// Where the bar stands.
+    pub(super) at: usize,
+    /// The first word of the command before it, whose failure it hides.
+    pub(super) first: String,
+}
+
+/// The pipes that decide the script's exit code: those of its last pipeline, or of any where a failure ends the script
+/// (`set -e`); outside of quotes, comments, here-documents, conditions and everything in brackets.
+pub(super) fn deciding_pipes(script: &str, ends_at_failure: bool) -> Vec<Pipe> {
+    let mut walk =
+        Walk { text: script.as_bytes(), at: 0, current: Pipeline::default(), documents: Vec::new(), done: Vec::new() };
+    while walk.at < walk.text.len() {
+        walk.step();
+    }
+    walk.end_pipeline();
+    match ends_at_failure {
+        true => walk.done.into_iter().flatten().collect(),
+        false => walk.done.pop().unwrap_or_default(),
+    }
+}
+
+/// Whether a failure ends the script: `set -e`, or the same among the words of the shell.
+pub(super) fn ends_at_failure(words: &[&str], script: &str) -> bool {
+    let has_e = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
+    let set = script.split(['\n', ';']).map(str::trim_start).filter_map(|line| line.strip_prefix("set "));
+    words.iter().skip(1).any(|word| has_e(word))
+        || set.flat_map(str::split_whitespace).any(|word| has_e(word) || word == "errexit")
+}
+
+/// What is between two of `;`, `&&`, `||`, `&` and line ends.
+#[derive(Debug, Default)]
+struct Pipeline {
+    pipes: Vec<Pipe>,
+    /// The first word of the command that is being read.
+    first: String,
+    /// That word is over.
+    named: bool,
+    /// There is a command at all.
+    said: bool,
+}
+
+/// A walk over a script, character by character.
+struct Walk<'t> {
+    text: &'t [u8],
+    at: usize,
+    current: Pipeline,
+    /// The ends of here-documents that begin at the next line.
+    documents: Vec<Vec<u8>>,
+    done: Vec<Vec<Pipe>>,
+}
+
+impl Walk<'_> {
+    fn peek(&self, ahead: usize) -> u8 {
+        self.text.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn before(&self) -> u8 {
+        self.at.checked_sub(1).and_then(|at| self.text.get(at)).copied().unwrap_or(b'\n')
+    }
+
+    fn step(&mut self) {
+        match (self.peek(0), self.peek(1)) {
+            (b'\n', _) => {
+                self.at += 1;
+                // After a bar the pipeline goes on in the next line.
+                if self.current.said || self.current.pipes.is_empty() {
+                    self.end_pipeline();
+                }
+                self.skip_documents();
+            }
+            (b'#', _) if b" \t\n;|&(".contains(&self.before()) => {
+                while self.at < self.text.len() && self.peek(0) != b'\n' {
+                    self.at += 1;
+                }
+            }
+            (b'|', b'|') | (b'&', b'&') => self.separate(2),
+            (b'|', next) if self.before() != b'>' => {
+                let first = std::mem::take(&mut self.current.first);
+                self.current.pipes.push(Pipe { at: self.at, first });
+                (self.current.named, self.current.said) = (false, false);
+                self.at += if next == b'&' { 2 } else { 1 };
+            }
+            (b'&', b'>') => self.at += 2,
+            (b'&', _) if !b"<>".contains(&self.before()) => self.separate(1),
+            (b';', _) => self.separate(1),
+            // The end of a pattern of `case`: its bars were no pipes.
+            (b')', _) => {
+                self.current = Pipeline::default();
+                self.at += 1;
+            }
+            (b'<', b'<') if self.peek(2) != b'<' => self.take_document(),
+            (b' ' | b'\t' | b'\r', _) => {
+                self.current.named |= !self.current.first.is_empty();
+                self.at += 1;
+            }
+            (byte, _) => self.word(byte),
+        }
+    }
+
+    /// One more character of a word, or a quoted or bracketed part of it.
+    fn word(&mut self, byte: u8) {
+        let start = self.at;
+        self.at = match byte {
+            b'\\' => self.at + 2,
+            b'\'' | b'"' | b'`' | b'(' | b'$' => end_of_part(self.text, self.at, 0),
+            _ => self.at + 1,
+        };
+        self.current.said = true;
+        if !self.current.named {
+            let part = &self.text[start..self.at.min(self.text.len())];
+            self.current.first.push_str(&String::from_utf8_lossy(part));
+        }
+    }
+
+    fn separate(&mut self, length: usize) {
+        self.at += length;
+        self.end_pipeline();
+    }
+
+    fn end_pipeline(&mut self) {
+        let pipeline = std::mem::take(&mut self.current);
+        if !pipeline.said && pipeline.pipes.is_empty() {
+            return;
+        }
+        let first = pipeline.pipes.first().map_or(pipeline.first.as_str(), |pipe| pipe.first.as_str());
+        let asks = ["if", "elif", "while", "until", "!", "case", "for"].contains(&first);
+        self.done.push(if asks { Vec::new() } else { pipeline.pipes });
+    }
+
+    /// `<<END`, `<<-'END'`: notes the word that ends the document.
+    fn take_document(&mut self) {
+        self.at += if self.peek(2) == b'-' { 3 } else { 2 };
+        while self.peek(0) == b' ' {
+            self.at += 1;
+        }
+        let mut end = Vec::new();
+        while self.at < self.text.len() && !b" \t\n;|&<>()".contains(&self.peek(0)) {
+            if !b"'\"\\".contains(&self.peek(0)) {
+                end.push(self.peek(0));
+            }
+            self.at += 1;
+        }
+        self.documents.push(end);
+    }
+
+    fn skip_documents(&mut self) {
+        for end in std::mem::take(&mut self.documents) {
+            while self.at < self.text.len() {
+                let rest = &self.text[self.at..];
+                let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                self.at += (length + 1).min(rest.len());
+                if rest[..length].trim_ascii_start() == end {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Brackets nested deeper than this are not followed.
+const DEEPEST: usize = 64;
+
+/// Where the quoted or bracketed part ends that begins at `at`: one past its last byte, or the end of the text.
+fn end_of_part(text: &[u8], at: usize, depth: usize) -> usize {
+    let close = match (text[at], text.get(at + 1)) {
+        _ if depth > DEEPEST => return text.len(),
+        (b'$', Some(b'(')) => return end_of_part(text, at + 1, depth + 1),
+        (b'$', Some(b'{')) => b'}',
+        (b'$', _) => return at + 1,
+        (b'(', _) => b')',
+        (quote, _) => quote,
+    };
+    let mut at = at + if close == b'}' { 2 } else { 1 };
+    while at < text.len() {
+        at = match text[at] {
+            byte if byte == close => return at + 1,
+            b'\\' if close != b'\'' => at + 2,
+            b'$' if close != b'\'' && close != b'`' => end_of_part(text, at, depth + 1),
+            b'\'' | b'`' | b'"' | b'(' if matches!(close, b')' | b'}') => end_of_part(text, at, depth + 1),
+            b'`' if close == b'"' => end_of_part(text, at, depth + 1),
+            _ => at + 1,
+        };
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{deciding_pipes, ends_at_failure, first_program, is_posix_shell};
+
+    #[test]
+    fn the_shells_that_are_known() {
+        for (words, known) in [
+            (&["/bin/sh", "-c"][..], true),
+            (&["bash", "-euo", "pipefail", "-c"], true),
+            (&["bash", "-ec"], true),
+            (&["bash"], false),
+            (&["ssh", "host", "-c"], false),
+            (&["python3", "-c"], false),
+            (&["fish", "-c"], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_posix_shell(words), known, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_pipes_that_decide() {
+        for (script, firsts) in [
+            ("df / | tail -1", &["df"][..]),
+            ("a | b | c", &["a", "b"]),
+            ("a | b; c", &[]),
+            ("c; a | b", &["a"]),
+            ("c && a | b\n\n# end | x\n", &["a"]),
+            ("a |\n b", &["a"]),
+            ("a |& b", &["a"]),
+            ("a || b", &[]),
+            ("echo 'a | b'", &[]),
+            ("echo \"a | b $(c | d \"e | f\")\"", &[]),
+            ("echo a\\|b", &[]),
+            ("x=$(a | b)", &[]),
+            ("x=`a | b`", &[]),
+            ("(a | b)", &[]),
+            ("a >| b", &[]),
+            ("a 2>&1 | b", &["a"]),
+            ("a &> x", &[]),
+            ("if a | b; then c; fi", &[]),
+            ("! a | b", &[]),
+            ("case $x in a|b) c;; esac", &[]),
+            ("cat <<EOF\na | b\nEOF\n", &[]),
+            ("cat <<-'EOF' | b\nc; d\n\tEOF\n", &["cat"]),
+            ("echo ${x#a|b}", &[]),
+            ("echo ${#x} | b # c | d", &["echo"]),
+        ] {
+            let pipes = deciding_pipes(script, false);
+            assert_eq!(pipes.iter().map(|pipe| pipe.first.as_str()).collect::<Vec<_>>(), firsts, "{script}");
+            assert!(pipes.iter().all(|pipe| script.as_bytes()[pipe.at] == b'|'), "{script}");
+        }
+        assert_eq!(deciding_pipes("a | b; c", true).len(), 1);
+    }
+
+    #[test]
+    fn what_ends_a_script() {
+        assert!(ends_at_failure(&["sh", "-ec"], "a"));
+        assert!(ends_at_failure(&["sh", "-c"], "set -eu\na"));
+        assert!(ends_at_failure(&["sh", "-c"], "set -o errexit; a"));
+        assert!(!ends_at_failure(&["sh", "-c"], "set -u\nreset -e"));
+    }
+
+    #[test]
+    fn the_first_program() {
+        for (script, program) in [
+            ("/opt/backup.sh --all", Some("/opt/backup.sh")),
+            ("  ./x;y", Some("./x")),
+            ("curl -s x", Some("curl")),
+            ("df|tail", Some("df")),
+            ("cd /tmp && x", None),
+            ("X=1 y", None),
+            ("$X y", None),
+            ("\"my program\"", None),
+            ("~/bin/x", None),
+            ("f() { x; }; f", None),
+            ("2>/dev/null x", None),
+            ("(x)", None),
+            ("# a comment", None),
+            ("", None),
+        ] {
+            assert_eq!(first_program(script).map(|range| &script[range]), program, "{script}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_walked_to_its_end(script in any::<String>(), shell in "[a|b&;()'\"`$\\\\{}<>\n #E]{0,60}") {
+            for text in [&script, &shell] {
+                let _ = (deciding_pipes(text, true), first_program(text));
+            }
+        }
+    }
+}

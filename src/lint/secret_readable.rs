@@ -1,0 +1,48 @@
+//! `secret-readable`: a file with a secret that others than its owner and group can read, or others than its owner write.
+
+use std::path::Path;
+
+use super::Whole;
+use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::notify::Way;
+use crate::notify::secret::Source;
+
+/// What nobody but the owner needs: writing by the group, and anything by others. `0640` is well.
+const TOO_WIDE: u32 = 0o027;
+
+/// The file of `token_file` or `webhook_url_file`, and `slack_alert.toml` itself when the secret is written into it.
+/// A systemd credential is kept by systemd.
+pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
+    let config = &whole.config;
+    let (Way::Token(source) | Way::Webhook(source)) = &whole.plan.config.slack.way else { return };
+    let key = |keys: [&'static str; 2]| keys.into_iter().find(move |key| config.find(key).is_some());
+    match source {
+        Source::File(path) => {
+            let Some(key) = key(["slack.token_file", "slack.webhook_url_file"]) else { return };
+            judge(path, config.value(key), key.trim_start_matches("slack."), found);
+        }
+        Source::Literal(_) => {
+            let Some(key) = key(["slack.token", "slack.webhook_url"]) else { return };
+            let Some(path) = &whole.plan.config.file else { return };
+            judge(path, config.key(key), "slack_alert.toml", found);
+        }
+        Source::Variable { .. } | Source::Credential(_) => {}
+    }
+}
+
+fn judge(path: &Path, place: Place, what: &str, found: &mut Problems) {
+    let Ok(stat) = rustix::fs::stat(path) else { return };
+    let mode = stat.st_mode & 0o777;
+    if mode & TOO_WIDE == 0 {
+        return;
+    }
+    let who = match mode {
+        _ if mode & 0o002 != 0 => "can be changed by everybody",
+        _ if mode & 0o004 != 0 => "can be read by everybody",
+        _ if mode & 0o020 != 0 => "can be changed by its group",
+        _ => "is open to everybody",
+    };
+    let message = format!("`{what}` holds a secret and {who} (mode {mode:04o})");
+    let problem = Problem::new(Code::SecretReadable, place, message);
+    found.push(problem.help(format!("chmod 0600 {}", path.strip_prefix(".").unwrap_or(path).display())));
+}

@@ -1,0 +1,231 @@
+//! `shell-syntax`: what `sh -n` says of a command. The door of the shells that are asked.
+//!
+//! Before it: every command that is a string for a shell of the POSIX kind. After it: problems. Nothing of a script is
+//! ever executed: a shell that reads many scripts in one process is first seen to keep `set -n` within `eval`, and a
+//! shell that does not is asked script by script with `-n`.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use super::Whole;
+use super::script::is_posix_shell;
+use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::plan::Job;
+
+/// Parsing takes no time: what is silent for so many seconds is no shell.
+const PATIENCE: i64 = 20;
+
+/// A shell that says more than this is not heard out.
+const MOST_WORDS: usize = 1 << 20;
+
+/// So many scripts, and so many bytes of them, are given to one process.
+const MOST: usize = 500;
+const LARGEST: usize = 256 << 10;
+
+/// A longer script is no argument (Linux: MAX_ARG_STRLEN is 128 KiB) and is not asked about.
+const LONGEST: usize = 120_000;
+
+/// Reads each argument as a script that is parsed and not executed; prints the numbers of those that do not parse.
+const READER: &str =
+    "n=0\nfor script do\n(eval \"set -n\n$script\") </dev/null >/dev/null 2>&1 || echo \"$n\"\nn=$((n + 1))\ndone";
+
+/// Nothing of this may be printed by a shell that keeps `set -n` within `eval`.
+const PROBE: &str = "(eval 'set -n\necho executed')\n(eval 'set -n\nif :; then echo executed; fi; echo executed')";
+
+/// Asks each shell about all scripts that it would be given, as many at a time as it can take.
+pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
+    let mut shells: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
+    for (index, job) in whole.plan.jobs.iter().enumerate() {
+        let mut words = job.command.words();
+        let script = job.command.script().and_then(|_| words.pop());
+        if script.is_some_and(|script| script.len() <= LONGEST)
+            && is_posix_shell(&words)
+            && job.command.locate().is_ok()
+        {
+            shells.entry(words).or_default().push(index);
+        }
+    }
+    for (words, jobs) in shells {
+        for index in suspects(&words, &jobs, whole) {
+            if let Some(problem) = ask(&words, index, whole) {
+                found.push(problem);
+            }
+        }
+    }
+}
+
+/// The jobs whose scripts may not parse: those that a reading of many found, or all where the shell cannot do that.
+fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
+    let quiet = || {
+        jobs.first()
+            .and_then(|index| run(words, &whole.plan.jobs[*index], &[PROBE]))
+            .is_some_and(|said| said.words.is_empty())
+    };
+    if jobs.len() < 3 || !quiet() {
+        return jobs.to_vec();
+    }
+    let script = |index: usize| whole.plan.jobs[index].command.script().unwrap_or_default();
+    let mut bad = Vec::new();
+    let mut rest = jobs;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |index: &&usize| {
+            bytes += script(**index).len();
+            bytes <= LARGEST
+        };
+        let count = rest.iter().take(MOST).take_while(fits).count().max(1);
+        let (batch, others) = rest.split_at(count);
+        rest = others;
+        let mut arguments = vec![READER, "sh"];
+        arguments.extend(batch.iter().map(|index| script(*index)));
+        let Some(said) = run(words, &whole.plan.jobs[batch[0]], &arguments) else {
+            bad.extend(batch);
+            continue;
+        };
+        let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
+        bad.extend(numbers.filter_map(|number| batch.get(number)));
+    }
+    bad
+}
+
+/// Asks about one script with `-n`.
+fn ask(words: &[&str], index: usize, whole: &Whole<'_>) -> Option<Problem> {
+    let job = &whole.plan.jobs[index];
+    let script = job.command.script()?;
+    let mut with_n = vec![words[0], "-n"];
+    with_n.extend(&words[1..]);
+    let said = run(&with_n, job, &[script]).filter(|said| !said.well)?;
+    let (line, message) = understood(&said.words)?;
+    let file = whole.file(whole.files[index]);
+    let place = match file.find("command").and_then(|value| value.text()) {
+        Some(text) => inside(&text, script, line),
+        None => file.start(),
+    };
+    let name = words[0].rsplit('/').next().unwrap_or(words[0]);
+    let problem = Problem::new(Code::ShellSyntax, place, format!("{name}: {message}"));
+    Some(problem.help(format!("`{name} -n` reads a script without running it")))
+}
+
+/// The place of a line of the script; of the whole script when it has one line, or the line is past its end.
+fn inside(text: &crate::document::Text<'_>, script: &str, line: usize) -> Place {
+    let mut start = 0;
+    let lines: Vec<&str> = script.split_inclusive('\n').collect();
+    for (number, content) in lines.iter().enumerate() {
+        let trimmed = content.trim();
+        // An error at the end of the script is shown at its last line.
+        let last = lines[number + 1..].iter().all(|rest| rest.trim().is_empty());
+        if number + 1 >= line && !trimmed.is_empty() || last {
+            let from = start + content.len() - content.trim_start().len();
+            return text.inside(from..from + trimmed.len());
+        }
+        start += content.len();
+    }
+    text.at
+}
+
+/// The line, and what is wrong there: `sh: 2: Syntax error: …` (dash), `bash: -c: line 2: …`, `zsh:2: …`.
+fn understood(stderr: &str) -> Option<(usize, String)> {
+    let said = stderr.lines().find(|line| !line.trim().is_empty())?;
+    let mut line = 1;
+    let mut rest = said;
+    // What stands before the words: names, `-c`, and the line's number, each with a colon after it.
+    while let Some((head, tail)) = rest.split_once(':') {
+        let head = head.trim();
+        let number = head.strip_prefix("line ").unwrap_or(head);
+        match number.parse() {
+            Ok(number) => line = number,
+            Err(_) if head.contains(' ') || tail.is_empty() => break,
+            Err(_) => {}
+        }
+        rest = tail;
+    }
+    let words = rest.trim();
+    let mut words =
+        words.strip_prefix("Syntax error: ").or(words.strip_prefix("syntax error: ")).unwrap_or(words).to_owned();
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    (!words.is_empty()).then_some((line, words))
+}
+
+struct Said {
+    well: bool,
+    /// Both streams.
+    words: String,
+}
+
+/// Runs the shell with its own words and these; nothing when it cannot be run or does not end.
+fn run(words: &[&str], job: &Job, arguments: &[&str]) -> Option<Said> {
+    let program = job.command.locate().ok()?;
+    let all = words[1..].iter().chain(arguments).copied();
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
+    let mut shell = duct::cmd(program, all).dir(job.command.working_dir()).stdin_null();
+    // What a shell reads at its start by itself would be executed.
+    for variable in ["ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS"] {
+        shell = shell.env_remove(variable);
+    }
+    let going = shell.env("LC_ALL", "C").stderr_to_stdout().stdout_file(writer).unchecked().start().ok()?;
+    let said = read(&reader).filter(|_| has_ended(&going));
+    if said.is_none() {
+        let _ = going.kill();
+    }
+    let well = going.wait().ok()?.status.success();
+    said.map(|words| Said { well, words })
+}
+
+/// Everything that is written, as long as it goes on.
+fn read(reader: &OwnedFd) -> Option<String> {
+    let mut said = Vec::new();
+    let mut buffer = [0; 4096];
+    while said.len() < MOST_WORDS {
+        wait_for(reader).then_some(())?;
+        match rustix::io::read(reader, &mut buffer).ok()? {
+            0 => return Some(String::from_utf8_lossy(&said).into_owned()),
+            length => said.extend_from_slice(&buffer[..length]),
+        }
+    }
+    None
+}
+
+/// Whether the process has ended, or does so soon.
+fn has_ended(going: &duct::Handle) -> bool {
+    let pid = going.pids().first().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(*pid).ok()?));
+    let watched = pid.and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok());
+    watched.is_none_or(|watched| wait_for(&watched))
+}
+
+/// Waits until something can be read, for so long.
+fn wait_for(file: &OwnedFd) -> bool {
+    let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+    let mut files = [PollFd::new(file, PollFlags::IN)];
+    matches!(rustix::event::poll(&mut files, Some(&patience)), Ok(1..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::understood;
+
+    #[test]
+    fn what_shells_say() {
+        for (stderr, line, words) in [
+            (
+                "sh: 2: Syntax error: end of file unexpected (expecting \"fi\")\n",
+                2,
+                "end of file unexpected (expecting \"fi\")",
+            ),
+            ("/bin/sh: 1: Syntax error: Unterminated quoted string\n", 1, "unterminated quoted string"),
+            (
+                "bash: -c: line 3: syntax error near unexpected token `)'\nbash: -c: line 3: `x )'\n",
+                3,
+                "syntax error near unexpected token `)'",
+            ),
+            ("bash: line 1: syntax error: unexpected end of file\n", 1, "unexpected end of file"),
+            ("zsh:2: parse error near `)'\n", 2, "parse error near `)'"),
+        ] {
+            assert_eq!(understood(stderr), Some((line, words.to_owned())), "{stderr}");
+        }
+        assert_eq!(understood(""), None);
+    }
+}

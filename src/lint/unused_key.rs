@@ -1,0 +1,80 @@
+//! `unused-key`: a key that means nothing beside what else is written.
+
+use super::{Scope, Subject, Whole};
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::notify::Way;
+use crate::policy::On;
+use crate::schedule::{EveryFrom, Overlap, Schedule};
+
+/// A key of the job's own file that has no effect: something that it depends on is not there, or something else makes
+/// it pointless. Keys of `[defaults]` are for jobs that are not all alike, and are left alone.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    for (key, why, help) in unused(subject) {
+        // Few files have any of these: the text is looked at before it is parsed.
+        let name = key.rsplit('.').next().unwrap_or(key);
+        if !subject.file.text().contains(name) {
+            continue;
+        }
+        if let Some(value) = subject.file.find(key) {
+            let problem = Problem::new(Code::UnusedKey, value.key_at, format!("`{key}` has no effect: {why}"));
+            found.push(problem.help(help));
+        }
+    }
+}
+
+/// Key, why it has no effect, and what to do, when it is written.
+fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'static str)> {
+    let (command, timing, notify) = (&subject.job.command, &subject.job.timing, &subject.job.notify);
+    let mut unused = Vec::new();
+    let from_finish = matches!(&timing.schedule, Schedule::Every(every) if every.from == EveryFrom::Finish);
+    let is_cron = matches!(timing.schedule, Schedule::Cron(_));
+    if notify.quiet_hours.is_none() {
+        unused.push(("notify.quiet_except", "there are no `quiet_hours`", "add `quiet_hours`, or take it out"));
+    }
+    if command.timeout().is_none() && timing.overlap != Overlap::Replace {
+        unused.push((
+            "kill_after",
+            "there is no `timeout` after which it would count",
+            "add `timeout`, or take it out",
+        ));
+    }
+    if from_finish {
+        unused.push(("overlap", "an interval from the finish never overlaps", "take it out"));
+    }
+    if matches!(timing.overlap, Overlap::Allow | Overlap::Replace) || from_finish {
+        unused.push(("notify.stuck_after", "no due time is ever skipped", "take it out"));
+    }
+    if !is_cron && timing.hours.is_none() && notify.quiet_hours.is_none() {
+        let why = "there is no `cron`, and there are no `working_hours`";
+        unused.push(("time_zone", why, "take it out: an interval is the same in every zone"));
+    }
+    if command.retries().times == 0 {
+        unused.push(("retries.delay", "there are no `retries`", "raise `retries.times`, or take it out"));
+        unused.push(("retries.factor", "there are no `retries`", "raise `retries.times`, or take it out"));
+        unused.push(("retries.max_delay", "there are no `retries`", "raise `retries.times`, or take it out"));
+    }
+    if !notify.on.asks(On::Failure) && !notify.on.asks_always() {
+        let why = "`on` does not ask for `failure`";
+        for key in ["notify.after", "notify.repeat", "notify.mention", "notify.flap"] {
+            unused.push((key, why, "add `failure` to `on`, or take it out"));
+        }
+    }
+    unused
+}
+
+/// The same for `slack_alert.toml`.
+pub(super) fn check_config(whole: &Whole<'_>, found: &mut Problems) {
+    let (slack, config) = (&whole.plan.config.slack, &whole.config);
+    let mut tell = |key: &str, why: &str| {
+        if let Some(value) = config.find(key) {
+            let problem = Problem::new(Code::UnusedKey, value.key_at, format!("`{key}` has no effect: {why}"));
+            found.push(problem.help("take it out"));
+        }
+    };
+    if slack.icon_emoji.is_some() {
+        tell("slack.icon_url", "`icon_emoji` wins over it");
+    }
+    if matches!(slack.way, Way::Webhook(_)) {
+        tell("slack.api_url", "an incoming webhook has an address of its own");
+    }
+}

@@ -1,0 +1,82 @@
+//! What a rule sees of one file: the job as the plan has it, and the way back to the characters it was written with.
+//!
+//! Before it: the plan and its sources. After it: the rules. A file's text is parsed again only when a rule asks for a
+//! place in it: the daemon's jobs carry no places, and most files need none.
+
+use std::cell::OnceCell;
+
+use toml::de::DeTable;
+
+use crate::diagnostic::{Place, SourceId};
+use crate::document::{Reader, Table, Value};
+use crate::plan::{Job, Plan};
+
+/// A file that was read, parsed again when it is asked for a place.
+#[derive(Debug)]
+pub(super) struct File<'a> {
+    source: SourceId,
+    text: &'a str,
+    /// Nothing is told twice: what this reader is told of is dropped.
+    reader: Reader,
+    table: OnceCell<DeTable<'a>>,
+}
+
+impl<'a> File<'a> {
+    pub(super) fn new(source: SourceId, text: &'a str) -> Self {
+        Self { source, text, reader: Reader::default(), table: OnceCell::new() }
+    }
+
+    /// The file's own text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The start of the file.
+    pub(super) fn start(&self) -> Place {
+        Place::new(self.source, 0..0)
+    }
+
+    /// A value by its full name, `notify.repeat`, when it is written in this file.
+    pub(super) fn find(&self, path: &str) -> Option<Value<'_>> {
+        let table = self.table.get_or_init(|| DeTable::parse_recoverable(self.text).0.into_inner());
+        let mut table = Table::root(&self.reader, self.source, self.text, table);
+        let (parents, key) = path.rsplit_once('.').map_or((None, path), |(parents, key)| (Some(parents), key));
+        for parent in parents.into_iter().flat_map(|parents| parents.split('.')) {
+            table = table.own_value(parent).filter(Value::is_table)?.table()?;
+        }
+        table.own_value(key)
+    }
+
+    /// Where the key stands; without it, the start of the file.
+    pub(super) fn key(&self, path: &str) -> Place {
+        self.find(path).map_or_else(|| self.start(), |value| value.key_at)
+    }
+
+    /// Where the value stands; without it, the start of the file.
+    pub(super) fn value(&self, path: &str) -> Place {
+        self.find(path).map_or_else(|| self.start(), |value| value.at)
+    }
+}
+
+/// One job and its file.
+#[derive(Debug)]
+pub(super) struct Subject<'s, 'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) job: &'a Job,
+    pub(super) file: File<'a>,
+    /// `slack_alert.toml`, whose `[defaults]` may say what the job does not.
+    pub(super) config: &'s File<'a>,
+}
+
+impl Subject<'_, '_> {
+    /// A value that the job has: its own, or the one of `[defaults]`.
+    pub(super) fn find(&self, path: &str) -> Option<Value<'_>> {
+        self.file.find(path).or_else(|| self.config.find(&format!("defaults.{path}")))
+    }
+
+    /// The key that says when the job is due.
+    pub(super) fn schedule(&self) -> &'static str {
+        let keys = crate::schedule::SCHEDULE_KEYS.iter().copied();
+        keys.into_iter().find(|key| self.file.find(key).is_some()).unwrap_or("every")
+    }
+}

@@ -1,0 +1,107 @@
+//! `writable-script`: a program that runs as root and that others can change.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::script::{first_program, is_posix_shell};
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::plan::Job;
+
+/// Programs whose first argument that is no option is the script.
+const INTERPRETERS: &[&str] = &["sh", "bash", "dash", "ksh", "zsh", "python", "python3", "perl", "ruby", "node", "php"];
+
+/// Others may write.
+const OTHERS: u32 = 0o002;
+/// The group may write.
+const GROUP: u32 = 0o020;
+/// In a folder with this bit one may rename and remove only what is one's own.
+const STICKY: u32 = 0o1000;
+
+/// The job runs as root, and its program, the script that its interpreter is given, or the folder that holds it can be
+/// written to by others: whoever does that is root with the next run.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let job = subject.job;
+    if !runs_as_root(job) {
+        return;
+    }
+    for (program, at) in programs(job) {
+        let Some((path, who)) = writable(&program) else { continue };
+        let message = format!("this runs as root, and `{}` can be changed by {who}", shown(&path, subject).display());
+        let problem = Problem::new(Code::WritableScript, place(subject, at), message);
+        return found.push(problem.help("chmod go-w, and let root own it; or let the job run as another `user`"));
+    }
+}
+
+/// Which part of a command names a program.
+enum At {
+    /// A range of the script.
+    Script(Range<usize>),
+    /// A word of the array.
+    Word(usize),
+}
+
+fn place(subject: &Subject<'_, '_>, at: At) -> Place {
+    let command = subject.file.find("command");
+    let place = command.and_then(|value| match at {
+        At::Script(range) => Some(value.text()?.inside(range)),
+        At::Word(index) => Some(value.items()?.get(index)?.at),
+    });
+    place.unwrap_or_else(|| subject.file.start())
+}
+
+fn runs_as_root(job: &Job) -> bool {
+    match job.command.user() {
+        Some(user) => matches!(user, "root" | "0"),
+        None => rustix::process::geteuid().is_root(),
+    }
+}
+
+/// Below the folder of the configuration as people write it.
+fn shown(path: &Path, subject: &Subject<'_, '_>) -> PathBuf {
+    let folder = std::path::absolute(&subject.plan.config.folder).unwrap_or_default();
+    path.strip_prefix(&folder).unwrap_or(path).to_owned()
+}
+
+/// The files that a run executes or has interpreted, and where they are named.
+fn programs(job: &Job) -> Vec<(PathBuf, At)> {
+    let command = &job.command;
+    let mut files = Vec::new();
+    let mut words = command.words();
+    if let Some(script) = command.script() {
+        words.pop();
+        let range = if is_posix_shell(&words) { first_program(script) } else { None };
+        files.extend(range.and_then(|range| Some((command.look_up(&script[range.clone()]).ok()?, At::Script(range)))));
+        return files;
+    }
+    files.extend(command.locate().map(|path| (path, At::Word(0))));
+    let name = words[0].rsplit('/').next().unwrap_or(words[0]);
+    if INTERPRETERS.contains(&name) {
+        let script = words.iter().enumerate().skip(1).find(|(_, word)| !word.starts_with('-'));
+        // A script as text, or a module: there is no file to look at.
+        let is_text = words.iter().any(|word| match *word {
+            "-c" | "-m" => true,
+            "-e" | "-r" => matches!(name, "perl" | "ruby" | "node" | "php"),
+            _ => false,
+        });
+        if let Some((index, word)) = script.filter(|_| !is_text) {
+            files.push((command.working_dir().join(word), At::Word(index)));
+        }
+    }
+    files
+}
+
+/// The file, or its folder, that others may write to, and who they are.
+fn writable(file: &Path) -> Option<(PathBuf, &'static str)> {
+    let mode = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_mode);
+    let own = mode(file).ok()?;
+    if own & OTHERS != 0 {
+        return Some((file.to_owned(), "everybody"));
+    }
+    if own & GROUP != 0 {
+        return Some((file.to_owned(), "its group"));
+    }
+    let folder = file.parent()?;
+    let above = mode(folder).ok()?;
+    (above & OTHERS != 0 && above & STICKY == 0).then(|| (folder.to_owned(), "everybody"))
+}

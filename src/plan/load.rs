@@ -1,0 +1,213 @@
+//! From paths to a [`Plan`]: reads `slack_alert.toml`, finds the jobs, reads each, sets the bad ones aside.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::{self, Config, Surroundings};
+use super::job::{self, Context};
+use super::{Aside, Findings, Job, Plan};
+use crate::diagnostic::{Code, Place, Problem, Problems, Severity, SourceId, Sources};
+use crate::document::load::{self, JobFile};
+use crate::document::{Reader, Table};
+use crate::exec::{self, Status};
+use crate::notify::Way;
+use crate::schedule::Hours;
+
+/// What the command line adds to the files.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `slack_alert.toml`; without one, everything has its default.
+    pub config: Option<PathBuf>,
+    /// The folder of job files, whatever the configuration says (`--path DIR` is `DIR/jobs.d`).
+    pub jobs_dir: Option<PathBuf>,
+    /// Read this job alone.
+    pub only: Option<PathBuf>,
+    /// `--working-hours`: for every job.
+    pub working_hours: Option<Hours>,
+    /// `--max-alert` and `--pause-time`: every plain interval becomes a burst of so many alerts.
+    pub max_alert: Option<(u32, Duration)>,
+}
+
+/// What came of a reading.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What can run; `None` when `slack_alert.toml` itself has errors.
+    pub plan: Option<Plan>,
+    /// The files and their problems.
+    pub findings: Findings,
+    /// How many job files were found.
+    pub found: usize,
+}
+
+/// Reads the whole configuration. Never stops at a problem.
+pub fn load(options: &Options, around: &Surroundings) -> Loaded {
+    let mut sources = Sources::default();
+    let mut problems = Problems::default();
+    let file = options.config.as_deref();
+    let folder = folder_of(options);
+    let text = file.map(|file| load::read(file, file, &mut sources, &mut problems));
+    let readable = !matches!(text, Some(Err(_)));
+    let (source, text) = match text {
+        Some(Ok(read)) => read,
+        Some(Err(source)) => (source, "".into()),
+        None => (sources.add(Path::new("(no configuration file)"), ""), "".into()),
+    };
+    let (parsed, clean) = load::parse(source, &text, &mut problems);
+    let probe_source = sources.add(Path::new("(defaults)"), job::PROBE);
+    let (probe, _) = load::parse(probe_source, job::PROBE, &mut problems);
+
+    let reader = Reader::default();
+    let mut root = Table::root(&reader, source, &text, &parsed);
+    let mut config = config::read(&mut root, file, &folder, around);
+    if let Some(jobs_dir) = &options.jobs_dir {
+        config.jobs_dir.clone_from(jobs_dir);
+    }
+    let absolute = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
+    let context = Context {
+        options,
+        commands: exec::Context::new(&absolute, &config.environment),
+        common: common_hash(&text, options),
+        config: &config,
+    };
+    let defaults = root.own_value("defaults").and_then(|value| value.table());
+    let defaults = defaults.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context));
+    root.finish();
+    problems.extend(reader.take_problems());
+    let config_is_good = readable && clean && problems.errors() == 0;
+
+    let files = match &options.only {
+        Some(file) => vec![JobFile { name: load::job_name(&config.jobs_dir, file), path: file.clone() }],
+        None => load::find_jobs(&config.jobs_dir, &mut sources, &mut problems),
+    };
+    let found = files.len();
+    let mut jobs = Vec::with_capacity(found);
+    let mut aside = Vec::new();
+    for file in &files {
+        let outcome = read_job(file, defaults.as_ref(), &context, &mut sources, &mut problems);
+        match outcome {
+            Ok(job) => jobs.push(Arc::new(job)),
+            Err(why) => aside.push(Aside { name: file.name.clone(), file: file.path.clone(), why }),
+        }
+    }
+    refuse_duplicates(&files, &mut jobs, &mut aside, &mut sources, &mut problems);
+    if found == 0 && problems.errors() == 0 {
+        let place = Place::new(sources.add(&config.jobs_dir, ""), 0..0);
+        let help = "put a file such as `disk.toml` into it, with a `command` and a schedule: `every = \"5m\"`";
+        problems.push(Problem::new(Code::NoJobs, place, "there is no job in this folder").help(help));
+    }
+    problems.sort();
+    let plan = config_is_good.then_some(Plan { config, jobs, aside });
+    Loaded { plan, findings: Findings { sources, problems }, found }
+}
+
+/// Relative paths start from the folder of the configuration, or of the folder of jobs when there is none.
+fn folder_of(options: &Options) -> PathBuf {
+    let file = options.config.as_ref().or(options.jobs_dir.as_ref()).or(options.only.as_ref());
+    let folder = file.and_then(|file| file.parent()).map(Path::to_owned).unwrap_or_default();
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
+}
+
+fn common_hash(text: &str, options: &Options) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{options:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Reads one job file; the error is its first problem in one line.
+fn read_job(
+    file: &JobFile,
+    defaults: Option<&Table<'_>>,
+    context: &Context<'_>,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) -> Result<Job, String> {
+    let mut own = Problems::default();
+    let job = match load::read(&file.path, &file.path, sources, &mut own) {
+        Err(_) => None,
+        Ok((source, text)) => {
+            let (parsed, clean) = load::parse(source, &text, &mut own);
+            let reader = Reader::default();
+            let mut table = Table::root(&reader, source, &text, &parsed);
+            if let Some(defaults) = defaults {
+                table = table.over(defaults);
+            }
+            let job = job::read(&file.name, &file.path, &text, table, context);
+            if reader.errors() == 0
+                && let Some(problem) = job.as_ref().and_then(|job| without_channel(job, context.config, source))
+            {
+                reader.push(problem);
+            }
+            let mut found = reader.into_problems();
+            if !clean {
+                // What is missing may be what could not be parsed: only the syntax errors are certain.
+                found.retain(|problem| problem.code != Code::MissingKey);
+            }
+            own.extend(found);
+            job.filter(|_| clean)
+        }
+    };
+    own.sort();
+    let stops = |problem: &&Problem| problem.severity() == Severity::Error && !problem.code.is_about_the_machine();
+    let first = own.iter().find(stops).map(|problem| in_one_line(problem, sources));
+    let unusable =
+        || own.iter().next().map_or_else(|| "it cannot be read".to_owned(), |problem| in_one_line(problem, sources));
+    let result = match (job, first) {
+        (Some(job), None) => Ok(job),
+        (_, Some(why)) => Err(why),
+        (None, None) => Err(unusable()),
+    };
+    problems.extend(own);
+    result
+}
+
+/// With a token every message needs a channel: Slack has no default.
+fn without_channel(job: &Job, config: &Config, source: SourceId) -> Option<Problem> {
+    let default = config.slack.channel.as_ref();
+    let all = [Status::Ok, Status::Warning, Status::Unknown, Status::Critical];
+    let lost = all.into_iter().find(|status| job.notify.channels_for(*status, default).is_empty())?;
+    let message = format!("messages of status {} have no channel to go to", lost.as_str());
+    let problem = Problem::new(Code::MissingKey, Place::new(source, 0..0), message);
+    let help = "set `slack.channel` in slack_alert.toml, or `channel` in the job's [notify]";
+    matches!(config.slack.way, Way::Token(_)).then(|| problem.help(help))
+}
+
+/// `jobs.d/disk.toml:3:1: unknown key …`
+pub(super) fn in_one_line(problem: &Problem, sources: &Sources) -> String {
+    match problem.place() {
+        Some(place) => {
+            let at = sources.position(place.source, place.start);
+            let path = sources.get(place.source).path.display().to_string();
+            format!("{path}:{}:{}: {}", at.line, at.column, problem.message)
+        }
+        None => problem.message.clone(),
+    }
+}
+
+/// Two names that differ only in case are one file on some systems, and a trap on all: neither runs.
+fn refuse_duplicates(
+    files: &[JobFile],
+    jobs: &mut Vec<Arc<Job>>,
+    aside: &mut Vec<Aside>,
+    sources: &mut Sources,
+    problems: &mut Problems,
+) {
+    let mut seen: HashMap<String, &JobFile> = HashMap::with_capacity(files.len());
+    for file in files {
+        let Some(first) = seen.insert(file.name.as_str().to_lowercase(), file) else { continue };
+        let place = Place::new(sources.add(&file.path, ""), 0..0);
+        let message = format!("the jobs `{}` and `{}` have the same name but for case", first.name, file.name);
+        let problem = Problem::new(Code::DuplicateJob, place, message).help("rename one of the files");
+        let why = in_one_line(&problem, sources);
+        problems.push(problem);
+        for twin in [first, file] {
+            jobs.retain(|job| job.name != twin.name);
+            if !aside.iter().any(|known| known.name == twin.name) {
+                aside.push(Aside { name: twin.name.clone(), file: twin.path.clone(), why: why.clone() });
+            }
+        }
+    }
+}
