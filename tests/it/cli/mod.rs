@@ -1,1 +1,16 @@
-//! See `main.rs`.
+//! The built program as a black box: files and arguments in; exit code, stdout and stderr out.
+
+mod cases;
+mod check;
+mod commands;
+mod completions;
+mod history;
+mod import;
+mod import_crontab;
+mod import_plugins;
+mod lint;
+mod lint_formats;
+mod preview;
+mod run;
+mod schema;
+mod simulate;

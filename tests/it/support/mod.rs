@@ -1,1 +1,7 @@
-//! See `main.rs`.
+//! What several tests share; see `main.rs`.
+
+pub(crate) mod clock;
+pub(crate) mod notifier;
+pub(crate) mod program;
+pub(crate) mod slack;
+pub(crate) mod world;

@@ -1,0 +1,102 @@
+//! `[[test]]`: cases in job files, tried by `check` without running the command.
+
+use crate::support::program::Sandbox;
+
+const JOB: &str = "command = \"touch ran\"\nevery = \"5m\"\ntimeout = \"1m\"\nexit_codes = \"nagios\"\n\
+                   template = \"{{ stdout | trim }}\"\n[notify]\nafter = 2\nquiet_hours = \"22:00-06:00\"\n\
+                   channels = { critical = \"#pager\" }\n";
+
+fn checked(cases: &str) -> (i32, String) {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[slack]\nchannel = \"#ops\"\n"),
+        ("jobs.d/disk.toml", &format!("{JOB}{cases}")),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    assert!(!sandbox.path().join("ran").exists(), "the command was run");
+    (ran.code, ran.stdout)
+}
+
+#[test]
+fn cases_that_hold_say_nothing() {
+    let (code, said) = checked(
+        r##"
+[[test]]
+name = "one failure is not worth a word"
+given = { exit = 2 }
+expect = { held = "below-after", status = "critical" }
+
+[[test]]
+name = "two are, and say so to the right people"
+given = [{ exit = 2 }, { exit = 2, stdout = "DISK CRITICAL - free space: / 12 MB", after = "10m" }]
+expect = { event = "failure", status = "critical", contains = ["12 MB", "disk"], channel = "#pager" }
+
+[[test]]
+name = "it is told again after an hour, not before"
+given = [{ exit = 2 }, { exit = 2 }, { exit = 2, after = "59m" }]
+expect = { held = "repeat-not-due" }
+
+[[test]]
+name = "and then"
+given = [{ exit = 2 }, { exit = 2 }, { exit = 2, after = "61m" }]
+expect.event = "repeat"
+
+[[test]]
+name = "its end is told"
+given = [{ exit = 1 }, { exit = 1 }, { exit = 0, stdout = "DISK OK & <fine>" }]
+expect = { event = "recovery", contains = "& <fine>" }
+
+[[test]]
+name = "at night it waits"
+given = [{ exit = 2, at = "03:00" }, { exit = 2 }]
+expect = { held = "quiet-hours" }
+
+[[test]]
+name = "however it ends"
+given = [{ signal = "SIGSEGV" }, { timeout = true }]
+expect = { event = "failure", contains = "timed out after 1m" }
+"##,
+    );
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn cases_that_do_not_hold_are_errors_with_what_came() {
+    let (code, said) = checked(
+        r##"
+[[test]]
+name = "speaks"
+given = { exit = 2 }
+expect = { event = "failure", status = "warning" }
+
+[[test]]
+name = "says it"
+given = [{ exit = 1 }, { exit = 1, stdout = "DISK WARNING" }]
+expect = { contains = "12 MB", channel = "#pager" }
+
+[[test]]
+name = "is silent"
+given = [{ exit = 1 }, { exit = 1 }]
+expect = { held = "below-after" }
+"##,
+    );
+    assert_eq!(code, 1, "{said}");
+    for part in [
+        "error[failing-test]",
+        "`speaks`: expected a message about failure, and nothing is said: below-after",
+        "`speaks`: expected the status warning, and the run is critical (exited with 2)",
+        "`says it`: expected `12 MB` in the message, and it says:",
+        "DISK WARNING",
+        "`says it`: expected a message to #pager, and it goes to #ops",
+        "`is silent`: expected nothing to be said (below-after), and a message about failure comes",
+        "5 errors",
+    ] {
+        assert!(said.contains(part), "`{part}` is missing in\n{said}");
+    }
+}
+
+#[test]
+fn a_case_that_cannot_be_understood_has_its_place() {
+    let (code, said) = checked("[[test]]\ngiven = { exot = 2 }\nexpect = { event = \"failed\" }\n");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("did you mean `exit`?") && said.contains("`failed` is no value"), "{said}");
+}

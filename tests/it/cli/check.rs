@@ -1,0 +1,221 @@
+//! `slack-alert check`: every problem of every file, each with its place; and what `run` makes of bad files.
+
+use crate::support::program::Sandbox;
+
+const GOOD: &str = "command = \"true\"\nevery = \"1h\"\n";
+
+#[test]
+fn a_good_configuration_is_well() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/good.toml", "command = \"true\"\nevery = \"1h\"\ntimeout = \"1m\"\n"),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.stdout.contains("checked 2 files, 1 job: 0 errors"), "{ran:?}");
+}
+
+#[test]
+fn every_problem_of_every_file_is_shown_with_its_place() {
+    let sandbox = Sandbox::with(&[
+        (
+            "slack_alert.toml",
+            "jobs_dri = \"jobs.d\"\ntime_zone = \"Europe/Berlni\"\n[limits]\nmax_running = 0\nstart_rate = \"many\"\n",
+        ),
+        ("jobs.d/a.toml", "comand = \"true\"\nevery = \"5\"\ntimeout = 3\noverlap = \"skp\"\n"),
+        ("jobs.d/b.toml", "command = \"true\"\ncron = \"61 * * * *\"\nevery = \"1h\"\nworking_hours = \"9-17\"\n"),
+        ("jobs.d/c.toml", "command = [\"true\"\nevery = \"1h\"\n"),
+        ("jobs.d/d.toml", "command = \"true\"\nevery = \"1h\"\ntemplate = \"{{ stdot }} {{ stdout | tial(3) }}\"\n"),
+        ("jobs.d/good.toml", GOOD),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for (place, code) in [
+        ("slack_alert.toml:1:1", "unknown-key"),
+        ("slack_alert.toml:2:13", "unknown-time-zone"),
+        ("slack_alert.toml:4:15", "invalid-value"),
+        ("slack_alert.toml:5:15", "invalid-rate"),
+        ("jobs.d/a.toml:1:1", "unknown-key"),
+        ("jobs.d/a.toml:2:10", "invalid-duration"),
+        ("jobs.d/a.toml:3:11", "invalid-duration"),
+        ("jobs.d/a.toml:4:11", "invalid-value"),
+        ("jobs.d/b.toml:2:9", "invalid-cron"),
+        ("jobs.d/b.toml:3:1", "conflicting-keys"),
+        ("jobs.d/b.toml:4:18", "invalid-hours"),
+        ("jobs.d/c.toml:", "toml-syntax"),
+        ("jobs.d/d.toml:3:16", "unknown-variable"),
+        ("jobs.d/d.toml:3:37", "unknown-filter"),
+    ] {
+        assert!(ran.stdout.contains(place), "{place} is missing in:\n{}", ran.stdout);
+        assert!(ran.stdout.contains(&format!("[{code}]")), "{code} is missing in:\n{}", ran.stdout);
+    }
+    for help in [
+        "did you mean `jobs_dir`?",
+        "did you mean `command`?",
+        "did you mean `Europe/Berlin`?",
+        "did you mean `skip`?",
+        "did you mean `stdout`?",
+        "did you mean `tail`?",
+    ] {
+        assert!(ran.stdout.contains(help), "`{help}` is missing in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_key_that_does_not_work_yet_is_unknown() {
+    for key in ["[http]\nlisten = \"127.0.0.1:1\"\n", "[heartbeat]\nurl = \"http://127.0.0.1/\"\n"] {
+        let sandbox = Sandbox::with(&[("slack_alert.toml", key), ("jobs.d/good.toml", GOOD)]);
+        let ran = sandbox.run(&["check"]);
+        assert_eq!(ran.code, 1, "{key}: {ran:?}");
+        assert!(ran.stdout.contains("[unknown-key]"), "{key}: {ran:?}");
+    }
+}
+
+#[test]
+fn problems_of_defaults_are_shown_where_they_stand_and_once() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[defaults]\ntimeout = \"soon\"\ncommand = \"x\"\n[defaults.notify]\nrepaet = \"1h\"\n"),
+        ("jobs.d/a.toml", GOOD),
+        ("jobs.d/b.toml", "command = \"false\"\nevery = \"2h\"\n"),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.stdout.matches("slack_alert.toml:2:12").count(), 1, "{}", ran.stdout);
+    assert!(ran.stdout.contains("`command` cannot have a default"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("slack_alert.toml:5:1") && ran.stdout.contains("did you mean `repeat`?"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.code, 1);
+}
+
+#[test]
+fn a_job_whose_messages_have_no_channel_is_told() {
+    let slack = "[slack]\ntoken = \"xoxb-secret\"\n";
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", slack),
+        ("jobs.d/lost.toml", GOOD),
+        ("jobs.d/found.toml", "command = \"df\"\nevery = \"1h\"\ntimeout = \"1m\"\n[notify]\nchannel = \"#ops\"\n"),
+        ("jobs.d/wrong.toml", "command = \"true\"\nevery = \"1h\"\n[notify]\nchannel = \"No Channel\"\n"),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("no channel to go to") && ran.stdout.contains("jobs.d/lost.toml"), "{}", ran.stdout);
+    assert_eq!(ran.stdout.matches("no channel to go to").count(), 1, "{}", ran.stdout);
+    assert!(ran.stdout.contains("jobs.d/wrong.toml:4:"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("xoxb-secret"), "the token is shown: {}", ran.stdout);
+}
+
+#[test]
+fn names_that_differ_only_in_case_are_one_too_many() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/Disk.toml", GOOD), ("jobs.d/disk.toml", GOOD)]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("[duplicate-job]"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_no_job_is_left_alone() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/good.toml", GOOD),
+        ("jobs.d/.hidden.toml", "nonsense"),
+        ("jobs.d/old.toml~", "nonsense"),
+        ("jobs.d/notes.txt", "nonsense"),
+        ("jobs.d/.git/config.toml", "nonsense"),
+        ("jobs.d/db/backup.toml", GOOD),
+    ]);
+    std::os::unix::fs::symlink(sandbox.path().join("jobs.d/good.toml"), sandbox.path().join("jobs.d/link.toml"))
+        .expect("links can be made");
+    let ran = sandbox.run(&["list"]);
+    let names: Vec<&str> = ran.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["db/backup", "good", "link"], "{ran:?}");
+}
+
+#[test]
+fn an_empty_folder_of_jobs_is_a_warning_that_says_what_to_do() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "")]);
+    std::fs::create_dir(sandbox.path().join("jobs.d")).expect("a folder");
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("warning[no-jobs]") && ran.stdout.contains("every = \"5m\""), "{}", ran.stdout);
+    assert_eq!(sandbox.run(&["check", "--deny-warnings"]).code, 1);
+}
+
+#[test]
+fn a_folder_of_jobs_that_is_not_there_is_an_error() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "")]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("[missing-file]") && ran.stdout.contains("jobs.d"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_file_that_is_not_text_is_shown_as_such() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/good.toml", GOOD)]);
+    std::fs::write(sandbox.path().join("jobs.d/binary.toml"), b"command = \"\xff\xfe\"\n").expect("a file");
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("not UTF-8") && ran.stdout.contains("binary.toml:1:12"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/good.toml", GOOD)]);
+    let pipe = sandbox.path().join("jobs.d/pipe.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo(1) exists").success());
+    std::os::unix::fs::symlink("/dev/zero", sandbox.path().join("jobs.d/zero.toml")).expect("links can be made");
+    std::os::unix::fs::symlink("/no/such/file", sandbox.path().join("jobs.d/gone.toml")).expect("links can be made");
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.stdout.matches("it is no regular file").count(), 2, "{}", ran.stdout);
+    assert!(ran.stdout.contains("[missing-file]") && ran.stdout.contains("jobs.d/gone.toml"), "{}", ran.stdout);
+}
+
+#[test]
+fn no_configuration_is_wrong_usage() {
+    let ran = Sandbox::new().run(&["check", "--ignore-global-config"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("no configuration found") && ran.stderr.contains("--config FILE"), "{ran:?}");
+    let ran = Sandbox::new().run(&["check", "--config", "nowhere.toml"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("nowhere.toml does not exist"), "{ran:?}");
+}
+
+#[test]
+fn the_configuration_is_found_in_the_order_of_the_manual() {
+    let job = |name: &str| format!("command = \"true\"\nevery = \"1h\"\ndescription = \"{name}\"\n");
+    let sandbox = Sandbox::with(&[
+        (".config/slack-alert/slack_alert.toml", ""),
+        (".config/slack-alert/jobs.d/of_home.toml", &job("home")),
+        ("elsewhere/own.toml", ""),
+        ("elsewhere/jobs.d/of_elsewhere.toml", &job("elsewhere")),
+        ("path/jobs.d/of_path.toml", &job("path")),
+    ]);
+    assert!(sandbox.run(&["list"]).stdout.contains("of_home"));
+    let ran = sandbox.run(&["list", "--path", "path", "--ignore-global-config"]);
+    assert!(ran.stdout.starts_with("of_path"), "{ran:?}");
+    assert!(sandbox.run(&["list", "--config", "elsewhere/own.toml"]).stdout.starts_with("of_elsewhere"));
+    sandbox.file("slack_alert.toml", "");
+    sandbox.file("jobs.d/of_here.toml", &job("here"));
+    assert!(sandbox.run(&["list"]).stdout.starts_with("of_here"));
+    let sandbox = sandbox.variable("SLACK_ALERT_CONFIG", "elsewhere/own.toml");
+    assert!(sandbox.run(&["list"]).stdout.starts_with("of_elsewhere"));
+}
+
+#[test]
+fn one_job_alone_is_read_against_the_defaults_above_it() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[templates]\nshort = \"x\"\n"),
+        (
+            "jobs.d/a.toml",
+            "command = \"true\"\nevery = \"1h\"\ntimeout = \"1m\"\ntemplate = '{% include \"short\" %}'\n",
+        ),
+        ("jobs.d/bad.toml", "every = \"1h\"\n"),
+    ]);
+    let ran = sandbox.run(&["check", "jobs.d/a.toml"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = sandbox.run(&["check", "jobs.d/bad.toml"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("[missing-key]") && ran.stdout.contains("`command` is missing"), "{}", ran.stdout);
+}

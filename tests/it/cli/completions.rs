@@ -1,0 +1,69 @@
+//! `completions`: scripts that the shells take, and job names in them.
+
+use std::process::Command;
+
+use crate::support::program::Sandbox;
+
+fn sandbox() -> Sandbox {
+    let job = "command = \"true\"\nevery = \"1h\"\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "")]);
+    for name in ["disk", "db/backup", "db/vacuum"] {
+        sandbox.file(&format!("jobs.d/{name}.toml"), job);
+    }
+    sandbox
+}
+
+#[test]
+fn every_shell_has_a_script() {
+    let sandbox = sandbox();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = sandbox.run(&["completions", shell]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{shell}");
+        assert!(ran.stdout.contains("simulate"), "{shell}");
+    }
+    assert_eq!(sandbox.run(&["completions", "csh"]).code, 2);
+    let ran = sandbox.run(&["list", "--names"]);
+    assert_eq!(ran.stdout, "db/backup\ndb/vacuum\ndisk\n");
+}
+
+/// What bash offers for a line that ends here.
+fn bash(sandbox: &Sandbox, line: &[&str]) -> Vec<String> {
+    let script = sandbox.run(&["completions", "bash"]).stdout;
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_slack-alert"));
+    let words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+    let (last, before) = (line[line.len() - 1], line[line.len() - 2]);
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({words}); COMP_CWORD={}\n_slack__alert_with_jobs slack-alert '{last}' '{before}'\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        line.len() - 1
+    );
+    let path = format!("{}:/usr/bin:/bin", program.parent().expect("a folder").display());
+    let output = Command::new("bash").args(["-c", &ask]).current_dir(sandbox.path()).env("PATH", path).output();
+    let output = output.expect("bash is there");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_options_and_jobs() {
+    let sandbox = sandbox();
+    assert!(bash(&sandbox, &["slack-alert", "sim"]).contains(&"simulate".to_owned()));
+    assert_eq!(bash(&sandbox, &["slack-alert", "once", ""]), ["db/backup", "db/vacuum", "disk"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "why", "db/v"]), ["db/vacuum"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "simulate", "disk", "db/b"]), ["db/backup"]);
+    assert!(bash(&sandbox, &["slack-alert", "history", "--fa"]).contains(&"--failed".to_owned()));
+    assert_eq!(bash(&sandbox, &["slack-alert", "--config", "slack_alert.toml", "once", "di"]), ["disk"]);
+}
+
+#[test]
+#[expect(clippy::disallowed_macros, reason = "says why it is skipped")]
+fn the_other_shells_take_their_scripts() {
+    let sandbox = sandbox();
+    for (shell, arguments) in [("zsh", &["-n"][..]), ("fish", &["--no-execute"]), ("bash", &["-n"])] {
+        let script = sandbox.file(&format!("script.{shell}"), &sandbox.run(&["completions", shell]).stdout);
+        match Command::new(shell).args(arguments).arg(&script).output() {
+            Ok(output) => assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr)),
+            Err(_) => println!("skipped: there is no {shell}"),
+        }
+    }
+}

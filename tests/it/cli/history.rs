@@ -1,0 +1,149 @@
+//! `history`, `why` and `outbox`: what a daemon left behind, read beside it and after it; Slack is not there.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::program::{PATIENCE, Sandbox};
+
+/// Three jobs, and a Slack at a port where nobody listens.
+fn sandbox() -> Sandbox {
+    let config = "host = \"web-1\"\ntime_zone = \"Europe/Berlin\"\n\
+                  [slack]\ntoken = \"xoxb-1\"\napi_url = \"http://127.0.0.1:1\"\nchannel = \"#ops\"\n";
+    Sandbox::with(&[
+        ("slack_alert.toml", config),
+        ("jobs.d/bad.toml", "command = \"echo to stdout; echo no space left >&2; exit 2\"\nevery = \"50ms\"\n"),
+        ("jobs.d/good.toml", "command = \"true\"\nevery = \"1h\"\n"),
+        ("jobs.d/later.toml", "command = \"true\"\nevery = \"1h\"\nfirst_run = \"wait\"\n"),
+    ])
+}
+
+fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    let ran = sandbox.run(arguments);
+    assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
+}
+
+/// Asks again until the answer will do.
+fn until(what: &str, mut will_do: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !will_do() {
+        assert!(Instant::now() < deadline, "{what} did not come");
+    }
+}
+
+/// A state directory in which `bad` has run several times, `good` once.
+fn lived() -> Sandbox {
+    let sandbox = sandbox();
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("started");
+    until("runs of both jobs in the history", || {
+        let number = |job| sandbox.run(&["history", job, "--json"]).stdout.matches("\"verdict\"").count();
+        number("good") > 0 && number("bad") > 3
+    });
+    until("the alert in the outbox", || sandbox.run(&["outbox"]).stdout.contains("waiting"));
+    // The daemon gives its outbox ten seconds; the test need not.
+    going.signal("INT");
+    going.signal("INT");
+    drop(going);
+    sandbox
+}
+
+#[test]
+fn a_state_that_does_not_exist_yet_is_said() {
+    let sandbox = sandbox();
+    for arguments in [&["history"][..], &["outbox"], &["outbox", "retry", "--all"], &["why", "bad"]] {
+        let ran = sandbox.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains("there is no state in") && ran.stderr.contains("help:"), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_history_is_told_in_full_and_in_part() {
+    let sandbox = lived();
+    let all = json(&sandbox, &["history", "--json"]);
+    let runs = all.as_array().expect("a list");
+    let numbers: Vec<u64> = runs.iter().filter_map(|run| run["run"].as_u64()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] > pair[1]), "newest first: {numbers:?}");
+    let bad = runs.iter().find(|run| run["job"] == "bad" && run["exit_code"] == 2).expect("it failed");
+    assert_eq!((&bad["status"], &bad["reason"]), (&"critical".into(), &"exit".into()), "{bad}");
+
+    let of_good = json(&sandbox, &["history", "good", "--json"]);
+    assert_eq!(of_good.as_array().map(Vec::len), Some(1), "{of_good}");
+    assert_eq!(of_good[0]["verdict"], "blank");
+    assert_eq!(json(&sandbox, &["history", "good", "--failed", "--json"]), Value::Array(Vec::new()));
+    assert_eq!(json(&sandbox, &["history", "-n", "2", "--json"]).as_array().map(Vec::len), Some(2));
+    assert_eq!(json(&sandbox, &["history", "--since", "2999-01-01", "--json"]), Value::Array(Vec::new()));
+    assert!(!json(&sandbox, &["history", "--since", "1h", "--json"]).as_array().expect("a list").is_empty());
+
+    let number = bad["run"].to_string();
+    let ran = sandbox.run(&["history", "--run", &number]);
+    assert!(ran.stdout.contains("stdout:\nto stdout\n") && ran.stdout.contains("no space left"), "{ran:?}");
+    assert_eq!(json(&sandbox, &["history", "--run", &number, "--json"])["stderr"], "no space left\n");
+    let ran = sandbox.run(&["history"]);
+    assert!(ran.stdout.starts_with("RUN ") && ran.stdout.contains("exited with 2"), "{ran:?}");
+
+    for (arguments, code, said) in [
+        (&["history", "bda"][..], 2, "did you mean `bad`?"),
+        (&["history", "--run", "99999"], 1, "there is no run 99999"),
+        (&["history", "--since", "soon"], 2, "neither a time nor a length of time"),
+        (&["history", "later"], 0, "no run to show"),
+    ] {
+        let ran = sandbox.run(arguments);
+        assert_eq!(ran.code, code, "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(said), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn every_silence_is_explained_and_every_word_followed_to_slack() {
+    let sandbox = lived();
+    let first = json(&sandbox, &["history", "bad", "--json", "-n", "1000"]);
+    let first = first.as_array().and_then(|runs| runs.iter().find(|run| run["verdict"] == "notified: failure"));
+    let first = first.expect("the first failure was told").clone();
+
+    let ran = sandbox.run(&["why", "bad", "-n", "100"]);
+    assert!(ran.stdout.contains("failed with 2 at "), "{ran:?}");
+    assert!(ran.stdout.contains("; sent: failure\n"), "{ran:?}");
+    assert!(ran.stdout.contains("; not sent: repeat-not-due, next word at "), "{ran:?}");
+    assert!(ran.stdout.contains("it waits for #ops since"), "{ran:?}");
+
+    let at = first["started"].as_str().expect("a time");
+    let told = json(&sandbox, &["why", "bad", "--at", at, "--json"]);
+    assert_eq!((&told[0]["run"], &told[0]["sent"]), (&first["run"], &true.into()), "{told}");
+    assert_eq!(told[0]["outbox"][0]["state"], "waiting");
+    assert!(told[0]["local"].as_str().is_some_and(|local| local.contains("Europe/Berlin")), "{told}");
+
+    let ran = sandbox.run(&["why", "good"]);
+    assert!(ran.stdout.contains("was ok at ") && ran.stdout.contains("; not sent: blank\n"), "{ran:?}");
+    let ran = sandbox.run(&["why", "later"]);
+    assert!(ran.stdout.contains("no run of later is known: its next run is due at "), "{ran:?}");
+    let ran = sandbox.run(&["why", "goood"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("did you mean `good`?"), "{ran:?}");
+}
+
+#[test]
+fn the_outbox_is_listed_and_emptied_by_hand() {
+    let sandbox = lived();
+    let all = json(&sandbox, &["outbox", "list", "--json"]);
+    let letters = all.as_array().expect("a list");
+    assert!(!letters.is_empty() && letters.iter().all(|letter| letter["channel"] == "ops"), "{all}");
+    assert_eq!(json(&sandbox, &["outbox", "--dead", "--json"]), Value::Array(Vec::new()));
+    assert_eq!(json(&sandbox, &["outbox", "list", "--channel", "#other", "--json"]), Value::Array(Vec::new()));
+    let number = letters[0]["id"].to_string();
+    let ran = sandbox.run(&["outbox", "retry", &number]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "1 message: wait to be sent again\n"));
+    let ran = sandbox.run(&["outbox", "drop", &number, "4711"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, "1 message: dropped\n"));
+    assert!(ran.stderr.contains("not in the outbox: 4711"), "{ran:?}");
+    let done = json(&sandbox, &["outbox", "drop", "--all", "--json"]);
+    assert_eq!(done["dropped"].as_array().map(Vec::len), Some(letters.len() - 1), "{done}");
+    let ran = sandbox.run(&["outbox"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""));
+    assert!(ran.stderr.contains("the outbox is empty"), "{ran:?}");
+    for arguments in [&["outbox", "drop"][..], &["outbox", "retry", "1", "--all"], &["outbox", "drop", "x"]] {
+        assert_eq!(sandbox.run(arguments).code, 2, "{arguments:?}");
+    }
+}

@@ -1,0 +1,107 @@
+//! `preview`: what a message looks like, and the payload that Slack would get; nothing is run.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::program::Sandbox;
+
+fn sandbox() -> Sandbox {
+    let config = "host = \"web-1\"\n[slack]\ntoken = \"xoxb-1\"\nchannel = \"#ops\"\nusername = \"Bot\"\n";
+    Sandbox::with(&[
+        ("slack_alert.toml", config),
+        (
+            "jobs.d/disk.toml",
+            "command = \"touch ran\"\nevery = \"5m\"\ntemplate = \"*{{ stdout | trim }}* on {{ host }}\"\n",
+        ),
+        (
+            "jobs.d/check.toml",
+            "command = \"touch ran\"\nevery = \"5m\"\nexit_codes = { warning = [1], skip = [75] }\n[notify]\n\
+             on = [\"failure\"]\nchannels = { critical = \"#pager\" }\nmention = \"@here\"\n[message]\n\
+             actions = [{ text = \"Runbook\", url = \"https://runbooks.example.com/check\" }]\nfields = { Mount = \"/var\" }\n",
+        ),
+        (
+            "jobs.d/json.toml",
+            "command = \"true\"\nevery = \"5m\"\nparse = \"json\"\ntemplate = \"{{ json.free }} free\"\n",
+        ),
+        (
+            "jobs.d/quiet.toml",
+            "command = \"true\"\nevery = \"5m\"\ntemplate = \"{% if 'x' in stdout %}x{% endif %}\"\n",
+        ),
+    ])
+}
+
+#[test]
+fn a_message_is_shown_as_slack_shows_it_and_nothing_is_run() {
+    let sandbox = sandbox();
+    let output = sandbox.file("output.txt", "91%\n");
+    let ran = sandbox.run(&["preview", "disk", "--stdout", &output.to_string_lossy()]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("Bot APP ") && ran.stdout.contains("in #ops\n91% on web-1\n"), "{ran:?}");
+    assert_eq!(ran.stderr, "");
+    assert_eq!(sandbox.read("ran"), "");
+    assert!(!sandbox.path().join("ran").exists(), "the command was run");
+
+    let ran = sandbox.run(&["preview", "check", "--exit", "2"]);
+    assert!(ran.stdout.contains("in #pager\n"), "{ran:?}");
+    assert!(ran.stdout.contains("check exited with 2") && ran.stdout.contains("@here"), "{ran:?}");
+    assert!(ran.stdout.contains("▌ ┌─") && ran.stdout.contains("▌ Mount\n▌ /var\n"), "{ran:?}");
+    assert!(ran.stdout.contains(" Runbook  https://runbooks.example.com/check"), "{ran:?}");
+    assert!(!ran.stdout.contains('\u{1b}'), "no colour in a pipe: {ran:?}");
+    let ran = sandbox.run(&["preview", "check", "--exit", "2", "--color", "always"]);
+    assert!(ran.stdout.contains("\u{1b}[1mcheck"), "{ran:?}");
+}
+
+#[test]
+fn output_comes_from_a_pipe() {
+    let sandbox = sandbox();
+    let mut child = sandbox
+        .command(&["preview", "disk", "--stdout", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    child.stdin.take().expect("a pipe").write_all(b"<!channel> & 91%\n").expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("<!channel> & 91% on web-1"), "shown as the words that they are: {said}");
+}
+
+#[test]
+fn the_payload_is_what_slack_would_get() {
+    let sandbox = sandbox();
+    let output = sandbox.file("output.txt", "<!channel> 91%\n");
+    let ran = sandbox.run(&["preview", "disk", "--json", "--stdout", &output.to_string_lossy()]);
+    let payload: Value = serde_json::from_str(&ran.stdout).expect("one object");
+    assert_eq!((&payload["channel"], &payload["username"]), (&"ops".into(), &"Bot".into()), "{payload}");
+    assert_eq!(payload["text"], "*&lt;!channel&gt; 91%* on web-1");
+    assert!(payload["blocks"].is_array(), "{payload}");
+}
+
+#[test]
+fn events_are_what_the_jobs_own_rules_make_of_the_end() {
+    let sandbox = sandbox();
+    for (arguments, shown) in [
+        (&["check", "--exit", "1"][..], "in #ops\n"),
+        (&["check", "--event", "repeat"], "same failure, 3rd time"),
+        (&["check", "--event", "recovery"], "recovered after 42m"),
+        (&["check", "--event", "stuck"], "process 4711"),
+        (&["check", "--exit", "75"], "nothing would be sent: not-run"),
+        (&["check"], "nothing would be sent: not-asked"),
+        (&["quiet"], "nothing would be sent: blank"),
+    ] {
+        let ran = sandbox.run(&[&["preview"], arguments].concat());
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+        assert!(ran.stdout.contains(shown), "{arguments:?}: {ran:?}");
+    }
+    let ran = sandbox.run(&["preview", "check", "--event", "recovery"]);
+    assert!(ran.stderr.contains("`notify.on` does not ask for `recovery`"), "{ran:?}");
+    let ran = sandbox.run(&["preview", "json"]);
+    assert!(ran.stderr.contains("the template failed") && ran.stdout.contains("json"), "{ran:?}");
+    let ran = sandbox.run(&["preview", "disk", "--event", "recovery", "--exit", "2"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    let ran = sandbox.run(&["preview", "disk", "--stdout", "nowhere.txt"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("nowhere.txt cannot be read"), "{ran:?}");
+}

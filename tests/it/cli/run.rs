@@ -1,0 +1,113 @@
+//! `slack-alert run`: the daemon as its user starts it, on the terminal.
+
+use crate::support::program::Sandbox;
+
+#[test]
+fn messages_go_to_the_terminal_when_no_token_is_set() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "host = \"web-1\"\n"),
+        (
+            "jobs.d/hello.toml",
+            "command = \"echo hello\"\nevery = \"1h\"\ntemplate = \"{{ job.name }} says {{ stdout | trim }}\"\n",
+        ),
+    ]);
+    let mut going = sandbox.start(&[]);
+    going.wait_for("hello says hello");
+    going.signal("TERM");
+    let (status, said) = going.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+fn a_bad_job_file_is_set_aside_and_the_others_run() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/bad.toml", "command = \"echo never\"\nevrey = \"1h\"\n"),
+        ("jobs.d/good.toml", "command = \"echo I am well\"\nevery = \"1h\"\n"),
+    ]);
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("set aside");
+    going.wait_for("I am well");
+    going.signal("INT");
+    let (status, said) = going.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("jobs.d/bad.toml:2:1"), "{said}");
+    assert!(!said.contains("never"), "{said}");
+}
+
+#[test]
+fn strict_refuses_to_start_with_a_bad_job_file() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/bad.toml", "command = \"echo never\"\n"),
+        ("jobs.d/good.toml", "command = \"echo I am well\"\nevery = \"1h\"\n"),
+    ]);
+    let ran = sandbox.run(&["run", "--strict"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("[missing-key]") && !ran.stdout.contains("I am well"), "{ran:?}");
+}
+
+#[test]
+fn errors_in_the_configuration_itself_stop_the_start() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "hots = \"x\"\n"),
+        ("jobs.d/good.toml", "command = \"true\"\nevery = \"1h\"\n"),
+    ]);
+    let ran = sandbox.run(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("did you mean `host`?"), "{ran:?}");
+}
+
+#[test]
+fn what_is_wrong_with_the_machine_sets_no_job_aside() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/gone.toml", "command = [\"/no/such/program\"]\nevery = \"1h\"\n"),
+    ]);
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("could not be started");
+    going.signal("TERM");
+    assert_eq!(going.end().0.code(), Some(0));
+}
+
+#[test]
+fn three_alerts_are_exactly_three_and_the_third_says_that_the_job_pauses() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/tick.toml", "command = \"echo tick\"\nevery = \"20ms\"\ntemplate = \"tick {{ run.number }}\"\n"),
+        ("jobs.d/last.toml", "command = \"echo the end\"\nevery = \"1h\"\nfirst_run = \"wait\"\n"),
+    ]);
+    let mut going = sandbox.start(&["run", "--dry-run", "--max-alert", "3", "--pause-time", "60"]);
+    going.wait_for("tick 3");
+    going.wait_for("pauses for");
+    going.signal("TERM");
+    let (_, said) = going.end();
+    assert!(!said.contains("tick 4"), "{said}");
+}
+
+#[test]
+fn stopping_gives_runs_their_grace_and_then_ends_them() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[limits]\nshutdown_grace = \"100ms\"\n"),
+        ("jobs.d/long.toml", "command = \"exec sleep 600\"\nevery = \"1h\"\n"),
+    ]);
+    let mut going = sandbox.start(&["run", "--dry-run", "-v"]);
+    going.wait_for("start job=long");
+    going.signal("TERM");
+    going.wait_for("grace is over");
+    let (status, said) = going.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("interrupted"), "the end of the run is told: {said}");
+}
+
+#[test]
+fn logs_are_json_when_asked() {
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/good.toml", "command = \"exit 3\"\nevery = \"1h\"\n")]);
+    let mut going = sandbox.start(&["run", "--dry-run", "--log-format", "json"]);
+    let line = going.wait_for("\"job\":\"good\"");
+    let told: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    assert_eq!((&told["status"], &told["decision"]), (&"critical".into(), &"notified: failure".into()), "{told}");
+    going.signal("TERM");
+    assert_eq!(going.end().0.code(), Some(0));
+}

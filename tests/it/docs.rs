@@ -1,0 +1,385 @@
+//! The manual and the program say the same: every command and flag, every key of both kinds of files with its type and
+//! default, every code of `check` at its level, every variable and filter of templates is in the pages under `man/`, none
+//! is there that the program does not know, and the examples of slack_alert.toml(5) pass `check`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command as Process;
+
+use clap::{Arg, Command, CommandFactory};
+use slack_alert::cli::args::Cli;
+use slack_alert::diagnostic::{Code, Severity};
+use slack_alert::document::{Key, Kind};
+use slack_alert::message::filters::FILTERS;
+use slack_alert::message::vars::{VARS, Var, VarKind};
+use slack_alert::plan::{CONFIG_KEYS, job_keys};
+
+/// A page, as its lines with where they stand.
+struct Page {
+    lines: Vec<Line>,
+}
+
+struct Line {
+    section: String,
+    subsection: String,
+    text: String,
+}
+
+/// What follows one `.It`, up to the next.
+struct Item {
+    section: String,
+    subsection: String,
+    head: String,
+    body: String,
+}
+
+impl Page {
+    fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name);
+        let text = fs::read_to_string(path).expect("a page of the manual");
+        let (mut section, mut subsection) = (String::new(), String::new());
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            if let Some(title) = line.strip_prefix(".Sh ") {
+                (section, subsection) = (title.to_owned(), String::new());
+            } else if let Some(title) = line.strip_prefix(".Ss ") {
+                subsection = title.trim_end_matches("\\&").to_owned();
+            }
+            let text = line.replace("\\(dq", "\"").replace("\\&", "").replace("\\e", "\\");
+            lines.push(Line { section: section.clone(), subsection: subsection.clone(), text });
+        }
+        Self { lines }
+    }
+
+    fn items(&self) -> Vec<Item> {
+        let mut items: Vec<Item> = Vec::new();
+        let mut open = false;
+        for line in &self.lines {
+            match line.text.strip_prefix(".It ") {
+                Some(head) => {
+                    let (section, subsection) = (line.section.clone(), line.subsection.clone());
+                    items.push(Item { section, subsection, head: head.to_owned(), body: String::new() });
+                    open = true;
+                }
+                None if [".Sh ", ".Ss "].iter().any(|title| line.text.starts_with(title)) => open = false,
+                None if open => {
+                    let item = items.last_mut().expect("one is open");
+                    item.body.push_str(&line.text);
+                    item.body.push('\n');
+                }
+                None => {}
+            }
+        }
+        items
+    }
+
+    /// The words of a subsection, or of a section outside its subsections.
+    fn words(&self, section: &str, subsection: &str) -> String {
+        let inside = self.lines.iter().filter(|line| line.section == section && line.subsection == subsection);
+        inside.map(|line| format!("{}\n", line.text)).collect()
+    }
+
+    /// The literal blocks of a section, in order.
+    fn blocks(&self, section: &str) -> Vec<String> {
+        let mut blocks = Vec::new();
+        let mut block: Option<String> = None;
+        for line in self.lines.iter().filter(|line| line.section == section) {
+            match (line.text.as_str(), &mut block) {
+                (text, _) if text.starts_with(".Bd -literal") => block = Some(String::new()),
+                (".Ed", _) => blocks.extend(block.take()),
+                (text, Some(block)) => *block += &format!("{text}\n"),
+                _ => {}
+            }
+        }
+        blocks
+    }
+}
+
+/// What is missing from the manual, and what it has too much.
+fn compare(known: &BTreeSet<String>, described: &BTreeSet<String>) -> Vec<String> {
+    let missing = known.difference(described).map(|name| format!("not in the manual: {name}"));
+    let extra = described.difference(known).map(|name| format!("only in the manual: {name}"));
+    missing.chain(extra).collect()
+}
+
+fn assert_none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// The keys of a list, and below tables the dotted ones; tables that are sections of the manual begin with their name.
+fn keys(list: &[Key], before: &str, out: &mut Vec<(String, Key)>) {
+    for key in list {
+        let name = format!("{before}{}", key.name);
+        let below = tables(&key.kind);
+        let is_section = matches!(
+            name.as_str(),
+            "slack" | "limits" | "fallback" | "check" | "summary" | "notify" | "message" | "test"
+        );
+        if !is_section && !matches!(name.as_str(), "templates" | "defaults") {
+            out.push((name.clone(), *key));
+        }
+        for list in below {
+            keys(list, &format!("{name}."), out);
+        }
+    }
+}
+
+fn tables(kind: &Kind) -> Vec<&'static [Key]> {
+    match kind {
+        Kind::Table(keys) | Kind::Tables(keys) => vec![keys],
+        Kind::OneOf(kinds) => kinds.iter().flat_map(tables).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Where an item of slack_alert.toml(5) stands, as the beginning of its key: `slack.`, `notify.`, nothing.
+fn beginning(item: &Item) -> Option<(bool, String)> {
+    let table = item.subsection.trim_matches(['[', ']']);
+    let is_table = item.subsection.starts_with('[');
+    let before = if is_table { format!("{table}.") } else { String::new() };
+    match item.section.as_str() {
+        "THE CONFIGURATION" => Some((true, before)),
+        "A JOB" => Some((false, before)),
+        _ => None,
+    }
+}
+
+/// The described keys of the configuration (`true`) or of jobs, with their items.
+fn described_keys(page: &Page, configuration: bool) -> Vec<(String, Item)> {
+    let mut found = Vec::new();
+    for item in page.items() {
+        let Some((of_configuration, before)) = beginning(&item) else { continue };
+        let Some(rest) = item.head.strip_prefix("Ic ") else { continue };
+        if of_configuration == configuration {
+            let name = rest.split(' ').next().unwrap_or_default();
+            found.push((format!("{before}{name}"), item));
+        }
+    }
+    found
+}
+
+/// Whether an item names the type of a key: in its head, but many words in its body.
+fn names_type(kind: &Kind, head: &str, body: &str) -> bool {
+    let any = |words: &[&str]| words.iter().any(|word| head.split(' ').any(|part| part == *word));
+    match kind {
+        Kind::Text => any(&["text", "path", "template", "channel", "regex", "hours"]),
+        Kind::List | Kind::ListOf(_) | Kind::Choices(_) | Kind::Tables(_) => any(&["list", "hours"]),
+        Kind::TextOrList => any(&["hours", "channel"]) || any(&["list"]),
+        Kind::Flag => any(&["boolean"]),
+        Kind::Integer(..) => any(&["integer"]),
+        Kind::Number => any(&["number"]),
+        Kind::Duration => any(&["duration"]),
+        Kind::Rate => any(&["rate"]),
+        Kind::Size => any(&["size"]),
+        Kind::Map | Kind::Table(_) => any(&["table"]),
+        Kind::Choice(words) => words.iter().all(|word| {
+            head.contains(&format!("\"{word}\"")) || body.lines().any(|line| line.split(' ').nth(1) == Some(word))
+        }),
+        Kind::OneOf(kinds) => kinds.iter().all(|kind| names_type(kind, head, body)),
+    }
+}
+
+/// Whether the body of an item names the default. One that is a sentence need only be there.
+fn names_default(default: &str, body: &str) -> bool {
+    let plain =
+        |text: &str| text.replace(['"', '`', '\n'], "").replace(".Ql ", "").replace(".Ic ", "").replace(' ', "");
+    let is_sentence = default.contains(' ') && !default.starts_with(['[', '{', '"']);
+    default.is_empty()
+        || default == "[]"
+        || match is_sentence {
+            true => body.contains("Default:"),
+            false => plain(body).contains(&format!("Default:{}", plain(default))),
+        }
+}
+
+fn check_keys(configuration: bool, list: &[Key]) -> Vec<String> {
+    let page = Page::read("slack_alert.toml.5");
+    let mut known = Vec::new();
+    keys(list, "", &mut known);
+    // `message.actions.text` is `actions.text` in the section of `message`, and so on: the same full name.
+    let described = described_keys(&page, configuration);
+    let names = |list: &mut dyn Iterator<Item = String>| list.collect::<BTreeSet<_>>();
+    let mut complaints = compare(
+        &names(&mut known.iter().map(|(name, _)| name.clone())),
+        &names(&mut described.iter().map(|(name, _)| name.clone())),
+    );
+    let mut examples = page.blocks("EXAMPLES").into_iter().rev().nth(usize::from(configuration)).unwrap_or_default();
+    if !configuration {
+        // Keys that exclude each other cannot be in one example.
+        examples.extend(page.blocks("A JOB"));
+    }
+    for (name, key) in &known {
+        let Some((_, item)) = described.iter().find(|(found, _)| found == name) else { continue };
+        if !names_type(&key.kind, &item.head, &item.body) {
+            complaints.push(format!("another type in the manual: {name}: {:?} is not `{}`", key.kind, item.head));
+        }
+        if !names_default(key.default, &item.body) {
+            complaints.push(format!("another default in the manual: {name}: {}", key.default));
+        }
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !examples.split(|c| !is_word(c)).any(|word| word == key.name) {
+            complaints.push(format!("no example in the manual: {name}"));
+        }
+    }
+    complaints
+}
+
+#[test]
+fn every_key_of_the_configuration_is_described_with_type_default_and_example() {
+    assert_none(&check_keys(true, CONFIG_KEYS));
+}
+
+#[test]
+fn every_key_of_a_job_is_described_with_type_default_and_example() {
+    assert_none(&check_keys(false, &job_keys()));
+}
+
+#[test]
+fn every_code_is_described_at_its_level() {
+    let page = Page::read("slack_alert.toml.5");
+    let known = |level: Severity| Code::ALL.iter().filter(move |code| code.severity() == level);
+    for (level, title) in [(Severity::Error, "Errors"), (Severity::Warning, "Warnings")] {
+        let known: BTreeSet<String> = known(level).map(|code| code.as_str().to_owned()).collect();
+        let items = page.items();
+        let here = items.iter().filter(|item| item.section == "CHECK CODES" && item.subsection == title);
+        let described = here.filter_map(|item| item.head.strip_prefix("Cm ").map(str::to_owned)).collect();
+        assert_none(&compare(&known, &described));
+    }
+}
+
+fn attributes(var: &Var) -> Vec<String> {
+    let below = match var.kind {
+        VarKind::Table(below) => below,
+        _ => &[],
+    };
+    below.iter().map(|inner| format!("{}.{}", var.name, inner.name)).collect()
+}
+
+#[test]
+fn every_variable_and_filter_is_described() {
+    let page = Page::read("slack_alert.toml.5");
+    let items = page.items();
+    let of = |subsection: &str, macro_name: &str| -> BTreeSet<String> {
+        let here = items.iter().filter(|item| item.section == "TEMPLATES" && item.subsection == subsection);
+        let heads = here.filter_map(|item| item.head.strip_prefix(macro_name));
+        let names = heads.flat_map(|head| head.split(" , ")).map(|name| name.split(' ').next().unwrap_or_default());
+        names.map(str::to_owned).collect()
+    };
+    let variables = VARS.iter().map(|var| var.name.to_owned()).collect();
+    assert_none(&compare(&variables, &of("Variables", "Va ")));
+    let filters = FILTERS.iter().map(|filter| filter.name.to_owned()).collect();
+    assert_none(&compare(&filters, &of("Filters", "Cm ")));
+    let words = page.words("TEMPLATES", "Variables");
+    let missing = VARS.iter().flat_map(attributes).filter(|name| !words.contains(&format!(".Va {name}")));
+    assert_none(&missing.map(|name| format!("not in the manual: {name}")).collect::<Vec<_>>());
+}
+
+/// The flags that a command takes itself, as the manual writes them.
+fn flags(command: &Command) -> Vec<(String, &Arg)> {
+    let shown = command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional());
+    let name = |arg: &Arg| arg.get_long().map_or_else(String::new, |long| format!("--{long}"));
+    shown.map(|arg| (name(arg), arg)).collect()
+}
+
+#[test]
+fn every_command_and_flag_is_described() {
+    let page = Page::read("slack-alert.1");
+    let mut cli = Cli::command();
+    cli.build();
+    let global: Vec<&str> = cli.get_arguments().filter(|arg| arg.is_global_set()).filter_map(Arg::get_long).collect();
+    let mut known = BTreeSet::new();
+    let mut complaints = Vec::new();
+    for command in cli.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = command.get_name();
+        known.insert(name.to_owned());
+        let words = page.words("COMMANDS", name);
+        for (flag, arg) in flags(command) {
+            let long = arg.get_long().unwrap_or_default();
+            if global.contains(&long) || matches!(long, "help" | "version") {
+                continue;
+            }
+            known.insert(format!("{name} {flag}"));
+            for value in arg.get_possible_values().iter().filter(|_| arg.get_action().takes_values()) {
+                if !words.contains(&format!(".Cm {}", value.get_name())) {
+                    complaints.push(format!("not in the manual: {name} {flag} {}", value.get_name()));
+                }
+            }
+        }
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            if !words.contains(&format!(".It Cm {}", inner.get_name())) {
+                complaints.push(format!("not in the manual: {name} {}", inner.get_name()));
+            }
+            let own = flags(inner).into_iter().filter(|(flag, _)| !global.contains(&flag.trim_start_matches('-')));
+            known.extend(own.map(|(flag, _)| format!("{name} {flag}")).filter(|flag| !flag.ends_with("--help")));
+        }
+    }
+    let run: Vec<String> = flags(cli.find_subcommand("run").expect("run")).into_iter().map(|(flag, _)| flag).collect();
+    known.extend(flags(&cli).into_iter().map(|(flag, _)| flag).filter(|flag| {
+        // Plain `slack-alert` takes the options of `run`, where they are described.
+        global.contains(&flag.trim_start_matches('-'))
+            || !run.contains(flag)
+            || matches!(flag.as_str(), "--help" | "--version")
+    }));
+    let mut described = BTreeSet::new();
+    for line in page.lines.iter().filter(|line| line.section == "COMMANDS" && line.text.starts_with(".Ss ")) {
+        described.insert(line.subsection.clone());
+    }
+    for item in page.items() {
+        let before = match item.section.as_str() {
+            "COMMANDS" => format!("{} ", item.subsection),
+            "OPTIONS" => String::new(),
+            _ => continue,
+        };
+        let longs = item.head.split("Fl Fl ").skip(1).map(|rest| rest.split(' ').next().unwrap_or_default());
+        described.extend(longs.map(|long| format!("{before}--{long}")));
+    }
+    complaints.extend(compare(&known, &described));
+    assert_none(&complaints);
+}
+
+#[test]
+fn every_short_flag_stands_beside_its_long_one() {
+    let page = Page::read("slack-alert.1");
+    let heads: Vec<String> = page.items().into_iter().map(|item| item.head).collect();
+    let mut cli = Cli::command();
+    cli.build();
+    let commands = std::iter::once(&cli).chain(cli.get_subcommands());
+    for (long, short) in commands.flat_map(Command::get_arguments).filter_map(|arg| arg.get_long().zip(arg.get_short()))
+    {
+        let both = format!("Fl {short} , Fl Fl {long}");
+        assert!(heads.iter().any(|head| head.starts_with(&both)), "not in the manual: {both}");
+    }
+}
+
+/// Problems of the machine that runs the tests, not of the examples.
+const OF_THE_MACHINE: &[&str] = &["command-not-found", "unknown-user", "missing-file", "unreadable-file", "no-jobs"];
+
+#[test]
+fn the_examples_of_the_manual_pass_check() {
+    let blocks = Page::read("slack_alert.toml.5").blocks("EXAMPLES");
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("jobs.d")).unwrap();
+    assert!(blocks.len() > 2, "jobs, then the configuration, then a job with every key");
+    for (number, block) in blocks.iter().enumerate() {
+        let name =
+            if number + 2 == blocks.len() { "slack_alert.toml".to_owned() } else { format!("jobs.d/{number}.toml") };
+        fs::write(folder.path().join(name), block).unwrap();
+    }
+    let output = Process::new(env!("CARGO_BIN_EXE_slack-alert"))
+        .args(["check", "--format", "json", "--config", "slack_alert.toml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut complaints = Vec::new();
+    for line in lines.lines() {
+        let problem: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+        if !OF_THE_MACHINE.contains(&text("code").as_str()) {
+            complaints.push(line.to_owned());
+        }
+    }
+    assert_none(&complaints);
+}

@@ -1,0 +1,102 @@
+//! A script that speaks for itself: the built program with `directives`, read back from Slack (a mock of it, and where it
+//! is installed the emulator).
+
+use serde_json::{Value, json};
+
+use super::end_to_end::{sandbox, until};
+use super::slack_emulator::Emulator;
+use crate::support::program::{PATIENCE, Sandbox};
+use crate::support::slack::MockSlack;
+
+const SCRIPT: &str = "#!/bin/sh\n\
+    echo 'the disk is nearly full'\n\
+    echo '::slack-alert status=warning'\n\
+    echo '::slack-alert title=Disk <!channel> at 91%'\n\
+    echo '::slack-alert field Free space=12 GB'\n\
+    echo '::slack-alert mention=@here'\n\
+    echo '::slack-alert mention=@channel'\n\
+    echo '::slack-alert attach=last.log'\n\
+    echo '::slack-alert titel=typo'\n";
+
+const JOB: &str =
+    "command = [\"./script\"]\nevery = \"1h\"\ndirectives = true\n[notify]\nmention_allowed = \"@here\"\n";
+
+#[test]
+fn title_status_field_ping_and_file_reach_slack() {
+    let slack = MockSlack::start();
+    let config = format!(
+        "host = \"web-1\"\n[slack]\ntoken_file = \"token\"\napi_url = \"{}\"\nchannel = \"#ops\"\nrate = \"50/s\"\n",
+        slack.url()
+    );
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", &config), ("token", "xoxb-hidden-token\n"), ("last.log", "line 1\n")]);
+    sandbox.script("script", SCRIPT);
+    sandbox.file("jobs.d/disk.toml", JOB);
+    let ran = sandbox.run(&["once", "disk", "--post"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stderr.contains("a directive is not understood: there is no such directive: `::slack-alert titel"),
+        "{ran:?}"
+    );
+
+    let requests = slack.wait_for_blocking(4, PATIENCE);
+    let methods: Vec<_> = requests.iter().map(|request| request.method().to_owned()).collect();
+    assert_eq!(methods[0], "chat.postMessage", "{methods:?}");
+    let posted = requests[0].json();
+    let text = posted["text"].as_str().expect("a text");
+    let first = "<!here> :large_yellow_circle: Disk &lt;!channel&gt; at 91% — exited with 0 after ";
+    assert!(text.starts_with(first), "{text}");
+    assert!(text.contains(": the script says warning (web-1)\n"), "{text}");
+    assert!(text.contains("the disk is nearly full") && text.contains("::slack-alert titel=typo"), "{text}");
+    assert!(text.contains("@channel is not pinged: not in `notify.mention_allowed`"), "{text}");
+    for gone in ["status=", "title=", "field ", "mention=", "attach=", "<!channel>"] {
+        assert!(!posted.to_string().contains(&format!("::slack-alert {gone}")), "{gone} is shown: {posted}");
+    }
+    assert!(!posted.to_string().contains("<!channel>"), "{posted}");
+    assert!(posted.to_string().contains("*Free space*\\n12 GB"), "{posted}");
+    let file = requests.iter().find(|request| request.body == b"line 1\n").expect("the file is uploaded");
+    assert!(!file.headers.contains_key("authorization"));
+    assert_eq!(methods.last().map(String::as_str), Some("files.completeUploadExternal"));
+}
+
+#[test]
+fn a_file_outside_the_jobs_folder_is_not_read() {
+    let slack = MockSlack::start();
+    let config = format!("[slack]\ntoken_file = \"token\"\napi_url = \"{}\"\nchannel = \"#ops\"\n", slack.url());
+    let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("token", "xoxb-hidden-token\n"), ("work/x", "")]);
+    for name in ["../token", "/etc/passwd", "link", "../work/../token"] {
+        std::os::unix::fs::symlink("../token", sandbox.path().join("work/link")).ok();
+        let job = format!(
+            "command = \"echo hello; echo '::slack-alert attach={name}'\"\nevery = \"1h\"\ndirectives = true\nworking_dir = \"work\"\n"
+        );
+        sandbox.file("jobs.d/disk.toml", &job);
+        let ran = sandbox.run(&["once", "disk", "--post"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains(&format!("{name} is not attached")), "{ran:?}");
+    }
+    let all = format!("{:?}", slack.requests());
+    assert!(!all.contains("getUploadURL"), "something was uploaded");
+}
+
+#[test]
+fn the_emulator_has_the_title_the_field_and_the_file() {
+    let Some(emulator) = Emulator::start() else { return };
+    let sandbox = sandbox(&emulator, "xoxb-local-full", "channel = \"#ops-alerts\"\nrate = \"50/s\"\n");
+    sandbox.file("last.log", "line 1\nline 2\n");
+    sandbox.script("script", SCRIPT);
+    sandbox.file("jobs.d/disk.toml", JOB);
+    let mut going = sandbox.start(&["run"]);
+    let channel = emulator.channel_id("ops-alerts");
+    let first = until("the warning", || emulator.history(&channel).into_iter().next());
+    assert!(first["text"].as_str().is_some_and(|text| text.contains("Disk &lt;!channel&gt; at 91%")), "{first}");
+    assert!(first.to_string().contains("*Free space*\\n12 GB"), "{first}");
+    let thread = json!({ "channel": channel, "ts": first["ts"] });
+    let file: Value = until("the file in the thread", || {
+        let replies = emulator.messages("conversations.replies", &thread);
+        replies.iter().find_map(|reply| reply["files"].as_array()?.first().cloned())
+    });
+    assert_eq!(file["name"], "last.log", "{file}");
+    going.signal("TERM");
+    going.wait_for("stopped");
+    assert!(going.end().0.success());
+}

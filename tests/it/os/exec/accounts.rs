@@ -1,0 +1,103 @@
+//! Commands as another user: who they are then, and what is said when that cannot be.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use slack_alert::exec::Reason;
+
+use super::{run, stdout, told};
+
+fn root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "skipped: only root may switch users");
+    }
+    root
+}
+
+#[test]
+fn a_command_becomes_the_user_with_all_that_belongs_to_it() {
+    if !root() {
+        return;
+    }
+    let script = "id -un; id -gn; id -Gn; echo $HOME $USER $LOGNAME $SHELL; umask; nice; cat";
+    let outcome = run(&format!(
+        "command = '{script}'\nuser = 'nobody'\numask = '077'\nnice = -1\nstdin = 'still here'\nworking_dir = '/tmp'"
+    ));
+    let expected = "nobody\nnogroup\nnogroup\n/nonexistent nobody nobody /usr/sbin/nologin\n0077\n-1\nstill here";
+    assert_eq!(stdout(&outcome), expected, "{outcome:?}");
+    let outcome =
+        run("command = 'id -un; id -gn; echo $HOME'\nuser = 'nobody'\ngroup = 'daemon'\nenv = { HOME = '/tmp' }");
+    assert_eq!(stdout(&outcome), "nobody\ndaemon\n/tmp\n");
+    let outcome = run("command = 'id -un; id -gn; echo $HOME'\ngroup = 'daemon'\nenv = { HOME = '/x' }");
+    assert_eq!(stdout(&outcome), "root\ndaemon\n/x\n");
+    let outcome = run("command = 'id -un'\nuser = 'root'");
+    assert_eq!(stdout(&outcome), "root\n");
+}
+
+#[test]
+fn another_user_is_ended_by_its_timeout_too() {
+    if root() {
+        let outcome = run("command = 'sleep 100'\nuser = 'nobody'\ntimeout = '300ms'");
+        assert_eq!(told(&outcome), "critical, timeout: timed out after 300ms");
+    }
+}
+
+#[test]
+fn what_setpriv_cannot_execute_was_not_started() {
+    if !root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("mine.py");
+    fs::write(&file, "#!/usr/bin/pyton3\n").expect("a script");
+    fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("its mode");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("its mode");
+    let outcome = run(&format!("command = ['{}']\nuser = 'nobody'", file.display()));
+    assert_eq!(outcome.reason, Reason::Spawn, "{outcome:?}");
+    let words = outcome.ending.words();
+    assert!(words.starts_with("could not be started: as user `nobody`: setpriv: failed to execute"), "{words}");
+    // A command that fails with the same code by itself is none of this.
+    let outcome = run("command = 'echo setpriv: no >&2; echo x; exit 126'\nuser = 'nobody'");
+    assert_eq!(told(&outcome), "critical, exit: exited with 126");
+}
+
+#[test]
+fn who_is_not_root_is_told_so() {
+    if !root() {
+        return;
+    }
+    // The same tests in a process that is nobody.
+    let own = std::env::current_exe().expect("the test's own program");
+    let dir = tempfile::tempdir().expect("a folder");
+    let copy = dir.path().join("it");
+    fs::copy(own, &copy).expect("a copy that nobody may execute");
+    fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("its mode");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("its mode");
+    let output = std::process::Command::new("/usr/bin/setpriv")
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"])
+        .arg(&copy)
+        .args(["--exact", "os::exec::accounts::without_root_there_is_no_switch", "--nocapture"])
+        .current_dir("/")
+        .output()
+        .expect("setpriv starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn without_root_there_is_no_switch() {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let outcome = run("command = 'id'\nuser = 'root'");
+    let words = outcome.ending.words();
+    assert!(words.contains("not permitted to switch to user `root`: slack-alert runs as uid"), "{words}");
+    let words = run("command = 'id'\ngroup = 'root'").ending.words();
+    assert!(words.contains("not permitted to switch to group `root`"), "{words}");
+    let words = run("command = 'id'\nnice = -5").ending.words();
+    assert!(words.contains("not permitted to set `nice = -5`"), "{words}");
+    let own = rustix::process::geteuid().as_raw();
+    assert_eq!(run(&format!("command = 'true'\nuser = '{own}'")).exit_code(), Some(0));
+}

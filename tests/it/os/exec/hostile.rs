@@ -1,0 +1,88 @@
+//! Scripts that misbehave end in a clear outcome, soon, and leave nothing behind.
+
+use std::time::{Duration, Instant};
+
+use slack_alert::exec::{Ending, Reason, Status};
+
+use super::{living, on_one_thread, run, run_script, stdout, told, until};
+
+#[test]
+fn a_grandchild_that_keeps_the_pipe_does_not_keep_the_run() {
+    let begun = Instant::now();
+    let outcome = run_script("sleep 20 & echo $!; exit 0");
+    assert_eq!(told(&outcome), "ok, exit: exited with 0");
+    assert!(outcome.leaked);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // It ended by itself, so what it started in the background is its own business.
+    let grandchild: i32 = stdout(&outcome).trim().parse().expect("a number");
+    let pid = rustix::process::Pid::from_raw(grandchild).expect("a process");
+    assert!(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok());
+}
+
+#[test]
+fn a_grandchild_that_lets_go_of_the_pipe_is_waited_for() {
+    let outcome = run_script("(sleep 0.1; echo late) & exit 0");
+    assert_eq!((stdout(&outcome).as_str(), outcome.leaked), ("late\n", false));
+}
+
+#[test]
+fn a_bomb_of_sleeps_is_gone_after_its_timeout() {
+    let script = "echo $$; trap '' TERM; f() { sleep 100 & sleep 100 | sleep 100 & }; \
+                  for i in 1 2 3 4 5 6 7 8 9 10; do f; (f; f; exec sleep 100) & done; wait; sleep 100";
+    let outcome = run(&format!("command = '''{script}'''\ntimeout = '1500ms'\nkill_after = '300ms'"));
+    assert_eq!(told(&outcome), "critical, timeout: timed out after 1.5s, and had to be killed");
+    let group = stdout(&outcome).trim().parse().expect("the group");
+    on_one_thread(until("the group is gone", || living(group) == 0));
+}
+
+#[test]
+fn what_the_first_process_leaves_behind_after_a_timeout_is_ended_too() {
+    let script = "echo $$; (trap '' TERM; exec >/dev/null 2>&1; sleep 100; sleep 100) & sleep 100";
+    let outcome = run(&format!("command = '''{script}'''\ntimeout = '1s'"));
+    assert_eq!(outcome.ending, Ending::TimedOut { after: Duration::from_secs(1), killed: false });
+    let group = stdout(&outcome).trim().parse().expect("the group");
+    on_one_thread(until("the group is gone", || living(group) == 0));
+}
+
+#[test]
+fn one_that_obeys_a_timeout_may_say_goodbye() {
+    let outcome = run("command = 'trap \"echo bye; exit 0\" TERM; while :; do sleep 0.05; done'\ntimeout = '1s'");
+    assert_eq!(outcome.ending, Ending::TimedOut { after: Duration::from_secs(1), killed: false });
+    assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Timeout));
+    assert_eq!(stdout(&outcome), "bye\n");
+}
+
+#[test]
+fn one_that_ignores_sigterm_is_killed() {
+    let begun = Instant::now();
+    let outcome = run("command = 'trap \"\" TERM; while :; do sleep 0.05; done'\ntimeout = '1s'\nkill_after = '200ms'");
+    assert_eq!(outcome.ending, Ending::TimedOut { after: Duration::from_secs(1), killed: true });
+    assert!(begun.elapsed() >= Duration::from_millis(1_200));
+}
+
+#[test]
+fn one_that_stopped_itself_is_ended_too() {
+    let outcome = run("command = 'kill -STOP $$'\ntimeout = '200ms'");
+    assert_eq!(outcome.ending, Ending::TimedOut { after: Duration::from_millis(200), killed: false });
+}
+
+#[test]
+fn closed_pipes_do_not_end_a_run() {
+    let begun = Instant::now();
+    let outcome = run_script("exec >&- 2>&-; sleep 0.3; exit 4");
+    assert_eq!(told(&outcome), "critical, exit: exited with 4");
+    assert!(begun.elapsed() >= Duration::from_millis(300) && !outcome.leaked);
+}
+
+#[test]
+fn one_that_leaves_its_group_is_not_waited_for() {
+    let outcome = run("command = 'setsid sleep 3 & exit 0'");
+    assert_eq!((outcome.exit_code(), outcome.leaked), (Some(0), true));
+}
+
+#[test]
+fn endless_output_is_ended_by_the_timeout() {
+    let outcome = run("command = 'yes'\ntimeout = '1s'\nmax_output = '1KiB'");
+    assert_eq!(told(&outcome), "critical, timeout: timed out after 1s");
+    assert!(outcome.output.stdout.dropped > 0);
+}

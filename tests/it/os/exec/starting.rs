@@ -1,0 +1,118 @@
+//! What cannot be started is told in a sentence that says what is wrong, and where.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use slack_alert::exec::{Ending, Environment, Outcome, Reason, Status};
+
+use super::{command_in, follow, on_one_thread, run, stdout};
+
+/// Why a run did not start.
+fn refused(outcome: &Outcome) -> &str {
+    assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Spawn), "{outcome:?}");
+    match &outcome.ending {
+        Ending::NotStarted { error } => error,
+        other => panic!("it was started: {other:?}"),
+    }
+}
+
+#[test]
+fn each_way_not_to_start_has_its_own_words() {
+    let path = std::env::var("PATH").expect("PATH");
+    let dir = tempfile::tempdir().expect("a folder");
+    let here = dir.path().display();
+    let script = |name: &str, text: &str, mode: u32| {
+        let file = dir.path().join(name);
+        fs::write(&file, text).expect("a script");
+        fs::set_permissions(&file, Permissions::from_mode(mode)).expect("its mode");
+    };
+    script("plain.sh", "#!/bin/sh\n", 0o644);
+    script("python.sh", "#!/usr/bin/pyton3 -x\n", 0o755);
+    script("windows.sh", "#!/bin/sh\r\necho\n", 0o755);
+    script("bare.sh", "echo no first line\n", 0o755);
+    for (job, words) in [
+        ("command = ['frobnicate']".to_owned(), format!("program `frobnicate` not found in PATH ({path})")),
+        ("command = ['/no/such']".to_owned(), "program `/no/such` does not exist".to_owned()),
+        ("command = ['./no']\nworking_dir = '/tmp'".to_owned(), "program `./no` does not exist in /tmp".to_owned()),
+        ("command = ['/tmp']".to_owned(), "program `/tmp` is a directory".to_owned()),
+        (
+            format!("command = ['{here}/plain.sh']"),
+            format!("program `{here}/plain.sh` is not executable (its mode, or a folder above it, forbids it)"),
+        ),
+        (
+            format!("command = ['{here}/python.sh']"),
+            format!("program `{here}/python.sh` cannot be run: its interpreter `/usr/bin/pyton3` is not there"),
+        ),
+        (
+            format!("command = ['{here}/windows.sh']"),
+            format!("program `{here}/windows.sh` cannot be run: its interpreter `/bin/sh\r` is not there"),
+        ),
+        (
+            format!("command = ['{here}/bare.sh']"),
+            format!("program `{here}/bare.sh` is not executable by this machine (a script needs a `#!` line)"),
+        ),
+        (
+            "command = 'echo'\nworking_dir = '/no/such'".to_owned(),
+            "working directory `/no/such` does not exist".to_owned(),
+        ),
+        (
+            "command = 'echo'\nworking_dir = '/etc/passwd'".to_owned(),
+            "working directory `/etc/passwd` is not a folder".to_owned(),
+        ),
+        ("command = 'echo'\nshell = ['/no/shell', '-c']".to_owned(), "program `/no/shell` does not exist".to_owned()),
+        (
+            "command = 'echo'\nuser = 'nobody-here'".to_owned(),
+            "there is no user `nobody-here` on this machine".to_owned(),
+        ),
+        (
+            "command = 'echo'\ngroup = 'none-here'".to_owned(),
+            "there is no group `none-here` on this machine".to_owned(),
+        ),
+        (
+            "command = 'echo'\nenv_file = '/no/file'".to_owned(),
+            "`env_file` /no/file cannot be used: no such file or directory".to_owned(),
+        ),
+        (
+            format!("command = ['/bin/echo', '{}']", "x".repeat(3 << 20)),
+            "its arguments and variables are longer than the kernel takes".to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(&run(&job)), words);
+    }
+    // Behind a prefix it is the same.
+    let words = format!("program `frobnicate` not found in PATH ({path})");
+    assert_eq!(refused(&run("command = ['frobnicate']\numask = '027'\nnice = 1")), words);
+}
+
+#[test]
+fn a_program_that_comes_later_or_moves_is_found_then() {
+    let (first, second) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let path = format!("{}:{}:/usr/bin:/bin", first.path().display(), second.path().display());
+    let environment = Environment::new([("PATH".into(), path.into())]);
+    let command = command_in("command = ['later']", Path::new("/"), environment);
+    let outcome = || on_one_thread(follow(command.clone()));
+    assert!(refused(&outcome()).contains("not found in PATH"));
+    let put = |dir: &Path, text: &str| {
+        let file = dir.join("later");
+        fs::write(&file, format!("#!/bin/sh\necho {text}\n")).expect("a script");
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("its mode");
+    };
+    put(first.path(), "first");
+    assert_eq!(stdout(&outcome()), "first\n");
+    fs::remove_file(first.path().join("later")).expect("it is there");
+    put(second.path(), "second");
+    assert_eq!(stdout(&outcome()), "second\n");
+}
+
+#[test]
+fn relative_programs_are_found_from_the_working_directory() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("bin")).expect("a folder");
+    let file = dir.path().join("bin/hello");
+    fs::write(&file, "#!/bin/sh\npwd\n").expect("a script");
+    fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("its mode");
+    let command = command_in("command = ['bin/hello']", dir.path(), Environment::default());
+    let outcome = on_one_thread(follow(command));
+    assert_eq!(stdout(&outcome).trim(), dir.path().canonicalize().expect("a path").to_str().expect("text"));
+}

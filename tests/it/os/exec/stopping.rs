@@ -1,0 +1,146 @@
+//! A run that is told to stop ends soon, wherever it is: running, waiting for another attempt, waiting for its turn.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slack_alert::document::Rate;
+use slack_alert::exec::{Outcome, Run, Spawner, Stop};
+use tokio::sync::watch;
+
+use super::{BUSY, command, duct, due, living, on_one_thread, run, started, stdout, told, until};
+
+/// Runs, and raises `stop` once the run has a process and has printed something.
+async fn stopped(run: Run, levels: &[Stop]) -> (Outcome, u32, Duration) {
+    let progress = Arc::clone(&run.progress);
+    let (raise, stop) = watch::channel(Stop::No);
+    let running = tokio::spawn(duct(None).run(run, stop));
+    let group = started(&progress).await;
+    until("it prints", || !progress.last_output.lock().expect("not poisoned").is_empty()).await;
+    let begun = Instant::now();
+    for level in levels {
+        raise.send(*level).expect("the run listens");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
+    (outcome, group, begun.elapsed())
+}
+
+#[test]
+fn a_stop_is_a_sigterm_and_time_to_obey() {
+    on_one_thread(async {
+        let job = "command = 'trap \"echo bye; exit 0\" TERM; echo hi; while :; do sleep 0.05; done'";
+        let (outcome, group, _) = stopped(due(command(job)), &[Stop::Terminate]).await;
+        assert_eq!(told(&outcome), "critical, interrupted: interrupted");
+        assert_eq!(stdout(&outcome), "hi\nbye\n");
+        until("the group is gone", || living(group) == 0).await;
+    });
+}
+
+#[test]
+fn who_ignores_a_stop_is_killed() {
+    on_one_thread(async {
+        let job = "command = 'trap \"\" TERM; echo hi; while :; do sleep 0.05; done'\nkill_after = '300ms'";
+        let (outcome, group, took) = stopped(due(command(job)), &[Stop::Terminate]).await;
+        assert_eq!(told(&outcome), "critical, interrupted: interrupted");
+        assert!(took >= Duration::from_millis(300));
+        until("the group is gone", || living(group) == 0).await;
+    });
+}
+
+#[test]
+fn a_second_stop_kills_at_once() {
+    on_one_thread(async {
+        let job = "command = 'trap \"\" TERM; echo hi; while :; do sleep 0.05; done'\nkill_after = '1h'";
+        for levels in [&[Stop::Kill][..], &[Stop::Terminate, Stop::Kill]] {
+            let (outcome, group, took) = stopped(due(command(job)), levels).await;
+            assert_eq!(told(&outcome), "critical, interrupted: interrupted");
+            assert!(took < BUSY / 3, "{took:?}");
+            until("the group is gone", || living(group) == 0).await;
+        }
+    });
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_another_attempt() {
+    on_one_thread(async {
+        let run = due(command("command = 'echo tried; exit 1'\nretries = { times = 5, delay = '1h' }"));
+        let progress = Arc::clone(&run.progress);
+        let (raise, stop) = watch::channel(Stop::No);
+        let running = tokio::spawn(duct(None).run(run, stop));
+        until("it prints", || !progress.last_output.lock().expect("not poisoned").is_empty()).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        raise.send(Stop::Terminate).expect("the run listens");
+        let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
+        assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 1));
+        assert_eq!(stdout(&outcome), "tried\n");
+    });
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_ones_turn() {
+    on_one_thread(async {
+        let slow = duct(Some(Rate { count: NonZeroU32::MIN, per: Duration::from_secs(3_600) }));
+        let (raise, stop) = watch::channel(Stop::No);
+        let first = slow.run(due(command("command = 'exit 0'")), stop.clone()).await;
+        assert_eq!(first.exit_code(), Some(0));
+        let waiting: Vec<_> =
+            (0..3).map(|_| tokio::spawn(slow.run(due(command("command = 'exit 0'")), stop.clone()))).collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        raise.send(Stop::Terminate).expect("the runs listen");
+        for run in waiting {
+            let outcome = tokio::time::timeout(BUSY, run).await.expect("it ends").expect("no panic");
+            assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 0));
+        }
+    });
+}
+
+#[test]
+fn starts_keep_their_rate() {
+    on_one_thread(async {
+        let rate = Rate { count: NonZeroU32::new(10).expect("not zero"), per: Duration::from_secs(1) };
+        let spawner = duct(Some(rate));
+        let (_keep, stop) = watch::channel(Stop::No);
+        let begun = Instant::now();
+        let runs: Vec<_> =
+            (0..20).map(|_| tokio::spawn(spawner.run(due(command("command = ['/bin/true']")), stop.clone()))).collect();
+        for run in runs {
+            assert_eq!(run.await.expect("no panic").exit_code(), Some(0));
+        }
+        // Ten at once, then one each 100 ms.
+        assert!(begun.elapsed() >= Duration::from_millis(990), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn nobody_left_to_say_stop_is_no_stop() {
+    on_one_thread(async {
+        let (raise, stop) = watch::channel(Stop::No);
+        drop(raise);
+        let outcome = duct(None).run(due(command("command = 'sleep 0.2; exit 5'")), stop).await;
+        assert_eq!(outcome.exit_code(), Some(5));
+    });
+}
+
+#[test]
+fn failed_attempts_are_made_again_after_their_delays() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let tries = dir.path().join("tries");
+    let script = format!("echo $SLACK_ALERT_ATTEMPT >> {0}; test $(wc -l < {0}) = 3", tries.display());
+    let outcome =
+        run(&format!("command = '{script}'\nretries = {{ times = 4, delay = '100ms', factor = 2 }}\ntimeout = '1m'"));
+    assert_eq!((told(&outcome).as_str(), outcome.attempts), ("ok, exit: exited with 0", 3));
+    assert_eq!(std::fs::read_to_string(tries).expect("the tries"), "1\n2\n3\n");
+    assert!(outcome.took >= Duration::from_millis(300), "{:?}", outcome.took);
+}
+
+#[test]
+fn attempts_run_out_and_each_has_its_whole_time() {
+    let outcome = run("command = 'sleep 60'\nretries = { times = 2, delay = '10ms' }\ntimeout = '200ms'");
+    assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, timeout: timed out after 200ms", 3));
+    assert!(outcome.took >= Duration::from_millis(600));
+    let skipped = run("command = 'exit 75'\nretries = 3\nexit_codes = { skip = [75] }");
+    assert_eq!((skipped.skipped, skipped.attempts), (true, 1));
+    let missing = run("command = ['/no/such']\nretries = { times = 1, delay = '10ms' }");
+    assert_eq!(missing.attempts, 2);
+}

@@ -1,0 +1,513 @@
+//! Shows what the outbox does in time, as transcripts: who got what, and when. Time is paused; the store is in memory;
+//! Slack is a script.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use slack_alert::clock::Clock;
+use slack_alert::document::parse_rate;
+use slack_alert::exec::Status as RunStatus;
+use slack_alert::id::{Channel, JobName};
+use slack_alert::message::{Message, Thread};
+use slack_alert::notify::Fault;
+use slack_alert::outbox::{Outage, Settings, Status, Worker};
+use slack_alert::store::{MessageId, OutboxFilter, Record, Standing, Store};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::support::clock::SimClock;
+use crate::support::notifier::{FakeNotifier, lasting, ok, passing, refused};
+
+/// An outbox in a simulated world.
+pub(crate) struct Rig {
+    pub(crate) clock: Arc<SimClock>,
+    pub(crate) store: Store,
+    pub(crate) slack: Arc<FakeNotifier>,
+    pub(crate) settings: watch::Sender<Settings>,
+    pub(crate) status: watch::Receiver<Status>,
+    pub(crate) worker: JoinHandle<()>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let clock = Arc::new(SimClock::new("2026-11-23T07:00:00Z".parse().expect("a time")));
+        let slack = FakeNotifier::new(clock.clone());
+        let store = Store::memory(clock.now().wall).expect("memory is there");
+        let settings = Settings {
+            notifier: slack.clone(),
+            rate: parse_rate("1/s").expect("a rate"),
+            max_age: Duration::from_secs(86_400),
+            fallback_after: Some(Duration::from_secs(900)),
+        };
+        let settings = watch::Sender::new(settings);
+        let (status, stop, worker) = start(&store, &clock, &settings, None);
+        // The worker looks around before anything happens.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Self { clock, store, slack, settings, status, worker, stop: Some(stop) }
+    }
+
+    pub(crate) fn message(&self, channel: &str, text: &str) -> Message {
+        Message {
+            job: Some(JobName::new("job")),
+            run: None,
+            event: None,
+            status: RunStatus::Critical,
+            channel: Channel::new(channel),
+            text: text.to_owned(),
+            blocks: Vec::new(),
+            color: None,
+            incident: None,
+            thread: Thread::None,
+            attachment: None,
+            created: self.clock.now().wall,
+        }
+    }
+
+    pub(crate) async fn say(&self, channel: &str, text: &str) -> MessageId {
+        self.put(self.message(channel, text)).await
+    }
+
+    pub(crate) async fn put(&self, message: Message) -> MessageId {
+        let record = Record { messages: vec![message], ..Record::default() };
+        self.store.record(record).await.expect("memory is well").ids[0]
+    }
+
+    /// A message of an incident's thread.
+    async fn thread(&self, text: &str, incident: u64, thread: Thread) {
+        self.put(Message { incident: Some(incident), thread, ..self.message("ops", text) }).await;
+    }
+
+    /// Stops in an orderly way; the answer is how long that took.
+    async fn stop(&mut self) -> Duration {
+        let before = self.clock.elapsed();
+        drop(self.stop.take());
+        (&mut self.worker).await.expect("the worker does not panic");
+        self.clock.elapsed() - before
+    }
+
+    /// Another process on the same state; `outage` is what it read there.
+    pub(crate) fn restart(&mut self, outage: Option<Outage>) {
+        let (status, stop, worker) = start(&self.store, &self.clock, &self.settings, outage);
+        (self.status, self.stop, self.worker) = (status, Some(stop), worker);
+    }
+
+    pub(crate) async fn dead(&self) -> Vec<(u64, Standing, String)> {
+        let filter = OutboxFilter { dead: true, limit: 10_000, ..OutboxFilter::default() };
+        let dead = self.store.outbox_list(filter).await.expect("memory is well");
+        dead.into_iter().map(|stored| (stored.id.0, stored.standing, stored.why.unwrap_or_default())).collect()
+    }
+
+    pub(crate) async fn waiting(&self) -> u64 {
+        let depths = self.store.depths(true).await.expect("memory is well");
+        depths.into_iter().map(|(_, depth)| depth.alerts + depth.edits + depth.late).sum()
+    }
+}
+
+fn start(
+    store: &Store,
+    clock: &Arc<SimClock>,
+    settings: &watch::Sender<Settings>,
+    outage: Option<Outage>,
+) -> (watch::Receiver<Status>, oneshot::Sender<()>, JoinHandle<()>) {
+    let status = watch::Sender::new(Status { outage: outage.clone(), ..Status::default() });
+    let told = status.subscribe();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (store, settings) = (store.clone(), settings.subscribe());
+    let worker = Worker { store, clock: clock.clone(), settings, status, seed: 7, outage };
+    let task = tokio::spawn(slack_alert::outbox::run(worker, async move {
+        let _dropped = stopped.await;
+    }));
+    (told, stop, task)
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_gets_its_messages_in_order_a_second_apart_and_another_does_not_wait() {
+    let rig = Rig::new().await;
+    for text in ["a1", "a2", "a3"] {
+        rig.say("ops", text).await;
+    }
+    rig.say("dev", "b1").await;
+    pass(5).await;
+    assert_eq!(rig.slack.transcript(), ["0.001 #dev b1", "0.001 #ops a1", "1.001 #ops a2", "2.001 #ops a3"]);
+    assert_eq!((rig.status.borrow().delivered, rig.status.borrow().waiting, rig.waiting().await), (4, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_hangs_holds_up_no_other() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, _| match delivery.message.channel.as_str() {
+        "slow" => (Duration::from_secs(60), passing().1),
+        _ => ok(),
+    });
+    for n in 0..3 {
+        rig.say("slow", &format!("s{n}")).await;
+        rig.say("ops", &format!("a{n}")).await;
+    }
+    pass(30).await;
+    assert_eq!(rig.slack.transcript(), ["0.001 #ops a0", "0.001 #slow (s0)", "1.001 #ops a1", "2.001 #ops a2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_that_never_ends_is_given_up_and_tried_again() {
+    let rig = Rig::new().await;
+    let mut first = true;
+    rig.slack.play(move |_, _| match std::mem::take(&mut first) {
+        true => (Duration::from_secs(1_000_000), passing().1),
+        false => ok(),
+    });
+    rig.say("ops", "a").await;
+    pass(310).await;
+    let sent = rig.slack.transcript();
+    assert_eq!((sent.len(), sent[1].split_once(' ').expect("a time").1), (2, "#ops a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_honoured_to_the_second_for_that_channel_alone() {
+    let rig = Rig::new().await;
+    let mut refusals = 2;
+    rig.slack.play(move |delivery, _| {
+        if delivery.message.channel.as_str() == "ops" && refusals > 0 {
+            refusals -= 1;
+            return refused(17);
+        }
+        ok()
+    });
+    rig.say("ops", "a1").await;
+    rig.say("ops", "a2").await;
+    pass(10).await;
+    rig.say("dev", "b1").await;
+    pass(40).await;
+    assert_eq!(
+        rig.slack.transcript(),
+        ["0.001 #ops (a1)", "10.001 #dev b1", "17.001 #ops (a1)", "34.001 #ops a1", "35.001 #ops a2"]
+    );
+    assert_eq!(rig.slack.sent()[3].attempt, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slack_that_is_away_is_tried_ever_more_rarely_and_nothing_is_lost() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(2 * 3600) { passing() } else { ok() });
+    rig.say("ops", "a").await;
+    pass(3 * 3600).await;
+    let sent = rig.slack.sent();
+    let waits: Vec<f64> = sent.windows(2).map(|pair| (pair[1].at - pair[0].at).as_secs_f64()).collect();
+    for (wait, expected) in waits.iter().zip([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]) {
+        assert!(*wait >= expected * 0.74 && *wait <= expected * 1.26, "{waits:?}");
+    }
+    assert!(waits.iter().skip(9).all(|wait| (224.0..=300.0).contains(wait)), "{waits:?}");
+    assert!(sent.last().is_some_and(|last| last.taken));
+    assert_eq!(rig.waiting().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_hold_everything_until_a_probe_succeeds() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(700) { lasting(Fault::Credentials) } else { ok() });
+    rig.say("ops", "a1").await;
+    pass(1).await;
+    rig.say("ops", "a2").await;
+    rig.say("dev", "b1").await;
+    let held = rig.status.borrow().held.clone().expect("it is held");
+    assert!(held.credentials && held.why == "Credentials");
+    pass(2_000).await;
+    let times: Vec<_> = rig.slack.transcript();
+    assert_eq!(times[0], "0.001 #ops (a1)");
+    assert!(times[1].starts_with("300.001") && times[1].ends_with(')'), "one probe: {times:?}");
+    assert!(times[2].starts_with("600.001") && times[2].ends_with(')'), "one probe: {times:?}");
+    assert_eq!(times[3..].iter().filter(|line| line.starts_with("90")).count(), 3, "{times:?}");
+    assert_eq!((times.len(), rig.waiting().await, rig.status.borrow().held.clone()), (6, 0, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_takes_effect_for_what_waits() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, _| lasting(Fault::Credentials));
+    rig.say("ops", "a1").await;
+    pass(10).await;
+    let other = FakeNotifier::new(rig.clock.clone());
+    let notifier = other.clone();
+    rig.settings.send_modify(|settings| settings.notifier = notifier);
+    pass(1).await;
+    assert_eq!(
+        (rig.slack.transcript(), other.transcript()),
+        (vec!["0.001 #ops (a1)".to_owned()], vec!["10.001 #ops a1".to_owned()])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_message_is_sent_again_as_plain_text_and_holds_up_nobody() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, _| match (delivery.message.text.as_str(), delivery.plain) {
+        ("odd", false) | ("hopeless", _) => lasting(Fault::Message),
+        _ => ok(),
+    });
+    for text in ["odd", "hopeless", "well"] {
+        rig.say("ops", text).await;
+    }
+    pass(10).await;
+    assert_eq!(
+        rig.slack.transcript(),
+        [
+            "0.001 #ops (odd)",
+            "1.001 #ops odd (plain)",
+            "2.001 #ops (hopeless)",
+            "3.001 #ops (hopeless) (plain)",
+            "4.001 #ops well"
+        ]
+    );
+    assert_eq!(rig.dead().await, [(2, Standing::Dead, "Message".to_owned())]);
+    assert_eq!(rig.status.borrow().dead, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_cannot_be_written_to_makes_dead_letters_which_can_be_retried() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        "gone" if at < Duration::from_secs(60) => lasting(Fault::Channel),
+        _ => ok(),
+    });
+    let id = rig.say("gone", "g1").await;
+    rig.say("ops", "a1").await;
+    pass(100).await;
+    assert_eq!(rig.slack.transcript(), ["0.001 #gone (g1)", "0.001 #ops a1"]);
+    assert_eq!((rig.dead().await.len(), rig.waiting().await), (1, 0));
+    rig.store.outbox_retry(vec![id], rig.clock.now().wall).await.expect("memory is well");
+    pass(30).await;
+    assert_eq!(rig.slack.transcript()[2], "100.001 #gone g1");
+    assert!(rig.dead().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_the_rate_can_carry_in_half_a_minute_is_one_message() {
+    let rig = Rig::new().await;
+    for n in 0..30 {
+        rig.say("calm", &format!("c{n}")).await;
+    }
+    for n in 0..100 {
+        rig.say("storm", &format!("failed: s{n}.")).await;
+    }
+    pass(60).await;
+    let sent = rig.slack.sent();
+    let calm: Vec<_> = sent.iter().filter(|sent| sent.channel == "#calm").map(|sent| sent.text.clone()).collect();
+    assert_eq!(calm, (0..30).map(|n| format!("c{n}")).collect::<Vec<_>>());
+    let storm: Vec<_> = sent.iter().filter(|sent| sent.channel == "#storm").collect();
+    assert!(storm[0].text.starts_with("*100 alerts*: 100 critical\n"), "{}", storm[0].text);
+    let named = (0..100).filter(|n| storm[0].text.contains(&format!("s{n}."))).count();
+    assert_eq!((storm.len(), named, rig.waiting().await, rig.status.borrow().merged), (1, 100, 0, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_too_long_for_slack_is_split_and_its_members_are_delivered_with_their_part() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, at| match delivery.message.text.contains(" alerts*") {
+        true if at < Duration::from_secs(5) => lasting(Fault::Message),
+        _ => ok(),
+    });
+    for n in 0..350 {
+        rig.say("ops", &format!("s{n}. {}", "x".repeat(120))).await;
+    }
+    pass(60).await;
+    let sent = rig.slack.sent();
+    let mut told: Vec<u64> = Vec::new();
+    for message in sent.iter().filter(|sent| sent.taken) {
+        for line in message.text.lines() {
+            told.extend(
+                line.split_whitespace().find_map(|w| w.strip_prefix('s')?.strip_suffix('.')?.parse::<u64>().ok()),
+            );
+        }
+    }
+    assert_eq!(told, (0..350).collect::<Vec<_>>(), "each once, in order");
+    assert_eq!(rig.waiting().await, 0);
+    assert!(rig.dead().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_of_a_long_outage_are_dead_letters_that_their_channel_is_told_of_once() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(30 * 3600) { passing() } else { ok() });
+    for n in 0..12 {
+        rig.say("ops", &format!("old{n}")).await;
+    }
+    rig.say("dev", "old").await;
+    pass(29 * 3600).await;
+    rig.say("ops", "young").await;
+    assert_eq!(rig.dead().await.len(), 13);
+    pass(2 * 3600).await;
+    let taken: Vec<_> = rig.slack.sent().into_iter().filter(|sent| sent.taken).collect();
+    let ops: Vec<_> = taken.iter().filter(|sent| sent.channel == "#ops").map(|sent| sent.text.as_str()).collect();
+    assert!(ops[0].starts_with("*12 alerts while Slack was away*: 12 critical\n"), "{}", ops[0]);
+    assert_eq!((ops[0].lines().count(), ops[1..].to_vec(), taken.len()), (13, vec!["young"], 3));
+    let dead = rig.dead().await;
+    assert_eq!(dead.len(), 13);
+    assert!(
+        dead.iter().all(|(_, standing, why)| *standing == Standing::Dead && why.starts_with("not delivered within 1d")),
+        "{dead:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_is_one_thread_and_its_edits_are_merged() {
+    let rig = Rig::new().await;
+    rig.thread("open", 1, Thread::Open).await;
+    pass(2).await;
+    rig.thread("edit 1", 1, Thread::Edit).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    rig.thread("reply", 1, Thread::Reply).await;
+    rig.thread("edit 2", 1, Thread::Edit).await;
+    rig.thread("edit of nothing", 2, Thread::Edit).await;
+    rig.thread("well again", 1, Thread::Broadcast).await;
+    pass(10).await;
+    assert_eq!(
+        rig.slack.transcript(),
+        [
+            "0.001 #ops open",
+            "2.001 #ops edit 1 [in 0]",
+            "3.001 #ops reply [in 0]",
+            "4.001 #ops edit 2 [in 0]",
+            "5.001 #ops well again [in 0]"
+        ]
+    );
+    pass(10).await;
+    rig.slack.play(|_, _| passing());
+    for n in 0..5 {
+        rig.thread(&format!("edit {n}"), 1, Thread::Edit).await;
+    }
+    pass(1).await;
+    rig.slack.play(|_, _| ok());
+    pass(60).await;
+    let last = rig.slack.transcript().pop().expect("there were some");
+    assert!(last.ends_with("#ops edit 4 [in 0]"), "{last}");
+    assert_eq!((rig.slack.sent().iter().filter(|sent| sent.taken).count(), rig.waiting().await), (6, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thread_that_was_deleted_starts_anew() {
+    let rig = Rig::new().await;
+    rig.thread("open", 1, Thread::Open).await;
+    pass(2).await;
+    rig.slack.play(|delivery, _| match &delivery.parent {
+        Some(parent) if parent.ts == "0" => lasting(Fault::Thread),
+        _ => ok(),
+    });
+    rig.thread("reply", 1, Thread::Reply).await;
+    pass(2).await;
+    rig.thread("another", 1, Thread::Reply).await;
+    pass(2).await;
+    assert_eq!(
+        rig.slack.transcript(),
+        ["0.001 #ops open", "2.001 #ops (reply) [in 0]", "3.001 #ops reply", "4.001 #ops another [in 2]"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_sends_what_it_can_within_ten_seconds_and_the_rest_waits_for_the_next_start() {
+    let mut rig = Rig::new().await;
+    for n in 0..25 {
+        rig.say("ops", &format!("m{n}")).await;
+    }
+    // The next one would go in the moment in which the ten seconds are over.
+    assert_eq!(rig.stop().await, Duration::from_secs(9));
+    assert_eq!((rig.slack.sent().len(), rig.waiting().await), (10, 15));
+    rig.restart(None);
+    pass(20).await;
+    let sent = rig.slack.sent();
+    assert_eq!(
+        sent.iter().map(|sent| sent.text.clone()).collect::<Vec<_>>(),
+        (0..25).map(|n| format!("m{n}")).collect::<Vec<_>>()
+    );
+    assert!(sent.windows(2).all(|pair| pair[1].at - pair[0].at >= Duration::from_secs(1)), "the rate holds across it");
+    assert_eq!(rig.stop().await, Duration::ZERO, "nothing waits");
+    rig.restart(None);
+    rig.slack.play(|_, _| passing());
+    rig.say("ops", "late").await;
+    pass(200).await;
+    assert_eq!(rig.stop().await, Duration::ZERO, "the next try would come after the stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_in_the_moment_after_a_message_keeps_the_rate() {
+    let mut rig = Rig::new().await;
+    rig.say("ops", "a").await;
+    pass(0).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.worker.abort();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.restart(None);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.say("ops", "b").await;
+    pass(5).await;
+    assert_eq!(rig.slack.transcript(), ["0.001 #ops a", "1.001 #ops b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_once_and_its_end_once_across_a_restart() {
+    let mut rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(3_600) { passing() } else { ok() });
+    rig.say("ops", "a").await;
+    pass(899).await;
+    assert_eq!(rig.status.borrow().outage, None);
+    pass(2).await;
+    let outage = rig.status.borrow().outage.clone().expect("a quarter of an hour without a word taken");
+    assert_eq!((outage.waiting, outage.why.as_str()), (1, "503"));
+    assert_eq!(outage.since, "2026-11-23T07:00:00.001Z".parse::<Timestamp>().expect("a time"));
+    rig.worker.abort();
+    let notes = rig.store.load().await.expect("memory is well").notes;
+    let noted = Outage::from_note(notes.get(slack_alert::outbox::outage::NOTE));
+    assert_eq!(noted.as_ref(), Some(&outage));
+    rig.restart(noted);
+    pass(2_000).await;
+    assert_eq!(rig.status.borrow().outage.as_ref(), Some(&outage), "not another one");
+    pass(2_000).await;
+    assert_eq!(rig.status.borrow().outage, None);
+    assert!(rig.store.load().await.expect("memory is well").notes.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_rate_takes_effect() {
+    let rig = Rig::new().await;
+    for n in 0..6 {
+        rig.say("ops", &format!("m{n}")).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.settings.send_modify(|settings| settings.rate = parse_rate("1/5s").expect("a rate"));
+    pass(60).await;
+    let times: Vec<_> = rig.slack.sent().iter().map(|sent| sent.at.as_secs()).collect();
+    assert_eq!(times, [0, 1, 6, 11, 16, 21]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_that_is_set_neither_loses_an_alert_nor_holds_one_up() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(100) { passing() } else { ok() });
+    rig.say("ops", "a").await;
+    pass(10).await;
+    rig.clock.step(SignedDuration::from_hours(-72));
+    rig.say("ops", "b").await;
+    pass(300).await;
+    let taken: Vec<_> = rig.slack.sent().iter().filter(|sent| sent.taken).map(|sent| sent.text.clone()).collect();
+    assert_eq!(taken, ["a", "b"]);
+    rig.slack.play(|_, at| if at < Duration::from_secs(500) { passing() } else { ok() });
+    rig.say("ops", "c").await;
+    rig.clock.step(SignedDuration::from_hours(24 * 365));
+    pass(600).await;
+    let last = rig.slack.sent().last().map(|sent| (sent.taken, sent.text.clone())).expect("there were some");
+    assert!(last.0 && last.1.starts_with("*1 alert while Slack was away*") && last.1.ends_with(" c"), "{last:?}");
+    assert_eq!(rig.dead().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_outbox_does_not_spin() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, _| lasting(Fault::Credentials));
+    rig.say("ops", "a").await;
+    // Paused time runs ahead only while everything sleeps: a loop that spins would never get here.
+    pass(86_400).await;
+    assert!(rig.slack.sent().len() <= 289, "{}", rig.slack.sent().len());
+}

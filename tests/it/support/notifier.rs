@@ -1,0 +1,137 @@
+//! A notifier that does as it is told, and keeps what it was given.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use slack_alert::clock::{Clock, Mono};
+use slack_alert::message::Thread;
+use slack_alert::notify::{Delivery, Fault, Notifier, Parent, Receipt, SendError};
+
+/// What a send gets, and after how long.
+pub(crate) type Answer = (Duration, Result<Receipt, SendError>);
+
+type Script = Box<dyn FnMut(&Delivery, Duration) -> Answer + Send>;
+
+/// One send, in the moment in which it reached Slack.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// When, from the start of the simulation.
+    pub(crate) at: Duration,
+    /// Where to.
+    pub(crate) channel: String,
+    /// The words.
+    pub(crate) text: String,
+    /// As plain text alone.
+    pub(crate) plain: bool,
+    /// Which try the outbox took it for.
+    pub(crate) attempt: u32,
+    /// How it stands to a thread.
+    pub(crate) thread: Thread,
+    /// The thread.
+    pub(crate) parent: Option<Parent>,
+    /// Whether Slack took it.
+    pub(crate) taken: bool,
+}
+
+/// Slack, as far as the outbox can see it. What it takes it has in the moment of the call; the answer may come later.
+pub(crate) struct FakeNotifier {
+    clock: Arc<dyn Clock>,
+    script: Mutex<Script>,
+    sent: Mutex<Vec<Sent>>,
+}
+
+impl FakeNotifier {
+    /// Takes everything at once.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let script: Script = Box::new(|_, _| ok());
+        Arc::new(Self { clock, script: Mutex::new(script), sent: Mutex::default() })
+    }
+
+    /// Answers as `script` says from here on; it is told the time since the start.
+    pub(crate) fn play(&self, script: impl FnMut(&Delivery, Duration) -> Answer + Send + 'static) {
+        *self.script.lock().expect("no script panics") = Box::new(script);
+    }
+
+    /// Everything that reached it.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Sent>> {
+        self.sent.lock().expect("no script panics")
+    }
+
+    /// Who got what and when, a line each: `1.000 #ops first`; what was not taken is in brackets.
+    pub(crate) fn transcript(&self) -> Vec<String> {
+        self.sent().iter().map(ToString::to_string).collect()
+    }
+}
+
+impl Notifier for FakeNotifier {
+    fn send(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>> {
+        let Mono(at) = self.clock.now().mono;
+        let (takes, mut answer) = (self.script.lock().expect("no script panics"))(&delivery, at);
+        let mut sent = self.lock();
+        if let Ok(receipt) = &mut answer {
+            let ts = sent.len().to_string();
+            receipt.posted.get_or_insert(Parent { channel: delivery.message.channel.to_string(), ts });
+        }
+        sent.push(Sent {
+            at,
+            channel: delivery.message.channel.to_string(),
+            text: delivery.message.text.clone(),
+            plain: delivery.plain,
+            attempt: delivery.attempt,
+            thread: delivery.message.thread,
+            parent: delivery.parent,
+            taken: answer.is_ok(),
+        });
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            answer
+        })
+    }
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, channel) = (self.at.as_secs_f64(), &self.channel);
+        let text = self.text.lines().next().unwrap_or_default();
+        let plain = if self.plain { " (plain)" } else { "" };
+        let thread = self.parent.as_ref().map(|parent| format!(" [in {}]", parent.ts)).unwrap_or_default();
+        match self.taken {
+            true => write!(f, "{at:.3} {channel} {text}{plain}{thread}"),
+            false => write!(f, "{at:.3} {channel} ({text}){plain}{thread}"),
+        }
+    }
+}
+
+impl fmt::Debug for FakeNotifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FakeNotifier")
+    }
+}
+
+/// Taken at once.
+pub(crate) fn ok() -> Answer {
+    (Duration::ZERO, Ok(Receipt::default()))
+}
+
+/// Not now.
+pub(crate) fn passing() -> Answer {
+    (Duration::ZERO, Err(SendError::Transient { why: "503".into(), retry_after: None }))
+}
+
+/// Too fast: come back after so many seconds.
+pub(crate) fn refused(seconds: u64) -> Answer {
+    let retry_after = Some(Duration::from_secs(seconds));
+    (Duration::ZERO, Err(SendError::Transient { why: "429".into(), retry_after }))
+}
+
+/// Not like this.
+pub(crate) fn lasting(fault: Fault) -> Answer {
+    (Duration::ZERO, Err(SendError::Permanent { why: format!("{fault:?}"), fault }))
+}

@@ -1,0 +1,387 @@
+//! A small HTTP server that plays Slack: believable by default, as bad as a test wants it, and it remembers everything.
+//!
+//! It runs on a thread of its own, so that tests may block. Without a script every method answers as Slack does; with
+//! one, each request takes the next [`Answer`]. It also serves incoming webhooks, uploads, and plain HTTP as a proxy.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use slack_alert::exec::Status;
+use slack_alert::id::{Channel, JobName, RunId};
+use slack_alert::message::{Message, Thread};
+use slack_alert::notify::secret::Source;
+use slack_alert::notify::{Delivery, Parent, Secret, Settings, Way};
+use slack_alert::policy::Event;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+
+/// One request, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// As in the request line; a proxy sees a whole URL.
+    pub(crate) target: String,
+    /// By lower-case name.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
+    /// When it was complete.
+    pub(crate) at: Instant,
+}
+
+/// What a request is answered with.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// As Slack does.
+    Usual,
+    /// This status, these headers, this body.
+    Reply { status: u16, headers: Vec<(String, String)>, body: String },
+    /// These bytes, and the connection is closed.
+    Bytes(Vec<u8>),
+    /// These bytes, and then nothing.
+    Hang(Vec<u8>),
+    /// The connection is reset.
+    Reset,
+}
+
+/// The server; it stops when it is dropped.
+#[derive(Debug)]
+pub(crate) struct MockSlack {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    scheme: &'static str,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    came: Condvar,
+    arrived: Notify,
+    stop: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    script: VecDeque<Answer>,
+    standing: Option<Answer>,
+    requests: Vec<Request>,
+    posted: Vec<Value>,
+    count: u32,
+}
+
+impl Answer {
+    /// JSON with status 200.
+    pub(crate) fn json(body: &Value) -> Self {
+        Self::status(200, &body.to_string()).header("Content-Type", "application/json; charset=utf-8")
+    }
+
+    /// `"ok": false` with a code.
+    pub(crate) fn error(code: &str) -> Self {
+        Self::json(&json!({ "ok": false, "error": code }))
+    }
+
+    /// A status and a body.
+    pub(crate) fn status(status: u16, body: &str) -> Self {
+        Self::Reply { status, headers: Vec::new(), body: body.to_owned() }
+    }
+
+    /// Too many messages.
+    pub(crate) fn rate_limited(seconds: u32) -> Self {
+        Self::status(429, r#"{"ok":false,"error":"ratelimited"}"#).header("Retry-After", &seconds.to_string())
+    }
+
+    /// With a header more.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        if let Self::Reply { headers, .. } = &mut self {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+}
+
+impl Request {
+    /// The path, without a proxy's scheme and host.
+    pub(crate) fn path(&self) -> &str {
+        let rest = self.target.split_once("://").map_or(self.target.as_str(), |(_, rest)| rest);
+        &rest[rest.find('/').unwrap_or(0)..]
+    }
+
+    /// The Web API's method: `chat.postMessage`.
+    pub(crate) fn method(&self) -> &str {
+        self.path().strip_prefix("/api/").unwrap_or_default()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+impl MockSlack {
+    /// Starts on a free port of 127.0.0.1.
+    pub(crate) fn start() -> Self {
+        Self::serve(None)
+    }
+
+    /// The same with TLS.
+    pub(crate) fn start_tls(acceptor: TlsAcceptor) -> Self {
+        Self::serve(Some(acceptor))
+    }
+
+    fn serve(tls: Option<TlsAcceptor>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("a bound socket");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let shared = Arc::new(Shared::default());
+        let server = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a socket");
+                tokio::select! {
+                    () = accept(&listener, &server, tls, address) => {}
+                    () = server.stop.notified() => {}
+                }
+            });
+        });
+        Self { shared, address, scheme, thread: Some(thread) }
+    }
+
+    /// For `slack.api_url`.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/api", self.origin())
+    }
+
+    /// For `slack.webhook_url`.
+    pub(crate) fn webhook_url(&self) -> String {
+        format!("{}/services/T000/B000/hidden", self.origin())
+    }
+
+    /// For `slack.proxy`.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Adds to the script: the next request without an answer yet takes it.
+    pub(crate) fn answer(&self, answer: Answer) {
+        self.state().script.push_back(answer);
+    }
+
+    /// Answers so whenever the script is empty, until told otherwise; `Usual` ends it.
+    pub(crate) fn always(&self, answer: Answer) {
+        self.state().standing = Some(answer);
+    }
+
+    /// Every request so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.state().requests.clone()
+    }
+
+    /// The bodies of the messages that were taken, replies and webhooks too, in order.
+    pub(crate) fn posted(&self) -> Vec<Value> {
+        self.state().posted.clone()
+    }
+
+    /// Waits until `count` requests have come, and gives them all; panics after `bound`.
+    pub(crate) async fn wait_for(&self, count: usize, bound: Duration) -> Vec<Request> {
+        let deadline = tokio::time::Instant::now() + bound;
+        loop {
+            let arrived = self.shared.arrived.notified();
+            let requests = self.requests();
+            if requests.len() >= count {
+                return requests;
+            }
+            if tokio::time::timeout_at(deadline, arrived).await.is_err() {
+                panic!("{} of {count} requests came within {bound:?}: {requests:#?}", requests.len());
+            }
+        }
+    }
+
+    /// The same for tests that are not async.
+    pub(crate) fn wait_for_blocking(&self, count: usize, bound: Duration) -> Vec<Request> {
+        let waited = self.shared.came.wait_timeout_while(self.state(), bound, |state| state.requests.len() < count);
+        let (state, _) = waited.expect("the server does not panic");
+        assert!(state.requests.len() >= count, "{} of {count} requests came within {bound:?}", state.requests.len());
+        state.requests.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect("the server does not panic")
+    }
+}
+
+impl Drop for MockSlack {
+    fn drop(&mut self) {
+        self.shared.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, shared: &Arc<Shared>, tls: Option<TlsAcceptor>, address: SocketAddr) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (shared, tls) = (Arc::clone(shared), tls.clone());
+        tokio::spawn(async move {
+            // A client that goes away is no failure of the server.
+            let _ = match tls {
+                None => talk(stream, &shared, address, TcpStream::set_zero_linger).await,
+                Some(tls) => match tls.accept(stream).await {
+                    Ok(stream) => talk(stream, &shared, address, |stream| stream.get_ref().0.set_zero_linger()).await,
+                    Err(error) => Err(error),
+                },
+            };
+        });
+    }
+}
+
+/// One connection, request after request.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    shared: &Shared,
+    address: SocketAddr,
+    reset: impl Fn(&S) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    while let Some(request) = read_request(&mut stream, &mut buffer).await? {
+        let answer = {
+            let mut state = shared.state.lock().expect("nobody panics with the lock");
+            state.count += 1;
+            state.requests.push(request.clone());
+            let scripted = state.script.pop_front().or_else(|| state.standing.clone()).unwrap_or(Answer::Usual);
+            let is_message = matches!(request.method(), "chat.postMessage") || request.path().starts_with("/services/");
+            if matches!(scripted, Answer::Usual) && is_message {
+                state.posted.push(request.json());
+            }
+            match scripted {
+                Answer::Usual => usual(&request, state.count, address),
+                other => other,
+            }
+        };
+        shared.came.notify_all();
+        shared.arrived.notify_waiters();
+        match answer {
+            Answer::Reply { status, headers, body } => {
+                let mut head = format!("HTTP/1.1 {status} Whatever\r\nContent-Length: {}\r\n", body.len());
+                for (name, value) in headers {
+                    head.push_str(&format!("{name}: {value}\r\n"));
+                }
+                stream.write_all(format!("{head}\r\n{body}").as_bytes()).await?;
+            }
+            Answer::Bytes(bytes) => {
+                stream.write_all(&bytes).await?;
+                return stream.shutdown().await;
+            }
+            Answer::Hang(bytes) => {
+                stream.write_all(&bytes).await?;
+                stream.flush().await?;
+                return std::future::pending().await;
+            }
+            Answer::Reset | Answer::Usual => return reset(&stream),
+        }
+        stream.flush().await?;
+    }
+    Ok(())
+}
+
+/// The next request, or `None` at the end of the connection.
+async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
+    let head = loop {
+        if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at;
+        }
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
+    buffer.drain(..head + 4);
+    let mut lines = text.lines();
+    let target = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
+    let headers: BTreeMap<_, _> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    while buffer.len() < length {
+        if stream.read_buf(buffer).await? == 0 {
+            return Ok(None);
+        }
+    }
+    let body = buffer.drain(..length).collect();
+    Ok(Some(Request { target, headers, body, at: Instant::now() }))
+}
+
+/// What Slack answers, near enough: names become IDs, every message has its `ts`.
+fn usual(request: &Request, count: u32, address: SocketAddr) -> Answer {
+    let body = request.json();
+    let ts = format!("1795405538.{count:06}");
+    let channel = body["channel"].as_str().unwrap_or_default();
+    match request.method() {
+        "chat.postMessage" => {
+            let mut message = body.clone();
+            message["ts"] = ts.clone().into();
+            Answer::json(&json!({ "ok": true, "channel": channel_id(channel), "ts": ts, "message": message }))
+        }
+        "chat.update" => Answer::json(&json!({ "ok": true, "channel": channel, "ts": body["ts"], "message": body })),
+        "auth.test" => Answer::json(&json!({
+            "ok": true, "url": "https://ops.slack.com/", "team": "Ops", "user": "alertbot", "user_id": "U024BE7LH",
+        }))
+        .header("X-OAuth-Scopes", "chat:write,files:write"),
+        "files.getUploadURLExternal" => Answer::json(&json!({
+            "ok": true, "file_id": format!("F{count:09}"), "upload_url": format!("http://{address}/upload/F{count:09}"),
+        })),
+        "files.completeUploadExternal" => Answer::json(&json!({ "ok": true, "files": body["files"] })),
+        _ if request.path().starts_with("/upload/") => Answer::status(200, "OK"),
+        _ if request.path().starts_with("/services/") => Answer::status(200, "ok"),
+        _ => Answer::error("unknown_method"),
+    }
+}
+
+/// The ID that the mock gives to a channel name; IDs stay.
+pub(crate) fn channel_id(name: &str) -> String {
+    if name.starts_with(['C', 'D', 'G', 'U']) {
+        return name.to_owned();
+    }
+    format!("C{:0>9}", name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), ""))
+}
+
+/// Settings that lead to `api_url` with a token.
+pub(crate) fn settings(api_url: &str) -> Settings {
+    Settings {
+        way: Way::Token(Source::Literal(Secret::new("xoxb-hidden-token"))),
+        api_url: api_url.to_owned(),
+        // Long enough for a busy machine; tests of hanging servers shorten it.
+        timeout: Duration::from_secs(20),
+        ..Settings::default()
+    }
+}
+
+/// A message with a title, a context line and an output.
+pub(crate) fn message(text: &str) -> Message {
+    let mrkdwn = json!({ "type": "mrkdwn", "text": text });
+    Message {
+        job: Some(JobName::new("db/backup")),
+        run: Some(RunId(812)),
+        event: Some(Event::Failure),
+        status: Status::Critical,
+        channel: Channel::new("#ops-alerts"),
+        text: text.to_owned(),
+        blocks: vec![json!({ "type": "section", "text": mrkdwn }), json!({ "type": "context", "elements": [mrkdwn] })],
+        color: Some("danger".to_owned()),
+        incident: Some(812),
+        thread: Thread::None,
+        attachment: None,
+        created: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// Its first delivery.
+pub(crate) fn delivery(message: Message, parent: Option<&Parent>) -> Delivery {
+    Delivery { message: Arc::new(message), attempt: 1, plain: false, parent: parent.cloned() }
+}

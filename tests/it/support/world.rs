@@ -1,0 +1,412 @@
+//! The whole program but for processes and sockets, in a simulated world: the real daemon, outbox and store on files that
+//! a test writes, a clock that a test sets, commands and a Slack that do as they are told. It can be crashed and started
+//! again on what was on disk, and tells what happened as a transcript.
+
+use std::fmt;
+use std::fs;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use slack_alert::clock::{self, Clock, SharedClock};
+use slack_alert::daemon::systemd::Systemd;
+use slack_alert::daemon::{self, Host, Order, Parting};
+use slack_alert::exec::{Captured, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop};
+use slack_alert::notify::{Delivery, Doing, Notifier, Receipt};
+use slack_alert::outbox::{self, Outage, Worker};
+use slack_alert::plan::{self, Config, Options, Surroundings};
+use slack_alert::store::{HistoryFilter, OpenError, Opened, OutboxFilter, RunRow, Store, Stored};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::clock::SimClock;
+use super::notifier::{FakeNotifier, Sent};
+
+/// What a run does.
+#[derive(Clone, Debug)]
+pub(crate) struct Act {
+    pub(crate) takes: Duration,
+    pub(crate) status: Status,
+    pub(crate) stdout: String,
+    /// How long it goes on after SIGTERM; `kill_after` ends that.
+    pub(crate) deaf: Duration,
+}
+
+/// Ok, at once, and says this.
+pub(crate) fn says(stdout: &str) -> Act {
+    Act { takes: Duration::ZERO, status: Status::Ok, stdout: stdout.to_owned(), deaf: Duration::ZERO }
+}
+
+/// Critical, at once.
+pub(crate) fn fails(stdout: &str) -> Act {
+    Act { status: Status::Critical, ..says(stdout) }
+}
+
+impl Act {
+    pub(crate) fn takes(self, seconds: u64) -> Self {
+        Self { takes: Duration::from_secs(seconds), ..self }
+    }
+
+    pub(crate) fn deaf(self, seconds: u64) -> Self {
+        Self { deaf: Duration::from_secs(seconds), ..self }
+    }
+}
+
+type Script = Box<dyn FnMut(&Run, Duration) -> Act + Send>;
+
+/// One run, as the spawner saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ran {
+    pub(crate) run: Run,
+    /// By the stop-watch.
+    pub(crate) started: Duration,
+    /// On the wall.
+    pub(crate) wall: Timestamp,
+    /// By the stop-watch; none while it goes, and of one that a crash ended.
+    pub(crate) ended: Option<Duration>,
+    /// What it was told, at the last.
+    pub(crate) stop: Stop,
+}
+
+/// Runs nothing: each run does as the script says.
+pub(crate) struct FakeSpawner {
+    clock: SharedClock,
+    script: Mutex<Script>,
+    ran: Arc<Mutex<Vec<Ran>>>,
+}
+
+impl FakeSpawner {
+    fn new(clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { clock, script: Mutex::new(Box::new(|_, _| says(""))), ran: Arc::default() })
+    }
+
+    pub(crate) fn play(&self, script: impl FnMut(&Run, Duration) -> Act + Send + 'static) {
+        *self.script.lock().expect("no script panics") = Box::new(script);
+    }
+
+    pub(crate) fn ran(&self) -> Vec<Ran> {
+        self.ran.lock().expect("no script panics").clone()
+    }
+}
+
+impl Spawner for FakeSpawner {
+    fn run(&self, run: Run, mut stop: watch::Receiver<Stop>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+        let began = self.clock.now();
+        let act = (self.script.lock().expect("no script panics"))(&run, began.mono.0);
+        let kill_after = run.command.kill_after();
+        run.progress.pid.store(4_000, Ordering::Relaxed);
+        let (clock, ran) = (Arc::clone(&self.clock), Arc::clone(&self.ran));
+        let index = {
+            let mut ran = ran.lock().expect("no script panics");
+            ran.push(Ran { run, started: began.mono.0, wall: began.wall, ended: None, stop: Stop::No });
+            ran.len() - 1
+        };
+        Box::pin(async move {
+            let told = |stop| ran.lock().expect("no script panics")[index].stop = stop;
+            let stopped = async {
+                if stop.wait_for(|stop| *stop > Stop::No).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                told(*stop.borrow());
+                let deaf = clock.now().mono + act.deaf.min(kill_after);
+                tokio::select! {
+                    () = clock::sleep_until(&*clock, deaf) => if act.deaf > kill_after { told(Stop::Kill) },
+                    _ = stop.wait_for(|stop| *stop == Stop::Kill) => told(Stop::Kill),
+                }
+            };
+            let interrupted = tokio::select! {
+                biased;
+                () = clock::sleep_until(&*clock, began.mono + act.takes) => false,
+                () = stopped => true,
+            };
+            let now = clock.now();
+            ran.lock().expect("no script panics")[index].ended = Some(now.mono.0);
+            let text = Captured { head: act.stdout.into_bytes(), ..Captured::default() };
+            let output = Output { both: text.clone(), stdout: text, ..Output::default() };
+            let ended = Outcome {
+                started: began.wall,
+                took: now.mono - began.mono,
+                output,
+                ..Outcome::status_only(act.status, now.wall)
+            };
+            match interrupted {
+                true => Outcome {
+                    status: Status::Critical,
+                    reason: Reason::Interrupted,
+                    ending: Ending::Interrupted,
+                    ..ended
+                },
+                false => ended,
+            }
+        })
+    }
+}
+
+impl fmt::Debug for FakeSpawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FakeSpawner")
+    }
+}
+
+/// A new way out to the same Slack: what a reload makes.
+#[derive(Debug)]
+struct Relay(Arc<FakeNotifier>);
+
+impl Notifier for Relay {
+    fn send(&self, delivery: Delivery) -> Doing<Receipt> {
+        self.0.send(delivery)
+    }
+}
+
+/// One life of the daemon.
+struct Life {
+    orders: mpsc::Sender<Order>,
+    daemon: JoinHandle<Parting>,
+    worker: JoinHandle<()>,
+    drain: Option<oneshot::Sender<()>>,
+}
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) clock: Arc<SimClock>,
+    pub(crate) slack: Arc<FakeNotifier>,
+    pub(crate) spawner: Arc<FakeSpawner>,
+    pub(crate) store: Option<Store>,
+    pub(crate) options: Options,
+    start: Timestamp,
+    files: TempDir,
+    state: TempDir,
+    life: Option<Life>,
+    /// When it crashed.
+    pub(crate) crashes: Vec<Duration>,
+}
+
+/// A folder in memory where there is one: the disk's speed is no part of this.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.expect("a scratch folder")
+}
+
+impl World {
+    /// A world with these files at this time; nothing runs yet.
+    pub(crate) fn new(start: &str, files: &[(&str, &str)]) -> Self {
+        let start: Timestamp = start.parse().expect("a time");
+        let clock = Arc::new(SimClock::new(start));
+        let dir = scratch();
+        fs::create_dir(dir.path().join("jobs.d")).expect("a folder");
+        let options = Options { config: Some(dir.path().join("slack_alert.toml")), ..Options::default() };
+        let world = Self {
+            slack: FakeNotifier::new(clock.clone()),
+            spawner: FakeSpawner::new(clock.clone()),
+            clock,
+            store: None,
+            options,
+            start,
+            files: dir,
+            state: scratch(),
+            life: None,
+            crashes: Vec::new(),
+        };
+        world.file("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'\n");
+        for (name, text) in files {
+            world.file(name, text);
+        }
+        world
+    }
+
+    /// The same, started.
+    pub(crate) async fn started(
+        start: &str,
+        files: &[(&str, &str)],
+        script: impl FnMut(&Run, Duration) -> Act + Send + 'static,
+    ) -> Self {
+        let mut world = Self::new(start, files);
+        world.spawner.play(script);
+        world.start().await;
+        world
+    }
+
+    /// Writes a file.
+    pub(crate) fn file(&self, name: &str, text: &str) {
+        fs::write(self.files.path().join(name), text).expect("files can be written");
+    }
+
+    /// Takes a file away.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.files.path().join(name)).expect("it was there");
+    }
+
+    /// Starts the daemon and the outbox on what is on disk.
+    pub(crate) async fn start(&mut self) {
+        let options = self.options.clone();
+        let loader = move || {
+            let environment = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
+            let zone = TimeZone::get("UTC").expect("UTC is known");
+            plan::load(&options, &Surroundings { environment: Arc::new(environment), zone, host: "web-1".to_owned() })
+        };
+        let loaded = loader();
+        let plan = loaded.plan.unwrap_or_else(|| panic!("{}", loaded.findings.first_error()));
+        let (store, opened) = self.open();
+        let slack = Arc::clone(&self.slack);
+        let connect: daemon::Connect = Arc::new(move |config: &Config| {
+            Ok(outbox::Settings {
+                notifier: Arc::new(Relay(Arc::clone(&slack))),
+                rate: config.slack.rate,
+                max_age: config.limits.outbox_max_age,
+                fallback_after: config.fallback.as_ref().map(|fallback| fallback.after),
+            })
+        });
+        let notes = store.load().await.expect("the store is well").notes;
+        let outage = Outage::from_note(notes.get(outbox::outage::NOTE));
+        let (outbox, settings) = watch::channel(connect(&plan.config).expect("a way out"));
+        let (status, outbox_status) = watch::channel(outbox::Status { outage: outage.clone(), ..Default::default() });
+        let clock: SharedClock = self.clock.clone();
+        let worker = Worker { store: store.clone(), clock: clock.clone(), settings, status, seed: 7, outage };
+        let host = Host {
+            clock,
+            spawner: self.spawner.clone(),
+            store: store.clone(),
+            interrupted: opened.interrupted,
+            outbox,
+            outbox_status,
+            connect,
+            systemd: Systemd::default(),
+        };
+        let (orders, mut taken) = mpsc::channel(8);
+        let (drain, drained) = oneshot::channel::<()>();
+        let worker = tokio::spawn(outbox::run(worker, async { drop(drained.await) }));
+        let daemon = tokio::spawn(async move { daemon::run(plan, host, Arc::new(loader), &mut taken).await });
+        self.store = Some(store);
+        self.life = Some(Life { orders, daemon, worker, drain: Some(drain) });
+    }
+
+    /// Opens the state. Another test of this process may be between fork and exec, and hold a copy of the lock for a moment
+    /// of real time.
+    fn open(&self) -> (Store, Opened) {
+        for _ in 0..1_000 {
+            match Store::open_inline(self.state.path(), self.clock.now().wall) {
+                Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(5)),
+                opened => return opened.expect("a store"),
+            }
+        }
+        panic!("the state stays locked");
+    }
+
+    /// Time passes.
+    pub(crate) async fn pass(&self, length: Duration) {
+        let until = self.clock.elapsed() + length;
+        while self.clock.elapsed() < until {
+            tokio::time::sleep(until - self.clock.elapsed()).await;
+        }
+        // What is due at this very moment is done.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Sets the wall clock.
+    pub(crate) fn set_clock(&self, by_seconds: i64) {
+        self.clock.step(SignedDuration::from_secs(by_seconds));
+    }
+
+    pub(crate) async fn order(&self, order: Order) {
+        let life = self.life.as_ref().expect("it runs");
+        life.orders.send(order).await.expect("it takes orders");
+    }
+
+    /// Reads the files again, and waits until that is over.
+    pub(crate) async fn reload(&self) {
+        self.order(Order::Reload).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    /// Stops gracefully; the answer is how long the daemon took, and the outbox then.
+    pub(crate) async fn stop(&mut self) -> (Parting, Duration) {
+        self.order(Order::Stop).await;
+        self.end().await
+    }
+
+    /// Waits for the end that was ordered.
+    pub(crate) async fn end(&mut self) -> (Parting, Duration) {
+        let begun = self.clock.elapsed();
+        let mut life = self.life.take().expect("it runs");
+        let parting = life.daemon.await.expect("the daemon does not panic");
+        let took = self.clock.elapsed() - begun;
+        drop(life.drain.take());
+        life.worker.await.expect("the worker does not panic");
+        let store = self.store.take().expect("it runs");
+        store.close().await.expect("the store is well");
+        (parting, took)
+    }
+
+    /// The daemon dies here and now: what is on disk is all that is left.
+    pub(crate) async fn crash(&mut self) {
+        let life = self.life.take().expect("it runs");
+        life.daemon.abort();
+        life.worker.abort();
+        for ended in [life.daemon.await.err(), life.worker.await.err()] {
+            assert!(ended.is_some_and(|error| error.is_cancelled()), "it was no crash: it had ended, or panicked");
+        }
+        // What SQLite holds in memory dies with it: a copy of the files is what a new process finds.
+        let copy = scratch();
+        for file in ["state.db", "state.db-wal"] {
+            if self.state.path().join(file).exists() {
+                fs::copy(self.state.path().join(file), copy.path().join(file)).expect("files can be copied");
+            }
+        }
+        self.store = None;
+        self.state = copy;
+        self.crashes.push(self.clock.elapsed());
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.store.as_ref().expect("it runs")
+    }
+
+    /// Everything in the outbox, dead letters too.
+    pub(crate) async fn outbox(&self, dead: bool) -> Vec<Stored> {
+        let filter = OutboxFilter { dead, limit: 1_000_000, ..OutboxFilter::default() };
+        self.store().outbox_list(filter).await.expect("the store is well")
+    }
+
+    /// Every run in the history, newest first.
+    pub(crate) async fn history(&self) -> Vec<RunRow> {
+        let filter = HistoryFilter { limit: 1_000_000, ..HistoryFilter::default() };
+        self.store().history(filter).await.expect("the store is well")
+    }
+
+    fn time(&self, at: Duration) -> String {
+        let zoned = clock::shift(self.start, at).to_zoned(TimeZone::UTC);
+        zoned.strftime("%H:%M:%S").to_string()
+    }
+
+    /// What Slack got, a line each: `08:00:02 #ops text`; what it did not take is left out.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        let sent = self.slack.sent();
+        let line = |sent: &Sent| format!("{} {} {}", self.time(sent.at), sent.channel, flat(&sent.text));
+        sent.iter().filter(|sent| sent.taken).map(line).collect()
+    }
+
+    /// The runs, a line each: `08:00:02 disk`, and when it ended where that was later: `08:00:02-08:00:07 disk`. Times are
+    /// the stop-watch's.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let line = |ran: &Ran| {
+            let (from, name) = (self.time(ran.started), ran.run.job.as_str());
+            match ran.ended.map(|ended| self.time(ended)) {
+                Some(to) if to == from => format!("{from} {name}"),
+                Some(to) => format!("{from}-{to} {name}"),
+                None => format!("{from}-… {name}"),
+            }
+        };
+        self.spawner.ran().iter().map(line).collect()
+    }
+}
+
+/// A text in one line.
+fn flat(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
+}
