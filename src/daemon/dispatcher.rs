@@ -199,12 +199,12 @@ impl Dispatcher {
     }
 
     /// Makes the jobs those of a new plan: unchanged ones keep everything, changed ones keep their memory and their
-    /// place as far as it still has a meaning, removed ones finish their runs. `keep` names jobs whose file is bad now:
+    /// place as far as it still has a meaning, removed ones finish their runs. `keep` tells of jobs whose file is bad now:
     /// their last good version goes on.
     pub fn replace(
         &mut self,
         jobs: &[Arc<Job>],
-        keep: &[JobName],
+        keep: &dyn Fn(&Job) -> bool,
         limits: Limits,
         voice: Voice,
         mut past: impl FnMut(&JobName) -> Past,
@@ -214,7 +214,7 @@ impl Dispatcher {
         let wanted: HashMap<&JobName, &Arc<Job>> = jobs.iter().map(|job| (&job.name, job)).collect();
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
-            if !wanted.contains_key(&entry.job.name) && !keep.contains(&entry.job.name) && !entry.removed {
+            if !wanted.contains_key(&entry.job.name) && !keep(&entry.job) && !entry.removed {
                 self.remove(index);
             }
         }

@@ -1,5 +1,6 @@
 //! Reading the configuration again: what stays, what changes, and what is said about it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinError;
@@ -38,7 +39,8 @@ impl Daemon {
         };
         let now = self.host.clock.now();
         let before = std::mem::replace(&mut self.plan, plan);
-        let bad: Vec<JobName> = self.plan.aside.iter().map(|aside| aside.name.clone()).collect();
+        let aside = self.plan.aside.clone();
+        let bad = |job: &Job| aside.iter().any(|aside| covers(aside, job));
         // What waits to be written is as true as what is.
         if let Err(error) = self.host.store.flush().await {
             tracing::warn!(%error, "a job that comes back may have forgotten its last runs");
@@ -92,7 +94,8 @@ impl Daemon {
     pub(super) fn announce_aside(&mut self, before: &[Aside]) {
         let fresh: Vec<&Aside> = self.plan.aside.iter().filter(|aside| !before.contains(aside)).collect();
         // A bad file that was taken away is not mended.
-        let mended: Vec<&Aside> = before.iter().filter(|was| self.plan.job(was.name.as_str()).is_some()).collect();
+        let back = |was: &&Aside| self.plan.jobs.iter().any(|job| covers(was, job));
+        let mended: Vec<&Aside> = before.iter().filter(back).collect();
         for aside in &fresh {
             tracing::error!(job = %aside.name, error = %aside.why, "set aside: the job file has errors");
         }
@@ -121,6 +124,11 @@ impl Daemon {
 }
 
 const STATUSES: [Status; 4] = [Status::Critical, Status::Unknown, Status::Warning, Status::Ok];
+
+/// Whether what is set aside is this job's file, or a folder that it lies below.
+fn covers(aside: &Aside, job: &Job) -> bool {
+    aside.name == job.name || Path::new(&job.facts.file).starts_with(&aside.file)
+}
 
 /// The default channel; without one, messages go to the way out's own place, which has no name.
 fn place(default: Option<&Channel>) -> Channel {

@@ -13,6 +13,7 @@ use crate::diagnostic::{Code, Place, Problem, Problems, Severity, SourceId, Sour
 use crate::document::load::{self, JobFile};
 use crate::document::{Reader, Table};
 use crate::exec::{self, Status};
+use crate::id::JobName;
 use crate::notify::Way;
 use crate::schedule::Hours;
 
@@ -78,13 +79,16 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
     problems.extend(reader.take_problems());
     let config_is_good = readable && clean && problems.errors() == 0;
 
+    let known = problems.len();
     let files = match &options.only {
         Some(file) => vec![JobFile { name: load::job_name(&config.jobs_dir, file), path: file.clone() }],
         None => load::find_jobs(&config.jobs_dir, &mut sources, &mut problems),
     };
     let found = files.len();
     let mut jobs = Vec::with_capacity(found);
-    let mut aside = Vec::new();
+    // A folder that cannot be read: what is below it is not gone, it cannot be seen.
+    let mut aside: Vec<Aside> =
+        problems.iter().skip(known).filter_map(|problem| hidden(problem, &config.jobs_dir, &sources)).collect();
     for file in &files {
         let outcome = read_job(file, defaults.as_ref(), &context, &mut sources, &mut problems);
         match outcome {
@@ -162,6 +166,14 @@ fn read_job(
     };
     problems.extend(own);
     result
+}
+
+/// A folder of jobs that cannot be read, set aside like a file.
+fn hidden(problem: &Problem, jobs_dir: &Path, sources: &Sources) -> Option<Aside> {
+    let folder = sources.get(problem.place()?.source).path.clone();
+    let name = load::job_name(jobs_dir, &folder);
+    let name = if name.as_str().is_empty() { JobName::new(folder.to_string_lossy().as_ref()) } else { name };
+    Some(Aside { name, why: in_one_line(problem, sources), file: folder })
 }
 
 /// With a token every message needs a channel: Slack has no default.

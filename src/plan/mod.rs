@@ -67,7 +67,7 @@ pub struct Job {
 pub struct Aside {
     /// The job.
     pub name: JobName,
-    /// Its file.
+    /// Its file; or a folder that cannot be read, which stands for every job below it.
     pub file: PathBuf,
     /// The first error, in one line with its place: `jobs.d/disk.toml:3:1: unknown key …`.
     pub why: String,

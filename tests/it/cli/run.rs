@@ -111,3 +111,32 @@ fn logs_are_json_when_asked() {
     going.signal("TERM");
     assert_eq!(going.end().0.code(), Some(0));
 }
+
+#[test]
+fn a_folder_of_jobs_that_cannot_be_seen_takes_no_job_away() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        (
+            "jobs.d/tick.toml",
+            "command = \"echo tick\"\nevery = \"900ms\"\ntemplate = \"tick {{ run.number }}\"\n[notify]\nrate_limit = \"1000000/h\"\n",
+        ),
+    ]);
+    let (folder, away) = (sandbox.path().join("jobs.d"), sandbox.path().join("away"));
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("tick ");
+    std::fs::rename(&folder, &away).expect("a folder can be renamed");
+    for _ in 0..2 {
+        going.signal("HUP");
+        going.wait_for("reloaded jobs=0 aside=1");
+    }
+    going.wait_for("tick ");
+    std::fs::rename(&away, &folder).expect("a folder can be renamed");
+    going.signal("HUP");
+    going.wait_for("reloaded jobs=1 aside=0");
+    going.wait_for("tick ");
+    going.signal("TERM");
+    let (status, said) = going.end();
+    assert!(status.success(), "{said}");
+    assert_eq!(said.matches("set aside: the job file has errors job=jobs.d").count(), 1, "{said}");
+    assert_eq!(said.matches("mended job=jobs.d").count(), 1, "{said}");
+}
