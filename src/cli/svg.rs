@@ -1,4 +1,4 @@
-//! [fs] A message as a picture: the lines that `view` makes, on a card. For manuals and README files.
+//! \[fs\] A message as a picture: the lines that `view` makes, on a card. For manuals and README files.
 //!
 //! Before it: styled lines. After it: an SVG file in which every character has its column, whatever the font.
 
@@ -31,7 +31,7 @@ fn picture(lines: &[Line]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#ffffff\" stroke=\"#dddddd\"/>\n\
-         <g font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"13\" \
+         <g font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"13.29\" \
          fill=\"#1d1c1d\" xml:space=\"preserve\">\n"
     );
     for (row, line) in lines.iter().enumerate() {
