@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -28,6 +29,17 @@ pub(super) struct Emulator {
     address: SocketAddr,
 }
 
+/// An address that nobody listens at, and that no other test of this process is given: two emulators that want one port
+/// would both seem to be ready. Below the ports that the kernel hands out by itself.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 1_000).expect("below 1,000") * 12;
+    (0..1_000)
+        .map(|_| 12_000 + start + NEXT.fetch_add(1, Ordering::Relaxed))
+        .find_map(|port| TcpListener::bind(("127.0.0.1", port)).and_then(|free| free.local_addr()).ok())
+        .expect("a free port among a thousand")
+}
+
 impl Emulator {
     /// Starts one on a free port and waits until it answers; `None`, said plainly, where it is not installed.
     pub(super) fn start() -> Option<Self> {
@@ -39,7 +51,7 @@ impl Emulator {
         };
         for _ in 0..3 {
             // Somebody may take the port before the emulator does: then it ends, and another port is tried.
-            let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+            let address = free_address();
             let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/slack/seed.yaml");
             let child = Command::new(programs.join("node"))
                 .arg(programs.join("emulate"))
