@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use self::duct::Duct;
+pub use self::signals::name as signal_name;
 pub use assess::assumed;
 pub use command::{Command, Parse};
 pub use directives::{Directives, File};

@@ -44,7 +44,7 @@ const RTMIN: i32 = 34;
 const RTMAX: i32 = 64;
 
 /// The name of a signal: "SIGKILL", "SIGRTMIN+1"; of what has none, the number.
-pub(super) fn name(signal: i32) -> String {
+pub fn name(signal: i32) -> String {
     if let Some((name, _)) = NAMES.iter().find(|(_, number)| *number == signal) {
         return format!("SIG{name}");
     }

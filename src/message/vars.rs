@@ -13,11 +13,10 @@ use jiff::tz::TimeZone;
 use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Serde, Value};
 
 use super::text::{clean, clean_str};
-use super::words::signal_name;
 use super::{JobFacts, Notice};
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{Captured, Ending, Perfdata, Trigger};
+use crate::exec::{Captured, Ending, Perfdata, Trigger, signal_name};
 
 /// A variable of a template.
 #[derive(Clone, Copy, Debug)]

@@ -7,24 +7,8 @@ use super::text::{clean_str, escape};
 use super::vars::{dropped, show};
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{Ending, Reason, Status};
+use crate::exec::{Ending, Reason, Status, signal_name};
 use crate::policy::Event;
-
-/// Names of signals 1 to 31 (signal(7), Linux on x86 and ARM), without `SIG`.
-const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
-];
-
-/// A signal's name (`SIGKILL`), or its number where it has none.
-pub(super) fn signal_name(signal: i32) -> String {
-    let index = usize::try_from(signal).ok().and_then(|number| number.checked_sub(1));
-    match index.and_then(|index| SIGNALS.get(index)) {
-        Some(name) => format!("SIG{name}"),
-        None => format!("signal {signal}"),
-    }
-}
 
 /// The emoji of a status.
 pub(super) fn emoji(status: Status) -> &'static str {
@@ -63,7 +47,7 @@ pub(super) fn happened(notice: &Notice) -> String {
         remark => format!("{sentence}, {remark}"),
     };
     match notice.event {
-        Event::Recovery => after(recovered(notice)),
+        Event::Recovery => recovered(notice, &remark),
         Event::Stuck if remark.is_empty() => "is stuck: its last run is still going".to_owned(),
         Event::Stuck => format!("is stuck: {remark}"),
         Event::Flapping if remark.is_empty() => "flaps: its status keeps changing".to_owned(),
@@ -102,13 +86,18 @@ fn ended(notice: &Notice) -> String {
     words
 }
 
-fn recovered(notice: &Notice) -> String {
-    let Some(incident) = &notice.incident else { return format!("recovered, {}", ended(notice)) };
-    let lasted = format_duration(between(incident.started, notice.outcome.finished));
-    match incident.failures {
-        1 => format!("recovered after {lasted}, 1 failure"),
-        failures => format!("recovered after {lasted}, {failures} failures"),
-    }
+/// `recovered after 47m, 3 failures`. What `policy` counts the same way is not said twice.
+fn recovered(notice: &Notice, remark: &str) -> String {
+    let more = remark.split(", ").filter(|part| !part.is_empty() && !part.contains(" failure"));
+    let sentence = match &notice.incident {
+        None => format!("recovered, {}", ended(notice)),
+        Some(incident) => {
+            let lasted = format_duration(between(incident.started, notice.outcome.finished));
+            let failures = if incident.failures == 1 { "failure" } else { "failures" };
+            format!("recovered after {lasted}, {} {failures}", incident.failures)
+        }
+    };
+    std::iter::once(sentence.as_str()).chain(more).collect::<Vec<_>>().join(", ")
 }
 
 /// `third time in a row`, from the second on.
@@ -213,14 +202,12 @@ pub(super) fn format_bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_bytes, ordinal, signal_name};
+    use super::{format_bytes, ordinal};
 
     #[test]
     fn numbers_and_names_as_people_say_them() {
         let words = [2, 3, 10, 11, 12, 21, 22, 23, 112].map(ordinal);
         assert_eq!(words, ["second", "third", "tenth", "11th", "12th", "21st", "22nd", "23rd", "112th"]);
-        assert_eq!([9, 11, 15, 34, 0, -1].map(signal_name)[..3], ["SIGKILL", "SIGSEGV", "SIGTERM"]);
-        assert_eq!(signal_name(-1), "signal -1");
         for (bytes, shown) in [
             (0, "0 B"),
             (1023, "1023 B"),
