@@ -28,14 +28,19 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     let job = args.job.as_deref().map(JobName::new);
     let filter =
         HistoryFilter { job: job.clone(), failed: args.failed, since, limit: args.count, ..HistoryFilter::default() };
-    let rows = reader.history(&filter).map_err(state::failed)?;
+    let mut rows = reader.history(&filter).map_err(state::failed)?;
     let mut running = reader.running().map_err(state::failed)?;
     running.retain(|row| !args.failed && job.as_ref().is_none_or(|job| row.job == *job));
+    // Newest first, those in progress before all; `-n` counts both.
+    let most = usize::try_from(args.count).unwrap_or(usize::MAX);
+    running.reverse();
+    running.truncate(most);
+    rows.truncate(most - running.len());
     if rows.is_empty() && running.is_empty() {
         known(&plan, &reader, args)?;
     }
     if args.json {
-        let going = running.iter().rev().map(going_in_json);
+        let going = running.iter().map(going_in_json);
         let all: Vec<Value> =
             going.chain(rows.iter().map(|row| state::in_json(row, state::zone(&plan, row.job.as_str())))).collect();
         world.terminal.out(&format!("{}\n", Value::from(all)));
@@ -46,7 +51,7 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
         return Ok(ExitCode::SUCCESS);
     }
     let head = ["RUN", "JOB", "STARTED", "TOOK", "STATUS", "HOW IT ENDED", "MESSAGE"].map(str::to_owned).to_vec();
-    let going = running.iter().rev().map(|row| {
+    let going = running.iter().map(|row| {
         let started = state::shown(row.started, state::zone(&plan, row.job.as_str()));
         let took = format_duration(crate::clock::between(row.started, now));
         let words = ["running", "", ""].map(str::to_owned);
