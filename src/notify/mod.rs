@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use console::Console;
 pub use http::Raw;
 pub use secret::{ConnectError, Secret};
-pub use settings::{KEYS, Settings, Surroundings, Way, read, read_channel};
+pub use settings::{KEYS, Settings, Surroundings, Way, read};
 pub use slack::Slack;
 pub use webhook::Webhook;
 

@@ -13,6 +13,7 @@ use super::secret::{ConnectError, Kind, Secret, Source, is_web_address};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind as Takes, Rate, Reader, Table, Text, Value};
 use crate::id::Channel;
+use crate::policy::parse_channel;
 
 /// Slack's Web API.
 const API: &str = "https://slack.com/api";
@@ -167,39 +168,17 @@ pub fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Settings {
     }
 }
 
-/// Checks a channel as people write it: a name (`ops`, `#ops`), a channel ID or a user ID. Also used for `[notify]`.
-pub fn read_channel(text: &Text<'_>, reader: &Reader) -> Option<Channel> {
-    let written = text.value;
-    let name = written.strip_prefix('#').unwrap_or(written);
-    let channel = Channel::new(written);
-    let bad = |c: char| match c {
-        'a'..='z' | '0'..='9' | '-' | '_' | '.' => false,
-        _ => c.is_ascii() || c.is_uppercase() || c.is_whitespace() || c.is_control(),
-    };
-    let help = match name {
-        _ if channel.is_id() => return Some(channel),
-        "" => "write a channel such as `#ops`, a channel ID or a user ID".to_owned(),
-        _ if name.contains("/archives/") => {
-            let id = name.rsplit("/archives/").next().and_then(|rest| rest.split(['/', '?']).next());
-            format!("the last part of the link is the channel's ID: `{}`", id.unwrap_or_default())
+/// A channel, by the rule that `[notify]` has for it too.
+fn read_channel(text: &Text<'_>, reader: &Reader) -> Option<Channel> {
+    match parse_channel(text.value) {
+        Ok(channel) => Some(channel),
+        Err(refusal) => {
+            let whole = refusal.span == (0..text.value.len());
+            let at = if whole { text.at } else { text.inside(refusal.span) };
+            reader.push(Problem::new(Code::InvalidValue, at, refusal.message).help(refusal.help));
+            None
         }
-        _ if name.starts_with('@') => {
-            "for a direct message write the user ID (`U…`), which is found in the person's profile".to_owned()
-        }
-        _ if name.chars().count() > LONGEST_NAME => "a channel's name has at most 80 characters".to_owned(),
-        _ if !name.contains(bad) => return Some(channel),
-        _ if !name.to_lowercase().contains(bad) => format!("channel names are lower case: `#{}`", name.to_lowercase()),
-        _ => "a channel's name has letters in lower case, digits, `-`, `_` and `.`; an ID also does".to_owned(),
-    };
-    let at = match name.find(bad) {
-        Some(start) if !name.starts_with('@') && !name.contains('/') => {
-            let start = start + (written.len() - name.len());
-            text.inside(start..start)
-        }
-        _ => text.at,
-    };
-    reader.push(Problem::new(Code::InvalidValue, at, format!("`{written}` is no channel")).help(help));
-    None
+    }
 }
 
 /// Every further way to authenticate conflicts with the first that is written.
