@@ -18,9 +18,8 @@ use rustix::time::{ClockId, clock_gettime};
 use slack_alert::clock::System;
 use slack_alert::diagnostic::Sources;
 use slack_alert::document::{Reader, Table};
-use slack_alert::exec::{self, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Trigger};
+use slack_alert::exec::{self, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Stopped, Trigger};
 use slack_alert::id::{JobName, RunId};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 const AT_ONCE: usize = 16;
@@ -72,11 +71,7 @@ fn command(job: &str) -> Arc<exec::Command> {
     Arc::new(exec::read(&mut root, &Context::new(Path::new("/"), &environment)).expect("a command"))
 }
 
-fn start(
-    duct: &Duct,
-    command: &Arc<exec::Command>,
-    stop: &watch::Receiver<Stop>,
-) -> impl Future<Output = Outcome> + use<> {
+fn start(duct: &Duct, command: &Arc<exec::Command>, stop: &Stopped) -> impl Future<Output = Outcome> + use<> {
     let run = Run {
         id: RunId(1),
         job: JobName::new("bench"),
@@ -90,7 +85,7 @@ fn start(
 
 async fn through_duct(command: &Arc<exec::Command>, runs: usize) {
     let duct = Duct::new(Arc::new(System), None);
-    let (_keep, stop) = watch::channel(Stop::No);
+    let (_keep, stop) = Stop::channel();
     let mut running = JoinSet::new();
     for _ in 0..runs {
         if running.len() == AT_ONCE {
@@ -147,7 +142,7 @@ fn status(field: &str) -> u64 {
 /// What many runs that wait cost in memory and threads.
 async fn quiet(count: usize) {
     let duct = Duct::new(Arc::new(System), None);
-    let (raise, stop) = watch::channel(Stop::No);
+    let (raise, stop) = Stop::channel();
     let command = command("command = ['/bin/sleep', '1000']\ntimeout = '1h'");
     let (memory, threads) = (status("VmRSS"), status("Threads"));
     let mut running = JoinSet::new();
@@ -160,14 +155,14 @@ async fn quiet(count: usize) {
         status("VmRSS").saturating_sub(memory),
         status("Threads") - threads
     );
-    raise.send(Stop::Kill).expect("the runs listen");
+    raise.raise(Stop::Kill);
     running.join_all().await;
 }
 
 /// 1 GiB of output, beside `head | cat`.
 fn large(runtime: &tokio::runtime::Runtime) {
     let command = command("command = ['head', '-c', '1G', '/dev/zero']");
-    let (_keep, stop) = watch::channel(Stop::No);
+    let (_keep, stop) = Stop::channel();
     let duct = Duct::new(Arc::new(System), None);
     let memory = status("VmRSS");
     let (mut ours, mut cats) = (Vec::new(), Vec::new());

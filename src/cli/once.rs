@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::json;
-use tokio::sync::watch;
 
 use super::args::OnceArgs;
 use super::locate::{self, World};
@@ -57,7 +56,7 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
 
 /// Runs the command; INT and TERM end it, with its whole group.
 async fn execute(clock: &SharedClock, run: Run) -> Result<Outcome, Failure> {
-    let (stop, stopped) = watch::channel(Stop::No);
+    let (stop, stopped) = Stop::channel();
     let (orders, mut taken) = tokio::sync::mpsc::channel(4);
     let signals = crate::daemon::signals::listen(orders);
     let signals = signals.map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
@@ -68,7 +67,7 @@ async fn execute(clock: &SharedClock, run: Run) -> Result<Outcome, Failure> {
                 () = &mut signals => std::future::pending::<()>().await,
                 Some(order) = taken.recv() => {
                     let level = if order == crate::daemon::Order::StopNow { Stop::Kill } else { Stop::Terminate };
-                    stop.send_replace(level);
+                    stop.raise(level);
                 }
             }
         }

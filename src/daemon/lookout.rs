@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Daemon;
 use crate::clock::Mono;
-use crate::exec::{Command, Outcome, Run, Status, Stop, Trigger};
+use crate::exec::{Command, Outcome, Run, Status, Stop, Stopped, Stopper, Trigger};
 use crate::id::{JobName, RunId};
 use crate::outbox::{self, Outage};
 use crate::store::Trouble;
@@ -49,7 +49,7 @@ pub(super) struct Lookout {
     /// In progress: each outage has two, and each ends within [`PATIENCE`].
     fallbacks: JoinSet<Outcome>,
     /// Keeps the fallbacks from being told to stop.
-    never: watch::Sender<Stop>,
+    never: (Stopper, Stopped),
 }
 
 impl Lookout {
@@ -66,7 +66,7 @@ impl Lookout {
             said: None,
             owes_end: false,
             fallbacks: JoinSet::new(),
-            never: watch::Sender::new(Stop::No),
+            never: Stop::channel(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Daemon {
             trigger: Trigger::Schedule,
             progress: Arc::default(),
         };
-        let stop = self.lookout.never.subscribe();
+        let stop = self.lookout.never.1.clone();
         self.lookout.fallbacks.spawn(self.host.spawner.run(run, stop));
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock::{self, Mono, Now, SharedClock};
-use crate::exec::{Outcome, Run, Spawner, Stop};
+use crate::exec::{Outcome, Run, Spawner, Stop, Stopper};
 use crate::id::RunId;
 use crate::outbox;
 use crate::plan::{Config, Loaded, Plan};
@@ -90,7 +90,7 @@ struct Daemon {
     dispatcher: Dispatcher,
     runs: JoinSet<Outcome>,
     ids: HashMap<Id, RunId>,
-    stops: HashMap<RunId, watch::Sender<Stop>>,
+    stops: HashMap<RunId, Stopper>,
     keeping: keep::Keeper,
     summary: summary::Summary,
     lookout: lookout::Lookout,
@@ -200,7 +200,7 @@ impl Daemon {
     fn act(&mut self, turn: dispatcher::Turn) {
         for (id, level) in turn.stop {
             if let Some(stop) = self.stops.get(&id) {
-                stop.send_replace(level);
+                stop.raise(level);
             }
         }
         for run in turn.start {
@@ -210,7 +210,7 @@ impl Daemon {
     }
 
     fn begin(&mut self, run: Run) {
-        let (stop, stopped) = watch::channel(Stop::No);
+        let (stop, stopped) = Stop::channel();
         let id = run.id;
         self.keeping.begin(&run, self.dispatcher.runs_of(&run.job) + 1, self.host.clock.now().wall);
         self.stops.insert(id, stop);
@@ -275,7 +275,7 @@ impl Daemon {
 
     fn stop_runs(&self, level: Stop) {
         for stop in self.stops.values() {
-            stop.send_replace(level);
+            stop.raise(level);
         }
     }
 

@@ -4,29 +4,46 @@
 //! keep `limits.start_rate`, first come first served.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use governor::Quota;
 use governor::clock::Clock as _;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 
 use super::assess::{Assessment, assess};
 use super::attach;
 use super::directives::Directives;
 use super::launch::Launch;
 use super::outcome::{Ending, Outcome, Output};
-use super::process::{self, Ended, Live, rises};
-use super::{Run, Spawner, Stop};
+use super::process::{self, Ended, Live};
+use super::reactor::Reactor;
+use super::{Run, Spawner, Stop, Stopped};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
 
 /// Runs commands as processes of this machine.
 #[derive(Clone, Debug)]
 pub struct Duct {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     clock: SharedClock,
-    gate: Option<Arc<Gate>>,
+    gate: Option<Gate>,
+    /// Made at the first start, within the runtime; an error is that start's.
+    reactor: OnceLock<Reactor>,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug)]
+struct SoFar {
+    /// When its first attempt started.
+    began: Option<Now>,
+    attempts: u32,
 }
 
 /// Keeps the rate at which processes start.
@@ -44,68 +61,83 @@ impl Duct {
             // A rate that is finer than a nanosecond is no limit.
             let quota = Quota::with_period(rate.per / rate.count.get())?.allow_burst(rate.count);
             let limiter = Limiter::direct_with_clock(quota, GovernorClock(Arc::clone(&clock)));
-            Some(Arc::new(Gate { limiter, turn: Mutex::new(()) }))
+            Some(Gate { limiter, turn: Mutex::new(()) })
         });
-        Self { clock, gate }
+        Self { shared: Arc::new(Shared { clock, gate, reactor: OnceLock::new() }) }
+    }
+}
+
+impl Shared {
+    fn reactor(&self) -> io::Result<&Reactor> {
+        match self.reactor.get() {
+            Some(reactor) => Ok(reactor),
+            None => {
+                let made = Reactor::new()?;
+                Ok(self.reactor.get_or_init(|| made))
+            }
+        }
+    }
+
+    /// Starts an attempt, or says why there is none.
+    fn start(&self, run: &Run, attempt: u32) -> Result<Box<Live>, String> {
+        let launch = Launch::new(run, attempt)?;
+        let reactor =
+            self.reactor().map_err(|error| format!("no process can be followed: {}", process::plain(&error)))?;
+        Live::start(launch, reactor)
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
-    async fn may_start(&self, stop: &mut watch::Receiver<Stop>) -> bool {
-        if *stop.borrow() > Stop::No {
+    async fn may_start(&self, stop: &Stopped) -> bool {
+        if stop.level() > Stop::No {
             return false;
         }
         let Some(gate) = &self.gate else { return true };
+        if gate.is_open() {
+            return true;
+        }
+        // Boxed: few runs wait here, and all would carry the room for it.
+        let pass = Box::pin(gate.pass(&self.clock));
         tokio::select! {
             biased;
-            _ = rises(stop, Stop::No) => false,
-            () = gate.pass(&self.clock) => true,
+            _ = stop.rises(Stop::No) => false,
+            () = pass => true,
         }
     }
 
     /// Waits before another attempt; `false` when told to stop instead.
-    async fn pause(&self, length: Duration, stop: &mut watch::Receiver<Stop>) -> bool {
+    async fn pause(&self, length: Duration, stop: &Stopped) -> bool {
         let end = self.clock.now().mono + length;
+        let over = Box::pin(clock::sleep_until(self.clock.as_ref(), end));
         tokio::select! {
             biased;
-            _ = rises(stop, Stop::No) => false,
-            () = clock::sleep_until(self.clock.as_ref(), end) => true,
+            _ = stop.rises(Stop::No) => false,
+            () = over => true,
         }
     }
 
-    async fn carry(self, run: Run, mut stop: watch::Receiver<Stop>) -> Outcome {
-        let mut began: Option<Now> = None;
-        let mut attempts = 0;
-        let mut leaked = false;
-        let mut last = Output::default();
-        while self.may_start(&mut stop).await {
-            began.get_or_insert_with(|| self.clock.now());
-            attempts += 1;
-            let started = Launch::new(&run, attempts).and_then(Live::start);
-            let ended = match started {
-                Ok(live) => process::follow(live, &run.command, self.clock.as_ref(), &run.progress, &mut stop).await,
-                Err(error) => Ended { ending: Ending::NotStarted { error }, output: Output::default(), leaked: false },
-            };
-            leaked = ended.leaked;
-            let assessment = assess(&run.command, ended.ending, ended.output);
-            let delay = run.command.retries.delay_after(attempts).filter(|_| assessment.failed());
-            let Some(delay) = delay else {
-                let mut assessment = assessment;
-                listen(&run, &mut assessment.directives);
-                return self.outcome(began, attempts, leaked, assessment);
-            };
-            last = assessment.output;
-            if !self.pause(delay, &mut stop).await {
-                break;
+    /// What an attempt came to: the run's outcome, or what is kept of it and how long to wait before the next.
+    fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Output>, Duration)> {
+        let leaked = ended.leaked;
+        let mut assessment = assess(&run.command, ended.ending, ended.output);
+        match run.command.retries.delay_after(so_far.attempts).filter(|_| assessment.failed()) {
+            Some(delay) => Err((Box::new(assessment.output), delay)),
+            None => {
+                listen(run, &mut assessment.directives);
+                Ok(self.outcome(so_far, leaked, assessment))
             }
         }
-        // Stopped before an attempt: what the one before it wrote is kept, and masked already.
-        let mut assessment = assess(&run.command, Ending::Interrupted, Output::default());
-        assessment.output = last;
-        self.outcome(began, attempts, leaked, assessment)
     }
 
-    fn outcome(&self, began: Option<Now>, attempts: u32, leaked: bool, assessment: Assessment) -> Outcome {
+    /// Stopped before an attempt: what the one before it wrote is kept, and masked already.
+    fn cut_short(&self, run: &Run, last: Option<Box<Output>>, so_far: SoFar) -> Outcome {
+        let mut assessment = assess(&run.command, Ending::Interrupted, Output::default());
+        assessment.output = last.map(|last| *last).unwrap_or_default();
+        self.outcome(so_far, false, assessment)
+    }
+
+    fn outcome(&self, so_far: SoFar, leaked: bool, assessment: Assessment) -> Outcome {
         let now = self.clock.now();
+        let SoFar { began, attempts } = so_far;
         let began = began.unwrap_or(now);
         let Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives } = assessment;
         Outcome {
@@ -127,6 +159,29 @@ impl Duct {
     }
 }
 
+/// Carries a run through its attempts. What lives across a wait is kept small: a thousand runs may wait at one time.
+async fn carry(shared: Arc<Shared>, run: Run, stop: Stopped) -> Outcome {
+    let mut so_far = SoFar { began: None, attempts: 0 };
+    let mut last = None;
+    while shared.may_start(&stop).await {
+        so_far.began.get_or_insert_with(|| shared.clock.now());
+        so_far.attempts += 1;
+        let ended = match shared.start(&run, so_far.attempts) {
+            Ok(live) => process::follow(live, &run, shared.clock.as_ref(), &stop).await,
+            Err(error) => Ended { ending: Ending::NotStarted { error }, output: Output::default(), leaked: false },
+        };
+        let (output, delay) = match shared.conclude(&run, ended, so_far) {
+            Ok(outcome) => return outcome,
+            Err(again) => again,
+        };
+        last = Some(output);
+        if !shared.pause(delay, &stop).await {
+            break;
+        }
+    }
+    shared.cut_short(&run, last, so_far)
+}
+
 /// What a run's directives ask of the machine, and what is wrong with them.
 fn listen(run: &Run, directives: &mut Directives) {
     for why in &directives.misunderstood {
@@ -143,6 +198,11 @@ fn listen(run: &Run, directives: &mut Directives) {
 }
 
 impl Gate {
+    /// Whether a process may start now, nobody else being before it.
+    fn is_open(&self) -> bool {
+        self.turn.try_lock().is_ok_and(|_turn| self.limiter.check().is_ok())
+    }
+
     async fn pass(&self, clock: &SharedClock) {
         let _turn = self.turn.lock().await;
         while let Err(early) = self.limiter.check() {
@@ -153,7 +213,7 @@ impl Gate {
 }
 
 impl Spawner for Duct {
-    fn run(&self, run: Run, stop: watch::Receiver<Stop>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
-        Box::pin(self.clone().carry(run, stop))
+    fn run(&self, run: Run, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+        Box::pin(carry(Arc::clone(&self.shared), run, stop))
     }
 }

@@ -23,10 +23,12 @@ mod output;
 mod perfdata;
 mod process;
 mod program;
+mod reactor;
 mod read;
 mod redact;
 mod retries;
 mod signals;
+mod stop;
 
 use std::fmt;
 use std::future::Future;
@@ -36,7 +38,6 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 pub use self::duct::Duct;
 pub use self::signals::name as signal_name;
@@ -50,6 +51,7 @@ pub use program::Program;
 pub use read::{Context, KEYS, read};
 pub use redact::{MASK, Redactor};
 pub use retries::Retries;
+pub use stop::{Stop, Stopped, Stopper};
 
 use crate::id::{JobName, RunId};
 
@@ -91,20 +93,8 @@ pub struct Progress {
     pub last_output: Mutex<Vec<u8>>,
 }
 
-/// How urgently runs are asked to end; it only ever rises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Stop {
-    /// Not at all.
-    #[default]
-    No,
-    /// SIGTERM to the group now, SIGKILL after `kill_after`; no further attempt.
-    Terminate,
-    /// SIGKILL to the group now.
-    Kill,
-}
-
 /// Runs commands. The real one is [`Duct`], a simulation brings its own.
 pub trait Spawner: Send + Sync + fmt::Debug {
     /// Carries a run through all its attempts. It ends as `interrupted` soon after `stop` rises.
-    fn run(&self, run: Run, stop: watch::Receiver<Stop>) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+    fn run(&self, run: Run, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 }

@@ -45,11 +45,12 @@ struct Bounded {
 pub(super) struct Capture<'r> {
     stdout: Bounded,
     stderr: Bounded,
-    /// `None` while only one stream has spoken: it is then the same as that one.
-    both: Option<Bounded>,
+    /// `None` while only one stream has spoken: it is then the same as that one. Boxed, as the lines are, since most runs
+    /// wait in silence.
+    both: Option<Box<Bounded>>,
     /// Of a redacting job, and of one with directives: the unfinished line of each stream. Such a job's streams are
     /// interleaved line by line, so that the other stream cannot cut a secret in two and so hide it from its pattern.
-    lines: Option<[Vec<u8>; 2]>,
+    lines: Option<Box<[Vec<u8>; 2]>>,
     redactor: &'r Redactor,
     /// Lines of stdout may speak to the tool: nobody else is shown them.
     directives: bool,
@@ -140,7 +141,7 @@ impl<'r> Capture<'r> {
         Self {
             stdout: Bounded::new(limit),
             stderr: Bounded::new(limit),
-            both: redacting.then(|| Bounded::new(limit)),
+            both: redacting.then(|| Box::new(Bounded::new(limit))),
             lines: redacting.then(Default::default),
             redactor,
             directives: false,
@@ -150,8 +151,8 @@ impl<'r> Capture<'r> {
     /// The same of a job whose lines may speak to the tool.
     pub(super) fn with_directives(mut self, directives: bool) -> Self {
         if directives && self.both.is_none() {
-            (self.both, self.lines) =
-                (Some(Bounded::new(self.stdout.head_limit + self.stdout.tail_limit)), Some(Default::default()));
+            let both = Bounded::new(self.stdout.head_limit + self.stdout.tail_limit);
+            (self.both, self.lines) = (Some(Box::new(both)), Some(Default::default()));
         }
         self.directives = directives;
         self
@@ -170,7 +171,7 @@ impl<'r> Capture<'r> {
                 // The second stream's first word: until now the first one was all there is.
                 let mut joined = other.clone();
                 joined.push(bytes);
-                *both = Some(joined);
+                *both = Some(Box::new(joined));
             }
             (None, _) => {}
         }
@@ -181,7 +182,7 @@ impl<'r> Capture<'r> {
     pub(super) fn show(&self, stream: Stream, chunk: &[u8], shown: &Mutex<Vec<u8>>) {
         let last = if self.redactor.is_empty() && !self.directives {
             if chunk.len() < LAST_OUTPUT {
-                self.both.as_ref().unwrap_or(self.stream(stream)).end(LAST_OUTPUT)
+                self.both.as_deref().unwrap_or(self.stream(stream)).end(LAST_OUTPUT)
             } else {
                 chunk[chunk.len() - LAST_OUTPUT..].to_vec()
             }
@@ -205,7 +206,7 @@ impl<'r> Capture<'r> {
     /// Everything, as it was written: only for `fail_on` and `parse`, which judge before anything is masked.
     pub(super) fn finish(mut self) -> Output {
         if let (Some(both), Some(lines)) = (&mut self.both, &self.lines) {
-            for rest in lines {
+            for rest in lines.iter() {
                 both.push(rest);
             }
         }

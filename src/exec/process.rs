@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::process::ExitStatus;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,18 +19,14 @@ use std::time::Duration;
 
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, Interest, ReadBuf};
-use tokio::net::unix::pipe::Receiver;
-use tokio::sync::watch;
 
-use super::command::Command;
 use super::course::{Cause, Course, Event, Step};
 use super::launch::{Launch, complaint};
 use super::outcome::{Ending, Output};
 use super::output::{Capture, Stream};
-use super::{Progress, Stop};
-use crate::clock::{self, Clock, Mono};
+use super::reactor::{Kind, Reactor, Seat};
+use super::{Progress, Run, Stop, Stopped};
+use crate::clock::{self, Clock};
 
 /// What one read takes at most. The buffer is the thread's, not the run's: it is used between two waits, never across one.
 const CHUNK: usize = 256 << 10;
@@ -60,40 +56,41 @@ pub(super) struct Ended {
 pub(super) struct Live {
     pid: Pid,
     reaped: bool,
-    exit: AsyncFd<OwnedFd>,
+    /// It was reported that it has exited.
+    exited: bool,
     pipes: [Pipe; 2],
     handle: duct::Handle,
+    /// Keeps the exit reported.
+    _pidfd: OwnedFd,
+    seat: Seat,
 }
 
 /// The reading end of a stream; `None` once it is closed.
 struct Pipe {
     stream: Stream,
-    receiver: Option<Receiver>,
+    end: Option<OwnedFd>,
+    /// There may be something to read.
+    ready: bool,
     read: u64,
 }
 
 /// Follows a process to its end.
-pub(super) async fn follow(
-    mut live: Box<Live>,
-    command: &Command,
-    clock: &dyn Clock,
-    progress: &Progress,
-    stop: &mut watch::Receiver<Stop>,
-) -> Ended {
+pub(super) async fn follow(mut live: Box<Live>, run: &Run, clock: &dyn Clock, stop: &Stopped) -> Ended {
+    let (command, progress) = (run.command.as_ref(), run.progress.as_ref());
     progress.pid.store(live.pid.as_raw_nonzero().get().unsigned_abs(), Ordering::Relaxed);
     let mut capture = Capture::new(command.max_output, &command.redactor).with_directives(command.directives);
     let mut course = Course::new(command.kill_after);
     let mut seen = Stop::No;
-    let mut timer = pin!(deadline(clock, command.timeout.map(|timeout| clock.now().mono + timeout)));
+    let mut timer = deadline(clock, command.timeout);
     loop {
         let event = tokio::select! {
             biased;
             event = poll_fn(|cx| live.poll(cx, &course, &mut capture, progress)) => event,
-            level = rises(stop, seen) => {
+            level = stop.rises(seen) => {
                 seen = level;
                 Event::Stop(level)
             }
-            () = &mut timer => Event::Deadline,
+            () = reached(&mut timer) => Event::Deadline,
         };
         let patience = match course.on(event) {
             // A deadline that has passed is not met twice.
@@ -110,7 +107,7 @@ pub(super) async fn follow(
             }
             Step::Finish => break,
         };
-        timer.set(deadline(clock, patience.map(|patience| clock.now().mono + patience)));
+        timer = deadline(clock, patience);
     }
     progress.pid.store(0, Ordering::Relaxed);
     let status = live.reap();
@@ -138,19 +135,21 @@ fn ending(course: &Course, status: Option<ExitStatus>, timeout: Option<Duration>
     }
 }
 
-/// Until a point in time; for ever without one.
-async fn deadline(clock: &dyn Clock, at: Option<Mono>) {
-    match at {
-        Some(at) => clock::sleep_until(clock, at).await,
-        None => std::future::pending().await,
-    }
+/// What ends a wait; `None` where nothing does.
+type Timer<'c> = Option<Pin<Box<dyn Future<Output = ()> + Send + 'c>>>;
+
+/// The end of a time from now on. Boxed, since most runs wait for their end alone.
+fn deadline(clock: &dyn Clock, after: Option<Duration>) -> Timer<'_> {
+    after.map(|after| -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(clock::sleep_until(clock, clock.now().mono + after))
+    })
 }
 
-/// The next level above `seen`. Without anybody left to raise it, never.
-pub(super) async fn rises(stop: &mut watch::Receiver<Stop>, seen: Stop) -> Stop {
-    match stop.wait_for(|level| *level > seen).await.map(|level| *level) {
-        Ok(level) => level,
-        Err(_) => std::future::pending().await,
+/// Until the timer is up; for ever without one.
+async fn reached(timer: &mut Timer<'_>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -164,29 +163,29 @@ fn drain(pipes: &mut [Pipe; 2], cx: &mut Context<'_>, capture: &mut Capture<'_>,
             pipe.drain(cx, buffer, capture, progress);
         }
     });
-    if pipes.iter().all(|pipe| pipe.receiver.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+    if pipes.iter().all(|pipe| pipe.end.is_none()) { Poll::Ready(()) } else { Poll::Pending }
 }
 
 impl Pipe {
     fn drain(&mut self, cx: &mut Context<'_>, buffer: &mut [u8], capture: &mut Capture<'_>, progress: &Progress) {
         for _ in 0..READS {
-            let Some(receiver) = &mut self.receiver else { return };
-            let mut chunk = ReadBuf::new(buffer);
-            match Pin::new(&mut *receiver).poll_read(cx, &mut chunk) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) if !chunk.filled().is_empty() => {
-                    let bytes = chunk.filled();
+            let Some(end) = self.end.as_ref().filter(|_| self.ready) else { return };
+            match rustix::io::read(end, &mut *buffer) {
+                Err(rustix::io::Errno::AGAIN) => self.ready = false,
+                Err(rustix::io::Errno::INTR) => {}
+                // The end; or a pipe that cannot be read, which is the same to us.
+                Ok(0) | Err(_) => self.end = None,
+                Ok(length) => {
+                    let bytes = &buffer[..length];
                     capture.push(self.stream, bytes);
                     capture.show(self.stream, bytes, &progress.last_output);
                     let before = self.read;
                     self.read += bytes.len() as u64;
                     if before < BUSY && self.read >= BUSY {
                         // Refused when the user has too many of them already: then it stays as it is.
-                        let _ = rustix::pipe::fcntl_setpipe_size(&*receiver, BUSY_PIPE);
+                        let _ = rustix::pipe::fcntl_setpipe_size(end, BUSY_PIPE);
                     }
                 }
-                // The end; or a pipe that cannot be read, which is the same to us.
-                Poll::Ready(_) => self.receiver = None,
             }
         }
         cx.waker().wake_by_ref();
@@ -203,29 +202,32 @@ impl Live {
         capture: &mut Capture<'_>,
         progress: &Progress,
     ) -> Poll<Event> {
+        let ready = self.seat.take(cx);
+        self.pipes[0].ready |= ready.has(Kind::Stdout);
+        self.pipes[1].ready |= ready.has(Kind::Stderr);
+        self.exited |= ready.has(Kind::Exit);
         if !course.closed && drain(&mut self.pipes, cx, capture, progress).is_ready() {
             return Poll::Ready(Event::Closed);
         }
-        // An error can only be that the runtime shuts down: then this future is not polled again.
-        if !course.exited && self.exit.poll_read_ready(cx).is_ready() {
+        if !course.exited && self.exited {
             return Poll::Ready(Event::Exited);
         }
         Poll::Pending
     }
 
     /// Starts the process, or says why there is none. A program that was found elsewhere by now is started there.
-    pub(super) fn start(launch: Launch) -> Result<Box<Self>, String> {
+    pub(super) fn start(launch: Launch, reactor: &Reactor) -> Result<Box<Self>, String> {
         let launch = Arc::new(launch);
-        match Self::spawn(&launch) {
+        match Self::spawn(&launch, reactor) {
             Ok(live) => Ok(live),
             Err(error) => match launch.moved().map(Arc::new) {
-                Some(moved) => Self::spawn(&moved).map_err(|error| moved.explain(&error)),
+                Some(moved) => Self::spawn(&moved, reactor).map_err(|error| moved.explain(&error)),
                 None => Err(launch.explain(&error)),
             },
         }
     }
 
-    fn spawn(launch: &Arc<Launch>) -> io::Result<Box<Self>> {
+    fn spawn(launch: &Arc<Launch>, reactor: &Reactor) -> io::Result<Box<Self>> {
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
         let filling = Arc::clone(launch);
@@ -252,12 +254,12 @@ impl Live {
         // Not reaped before `try_wait`, so this is still the number of our child.
         let pid = handle.pids().first().and_then(|pid| Pid::from_raw(i32::try_from(*pid).ok()?));
         let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
-        let followed = watch_exit(pid).and_then(|exit| {
-            let pipes = [Pipe::new(Stream::Stdout, stdout)?, Pipe::new(Stream::Stderr, stderr)?];
-            Ok((exit, pipes))
-        });
-        match followed {
-            Ok((exit, pipes)) => Ok(Box::new(Self { pid, reaped: false, exit, pipes, handle })),
+        let seat = reactor.seat();
+        match watch(&seat, pid, &stdout, &stderr) {
+            Ok(pidfd) => {
+                let pipes = [Pipe::new(Stream::Stdout, stdout), Pipe::new(Stream::Stderr, stderr)];
+                Ok(Box::new(Self { pid, reaped: false, exited: false, pipes, handle, _pidfd: pidfd, seat }))
+            }
             Err(error) => {
                 // A process that cannot be followed (no more open files) is not left alone.
                 let _ = rustix::process::kill_process_group(pid, Signal::KILL);
@@ -293,8 +295,8 @@ impl Drop for Live {
 }
 
 impl Pipe {
-    fn new(stream: Stream, end: OwnedFd) -> io::Result<Self> {
-        Ok(Self { stream, receiver: Some(Receiver::from_owned_fd_unchecked(end)?), read: 0 })
+    fn new(stream: Stream, end: OwnedFd) -> Self {
+        Self { stream, end: Some(end), ready: false, read: 0 }
     }
 }
 
@@ -305,13 +307,13 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reading, writing))
 }
 
-/// What becomes readable when the process exits.
-fn watch_exit(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+/// Has a process and its pipes reported to a seat; gives what stands for the process.
+fn watch(seat: &Seat, pid: Pid, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<OwnedFd> {
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-    // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own. The
-    // replacement would be the program's only unsafe block.
-    #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
-    AsyncFd::with_interest(pidfd, Interest::READABLE)
+    seat.watch(stdout.as_fd(), Kind::Stdout)?;
+    seat.watch(stderr.as_fd(), Kind::Stderr)?;
+    seat.watch(pidfd.as_fd(), Kind::Exit)?;
+    Ok(pidfd)
 }
 
 /// An error of the system in a sentence: lower case, without its number.

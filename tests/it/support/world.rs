@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use slack_alert::clock::{self, Clock, SharedClock};
 use slack_alert::daemon::systemd::Systemd;
 use slack_alert::daemon::{self, Host, Order, Parting};
-use slack_alert::exec::{Captured, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop};
+use slack_alert::exec::{Captured, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop, Stopped};
 use slack_alert::notify::{Delivery, Doing, Notifier, Receipt};
 use slack_alert::outbox::{self, Outage, Worker};
 use slack_alert::plan::{self, Config, Options, Surroundings};
@@ -96,7 +96,7 @@ impl FakeSpawner {
 }
 
 impl Spawner for FakeSpawner {
-    fn run(&self, run: Run, mut stop: watch::Receiver<Stop>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+    fn run(&self, run: Run, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let began = self.clock.now();
         let act = (self.script.lock().expect("no script panics"))(&run, began.mono.0);
         let kill_after = run.command.kill_after();
@@ -110,14 +110,11 @@ impl Spawner for FakeSpawner {
         Box::pin(async move {
             let told = |stop| ran.lock().expect("no script panics")[index].stop = stop;
             let stopped = async {
-                if stop.wait_for(|stop| *stop > Stop::No).await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-                told(*stop.borrow());
+                told(stop.rises(Stop::No).await);
                 let deaf = clock.now().mono + act.deaf.min(kill_after);
                 tokio::select! {
                     () = clock::sleep_until(&*clock, deaf) => if act.deaf > kill_after { told(Stop::Kill) },
-                    _ = stop.wait_for(|stop| *stop == Stop::Kill) => told(Stop::Kill),
+                    _ = stop.rises(Stop::Terminate) => told(Stop::Kill),
                 }
             };
             let interrupted = tokio::select! {

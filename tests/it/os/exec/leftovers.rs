@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use slack_alert::exec::{Spawner, Stop};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{alone, command, duct, due, follow, living, on_one_thread, processes, started, until};
@@ -13,7 +12,7 @@ fn a_run_that_is_dropped_takes_its_group_with_it() {
     on_one_thread(async {
         let run = due(command("command = 'trap \"\" TERM; sleep 100 & sleep 100 | sleep 100'"));
         let progress = Arc::clone(&run.progress);
-        let (_keep, stop) = watch::channel(Stop::No);
+        let (_keep, stop) = Stop::channel();
         let running = tokio::spawn(duct(None).run(run, stop));
         let group = started(&progress).await;
         until("its children start", || living(group) >= 3).await;
@@ -32,6 +31,8 @@ fn three_hundred_runs_leave_nothing() {
     let own = std::process::id();
     on_one_thread(async {
         follow(command("command = ':'")).await;
+        // The spawner's own task ends at its next turn.
+        tokio::task::yield_now().await;
         let (fds, tasks) = (open(), threads());
         let jobs = [
             "command = 'echo hi'",
@@ -51,6 +52,7 @@ fn three_hundred_runs_leave_nothing() {
                 most_threads = most_threads.max(threads());
             }
         }
+        tokio::task::yield_now().await;
         assert_eq!((open(), most_threads), (fds, tasks));
         let children: Vec<_> = processes().into_iter().filter(|(_, _, parent, _)| *parent == own).collect();
         assert_eq!(children, [], "zombies");

@@ -21,7 +21,6 @@ use slack_alert::diagnostic::Sources;
 use slack_alert::document::{Rate, Reader, Table};
 use slack_alert::exec::{self, Command, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Trigger};
 use slack_alert::id::{JobName, RunId};
-use tokio::sync::watch;
 
 /// The longest that anything here may take on a busy machine before a test calls it a hang.
 const BUSY: Duration = Duration::from_secs(30);
@@ -69,7 +68,7 @@ fn on_one_thread<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn follow(command: Arc<Command>) -> Outcome {
-    let (_keep, stop) = watch::channel(Stop::No);
+    let (_keep, stop) = Stop::channel();
     duct(None).run(due(command), stop).await
 }
 

@@ -6,20 +6,19 @@ use std::time::{Duration, Instant};
 
 use slack_alert::document::Rate;
 use slack_alert::exec::{Outcome, Run, Spawner, Stop};
-use tokio::sync::watch;
 
 use super::{BUSY, command, duct, due, living, on_one_thread, run, started, stdout, told, until};
 
 /// Runs, and raises `stop` once the run has a process and has printed something.
 async fn stopped(run: Run, levels: &[Stop]) -> (Outcome, u32, Duration) {
     let progress = Arc::clone(&run.progress);
-    let (raise, stop) = watch::channel(Stop::No);
+    let (raise, stop) = Stop::channel();
     let running = tokio::spawn(duct(None).run(run, stop));
     let group = started(&progress).await;
     until("it prints", || !progress.last_output.lock().expect("not poisoned").is_empty()).await;
     let begun = Instant::now();
     for level in levels {
-        raise.send(*level).expect("the run listens");
+        raise.raise(*level);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
@@ -66,11 +65,11 @@ fn a_stop_ends_the_wait_for_another_attempt() {
     on_one_thread(async {
         let run = due(command("command = 'echo tried; exit 1'\nretries = { times = 5, delay = '1h' }"));
         let progress = Arc::clone(&run.progress);
-        let (raise, stop) = watch::channel(Stop::No);
+        let (raise, stop) = Stop::channel();
         let running = tokio::spawn(duct(None).run(run, stop));
         until("it prints", || !progress.last_output.lock().expect("not poisoned").is_empty()).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        raise.send(Stop::Terminate).expect("the run listens");
+        raise.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 1));
         assert_eq!(stdout(&outcome), "tried\n");
@@ -81,13 +80,13 @@ fn a_stop_ends_the_wait_for_another_attempt() {
 fn a_stop_ends_the_wait_for_ones_turn() {
     on_one_thread(async {
         let slow = duct(Some(Rate { count: NonZeroU32::MIN, per: Duration::from_secs(3_600) }));
-        let (raise, stop) = watch::channel(Stop::No);
+        let (raise, stop) = Stop::channel();
         let first = slow.run(due(command("command = 'exit 0'")), stop.clone()).await;
         assert_eq!(first.exit_code(), Some(0));
         let waiting: Vec<_> =
             (0..3).map(|_| tokio::spawn(slow.run(due(command("command = 'exit 0'")), stop.clone()))).collect();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        raise.send(Stop::Terminate).expect("the runs listen");
+        raise.raise(Stop::Terminate);
         for run in waiting {
             let outcome = tokio::time::timeout(BUSY, run).await.expect("it ends").expect("no panic");
             assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 0));
@@ -100,7 +99,7 @@ fn starts_keep_their_rate() {
     on_one_thread(async {
         let rate = Rate { count: NonZeroU32::new(10).expect("not zero"), per: Duration::from_secs(1) };
         let spawner = duct(Some(rate));
-        let (_keep, stop) = watch::channel(Stop::No);
+        let (_keep, stop) = Stop::channel();
         let begun = Instant::now();
         let runs: Vec<_> =
             (0..20).map(|_| tokio::spawn(spawner.run(due(command("command = ['/bin/true']")), stop.clone()))).collect();
@@ -115,7 +114,7 @@ fn starts_keep_their_rate() {
 #[test]
 fn nobody_left_to_say_stop_is_no_stop() {
     on_one_thread(async {
-        let (raise, stop) = watch::channel(Stop::No);
+        let (raise, stop) = Stop::channel();
         drop(raise);
         let outcome = duct(None).run(due(command("command = 'sleep 0.2; exit 5'")), stop).await;
         assert_eq!(outcome.exit_code(), Some(5));

@@ -1,0 +1,249 @@
+//! What runs in progress wait for, their pipes and their exits, in one epoll of our own, which tokio sees as one file.
+//!
+//! Before it: a process that was just started takes a [`Seat`] and has its descriptors watched. After it: the run's task is
+//! woken, and told which of them to look at. A registration with tokio itself costs 256 bytes, an allocation and a system
+//! call more for each descriptor, and a run has three.
+//!
+//! Invariants: edge-triggered (epoll(7)): a descriptor that was reported is looked at until it would block before it is
+//! reported again; nothing is reported to a seat for one that sat there before.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use rustix::event::{Timespec, epoll};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
+
+/// Reports that are taken from the kernel at a time.
+const REPORTS: usize = 64;
+
+/// How often reports are taken before those that they are for get a turn.
+const ROUNDS: usize = 8;
+
+/// Bits of a report's number that name the descriptor; above them the seat, and the upper half is its generation.
+const KIND_BITS: u32 = 2;
+
+/// Which descriptor of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The reading end of standard output.
+    Stdout = 0,
+    /// The reading end of standard error.
+    Stderr = 1,
+    /// The process itself, as a pidfd.
+    Exit = 2,
+}
+
+/// What was reported since somebody last looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ready(u8);
+
+/// The epoll, and the task that listens to it; both end with the last spawner.
+#[derive(Debug)]
+pub(super) struct Reactor {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Shared {
+    epoll: OwnedFd,
+    seats: Mutex<Seats>,
+}
+
+#[derive(Debug, Default)]
+struct Seats {
+    all: Vec<Place>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    /// Rises with each one that leaves, so that a late report for it is known as such.
+    generation: u32,
+    ready: Ready,
+    waker: Option<Waker>,
+}
+
+/// One run's place; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    shared: Arc<Shared>,
+    index: u32,
+    generation: u32,
+}
+
+impl Ready {
+    /// Whether this descriptor was reported.
+    pub(super) fn has(self, kind: Kind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+}
+
+impl Reactor {
+    /// An epoll, and a task of the current runtime that listens to it.
+    #[expect(clippy::disallowed_methods, reason = "one task for all runs, which ends with the spawner")]
+    pub(super) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let listened = rustix::io::fcntl_dupfd_cloexec(&epoll, 3)?;
+        // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own.
+        // The replacement would be the program's only unsafe block.
+        #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
+        let listened = AsyncFd::with_interest(listened, Interest::READABLE)?;
+        let shared = Arc::new(Shared { epoll, seats: Mutex::default() });
+        let task = tokio::spawn(listen(listened, Arc::clone(&shared))).abort_handle();
+        Ok(Self { shared, task })
+    }
+
+    /// A place for a run that begins.
+    pub(super) fn seat(&self) -> Seat {
+        let mut seats = self.shared.lock();
+        let index = seats.free.pop().unwrap_or_else(|| {
+            seats.all.push(Place::default());
+            u32::try_from(seats.all.len() - 1).expect("fewer than 2^32 runs are in progress")
+        });
+        let generation = seats.all[index as usize].generation;
+        Seat { shared: Arc::clone(&self.shared), index, generation }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Seat {
+    /// Has a descriptor watched until it is closed.
+    pub(super) fn watch(&self, descriptor: BorrowedFd<'_>, kind: Kind) -> io::Result<()> {
+        let number = u64::from(self.generation) << 32 | u64::from(self.index << KIND_BITS | kind as u32);
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.shared.epoll, descriptor, epoll::EventData::new_u64(number), flags)?)
+    }
+
+    /// What was reported since the last time; the task of `cx` is woken when there is more.
+    pub(super) fn take(&self, cx: &Context<'_>) -> Ready {
+        let mut seats = self.shared.lock();
+        let place = &mut seats.all[self.index as usize];
+        match &mut place.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        std::mem::take(&mut place.ready)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.shared.lock();
+        let place = &mut seats.all[self.index as usize];
+        *place = Place { generation: place.generation.wrapping_add(1), ..Place::default() };
+        seats.free.push(self.index);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes reports from the kernel, and says whom to wake; `false` when there was none.
+    fn take_reports(&self, wakers: &mut Vec<Waker>) -> bool {
+        let mut room = [const { MaybeUninit::uninit() }; REPORTS];
+        match epoll::wait(&self.epoll, &mut room, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok((reports, _)) => {
+                self.note(reports, wakers);
+                !reports.is_empty()
+            }
+            // A signal came: what could not be taken is taken at the next try.
+            Err(_) => true,
+        }
+    }
+
+    /// Notes reports, and says whom to wake.
+    fn note(&self, reports: &[epoll::Event], wakers: &mut Vec<Waker>) {
+        let mut seats = self.lock();
+        for report in reports {
+            let number = report.data.u64();
+            let (generation, low) = ((number >> 32) as u32, number as u32);
+            let Some(place) = seats.all.get_mut((low >> KIND_BITS) as usize) else { continue };
+            if place.generation == generation {
+                place.ready.0 |= 1 << (low & ((1 << KIND_BITS) - 1));
+                wakers.extend(place.waker.take());
+            }
+        }
+    }
+}
+
+/// Hands reports on, for ever.
+async fn listen(listened: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
+    let mut wakers = Vec::new();
+    // An error can only be that the runtime shuts down.
+    while let Ok(mut guard) = listened.readable().await {
+        let mut more = true;
+        for _ in 0..ROUNDS {
+            more = shared.take_reports(&mut wakers);
+            if !more {
+                break;
+            }
+            wakers.drain(..).for_each(Waker::wake);
+        }
+        if more {
+            // Whoever was woken gets a turn, and reads what would be reported over and over.
+            guard.retain_ready();
+            tokio::task::yield_now().await;
+        } else {
+            guard.clear_ready();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::os::fd::AsFd;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::{Kind, Reactor, Ready, Seat};
+
+    async fn next(seat: &Seat) -> Ready {
+        let ready = poll_fn(|cx| match seat.take(cx) {
+            Ready(0) => Poll::Pending,
+            ready => Poll::Ready(ready),
+        });
+        tokio::time::timeout(Duration::from_secs(30), ready).await.expect("a report")
+    }
+
+    #[tokio::test]
+    async fn each_seat_hears_of_its_own_descriptors_and_never_of_those_before_it() {
+        let reactor = Reactor::new().expect("an epoll");
+        let (reading, writing) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
+        let (other, other_end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
+        let (seat, neighbour) = (reactor.seat(), reactor.seat());
+        seat.watch(reading.as_fd(), Kind::Stderr).expect("watched");
+        neighbour.watch(other.as_fd(), Kind::Stdout).expect("watched");
+        rustix::io::write(&writing, b"x").expect("written");
+        let ready = next(&seat).await;
+        assert_eq!((ready.has(Kind::Stdout), ready.has(Kind::Stderr), ready.has(Kind::Exit)), (false, true, false));
+        drop(other_end);
+        assert!(next(&neighbour).await.has(Kind::Stdout), "its end is a report too");
+        // The pipe is still open when its seat goes to the next: what comes now is nobody's.
+        let index = seat.index;
+        drop(seat);
+        let successor = reactor.seat();
+        assert_eq!(successor.index, index);
+        rustix::io::write(&writing, b"y").expect("written");
+        let (own, own_end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
+        successor.watch(own.as_fd(), Kind::Exit).expect("watched");
+        drop(own_end);
+        let ready = next(&successor).await;
+        assert_eq!((ready.has(Kind::Stderr), ready.has(Kind::Exit)), (false, true));
+    }
+}
