@@ -17,7 +17,7 @@ use crate::message::Message;
 use crate::plan::{Job, Limits};
 use crate::policy::{self, Health};
 use crate::schedule::{Agenda, Cadence, CatchUp, Overlap, Saved, Taken};
-use crate::store::RunningRow;
+use crate::store::{JobState, RunningRow};
 
 /// The wall clock moves against the monotonic one by its discipline (adjtime(3)): a difference above this is a step.
 const STEP: std::time::Duration = std::time::Duration::from_millis(900);
@@ -41,7 +41,7 @@ pub struct Record {
     /// A run that ended.
     pub ended: Option<Ended>,
     /// What is remembered of the job, and its place in its schedule, after it.
-    pub state: Option<(Health, Saved)>,
+    pub state: Option<JobState>,
     /// What is to be sent.
     pub messages: Vec<Message>,
 }
@@ -66,6 +66,17 @@ pub struct Past {
     pub health: Health,
     /// Where it was in its schedule.
     pub saved: Option<Saved>,
+}
+
+/// A job whose due times pass without a run says so at once, then at most this often: ten in a second are no ten lines.
+const BEHIND_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Due times of a job that passed without a run, and were made up for by a later one.
+#[derive(Debug)]
+struct Behind {
+    told: Option<Mono>,
+    /// Since then.
+    passed: u32,
 }
 
 /// One job's state.
@@ -112,6 +123,8 @@ pub struct Dispatcher {
     agenda: Agenda,
     running: HashMap<RunId, Running>,
     waiting: BTreeMap<(Mono, u64), Waiting>,
+    /// Jobs that lately fell behind.
+    behind: HashMap<u32, Behind>,
     sequence: u64,
     next_run: u64,
     limits: Limits,
@@ -133,6 +146,7 @@ impl Dispatcher {
             agenda: Agenda::new(),
             running: HashMap::new(),
             waiting: BTreeMap::new(),
+            behind: HashMap::new(),
             sequence: 0,
             next_run,
             limits,
@@ -241,6 +255,7 @@ impl Dispatcher {
             0 => self.free.push(index),
             _ => drop(self.leaving.insert(entry.job.name.clone(), index)),
         }
+        self.behind.remove(&index);
         self.agenda.set(index, None);
         self.waiting.retain(|_, waiting| waiting.entry != index);
     }
@@ -342,10 +357,22 @@ impl Dispatcher {
             Taken::Run { scheduled, missed, late } => {
                 let trigger = if scheduled < self.born { Trigger::CatchUp } else { Trigger::Schedule };
                 if missed > 0 {
-                    tracing::info!(job = %entry.job.name, missed, ?late, "due times passed without a run; running once");
+                    tracing::debug!(job = %entry.job.name, missed, ?late, "due times passed without a run");
+                    self.fell_behind(index, missed, now);
                 }
                 self.overlap(index, scheduled, trigger, now, turn);
             }
+        }
+    }
+
+    /// Due times passed, and one run makes up for them.
+    fn fell_behind(&mut self, index: u32, passed: u32, now: Now) {
+        let behind = self.behind.entry(index).or_insert(Behind { told: None, passed: 0 });
+        behind.passed = behind.passed.saturating_add(passed);
+        if behind.told.is_none_or(|told| now.mono - told >= BEHIND_AGAIN) {
+            let name = &self.entries[index as usize].job.name;
+            tracing::info!(job = %name, missed = behind.passed, "due times passed without a run; running once for all of them");
+            *behind = Behind { told: Some(now.mono), passed: 0 };
         }
     }
 
@@ -355,7 +382,8 @@ impl Dispatcher {
         let overlap = entry.job.timing.overlap;
         if entry.waiting > 0 && (entry.running == 0 || overlap == Overlap::Allow) {
             // It is not its own last run that is in the way, but everybody's: what could not start in time is one run.
-            return tracing::info!(job = %entry.job.name, %scheduled, reason = "waiting", "due while the run before waits for a free place; they are one");
+            tracing::debug!(job = %entry.job.name, %scheduled, reason = "waiting", "due while the run before waits for a free place; they are one");
+            return self.fell_behind(index, 1, now);
         }
         if entry.running == 0 {
             return self.enqueue(index, scheduled, trigger, now);
@@ -524,7 +552,7 @@ fn over(entry: &mut Entry, run: Run, outcome: Outcome, replaced: bool, voice: &V
 
 impl Record {
     fn of(entry: &Entry, messages: Vec<Message>, now: Now) -> Self {
-        let state = Some((entry.health.clone(), entry.cadence.save(now)));
+        let state = Some(JobState::new(&entry.cadence.save(now), &entry.health));
         Self { job: Some(entry.job.name.clone()), ended: None, state, messages }
     }
 }

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
@@ -31,19 +30,19 @@ pub(super) async fn load(store: &Store) -> Earlier {
     });
     let past = |(name, state): (JobName, JobState)| {
         let past = Past {
-            health: understood(state.health, &name).unwrap_or_default(),
-            saved: understood(state.cadence, &name),
+            health: understood(&state.health, &name).unwrap_or_default(),
+            saved: understood(&state.cadence, &name),
         };
         (name, past)
     };
     Earlier { jobs: loaded.jobs.into_iter().map(past).collect(), next_run: loaded.next_run, notes: loaded.notes }
 }
 
-fn understood<T: DeserializeOwned>(value: serde_json::Value, job: &JobName) -> Option<T> {
-    if value.is_null() {
+fn understood<T: DeserializeOwned>(json: &str, job: &JobName) -> Option<T> {
+    if json.is_empty() || json == "null" {
         return None;
     }
-    serde_json::from_value(value)
+    serde_json::from_str(json)
         .inspect_err(
             |error| tracing::warn!(%job, %error, "what was remembered of this job cannot be read; it starts anew"),
         )
@@ -70,10 +69,8 @@ impl Keeper {
     /// Keeps records, in their order.
     pub(super) fn keep(&mut self, records: Vec<Record>) {
         for record in records {
-            let state = |(health, saved)| JobState { cadence: json(&saved), health: json(&health) };
             let run = record.ended.as_ref().map(row);
-            let state = record.state.map(state);
-            let state = record.job.zip(state);
+            let state = record.job.zip(record.state);
             if record.messages.is_empty() {
                 self.store.keep(run, state);
             } else {
@@ -122,10 +119,6 @@ fn log_kept(result: &Result<Recorded, StoreError>) {
         Ok(_) => tracing::error!("the disk does not take alerts; they are sent from memory"),
         Err(error) => tracing::error!(%error, "alerts could not be kept"),
     }
-}
-
-fn json(value: &impl Serialize) -> serde_json::Value {
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 fn running_row(run: &Run, number: u64, started: Timestamp) -> RunningRow {

@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn state(n: u64) -> JobState {
-        JobState { cadence: n.into(), health: n.into() }
+        JobState::new(&n, &n)
     }
 
     #[test]

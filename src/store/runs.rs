@@ -121,7 +121,7 @@ fn dropped(captured: &Captured) -> Option<i64> {
 pub(super) fn put_state(db: &Connection, name: &JobName, state: &JobState) -> Result<()> {
     let sql = "INSERT INTO job (name, cadence, health) VALUES (?1, ?2, ?3) \
                ON CONFLICT (name) DO UPDATE SET cadence = excluded.cadence, health = excluded.health";
-    db.prepare_cached(sql)?.execute(params![name.as_str(), state.cadence.to_string(), state.health.to_string()])?;
+    db.prepare_cached(sql)?.execute(params![name.as_str(), state.cadence, state.health])?;
     Ok(())
 }
 
@@ -129,7 +129,7 @@ pub(super) fn put_state(db: &Connection, name: &JobName, state: &JobState) -> Re
 pub(super) fn states(db: &Connection) -> Result<HashMap<JobName, JobState>> {
     let mut statement =
         db.prepare("SELECT name, cadence, health FROM job WHERE cadence IS NOT NULL OR health IS NOT NULL")?;
-    let json = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let json = Option::<String>::unwrap_or_default;
     let rows = statement.query_map((), |row| {
         let name: String = row.get(0)?;
         Ok((JobName::new(name), JobState { cadence: json(row.get(1)?), health: json(row.get(2)?) }))

@@ -254,7 +254,7 @@ fn history_comes_back_as_it_was_newest_first_and_by_filter() {
 #[test]
 fn job_state_and_notes_come_back() {
     let store = memory();
-    let (job, state) = (JobName::new("disk"), |n: u64| JobState { cadence: n.into(), health: [n, n].to_vec().into() });
+    let (job, state) = (JobName::new("disk"), |n: u64| JobState::new(&n, &[n, n]));
     for n in 0..5 {
         store.keep(None, Some((job.clone(), state(n))));
     }

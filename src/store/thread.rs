@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_the_disk_did_not_take_never_comes_back_over_what_is_newer() {
         let inbox = Inbox::default();
-        let (job, state) = (JobName::new("job"), |n: u64| JobState { cadence: n.into(), health: n.into() });
+        let (job, state) = (JobName::new("job"), |n: u64| JobState::new(&n, &n));
         inbox.gather(None, |lazy| lazy.remember(job.clone(), state(1)));
         let failed = inbox.lock().lazy.take(10);
         let record = Record { state: Some((job.clone(), state(2))), ..Record::default() };

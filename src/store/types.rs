@@ -24,13 +24,22 @@ pub const KEPT_OUTPUT: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MessageId(pub u64);
 
-/// What is remembered of a job between runs. The store takes it as it stands: the daemon owns the types behind it.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What is remembered of a job between runs, as JSON; empty where there is nothing. The store takes it as it stands: the
+/// daemon owns the types behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobState {
     /// Where the job stands in its schedule.
-    pub cadence: serde_json::Value,
+    pub cadence: String,
     /// What was said and what was not: streak, incident, last word.
-    pub health: serde_json::Value,
+    pub health: String,
+}
+
+impl JobState {
+    /// What is remembered from here on. Written down at once, since a run changes it and thousands end in a second.
+    pub fn new(cadence: &impl Serialize, health: &impl Serialize) -> Self {
+        let json = |written: serde_json::Result<String>| written.unwrap_or_default();
+        Self { cadence: json(serde_json::to_string(cadence)), health: json(serde_json::to_string(health)) }
+    }
 }
 
 /// A run that has started and not ended. What is in this state when the daemon dies is `interrupted` at the next start.
