@@ -42,9 +42,9 @@ pub struct Health {
     /// Not ok, so many times in a row; 0 when the last was ok.
     #[serde(rename = "k", skip_serializing_if = "is_default")]
     pub(super) streak: u32,
-    /// What is wrong at present, or was and nobody has heard yet that it no longer is.
+    /// What is wrong at present, or was and nobody has heard yet that it no longer is. Boxed: most jobs are well.
     #[serde(rename = "i", skip_serializing_if = "is_default")]
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<Box<Trouble>>,
     /// Other incidents that are open: failures under other keys than the last one's. The oldest is first.
     #[serde(rename = "p", skip_serializing_if = "is_default")]
     pub(super) parked: Vec<Trouble>,
@@ -234,12 +234,12 @@ impl Health {
 
     /// The open incident: failing now, or ok again without a word of it yet.
     pub fn incident(&self) -> Option<Incident> {
-        self.trouble.as_ref().map(Trouble::incident)
+        self.trouble.as_deref().map(Trouble::incident)
     }
 
     /// Whether people were told of the open incident.
     pub fn is_reported(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|trouble| trouble.told.is_some())
+        self.trouble.as_deref().is_some_and(|trouble| trouble.told.is_some())
     }
 
     /// Whether it was told that the status changes too often, and it still does.
@@ -275,7 +275,7 @@ impl Health {
         self.changes.iter_mut().for_each(heed);
         self.stuck.at.as_mut().map(heed);
         self.waiting.heed(now);
-        for trouble in self.trouble.iter_mut().chain(&mut self.parked) {
+        for trouble in self.trouble.as_deref_mut().into_iter().chain(&mut self.parked) {
             heed(&mut trouble.since);
             heed(&mut trouble.same_since);
             trouble.mended.as_mut().map(heed);
@@ -321,7 +321,7 @@ impl Health {
                 trouble.again(facts.status, kind, now);
                 self.waiting.reopen(trouble.id, facts.status, trouble.failures);
             }
-            none => *none = Some(Trouble { key, ..Trouble::new(facts.run, facts.status, kind, now) }),
+            none => *none = Some(Box::new(Trouble { key, ..Trouble::new(facts.run, facts.status, kind, now) })),
         }
         Seen { before, good: self.good.as_ref().map(|good| good.text.clone()), changed: false, turned }
     }
@@ -329,26 +329,26 @@ impl Health {
     /// A failure under a key that is not the present incident's: that one is set aside, still open, and the key's own
     /// takes its place, if there is one. A failure without a key belongs to whatever is open.
     fn turn_to(&mut self, key: Option<u64>) {
-        let Some(open) = self.trouble.as_ref().filter(|open| key.is_some() && open.key != key) else { return };
+        let Some(open) = self.trouble.as_deref().filter(|open| key.is_some() && open.key != key) else { return };
         let known = self.parked.iter().position(|parked| parked.key == key);
         // What nobody heard of needs no place: it is over, as far as anybody knows.
         let keep = open.told.is_some() || self.waiting.has(open.id);
         if known.is_none() && keep && self.parked.len() >= MOST_PARKED {
             return;
         }
-        let own = known.map(|at| self.parked.remove(at));
+        let own = known.map(|at| Box::new(self.parked.remove(at)));
         if let Some(open) = std::mem::replace(&mut self.trouble, own).filter(|_| keep) {
-            self.parked.push(Trouble { mended: None, ..open });
+            self.parked.push(Trouble { mended: None, ..*open });
         }
     }
 
     /// It is ok: where nobody heard of the present incident, one that was told is what the recovery is about.
     fn unpark_told(&mut self) {
         let told = |trouble: &Trouble| trouble.told.is_some();
-        if !self.trouble.as_ref().is_some_and(told)
+        if !self.trouble.as_deref().is_some_and(told)
             && let Some(at) = self.parked.iter().rposition(told)
         {
-            self.trouble = Some(self.parked.remove(at));
+            self.trouble = Some(Box::new(self.parked.remove(at)));
         }
     }
 }

@@ -134,7 +134,7 @@ fn repeat(scene: &Scene<'_>, trouble: &Trouble, told: &Told) -> Wish {
 fn well(scene: &Scene<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Wish {
     let asks = |on| scene.settings.on.asks(on);
     let blank = facts.stdout.trim().is_empty();
-    let trouble = health.trouble.as_ref();
+    let trouble = health.trouble.as_deref();
     let reported = trouble.filter(|trouble| trouble.told.is_some() || health.waiting.has(trouble.id));
     match reported {
         Some(trouble) if asks(On::Recovery) => return Wish::Say(Event::Recovery, mended(trouble, scene)),
@@ -223,7 +223,7 @@ impl Health {
 
     /// It is ok, and nothing is owed: the incident is closed.
     fn close_unowed(&mut self, status: Status, now: Timestamp) {
-        let over = |trouble: &mut Trouble| status == Status::Ok && trouble.mended.is_none();
+        let over = |trouble: &mut Box<Trouble>| status == Status::Ok && trouble.mended.is_none();
         let Some(trouble) = self.trouble.take_if(over) else { return };
         for parked in std::mem::take(&mut self.parked) {
             self.waiting.mend(parked.id, parked.failures, now);

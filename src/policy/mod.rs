@@ -251,7 +251,7 @@ pub struct Word {
 /// What was before a word was said.
 #[derive(Clone, Debug, PartialEq)]
 struct Undo {
-    trouble: Option<Trouble>,
+    trouble: Option<Box<Trouble>>,
     parked: Vec<Trouble>,
     spent: Spent,
     suppressed: u32,

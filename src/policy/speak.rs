@@ -88,7 +88,7 @@ impl Health {
     }
 
     fn told(&self) -> Option<&Told> {
-        self.trouble.as_ref()?.told.as_ref()
+        self.trouble.as_deref()?.told.as_ref()
     }
 
     /// Whether it speaks in quiet hours: its status is excepted, or it ends what was told as an exception. A recovery of
@@ -104,7 +104,7 @@ impl Health {
     /// It waits for the end of the quiet hours.
     fn wait(&mut self, say: Say, now: Timestamp) {
         let of_incident = matches!(say.event, Event::Failure | Event::Repeat | Event::Recovery);
-        let trouble = self.trouble.as_ref().filter(|_| of_incident);
+        let trouble = self.trouble.as_deref().filter(|_| of_incident);
         let line = if matches!(say.event, Event::Flapping | Event::Stuck) { say.remark } else { say.line };
         self.flapping = say.flap.unwrap_or(self.flapping);
         self.waiting.put(Alert {
@@ -123,7 +123,7 @@ impl Health {
         let Scene { settings, now, .. } = *scene;
         let before = self.told().cloned();
         let of_incident = matches!(say.event, Event::Failure | Event::Repeat | Event::Recovery | Event::Flapping);
-        let incident = self.trouble.as_ref().filter(|_| of_incident).map(Trouble::incident);
+        let incident = self.trouble.as_deref().filter(|_| of_incident).map(Trouble::incident);
         let failing = say.status != Status::Ok && incident.is_some();
         let ends = say.event == Event::Recovery || (say.flap == Some(false) && !failing);
         if let Some(incident) = incident.filter(|_| ends) {
@@ -198,6 +198,6 @@ impl Health {
             }
             return Vec::new();
         }
-        std::mem::take(&mut self.waiting).lines(self.trouble.as_ref(), scene.zone, scene.now)
+        std::mem::take(&mut self.waiting).lines(self.trouble.as_deref(), scene.zone, scene.now)
     }
 }

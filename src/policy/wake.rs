@@ -30,7 +30,7 @@ pub fn due(settings: &Settings, health: &Health) -> Option<Timestamp> {
 
 /// A recovery that only a silence has held.
 fn is_owed(health: &Health) -> bool {
-    !health.flapping && health.trouble.as_ref().is_some_and(|trouble| trouble.mended.is_some() && !trouble.unsaid)
+    !health.flapping && health.trouble.as_deref().is_some_and(|trouble| trouble.mended.is_some() && !trouble.unsaid)
 }
 
 /// Says what the time has come for.
@@ -64,7 +64,7 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
 /// the last good news.
 fn digest(scene: &Scene<'_>, health: &mut Health, status: Status) -> Option<Word> {
     let remark = format!("{} in quiet hours", count(health.waiting.count(), "alert"));
-    let open = health.trouble.as_ref().filter(|trouble| trouble.told.is_some() || health.waiting.has(trouble.id));
+    let open = health.trouble.as_deref().filter(|trouble| trouble.told.is_some() || health.waiting.has(trouble.id));
     let over = health.waiting.ended().cloned();
     let (event, status) = match (open, &over, health.waiting.last()) {
         _ if health.flapping => (Event::Flapping, status),
