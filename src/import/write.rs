@@ -2,17 +2,21 @@
 //!
 //! Before it: [`Imported`]. [`plan`] only looks, which is the dry run; [`write()`] creates.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use similar::TextDiff;
+use similar::udiff::UnifiedHunkHeader;
+use similar::{Algorithm, DiffTag, capture_diff_slices, group_diff_ops};
 
 use super::{Imported, NewFile};
 
 /// An existing file larger than this is not read to be compared.
 const LARGEST: u64 = 4 << 20;
+
+/// Lines around a change that are shown.
+const AROUND: usize = 3;
 
 /// What happens to one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +115,24 @@ fn diff(file: &NewFile, old_name: &str, old: &str) -> String {
     if file.secret {
         return format!("--- {old_name}\n+++ {new_name}\n(a secret: not shown)\n");
     }
-    TextDiff::from_lines(old, &file.content).unified_diff().header(old_name, &new_name).to_string()
+    // Line by line and by hand: the library's own printer for texts would make the program a fiftieth larger.
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
+    let (old_lines, new_lines) = (lines(old), lines(&file.content));
+    let mut out = String::new();
+    for group in group_diff_ops(capture_diff_slices(Algorithm::Myers, &old_lines, &new_lines), AROUND) {
+        if out.is_empty() {
+            out = format!("--- {old_name}\n+++ {new_name}\n");
+        }
+        let _ = writeln!(out, "{}", UnifiedHunkHeader::new(&group));
+        for (tag, before, after) in group.iter().map(similar::DiffOp::as_tag_tuple) {
+            let (gone, mark) = if tag == DiffTag::Equal { (&[][..], ' ') } else { (&old_lines[before], '+') };
+            let gone = gone.iter().map(|line| ('-', line));
+            for (mark, line) in gone.chain(new_lines[after].iter().map(|line| (mark, line))) {
+                let _ = writeln!(out, "{mark}{line}");
+            }
+        }
+    }
+    out
 }
 
 /// Creates the file; `false` when it exists after all. A file that could not be written in full is taken away again.
