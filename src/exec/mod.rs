@@ -47,6 +47,7 @@ pub use directives::{Directives, File};
 pub use environment::{Environment, PLUMBING};
 pub use exit_codes::{Exit, ExitCodes, Meaning, read_exit};
 pub use outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
+pub use output::{Capture, Stream};
 pub use program::Program;
 pub use read::{Context, KEYS, read};
 pub use redact::{MASK, Redactor};

@@ -21,7 +21,7 @@ const LONGEST_LINE: usize = 64 << 10;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stream {
+pub enum Stream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -42,7 +42,7 @@ struct Bounded {
 
 /// What a run has written so far.
 #[derive(Debug)]
-pub(super) struct Capture<'r> {
+pub struct Capture<'r> {
     stdout: Bounded,
     stderr: Bounded,
     /// `None` while only one stream has spoken: it is then the same as that one. Boxed, as the lines are, since most runs
@@ -136,7 +136,7 @@ fn grow(buffer: &mut Vec<u8>, more: usize, limit: usize) {
 
 impl<'r> Capture<'r> {
     /// Nothing yet; at most `limit` bytes are kept of each stream, and as many of both.
-    pub(super) fn new(limit: usize, redactor: &'r Redactor) -> Self {
+    pub fn new(limit: usize, redactor: &'r Redactor) -> Self {
         let redacting = !redactor.is_empty();
         Self {
             stdout: Bounded::new(limit),
@@ -159,7 +159,7 @@ impl<'r> Capture<'r> {
     }
 
     /// Takes in what was read.
-    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8]) {
+    pub fn push(&mut self, stream: Stream, bytes: &[u8]) {
         let (own, other) = match stream {
             Stream::Stdout => (&mut self.stdout, &self.stderr),
             Stream::Stderr => (&mut self.stderr, &self.stdout),
@@ -204,7 +204,7 @@ impl<'r> Capture<'r> {
     }
 
     /// Everything, as it was written: only for `fail_on` and `parse`, which judge before anything is masked.
-    pub(super) fn finish(mut self) -> Output {
+    pub fn finish(mut self) -> Output {
         if let (Some(both), Some(lines)) = (&mut self.both, &self.lines) {
             for rest in lines.iter() {
                 both.push(rest);
