@@ -166,7 +166,7 @@ pub struct CheckArgs {
     /// Exit with 1 for warnings too
     #[arg(long)]
     pub deny_warnings: bool,
-    /// Ask Slack too: whether it takes the token, and whether the token has the scopes that are needed
+    /// Ask Slack too: whether it takes the token, has granted the scopes, and lets the bot post to each channel
     #[arg(long)]
     pub online: bool,
     /// Explain a code, and check nothing

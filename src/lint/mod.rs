@@ -13,6 +13,7 @@ mod noisy_job;
 pub mod online;
 mod pipe_hides_failure;
 mod quiet_for_ever;
+pub mod reach;
 mod same_command;
 mod script;
 mod secret_in_file;
