@@ -24,13 +24,27 @@ pub struct JobFile {
 }
 
 /// Reads a file into `sources`. A file that cannot be read is a problem, and a source without text.
-#[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
 pub fn read(
     path: &Path,
     shown: &Path,
     sources: &mut Sources,
     problems: &mut Problems,
 ) -> Result<(SourceId, Arc<str>), SourceId> {
+    let id = sources.add(shown, "");
+    let (text, problem) = fetch(path, id);
+    sources.fill(id, Arc::clone(&text));
+    match problem {
+        None => Ok((id, text)),
+        Some(problem) => {
+            problems.push(problem);
+            Err(id)
+        }
+    }
+}
+
+/// Reads the file of a source: its text, and why that is not to be used, if so.
+#[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
+pub fn fetch(path: &Path, source: SourceId) -> (Arc<str>, Option<Problem>) {
     let bytes = std::fs::metadata(path).and_then(|meta| match meta {
         meta if meta.is_dir() => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
         // A pipe or a device would be waited for, or never end.
@@ -40,18 +54,13 @@ pub fn read(
     });
     let (code, message, help) = match bytes {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => {
-                let text: Arc<str> = text.into();
-                return Ok((sources.add(shown, Arc::clone(&text)), text));
-            }
+            Ok(text) => return (text.into(), None),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                let id = sources.add(shown, text);
-                let problem =
-                    Problem::new(Code::TomlSyntax, Place::new(id, valid..valid + 3), "the file is not UTF-8 text");
-                problems.push(problem.help("save it as UTF-8"));
-                return Err(id);
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let place = Place::new(source, valid..valid + 3);
+                let problem = Problem::new(Code::TomlSyntax, place, "the file is not UTF-8 text");
+                return (text.into(), Some(problem.help("save it as UTF-8")));
             }
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -59,9 +68,7 @@ pub fn read(
         }
         Err(error) => (Code::UnreadableFile, format!("the file cannot be read: {error}"), "check its owner and mode"),
     };
-    let id = sources.add(shown, "");
-    problems.push(Problem::new(code, Place::new(id, 0..0), message).help(help));
-    Err(id)
+    ("".into(), Some(Problem::new(code, Place::new(source, 0..0), message).help(help)))
 }
 
 /// Parses a file that was read: the table as far as it can be understood, and every syntax error as a problem. The

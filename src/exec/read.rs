@@ -15,7 +15,7 @@ use super::account;
 use super::command::{Command, DEFAULT_SHELL, Parse, Words, quoted};
 use super::environment::{self, Environment, FileError};
 use super::exit_codes::{self, ExitCodes};
-use super::program::{self, Program};
+use super::program::{Program, Programs};
 use super::redact::Redactor;
 use super::retries::Retries;
 use crate::diagnostic::{Code, Problem};
@@ -176,12 +176,20 @@ pub struct Context<'a> {
     working_dir: Arc<Path>,
     /// A pattern of `[defaults]` is compiled once, not once a job.
     patterns: RefCell<HashMap<String, Regex>>,
+    /// Few programs are behind many jobs.
+    programs: Programs,
 }
 
 impl<'a> Context<'a> {
     /// For the jobs of one configuration. `config_dir` must be absolute.
     pub fn new(config_dir: &'a Path, environment: &'a Arc<Environment>) -> Self {
-        Self { config_dir, environment, working_dir: config_dir.into(), patterns: RefCell::default() }
+        let (patterns, programs) = (RefCell::default(), Programs::default());
+        Self { config_dir, environment, working_dir: config_dir.into(), patterns, programs }
+    }
+
+    /// For those of them that one thread reads: its caches are its own, the folder is that of all.
+    pub fn sharing(config_dir: &'a Arc<Path>, environment: &'a Arc<Environment>) -> Self {
+        Self { working_dir: Arc::clone(config_dir), ..Self::new(config_dir, environment) }
     }
 }
 
@@ -239,7 +247,7 @@ pub fn read(table: &mut Table<'_>, context: &Context<'_>) -> Option<Command> {
         redactor,
     };
     let name: Box<str> = command.words().first().copied()?.into();
-    command.program = Program { found: program::find(&name, command.path(), &command.working_dir), name };
+    command.program = Program { found: context.programs.find(&name, command.path(), &command.working_dir), name };
     command.shown = shown(&command);
     Some(command)
 }

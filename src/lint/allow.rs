@@ -32,7 +32,7 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
         !accepted
     });
     let mut unused = Problems::default();
-    for (_, id) in whole.plan.jobs.iter().zip(&whole.files).filter(|(job, _)| !job.allow.is_empty()) {
+    for (_, id) in whole.plan.jobs.iter().zip(whole.files.iter()).filter(|(job, _)| !job.allow.is_empty()) {
         let file = whole.file(*id);
         if let Some(value) = file.find("allow") {
             tell(&value, &|code| used.contains(&(Some(*id), code)), &mut unused);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User, getgrouplist};
 
-use super::script::{first_program, is_posix_shell};
+use super::script::{first_program, is_posix_shell, reads_files};
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 
@@ -14,7 +14,7 @@ use crate::diagnostic::{Code, Place, Problem, Problems};
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let (command, file) = (&subject.job.command, &subject.file);
     let script = command.script();
-    let sentence = match command.locate() {
+    let sentence = match command.locate(subject.programs) {
         Err(sentence) => Some(sentence),
         Ok(program) => barred(command.user(), &program),
     };
@@ -28,12 +28,11 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     let Some(script) = script else { return };
     let mut words = command.words();
     words.pop();
-    // A login shell or an interactive one reads files that may change PATH.
-    if !is_posix_shell(&words) || words.iter().skip(1).any(|word| word.contains(['l', 'i']) && word.starts_with('-')) {
+    if !is_posix_shell(&words) || reads_files(&words) {
         return;
     }
     let Some(range) = first_program(script) else { return };
-    let sentence = match command.look_up(&script[range.clone()]) {
+    let sentence = match command.look_up(&script[range.clone()], subject.programs) {
         Err(sentence) => sentence,
         Ok(program) => match barred(command.user(), &program) {
             Some(sentence) => sentence,

@@ -1,7 +1,7 @@
 //! `shell-syntax`: what `sh -n` says of a command. The door of the shells that are asked.
 //!
-//! Before it: every command that is a string for a shell of the POSIX kind. After it: problems. Nothing of a script is
-//! ever executed: a shell that reads many scripts in one process is first seen to keep `set -n` within `eval`, and a
+//! Before it: every command that is a string for a shell of the POSIX kind, but those that are plain to see to be well.
+//! After it: problems. Nothing of a script is ever executed, nor of what a login shell would read: a shell that reads many scripts in one process is first seen to keep `set -n` within `eval`, and a
 //! shell that does not is asked script by script with `-n`.
 
 use std::collections::BTreeMap;
@@ -10,8 +10,9 @@ use std::os::fd::OwnedFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::Whole;
-use super::script::is_posix_shell;
+use super::script::{is_plain, is_posix_shell, reads_files};
 use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::exec::Programs;
 use crate::plan::Job;
 
 /// Parsing takes no time: what is silent for so many seconds is no shell.
@@ -36,13 +37,15 @@ const PROBE: &str = "(eval 'set -n\necho executed')\n(eval 'set -n\nif :; then e
 
 /// Asks each shell about all scripts that it would be given, as many at a time as it can take.
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
+    let programs = Programs::default();
     let mut shells: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
     for (index, job) in whole.plan.jobs.iter().enumerate() {
         let mut words = job.command.words();
         let script = job.command.script().and_then(|_| words.pop());
-        if script.is_some_and(|script| script.len() <= LONGEST)
+        if script.is_some_and(|script| script.len() <= LONGEST && !is_plain(script))
             && is_posix_shell(&words)
-            && job.command.locate().is_ok()
+            && !reads_files(&words)
+            && job.command.locate(&programs).is_ok()
         {
             shells.entry(words).or_default().push(index);
         }
@@ -94,8 +97,10 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
 fn ask(words: &[&str], index: usize, whole: &Whole<'_>) -> Option<Problem> {
     let job = &whole.plan.jobs[index];
     let script = job.command.script()?;
-    let mut with_n = vec![words[0], "-n"];
-    with_n.extend(&words[1..]);
+    // Next to `-c`, where no option after it takes it back.
+    let (last, before) = words.split_last()?;
+    let mut with_n = before.to_vec();
+    with_n.extend(["-n", last]);
     let said = run(&with_n, job, &[script]).filter(|said| !said.well)?;
     let (line, message) = understood(&said.words)?;
     let file = whole.file(whole.files[index]);
@@ -158,7 +163,7 @@ struct Said {
 
 /// Runs the shell with its own words and these; nothing when it cannot be run or does not end.
 fn run(words: &[&str], job: &Job, arguments: &[&str]) -> Option<Said> {
-    let program = job.command.locate().ok()?;
+    let program = job.command.locate(&Programs::default()).ok()?;
     let all = words[1..].iter().chain(arguments).copied();
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
     let mut shell = duct::cmd(program, all).dir(job.command.working_dir()).stdin_null();
