@@ -491,7 +491,8 @@ fn read_umask(table: &mut Table<'_>) -> Option<u32> {
 fn read_user<'d>(table: &mut Table<'d>) -> Option<&'d str> {
     let text = table.text("user")?;
     if let Err(message) = account::user(text.value) {
-        table.push(Problem::new(Code::UnknownUser, text.at, message).help("see `getent passwd` for those there are"));
+        let problem = Problem::new(Code::UnknownUser, text.at, message).help("see `getent passwd` for those there are");
+        table.push(problem.maybe_help(account::meant(text.value, account::USERS)));
     }
     Some(text.value)
 }
@@ -499,7 +500,8 @@ fn read_user<'d>(table: &mut Table<'d>) -> Option<&'d str> {
 fn read_group<'d>(table: &mut Table<'d>) -> Option<&'d str> {
     let text = table.text("group")?;
     if let Err(message) = account::group(text.value) {
-        table.push(Problem::new(Code::UnknownUser, text.at, message).help("see `getent group` for those there are"));
+        let problem = Problem::new(Code::UnknownUser, text.at, message).help("see `getent group` for those there are");
+        table.push(problem.maybe_help(account::meant(text.value, account::GROUPS)));
     }
     Some(text.value)
 }
