@@ -540,7 +540,8 @@ pub struct ImportCrontabArgs {
 pub struct ImportPluginsArgs {
     /// The folder of plugins, or the one above that holds `plugins`
     pub dir: PathBuf,
-    /// The Python tool's slack_alert.conf, which becomes slack_alert.toml
+    /// The Python tool's slack_alert.conf, which becomes slack_alert.toml [default: the one beside the plugins, else
+    /// ~/.config/slack_alert.conf]
     #[arg(long, value_name = "FILE")]
     pub conf: Option<PathBuf>,
     /// Where to.
