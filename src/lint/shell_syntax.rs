@@ -13,7 +13,7 @@ use super::Whole;
 use super::script::{is_plain, is_posix_shell, reads_files};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 use crate::exec::Programs;
-use crate::plan::Job;
+use crate::plan::{Job, spread_each};
 
 /// Parsing takes no time: what is silent for so many seconds is no shell.
 const PATIENCE: i64 = 20;
@@ -22,7 +22,7 @@ const PATIENCE: i64 = 20;
 const MOST_WORDS: usize = 1 << 20;
 
 /// So many scripts, and so many bytes of them, are given to one process.
-const MOST: usize = 500;
+const MOST: usize = 250;
 const LARGEST: usize = 256 << 10;
 
 /// A longer script is no argument (Linux: MAX_ARG_STRLEN is 128 KiB) and is not asked about.
@@ -70,7 +70,7 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
         return jobs.to_vec();
     }
     let script = |index: usize| whole.plan.jobs[index].command.script().unwrap_or_default();
-    let mut bad = Vec::new();
+    let mut batches = Vec::new();
     let mut rest = jobs;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -80,17 +80,18 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
         };
         let count = rest.iter().take(MOST).take_while(fits).count().max(1);
         let (batch, others) = rest.split_at(count);
+        batches.push(batch);
         rest = others;
-        let mut arguments = vec![READER, "sh"];
-        arguments.extend(batch.iter().map(|index| script(*index)));
-        let Some(said) = run(words, &whole.plan.jobs[batch[0]], &arguments) else {
-            bad.extend(batch);
-            continue;
-        };
-        let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
-        bad.extend(numbers.filter_map(|number| batch.get(number)));
     }
-    bad
+    let plan = whole.plan;
+    let bad = spread_each(&batches, |batch| {
+        let scripts = batch.iter().map(|index| plan.jobs[*index].command.script().unwrap_or_default());
+        let arguments: Vec<&str> = [READER, "sh"].into_iter().chain(scripts).collect();
+        let Some(said) = run(words, &plan.jobs[batch[0]], &arguments) else { return batch.to_vec() };
+        let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
+        numbers.filter_map(|number| batch.get(number).copied()).collect()
+    });
+    bad.concat()
 }
 
 /// Asks about one script with `-n`.

@@ -21,23 +21,38 @@ pub fn spread<T: Sync, S, R: Send>(
     begin: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, &T) -> R + Sync,
 ) -> Vec<R> {
-    let cores = if things.len() < FEW { 1 } else { std::thread::available_parallelism().map_or(1, NonZeroUsize::get) };
+    at_a_time(if things.len() < FEW { FEW } else { AT_A_TIME }, things, begin, work)
+}
+
+/// The same for few things, each of which takes long.
+pub fn spread_each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    at_a_time(1, things, || (), |(), _, thing| work(thing))
+}
+
+fn at_a_time<T: Sync, S, R: Send>(
+    count: usize,
+    things: &[T],
+    begin: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, &T) -> R + Sync,
+) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
+    let threads = cores.min(things.len().div_ceil(count));
     let next = AtomicUsize::new(0);
     let take = || {
         let mut own = begin();
         let mut done = Vec::new();
         loop {
-            let from = next.fetch_add(AT_A_TIME, Ordering::Relaxed);
+            let from = next.fetch_add(count, Ordering::Relaxed);
             let Some(part) = things.get(from..) else { return done };
             if part.is_empty() {
                 return done;
             }
-            let part = part.iter().take(AT_A_TIME).enumerate();
+            let part = part.iter().take(count).enumerate();
             done.push((from, part.map(|(index, thing)| work(&mut own, from + index, thing)).collect::<Vec<R>>()));
         }
     };
     let mut parts = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..cores.min(MOST_THREADS)).map(|_| scope.spawn(take)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
         let mut parts = take();
         for other in others {
             // What made it panic makes the caller panic, as if it had done the work itself.
@@ -51,7 +66,7 @@ pub fn spread<T: Sync, S, R: Send>(
 
 #[cfg(test)]
 mod tests {
-    use super::{AT_A_TIME, FEW, spread};
+    use super::{AT_A_TIME, FEW, spread, spread_each};
 
     #[test]
     fn answers_stand_in_the_order_of_the_things() {
@@ -67,6 +82,7 @@ mod tests {
                 },
             );
             assert_eq!(done, things.iter().map(|thing| (*thing, thing * 2)).collect::<Vec<_>>());
+            assert_eq!(spread_each(&things, |thing| thing + 1), (1..=count).collect::<Vec<_>>());
         }
     }
 
