@@ -34,6 +34,7 @@ use jiff::Timestamp;
 use crate::diagnostic::{Problems, SourceId, Sources};
 use crate::exec::Programs;
 use crate::plan::{Findings, Plan, spread};
+use command_not_found::Accounts;
 use view::{File, Subject};
 
 /// What the rules need besides the plan.
@@ -77,6 +78,8 @@ struct Whole<'a> {
     files: Arc<[SourceId]>,
     /// Programs that were looked for already.
     programs: Programs,
+    /// Users that were looked up already.
+    accounts: Accounts,
 }
 
 impl<'a> Whole<'a> {
@@ -95,7 +98,7 @@ impl<'a> Whole<'a> {
 
     fn of(plan: &'a Plan, sources: &'a Sources, config: SourceId, files: Arc<[SourceId]>) -> Self {
         let config = File::new(config, &sources.get(config).text);
-        Self { plan, sources, config, files, programs: Programs::default() }
+        Self { plan, sources, config, files, programs: Programs::default(), accounts: Accounts::default() }
     }
 
     fn file(&self, id: SourceId) -> File<'a> {
@@ -110,6 +113,7 @@ impl<'a> Whole<'a> {
             file: self.file(self.files[index]),
             config: &self.config,
             programs: &self.programs,
+            accounts: &self.accounts,
         }
     }
 

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 
 use toml::de::DeTable;
 
+use super::command_not_found::Accounts;
 use crate::diagnostic::{Place, SourceId};
 use crate::document::{Reader, Table, Value};
 use crate::exec::Programs;
@@ -74,6 +75,8 @@ pub(super) struct Subject<'s, 'a> {
     pub(super) config: &'s File<'a>,
     /// Programs that were looked for already.
     pub(super) programs: &'s Programs,
+    /// Users that were looked up already.
+    pub(super) accounts: &'s Accounts,
 }
 
 impl Subject<'_, '_> {
