@@ -166,7 +166,7 @@ pub struct CheckArgs {
     /// Exit with 1 for warnings too
     #[arg(long)]
     pub deny_warnings: bool,
-    /// Ask Slack too: whether it takes the token, and whether the token has the scopes that are needed
+    /// Ask Slack too: whether it takes the token, has granted the scopes, and lets the bot post to each channel
     #[arg(long)]
     pub online: bool,
     /// Explain a code, and check nothing
@@ -540,7 +540,8 @@ pub struct ImportCrontabArgs {
 pub struct ImportPluginsArgs {
     /// The folder of plugins, or the one above that holds `plugins`
     pub dir: PathBuf,
-    /// The Python tool's slack_alert.conf, which becomes slack_alert.toml
+    /// The Python tool's slack_alert.conf, which becomes slack_alert.toml [default: the one beside the plugins, else
+    /// ~/.config/slack_alert.conf]
     #[arg(long, value_name = "FILE")]
     pub conf: Option<PathBuf>,
     /// Where to.

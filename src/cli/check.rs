@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use super::args::{CheckArgs, CheckFormat};
 use super::locate::World;
-use super::{FAILED, Failure};
+use super::{FAILED, Failure, online};
 use crate::clock::{Clock, System};
 use crate::diagnostic::{Code, Spot, github, human, json, sarif};
 use crate::lint;
-use crate::notify::{self, SendError, Way};
 use crate::plan::{self, Findings, Loaded, Options};
 use crate::simulate::cases;
 
@@ -25,7 +24,7 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
     let mut all = load(world, args)?;
     let mut notes = Vec::new();
     for (loaded, whole) in &mut all {
-        let scope = lint::Scope { now: begun.wall, whole: *whole };
+        let scope = lint::Scope { now: begun.wall, whole: *whole, shells: true };
         match &loaded.plan {
             Some(plan) => {
                 lint::check(plan, &scope, &mut loaded.findings);
@@ -35,7 +34,7 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
         }
     }
     if args.online {
-        ask_slack(&mut all, &mut notes)?;
+        online::ask(&mut all, &mut notes)?;
     }
     let mut seen = HashSet::new();
     let here = std::path::absolute(".").unwrap_or_default();
@@ -48,12 +47,14 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
     let errors = all.iter().map(|(loaded, _)| loaded.findings.problems.errors()).sum();
     let warnings = all.iter().map(|(loaded, _)| loaded.findings.problems.warnings()).sum();
     for note in notes {
-        world.terminal.err(&format!("slack-alert: {note}"));
+        world.terminal.err(&format!("slack-alert: --online: {note}"));
     }
     if args.format == CheckFormat::Human {
         let took = clock.now().mono.0.saturating_sub(begun.mono.0);
         world.terminal.out(&summary(&all, errors, warnings, took));
     }
+    // The program ends here: what ten thousand jobs are made of is not given back piece by piece.
+    std::mem::forget(all);
     let failed = errors > 0 || (args.deny_warnings && warnings > 0);
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
@@ -81,39 +82,6 @@ fn only_new(findings: &mut Findings, seen: &mut HashSet<(Option<Spot>, Code, Str
         let spot = problem.place().map(|place| sources.spot(place));
         seen.insert((spot, problem.code, problem.message.clone()))
     });
-}
-
-/// Asks Slack about each configuration's credentials, and each only once.
-fn ask_slack(all: &mut [(Loaded, bool)], notes: &mut Vec<String>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
-    let mut asked = Vec::new();
-    for (loaded, _) in all {
-        let Some(plan) = &loaded.plan else { continue };
-        let slack = &plan.config.slack;
-        if asked.contains(&plan.config.file) {
-            continue;
-        }
-        asked.push(plan.config.file.clone());
-        match &slack.way {
-            Way::Console => notes.push("--online: neither a token nor a webhook is configured".to_owned()),
-            Way::Webhook(_) => notes.push(
-                "--online: an incoming webhook cannot be checked without posting; `slack-alert ping` posts a test message"
-                    .to_owned(),
-            ),
-            Way::Token(_) => {
-                let answer = match notify::connect(slack) {
-                    Ok(notifier) => runtime.block_on(notifier.auth_test()),
-                    Err(error) => Err(SendError::Transient { why: error.to_string(), retry_after: None }),
-                };
-                if let Ok(Some(info)) = &answer {
-                    notes.push(format!("--online: the token is that of {} in {} ({})", info.user, info.team, info.url));
-                }
-                lint::online::judge(plan, &answer, &mut loaded.findings);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The configurations that are asked for, each read; and whether all of its jobs were.

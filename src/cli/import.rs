@@ -22,7 +22,8 @@ pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure>
             (crontab::convert(&text, &name, system), &args.target)
         }
         ImportFrom::Plugins(args) => {
-            let imported = plugins::convert(&args.dir, args.conf.as_deref());
+            let conf = args.conf.clone().or_else(|| configuration(world, &args.dir));
+            let imported = plugins::convert(&args.dir, conf.as_deref());
             (imported.map_err(|error| Failure::new(error.to_string()))?, &args.target)
         }
     };
@@ -34,6 +35,21 @@ pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure>
     let steps = steps.map_err(|error| Failure::new(error.to_string()))?;
     show(world, target, &imported, &steps);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The Python tool's configuration, when none is named: beside the plugins, else where that tool looks for it.
+fn configuration(world: &World, dir: &Path) -> Option<PathBuf> {
+    let mut folders = vec![dir.to_owned()];
+    if std::path::absolute(dir).ok()?.file_name().is_some_and(|name| name == "plugins") {
+        folders.push(dir.file_name().and(dir.parent()).map_or_else(|| dir.join(".."), Path::to_owned));
+    }
+    if !world.global.ignore_global_config {
+        let user = world.variable("XDG_CONFIG_HOME").map(PathBuf::from);
+        folders.extend(user.or_else(|| world.variable("HOME").map(|home| Path::new(home).join(".config"))));
+    }
+    let found = folders.into_iter().map(|folder| folder.join("slack_alert.conf")).find(|file| file.is_file())?;
+    world.terminal.err(&format!("slack-alert: the Python tool's configuration is {}", found.display()));
+    Some(found)
 }
 
 /// The folder of `slack_alert.toml`: the one that is named, else that of the configuration found, else this one.

@@ -156,7 +156,8 @@ pub(super) fn job<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<plan::Job>, 
     if let Some(aside) = plan.aside.iter().find(|aside| aside.name.as_str() == name) {
         return Err(Failure::new(format!("job `{name}` is set aside: {}", aside.why)));
     }
-    let near = crate::document::did_you_mean(name, plan.jobs.iter().map(|job| job.name.as_str()));
+    let aside = plan.aside.iter().map(|aside| aside.name.as_str());
+    let near = crate::document::did_you_mean(name, plan.jobs.iter().map(|job| job.name.as_str()).chain(aside));
     let help = near.unwrap_or_else(|| "`slack-alert list` shows all jobs".to_owned());
     Err(Failure::usage(format!("there is no job `{name}`\n  help: {help}")))
 }

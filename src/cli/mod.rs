@@ -15,6 +15,7 @@ mod logs;
 mod mrkdwn;
 mod next;
 mod once;
+mod online;
 mod outbox;
 mod preview;
 mod run;

@@ -81,6 +81,8 @@ codes! {
     UnusedAllow "unused-allow" Warning "A code is allowed that nothing gives rise to.";
     SlackUnavailable "slack-unavailable" Error "Slack cannot be reached, or does not accept the credentials.";
     MissingScope "missing-scope" Error "The token lacks a scope that the configuration needs.";
+    UnreachableChannel "unreachable-channel" Error "A channel that does not exist, or to which the bot cannot post.";
+    UncheckedChannel "unchecked-channel" Warning "A channel of which Slack does not say whether it can be posted to.";
     FailingTest "failing-test" Error "A `[[test]]` of the job does not come out as it says.";
 }
 

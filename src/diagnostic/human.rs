@@ -25,7 +25,7 @@ pub fn render(problem: &Problem, sources: &Sources, colour: bool) -> String {
         }
         shown.push(label.place.source);
         let source = sources.get(label.place.source);
-        let path = source.path.display().to_string();
+        let path = in_one_line(&source.path.display().to_string());
         if source.text.is_empty() {
             group = group.element(annotate_snippets::Origin::path(path));
             continue;
@@ -46,6 +46,15 @@ pub fn render(problem: &Problem, sources: &Sources, colour: bool) -> String {
     renderer.render(&[group])
 }
 
+/// A path whose line ends and control characters cannot break the line, nor speak to the terminal.
+fn in_one_line(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// A span that lies within the text, on character boundaries.
 fn clamp(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let floor = |mut at: usize| {
@@ -56,4 +65,18 @@ fn clamp(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
         at
     };
     floor(span.start)..floor(span.end).max(floor(span.start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render;
+    use crate::diagnostic::{Code, Place, Problem, Sources};
+
+    #[test]
+    fn a_path_stays_on_its_line() {
+        let mut sources = Sources::default();
+        let id = sources.add("jobs.d/\u{1b}[31mred\nline.toml".as_ref(), "x = 1\n");
+        let shown = render(&Problem::new(Code::UnknownKey, Place::new(id, 0..1), "unknown"), &sources, false);
+        assert!(shown.contains("jobs.d/\\u{1b}[31mred\\nline.toml:1:1"), "{shown}");
+    }
 }

@@ -10,6 +10,6 @@ mod text;
 mod units;
 
 pub use suggest::{did_you_mean, nearest};
-pub use table::{Key, Kind, Reader, Table, Value};
+pub use table::{Key, Kind, Layer, Reader, Table, Value};
 pub use text::Text;
 pub use units::{Rate, Refusal, format_duration, parse_duration, parse_rate, parse_size};

@@ -76,7 +76,7 @@ pub struct Reader {
 
 /// One layer of a table: a parsed table of one file.
 #[derive(Clone, Copy, Debug)]
-struct Layer<'d> {
+pub struct Layer<'d> {
     source: SourceId,
     text: &'d str,
     table: &'d DeTable<'d>,
@@ -147,9 +147,23 @@ impl<'d> Table<'d> {
 
     /// The same table over a layer of defaults: what this one does not say, `below` does.
     #[must_use]
-    pub fn over(mut self, below: &Self) -> Self {
-        self.below = below.own;
+    pub fn over(self, below: &Self) -> Self {
+        match below.as_layer() {
+            Some(below) => self.over_layer(below),
+            None => self,
+        }
+    }
+
+    /// The same over a layer that is handed around.
+    #[must_use]
+    pub fn over_layer(mut self, below: Layer<'d>) -> Self {
+        self.below = Some(below);
         self
+    }
+
+    /// The table as a layer for others; nothing when it is written nowhere.
+    pub fn as_layer(&self) -> Option<Layer<'d>> {
+        self.own
     }
 
     /// Lets `finish` look for unknown keys in the layer below too, here and in every table below this one: how

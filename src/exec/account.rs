@@ -5,6 +5,8 @@
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+use crate::document::did_you_mean;
+
 /// What a command must become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Switch {
@@ -32,6 +34,17 @@ pub(super) fn user(name: &str) -> Result<User, String> {
         Ok(None) => Err(format!("there is no user `{name}` on this machine")),
         Err(error) => Err(format!("user `{name}` cannot be looked up: {}", error.desc().to_lowercase())),
     }
+}
+
+/// The file of this machine's users, and that of its groups (passwd(5), group(5)): for a guess at what was meant.
+pub(super) const USERS: &str = "/etc/passwd";
+pub(super) const GROUPS: &str = "/etc/group";
+
+/// The nearest name of such a file, in a sentence. Accounts that come from elsewhere are not guessed.
+#[expect(clippy::disallowed_methods, reason = "the door of accounts: names that are not asked for one by one")]
+pub(super) fn meant(name: &str, file: &str) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    did_you_mean(name, text.lines().filter_map(|line| line.split(':').next()).filter(|known| !known.is_empty()))
 }
 
 /// The group of a name, or of a number as text. The error is a sentence.
@@ -94,7 +107,7 @@ fn may(capability: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{group, switch, user};
+    use super::{GROUPS, USERS, group, meant, switch, user};
 
     #[test]
     fn accounts_are_found_by_name_and_by_number() {
@@ -103,6 +116,13 @@ mod tests {
         assert_eq!(group("root").map(|group| group.gid.as_raw()), Ok(0));
         assert_eq!(user("nobody-here").unwrap_err(), "there is no user `nobody-here` on this machine");
         assert_eq!(group("nobody-here").unwrap_err(), "there is no group `nobody-here` on this machine");
+    }
+
+    #[test]
+    fn a_slip_is_met_with_a_guess() {
+        assert_eq!(meant("roto", USERS).as_deref(), Some("did you mean `root`?"));
+        assert_eq!(meant("rooot", GROUPS).as_deref(), Some("did you mean `root`?"));
+        assert_eq!((meant("frobnicator", USERS), meant("root", "/no/such/file")), (None, None));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use regex::bytes::Regex;
 
 use super::environment::{self, Environment};
 use super::exit_codes::ExitCodes;
-use super::program::{self, Program};
+use super::program::{self, Program, Programs};
 use super::redact::Redactor;
 use super::retries::Retries;
 
@@ -147,17 +147,17 @@ impl Command {
     }
 
     /// The program as a run would find it now: `env_file` is read anew, since it may set PATH. For `check` only.
-    pub fn locate(&self) -> Result<PathBuf, String> {
-        if self.env_file.is_none() { self.program.found.clone() } else { self.look_up(&self.program.name) }
+    pub fn locate(&self, programs: &Programs) -> Result<PathBuf, String> {
+        if self.env_file.is_none() { self.program.found.clone() } else { self.look_up(&self.program.name, programs) }
     }
 
     /// Any other program, as the command would find it. For `check` only.
-    pub fn look_up(&self, name: &str) -> Result<PathBuf, String> {
+    pub fn look_up(&self, name: &str, programs: &Programs) -> Result<PathBuf, String> {
         let own = self.env.iter().any(|(name, _)| name.as_ref() == "PATH");
         let file = self.env_file.as_ref().filter(|_| !own).and_then(|path| environment::read_file(path).ok());
         let path = file.into_iter().flatten().rev().find(|(name, _)| name == "PATH");
         let path = path.as_ref().map_or_else(|| self.path(), |(_, value)| std::ffi::OsStr::new(value.as_str()));
-        program::find(name, path, &self.working_dir)
+        programs.find(name, path, &self.working_dir)
     }
 
     /// Whether two commands of the same words do the same: folder, variables, input and user. For `check` only.

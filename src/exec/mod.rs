@@ -48,7 +48,7 @@ pub use environment::{Environment, PLUMBING};
 pub use exit_codes::{Exit, ExitCodes, Meaning, read_exit};
 pub use outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
 pub use output::{Capture, Stream};
-pub use program::Program;
+pub use program::{Program, Programs};
 pub use read::{Context, KEYS, read};
 pub use redact::{MASK, Redactor};
 pub use retries::Retries;

@@ -4,7 +4,9 @@
 //! is an absolute path, which keeps the standard library on `posix_spawn` (a bare name beside a changed PATH forks, and
 //! that costs in proportion to the daemon's memory).
 
-use std::ffi::OsStr;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,30 @@ pub struct Program {
     pub name: Box<str>,
     /// Where it is, absolute; or a sentence that says that it is nowhere, and where it was looked for.
     pub found: Result<PathBuf, String>,
+}
+
+/// Programs that were looked for, each once. Kept for one reading or one check only: programs come and go.
+#[derive(Debug, Default)]
+pub struct Programs {
+    /// By PATH and working directory.
+    places: RefCell<HashMap<(OsString, PathBuf), ByName>>,
+}
+
+/// Programs that were looked for in one place.
+type ByName = HashMap<String, Result<PathBuf, String>>;
+
+impl Programs {
+    /// Finds the file of a program's name, as [`find`].
+    pub(super) fn find(&self, name: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, String> {
+        let mut places = self.places.borrow_mut();
+        let known = places.entry((path.to_owned(), dir.to_owned())).or_default();
+        if let Some(found) = known.get(name) {
+            return found.clone();
+        }
+        let found = find(name, path, dir);
+        known.insert(name.to_owned(), found.clone());
+        found
+    }
 }
 
 /// Finds the file: a name with a slash from `dir`, any other in the folders of `path`. The error is a sentence that says

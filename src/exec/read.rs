@@ -15,7 +15,7 @@ use super::account;
 use super::command::{Command, DEFAULT_SHELL, Parse, Words, quoted};
 use super::environment::{self, Environment, FileError};
 use super::exit_codes::{self, ExitCodes};
-use super::program::{self, Program};
+use super::program::{Program, Programs};
 use super::redact::Redactor;
 use super::retries::Retries;
 use crate::diagnostic::{Code, Problem};
@@ -176,12 +176,22 @@ pub struct Context<'a> {
     working_dir: Arc<Path>,
     /// A pattern of `[defaults]` is compiled once, not once a job.
     patterns: RefCell<HashMap<String, Regex>>,
+    /// Few programs are behind many jobs.
+    programs: Programs,
+    /// What is wrong with a user's name, if anything: few users are behind many jobs, and each look reads many files.
+    users: RefCell<HashMap<String, Option<String>>>,
 }
 
 impl<'a> Context<'a> {
     /// For the jobs of one configuration. `config_dir` must be absolute.
     pub fn new(config_dir: &'a Path, environment: &'a Arc<Environment>) -> Self {
-        Self { config_dir, environment, working_dir: config_dir.into(), patterns: RefCell::default() }
+        let (patterns, programs, users) = (RefCell::default(), Programs::default(), RefCell::default());
+        Self { config_dir, environment, working_dir: config_dir.into(), patterns, programs, users }
+    }
+
+    /// For those of them that one thread reads: its caches are its own, the folder is that of all.
+    pub fn sharing(config_dir: &'a Arc<Path>, environment: &'a Arc<Environment>) -> Self {
+        Self { working_dir: Arc::clone(config_dir), ..Self::new(config_dir, environment) }
     }
 }
 
@@ -208,7 +218,7 @@ pub fn read(table: &mut Table<'_>, context: &Context<'_>) -> Option<Command> {
     let stdin = table.text("stdin").and_then(|text| free_of_nul(table, "stdin", text, true));
     let umask = read_umask(table);
     let nice = table.integer("nice", -20..=19).and_then(|nice| i8::try_from(nice).ok());
-    let (user, group) = (read_user(table), read_group(table));
+    let (user, group) = (read_user(table, context), read_group(table));
     let max_output = read_max_output(table);
     let patterns = table.texts("redact").unwrap_or_default();
     let redactor = Redactor::new(patterns.iter().filter_map(|text| pattern(table, "redact", text, context)).collect());
@@ -239,7 +249,7 @@ pub fn read(table: &mut Table<'_>, context: &Context<'_>) -> Option<Command> {
         redactor,
     };
     let name: Box<str> = command.words().first().copied()?.into();
-    command.program = Program { found: program::find(&name, command.path(), &command.working_dir), name };
+    command.program = Program { found: context.programs.find(&name, command.path(), &command.working_dir), name };
     command.shown = shown(&command);
     Some(command)
 }
@@ -480,10 +490,13 @@ fn read_umask(table: &mut Table<'_>) -> Option<u32> {
     }
 }
 
-fn read_user<'d>(table: &mut Table<'d>) -> Option<&'d str> {
+fn read_user<'d>(table: &mut Table<'d>, context: &Context<'_>) -> Option<&'d str> {
     let text = table.text("user")?;
-    if let Err(message) = account::user(text.value) {
-        table.push(Problem::new(Code::UnknownUser, text.at, message).help("see `getent passwd` for those there are"));
+    let mut users = context.users.borrow_mut();
+    let wrong = users.entry(text.value.to_owned()).or_insert_with_key(|name| account::user(name).err());
+    if let Some(message) = wrong.clone() {
+        let problem = Problem::new(Code::UnknownUser, text.at, message).help("see `getent passwd` for those there are");
+        table.push(problem.maybe_help(account::meant(text.value, account::USERS)));
     }
     Some(text.value)
 }
@@ -491,7 +504,8 @@ fn read_user<'d>(table: &mut Table<'d>) -> Option<&'d str> {
 fn read_group<'d>(table: &mut Table<'d>) -> Option<&'d str> {
     let text = table.text("group")?;
     if let Err(message) = account::group(text.value) {
-        table.push(Problem::new(Code::UnknownUser, text.at, message).help("see `getent group` for those there are"));
+        let problem = Problem::new(Code::UnknownUser, text.at, message).help("see `getent group` for those there are");
+        table.push(problem.maybe_help(account::meant(text.value, account::GROUPS)));
     }
     Some(text.value)
 }

@@ -32,7 +32,7 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
         !accepted
     });
     let mut unused = Problems::default();
-    for (_, id) in whole.plan.jobs.iter().zip(&whole.files).filter(|(job, _)| !job.allow.is_empty()) {
+    for (_, id) in whole.plan.jobs.iter().zip(whole.files.iter()).filter(|(job, _)| !job.allow.is_empty()) {
         let file = whole.file(*id);
         if let Some(value) = file.find("allow") {
             tell(&value, &|code| used.contains(&(Some(*id), code)), &mut unused);
@@ -53,6 +53,9 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
     found.extend(unused);
 }
 
+/// What only `--online` finds, or what is found here: that nothing gave rise to it so far says nothing.
+const FOUND_LATER: &[Code] = &[Code::UncheckedChannel, Code::UnusedAllow];
+
 /// Notes each entry that took nothing out.
 fn tell(value: &Value<'_>, used: &dyn Fn(Code) -> bool, unused: &mut Problems) {
     for item in value.items().unwrap_or_default() {
@@ -64,7 +67,7 @@ fn tell(value: &Value<'_>, used: &dyn Fn(Code) -> bool, unused: &mut Problems) {
                 format!("`{}` is an error, which cannot be allowed", text.value),
                 "mend what it points at",
             ));
-        } else if code != Code::UnusedAllow && !used(code) {
+        } else if !used(code) && !FOUND_LATER.contains(&code) {
             unused.push(problem(format!("nothing here gives rise to `{}`", text.value), "take it out"));
         }
     }

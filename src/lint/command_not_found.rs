@@ -1,11 +1,14 @@
 //! `command-not-found`: a program that no run would find.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::path::Path;
+use std::rc::Rc;
 
-use nix::unistd::{Uid, User, getgrouplist};
+use nix::unistd::{Gid, Uid, User, getgrouplist};
 
-use super::script::{first_program, is_posix_shell};
+use super::script::{first_program, is_posix_shell, reads_files};
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 
@@ -14,9 +17,9 @@ use crate::diagnostic::{Code, Place, Problem, Problems};
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let (command, file) = (&subject.job.command, &subject.file);
     let script = command.script();
-    let sentence = match command.locate() {
+    let sentence = match command.locate(subject.programs) {
         Err(sentence) => Some(sentence),
-        Ok(program) => barred(command.user(), &program),
+        Ok(program) => barred(command.user(), &program, subject.accounts),
     };
     if let Some(sentence) = sentence {
         let key = if script.is_some() { "shell" } else { "command" };
@@ -28,14 +31,13 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     let Some(script) = script else { return };
     let mut words = command.words();
     words.pop();
-    // A login shell or an interactive one reads files that may change PATH.
-    if !is_posix_shell(&words) || words.iter().skip(1).any(|word| word.contains(['l', 'i']) && word.starts_with('-')) {
+    if !is_posix_shell(&words) || reads_files(&words) {
         return;
     }
     let Some(range) = first_program(script) else { return };
-    let sentence = match command.look_up(&script[range.clone()]) {
+    let sentence = match command.look_up(&script[range.clone()], subject.programs) {
         Err(sentence) => sentence,
-        Ok(program) => match barred(command.user(), &program) {
+        Ok(program) => match barred(command.user(), &program, subject.accounts) {
             Some(sentence) => sentence,
             None => return,
         },
@@ -44,9 +46,17 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     found.push(problem(text.inside(range), &sentence));
 }
 
-/// Why another user may not execute a program that we may: a sentence, when that is so. Access lists are not looked at.
-fn barred(user: Option<&str>, program: &Path) -> Option<String> {
-    let name = user?;
+/// Another user, as far as permissions go by it.
+#[derive(Debug)]
+pub(super) struct Account {
+    uid: u32,
+    groups: Vec<u32>,
+}
+
+/// Users that were looked up, each once: it takes many files to read. Nothing for one whom nothing bars.
+pub(super) type Accounts = RefCell<HashMap<String, Option<Rc<Account>>>>;
+
+fn account(name: &str) -> Option<Rc<Account>> {
     let user = match name.parse() {
         Ok(number) => User::from_uid(Uid::from_raw(number)),
         Err(_) => User::from_name(name),
@@ -54,11 +64,19 @@ fn barred(user: Option<&str>, program: &Path) -> Option<String> {
     let user = user.ok().flatten().filter(|user| !user.uid.is_root() && user.uid != Uid::effective())?;
     let login = CString::new(user.name.as_str()).ok()?;
     let groups = getgrouplist(&login, user.gid).unwrap_or_default();
+    Some(Rc::new(Account { uid: user.uid.as_raw(), groups: groups.into_iter().map(Gid::as_raw).collect() }))
+}
+
+/// Why another user may not execute a program that we may: a sentence, when that is so. Access lists are not looked at.
+fn barred(user: Option<&str>, program: &Path, accounts: &Accounts) -> Option<String> {
+    let name = user?;
+    let known = accounts.borrow_mut().entry(name.to_owned()).or_insert_with_key(|name| account(name)).clone();
+    let user = known?;
     let may = |path: &Path| {
         let Ok(stat) = rustix::fs::stat(path) else { return true };
         let shift = match () {
-            () if stat.st_uid == user.uid.as_raw() => 6,
-            () if groups.iter().any(|group| group.as_raw() == stat.st_gid) => 3,
+            () if stat.st_uid == user.uid => 6,
+            () if user.groups.contains(&stat.st_gid) => 3,
             () => 0,
         };
         stat.st_mode >> shift & 1 == 1

@@ -13,6 +13,7 @@ mod noisy_job;
 pub mod online;
 mod pipe_hides_failure;
 mod quiet_for_ever;
+pub mod reach;
 mod same_command;
 mod script;
 mod secret_in_file;
@@ -31,7 +32,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::diagnostic::{Problems, SourceId, Sources};
-use crate::plan::{Findings, Job, Plan};
+use crate::exec::Programs;
+use crate::plan::{Findings, Plan, spread};
+use command_not_found::Accounts;
 use view::{File, Subject};
 
 /// What the rules need besides the plan.
@@ -41,6 +44,8 @@ pub struct Scope {
     pub now: Timestamp,
     /// Every job of the configuration was read, and not one alone: only then is it known what nothing needs.
     pub whole: bool,
+    /// Shells may be started to ask them, with `-n`, about the scripts that they would be given.
+    pub shells: bool,
 }
 
 /// A rule about one job.
@@ -70,7 +75,11 @@ struct Whole<'a> {
     /// `slack_alert.toml`.
     config: File<'a>,
     /// Where each job of the plan was read from, in the plan's order.
-    files: Vec<SourceId>,
+    files: Arc<[SourceId]>,
+    /// Programs that were looked for already.
+    programs: Programs,
+    /// Users that were looked up already.
+    accounts: Accounts,
 }
 
 impl<'a> Whole<'a> {
@@ -84,22 +93,33 @@ impl<'a> Whole<'a> {
         let first = first.expect("the configuration is the first source, be it empty");
         let file = |name: &str| known.get(name).copied().unwrap_or(first);
         let files = plan.jobs.iter().map(|job| file(&job.facts.file)).collect();
-        Self { plan, sources, config: File::new(first, &sources.get(first).text), files }
+        Self::of(plan, sources, first, files)
+    }
+
+    fn of(plan: &'a Plan, sources: &'a Sources, config: SourceId, files: Arc<[SourceId]>) -> Self {
+        let config = File::new(config, &sources.get(config).text);
+        Self { plan, sources, config, files, programs: Programs::default(), accounts: Accounts::default() }
     }
 
     fn file(&self, id: SourceId) -> File<'a> {
         File::new(id, &self.sources.get(id).text)
     }
 
+    /// A job of the plan with its file.
+    fn subject(&self, index: usize) -> Subject<'_, 'a> {
+        Subject {
+            plan: self.plan,
+            job: &self.plan.jobs[index],
+            file: self.file(self.files[index]),
+            config: &self.config,
+            programs: &self.programs,
+            accounts: &self.accounts,
+        }
+    }
+
     /// The jobs of the plan, each with its file.
     fn subjects(&self) -> impl Iterator<Item = Subject<'_, 'a>> {
-        let subject = |(job, id): (&'a Arc<Job>, &SourceId)| Subject {
-            plan: self.plan,
-            job,
-            file: self.file(*id),
-            config: &self.config,
-        };
-        self.plan.jobs.iter().zip(&self.files).map(subject)
+        (0..self.plan.jobs.len()).map(|index| self.subject(index))
     }
 }
 
@@ -107,10 +127,12 @@ impl<'a> Whole<'a> {
 pub fn check(plan: &Plan, scope: &Scope, findings: &mut Findings) {
     let whole = Whole::new(plan, &findings.sources);
     let mut found = Problems::default();
-    for subject in whole.subjects() {
-        JOB_RULES.iter().for_each(|rule| rule(&subject, scope, &mut found));
+    for problems in by_job(&whole, scope) {
+        found.extend(problems);
     }
-    shell_syntax::check(&whole, &mut found);
+    if scope.shells {
+        shell_syntax::check(&whole, &mut found);
+    }
     same_command::check(&whole, &mut found);
     slack_rate_exceeded::check(&whole, scope, &mut found);
     secret_readable::check(&whole, &mut found);
@@ -120,6 +142,17 @@ pub fn check(plan: &Plan, scope: &Scope, findings: &mut Findings) {
     check_sources(&findings.sources, &mut found);
     allow::apply(&whole, scope, &mut found);
     findings.problems = found;
+}
+
+/// What the rules about one job find, job by job.
+fn by_job(whole: &Whole<'_>, scope: &Scope) -> Vec<Problems> {
+    let (plan, sources, config, files) = (whole.plan, whole.sources, whole.config.source(), &whole.files);
+    let begin = || Whole::of(plan, sources, config, Arc::clone(files));
+    spread(&plan.jobs, begin, |whole, index, _| {
+        let (subject, mut found) = (whole.subject(index), Problems::default());
+        JOB_RULES.iter().for_each(|rule| rule(&subject, scope, &mut found));
+        found
+    })
 }
 
 /// What can be said of files that make no plan: secrets are looked for in every one of them.

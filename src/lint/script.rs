@@ -16,11 +16,132 @@ const OWN_WORDS: &str = "\
 
 /// Whether these are the words of a shell to which a script is then given: `/bin/sh -c`, `bash -euo pipefail -c`.
 pub(super) fn is_posix_shell(words: &[&str]) -> bool {
-    let Some((program, options)) = words.split_first() else { return false };
+    let [program, options @ .., last] = words else { return false };
     let name = program.rsplit('/').next().unwrap_or(program);
-    let takes_script =
-        options.last().is_some_and(|last| last.starts_with('-') && !last.starts_with("--") && last.ends_with('c'));
-    SHELLS.contains(&name) && takes_script
+    let is_cluster = |word: &str| word.starts_with('-') && !word.starts_with("--");
+    // After a `-c` that is not the last word, that word is the script, and what is given to the shell an argument of it.
+    let mut operand = false;
+    let no_script = options.iter().all(|word| {
+        let fits = operand || (word.starts_with(['-', '+']) && !(is_cluster(word) && word.contains('c')));
+        operand = !operand && !word.starts_with("--") && word.ends_with(['o', 'O']);
+        fits
+    });
+    let takes_script = is_cluster(last) && last.ends_with('c') && !last.contains(['o', 'O']);
+    SHELLS.contains(&name) && no_script && !operand && takes_script
+}
+
+/// Whether a shell of these words reads files at its start, which may change PATH and execute anything: a login shell, or
+/// an interactive one (which besides heeds no `-n`).
+pub(super) fn reads_files(words: &[&str]) -> bool {
+    words.iter().skip(1).any(|word| word.contains(['l', 'i']) && word.starts_with('-'))
+}
+
+/// Words that shells of one kind or another take for the beginning of something longer, wherever they stand.
+const RESERVED: &str = "\
+    ! [[ ]] { } case coproc do done elif else end esac fi for foreach function if in namespace nocorrect repeat select \
+    then time until while";
+
+/// Whether a script is plain enough to see that every shell can parse it: commands of plain words, quoted words, simple
+/// variables and redirections, joined by pipes, `&&`, `||`, `;`, `&` and line ends. In doubt it is not.
+pub(super) fn is_plain(script: &str) -> bool {
+    let text = script.as_bytes();
+    let mut at = 0;
+    if script.starts_with(['-', '+']) {
+        // After `-c` some shells take this for more options.
+        return false;
+    }
+    // Something must come: at the start nothing must, after a bar a command, after `;` a command or a line end.
+    let (mut needs_command, mut may_separate) = (false, false);
+    while at < text.len() {
+        match text[at] {
+            b' ' | b'\t' => at += 1,
+            b'\n' => {
+                at += 1;
+                may_separate = false;
+            }
+            b'|' | b'&' | b';' if may_separate => {
+                let double = text.get(at + 1) == Some(&text[at]);
+                match (text[at], double) {
+                    (b'|', _) | (b'&', true) => needs_command = true,
+                    (b'&' | b';', false) => {}
+                    _ => return false,
+                }
+                at += if double { 2 } else { 1 };
+                may_separate = false;
+            }
+            b'<' | b'>' => {
+                let sign = text[at];
+                at += 1;
+                at += usize::from(sign == b'>' && text.get(at) == Some(&b'>'));
+                at += usize::from(text.get(at) == Some(&b'&'));
+                while text.get(at) == Some(&b' ') {
+                    at += 1;
+                }
+                match plain_word(text, at) {
+                    Some(end) if end > at => at = end,
+                    _ => return false,
+                }
+                (needs_command, may_separate) = (false, true);
+            }
+            _ => match plain_word(text, at) {
+                Some(end) if end > at => {
+                    if RESERVED.split_ascii_whitespace().any(|word| word.as_bytes() == &text[at..end]) {
+                        return false;
+                    }
+                    at = end;
+                    (needs_command, may_separate) = (false, true);
+                }
+                _ => return false,
+            },
+        }
+    }
+    !needs_command
+}
+
+/// Where the plain word ends that begins at `at`; nothing when a part of it is not plain.
+fn plain_word(text: &[u8], mut at: usize) -> Option<usize> {
+    let start = at;
+    while let Some(&byte) = text.get(at) {
+        at += match byte {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'_'
+            | b'.'
+            | b'/'
+            | b':'
+            | b'='
+            | b','
+            | b'@'
+            | b'%'
+            | b'+'
+            | b'-' => 1,
+            // Alone it is a command, or its end.
+            b'[' | b']' if at == start && text.get(at + 1).is_none_or(|next| b" \n;".contains(next)) => 1,
+            b'\'' => 2 + text[at + 1..].iter().position(|byte| *byte == b'\'')?,
+            b'"' => {
+                let mut end = at + 1;
+                while *text.get(end)? != b'"' {
+                    end += match text[end] {
+                        b'\\' | b'`' => return None,
+                        b'$' => variable(text, end)?,
+                        _ => 1,
+                    };
+                }
+                end + 1 - at
+            }
+            b'$' => variable(text, at)?,
+            b' ' | b'\t' | b'\n' | b'|' | b'&' | b';' | b'<' | b'>' => return Some(at),
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+/// The length of `$NAME` or `$1`; nothing when it is anything else.
+fn variable(text: &[u8], at: usize) -> Option<usize> {
+    let name = text[at + 1..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    (name > 0).then_some(name + 1)
 }
 
 /// Whether a failure anywhere in a pipe makes the pipe fail: by an option of the shell, or in the script itself.
@@ -236,8 +357,10 @@ fn end_of_part(text: &[u8], at: usize, depth: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
 
-    use super::{deciding_pipes, ends_at_failure, first_program, is_posix_shell};
+    use super::{deciding_pipes, ends_at_failure, first_program, is_plain, is_posix_shell};
 
     #[test]
     fn the_shells_that_are_known() {
@@ -249,9 +372,37 @@ mod tests {
             (&["ssh", "host", "-c"], false),
             (&["python3", "-c"], false),
             (&["fish", "-c"], false),
+            (&["bash", "--norc", "-O", "extglob", "+x", "-c"], true),
+            (&["sh", "-c", "touch executed", "-c"], false),
+            (&["sh", "-ec", "-c"], false),
+            (&["bash", "-o", "-c"], false),
+            (&["bash", "--rcfile", "x", "-c"], false),
+            (&["bash", "-c", "-o", "x", "-c"], false),
             (&[], false),
         ] {
             assert_eq!(is_posix_shell(words), known, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_plain() {
+        for script in [
+            "",
+            " \n",
+            "df / | tail -1",
+            "/opt/x --a=b 'it is' \"$HOME and $1\" > /tmp/x 2>&1",
+            "a && b || c;\nd &\n\ne\n",
+            "[ -f x ] && y <z >>log;",
+            "X=1 y=\"a|b;c\" z",
+        ] {
+            assert!(is_plain(script), "{script}");
+        }
+        for script in [
+            "|", "a |", "a &&\n", ";", "a;;b", "a & ; b", "a\n; b", "'", "\"", "\"$(a)\"", "$(a)", "`a`", "a\\", "(a)",
+            "if a", "a <<X", "a >", "a > | b", "a #b", "${a", "$", "a {", "done", "[[ a ]]", "a ]]", "a[", "a>|b",
+            "a <> b", "a >&", "größe",
+        ] {
+            assert!(!is_plain(script), "{script}");
         }
     }
 
@@ -317,6 +468,33 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(first_program(script).map(|range| &script[range]), program, "{script}");
+        }
+    }
+
+    /// Whatever is made of the signs and words that a shell is particular about: what is plain, shells can parse.
+    #[test]
+    fn what_is_plain_is_parsed_by_shells() {
+        let parts = [
+            "a", " ", " ", "|", "&", ";", "\n", "'", "\"", "$", "x", "1", ">", "<", "=", "[", "]", "-", "if", "then",
+            "do", "in", "time", "a b", " > y", "'q'", "\"q\"", "{", "!", "(", ")", "#", "~", "*",
+        ];
+        let mut runner = TestRunner::deterministic();
+        let scripts = prop::collection::vec(prop::sample::select(parts.to_vec()), 1..12);
+        let mut seen = Vec::new();
+        while seen.len() < 1_500 {
+            let script = scripts.new_tree(&mut runner).expect("a script").current().concat();
+            if is_plain(&script) {
+                seen.push(script);
+            }
+        }
+        for shell in ["/bin/sh", "/bin/bash"] {
+            // Each in a shell of its own, so that nothing mends what another one broke.
+            for script in &seen {
+                let read = duct::cmd(shell, ["-n", "-c", script]).stdout_null().stderr_capture().unchecked().run();
+                let read = read.expect("a shell");
+                let words = String::from_utf8_lossy(&read.stderr).into_owned();
+                assert!(read.status.success() && words.is_empty(), "{shell}: {script:?}: {words}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! `shell-syntax`: what `sh -n` says of a command. The door of the shells that are asked.
 //!
-//! Before it: every command that is a string for a shell of the POSIX kind. After it: problems. Nothing of a script is
-//! ever executed: a shell that reads many scripts in one process is first seen to keep `set -n` within `eval`, and a
+//! Before it: every command that is a string for a shell of the POSIX kind, but those that are plain to see to be well.
+//! After it: problems. Nothing of a script is ever executed, nor of what a login shell would read: a shell that reads many scripts in one process is first seen to keep `set -n` within `eval`, and a
 //! shell that does not is asked script by script with `-n`.
 
 use std::collections::BTreeMap;
@@ -10,9 +10,10 @@ use std::os::fd::OwnedFd;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::Whole;
-use super::script::is_posix_shell;
+use super::script::{is_plain, is_posix_shell, reads_files};
 use crate::diagnostic::{Code, Place, Problem, Problems};
-use crate::plan::Job;
+use crate::exec::Programs;
+use crate::plan::{Job, spread_each};
 
 /// Parsing takes no time: what is silent for so many seconds is no shell.
 const PATIENCE: i64 = 20;
@@ -21,7 +22,7 @@ const PATIENCE: i64 = 20;
 const MOST_WORDS: usize = 1 << 20;
 
 /// So many scripts, and so many bytes of them, are given to one process.
-const MOST: usize = 500;
+const MOST: usize = 250;
 const LARGEST: usize = 256 << 10;
 
 /// A longer script is no argument (Linux: MAX_ARG_STRLEN is 128 KiB) and is not asked about.
@@ -36,13 +37,15 @@ const PROBE: &str = "(eval 'set -n\necho executed')\n(eval 'set -n\nif :; then e
 
 /// Asks each shell about all scripts that it would be given, as many at a time as it can take.
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
+    let programs = Programs::default();
     let mut shells: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
     for (index, job) in whole.plan.jobs.iter().enumerate() {
         let mut words = job.command.words();
         let script = job.command.script().and_then(|_| words.pop());
-        if script.is_some_and(|script| script.len() <= LONGEST)
+        if script.is_some_and(|script| script.len() <= LONGEST && !is_plain(script))
             && is_posix_shell(&words)
-            && job.command.locate().is_ok()
+            && !reads_files(&words)
+            && job.command.locate(&programs).is_ok()
         {
             shells.entry(words).or_default().push(index);
         }
@@ -67,7 +70,7 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
         return jobs.to_vec();
     }
     let script = |index: usize| whole.plan.jobs[index].command.script().unwrap_or_default();
-    let mut bad = Vec::new();
+    let mut batches = Vec::new();
     let mut rest = jobs;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -77,25 +80,28 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
         };
         let count = rest.iter().take(MOST).take_while(fits).count().max(1);
         let (batch, others) = rest.split_at(count);
+        batches.push(batch);
         rest = others;
-        let mut arguments = vec![READER, "sh"];
-        arguments.extend(batch.iter().map(|index| script(*index)));
-        let Some(said) = run(words, &whole.plan.jobs[batch[0]], &arguments) else {
-            bad.extend(batch);
-            continue;
-        };
-        let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
-        bad.extend(numbers.filter_map(|number| batch.get(number)));
     }
-    bad
+    let plan = whole.plan;
+    let bad = spread_each(&batches, |batch| {
+        let scripts = batch.iter().map(|index| plan.jobs[*index].command.script().unwrap_or_default());
+        let arguments: Vec<&str> = [READER, "sh"].into_iter().chain(scripts).collect();
+        let Some(said) = run(words, &plan.jobs[batch[0]], &arguments) else { return batch.to_vec() };
+        let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
+        numbers.filter_map(|number| batch.get(number).copied()).collect()
+    });
+    bad.concat()
 }
 
 /// Asks about one script with `-n`.
 fn ask(words: &[&str], index: usize, whole: &Whole<'_>) -> Option<Problem> {
     let job = &whole.plan.jobs[index];
     let script = job.command.script()?;
-    let mut with_n = vec![words[0], "-n"];
-    with_n.extend(&words[1..]);
+    // Next to `-c`, where no option after it takes it back.
+    let (last, before) = words.split_last()?;
+    let mut with_n = before.to_vec();
+    with_n.extend(["-n", last]);
     let said = run(&with_n, job, &[script]).filter(|said| !said.well)?;
     let (line, message) = understood(&said.words)?;
     let file = whole.file(whole.files[index]);
@@ -158,7 +164,7 @@ struct Said {
 
 /// Runs the shell with its own words and these; nothing when it cannot be run or does not end.
 fn run(words: &[&str], job: &Job, arguments: &[&str]) -> Option<Said> {
-    let program = job.command.locate().ok()?;
+    let program = job.command.locate(&Programs::default()).ok()?;
     let all = words[1..].iter().chain(arguments).copied();
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
     let mut shell = duct::cmd(program, all).dir(job.command.working_dir()).stdin_null();

@@ -57,7 +57,9 @@ pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
         let most: Vec<_> = shares
             .iter()
             .take(NAMED)
-            .map(|share| format!("`{}` ({} a minute)", share.name, short(share.worst)))
+            .map(|share| {
+                format!("`{}` ({} a minute, {} expected)", share.name, short(share.worst), short(share.expected))
+            })
             .collect();
         let message = format!(
             "at worst {} is sent {} messages a minute ({} expected), and its rate is {} ({}/{})",
@@ -122,5 +124,29 @@ fn unit(per: Duration) -> String {
 
 /// A number with as many digits as it needs.
 fn short(number: f64) -> String {
-    if number < 10.0 { format!("{number:.1}").trim_end_matches(".0").to_owned() } else { format!("{number:.0}") }
+    match number {
+        10.0.. => format!("{number:.0}"),
+        0.1.. => format!("{number:.1}").trim_end_matches(".0").to_owned(),
+        _ => format!("{number:.3}").trim_end_matches(['0', '.']).to_owned() + if number < 0.000_5 { "0" } else { "" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_are_short_and_never_nothing_when_they_are_something() {
+        for (number, words) in [
+            (0.0, "0"),
+            (1.0 / 60.0, "0.017"),
+            (0.02, "0.02"),
+            (1.0 / 3.0, "0.3"),
+            (2.0, "2"),
+            (9.96, "10"),
+            (61.2, "61"),
+        ] {
+            assert_eq!(short(number), words);
+        }
+    }
 }

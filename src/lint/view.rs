@@ -7,8 +7,10 @@ use std::cell::OnceCell;
 
 use toml::de::DeTable;
 
+use super::command_not_found::Accounts;
 use crate::diagnostic::{Place, SourceId};
 use crate::document::{Reader, Table, Value};
+use crate::exec::Programs;
 use crate::plan::{Job, Plan};
 
 /// A file that was read, parsed again when it is asked for a place.
@@ -29,6 +31,11 @@ impl<'a> File<'a> {
     /// The file's own text.
     pub(super) fn text(&self) -> &'a str {
         self.text
+    }
+
+    /// Which file it is.
+    pub(super) fn source(&self) -> SourceId {
+        self.source
     }
 
     /// The start of the file.
@@ -66,6 +73,10 @@ pub(super) struct Subject<'s, 'a> {
     pub(super) file: File<'a>,
     /// `slack_alert.toml`, whose `[defaults]` may say what the job does not.
     pub(super) config: &'s File<'a>,
+    /// Programs that were looked for already.
+    pub(super) programs: &'s Programs,
+    /// Users that were looked up already.
+    pub(super) accounts: &'s Accounts,
 }
 
 impl Subject<'_, '_> {

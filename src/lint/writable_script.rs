@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::script::{first_program, is_posix_shell};
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::exec::Programs;
 use crate::plan::Job;
 
 /// Programs whose first argument that is no option is the script.
@@ -25,7 +26,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     if !runs_as_root(job) {
         return;
     }
-    for (program, at) in programs(job) {
+    for (program, at) in programs(job, subject.programs) {
         let Some((path, who)) = writable(&program) else { continue };
         let message = format!("this runs as root, and `{}` can be changed by {who}", shown(&path, subject).display());
         let problem = Problem::new(Code::WritableScript, place(subject, at), message);
@@ -64,17 +65,19 @@ fn shown(path: &Path, subject: &Subject<'_, '_>) -> PathBuf {
 }
 
 /// The files that a run executes or has interpreted, and where they are named.
-fn programs(job: &Job) -> Vec<(PathBuf, At)> {
+fn programs(job: &Job, known: &Programs) -> Vec<(PathBuf, At)> {
     let command = &job.command;
     let mut files = Vec::new();
     let mut words = command.words();
     if let Some(script) = command.script() {
         words.pop();
         let range = if is_posix_shell(&words) { first_program(script) } else { None };
-        files.extend(range.and_then(|range| Some((command.look_up(&script[range.clone()]).ok()?, At::Script(range)))));
+        let found =
+            |range: Range<usize>| Some((command.look_up(&script[range.clone()], known).ok()?, At::Script(range)));
+        files.extend(range.and_then(found));
         return files;
     }
-    files.extend(command.locate().map(|path| (path, At::Word(0))));
+    files.extend(command.locate(known).map(|path| (path, At::Word(0))));
     let name = words[0].rsplit('/').next().unwrap_or(words[0]);
     if INTERPRETERS.contains(&name) {
         let script = words.iter().enumerate().skip(1).find(|(_, word)| !word.starts_with('-'));

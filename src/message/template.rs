@@ -161,6 +161,14 @@ fn lock(texts: &Mutex<Texts>) -> MutexGuard<'_, Texts> {
     texts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Texts {
+    fn known(&self, key: &(Arc<str>, Mode)) -> Option<(u32, Arc<[Finding]>, bool)> {
+        let id = *self.ids.get(key)?;
+        let entry = &self.list[id as usize];
+        Some((id, Arc::clone(&entry.findings), entry.shows_stderr))
+    }
+}
+
 impl Shared {
     fn new<'n>(named: impl IntoIterator<Item = (&'n str, &'n str)>) -> Self {
         let texts: Arc<Mutex<Texts>> = Arc::default();
@@ -173,21 +181,25 @@ impl Shared {
     }
 
     fn intern(&self, text: &str, mode: Mode) -> (u32, Arc<[Finding]>, bool) {
-        let text: Arc<str> = text.into();
-        let key = (Arc::clone(&text), mode);
-        let mut texts = lock(&self.texts);
-        if let Some(&id) = texts.ids.get(&key) {
-            let entry = &texts.list[id as usize];
-            return (id, Arc::clone(&entry.findings), entry.shows_stderr);
+        let key = (Arc::<str>::from(text), mode);
+        if let Some(known) = lock(&self.texts).known(&key) {
+            return known;
         }
-        let (mut findings, mut facts) = check(&text, &self.names, false);
+        // Not under the lock: job files are read by several threads.
+        let (mut findings, mut facts) = check(text, &self.names, false);
         self.follow(&mut facts);
         if findings.is_empty() && !self.broken.iter().any(|name| facts.uses.contains(name)) {
-            findings = self.try_out(&text, mode, &facts);
+            findings = self.try_out(text, mode, &facts);
+        }
+        let mut texts = lock(&self.texts);
+        if let Some(known) = texts.known(&key) {
+            return known;
         }
         let id = u32::try_from(texts.list.len()).expect("fewer than 2^32 templates fit in memory");
         let findings: Arc<[Finding]> = findings.into();
-        texts.list.push(Entry { text, findings: Arc::clone(&findings), shows_stderr: facts.shows_stderr });
+        let entry =
+            Entry { text: Arc::clone(&key.0), findings: Arc::clone(&findings), shows_stderr: facts.shows_stderr };
+        texts.list.push(entry);
         texts.ids.insert(key, id);
         (id, findings, facts.shows_stderr)
     }

@@ -104,6 +104,75 @@ pub struct AuthInfo {
     pub scopes: Option<Vec<String>>,
 }
 
+/// A question about where messages go. None of them posts anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// A channel by its ID (`C…`, `G…`, `D…`).
+    Channel(String),
+    /// A member of the workspace by the ID (`U…`, `W…`).
+    Member(String),
+    /// A page of the channels that the bot may see.
+    Page {
+        /// Where the page begins, from the page before; empty for the first.
+        cursor: String,
+        /// Private channels too, for which the token needs one scope more.
+        private: bool,
+        /// Archived channels too.
+        archived: bool,
+    },
+}
+
+/// What Slack says to a [`Lookup`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// This channel or member.
+    Found(Target),
+    /// These channels, and where the next page begins, if there is one.
+    Page {
+        /// The channels of this page.
+        channels: Vec<Target>,
+        /// Where the next begins.
+        next: Option<String>,
+    },
+    /// There is none of this ID, or the bot may not see it.
+    Unknown,
+    /// The token may not ask: it lacks this scope, where Slack says which.
+    Barred {
+        /// As Slack names it; several are joined by commas.
+        scope: Option<String>,
+    },
+}
+
+/// Where messages can go, as Slack knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its ID.
+    pub id: String,
+    /// Its name, without `#` and `@`; a direct message has none.
+    pub name: String,
+    /// What it is.
+    pub sort: Sort,
+    /// A channel that is archived, a member who is deactivated: nothing can be posted there.
+    pub closed: bool,
+    /// Whether the bot is in the channel; `None` where Slack does not say.
+    pub joined: Option<bool>,
+}
+
+/// What messages can be posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// A channel that every member of the workspace may join.
+    Public,
+    /// A channel, or a message to several, that one must be invited to.
+    Private,
+    /// A direct message.
+    Direct,
+    /// A person.
+    Person,
+    /// A bot, to which no bot may write.
+    Bot,
+}
+
 /// Work that is under way.
 pub type Doing<T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send>>;
 
@@ -115,6 +184,11 @@ pub trait Notifier: Send + Sync + fmt::Debug {
     /// Asks whether the credentials are good, without posting anything; secret files are read anew first. `None` where
     /// only a message can tell (webhooks) or where there are none (the terminal).
     fn auth_test(&self) -> Doing<Option<AuthInfo>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Asks about where messages go, without posting anything. `None` where there is nobody to ask.
+    fn look_up(&self, _: Lookup) -> Doing<Option<Looked>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 }

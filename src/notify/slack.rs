@@ -1,8 +1,10 @@
 //! Slack's Web API, with a token: post, reply, edit, upload.
 //!
-//! Before it: the outbox worker. Between: `payload` (a message as JSON) and `answer` (what came back), both pure.
+//! Before it: the outbox worker. Between: `payload` (a message as JSON) and `answer` (what came back), both pure; `lookup`
+//! is the same for the questions of `check --online`.
 
 pub mod answer;
+mod lookup;
 pub mod payload;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +18,7 @@ use self::payload::{Look, Request};
 use super::http::{Http, JSON, Post};
 use super::secret::{ConnectError, Kind, Secret, Source};
 use super::settings::Settings;
-use super::{AuthInfo, Delivery, Doing, Fault, Notifier, Parent, Receipt, SendError};
+use super::{AuthInfo, Delivery, Doing, Fault, Looked, Lookup, Notifier, Parent, Receipt, SendError};
 use crate::message::Attachment;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -63,6 +65,11 @@ impl Notifier for Slack {
     fn auth_test(&self) -> Doing<Option<AuthInfo>> {
         let workspace = Arc::clone(&self.0);
         Box::pin(async move { workspace.auth_test().await.map(Some) })
+    }
+
+    fn look_up(&self, lookup: Lookup) -> Doing<Option<Looked>> {
+        let workspace = Arc::clone(&self.0);
+        Box::pin(async move { workspace.look_up(&lookup).await.map(Some) })
     }
 }
 
@@ -136,6 +143,12 @@ impl Workspace {
         let raw = self.http.post(self.with_token("auth.test", JSON, "{}".to_owned())).await?;
         let value = answer::method(&raw, about)?;
         Ok(answer::auth_info(&value, &raw))
+    }
+
+    async fn look_up(&self, lookup: &Lookup) -> Result<Looked, SendError> {
+        let (method, arguments) = lookup::request(lookup);
+        let raw = self.http.post(self.with_token(method, FORM, arguments)).await?;
+        lookup::answer(&raw, Context { channel: None, source: &self.described })
     }
 
     /// Calls a method that takes JSON.

@@ -1,6 +1,6 @@
 //! From paths to a [`Plan`]: reads `slack_alert.toml`, finds the jobs, reads each, sets the bad ones aside.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::config::{self, Config, Surroundings};
 use super::job::{self, Context};
-use super::{Aside, Findings, Job, Plan};
+use super::{Aside, Findings, Job, Plan, spread};
 use crate::diagnostic::{Code, Place, Problem, Problems, Severity, SourceId, Sources};
 use crate::document::load::{self, JobFile};
-use crate::document::{Reader, Table};
+use crate::document::{Layer, Reader, Table};
 use crate::exec::{self, Status};
 use crate::id::JobName;
 use crate::notify::Way;
@@ -66,15 +66,18 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
     if let Some(jobs_dir) = &options.jobs_dir {
         config.jobs_dir.clone_from(jobs_dir);
     }
-    let absolute = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone());
-    let context = Context {
+    let absolute: Arc<Path> = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).into();
+    let common = common_hash(&text, options);
+    // One for each thread that reads jobs.
+    let context = || Context {
         options,
-        commands: exec::Context::new(&absolute, &config.environment),
-        common: common_hash(&text, options),
+        commands: exec::Context::sharing(&absolute, &config.environment),
+        common,
         config: &config,
     };
     let defaults = root.own_value("defaults").and_then(|value| value.table());
-    let defaults = defaults.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context));
+    let defaults =
+        defaults.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context()));
     root.finish();
     problems.extend(reader.take_problems());
     let config_is_good = readable && clean && problems.errors() == 0;
@@ -89,12 +92,16 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
     // A folder that cannot be read: what is below it is not gone, it cannot be seen.
     let mut aside: Vec<Aside> =
         problems.iter().skip(known).filter_map(|problem| hidden(problem, &config.jobs_dir, &sources)).collect();
-    for file in &files {
-        let outcome = read_job(file, defaults.as_ref(), &context, &mut sources, &mut problems);
-        match outcome {
+    let ids: Vec<_> = files.iter().map(|file| sources.add(&file.path, "")).collect();
+    let layer = defaults.as_ref().and_then(Table::as_layer);
+    let read = spread(&files, context, |context, index, file| read_job(file, ids[index], layer, context));
+    for ((file, id), Read { text, own, job }) in files.iter().zip(&ids).zip(read) {
+        sources.fill(*id, text);
+        match judged(job, &own, &sources) {
             Ok(job) => jobs.push(Arc::new(job)),
             Err(why) => aside.push(Aside { name: file.name.clone(), file: file.path.clone(), why }),
         }
+        problems.extend(own);
     }
     refuse_duplicates(&files, &mut jobs, &mut aside, &mut sources, &mut problems);
     if found == 0 && problems.errors() == 0 {
@@ -121,51 +128,55 @@ fn common_hash(text: &str, options: &Options) -> u64 {
     hasher.finish()
 }
 
-/// Reads one job file; the error is its first problem in one line.
-fn read_job(
-    file: &JobFile,
-    defaults: Option<&Table<'_>>,
-    context: &Context<'_>,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) -> Result<Job, String> {
+/// A job file, read.
+struct Read {
+    text: Arc<str>,
+    /// Its problems, in the order of their places.
+    own: Problems,
+    /// The job, as far as its file could be understood.
+    job: Option<Job>,
+}
+
+/// Reads one job file.
+fn read_job(file: &JobFile, source: SourceId, defaults: Option<Layer<'_>>, context: &Context<'_>) -> Read {
     let mut own = Problems::default();
-    let job = match load::read(&file.path, &file.path, sources, &mut own) {
-        Err(_) => None,
-        Ok((source, text)) => {
-            let (parsed, clean) = load::parse(source, &text, &mut own);
-            let reader = Reader::default();
-            let mut table = Table::root(&reader, source, &text, &parsed);
-            if let Some(defaults) = defaults {
-                table = table.over(defaults);
-            }
-            let job = job::read(&file.name, &file.path, &text, table, context);
-            if reader.errors() == 0
-                && let Some(problem) = job.as_ref().and_then(|job| without_channel(job, context.config, source))
-            {
-                reader.push(problem);
-            }
-            let mut found = reader.into_problems();
-            if !clean {
-                // What is missing may be what could not be parsed: only the syntax errors are certain.
-                found.retain(|problem| problem.code != Code::MissingKey);
-            }
-            own.extend(found);
-            job.filter(|_| clean)
-        }
-    };
+    let (text, problem) = load::fetch(&file.path, source);
+    if let Some(problem) = problem {
+        own.push(problem);
+        return Read { text, own, job: None };
+    }
+    let (parsed, clean) = load::parse(source, &text, &mut own);
+    let reader = Reader::default();
+    let mut table = Table::root(&reader, source, &text, &parsed);
+    if let Some(defaults) = defaults {
+        table = table.over_layer(defaults);
+    }
+    let job = job::read(&file.name, &file.path, &text, table, context);
+    if reader.errors() == 0
+        && let Some(problem) = job.as_ref().and_then(|job| without_channel(job, context.config, source))
+    {
+        reader.push(problem);
+    }
+    let mut found = reader.into_problems();
+    if !clean {
+        // What is missing may be what could not be parsed: only the syntax errors are certain.
+        found.retain(|problem| problem.code != Code::MissingKey);
+    }
+    own.extend(found);
     own.sort();
+    Read { job: job.filter(|_| clean), text, own }
+}
+
+/// Whether the job can run; the error is its first problem in one line.
+fn judged(job: Option<Job>, own: &Problems, sources: &Sources) -> Result<Job, String> {
     let stops = |problem: &&Problem| problem.severity() == Severity::Error && !problem.code.is_about_the_machine();
-    let first = own.iter().find(stops).map(|problem| in_one_line(problem, sources));
-    let unusable =
-        || own.iter().next().map_or_else(|| "it cannot be read".to_owned(), |problem| in_one_line(problem, sources));
-    let result = match (job, first) {
+    match (job, own.iter().find(stops)) {
         (Some(job), None) => Ok(job),
-        (_, Some(why)) => Err(why),
-        (None, None) => Err(unusable()),
-    };
-    problems.extend(own);
-    result
+        (_, Some(first)) => Err(in_one_line(first, sources)),
+        (None, None) => {
+            Err(own.iter().next().map_or_else(|| "it cannot be read".to_owned(), |first| in_one_line(first, sources)))
+        }
+    }
 }
 
 /// A folder of jobs that cannot be read, set aside like a file.
@@ -208,6 +219,7 @@ fn refuse_duplicates(
     problems: &mut Problems,
 ) {
     let mut seen: HashMap<String, &JobFile> = HashMap::with_capacity(files.len());
+    let mut twins: HashSet<JobName> = HashSet::new();
     for file in files {
         let Some(first) = seen.insert(file.name.as_str().to_lowercase(), file) else { continue };
         let place = Place::new(sources.add(&file.path, ""), 0..0);
@@ -216,10 +228,12 @@ fn refuse_duplicates(
         let why = in_one_line(&problem, sources);
         problems.push(problem);
         for twin in [first, file] {
-            jobs.retain(|job| job.name != twin.name);
-            if !aside.iter().any(|known| known.name == twin.name) {
+            if twins.insert(twin.name.clone()) && !aside.iter().any(|known| known.name == twin.name) {
                 aside.push(Aside { name: twin.name.clone(), file: twin.path.clone(), why: why.clone() });
             }
         }
+    }
+    if !twins.is_empty() {
+        jobs.retain(|job| !twins.contains(&job.name));
     }
 }

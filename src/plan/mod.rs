@@ -7,6 +7,7 @@ mod config;
 mod job;
 mod load;
 pub mod schema;
+mod spread;
 mod tests_of;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::{notify, outbox, policy, schedule, store};
 
 pub use config::{Config, Surroundings};
 pub use load::{Loaded, Options, load};
+pub use spread::{spread, spread_each};
 pub use tests_of::{Case, Expected, Given};
 
 /// What runs at one time, and how long things are kept (`[limits]`).

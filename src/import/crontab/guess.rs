@@ -68,16 +68,15 @@ pub(super) fn is_system<'t>(file_name: &str, text: &str, rests: impl Iterator<It
             return (words.to_lowercase().contains("user"), true);
         }
     }
-    let mut any = false;
-    for rest in rests {
-        let (user, command) = word(rest);
-        let user = user.split([':', '/']).next().unwrap_or(user);
-        if command.is_empty() || !USERS.contains(&user) {
-            return (false, false);
-        }
-        any = true;
-    }
-    (any, false)
+    let (with, without) = rests.partition::<Vec<_>, _>(|rest| user_of(rest).is_some());
+    (!with.is_empty() && without.is_empty(), false)
+}
+
+/// The user that seems to stand before a command.
+pub(super) fn user_of(rest: &str) -> Option<&str> {
+    let (user, command) = word(rest);
+    let user = user.split([':', '/']).next().unwrap_or(user);
+    (!command.is_empty() && USERS.contains(&user)).then_some(user)
 }
 
 /// Whether a comment names the columns: `m h dom mon dow user command`.

@@ -50,6 +50,11 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>) -> Imported {
             let text = "taken for a system crontab: the word before each command is a user";
             imported.note(file_name, None, text);
         }
+        let users = || drafts.iter().find_map(|draft| Some((draft.line, guess::user_of(draft.rest)?)));
+        if let Some((line, user)) = users().filter(|_| !system && !sure) {
+            let text = format!("taken for the crontab of a user: if `{user}` is who runs this, import with --system");
+            imported.note(file_name, line, text);
+        }
         system
     });
     let mut entries = Vec::new();
@@ -275,6 +280,20 @@ mod tests {
         let [file] = imported.files.as_slice() else { panic!("{text}: {imported:?}") };
         let keys = file.content.lines().filter(|line| !line.starts_with('#'));
         keys.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    }
+
+    #[test]
+    fn a_word_that_may_be_a_user_is_told_of() {
+        let imported = convert("@reboot x\n@daily root run\n@daily nobody run\n", "tab", None);
+        let notes: Vec<_> = imported.notes.iter().map(ToString::to_string).collect();
+        let doubt = "tab:2: taken for the crontab of a user: if `root` is who runs this, import with --system";
+        assert_eq!(notes.iter().filter(|note| note.contains("taken for")).collect::<Vec<_>>(), [doubt]);
+        for (text, system) in
+            [("@daily root run\n", Some(false)), ("@daily root run\n", None), ("@daily run x\n", None)]
+        {
+            let imported = convert(text, "tab", system);
+            assert!(!imported.notes.iter().any(|note| note.text.contains("of a user")), "{text}: {imported:?}");
+        }
     }
 
     #[test]

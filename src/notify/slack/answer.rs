@@ -297,7 +297,7 @@ fn words(code: &str, fault: Fault, value: &Value, about: Context<'_>) -> String 
 }
 
 /// The scope that is needed.
-fn scope(value: &Value) -> Option<&str> {
+pub(super) fn scope(value: &Value) -> Option<&str> {
     let needed = value.get("needed")?.as_str()?;
     let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'.' | b'_' | b',' | b'-');
     (!needed.is_empty() && needed.len() <= 200 && needed.bytes().all(good)).then_some(needed)

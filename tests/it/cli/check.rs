@@ -173,6 +173,32 @@ fn what_is_no_regular_file_is_not_waited_for() {
 }
 
 #[test]
+fn links_that_lead_back_are_not_followed_for_ever() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/db/good.toml", GOOD)]);
+    // Each of these would double the jobs at every level.
+    for (to, link) in [(".", "jobs.d/a"), ("../jobs.d", "jobs.d/b"), ("..", "jobs.d/db/c"), ("nowhere", "jobs.d/d")] {
+        std::os::unix::fs::symlink(to, sandbox.path().join(link)).expect("links can be made");
+    }
+    // Not back, but to the side: followed.
+    std::fs::create_dir(sandbox.path().join("more")).expect("a folder");
+    sandbox.file("more/other.toml", GOOD);
+    std::os::unix::fs::symlink("../more", sandbox.path().join("jobs.d/e")).expect("links can be made");
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(ran.stdout.matches("it is a link back to a folder above it").count(), 3, "{}", ran.stdout);
+    assert!(ran.stdout.contains("3 files, 2 jobs"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/good.toml", GOOD)]);
+    let file = std::fs::File::create(sandbox.path().join("jobs.d/big.toml")).expect("a file");
+    file.set_len(100 << 20).expect("a file with a hole");
+    let ran = sandbox.run(&["check"]);
+    assert!(ran.code == 1 && ran.stdout.contains("it is larger than 4 MiB"), "{ran:?}");
+}
+
+#[test]
 fn no_configuration_is_wrong_usage() {
     let ran = Sandbox::new().run(&["check", "--ignore-global-config"]);
     assert_eq!(ran.code, 2, "{ran:?}");

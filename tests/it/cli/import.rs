@@ -89,6 +89,23 @@ fn plugins_and_their_configuration_become_jobs_that_pass_check() {
 }
 
 #[test]
+fn the_python_tools_configuration_is_found_beside_the_plugins_or_at_home() {
+    let plugin = "@deco(seconds=2)\ndef one():\n    return 'hello'\n";
+    let sandbox =
+        Sandbox::with(&[("bot/plugins/a.py", plugin), (".config/slack_alert.conf", "[slack]\nchannel = home\n")]);
+    let channel = |from: &str| {
+        let ran = sandbox.run(&["import", "plugins", from, "--dry-run", "--to", "new"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.stdout.lines().find_map(|line| line.strip_prefix("+channel = ")).unwrap_or_default().to_owned()
+    };
+    assert_eq!(channel("bot"), "\"#home\"");
+    sandbox.file("bot/slack_alert.conf", "[slack]\nchannel = bot\n");
+    assert_eq!((channel("bot").as_str(), channel("bot/plugins").as_str()), ("\"#bot\"", "\"#bot\""));
+    let ran = sandbox.run(&["import", "plugins", "bot", "--dry-run", "--ignore-global-config", "--to", "new"]);
+    assert!(ran.stderr.contains("the Python tool's configuration is bot/slack_alert.conf"), "{ran:?}");
+}
+
+#[test]
 #[expect(clippy::disallowed_macros, reason = "says why it is skipped")]
 fn crontabs_of_debian_packages_pass_check() {
     let mut files = Vec::new();

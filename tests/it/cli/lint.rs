@@ -67,13 +67,10 @@ fn said(fixture: &Path) -> (i32, String) {
     }
     if let Ok(answer) = fs::read_to_string(fixture.join("online")) {
         arguments.push("--online");
-        slack.always(match answer.trim() {
-            error if error.ends_with("_auth") => Answer::error(error),
-            scopes => Answer::json(&serde_json::json!({
-                "ok": true, "team": "Example", "user": "moviebot", "url": "https://example.slack.com/"
-            }))
-            .header("X-OAuth-Scopes", scopes),
-        });
+        match answer.trim() {
+            error if error.ends_with("_auth") => slack.always(Answer::error(error)),
+            scopes => slack.grant(scopes),
+        }
     }
     let ran = sandbox.run(&arguments);
     let words = ran.stdout.replace(&slack.url(), "{api}").replace(&sandbox.path().display().to_string(), "{folder}");

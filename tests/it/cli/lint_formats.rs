@@ -174,6 +174,22 @@ fn no_script_is_ever_executed() {
             sandbox.file(&name, &format!("command = '''{script}'''\nshell = [\"{shell}\", \"-c\"]\nevery = \"1h\"\n"));
         }
     }
+    // Shells that would execute a word of their own, heed no `-n`, take it back, or read files first.
+    sandbox.file("executes", "touch executed\n");
+    let odd = [
+        r#"["/bin/sh", "-c", "touch executed", "-c"]"#,
+        r#"["/bin/bash", "-ic"]"#,
+        r#"["/bin/bash", "-lc"]"#,
+        r#"["/bin/bash", "+n", "-c"]"#,
+        r#"["/bin/bash", "+o", "noexec", "-c"]"#,
+        r#"["/bin/bash", "--rcfile", "executes", "-ic"]"#,
+    ];
+    for (index, shell) in odd.iter().enumerate() {
+        for copy in 0..4 {
+            let job = format!("command = 'touch executed; (:); : {copy}'\nshell = {shell}\nevery = \"1h\"\n");
+            sandbox.file(&format!("jobs.d/odd{index}-{copy}.toml"), &job);
+        }
+    }
     let ran = sandbox.run(&["check"]);
     assert!(ran.stdout.matches("[shell-syntax]").count() >= 4, "{}", ran.stdout);
     assert!(!sandbox.path().join("executed").exists(), "a script was executed");
@@ -216,7 +232,7 @@ fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
     };
     let options = Options { only: Some(path), ..Options::default() };
     let mut loaded = plan::load(&options, &around);
-    let scope = Scope { now: "2026-01-05T00:00:00Z".parse().expect("a time"), whole: false };
+    let scope = Scope { now: "2026-01-05T00:00:00Z".parse().expect("a time"), whole: false, shells: true };
     if let Some(plan) = &loaded.plan {
         lint::check(plan, &scope, &mut loaded.findings);
     }

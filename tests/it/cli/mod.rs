@@ -10,6 +10,7 @@ mod import_crontab;
 mod import_plugins;
 mod lint;
 mod lint_formats;
+mod online;
 mod preview;
 mod run;
 mod schema;

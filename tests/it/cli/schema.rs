@@ -92,6 +92,35 @@ fn the_examples_keep_the_schemas_and_mistakes_do_not() {
     assert_eq!(validate("job", &[sandbox.file("full.toml", full)]), Some((true, String::new())));
 }
 
+/// By taplo (npm: @taplo/cli, in `target/taplo`), on which editors stand: it takes the schemas, finds the examples well, and
+/// finds what is not.
+#[test]
+#[expect(clippy::disallowed_macros, reason = "says why it is skipped")]
+fn taplo_takes_the_schemas() {
+    let taplo = root().join("target/taplo/node_modules/.bin/taplo");
+    if !taplo.exists() {
+        println!("skipped: there is no taplo in target/taplo");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let valid = |of: &str, files: &[PathBuf]| {
+        let schema = sandbox.file(&format!("{of}.schema.json"), &schema(of).to_string());
+        let mut command = Command::new(&taplo);
+        command.args(["lint", "--no-auto-config", "--schema"]).arg(format!("file://{}", schema.display())).args(files);
+        let output = command.current_dir(sandbox.path()).output().expect("taplo starts");
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let mut jobs = Vec::new();
+    job_files(&root().join("jobs.d"), &mut jobs);
+    let (good, said) = valid("job", &jobs);
+    assert!(good, "{said}");
+    let (good, said) = valid("config", &[root().join("slack_alert.toml"), root().join("packaging/slack_alert.toml")]);
+    assert!(good, "{said}");
+    let bad = sandbox.file("bad.toml", "command = \"true\"\nevrey = \"1h\"\n");
+    let (good, said) = valid("job", &[bad]);
+    assert!(!good && said.contains("evrey"), "{said}");
+}
+
 /// What the reader does not know is an error of `check`; so a file with every key of the schema tells whether it knows
 /// them all. The values are wrong on purpose.
 #[test]

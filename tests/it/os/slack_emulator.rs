@@ -15,6 +15,7 @@ use slack_alert::message::{Attachment, Message, Thread};
 use slack_alert::notify::secret::Source;
 use slack_alert::notify::{Delivery, Fault, Notifier, Receipt, Secret, SendError, Settings, Way, connect};
 
+use crate::support::program::Sandbox;
 use crate::support::slack::{delivery, message, settings};
 
 /// How long Node may take to start on a busy machine.
@@ -277,4 +278,36 @@ async fn a_webhook_posts_into_its_channel() {
     let empty = Message { text: String::new(), blocks: Vec::new(), ..message("") };
     let (fault, why) = permanent(client.send(delivery(empty, None)).await);
     assert!(fault == Fault::Message && why.contains("no_text"), "{why}");
+}
+
+#[test]
+fn the_channels_of_a_configuration_are_looked_for() {
+    let Some(slack) = Emulator::start() else { return };
+    let made = slack.ask("conversations.create", &json!({ "name": "old-ops" }));
+    slack.ask("conversations.archive", &json!({ "channel": made["channel"]["id"] }));
+    let config = format!(
+        "[slack]\ntoken_env = \"TOKEN\"\nchannel = \"#ops-alerts\"\napi_url = \"{}\"\n[defaults]\ntimeout = \"1m\"\n",
+        slack.url()
+    );
+    let job = |channels: &str| format!("command = \"df\"\nevery = \"1h\"\nnotify.channel = {channels}\n");
+    let known = job(&format!("[\"ops-alerts\", \"{}\"]", slack.channel_id("ops-alerts")));
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", &config), ("jobs.d/a.toml", &known)]).variable("TOKEN", "xoxb-local-full");
+    let ran = sandbox.run(&["check", "--online"]);
+    assert!(ran.code == 0 && ran.stderr.contains("2 of 2 channels are known to Slack"), "{ran:?}");
+
+    sandbox.file("jobs.d/a.toml", &job("[\"ops-alert\", \"old-ops\", \"C0000NOWHERE\", \"U0000NOBODY\"]"));
+    let ran = sandbox.run(&["check", "--online"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for words in [
+        "did you mean `#ops-alerts`?",
+        "the channel `#old-ops` is archived",
+        "Slack knows no `C0000NOWHERE` that the bot may see",
+        // The seeded token has no users:read.
+        "`U0000NOBODY` could not be looked for: the token lacks the scope `users:read`",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    let ran = sandbox.variable("TOKEN", "xoxb-local-nofiles").run(&["check", "--online"]);
+    assert!(ran.stdout.contains("the token lacks the scope `channels:read`"), "{ran:?}");
 }

@@ -72,6 +72,8 @@ struct State {
     requests: Vec<Request>,
     posted: Vec<Value>,
     count: u32,
+    /// What the token may do, where a test says so.
+    scopes: Option<String>,
 }
 
 impl Answer {
@@ -177,6 +179,11 @@ impl MockSlack {
         self.state().standing = Some(answer);
     }
 
+    /// The token has these scopes, joined by commas; empty: Slack does not say which.
+    pub(crate) fn grant(&self, scopes: &str) {
+        self.state().scopes = Some(scopes.to_owned());
+    }
+
     /// Every request so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.state().requests.clone()
@@ -259,7 +266,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 state.posted.push(request.json());
             }
             match scripted {
-                Answer::Usual => usual(&request, state.count, address),
+                Answer::Usual => usual(&request, state.count, address, state.scopes.as_deref()),
                 other => other,
             }
         };
@@ -318,7 +325,7 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>
 }
 
 /// What Slack answers, near enough: names become IDs, every message has its `ts`.
-fn usual(request: &Request, count: u32, address: SocketAddr) -> Answer {
+fn usual(request: &Request, count: u32, address: SocketAddr, scopes: Option<&str>) -> Answer {
     let body = request.json();
     let ts = format!("1795405538.{count:06}");
     let channel = body["channel"].as_str().unwrap_or_default();
@@ -329,10 +336,16 @@ fn usual(request: &Request, count: u32, address: SocketAddr) -> Answer {
             Answer::json(&json!({ "ok": true, "channel": channel_id(channel), "ts": ts, "message": message }))
         }
         "chat.update" => Answer::json(&json!({ "ok": true, "channel": channel, "ts": body["ts"], "message": body })),
-        "auth.test" => Answer::json(&json!({
-            "ok": true, "url": "https://ops.slack.com/", "team": "Ops", "user": "alertbot", "user_id": "U024BE7LH",
-        }))
-        .header("X-OAuth-Scopes", "chat:write,files:write"),
+        "auth.test" => {
+            let answer = Answer::json(&json!({
+                "ok": true, "url": "https://ops.slack.com/", "team": "Ops", "user": "alertbot", "user_id": "U024BE7LH",
+            }));
+            match scopes.unwrap_or("chat:write,files:write") {
+                "" => answer,
+                scopes => answer.header("X-OAuth-Scopes", scopes),
+            }
+        }
+        "conversations.list" | "conversations.info" | "users.info" => Answer::json(&look_up(request, scopes)),
         "files.getUploadURLExternal" => Answer::json(&json!({
             "ok": true, "file_id": format!("F{count:09}"), "upload_url": format!("http://{address}/upload/F{count:09}"),
         })),
@@ -340,6 +353,76 @@ fn usual(request: &Request, count: u32, address: SocketAddr) -> Answer {
         _ if request.path().starts_with("/upload/") => Answer::status(200, "OK"),
         _ if request.path().starts_with("/services/") => Answer::status(200, "ok"),
         _ => Answer::error("unknown_method"),
+    }
+}
+
+/// The channels and members of the workspace, as `check --online` finds them.
+fn workspace() -> [Value; 9] {
+    let channel = |id, name, joined: bool| json!({ "id": id, "name": name, "is_member": joined });
+    let with = |mut value: Value, key: &str| {
+        value[key] = true.into();
+        value
+    };
+    [
+        channel("C000000GEN", "general", false),
+        channel("C000000DEV", "dev", false),
+        with(channel("C000000OLD", "old-ops", true), "is_archived"),
+        with(channel("G000000HID", "hidden", false), "is_private"),
+        with(channel("G000000SEC", "secret-ops", true), "is_private"),
+        channel("C000000OPS", "ops", true),
+        json!({ "id": "U000ANNA00", "name": "anna" }),
+        with(json!({ "id": "U000GONE00", "name": "gone" }), "deleted"),
+        with(json!({ "id": "U000BOT000", "name": "bot" }), "is_bot"),
+    ]
+}
+
+/// Methods that read: they take no JSON, want scopes, and show of private channels only what the bot is in. Pages are
+/// short, whatever was asked for, as Slack's may be.
+fn look_up(request: &Request, scopes: Option<&str>) -> Value {
+    let error = |code: &str| json!({ "ok": false, "error": code });
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    if request.headers.get("content-type").is_some_and(|kind| kind.contains("json")) {
+        return error("invalid_arguments");
+    }
+    let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
+    let arguments: BTreeMap<_, _> = pairs.map(|(name, value)| (name, value.replace("%2C", ","))).collect();
+    let argument = |name: &str| arguments.get(name).map(String::as_str).unwrap_or_default();
+    let lacks = |scope: &str| !scopes.unwrap_or_default().split(',').any(|known| known == scope);
+    let barred = |scope: &str| json!({ "ok": false, "error": "missing_scope", "needed": scope, "provided": scopes });
+    let is = |value: &Value, key: &str| value[key] == true;
+    let visible = |value: &&Value| !is(value, "is_private") || is(value, "is_member");
+    let all = workspace();
+    let (members, channels): (Vec<_>, Vec<_>) =
+        all.iter().partition(|value| value["id"].as_str().is_some_and(|id| id.starts_with('U')));
+    match request.method() {
+        "users.info" if lacks("users:read") => barred("users:read"),
+        "users.info" => match members.into_iter().find(|member| member["id"] == argument("user")) {
+            Some(member) => json!({ "ok": true, "user": member }),
+            None => error("user_not_found"),
+        },
+        "conversations.info" => {
+            match channels.into_iter().filter(visible).find(|channel| channel["id"] == argument("channel")) {
+                Some(channel) if is(channel, "is_private") && lacks("groups:read") => barred("groups:read"),
+                Some(channel) if !is(channel, "is_private") && lacks("channels:read") => barred("channels:read"),
+                Some(channel) => json!({ "ok": true, "channel": channel }),
+                None => error("channel_not_found"),
+            }
+        }
+        _ => {
+            let private = argument("types").contains("private_channel");
+            if lacks("channels:read") || (private && lacks("groups:read")) {
+                return barred(if lacks("channels:read") { "channels:read" } else { "groups:read" });
+            }
+            let asked = |channel: &&&Value| {
+                (private || !is(channel, "is_private"))
+                    && (argument("exclude_archived") != "true" || !is(channel, "is_archived"))
+            };
+            let list: Vec<_> = channels.iter().filter(|channel| visible(channel)).filter(asked).collect();
+            let from = argument("cursor").parse().unwrap_or(0);
+            let to = (from + 2).min(list.len());
+            let next = if to < list.len() { to.to_string() } else { String::new() };
+            json!({ "ok": true, "channels": list[from..to], "response_metadata": { "next_cursor": next } })
+        }
     }
 }
 
