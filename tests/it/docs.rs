@@ -352,6 +352,21 @@ fn every_short_flag_stands_beside_its_long_one() {
     }
 }
 
+/// mdoc takes a lone dot, comma or bracket in a line for punctuation, and prints it without the space before it: a command
+/// to copy would be another one.
+#[test]
+fn commands_to_copy_have_no_lone_punctuation() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    let pages: Vec<_> = fs::read_dir(folder).unwrap().map(|page| page.unwrap().path()).collect();
+    assert!(pages.len() >= 5, "{pages:?}");
+    for page in pages {
+        for line in fs::read_to_string(&page).unwrap().lines().filter(|line| line.starts_with(".Dl ")) {
+            let lone = line.split(' ').find(|word| [".", ",", ":", ";", "(", ")", "[", "]", "?", "!"].contains(word));
+            assert_eq!(lone, None, "write \\&{} in {}: {line}", lone.unwrap_or_default(), page.display());
+        }
+    }
+}
+
 /// Problems of the machine that runs the tests, not of the examples.
 const OF_THE_MACHINE: &[&str] = &["command-not-found", "unknown-user", "missing-file", "unreadable-file", "no-jobs"];
 
