@@ -4,20 +4,23 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
-/// Runs the commands in jobs.d on schedule, and reports to Slack.
+use super::help;
+
+/// Runs the commands in jobs.d on schedule, and reports to Slack
+///
+/// Each file below jobs.d declares a command, a schedule and, where the default message is not enough, a template.
+/// Without a command slack-alert is the daemon that runs them all: it takes the options of `run`. The other commands
+/// check what is declared, try it, and tell what happened; `slack-alert COMMAND --help` has examples of each.
 #[derive(Debug, Parser)]
 #[command(name = "slack-alert", version, propagate_version = false, disable_help_subcommand = true)]
-#[command(
-    after_help = "Exit status: 0 well; 1 it found problems or failed; 2 wrong usage, or no configuration found.\n\
-                        See slack-alert(1) and slack_alert.toml(5)."
-)]
+#[command(after_help = help::SEE_ALSO, after_long_help = help::SLACK_ALERT)]
 pub struct Cli {
-    /// Options of every command.
-    #[command(flatten)]
-    pub global: Global,
     /// Options of `run`, which plain `slack-alert` is.
     #[command(flatten)]
     pub run: RunArgs,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
     /// The command; none is `run`.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -25,6 +28,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The configuration file [default: $SLACK_ALERT_CONFIG, ./slack_alert.toml,
     /// ~/.config/slack-alert/slack_alert.toml, /etc/slack-alert/slack_alert.toml; the first that exists]
@@ -55,15 +59,6 @@ pub struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  slack-alert --path . --dry-run         the jobs in ./jobs.d, on the terminal, without a trace
-  slack-alert run --strict               refuse to start with any error
-  slack-alert -v --log-format json       every decision with its reason, one object a line
-  slack-alert --max-alert 3 --pause-time 60
-
-Signals: TERM and INT stop gracefully, a second INT at once; HUP reads the configuration again.";
 
 /// Options of `run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
@@ -106,59 +101,88 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon in the foreground (what plain `slack-alert` does)
-    #[command(after_help = RUN_EXAMPLES)]
+    ///
+    /// Runs every job on its schedule and posts what is worth a word. A job file with errors is set aside, in the log and
+    /// in one message to the default channel, and the others run; errors in slack_alert.toml stop the start. Without a
+    /// token or a webhook messages go to the terminal. Alerts wait on disk until Slack has taken them.
+    #[command(after_long_help = help::RUN)]
     Run(RunArgs),
     /// Check the configuration and every job
-    #[command(after_help = CHECK_EXAMPLES)]
+    ///
+    /// Reports every problem of every file at once, each with its place, a stable code and a way out, and tries the
+    /// [[test]] cases in job files. Nothing is run and nothing is sent. A path is a configuration file, a folder with one,
+    /// a folder of jobs, or a single job file, which is read against the nearest slack_alert.toml above it.
+    #[command(after_long_help = help::CHECK)]
     Check(CheckArgs),
     /// Run one job now, and show its outcome and message
-    #[command(after_help = ONCE_EXAMPLES)]
+    ///
+    /// Runs the job as the daemon would, but now and as the user who calls it, and shows how it ended and the message that
+    /// would be sent. Neither state nor history changes.
+    #[command(after_long_help = help::ONCE)]
     Once(OnceArgs),
     /// Show when jobs will run
-    #[command(after_help = NEXT_EXAMPLES)]
+    ///
+    /// Computes due times from the schedules alone: working hours, time zones and changes of the clocks are in, what has
+    /// run so far is not.
+    #[command(after_long_help = help::NEXT)]
     Next(NextArgs),
     /// Show what a job's message looks like, without running anything
-    #[command(after_help = PREVIEW_EXAMPLES)]
+    ///
+    /// Renders the message as Slack will show it, from sample output or from yours.
+    #[command(after_long_help = help::PREVIEW)]
     Preview(PreviewArgs),
     /// Tell what would run, and what would be said, in a stretch of time: nothing is run, nothing is sent
-    #[command(after_help = SIMULATE_EXAMPLES)]
+    ///
+    /// Runs the daemon under a false clock and prints every run and every message with its reason. Every job begins as one
+    /// that was never seen before: with `first_run = "now"` it runs at once.
+    #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
     /// Explain why a job spoke, or did not
-    #[command(after_help = WHY_EXAMPLES)]
+    ///
+    /// Every run's verdict is kept with its reason. This tells it in a sentence, with when the next word is possible.
+    #[command(after_long_help = help::WHY)]
     Why(WhyArgs),
     /// Show the jobs, their schedules and where they are declared
-    #[command(after_help = LIST_EXAMPLES)]
+    ///
+    /// Lists every job that can run, with its schedule in words; what is set aside for errors is named on standard error.
+    #[command(after_long_help = help::LIST)]
     List(ListArgs),
     /// Show the runs of a job, or of all jobs, newest first
-    #[command(after_help = HISTORY_EXAMPLES)]
+    ///
+    /// Reads the runs that the daemon keeps (`limits.history`: 30 days unless set), beside a running daemon or without
+    /// one.
+    #[command(after_long_help = help::HISTORY)]
     History(HistoryArgs),
     /// Show alerts that wait for Slack, and those that it would not take
-    #[command(after_help = OUTBOX_EXAMPLES, args_conflicts_with_subcommands = true)]
+    ///
+    /// An alert is on disk until Slack has taken it. One that Slack refuses for good, or that could not be delivered within
+    /// `limits.outbox_max_age`, becomes a dead letter: kept and listed here until it is sent again or dropped.
+    #[command(after_long_help = help::OUTBOX, args_conflicts_with_subcommands = true)]
     Outbox(OutboxArgs),
     /// Write job files from a crontab, or from plugins of the Python slack-alert
-    #[command(after_help = IMPORT_EXAMPLES)]
+    ///
+    /// Nothing that exists is overwritten. What cannot be carried over is said, line by line; `slack-alert check` then
+    /// tells whether the new jobs are sound. See slack-alert-migration(7).
+    #[command(after_long_help = help::IMPORT)]
     Import(ImportArgs),
     /// Print the JSON Schema of a job file, or of slack_alert.toml
-    #[command(after_help = SCHEMA_EXAMPLES)]
+    ///
+    /// Editors complete keys and underline mistakes by it (draft 2020-12). The packages have both schemas in
+    /// /usr/share/slack-alert/schema.
+    #[command(after_long_help = help::SCHEMA)]
     Schema(SchemaArgs),
     /// Print a script that completes commands, options and job names in a shell
-    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    ///
+    /// The packages install those of bash, zsh and fish.
+    #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
 }
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  slack-alert check                      the configuration that `run` would use
-  slack-alert check jobs.d/disk.toml     one job, with the defaults of its configuration
-  slack-alert check --deny-warnings --format github .
-  slack-alert check --explain no-timeout
-
-Exit status: 0 no error; 1 an error, or with --deny-warnings a warning.";
 
 /// Options of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Configurations to check: files or folders [default: the configuration that `run` would use]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// How problems are shown
     #[arg(long, value_enum, default_value_t)]
@@ -188,15 +212,6 @@ pub enum CheckFormat {
     Github,
 }
 
-const ONCE_EXAMPLES: &str = "\
-Examples:
-  slack-alert once disk                  run it, and show what would be said
-  slack-alert once disk --post           and say it
-  sudo -u slack-alert slack-alert once disk
-                                         as the service would
-
-Exit status: that of the command.";
-
 /// Options of `once`.
 #[derive(Debug, Args)]
 pub struct OnceArgs {
@@ -209,12 +224,6 @@ pub struct OnceArgs {
     #[arg(long)]
     pub json: bool,
 }
-
-const NEXT_EXAMPLES: &str = "\
-Examples:
-  slack-alert next                       every job's next time
-  slack-alert next db/backup -n 10
-  slack-alert next db/backup --from 2026-03-29 --json";
 
 /// Options of `next`.
 #[derive(Debug, Args)]
@@ -232,11 +241,6 @@ pub struct NextArgs {
     pub json: bool,
 }
 
-const LIST_EXAMPLES: &str = "\
-Examples:
-  slack-alert list
-  slack-alert list --json | jq -r '.[].name'";
-
 /// Options of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -247,14 +251,6 @@ pub struct ListArgs {
     #[arg(long)]
     pub json: bool,
 }
-
-const HISTORY_EXAMPLES: &str = "\
-Examples:
-  slack-alert history                    the last 20 runs of all jobs
-  slack-alert history db/backup -n 5     the last five of one
-  slack-alert history --failed --since 24h
-  slack-alert history --run 812          one run with everything that it printed
-  slack-alert history --json | jq '.[] | select(.duration > 60) | .job'";
 
 /// Options of `history`.
 #[derive(Debug, Args)]
@@ -278,13 +274,6 @@ pub struct HistoryArgs {
     pub json: bool,
 }
 
-const WHY_EXAMPLES: &str = "\
-Examples:
-  slack-alert why disk                     about its last run
-  slack-alert why disk --at 03:14          about the run at that time today
-  slack-alert why disk --at 2026-11-23T03:14 -n 5
-  slack-alert why disk --json";
-
 /// Options of `why`.
 #[derive(Debug, Args)]
 pub struct WhyArgs {
@@ -301,14 +290,6 @@ pub struct WhyArgs {
     pub json: bool,
 }
 
-const OUTBOX_EXAMPLES: &str = "\
-Examples:
-  slack-alert outbox                     everything that waits, and every dead letter
-  slack-alert outbox list --dead         dead letters, with what Slack said
-  slack-alert outbox retry --dead        send all dead letters again, once the channel is there
-  slack-alert outbox retry 17 18
-  slack-alert outbox drop 19";
-
 /// Options of `outbox`.
 #[derive(Debug, Args)]
 pub struct OutboxArgs {
@@ -324,10 +305,19 @@ pub struct OutboxArgs {
 #[derive(Debug, Subcommand)]
 pub enum OutboxCommand {
     /// Show what waits and what is dead, oldest first
+    ///
+    /// Each with its number, its channel, since when it waits, how often it was tried, and Slack's last answer.
+    #[command(after_long_help = help::OUTBOX_LIST)]
     List(OutboxListArgs),
     /// Set messages waiting again: a running daemon sends them within seconds
+    ///
+    /// For dead letters once their cause is gone, and for messages that wait out a long back-off.
+    #[command(after_long_help = help::OUTBOX_RETRY)]
     Retry(OutboxPick),
     /// Throw messages away: nobody will hear of them
+    ///
+    /// Waiting messages and dead letters alike; `outbox list --json` shows first what they say.
+    #[command(after_long_help = help::OUTBOX_DROP)]
     Drop(OutboxPick),
 }
 
@@ -362,14 +352,6 @@ pub struct OutboxPick {
     #[arg(long)]
     pub json: bool,
 }
-
-const PREVIEW_EXAMPLES: &str = "\
-Examples:
-  slack-alert preview disk                               with sample output
-  df -h | slack-alert preview disk --stdout -            with real output
-  slack-alert preview disk --exit 2 --stderr error.txt   a failure
-  slack-alert preview disk --event recovery
-  slack-alert preview disk --json                        what Slack would get, for its Block Kit Builder";
 
 /// Options of `preview`.
 #[derive(Debug, Args)]
@@ -417,16 +399,6 @@ pub enum PreviewEvent {
     Stuck,
 }
 
-const SIMULATE_EXAMPLES: &str = "\
-Examples:
-  slack-alert simulate                                          all jobs, 24 hours from now, all ok
-  slack-alert simulate --from 2026-03-29 --for 6h               through the night in which clocks go forward
-  slack-alert simulate disk --outcome disk=critical@03:00-04:00 disk fails every night from three to four
-  slack-alert simulate --outcome '*=critical@2026-11-23T02:00-2026-11-23T02:30' --json
-  slack-alert simulate burst --stdout burst=hello --for 3h      what a job says that always prints something
-
-Every job begins as one that was never seen before: with `first_run = \"now\"` it runs at once.";
-
 /// Options of `simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
@@ -453,14 +425,6 @@ pub struct SimulateArgs {
     pub json: bool,
 }
 
-const SCHEMA_EXAMPLES: &str = "\
-Examples:
-  slack-alert schema job > job.schema.json
-  slack-alert schema config > slack_alert.schema.json
-
-Editors with Even Better TOML or taplo take it from the first line of a file:
-  #:schema ./job.schema.json";
-
 /// Options of `schema`.
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
@@ -479,12 +443,6 @@ pub enum SchemaOf {
     Job,
 }
 
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  slack-alert completions bash > /usr/share/bash-completion/completions/slack-alert
-  slack-alert completions zsh > /usr/local/share/zsh/site-functions/_slack-alert
-  slack-alert completions fish > ~/.config/fish/completions/slack-alert.fish";
-
 /// Options of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -492,15 +450,6 @@ pub struct CompletionsArgs {
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
 }
-
-const IMPORT_EXAMPLES: &str = "\
-Examples:
-  slack-alert import crontab /etc/cron.d/backup --dry-run
-  crontab -l | slack-alert import crontab - --to ~/.config/slack-alert
-  slack-alert import plugins ~/slack-alert --conf ~/slack_alert.conf
-
-Nothing that exists is overwritten. What cannot be carried over is said, line by line; then `slack-alert check` tells
-whether the new jobs are sound.";
 
 /// Options of `import`.
 #[derive(Debug, Args)]
@@ -513,9 +462,15 @@ pub struct ImportArgs {
 /// What can be imported.
 #[derive(Debug, Subcommand)]
 pub enum ImportFrom {
-    /// The entries of a crontab: user's or system's
+    /// Write job files from the entries of a crontab: a user's or the system's
+    ///
+    /// Each entry becomes a job, or a remark that says why not. Then remove the entry: two schedulers run a job twice.
+    #[command(after_long_help = help::IMPORT_CRONTAB)]
     Crontab(ImportCrontabArgs),
-    /// The functions of a plugin folder that the Python slack-alert schedules
+    /// Write job files from the functions that the Python slack-alert schedules
+    ///
+    /// The plugins are read, not run; this needs python3. Each job calls its function, so that it works as it is.
+    #[command(after_long_help = help::IMPORT_PLUGINS)]
     Plugins(ImportPluginsArgs),
 }
 

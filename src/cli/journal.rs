@@ -2,15 +2,19 @@
 //!
 //! Before it: `logs`, which chooses this when stderr is the journal. After it: journald's own socket, in its native
 //! protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>). The message carries the fields as text too, since plain
-//! `journalctl` shows nothing else. An entry that cannot be sent is lost, as a line on a broken stderr would be: nothing
-//! waits for the journal.
+//! `journalctl` shows nothing else. An entry that is too long for a datagram goes as a sealed memory file. One that cannot
+//! be sent is lost, as a line on a broken stderr would be: nothing waits for the journal.
 
 use std::fmt::{self, Write};
 use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::fstat;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, sendmsg_addr};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -19,8 +23,8 @@ use tracing_subscriber::layer::Context;
 /// Where journald listens.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// The longest value of one field, in bytes: with a few of them an entry stays within what one datagram can carry.
-const LONGEST_VALUE: usize = 32 * 1024;
+/// The longest value of one field, in bytes: what is behind it is cut, so that no entry is without bounds.
+const LONGEST_VALUE: usize = 1024 * 1024;
 
 /// A layer that sends every event to journald.
 #[derive(Debug)]
@@ -49,6 +53,33 @@ impl Journal {
         socket.send_to(&[], path)?;
         Ok(Self { socket, path: path.to_owned() })
     }
+
+    fn send(&self, entry: &[u8]) -> io::Result<()> {
+        match self.socket.send_to(entry, &self.path) {
+            // Longer than the socket's buffer, or than what the kernel has in one piece now.
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::MSGSIZE | Errno::NOBUFS)) => {
+                self.send_file(entry)
+            }
+            sent => sent.map(drop),
+        }
+    }
+
+    /// The entry as a file without a name, handed over by its descriptor; sealed, since journald takes no other.
+    fn send_file(&self, entry: &[u8]) -> io::Result<()> {
+        let file = memfd_create("slack-alert", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let mut rest = entry;
+        while !rest.is_empty() {
+            rest = &rest[rustix::io::write(&file, rest)?..];
+        }
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let files = [file.as_fd()];
+        control.push(SendAncillaryMessage::ScmRights(&files));
+        let address = SocketAddrUnix::new(&self.path)?;
+        sendmsg_addr(&self.socket, &address, &[], &mut control, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
 }
 
 impl<S: Subscriber> Layer<S> for Journal {
@@ -61,7 +92,7 @@ impl<S: Subscriber> Layer<S> for Journal {
         event.record(&mut entry);
         let message = format!("{}{}", entry.message, entry.told);
         entry.field("MESSAGE", &message);
-        let _ = self.socket.send_to(&entry.bytes, &self.path);
+        let _ = self.send(&entry.bytes);
     }
 }
 
@@ -130,21 +161,49 @@ fn name(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSliceMut;
+
+    use rustix::fs::fcntl_get_seals;
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 
-    /// What journald hears of one event: its fields in order.
-    fn hears(tell: impl FnOnce()) -> Vec<(String, String)> {
+    /// What journald hears of one event: its fields in order, and whether they came in a file.
+    fn hears(tell: impl FnOnce()) -> (Vec<(String, String)>, bool) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let journald = UnixDatagram::bind(&path).unwrap();
+        journald.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
         let journal = Journal::connect(&path).unwrap();
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = vec![0; 1024 * 1024];
         assert_eq!(journald.recv(&mut buffer).unwrap(), 0, "the question whether it is there");
         tracing::subscriber::with_default(tracing_subscriber::registry().with(journal), tell);
-        let length = journald.recv(&mut buffer).unwrap();
-        let mut rest = &buffer[..length];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let (length, file) = {
+            let mut parts = [IoSliceMut::new(&mut buffer)];
+            let heard = recvmsg(&journald, &mut parts, &mut control, RecvFlags::empty()).unwrap();
+            let file = control.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+                _ => None,
+            });
+            (heard.bytes, file)
+        };
+        let Some(file) = file else { return (fields(&buffer[..length]), false) };
+        assert_eq!(length, 0, "all is in the file");
+        assert_eq!(
+            fcntl_get_seals(&file).unwrap(),
+            SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL,
+            "journald takes no file that can still change"
+        );
+        let mut entry = vec![0; usize::try_from(fstat(&file).unwrap().st_size).unwrap()];
+        assert_eq!(rustix::io::pread(&file, &mut entry, 0).unwrap(), entry.len());
+        (fields(&entry), true)
+    }
+
+    /// An entry, taken apart as journald does it.
+    fn fields(mut rest: &[u8]) -> Vec<(String, String)> {
         let mut fields = Vec::new();
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (name, after) = (&rest[..end], &rest[end + 1..]);
@@ -165,22 +224,34 @@ mod tests {
     #[test]
     fn an_event_is_an_entry_whose_fields_can_be_asked_for_and_whose_message_says_it_all() {
         let job = "db/backup";
-        let fields = hears(|| tracing::warn!(%job, exit = 2, why = "no space\nleft", "failed"));
-        assert_eq!(find(&fields, "MESSAGE"), "failed job=db/backup exit=2 why=\"no space\\nleft\"");
+        let (fields, in_file) = hears(|| tracing::warn!(%job, run = 17, exit = 2, why = "no space\nleft", "failed"));
+        assert!(!in_file);
+        assert_eq!(find(&fields, "MESSAGE"), "failed job=db/backup run=17 exit=2 why=\"no space\\nleft\"");
         assert_eq!(find(&fields, "PRIORITY"), "4");
         assert_eq!(find(&fields, "JOB"), "db/backup");
+        assert_eq!(find(&fields, "RUN"), "17");
         assert_eq!(find(&fields, "EXIT"), "2");
         assert_eq!(find(&fields, "WHY"), "no space\nleft", "a field keeps its lines");
         assert_eq!(find(&fields, "SYSLOG_IDENTIFIER"), "slack-alert");
     }
 
     #[test]
-    fn a_value_cannot_forge_a_field_and_a_long_one_is_cut() {
-        let fields = hears(|| tracing::info!(job = "x\nPRIORITY=0\n", "hello"));
+    fn a_value_cannot_forge_a_field() {
+        let (fields, _) = hears(|| tracing::info!(job = "x\nPRIORITY=0\n", "hello"));
         assert_eq!(fields.iter().filter(|(name, _)| name == "PRIORITY").count(), 1);
-        let long = "ä".repeat(1 << 20);
-        let fields = hears(|| tracing::info!(long, "hello"));
-        assert_eq!(find(&fields, "LONG").len(), LONGEST_VALUE);
+    }
+
+    #[test]
+    fn an_entry_too_long_for_a_datagram_comes_whole_in_a_file_and_a_value_without_end_is_cut() {
+        let long = "ä".repeat(200_000);
+        let (fields, in_file) = hears(|| tracing::info!(long, "hello"));
+        assert!(in_file);
+        assert_eq!(find(&fields, "LONG"), long);
+        assert_eq!(find(&fields, "MESSAGE"), format!("hello long={long}"));
+        let endless = "ä".repeat(LONGEST_VALUE);
+        let (fields, in_file) = hears(|| tracing::info!(endless, "hello"));
+        assert!(in_file);
+        assert_eq!(find(&fields, "ENDLESS").len(), LONGEST_VALUE);
         assert!(find(&fields, "MESSAGE").len() <= LONGEST_VALUE);
     }
 

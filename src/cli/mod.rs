@@ -6,6 +6,7 @@
 pub mod args;
 mod check;
 mod completions;
+mod help;
 mod history;
 mod import;
 mod input;

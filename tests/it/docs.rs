@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command as Process;
 
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory, Parser};
 use slack_alert::cli::args::Cli;
 use slack_alert::diagnostic::{Code, Severity};
 use slack_alert::document::{Key, Kind};
@@ -352,6 +352,64 @@ fn every_short_flag_stands_beside_its_long_one() {
     }
 }
 
+/// The pages with their names.
+fn pages() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    let paths: Vec<_> = fs::read_dir(folder).expect("the manual").map(|page| page.expect("a page").path()).collect();
+    assert!(paths.len() >= 5, "{paths:?}");
+    paths.iter().map(|path| (path.display().to_string(), fs::read_to_string(path).expect("a page of text"))).collect()
+}
+
+/// mdoc takes a lone dot, comma or bracket in a line for punctuation, and prints it without the space before it: a command
+/// to copy would be another one.
+#[test]
+fn commands_to_copy_have_no_lone_punctuation() {
+    for (page, text) in pages() {
+        for line in text.lines().filter(|line| line.starts_with(".Dl ")) {
+            let lone = line.split(' ').find(|word| [".", ",", ":", ";", "(", ")", "[", "]", "?", "!"].contains(word));
+            assert_eq!(lone, None, "write \\&{} in {page}: {line}", lone.unwrap_or_default());
+        }
+    }
+}
+
+/// The lines to type in a page, as a reader sees them.
+fn lines_to_type(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut literal = false;
+    for line in text.lines() {
+        match line {
+            _ if line.starts_with(".Bd -literal") => literal = true,
+            ".Ed" => literal = false,
+            _ if literal => lines.push(line),
+            _ => lines.extend(line.strip_prefix(".Dl ")),
+        }
+    }
+    lines.iter().map(|line| line.replace("\\(dq", "\"").replace("\\&", "").replace("\\e", "\\")).collect()
+}
+
+#[test]
+fn the_parser_takes_every_command_to_type() {
+    let mut tried = 0;
+    for (page, text) in pages() {
+        for line in lines_to_type(&text) {
+            for command in line.split('#').next().unwrap_or_default().split("&&") {
+                let command = command.trim();
+                let command = command.strip_prefix("sudo -u slack-alert ").unwrap_or(command);
+                if command.split(' ').next() == Some("slack-alert") {
+                    let parsed = Cli::try_parse_from(command.split_whitespace());
+                    assert!(
+                        parsed.is_ok(),
+                        "{page}: `{command}`: {}",
+                        parsed.err().map(|e| e.to_string()).unwrap_or_default()
+                    );
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 20, "only {tried} commands were found in the manual");
+}
+
 /// Problems of the machine that runs the tests, not of the examples.
 const OF_THE_MACHINE: &[&str] = &["command-not-found", "unknown-user", "missing-file", "unreadable-file", "no-jobs"];
 
@@ -382,4 +440,37 @@ fn the_examples_of_the_manual_pass_check() {
         }
     }
     assert_none(&complaints);
+}
+
+#[test]
+fn the_jobs_of_the_guides_are_without_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("jobs.d")).unwrap();
+    fs::write(folder.path().join("slack_alert.toml"), "").unwrap();
+    let mut jobs = 0;
+    for (page, text) in pages().into_iter().filter(|(page, _)| page.ends_with(".7")) {
+        for block in text.split(".Bd -literal").skip(1).filter_map(|rest| rest.split("\n.Ed").next()) {
+            // Behind the rest of the line that began the block.
+            let toml = block.split_once('\n').map(|(_, lines)| lines).unwrap_or_default();
+            if toml.starts_with("command") {
+                let name = Path::new(&page).file_stem().unwrap().to_str().unwrap();
+                fs::write(folder.path().join(format!("jobs.d/{name}-{jobs}.toml")), toml).unwrap();
+                jobs += 1;
+            }
+        }
+    }
+    assert!(jobs >= 4, "only {jobs} jobs were found");
+    let output = Process::new(env!("CARGO_BIN_EXE_slack-alert"))
+        .args(["check", "--format", "json", "--config", "slack_alert.toml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code().is_some_and(|code| code < 2), "{}", String::from_utf8_lossy(&output.stderr));
+    let wrong = lines.lines().filter(|line| {
+        let problem: serde_json::Value = serde_json::from_str(line).unwrap();
+        let of_the_machine = problem["code"].as_str().is_some_and(|code| OF_THE_MACHINE.contains(&code));
+        problem["level"] == "error" && !of_the_machine
+    });
+    assert_none(&wrong.map(str::to_owned).collect::<Vec<_>>());
 }

@@ -4,6 +4,7 @@ mod cases;
 mod check;
 mod commands;
 mod completions;
+mod help;
 mod history;
 mod import;
 mod import_crontab;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::time::{ClockId, clock_gettime};
 use slack_alert::clock::Mono;
 use slack_alert::daemon::systemd::Systemd;
 
@@ -55,6 +56,20 @@ fn tells(socket: &str, watchdog: Option<&str>) -> Systemd {
     Systemd::new(&variable, 1)
 }
 
+/// Microseconds of CLOCK_MONOTONIC.
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let part = |count| u64::try_from(count).expect("time since boot is not negative");
+    part(now.tv_sec) * 1_000_000 + part(now.tv_nsec) / 1_000
+}
+
+/// The stamp of a message that tells of a reload, and of nothing else. Without it systemd would take the READY of an
+/// earlier reload for this one's.
+fn reload_stamp(heard: &[String]) -> u64 {
+    assert_eq!((heard.len(), heard[0].as_str()), (2, "RELOADING=1"), "{heard:?}");
+    heard[1].strip_prefix("MONOTONIC_USEC=").and_then(|stamp| stamp.parse().ok()).expect("a stamp in microseconds")
+}
+
 #[test]
 fn a_service_s_life_is_told_in_order() {
     let manager = Manager::listening();
@@ -64,11 +79,10 @@ fn a_service_s_life_is_told_in_order() {
     systemd.status("14 jobs, 2 messages wait for Slack");
     assert_eq!(manager.hears(), ["STATUS=14 jobs, 2 messages wait for Slack"]);
 
+    let before = monotonic();
     systemd.reloading();
-    let heard = manager.hears();
-    assert_eq!(heard[0], "RELOADING=1");
-    let stamp: u64 = heard[1].strip_prefix("MONOTONIC_USEC=").unwrap().parse().unwrap();
-    assert!(stamp > 0);
+    let stamp = reload_stamp(&manager.hears());
+    assert!((before..=monotonic()).contains(&stamp), "{stamp} is not the time of the reload");
     systemd.ready("15 jobs");
     assert_eq!(manager.hears(), ["READY=1", "STATUS=15 jobs"]);
 
@@ -179,21 +193,24 @@ fn the_built_daemon_tells_of_its_start_its_reloads_its_watchdog_and_its_stop() {
     // A good reload, with one job file that is set aside.
     write("jobs.d/two.toml", "command = \"true\"\nevery = \"2h\"\nfirst_run = \"wait\"\n");
     write("jobs.d/bad.toml", "command = \n");
+    let before = monotonic();
     daemon.signal(Signal::HUP);
-    assert_eq!(daemon.hears()[0], "RELOADING=1");
+    let first = reload_stamp(&daemon.hears());
+    assert!(before <= first, "{first} is before the reload was asked for");
     assert_eq!(daemon.hears(), ["READY=1", "STATUS=2 jobs, 1 set aside for errors"]);
 
     // A bad one leaves all as it was, and is over all the same: systemd must not wait for ever.
     write("slack_alert.toml", "jobs_dir = 7\n");
     daemon.signal(Signal::HUP);
-    let heard = daemon.hears();
-    assert_eq!(heard[0], "RELOADING=1");
-    assert!(heard[1].starts_with("MONOTONIC_USEC="), "{heard:?}");
+    assert!(first < reload_stamp(&daemon.hears()));
     assert_eq!(daemon.hears(), ["READY=1", "STATUS=2 jobs, 1 set aside for errors"]);
 
     daemon.signal(Signal::TERM);
     let heard = daemon.hears();
     assert_eq!(heard[0], "STOPPING=1");
-    assert!(heard[1].starts_with("EXTEND_TIMEOUT_USEC="), "{heard:?}");
+    // The grace for runs in progress, the time until they are killed, and that for the outbox: 30 s and 10 s at least.
+    let within: u64 = heard[1].strip_prefix("EXTEND_TIMEOUT_USEC=").and_then(|time| time.parse().ok()).unwrap();
+    assert!(within >= 40_000_000, "{heard:?}");
+    assert!(heard[2].starts_with("STATUS="), "{heard:?}");
     assert!(daemon.process.wait().unwrap().success());
 }
