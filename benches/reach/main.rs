@@ -11,7 +11,7 @@ mod service;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use service::{Setup, binary};
 
@@ -186,7 +186,7 @@ fn lateness() {
         say(&what, &format!("{:.2}", ours / bare), reach);
         println!("  ({ours:.1} ms, the raw loop {bare:.1} ms)");
     }
-    let setup = Setup::new(100, |_| stamp.job("every = \"1s\"\njitter = \"1s\"\n"));
+    let setup = Setup::new(100, |_| stamp.job("every = \"1s\"\njitter = \"999ms\"\n"));
     stamp.forget();
     let service = setup.start();
     stamp.wait_for(1_600);
@@ -209,7 +209,9 @@ fn output() {
         for _ in 0..3 {
             setup.forget();
             let service = setup.start();
+            let begun = Instant::now();
             let took = loop {
+                assert!(begun.elapsed() < service::PATIENCE, "the run never ends");
                 settle(Duration::from_millis(50));
                 if let Some(took) = setup.took() {
                     break took;
@@ -226,25 +228,26 @@ fn output() {
 
 /// A thousand runs that go on.
 fn quiet() {
-    let job = "command = [\"/bin/sleep\", \"1000\"]\nevery = \"6s\"\nfirst_run = \"wait\"\n[notify]\nstuck_after = 0\n";
+    let job = "command = [\"/bin/sleep\", \"60\"]\nevery = \"6s\"\nfirst_run = \"wait\"\n[notify]\nstuck_after = 0\n";
     let setup = Setup::new(1_000, |_| job.to_owned());
     let service = setup.start();
     settle(Duration::from_secs(3));
     let (memory, threads) = (service.status("VmRSS"), service.status("Threads"));
+    let begun = Instant::now();
     while service.children() < 1_000 {
-        settle(Duration::from_millis(100));
+        assert!(begun.elapsed() < service::PATIENCE, "only {} runs go on", service.children());
+        settle(Duration::from_millis(200));
     }
-    settle(Duration::from_secs(5));
+    settle(Duration::from_secs(3));
     let more = service.status("VmRSS").saturating_sub(memory);
     say("1,000 runs that go on, more memory", &mib(more), "2 MiB");
     say("  more threads", &format!("{}", service.status("Threads") - threads), "0");
-    drop(service);
-    let _ = Command::new("pkill").args(["-x", "sleep"]).status();
+    service.stop();
 }
 
 /// A minute of 10,000 jobs of one run an hour, spread over it.
 fn idle() {
-    let spread = "command = [\"/bin/true\"]\nevery = \"1h\"\njitter = \"1h\"\nfirst_run = \"wait\"\n";
+    let spread = "command = [\"/bin/true\"]\nevery = \"1h\"\njitter = \"59m\"\nfirst_run = \"wait\"\n";
     let never = "command = [\"/bin/true\"]\nevery = \"30d\"\nfirst_run = \"wait\"\n";
     let mut spent = Vec::new();
     for job in [spread, never] {
@@ -300,7 +303,9 @@ impl Stamp {
     }
 
     fn wait_for(&self, count: usize) {
+        let begun = Instant::now();
         while self.read().len() < count {
+            assert!(begun.elapsed() < service::PATIENCE, "only {} of {count} processes came", self.read().len());
             settle(Duration::from_millis(20));
         }
     }

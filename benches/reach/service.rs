@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 /// Nothing here takes longer, or it is broken.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with a configuration.
 pub(crate) struct Setup {
@@ -34,7 +34,7 @@ impl Setup {
     pub(crate) fn new(jobs: usize, text: impl Fn(usize) -> String) -> Self {
         let dir = TempDir::new().expect("a scratch folder");
         let config = "[slack]\ntoken = \"xoxb-bench\"\nchannel = \"ops\"\napi_url = \"http://127.0.0.1:9\"\n\
-                      [limits]\nmax_running = 2000\nstart_rate = \"1000000/s\"\nhistory = \"1h\"\n";
+                      [limits]\nmax_running = 2000\nstart_rate = \"1000000/s\"\nhistory = \"1h\"\nshutdown_grace = \"1s\"\n";
         std::fs::write(dir.path().join("slack_alert.toml"), config).expect("a file");
         for job in 0..jobs {
             let folder = dir.path().join(format!("jobs.d/{:02}", job / 1_000));
@@ -136,12 +136,14 @@ impl Service {
 
     /// How many children it has.
     pub(crate) fn children(&self) -> usize {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
-        tasks
-            .flatten()
-            .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-            .map(|children| children.split_whitespace().count())
-            .sum()
+        let parent = format!(" {} ", self.child.id());
+        let mut count = 0;
+        for process in std::fs::read_dir("/proc").expect("/proc").flatten() {
+            // PID (COMMAND) STATE PARENT …
+            let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { continue };
+            count += usize::from(stat.rsplit_once(')').is_some_and(|(_, rest)| rest[2..].starts_with(&parent)));
+        }
+        count
     }
 
     /// Asks it to stop, and waits.

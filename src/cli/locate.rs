@@ -52,7 +52,7 @@ impl World {
             (global.max_alert.unwrap_or(3), pause)
         });
         let jobs_dir = global.path.as_ref().map(|path| path.join("jobs.d"));
-        Ok(Options { config: None, jobs_dir, only: None, working_hours, max_alert })
+        Ok(Options { config: None, jobs_dir, only: None, working_hours, max_alert, sparing: false })
     }
 
     /// The configuration file and what the command line adds to it.
@@ -94,6 +94,12 @@ impl World {
     /// Reads the configuration that `run` would use.
     pub(super) fn load(&self) -> Result<(Loaded, Options), Failure> {
         let options = self.options()?;
+        Ok((plan::load(&options, &self.surroundings()), options))
+    }
+
+    /// The same for a daemon, which keeps what it reads.
+    pub(super) fn load_to_stay(&self) -> Result<(Loaded, Options), Failure> {
+        let options = Options { sparing: true, ..self.options()? };
         Ok((plan::load(&options, &self.surroundings()), options))
     }
 

@@ -25,7 +25,7 @@ pub(super) fn run(world: &World, args: &RunArgs) -> Result<ExitCode, Failure> {
         return as_process_1();
     }
     logs::start(world, args.log_format);
-    let (loaded, options) = world.load()?;
+    let (loaded, options) = world.load_to_stay()?;
     let errors = loaded.findings.problems.errors();
     if args.strict && errors > 0 {
         world.show_problems(&loaded);

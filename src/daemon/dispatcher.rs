@@ -576,8 +576,9 @@ fn prefixed(remark: &str) -> String {
 
 fn log_end(run: &Run, outcome: &Outcome, decision: &Decision) {
     let (status, how, took) = (outcome.status.as_str(), outcome.ending.words(), outcome.took);
+    let told = matches!(decision, Decision::Notified(_));
     let (decision, until) = (decision.words(), decision.until().map(tracing::field::display));
-    if outcome.status == crate::exec::Status::Ok {
+    if outcome.status == crate::exec::Status::Ok && !told {
         tracing::debug!(job = %run.job, run = %run.id, status, how, ?took, decision, until, "end");
     } else {
         tracing::info!(job = %run.job, run = %run.id, status, how, ?took, decision, until, "end");

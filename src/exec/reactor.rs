@@ -151,13 +151,14 @@ impl Shared {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes reports from the kernel, and says whom to wake; `false` when there was none.
+    /// Takes reports from the kernel, and says whom to wake; `false` when these were all. Whatever comes after that is
+    /// reported to tokio anew.
     fn take_reports(&self, wakers: &mut Vec<Waker>) -> bool {
         let mut room = [const { MaybeUninit::uninit() }; REPORTS];
         match epoll::wait(&self.epoll, &mut room, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
             Ok((reports, _)) => {
                 self.note(reports, wakers);
-                !reports.is_empty()
+                reports.len() == REPORTS
             }
             // A signal came: what could not be taken is taken at the next try.
             Err(_) => true,
@@ -187,10 +188,10 @@ async fn listen(listened: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
         let mut more = true;
         for _ in 0..ROUNDS {
             more = shared.take_reports(&mut wakers);
+            wakers.drain(..).for_each(Waker::wake);
             if !more {
                 break;
             }
-            wakers.drain(..).for_each(Waker::wake);
         }
         if more {
             // Whoever was woken gets a turn, and reads what would be reported over and over.
