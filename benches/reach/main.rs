@@ -247,7 +247,7 @@ fn quiet() {
 
 /// A minute of 10,000 jobs of one run an hour, spread over it.
 fn idle() {
-    let spread = "command = [\"/bin/true\"]\nevery = \"1h\"\njitter = \"59m\"\nfirst_run = \"wait\"\n";
+    let spread = "command = [\"/bin/true\"]\nevery = \"1h\"\njitter = \"59m\"\n";
     let never = "command = [\"/bin/true\"]\nevery = \"30d\"\nfirst_run = \"wait\"\n";
     let mut spent = Vec::new();
     for job in [spread, never] {
