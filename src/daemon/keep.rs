@@ -39,6 +39,7 @@ pub(super) async fn load(store: &Store) -> Earlier {
 }
 
 fn understood<T: DeserializeOwned>(json: &str, job: &JobName) -> Option<T> {
+    // An earlier version wrote `null` where there was nothing.
     if json.is_empty() || json == "null" {
         return None;
     }

@@ -44,6 +44,8 @@ struct SoFar {
     /// When its first attempt started.
     began: Option<Now>,
     attempts: u32,
+    /// The last attempt left a process behind that keeps its output open.
+    leaked: bool,
 }
 
 /// Keeps the rate at which processes start.
@@ -117,13 +119,12 @@ impl Shared {
 
     /// What an attempt came to: the run's outcome, or what is kept of it and how long to wait before the next.
     fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Output>, Duration)> {
-        let leaked = ended.leaked;
         let mut assessment = assess(&run.command, ended.ending, ended.output);
         match run.command.retries.delay_after(so_far.attempts).filter(|_| assessment.failed()) {
             Some(delay) => Err((Box::new(assessment.output), delay)),
             None => {
                 listen(run, &mut assessment.directives);
-                Ok(self.outcome(so_far, leaked, assessment))
+                Ok(self.outcome(so_far, assessment))
             }
         }
     }
@@ -132,12 +133,12 @@ impl Shared {
     fn cut_short(&self, run: &Run, last: Option<Box<Output>>, so_far: SoFar) -> Outcome {
         let mut assessment = assess(&run.command, Ending::Interrupted, Output::default());
         assessment.output = last.map(|last| *last).unwrap_or_default();
-        self.outcome(so_far, false, assessment)
+        self.outcome(so_far, assessment)
     }
 
-    fn outcome(&self, so_far: SoFar, leaked: bool, assessment: Assessment) -> Outcome {
+    fn outcome(&self, so_far: SoFar, assessment: Assessment) -> Outcome {
         let now = self.clock.now();
-        let SoFar { began, attempts } = so_far;
+        let SoFar { began, attempts, leaked } = so_far;
         let began = began.unwrap_or(now);
         let Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives } = assessment;
         Outcome {
@@ -161,7 +162,7 @@ impl Shared {
 
 /// Carries a run through its attempts. What lives across a wait is kept small: a thousand runs may wait at one time.
 async fn carry(shared: Arc<Shared>, run: Run, stop: Stopped) -> Outcome {
-    let mut so_far = SoFar { began: None, attempts: 0 };
+    let mut so_far = SoFar { began: None, attempts: 0, leaked: false };
     let mut last = None;
     while shared.may_start(&stop).await {
         so_far.began.get_or_insert_with(|| shared.clock.now());
@@ -170,6 +171,7 @@ async fn carry(shared: Arc<Shared>, run: Run, stop: Stopped) -> Outcome {
             Ok(live) => process::follow(live, &run, shared.clock.as_ref(), &stop).await,
             Err(error) => Ended { ending: Ending::NotStarted { error }, output: Output::default(), leaked: false },
         };
+        so_far.leaked = ended.leaked;
         let (output, delay) = match shared.conclude(&run, ended, so_far) {
             Ok(outcome) => return outcome,
             Err(again) => again,

@@ -77,6 +77,24 @@ fn a_stop_ends_the_wait_for_another_attempt() {
 }
 
 #[test]
+fn a_stop_between_attempts_forgets_no_process_that_the_last_one_left_behind() {
+    on_one_thread(async {
+        let job = "command = 'echo tried; sleep 20 & exit 1'\nretries = { times = 5, delay = '1h' }";
+        let run = due(command(job));
+        let progress = Arc::clone(&run.progress);
+        let (raise, stop) = Stop::channel();
+        let running = tokio::spawn(duct(None).run(run, stop));
+        let group = started(&progress).await;
+        until("the attempt is over", || progress.pid.load(std::sync::atomic::Ordering::Relaxed) == 0).await;
+        raise.raise(Stop::Terminate);
+        let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
+        assert_eq!((told(&outcome).as_str(), outcome.leaked), ("critical, interrupted: interrupted", true));
+        let group = rustix::process::Pid::from_raw(group.cast_signed()).expect("a group");
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).expect("the process is still there");
+    });
+}
+
+#[test]
 fn a_stop_ends_the_wait_for_ones_turn() {
     on_one_thread(async {
         let slow = duct(Some(Rate { count: NonZeroU32::MIN, per: Duration::from_secs(3_600) }));
