@@ -16,10 +16,10 @@ use tokio::sync::Mutex;
 use super::assess::{Assessment, assess};
 use super::attach;
 use super::directives::Directives;
-use super::launch::Launch;
 use super::outcome::{Ending, Outcome, Output};
-use super::process::{self, Ended, Live};
-use super::reactor::Reactor;
+use super::process::{self, Ended};
+use super::reactor::{Reactor, Seat};
+use super::starter::{Starter, Starting};
 use super::{Run, Spawner, Stop, Stopped};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
@@ -35,7 +35,14 @@ struct Shared {
     clock: SharedClock,
     gate: Option<Gate>,
     /// Made at the first start, within the runtime; an error is that start's.
-    reactor: OnceLock<Reactor>,
+    machinery: OnceLock<Machinery>,
+}
+
+/// What starts processes, and what tells of them.
+#[derive(Debug)]
+struct Machinery {
+    starter: Starter,
+    reactor: Reactor,
 }
 
 /// How far a run has come.
@@ -65,27 +72,26 @@ impl Duct {
             let limiter = Limiter::direct_with_clock(quota, GovernorClock(Arc::clone(&clock)));
             Some(Gate { limiter, turn: Mutex::new(()) })
         });
-        Self { shared: Arc::new(Shared { clock, gate, reactor: OnceLock::new() }) }
+        Self { shared: Arc::new(Shared { clock, gate, machinery: OnceLock::new() }) }
     }
 }
 
 impl Shared {
-    fn reactor(&self) -> io::Result<&Reactor> {
-        match self.reactor.get() {
-            Some(reactor) => Ok(reactor),
+    fn machinery(&self) -> io::Result<&Machinery> {
+        match self.machinery.get() {
+            Some(machinery) => Ok(machinery),
             None => {
-                let made = Reactor::new()?;
-                Ok(self.reactor.get_or_init(|| made))
+                let made = Machinery { reactor: Reactor::new()?, starter: Starter::new(Arc::clone(&self.clock))? };
+                Ok(self.machinery.get_or_init(|| made))
             }
         }
     }
 
-    /// Starts an attempt, or says why there is none.
-    fn start(&self, run: &Run, attempt: u32) -> Result<Box<Live>, String> {
-        let launch = Launch::new(run, attempt)?;
-        let reactor =
-            self.reactor().map_err(|error| format!("no process can be followed: {}", process::plain(&error)))?;
-        Live::start(launch, reactor)
+    /// Asks for an attempt's process.
+    fn start(&self, run: &Run, attempt: u32) -> io::Result<(Starting, Seat)> {
+        let Machinery { starter, reactor } = self.machinery()?;
+        let seat = reactor.seat();
+        Ok((starter.start(run, attempt, &seat)?, seat))
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
@@ -165,12 +171,15 @@ async fn carry(shared: Arc<Shared>, run: Run, stop: Stopped) -> Outcome {
     let mut so_far = SoFar { began: None, attempts: 0, leaked: false };
     let mut last = None;
     while shared.may_start(&stop).await {
-        so_far.began.get_or_insert_with(|| shared.clock.now());
         so_far.attempts += 1;
         let ended = match shared.start(&run, so_far.attempts) {
-            Ok(live) => process::follow(live, &run, shared.clock.as_ref(), &stop).await,
-            Err(error) => Ended { ending: Ending::NotStarted { error }, output: Output::default(), leaked: false },
+            Ok((starting, seat)) => process::follow(starting, seat, &run, shared.clock.as_ref(), &stop).await,
+            Err(error) => {
+                let error = format!("no process can be started: {}", process::plain(&error));
+                Ended::without_process(Ending::NotStarted { error }, shared.clock.now())
+            }
         };
+        so_far.began.get_or_insert(ended.began);
         so_far.leaked = ended.leaked;
         let (output, delay) = match shared.conclude(&run, ended, so_far) {
             Ok(outcome) => return outcome,

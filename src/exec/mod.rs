@@ -4,8 +4,8 @@
 //! Before it: the dispatcher. After it: `policy`.
 //!
 //! ```text
-//! read ─▶ Command ─▶ launch ─▶ process (course, output) ─▶ assess ─▶ Outcome
-//!                      └──────── duct: attempt by attempt ────────┘
+//! read ─▶ Command ─▶ starter: launch ─▶ process (course, output) ─▶ assess ─▶ Outcome
+//!                      └───────────── duct: attempt by attempt ────────────┘
 //! ```
 
 mod account;
@@ -28,6 +28,7 @@ mod read;
 mod redact;
 mod retries;
 mod signals;
+mod starter;
 mod stop;
 
 use std::fmt;

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use humantime::format_duration;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -24,9 +25,10 @@ use super::course::{Cause, Course, Event, Step};
 use super::launch::{Launch, complaint};
 use super::outcome::{Ending, Output};
 use super::output::{Capture, Stream};
-use super::reactor::{Kind, Reactor, Seat};
+use super::reactor::{Kind, Ready, Seat, Ticket};
+use super::starter::Starting;
 use super::{Progress, Run, Stop, Stopped};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Clock, Mono, Now};
 
 /// What one read takes at most. The buffer is the thread's, not the run's: it is used between two waits, never across one.
 const CHUNK: usize = 256 << 10;
@@ -47,13 +49,24 @@ thread_local! {
 /// How a process ended, and what it wrote: unmasked.
 #[derive(Debug)]
 pub(super) struct Ended {
+    /// When its process was started, or it was known that there would be none.
+    pub(super) began: Now,
     pub(super) ending: Ending,
     pub(super) output: Output,
     pub(super) leaked: bool,
 }
 
+impl Ended {
+    /// There was none, as was known by `now`.
+    pub(super) fn without_process(ending: Ending, now: Now) -> Self {
+        Self { began: now, ending, output: Output::default(), leaked: false }
+    }
+}
+
 /// A process that lives, or is not yet reaped.
+#[derive(Debug)]
 pub(super) struct Live {
+    began: Now,
     pid: Pid,
     reaped: bool,
     /// It was reported that it has exited.
@@ -61,11 +74,11 @@ pub(super) struct Live {
     pipes: [Pipe; 2],
     handle: duct::Handle,
     /// Keeps the exit reported.
-    _pidfd: OwnedFd,
-    seat: Seat,
+    pidfd: Arc<OwnedFd>,
 }
 
 /// The reading end of a stream; `None` once it is closed.
+#[derive(Debug)]
 struct Pipe {
     stream: Stream,
     end: Option<OwnedFd>,
@@ -74,18 +87,21 @@ struct Pipe {
     read: u64,
 }
 
-/// Follows a process to its end.
-pub(super) async fn follow(mut live: Box<Live>, run: &Run, clock: &dyn Clock, stop: &Stopped) -> Ended {
+/// Follows a process from its start to its end.
+pub(super) async fn follow(starting: Starting, seat: Seat, run: &Run, clock: &dyn Clock, stop: &Stopped) -> Ended {
     let (command, progress) = (run.command.as_ref(), run.progress.as_ref());
-    progress.pid.store(live.pid.as_raw_nonzero().get().unsigned_abs(), Ordering::Relaxed);
+    let mut live = match started(starting, &seat, run, clock, stop).await {
+        Ok(live) => live,
+        Err(ending) => return Ended::without_process(ending, clock.now()),
+    };
     let mut capture = Capture::new(command.max_output, &command.redactor).with_directives(command.directives);
     let mut course = Course::new(command.kill_after);
     let mut seen = Stop::No;
-    let mut timer = deadline(clock, command.timeout);
+    let mut timer = command.timeout.map(|timeout| until(clock, live.began.mono + timeout));
     loop {
         let event = tokio::select! {
             biased;
-            event = poll_fn(|cx| live.poll(cx, &course, &mut capture, progress)) => event,
+            event = poll_fn(|cx| live.poll(seat.take(cx), cx, &course, &mut capture, progress)) => event,
             level = stop.rises(seen) => {
                 seen = level;
                 Event::Stop(level)
@@ -107,7 +123,7 @@ pub(super) async fn follow(mut live: Box<Live>, run: &Run, clock: &dyn Clock, st
             }
             Step::Finish => break,
         };
-        timer = deadline(clock, patience);
+        timer = patience.map(|patience| until(clock, clock.now().mono + patience));
     }
     progress.pid.store(0, Ordering::Relaxed);
     let status = live.reap();
@@ -117,7 +133,41 @@ pub(super) async fn follow(mut live: Box<Live>, run: &Run, clock: &dyn Clock, st
         Some(error) => Ending::NotStarted { error },
         None => ending,
     };
-    Ended { ending, output, leaked: course.leaked() }
+    Ended { began: live.began, ending, output, leaked: course.leaked() }
+}
+
+/// Waits until the process has something to tell, which is when it is needed; or says how the run ended without one.
+async fn started(
+    mut starting: Starting,
+    seat: &Seat,
+    run: &Run,
+    clock: &dyn Clock,
+    stop: &Stopped,
+) -> Result<Box<Live>, Ending> {
+    let command = run.command.as_ref();
+    let mut timer = command.timeout.map(|timeout| until(clock, clock.now().mono + timeout));
+    let report = poll_fn(|cx| {
+        seat.listen(cx);
+        starting.look().map_or(Poll::Pending, Poll::Ready)
+    });
+    let given_up = tokio::select! {
+        biased;
+        started = report => return started.map_err(|error| Ending::NotStarted { error }),
+        _ = stop.rises(Stop::No) => Ending::Interrupted,
+        () = reached(&mut timer) => Ending::NotStarted { error: late(command.timeout.unwrap_or_default()) },
+    };
+    // A process that is silent, most likely. If it is still being started, it gets as long as one that should end.
+    let mut patience = Some(until(clock, clock.now().mono + command.kill_after));
+    tokio::select! {
+        biased;
+        started = starting.known() => started.map_err(|error| Ending::NotStarted { error }),
+        () = reached(&mut patience) => Err(given_up),
+    }
+}
+
+/// Why a program that has not begun did not take too long itself.
+fn late(after: Duration) -> String {
+    format!("it was not started within {}: the disk that it is on hangs, or that of others", format_duration(after))
 }
 
 /// What the course and the status say together.
@@ -138,11 +188,9 @@ fn ending(course: &Course, status: Option<ExitStatus>, timeout: Option<Duration>
 /// What ends a wait; `None` where nothing does.
 type Timer<'c> = Option<Pin<Box<dyn Future<Output = ()> + Send + 'c>>>;
 
-/// The end of a time from now on. Boxed, since most runs wait for their end alone.
-fn deadline(clock: &dyn Clock, after: Option<Duration>) -> Timer<'_> {
-    after.map(|after| -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(clock::sleep_until(clock, clock.now().mono + after))
-    })
+/// Boxed, since most runs wait for their end alone.
+fn until(clock: &dyn Clock, end: Mono) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    Box::pin(clock::sleep_until(clock, end))
 }
 
 /// Until the timer is up; for ever without one.
@@ -197,12 +245,12 @@ impl Live {
     /// is in the pipe by then.
     fn poll(
         &mut self,
+        ready: Ready,
         cx: &mut Context<'_>,
         course: &Course,
         capture: &mut Capture<'_>,
         progress: &Progress,
     ) -> Poll<Event> {
-        let ready = self.seat.take(cx);
         self.pipes[0].ready |= ready.has(Kind::Stdout);
         self.pipes[1].ready |= ready.has(Kind::Stderr);
         self.exited |= ready.has(Kind::Exit);
@@ -215,50 +263,58 @@ impl Live {
         Poll::Pending
     }
 
-    /// Starts the process, or says why there is none. A program that was found elsewhere by now is started there.
-    pub(super) fn start(launch: Launch, reactor: &Reactor) -> Result<Box<Self>, String> {
+    /// Its number, for people.
+    pub(super) fn number(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// What stands for the process, of which the exit is held back.
+    pub(super) fn pidfd(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.pidfd)
+    }
+
+    /// Starts the process, or says why there is none. A program that was found elsewhere by now is started there. `null` is
+    /// what it reads where the job gives it nothing.
+    pub(super) fn start(launch: Launch, null: &OwnedFd, ticket: &Ticket, now: Now) -> Result<Box<Self>, String> {
         let launch = Arc::new(launch);
-        match Self::spawn(&launch, reactor) {
+        match Self::spawn(&launch, null, ticket, now) {
             Ok(live) => Ok(live),
             Err(error) => match launch.moved().map(Arc::new) {
-                Some(moved) => Self::spawn(&moved, reactor).map_err(|error| moved.explain(&error)),
+                Some(moved) => Self::spawn(&moved, null, ticket, now).map_err(|error| moved.explain(&error)),
                 None => Err(launch.explain(&error)),
             },
         }
     }
 
-    fn spawn(launch: &Arc<Launch>, reactor: &Reactor) -> io::Result<Box<Self>> {
+    fn spawn(launch: &Arc<Launch>, null: &OwnedFd, ticket: &Ticket, began: Now) -> io::Result<Box<Self>> {
+        let stdin = match launch.stdin()? {
+            Some(text) => text,
+            None => null.try_clone()?,
+        };
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
         let filling = Arc::clone(launch);
-        // Given to the child as they are: duct would keep a second pair open until its expression is gone.
-        let ends = Mutex::new(Some([stdout_end, stderr_end]));
-        let handle = {
-            let expression = duct::cmd(launch.file().as_os_str(), [] as [&OsStr; 0])
-                .full_env(HashMap::<String, String>::new())
-                .dir(launch.working_dir())
-                .unchecked()
-                .before_spawn(move |child| {
-                    filling.fill(child);
-                    if let Some([stdout, stderr]) = ends.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                        child.stdout(stdout).stderr(stderr);
-                    }
-                    Ok(())
-                });
-            match launch.stdin()? {
-                Some(text) => expression.stdin_file(text),
-                None => expression.stdin_null(),
-            }
-            .start()?
-        };
+        // Given to the child as they are: duct would keep a second of each open until its expression is gone.
+        let ends = Mutex::new(Some([stdin, stdout_end, stderr_end]));
+        let handle = duct::cmd(launch.file().as_os_str(), [] as [&OsStr; 0])
+            .full_env(HashMap::<String, String>::new())
+            .dir(launch.working_dir())
+            .unchecked()
+            .before_spawn(move |child| {
+                filling.fill(child);
+                if let Some([stdin, stdout, stderr]) = ends.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    child.stdin(stdin).stdout(stdout).stderr(stderr);
+                }
+                Ok(())
+            })
+            .start()?;
         // Not reaped before `try_wait`, so this is still the number of our child.
         let pid = handle.pids().first().and_then(|pid| Pid::from_raw(i32::try_from(*pid).ok()?));
         let pid = pid.ok_or_else(|| io::Error::other("the process has no number"))?;
-        let seat = reactor.seat();
-        match watch(&seat, pid, &stdout, &stderr) {
+        match watch(ticket, pid, &stdout, &stderr) {
             Ok(pidfd) => {
                 let pipes = [Pipe::new(Stream::Stdout, stdout), Pipe::new(Stream::Stderr, stderr)];
-                Ok(Box::new(Self { pid, reaped: false, exited: false, pipes, handle, _pidfd: pidfd, seat }))
+                Ok(Box::new(Self { began, pid, reaped: false, exited: false, pipes, handle, pidfd: Arc::new(pidfd) }))
             }
             Err(error) => {
                 // A process that cannot be followed (no more open files) is not left alone.
@@ -307,12 +363,12 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reading, writing))
 }
 
-/// Has a process and its pipes reported to a seat; gives what stands for the process.
-fn watch(seat: &Seat, pid: Pid, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<OwnedFd> {
+/// Has the pipes of a process reported, and its exit held back; gives what stands for the process.
+fn watch(ticket: &Ticket, pid: Pid, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<OwnedFd> {
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-    seat.watch(stdout.as_fd(), Kind::Stdout)?;
-    seat.watch(stderr.as_fd(), Kind::Stderr)?;
-    seat.watch(pidfd.as_fd(), Kind::Exit)?;
+    ticket.watch(stdout.as_fd(), Kind::Stdout)?;
+    ticket.watch(stderr.as_fd(), Kind::Stderr)?;
+    ticket.hold(pidfd.as_fd(), Kind::Exit)?;
     Ok(pidfd)
 }
 

@@ -1,11 +1,12 @@
 //! What runs in progress wait for, their pipes and their exits, in one epoll of our own, which tokio sees as one file.
 //!
-//! Before it: a process that was just started takes a [`Seat`] and has its descriptors watched. After it: the run's task is
-//! woken, and told which of them to look at. A registration with tokio itself costs 256 bytes, an allocation and a system
-//! call more for each descriptor, and a run has three.
+//! Before it: a run takes a [`Seat`]; the one who starts its process has its descriptors watched with the seat's [`Ticket`].
+//! After it: the run's task is woken, and told which of them to look at. A registration with tokio itself costs 256 bytes, an
+//! allocation and a system call more for each descriptor, and a run has three.
 //!
 //! Invariants: edge-triggered (epoll(7)): a descriptor that was reported is looked at until it would block before it is
-//! reported again; nothing is reported to a seat for one that sat there before.
+//! reported again; nothing is reported to a seat for one that sat there before. That a pipe has ended wakes nobody before the
+//! exit: the exit comes at once, most of the time, and one look at both costs half of two.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -26,6 +27,9 @@ const ROUNDS: usize = 8;
 
 /// Bits of a report's number that name the descriptor; above them the seat, and the upper half is its generation.
 const KIND_BITS: u32 = 2;
+
+/// What is reported of a descriptor: that it can be read, and (epoll_ctl(2): always) that its other end is closed.
+const REPORTED: epoll::EventFlags = epoll::EventFlags::IN.union(epoll::EventFlags::ET);
 
 /// Which descriptor of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +70,20 @@ struct Place {
     /// Rises with each one that leaves, so that a late report for it is known as such.
     generation: u32,
     ready: Ready,
+    /// Something was reported that cannot wait, and nobody has looked since.
+    urgent: bool,
+    /// The exit was reported.
+    exited: bool,
     waker: Option<Waker>,
 }
 
 /// One run's place; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Seat(Ticket);
+
+/// What another thread does for the one who sits there; nothing, once the seat was given back.
+#[derive(Clone, Debug)]
+pub(super) struct Ticket {
     shared: Arc<Shared>,
     index: u32,
     generation: u32,
@@ -107,7 +119,7 @@ impl Reactor {
             u32::try_from(seats.all.len() - 1).expect("fewer than 2^32 runs are in progress")
         });
         let generation = seats.all[index as usize].generation;
-        Seat { shared: Arc::clone(&self.shared), index, generation }
+        Seat(Ticket { shared: Arc::clone(&self.shared), index, generation })
     }
 }
 
@@ -118,31 +130,98 @@ impl Drop for Reactor {
 }
 
 impl Seat {
-    /// Has a descriptor watched until it is closed.
-    pub(super) fn watch(&self, descriptor: BorrowedFd<'_>, kind: Kind) -> io::Result<()> {
-        let number = u64::from(self.generation) << 32 | u64::from(self.index << KIND_BITS | kind as u32);
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        Ok(epoll::add(&self.shared.epoll, descriptor, epoll::EventData::new_u64(number), flags)?)
+    /// For the one who starts the process.
+    pub(super) fn ticket(&self) -> Ticket {
+        self.0.clone()
+    }
+
+    /// Has the task of `cx` woken at the next report; what was reported is left for [`Self::take`].
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        self.place(|place| place.listen(cx));
     }
 
     /// What was reported since the last time; the task of `cx` is woken when there is more.
     pub(super) fn take(&self, cx: &Context<'_>) -> Ready {
-        let mut seats = self.shared.lock();
-        let place = &mut seats.all[self.index as usize];
-        match &mut place.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        std::mem::take(&mut place.ready)
+        self.place(|place| {
+            place.listen(cx);
+            place.urgent = false;
+            std::mem::take(&mut place.ready)
+        })
+    }
+
+    fn place<T>(&self, visit: impl FnOnce(&mut Place) -> T) -> T {
+        visit(&mut self.0.shared.lock().all[self.0.index as usize])
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut seats = self.shared.lock();
-        let place = &mut seats.all[self.index as usize];
+        let mut seats = self.0.shared.lock();
+        let place = &mut seats.all[self.0.index as usize];
         *place = Place { generation: place.generation.wrapping_add(1), ..Place::default() };
-        seats.free.push(self.index);
+        seats.free.push(self.0.index);
+    }
+}
+
+impl Ticket {
+    /// Has a descriptor watched until it is closed.
+    pub(super) fn watch(&self, descriptor: BorrowedFd<'_>, kind: Kind) -> io::Result<()> {
+        Ok(epoll::add(&self.shared.epoll, descriptor, self.data(kind), REPORTED)?)
+    }
+
+    /// The same, but nothing is reported before [`Self::release`].
+    pub(super) fn hold(&self, descriptor: BorrowedFd<'_>, kind: Kind) -> io::Result<()> {
+        Ok(epoll::add(&self.shared.epoll, descriptor, self.data(kind), epoll::EventFlags::empty())?)
+    }
+
+    /// Has a descriptor that is held reported, if something has come of it at once.
+    pub(super) fn release(&self, descriptor: BorrowedFd<'_>, kind: Kind) {
+        // It cannot fail for a descriptor that is open and held.
+        let _ = epoll::modify(&self.shared.epoll, descriptor, self.data(kind), REPORTED);
+    }
+
+    /// Wakes the one who sits there, if something was reported that cannot wait.
+    pub(super) fn remind(&self) {
+        self.wake(|place| place.urgent);
+    }
+
+    /// Wakes the one who sits there.
+    pub(super) fn call(&self) {
+        self.wake(|_| true);
+    }
+
+    fn wake(&self, wanted: impl FnOnce(&Place) -> bool) {
+        let waker = {
+            let mut seats = self.shared.lock();
+            let place = &mut seats.all[self.index as usize];
+            if place.generation == self.generation && wanted(place) { place.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn data(&self, kind: Kind) -> epoll::EventData {
+        let low = self.index << KIND_BITS | kind as u32;
+        epoll::EventData::new_u64(u64::from(self.generation) << 32 | u64::from(low))
+    }
+}
+
+impl Place {
+    /// Takes a report in; whether it cannot wait.
+    fn note(&mut self, kind: u32, flags: epoll::EventFlags) -> bool {
+        self.ready.0 |= 1 << kind;
+        self.exited |= kind == Kind::Exit as u32;
+        let urgent = self.exited || flags.contains(epoll::EventFlags::IN);
+        self.urgent |= urgent;
+        urgent
+    }
+
+    fn listen(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
     }
 }
 
@@ -172,8 +251,7 @@ impl Shared {
             let number = report.data.u64();
             let (generation, low) = ((number >> 32) as u32, number as u32);
             let Some(place) = seats.all.get_mut((low >> KIND_BITS) as usize) else { continue };
-            if place.generation == generation {
-                place.ready.0 |= 1 << (low & ((1 << KIND_BITS) - 1));
+            if place.generation == generation && place.note(low & ((1 << KIND_BITS) - 1), report.flags) {
                 wakers.extend(place.waker.take());
             }
         }
@@ -228,21 +306,21 @@ mod tests {
         let (reading, writing) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
         let (other, other_end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
         let (seat, neighbour) = (reactor.seat(), reactor.seat());
-        seat.watch(reading.as_fd(), Kind::Stderr).expect("watched");
-        neighbour.watch(other.as_fd(), Kind::Stdout).expect("watched");
+        seat.ticket().watch(reading.as_fd(), Kind::Stderr).expect("watched");
+        neighbour.ticket().watch(other.as_fd(), Kind::Stdout).expect("watched");
         rustix::io::write(&writing, b"x").expect("written");
         let ready = next(&seat).await;
         assert_eq!((ready.has(Kind::Stdout), ready.has(Kind::Stderr), ready.has(Kind::Exit)), (false, true, false));
         drop(other_end);
         assert!(next(&neighbour).await.has(Kind::Stdout), "its end is a report too");
         // The pipe is still open when its seat goes to the next: what comes now is nobody's.
-        let index = seat.index;
+        let index = seat.0.index;
         drop(seat);
         let successor = reactor.seat();
-        assert_eq!(successor.index, index);
+        assert_eq!(successor.0.index, index);
         rustix::io::write(&writing, b"y").expect("written");
         let (own, own_end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
-        successor.watch(own.as_fd(), Kind::Exit).expect("watched");
+        successor.ticket().watch(own.as_fd(), Kind::Exit).expect("watched");
         drop(own_end);
         let ready = next(&successor).await;
         assert_eq!((ready.has(Kind::Stderr), ready.has(Kind::Exit)), (false, true));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use slack_alert::exec::{Spawner, Stop};
 use tokio::task::JoinSet;
 
-use super::{alone, command, duct, due, follow, living, on_one_thread, processes, started, until};
+use super::{alone, command, duct, due, follow_on, living, on_one_thread, processes, started, until};
 
 #[test]
 fn a_run_that_is_dropped_takes_its_group_with_it() {
@@ -30,10 +30,9 @@ fn three_hundred_runs_leave_nothing() {
     let threads = || std::fs::read_dir("/proc/self/task").expect("/proc/self/task").count();
     let own = std::process::id();
     on_one_thread(async {
-        follow(command("command = ':'")).await;
-        // The spawner's own task ends at its next turn.
-        tokio::task::yield_now().await;
-        let (fds, tasks) = (open(), threads());
+        let (spawner, threads_before) = (duct(None), threads());
+        follow_on(&spawner, command("command = ':'")).await;
+        let fds = open();
         let jobs = [
             "command = 'echo hi'",
             "command = ['/bin/true']",
@@ -46,15 +45,18 @@ fn three_hundred_runs_leave_nothing() {
         for _ in 0..5 {
             let mut runs = JoinSet::new();
             for job in jobs.iter().cycle().take(60) {
-                runs.spawn(follow(command(job)));
+                let (spawner, command) = (spawner.clone(), command(job));
+                runs.spawn(async move { follow_on(&spawner, command).await });
             }
             while runs.join_next().await.is_some() {
                 most_threads = most_threads.max(threads());
             }
         }
-        tokio::task::yield_now().await;
-        assert_eq!((open(), most_threads), (fds, tasks));
+        assert_eq!(open(), fds);
+        assert!(most_threads <= threads_before + 3, "{most_threads} threads, {threads_before} before");
         let children: Vec<_> = processes().into_iter().filter(|(_, _, parent, _)| *parent == own).collect();
         assert_eq!(children, [], "zombies");
+        drop(spawner);
+        until("its threads end", || threads() == threads_before).await;
     });
 }

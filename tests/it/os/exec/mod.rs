@@ -68,8 +68,13 @@ fn on_one_thread<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn follow(command: Arc<Command>) -> Outcome {
+    follow_on(&duct(None), command).await
+}
+
+/// The same beside other runs of one spawner.
+async fn follow_on(spawner: &Duct, command: Arc<Command>) -> Outcome {
     let (_keep, stop) = Stop::channel();
-    duct(None).run(due(command), stop).await
+    spawner.run(due(command), stop).await
 }
 
 /// Runs the job of this text to its end.
@@ -126,6 +131,16 @@ fn processes() -> Vec<(u32, char, u32, u32)> {
 /// How many processes of a group live; those that only wait to be reaped do not.
 fn living(group: u32) -> usize {
     processes().iter().filter(|(_, state, _, pgrp)| *pgrp == group && !matches!(state, 'Z' | 'X')).count()
+}
+
+/// Whether this is root, who alone may do this.
+fn root(what: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "skipped: only root may {what}");
+    }
+    root
 }
 
 /// Runs one test again in a process of its own, for what is counted by process; `true` in that process.

@@ -4,9 +4,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use nix::sys::fanotify::{EventFFlags, Fanotify, FanotifyResponse, InitFlags, MarkFlags, MaskFlags, Response};
 use slack_alert::exec::{Ending, Environment, Outcome, Reason, Status};
+use tokio::task::JoinSet;
 
-use super::{command_in, follow, on_one_thread, run, stdout};
+use super::{alone, command, command_in, duct, follow, follow_on, on_one_thread, processes, root, run, stdout, until};
 
 /// Why a run did not start.
 fn refused(outcome: &Outcome) -> &str {
@@ -115,4 +117,46 @@ fn relative_programs_are_found_from_the_working_directory() {
     let command = command_in("command = ['bin/hello']", dir.path(), Environment::default());
     let outcome = on_one_thread(follow(command));
     assert_eq!(stdout(&outcome).trim(), dir.path().canonicalize().expect("a path").to_str().expect("text"));
+}
+
+#[test]
+fn programs_that_a_disk_holds_back_hold_up_no_others() {
+    if !root("hold back what is executed")
+        || !alone("os::exec::starting::programs_that_a_disk_holds_back_hold_up_no_others")
+    {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = dir.path().join("held-back");
+    fs::copy("/bin/true", &program).expect("a program");
+    let disk = Fanotify::init(InitFlags::FAN_CLASS_CONTENT, EventFFlags::O_RDONLY).expect("fanotify");
+    disk.mark(MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_OPEN_EXEC_PERM, nix::fcntl::AT_FDCWD, Some(&program))
+        .expect("a mark");
+    let own = std::process::id();
+    let children = || processes().into_iter().filter(|(_, _, parent, _)| *parent == own).count();
+    on_one_thread(async {
+        let spawner = duct(None);
+        let mut runs = JoinSet::new();
+        let job = format!("command = ['{}']\ntimeout = '3s'\nkill_after = '10ms'", program.display());
+        for _ in 0..3 {
+            let (spawner, command) = (spawner.clone(), command(&job));
+            runs.spawn(async move { follow_on(&spawner, command).await });
+        }
+        until("the first are held back", || children() == 2).await;
+        assert_eq!(follow_on(&spawner, command("command = ['/bin/true']")).await.status, Status::Ok);
+        assert_eq!(children(), 3, "the third is held back too");
+        while let Some(outcome) = runs.join_next().await {
+            let words = "it was not started within 3s: the disk that it is on hangs, or that of others";
+            assert_eq!(refused(&outcome.expect("no panic")), words);
+        }
+        disk.mark(MarkFlags::FAN_MARK_FLUSH, MaskFlags::empty(), nix::fcntl::AT_FDCWD, None::<&Path>).expect("no mark");
+        for event in disk.read_events().expect("who is held back") {
+            let answer = FanotifyResponse::new(event.fd().expect("its file"), Response::FAN_ALLOW);
+            disk.write_response(answer).expect("an answer");
+        }
+        let living = || processes().iter().any(|(_, state, parent, _)| *parent == own && *state != 'Z');
+        until("none of them lives", || !living()).await;
+        assert_eq!(follow_on(&spawner, command(&job)).await.status, Status::Ok);
+        assert_eq!(children(), 0, "zombies");
+    });
 }

@@ -1,0 +1,213 @@
+//! The threads that start processes: vfork(2) suspends its caller until the program is executed, which takes as long as the
+//! disk likes that the program is on. Meanwhile the daemon's own thread goes on, and other runs start and end.
+//!
+//! Before it: a run whose turn it is. After it: its process, or why there is none. Invariants: first come, first served; a
+//! start that nobody waits for any more leaves no process; a start that hangs holds up no other for long. Nobody is woken
+//! for a start that went well, which would cost as much as the rest of the hand-over: the process's first report is early
+//! enough.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use tokio::sync::oneshot;
+
+use super::Run;
+use super::launch::Launch;
+use super::process::Live;
+use super::reactor::{Kind, Seat, Ticket};
+use crate::clock::{Mono, SharedClock};
+
+/// Threads that start processes at a time: while one waits for its program to be executed, another makes the next ready.
+const THREADS: usize = 2;
+
+/// When a request waits and none was taken up for so long, all of them hang (a dead network disk): one more takes its turn.
+const HANGS: Duration = Duration::from_secs(2);
+
+/// Threads, hanging ones included, at most. Starts that come after that wait, and time out like any other run.
+const MOST_THREADS: usize = 64;
+
+/// A process, or a sentence that says why there is none.
+pub(super) type Started = Result<Box<Live>, String>;
+
+/// The threads, which end with it.
+#[derive(Debug)]
+pub(super) struct Starter(Arc<Shared>);
+
+/// A start that was asked for.
+pub(super) struct Starting(oneshot::Receiver<Started>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: SharedClock,
+    /// /dev/null, opened once and not for each process.
+    null: OwnedFd,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// No more than there are runs in progress, of which there is a limit.
+    requests: VecDeque<Request>,
+    threads: usize,
+    /// How many of them are at a request.
+    serving: usize,
+    /// One that has nothing to do looks again within [`HANGS`].
+    watched: bool,
+    /// When a request was taken up last.
+    taken: Mono,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    run: Run,
+    attempt: u32,
+    ticket: Ticket,
+    reply: oneshot::Sender<Started>,
+}
+
+impl Starter {
+    /// One that makes its threads when they are needed.
+    pub(super) fn new(clock: SharedClock) -> io::Result<Self> {
+        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let taken = clock.now().mono;
+        let queue = Queue { requests: VecDeque::new(), threads: 0, serving: 0, watched: false, taken, closed: false };
+        Ok(Self(Arc::new(Shared { clock, null, queue: Mutex::new(queue), arrived: Condvar::new() })))
+    }
+
+    /// Asks for an attempt; what is known of it by the first report to the seat is there to be looked at.
+    pub(super) fn start(&self, run: &Run, attempt: u32, seat: &Seat) -> io::Result<Starting> {
+        let (reply, starting) = oneshot::channel();
+        let mut queue = self.0.lock();
+        queue.requests.push_back(Request { run: run.clone(), attempt, ticket: seat.ticket(), reply });
+        if queue.threads == 0
+            && let Err(error) = self.0.add_thread(&mut queue)
+        {
+            queue.requests.clear();
+            return Err(error);
+        }
+        if queue.serving < THREADS || !queue.watched {
+            self.0.arrived.notify_one();
+        }
+        Ok(Starting(starting))
+    }
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.arrived.notify_all();
+    }
+}
+
+impl Queue {
+    /// The next request, if one waits and it is time for another thread to take it up.
+    fn take(&mut self, now: Mono) -> Option<Request> {
+        let free = self.serving < THREADS || self.taken.until(now) > HANGS;
+        let request = if free { self.requests.pop_front()? } else { return None };
+        self.taken = now;
+        self.serving += 1;
+        Some(request)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_thread(self: &Arc<Self>, queue: &mut Queue) -> io::Result<()> {
+        let shared = Arc::clone(self);
+        std::thread::Builder::new().name("start".to_owned()).spawn(move || shared.work())?;
+        queue.threads += 1;
+        Ok(())
+    }
+
+    /// What a thread does, until there is nothing for it.
+    fn work(self: &Arc<Self>) {
+        let mut queue = self.lock();
+        while !queue.closed {
+            if let Some(request) = queue.take(self.clock.now().mono) {
+                if queue.serving == queue.threads && queue.threads < MOST_THREADS {
+                    // The one who sees it if this one hangs. Without it, it is later than it could be.
+                    let _ = self.add_thread(&mut queue);
+                }
+                drop(queue);
+                request.serve(self);
+                queue = self.lock();
+                queue.serving -= 1;
+            } else if queue.threads > queue.serving.max(THREADS) + 1 {
+                break;
+            } else {
+                queue = self.wait(queue);
+            }
+        }
+        queue.threads -= 1;
+    }
+
+    /// Waits for something to do; beside requests that wait, one watches whether they are taken up.
+    fn wait<'q>(&self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        if queue.requests.is_empty() || queue.watched {
+            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        } else {
+            queue.watched = true;
+            queue = self.arrived.wait_timeout(queue, HANGS).unwrap_or_else(PoisonError::into_inner).0;
+            queue.watched = false;
+        }
+        queue
+    }
+}
+
+impl Starting {
+    /// What came of it, if that is known by now.
+    pub(super) fn look(&mut self) -> Option<Started> {
+        match self.0.try_recv() {
+            Ok(started) => Some(started),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(defect())),
+        }
+    }
+
+    /// What came of it, as soon as it is known.
+    pub(super) async fn known(&mut self) -> Started {
+        (&mut self.0).await.unwrap_or_else(|_| Err(defect()))
+    }
+}
+
+impl Request {
+    fn serve(self, shared: &Shared) {
+        let Self { run, attempt, ticket, reply } = self;
+        if reply.is_closed() {
+            return;
+        }
+        // A defect in one start is that start's, as one in a run is that run's.
+        let start =
+            AssertUnwindSafe(|| Live::start(Launch::new(&run, attempt)?, &shared.null, &ticket, shared.clock.now()));
+        match catch_unwind(start).unwrap_or_else(|_| Err(defect())) {
+            Ok(live) => {
+                run.progress.pid.store(live.number(), Ordering::Relaxed);
+                let pidfd = live.pidfd();
+                // Who has given up gets nothing: it is dropped, and the process killed.
+                let _ = reply.send(Ok(live));
+                // Only now, so that a process that has exited already is looked at once, and not in vain before.
+                ticket.release(pidfd.as_fd(), Kind::Exit);
+                ticket.remind();
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                ticket.call();
+            }
+        }
+    }
+}
+
+fn defect() -> String {
+    "it could not be started, by a defect of slack-alert itself: see its log".to_owned()
+}
