@@ -6,10 +6,14 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// The longest single sleep. The kernel's timers do not count suspend and cannot see the wall clock being set: after
 /// this long at most the daemon looks at both clocks again.
@@ -37,6 +41,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn longest_sleep(&self) -> Duration {
         LONGEST_SLEEP
     }
+
+    /// A timer of the kernel's that goes by this clock's mono, where there is one.
+    fn timer(&self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 /// A clock that is handed around.
@@ -45,6 +54,16 @@ pub type SharedClock = Arc<dyn Clock>;
 /// The machine's own clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
+
+/// What wakes the daemon when something is due: to the microsecond where the clock has a timer of the kernel's, since
+/// tokio's own are up to two milliseconds late (whole milliseconds, rounded up, for its wheel and for epoll_wait(2)).
+#[derive(Debug)]
+pub struct Alarm {
+    clock: SharedClock,
+    timer: Option<AsyncFd<OwnedFd>>,
+    /// What the timer is set to.
+    set: Option<Mono>,
+}
 
 /// Our monotonic clock as governor wants it, so that rate limits follow suspend and simulated time.
 #[derive(Clone, Debug)]
@@ -73,6 +92,52 @@ impl Clock for System {
         let mono = Duration::new(boot.tv_sec.unsigned_abs(), u32::try_from(boot.tv_nsec).unwrap_or(0));
         Now { wall: Timestamp::now(), mono: Mono(mono) }
     }
+
+    fn timer(&self) -> Option<OwnedFd> {
+        rustix::time::timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).ok()
+    }
+}
+
+impl Alarm {
+    /// One of the current runtime. Without a timer of the kernel's (no more open files) tokio's will do.
+    pub fn new(clock: SharedClock) -> Self {
+        // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own.
+        // The replacement would be an unsafe block.
+        #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
+        let timer = clock.timer().and_then(|timer| AsyncFd::with_interest(timer, Interest::READABLE).ok());
+        Self { clock, timer, set: None }
+    }
+
+    /// Sleeps towards `deadline`, or for ever, at most the clock's longest sleep: the caller looks again, so that neither
+    /// suspend nor a set clock makes it late by more than that.
+    pub async fn towards(&mut self, deadline: Option<Mono>) {
+        let now = self.clock.now().mono;
+        let end = (now + self.clock.longest_sleep()).min(deadline.unwrap_or(Mono(Duration::MAX)));
+        match &self.timer {
+            Some(timer) if now < end => {
+                if self.set != Some(end) {
+                    set(timer, end);
+                    self.set = Some(end);
+                }
+                // An error can only be that the runtime shuts down. What was reported is settled by setting it anew.
+                if let Ok(mut rung) = timer.readable().await {
+                    rung.clear_ready();
+                }
+                self.set = None;
+            }
+            // It has passed; a loop that only ever finds this lets others have a turn.
+            Some(_) => tokio::task::coop::consume_budget().await,
+            None => sleep_towards(self.clock.as_ref(), end).await,
+        }
+    }
+}
+
+/// Sets a timer to ring once, which cannot fail for one that is open: what it rang for before is forgotten.
+fn set(timer: &AsyncFd<OwnedFd>, end: Mono) {
+    let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let end = Timespec::try_from(end.0).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+    let once = Itimerspec { it_interval: never, it_value: end };
+    let _ = rustix::time::timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &once);
 }
 
 impl Mono {
@@ -118,5 +183,35 @@ pub async fn sleep_towards(clock: &dyn Clock, deadline: Mono) {
 pub async fn sleep_until(clock: &dyn Clock, deadline: Mono) {
     while clock.now().mono < deadline {
         sleep_towards(clock, deadline).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Alarm, Clock, Mono, System};
+
+    #[tokio::test]
+    async fn an_alarm_never_rings_early_and_rings_again() {
+        let clock = Arc::new(System);
+        let mut alarm = Alarm::new(clock.clone());
+        assert!(alarm.timer.is_some(), "the kernel has timers");
+        for after in [Duration::ZERO, Duration::from_millis(3), Duration::from_micros(200), Duration::from_millis(1)] {
+            // Given up, as a loop does that has something else to do first: what comes next is not confused by it.
+            let early = clock.now().mono + after / 2;
+            tokio::select! {
+                biased;
+                () = alarm.towards(Some(early)) => {}
+                () = tokio::task::yield_now() => {}
+            }
+            let end = clock.now().mono + after;
+            while clock.now().mono < end {
+                tokio::time::timeout(Duration::from_secs(30), alarm.towards(Some(end))).await.expect("it rings");
+            }
+        }
+        // What has passed is not waited for.
+        alarm.towards(Some(Mono::default())).await;
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::clock::{self, Mono, Now, SharedClock};
+use crate::clock::{self, Alarm, Mono, Now, SharedClock};
 use crate::exec::{Outcome, Run, Spawner, Stop, Stopper};
 use crate::id::RunId;
 use crate::outbox;
@@ -103,6 +103,7 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, orders: &mut mpsc::Rece
     daemon.ready();
     let mut loads: JoinSet<Loaded> = JoinSet::new();
     let mut again = false;
+    let mut alarm = Alarm::new(Arc::clone(&daemon.host.clock));
     loop {
         daemon.tick();
         let wake = daemon
@@ -130,16 +131,10 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, orders: &mut mpsc::Rece
             () = daemon.keeping.settled() => {},
             () = daemon.summary.settled() => {},
             sighting = daemon.lookout.next() => daemon.sighted(sighting),
-            () = sleep(&*daemon.host.clock, wake) => {},
+            () = alarm.towards(wake) => {},
         }
     }
     daemon.stop(orders).await
-}
-
-/// Until `wake`, or for ever when nothing is due; bounded by the clock's own longest sleep.
-async fn sleep(clock: &dyn clock::Clock, wake: Option<Mono>) {
-    let far = clock.now().mono + clock.longest_sleep();
-    clock::sleep_towards(clock, wake.unwrap_or(far)).await;
 }
 
 impl Daemon {
