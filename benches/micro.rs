@@ -108,7 +108,7 @@ fn judge(job: &Arc<Job>, health: &mut Health, call: usize, stdout: &str, code: i
         command: Arc::clone(&job.command),
         scheduled: now,
         trigger: Trigger::Schedule,
-        progress: Arc::new(Progress::default()),
+        progress: Progress::default(),
     };
     let about = About { run: &run, outcome: &outcome, now };
     black_box(speak::judge(job, health, about, Burst::Open, voice));

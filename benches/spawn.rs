@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use slack_alert::clock::System;
 use slack_alert::diagnostic::Sources;
 use slack_alert::document::{Reader, Table};
-use slack_alert::exec::{self, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Stopped, Trigger};
+use slack_alert::exec::{self, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Stopper, Trigger};
 use slack_alert::id::{JobName, RunId};
 use tokio::task::JoinSet;
 
@@ -71,28 +71,28 @@ fn command(job: &str) -> Arc<exec::Command> {
     Arc::new(exec::read(&mut root, &Context::new(Path::new("/"), &environment)).expect("a command"))
 }
 
-fn start(duct: &Duct, command: &Arc<exec::Command>, stop: &Stopped) -> impl Future<Output = Outcome> + use<> {
-    let run = Run {
+fn start(duct: &Duct, command: &Arc<exec::Command>) -> (Stopper, impl Future<Output = Outcome> + use<>) {
+    let run = Arc::new(Run {
         id: RunId(1),
         job: JobName::new("bench"),
         command: Arc::clone(command),
         scheduled: Timestamp::UNIX_EPOCH,
         trigger: Trigger::Schedule,
-        progress: Arc::new(Progress::default()),
-    };
-    duct.run(run, stop.clone())
+        progress: Progress::default(),
+    });
+    let (stopper, stopped) = Stop::channel();
+    (stopper, duct.run(run, stopped))
 }
 
 async fn through_duct(command: &Arc<exec::Command>, runs: usize) {
     let duct = Duct::new(Arc::new(System), None);
-    let (_keep, stop) = Stop::channel();
     let mut running = JoinSet::new();
     for _ in 0..runs {
         if running.len() == AT_ONCE {
             let outcome: Outcome = running.join_next().await.expect("some run").expect("no panic");
             assert_eq!(outcome.exit_code(), Some(0));
         }
-        running.spawn(start(&duct, command, &stop));
+        running.spawn(start(&duct, command).1);
     }
     running.join_all().await;
 }
@@ -142,12 +142,13 @@ fn status(field: &str) -> u64 {
 /// What many runs that wait cost in memory and threads.
 async fn quiet(count: usize) {
     let duct = Duct::new(Arc::new(System), None);
-    let (raise, stop) = Stop::channel();
     let command = command("command = ['/bin/sleep', '1000']\ntimeout = '1h'");
     let (memory, threads) = (status("VmRSS"), status("Threads"));
-    let mut running = JoinSet::new();
+    let (mut running, mut stoppers) = (JoinSet::new(), Vec::with_capacity(count));
     for _ in 0..count {
-        running.spawn(start(&duct, &command, &stop));
+        let (stopper, run) = start(&duct, &command);
+        stoppers.push(stopper);
+        running.spawn(run);
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     println!(
@@ -155,20 +156,19 @@ async fn quiet(count: usize) {
         status("VmRSS").saturating_sub(memory),
         status("Threads") - threads
     );
-    raise.raise(Stop::Kill);
+    stoppers.iter().for_each(|stopper| stopper.raise(Stop::Kill));
     running.join_all().await;
 }
 
 /// 1 GiB of output, beside `head | cat`.
 fn large(runtime: &tokio::runtime::Runtime) {
     let command = command("command = ['head', '-c', '1G', '/dev/zero']");
-    let (_keep, stop) = Stop::channel();
     let duct = Duct::new(Arc::new(System), None);
     let memory = status("VmRSS");
     let (mut ours, mut cats) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let begun = Instant::now();
-        let outcome = runtime.block_on(start(&duct, &command, &stop));
+        let outcome = runtime.block_on(start(&duct, &command).1);
         ours.push(begun.elapsed().as_secs_f64());
         assert_eq!(outcome.exit_code(), Some(0));
         let begun = Instant::now();

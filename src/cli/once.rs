@@ -37,8 +37,8 @@ pub(super) fn run(world: &World, args: &OnceArgs) -> Result<ExitCode, Failure> {
 async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Result<ExitCode, Failure> {
     let clock: SharedClock = Arc::new(System);
     let now = clock.now();
-    let run = speak::manual_run(RunId(1), job, now.wall);
-    let outcome = Arc::new(execute(&clock, run.clone()).await?);
+    let run = Arc::new(speak::manual_run(RunId(1), job, now.wall));
+    let outcome = Arc::new(execute(&clock, Arc::clone(&run)).await?);
     let mut health = Health::default();
     let about = About { run: &run, outcome: &outcome, now: clock.now().wall };
     let voice = crate::daemon::voice(plan);
@@ -55,7 +55,7 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
 }
 
 /// Runs the command; INT and TERM end it, with its whole group.
-async fn execute(clock: &SharedClock, run: Run) -> Result<Outcome, Failure> {
+async fn execute(clock: &SharedClock, run: Arc<Run>) -> Result<Outcome, Failure> {
     let (stop, stopped) = Stop::channel();
     let (orders, mut taken) = tokio::sync::mpsc::channel(4);
     let signals = crate::daemon::signals::listen(orders);

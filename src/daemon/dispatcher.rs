@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::speak::{self, About, Burst, Decision, Said, Voice};
 use crate::clock::{self, Mono, Now};
-use crate::exec::{Outcome, Reason, Run, Stop, Trigger};
+use crate::exec::{Outcome, Progress, Reason, Run, Stop, Trigger};
 use crate::id::{JobName, RunId};
 use crate::message::Message;
 use crate::plan::{Job, Limits};
@@ -26,7 +26,7 @@ const STEP: std::time::Duration = std::time::Duration::from_millis(900);
 #[derive(Debug, Default)]
 pub struct Turn {
     /// Runs to start.
-    pub start: Vec<Run>,
+    pub start: Vec<Arc<Run>>,
     /// Runs to end.
     pub stop: Vec<(RunId, Stop)>,
     /// What to keep and to send.
@@ -50,7 +50,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Ended {
     /// The run.
-    pub run: Run,
+    pub run: Arc<Run>,
     /// How many runs the job has had.
     pub number: u64,
     /// How it ended.
@@ -70,6 +70,9 @@ pub struct Past {
 
 /// A job whose due times pass without a run says so at once, then at most this often: ten in a second are no ten lines.
 const BEHIND_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Jobs that are looked at before others get their turn, runs that end most of all; what a turn gathers takes memory.
+const AT_A_TURN: usize = 128;
 
 /// Due times of a job that passed without a run, and were made up for by a later one.
 #[derive(Debug)]
@@ -98,7 +101,7 @@ struct Entry {
 #[derive(Debug)]
 struct Running {
     entry: u32,
-    run: Run,
+    run: Arc<Run>,
     started: Now,
     replaced: bool,
 }
@@ -121,7 +124,8 @@ pub struct Dispatcher {
     /// Places in `entries` that nobody needs any more.
     free: Vec<u32>,
     agenda: Agenda,
-    running: HashMap<RunId, Running>,
+    /// By number: it grows node by node, where a table would double.
+    running: BTreeMap<RunId, Running>,
     waiting: BTreeMap<(Mono, u64), Waiting>,
     /// Jobs that lately fell behind.
     behind: HashMap<u32, Behind>,
@@ -144,7 +148,7 @@ impl Dispatcher {
             leaving: HashMap::new(),
             free: Vec::new(),
             agenda: Agenda::new(),
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             waiting: BTreeMap::new(),
             behind: HashMap::new(),
             sequence: 0,
@@ -304,8 +308,8 @@ impl Dispatcher {
         if self.stopping {
             return turn;
         }
-        // Each job once: whatever a job's next time is, a turn has an end.
-        let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).collect();
+        // Each job once, and not all of ten thousand: whatever a job's next time is, a turn has an end.
+        let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).take(AT_A_TURN).collect();
         for index in due {
             self.wake(index, now, &mut turn);
             self.due(index, now, &mut turn);
@@ -411,8 +415,7 @@ impl Dispatcher {
     /// A due time passes because the last run is still going; after several, that is worth a word.
     fn skip(&mut self, index: u32, now: Now, turn: &mut Turn) {
         let entry = &mut self.entries[index as usize];
-        let oldest =
-            self.running.values().filter(|running| running.entry == index).min_by_key(|running| running.run.id);
+        let oldest = self.running.values().find(|running| running.entry == index);
         let Some(running) = oldest else { return };
         let Some(word) = policy::skipped(&entry.job.notify, &mut entry.health, &entry.job.timing.zone, now.wall) else {
             return;
@@ -452,14 +455,14 @@ impl Dispatcher {
                 self.arm(waiting.entry, now);
                 continue;
             }
-            let run = Run {
+            let run = Arc::new(Run {
                 id: RunId(self.next_run),
                 job: entry.job.name.clone(),
                 command: Arc::clone(&entry.job.command),
                 scheduled: waiting.scheduled,
                 trigger: waiting.trigger,
-                progress: Arc::default(),
-            };
+                progress: Progress::default(),
+            });
             self.next_run += 1;
             entry.running += 1;
             tracing::debug!(job = %run.job, run = %run.id, scheduled = %run.scheduled, "start");
@@ -467,7 +470,7 @@ impl Dispatcher {
                 // Should the daemon die with it, it was not missed, and its job is no new one.
                 turn.records.push(Record::of(entry, Vec::new(), now));
             }
-            let running = Running { entry: waiting.entry, run: run.clone(), started: now, replaced: false };
+            let running = Running { entry: waiting.entry, run: Arc::clone(&run), started: now, replaced: false };
             self.running.insert(run.id, running);
             turn.start.push(run);
         }
@@ -508,9 +511,9 @@ impl Dispatcher {
             command: Arc::clone(&entry.job.command),
             scheduled: left.scheduled,
             trigger: left.trigger,
-            progress: Arc::default(),
+            progress: Progress::default(),
         };
-        let record = over(entry, run, Outcome::interrupted(left.started, now.wall), false, &self.voice, now);
+        let record = over(entry, Arc::new(run), Outcome::interrupted(left.started, now.wall), false, &self.voice, now);
         self.arm(index, now);
         Some(record)
     }
@@ -532,7 +535,7 @@ impl Dispatcher {
 }
 
 /// What a run's end comes to.
-fn over(entry: &mut Entry, run: Run, outcome: Outcome, replaced: bool, voice: &Voice, now: Now) -> Record {
+fn over(entry: &mut Entry, run: Arc<Run>, outcome: Outcome, replaced: bool, voice: &Voice, now: Now) -> Record {
     let outcome = Arc::new(outcome);
     let said = if replaced {
         Said { messages: Vec::new(), decision: Decision::Replaced }

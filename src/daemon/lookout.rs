@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Daemon;
 use crate::clock::Mono;
-use crate::exec::{Command, Outcome, Run, Status, Stop, Stopped, Stopper, Trigger};
+use crate::exec::{Command, Outcome, Progress, Run, Status, Stop, Trigger};
 use crate::id::{JobName, RunId};
 use crate::outbox::{self, Outage};
 use crate::store::Trouble;
@@ -48,8 +48,6 @@ pub(super) struct Lookout {
     owes_end: bool,
     /// In progress: each outage has two, and each ends within [`PATIENCE`].
     fallbacks: JoinSet<Outcome>,
-    /// Keeps the fallbacks from being told to stop.
-    never: (Stopper, Stopped),
 }
 
 impl Lookout {
@@ -66,7 +64,6 @@ impl Lookout {
             said: None,
             owes_end: false,
             fallbacks: JoinSet::new(),
-            never: Stop::channel(),
         }
     }
 
@@ -127,16 +124,16 @@ impl Daemon {
         let Some(fallback) = &config.fallback else { return };
         let environment = Arc::clone(&config.environment);
         let command = Command::plain(&fallback.command, details, &config.folder, environment, PATIENCE);
-        let run = Run {
+        let run = Arc::new(Run {
             id: RunId(0),
             job: JobName::new("(fallback)"),
             command: Arc::new(command),
             scheduled: self.host.clock.now().wall,
             trigger: Trigger::Schedule,
-            progress: Arc::default(),
-        };
-        let stop = self.lookout.never.1.clone();
-        self.lookout.fallbacks.spawn(self.host.spawner.run(run, stop));
+            progress: Progress::default(),
+        });
+        let (_nobody, never) = Stop::channel();
+        self.lookout.fallbacks.spawn(self.host.spawner.run(run, never));
     }
 
     fn look_at_the_disk(&mut self) {

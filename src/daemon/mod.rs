@@ -14,7 +14,7 @@ pub mod speak;
 mod summary;
 pub mod systemd;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,9 +88,10 @@ pub type Loader = Arc<dyn Fn() -> Loaded + Send + Sync>;
 struct Daemon {
     host: Host,
     dispatcher: Dispatcher,
-    runs: JoinSet<Outcome>,
-    ids: HashMap<Id, RunId>,
-    stops: HashMap<RunId, Stopper>,
+    /// Boxed: a task keeps room for what it will end with, for as long as it goes on.
+    runs: JoinSet<(RunId, Box<Outcome>)>,
+    /// Of each run: its task, and what ends it.
+    going: BTreeMap<RunId, (Id, Stopper)>,
     keeping: keep::Keeper,
     summary: summary::Summary,
     lookout: lookout::Lookout,
@@ -127,7 +128,7 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, orders: &mut mpsc::Rece
                     daemon.load(&mut loads, &loader);
                 }
             },
-            Some(ended) = daemon.runs.join_next_with_id() => daemon.ended(ended),
+            Some(ended) = daemon.runs.join_next() => daemon.ended(ended),
             () = daemon.keeping.settled() => {},
             () = daemon.summary.settled() => {},
             sighting = daemon.lookout.next() => daemon.sighted(sighting),
@@ -150,8 +151,8 @@ impl Daemon {
         let keeping = keep::Keeper::new(host.store.clone());
         let summary = summary::Summary::from_note(past.notes.get(summary::NOTE));
         let lookout = lookout::Lookout::new(host.outbox_status.clone(), host.store.trouble());
-        let (runs, ids, stops) = (JoinSet::new(), HashMap::new(), HashMap::new());
-        let mut daemon = Self { host, dispatcher, runs, ids, stops, keeping, lookout, summary, plan };
+        let (runs, going) = (JoinSet::new(), BTreeMap::new());
+        let mut daemon = Self { host, dispatcher, runs, going, keeping, lookout, summary, plan };
         daemon.tell_of_interrupted(now);
         daemon.announce_aside(&[]);
         daemon
@@ -194,7 +195,7 @@ impl Daemon {
 
     fn act(&mut self, turn: dispatcher::Turn) {
         for (id, level) in turn.stop {
-            if let Some(stop) = self.stops.get(&id) {
+            if let Some((_, stop)) = self.going.get(&id) {
                 stop.raise(level);
             }
         }
@@ -204,31 +205,34 @@ impl Daemon {
         self.keeping.keep(turn.records);
     }
 
-    fn begin(&mut self, run: Run) {
+    fn begin(&mut self, run: Arc<Run>) {
         let (stop, stopped) = Stop::channel();
         let id = run.id;
         self.keeping.begin(&run, self.dispatcher.runs_of(&run.job) + 1, self.host.clock.now().wall);
-        self.stops.insert(id, stop);
-        let task = self.runs.spawn(self.host.spawner.run(run, stopped));
-        self.ids.insert(task.id(), id);
+        let running = self.host.spawner.run(run, stopped);
+        let task = self.runs.spawn(async move { (id, Box::new(running.await)) });
+        self.going.insert(id, (task.id(), stop));
     }
 
     /// A run ended, and with it every other that has ended by now: one round of records.
-    fn ended(&mut self, first: Result<(Id, Outcome), JoinError>) {
+    fn ended(&mut self, first: Result<(RunId, Box<Outcome>), JoinError>) {
         let now = self.host.clock.now();
         let mut next = Some(first);
         while let Some(ended) = next {
-            let (task, outcome) = match ended {
-                Ok((task, outcome)) => (task, outcome),
+            let known = match ended {
+                Ok((id, outcome)) => Some((id, outcome)),
                 // A panic in a run's task: a fault of ours, told as that run's end. It stops nobody else.
-                Err(error) => (error.id(), Outcome::internal_error(&error.to_string(), now.wall)),
+                Err(error) => {
+                    let run = self.going.iter().find(|(_, (task, _))| *task == error.id());
+                    run.map(|(id, _)| (*id, Box::new(Outcome::internal_error(&error.to_string(), now.wall))))
+                }
             };
-            if let Some(id) = self.ids.remove(&task) {
-                self.stops.remove(&id);
-                let turn = self.dispatcher.finished(id, outcome, now);
+            if let Some((id, outcome)) = known {
+                self.going.remove(&id);
+                let turn = self.dispatcher.finished(id, *outcome, now);
                 self.act(turn);
             }
-            next = self.runs.try_join_next_with_id();
+            next = self.runs.try_join_next();
         }
     }
 
@@ -269,7 +273,7 @@ impl Daemon {
     }
 
     fn stop_runs(&self, level: Stop) {
-        for stop in self.stops.values() {
+        for (_, stop) in self.going.values() {
             stop.raise(level);
         }
     }
@@ -279,7 +283,7 @@ impl Daemon {
         let clock = Arc::clone(&self.host.clock);
         while !self.runs.is_empty() {
             tokio::select! {
-                Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.runs.join_next() => self.ended(ended),
                 Some(order) = orders.recv() => if order == Order::StopNow {
                     return Waited::CutShort;
                 },

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::directives;
 use crate::clock;
-use crate::exec::{Outcome, Run, Status};
+use crate::exec::{Outcome, Progress, Run, Status};
 use crate::id::{Channel, RunId};
 use crate::message::{self, Message, Notice, Previous, Rendered, Thread};
 use crate::plan::Job;
@@ -320,6 +320,6 @@ pub fn manual_run(id: RunId, job: &Job, now: Timestamp) -> Run {
         command: Arc::clone(&job.command),
         scheduled: now,
         trigger: crate::exec::Trigger::Manual,
-        progress: Arc::default(),
+        progress: Progress::default(),
     }
 }

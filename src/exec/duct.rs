@@ -17,9 +17,9 @@ use super::assess::{Assessment, assess};
 use super::attach;
 use super::directives::Directives;
 use super::outcome::{Ending, Outcome, Output};
-use super::process::{self, Ended};
+use super::process::{self, Ended, Follower};
 use super::reactor::{Reactor, Seat};
-use super::starter::{Starter, Starting};
+use super::starter::Starter;
 use super::{Run, Spawner, Stop, Stopped};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
@@ -34,15 +34,9 @@ pub struct Duct {
 struct Shared {
     clock: SharedClock,
     gate: Option<Gate>,
-    /// Made at the first start, within the runtime; an error is that start's.
-    machinery: OnceLock<Machinery>,
-}
-
-/// What starts processes, and what tells of them.
-#[derive(Debug)]
-struct Machinery {
     starter: Starter,
-    reactor: Reactor,
+    /// Made at the first start, within the runtime; an error is that start's.
+    reactor: OnceLock<Reactor>,
 }
 
 /// How far a run has come.
@@ -72,26 +66,27 @@ impl Duct {
             let limiter = Limiter::direct_with_clock(quota, GovernorClock(Arc::clone(&clock)));
             Some(Gate { limiter, turn: Mutex::new(()) })
         });
-        Self { shared: Arc::new(Shared { clock, gate, machinery: OnceLock::new() }) }
+        let starter = Starter::new(Arc::clone(&clock));
+        Self { shared: Arc::new(Shared { clock, gate, starter, reactor: OnceLock::new() }) }
     }
 }
 
 impl Shared {
-    fn machinery(&self) -> io::Result<&Machinery> {
-        match self.machinery.get() {
-            Some(machinery) => Ok(machinery),
+    fn reactor(&self) -> io::Result<&Reactor> {
+        match self.reactor.get() {
+            Some(reactor) => Ok(reactor),
             None => {
-                let made = Machinery { reactor: Reactor::new()?, starter: Starter::new(Arc::clone(&self.clock))? };
-                Ok(self.machinery.get_or_init(|| made))
+                let made = Reactor::new()?;
+                Ok(self.reactor.get_or_init(|| made))
             }
         }
     }
 
-    /// Asks for an attempt's process.
-    fn start(&self, run: &Run, attempt: u32) -> io::Result<(Starting, Seat)> {
-        let Machinery { starter, reactor } = self.machinery()?;
-        let seat = reactor.seat();
-        Ok((starter.start(run, attempt, &seat)?, seat))
+    /// Asks for an attempt's process; gives where it will be brought to.
+    fn start(&self, run: &Arc<Run>, attempt: u32) -> io::Result<Seat> {
+        let seat = self.reactor()?.seat();
+        self.starter.start(run, attempt, &seat)?;
+        Ok(seat)
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
@@ -167,30 +162,33 @@ impl Shared {
 }
 
 /// Carries a run through its attempts. What lives across a wait is kept small: a thousand runs may wait at one time.
-async fn carry(shared: Arc<Shared>, run: Run, stop: Stopped) -> Outcome {
-    let mut so_far = SoFar { began: None, attempts: 0, leaked: false };
-    let mut last = None;
-    while shared.may_start(&stop).await {
-        so_far.attempts += 1;
-        let ended = match shared.start(&run, so_far.attempts) {
-            Ok((starting, seat)) => process::follow(starting, seat, &run, shared.clock.as_ref(), &stop).await,
-            Err(error) => {
-                let error = format!("no process can be started: {}", process::plain(&error));
-                Ended::without_process(Ending::NotStarted { error }, shared.clock.now())
+#[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
+fn carry(shared: Arc<Shared>, run: Arc<Run>, stop: Stopped) -> impl Future<Output = Outcome> + Send {
+    async move {
+        let mut so_far = SoFar { began: None, attempts: 0, leaked: false };
+        let mut last = None;
+        while shared.may_start(&stop).await {
+            so_far.attempts += 1;
+            let ended = match shared.start(&run, so_far.attempts) {
+                Ok(seat) => Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop }.follow().await,
+                Err(error) => {
+                    let error = format!("no process can be started: {}", process::plain(&error));
+                    Ended::without_process(Ending::NotStarted { error }, shared.clock.now())
+                }
+            };
+            so_far.began.get_or_insert(ended.began);
+            so_far.leaked = ended.leaked;
+            let (output, delay) = match shared.conclude(&run, ended, so_far) {
+                Ok(outcome) => return outcome,
+                Err(again) => again,
+            };
+            last = Some(output);
+            if !shared.pause(delay, &stop).await {
+                break;
             }
-        };
-        so_far.began.get_or_insert(ended.began);
-        so_far.leaked = ended.leaked;
-        let (output, delay) = match shared.conclude(&run, ended, so_far) {
-            Ok(outcome) => return outcome,
-            Err(again) => again,
-        };
-        last = Some(output);
-        if !shared.pause(delay, &stop).await {
-            break;
         }
+        shared.cut_short(&run, last, so_far)
     }
-    shared.cut_short(&run, last, so_far)
 }
 
 /// What a run's directives ask of the machine, and what is wrong with them.
@@ -224,7 +222,7 @@ impl Gate {
 }
 
 impl Spawner for Duct {
-    fn run(&self, run: Run, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+    fn run(&self, run: Arc<Run>, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         Box::pin(carry(Arc::clone(&self.shared), run, stop))
     }
 }

@@ -58,7 +58,7 @@ pub use stop::{Stop, Stopped, Stopper};
 use crate::id::{JobName, RunId};
 
 /// One execution that is due.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Run {
     /// Its number.
     pub id: RunId,
@@ -71,7 +71,7 @@ pub struct Run {
     /// What made it start.
     pub trigger: Trigger,
     /// What can be seen of it while it runs.
-    pub progress: Arc<Progress>,
+    pub progress: Progress,
 }
 
 /// What made a run start.
@@ -98,5 +98,5 @@ pub struct Progress {
 /// Runs commands. The real one is [`Duct`], a simulation brings its own.
 pub trait Spawner: Send + Sync + fmt::Debug {
     /// Carries a run through all its attempts. It ends as `interrupted` soon after `stop` rises.
-    fn run(&self, run: Run, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+    fn run(&self, run: Arc<Run>, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 }

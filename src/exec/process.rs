@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
 use std::process::ExitStatus;
@@ -25,8 +25,7 @@ use super::course::{Cause, Course, Event, Step};
 use super::launch::{Launch, complaint};
 use super::outcome::{Ending, Output};
 use super::output::{Capture, Stream};
-use super::reactor::{Kind, Ready, Seat, Ticket};
-use super::starter::Starting;
+use super::reactor::{Kind, Ready, Seat, Ticket, Urgency};
 use super::{Progress, Run, Stop, Stopped};
 use crate::clock::{self, Clock, Mono, Now};
 
@@ -74,7 +73,7 @@ pub(super) struct Live {
     pipes: [Pipe; 2],
     handle: duct::Handle,
     /// Keeps the exit reported.
-    pidfd: Arc<OwnedFd>,
+    pidfd: OwnedFd,
 }
 
 /// The reading end of a stream; `None` once it is closed.
@@ -87,81 +86,98 @@ struct Pipe {
     read: u64,
 }
 
-/// Follows a process from its start to its end.
-pub(super) async fn follow(starting: Starting, seat: Seat, run: &Run, clock: &dyn Clock, stop: &Stopped) -> Ended {
-    let (command, progress) = (run.command.as_ref(), run.progress.as_ref());
-    let mut live = match started(starting, &seat, run, clock, stop).await {
-        Ok(live) => live,
-        Err(ending) => return Ended::without_process(ending, clock.now()),
-    };
-    let mut capture = Capture::new(command.max_output, &command.redactor).with_directives(command.directives);
-    let mut course = Course::new(command.kill_after);
-    let mut seen = Stop::No;
-    let mut timer = command.timeout.map(|timeout| until(clock, live.began.mono + timeout));
-    loop {
-        let event = tokio::select! {
-            biased;
-            event = poll_fn(|cx| live.poll(seat.take(cx), cx, &course, &mut capture, progress)) => event,
-            level = stop.rises(seen) => {
-                seen = level;
-                Event::Stop(level)
-            }
-            () = reached(&mut timer) => Event::Deadline,
-        };
-        let patience = match course.on(event) {
-            // A deadline that has passed is not met twice.
-            Step::Wait if event == Event::Deadline => None,
-            Step::Wait => continue,
-            Step::WaitFor(patience) => Some(patience),
-            Step::Signal(signal, patience) => {
-                live.signal(signal);
-                Some(patience)
-            }
-            Step::KillAndFinish => {
-                live.signal(Signal::KILL);
-                break;
-            }
-            Step::Finish => break,
-        };
-        timer = patience.map(|patience| until(clock, clock.now().mono + patience));
-    }
-    progress.pid.store(0, Ordering::Relaxed);
-    let status = live.reap();
-    let output = capture.finish();
-    let ending = ending(&course, status, command.timeout);
-    let ending = match complaint(command, &ending, &output) {
-        Some(error) => Ending::NotStarted { error },
-        None => ending,
-    };
-    Ended { began: live.began, ending, output, leaked: course.leaked() }
+/// Follows one attempt from its start to its end. What lives across a wait is kept small, and is boxed where few come to:
+/// a thousand processes that are silent may run at one time.
+pub(super) struct Follower<'r> {
+    pub(super) seat: Seat,
+    pub(super) run: &'r Run,
+    pub(super) clock: &'r dyn Clock,
+    pub(super) stop: &'r Stopped,
 }
 
-/// Waits until the process has something to tell, which is when it is needed; or says how the run ended without one.
-async fn started(
-    mut starting: Starting,
-    seat: &Seat,
-    run: &Run,
-    clock: &dyn Clock,
-    stop: &Stopped,
-) -> Result<Box<Live>, Ending> {
-    let command = run.command.as_ref();
-    let mut timer = command.timeout.map(|timeout| until(clock, clock.now().mono + timeout));
-    let report = poll_fn(|cx| {
-        seat.listen(cx);
-        starting.look().map_or(Poll::Pending, Poll::Ready)
-    });
-    let given_up = tokio::select! {
-        biased;
-        started = report => return started.map_err(|error| Ending::NotStarted { error }),
-        _ = stop.rises(Stop::No) => Ending::Interrupted,
-        () = reached(&mut timer) => Ending::NotStarted { error: late(command.timeout.unwrap_or_default()) },
-    };
-    // A process that is silent, most likely. If it is still being started, it gets as long as one that should end.
-    let mut patience = Some(until(clock, clock.now().mono + command.kill_after));
-    tokio::select! {
-        biased;
-        started = starting.known() => started.map_err(|error| Ending::NotStarted { error }),
-        () = reached(&mut patience) => Err(given_up),
+impl Follower<'_> {
+    /// How it ended, and what it wrote; its start has been asked for.
+    pub(super) async fn follow(&self) -> Ended {
+        match self.started().await {
+            Ok(live) => Box::pin(self.attend(live)).await,
+            Err(ending) => Ended::without_process(ending, self.clock.now()),
+        }
+    }
+
+    /// Waits until the process has something to tell, which is when it is needed; or says how the run ended without one.
+    async fn started(&self) -> Result<Box<Live>, Ending> {
+        let timeout = self.run.command.timeout;
+        let mut timer = timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
+        let given_up = tokio::select! {
+            biased;
+            started = poll_fn(|cx| self.seat.started(cx, Urgency::None)) => {
+                return started.map_err(|error| Ending::NotStarted { error });
+            }
+            _ = self.stop.rises(Stop::No) => Ending::Interrupted,
+            () = reached(&mut timer) => Ending::NotStarted { error: late(timeout.unwrap_or_default()) },
+        };
+        Box::pin(self.insist(given_up)).await
+    }
+
+    /// The process is needed though it has told nothing: it is silent, most likely. If it is still being started, it gets as
+    /// long as one that should end.
+    async fn insist(&self, given_up: Ending) -> Result<Box<Live>, Ending> {
+        tokio::select! {
+            biased;
+            started = poll_fn(|cx| self.seat.started(cx, Urgency::AtOnce)) => {
+                started.map_err(|error| Ending::NotStarted { error })
+            }
+            () = self.until(self.clock.now().mono + self.run.command.kill_after) => Err(given_up),
+        }
+    }
+
+    /// Attends to a process that has been started.
+    async fn attend(&self, mut live: Box<Live>) -> Ended {
+        let (command, progress) = (self.run.command.as_ref(), &self.run.progress);
+        let mut capture = Capture::new(command.max_output, &command.redactor).with_directives(command.directives);
+        let mut course = Course::new(command.kill_after);
+        let mut seen = Stop::No;
+        let mut timer = command.timeout.map(|timeout| self.until(live.began.mono + timeout));
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = poll_fn(|cx| live.poll(self.seat.take(cx), cx, &course, &mut capture, progress)) => event,
+                level = self.stop.rises(seen) => {
+                    seen = level;
+                    Event::Stop(level)
+                }
+                () = reached(&mut timer) => Event::Deadline,
+            };
+            let patience = match course.on(event) {
+                // A deadline that has passed is not met twice.
+                Step::Wait if event == Event::Deadline => None,
+                Step::Wait => continue,
+                Step::WaitFor(patience) => Some(patience),
+                Step::Signal(signal, patience) => {
+                    live.signal(signal);
+                    Some(patience)
+                }
+                Step::KillAndFinish => {
+                    live.signal(Signal::KILL);
+                    break;
+                }
+                Step::Finish => break,
+            };
+            timer = patience.map(|patience| self.until(self.clock.now().mono + patience));
+        }
+        progress.pid.store(0, Ordering::Relaxed);
+        let status = live.reap();
+        let output = capture.finish();
+        let ending = ending(&course, status, command.timeout);
+        let ending = match complaint(command, &ending, &output) {
+            Some(error) => Ending::NotStarted { error },
+            None => ending,
+        };
+        Ended { began: live.began, ending, output, leaked: course.leaked() }
+    }
+
+    fn until(&self, end: Mono) -> Sleep<'_> {
+        Box::pin(clock::sleep_until(self.clock, end))
     }
 }
 
@@ -185,16 +201,11 @@ fn ending(course: &Course, status: Option<ExitStatus>, timeout: Option<Duration>
     }
 }
 
-/// What ends a wait; `None` where nothing does.
-type Timer<'c> = Option<Pin<Box<dyn Future<Output = ()> + Send + 'c>>>;
-
-/// Boxed, since most runs wait for their end alone.
-fn until(clock: &dyn Clock, end: Mono) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-    Box::pin(clock::sleep_until(clock, end))
-}
+/// What ends a wait. Boxed, since most runs wait for their end alone.
+type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
 
 /// Until the timer is up; for ever without one.
-async fn reached(timer: &mut Timer<'_>) {
+async fn reached(timer: &mut Option<Sleep<'_>>) {
     match timer {
         Some(timer) => timer.await,
         None => std::future::pending().await,
@@ -268,9 +279,9 @@ impl Live {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// What stands for the process, of which the exit is held back.
-    pub(super) fn pidfd(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.pidfd)
+    /// What stands for the process; its exit is held back.
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
     }
 
     /// Starts the process, or says why there is none. A program that was found elsewhere by now is started there. `null` is
@@ -314,7 +325,7 @@ impl Live {
         match watch(ticket, pid, &stdout, &stderr) {
             Ok(pidfd) => {
                 let pipes = [Pipe::new(Stream::Stdout, stdout), Pipe::new(Stream::Stderr, stderr)];
-                Ok(Box::new(Self { began, pid, reaped: false, exited: false, pipes, handle, pidfd: Arc::new(pidfd) }))
+                Ok(Box::new(Self { began, pid, reaped: false, exited: false, pipes, handle, pidfd }))
             }
             Err(error) => {
                 // A process that cannot be followed (no more open files) is not left alone.

@@ -12,12 +12,14 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use rustix::event::{Timespec, epoll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
+
+use super::process::Live;
 
 /// Reports that are taken from the kernel at a time.
 const REPORTS: usize = 64;
@@ -42,6 +44,19 @@ pub(super) enum Kind {
     Exit = 2,
 }
 
+/// A process, or a sentence that says why there is none.
+pub(super) type Started = Result<Box<Live>, String>;
+
+/// When a process is needed that is being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// When it has something to tell: nobody is woken for a start that went well, which would cost as much as the rest of
+    /// the hand-over.
+    None,
+    /// As soon as it is started.
+    AtOnce,
+}
+
 /// What was reported since somebody last looked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ready(u8);
@@ -61,7 +76,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Seats {
-    all: Vec<Place>,
+    #[expect(clippy::vec_box, reason = "a list doubles when it grows, and leaves as much behind")]
+    all: Vec<Box<Place>>,
     free: Vec<u32>,
 }
 
@@ -74,6 +90,10 @@ struct Place {
     urgent: bool,
     /// The exit was reported.
     exited: bool,
+    /// The process, or why there is none.
+    started: Option<Started>,
+    /// Whoever sits there wants it as soon as it is there.
+    impatient: bool,
     waker: Option<Waker>,
 }
 
@@ -115,7 +135,7 @@ impl Reactor {
     pub(super) fn seat(&self) -> Seat {
         let mut seats = self.shared.lock();
         let index = seats.free.pop().unwrap_or_else(|| {
-            seats.all.push(Place::default());
+            seats.all.push(Box::default());
             u32::try_from(seats.all.len() - 1).expect("fewer than 2^32 runs are in progress")
         });
         let generation = seats.all[index as usize].generation;
@@ -135,9 +155,14 @@ impl Seat {
         self.0.clone()
     }
 
-    /// Has the task of `cx` woken at the next report; what was reported is left for [`Self::take`].
-    pub(super) fn listen(&self, cx: &Context<'_>) {
-        self.place(|place| place.listen(cx));
+    /// The process, or why there is none, once it was brought; the task of `cx` is woken then, or at its first report. What
+    /// was reported is left for [`Self::take`].
+    pub(super) fn started(&self, cx: &Context<'_>, urgency: Urgency) -> Poll<Started> {
+        self.place(|place| {
+            place.listen(cx);
+            place.impatient |= urgency == Urgency::AtOnce;
+            place.started.take().map_or(Poll::Pending, Poll::Ready)
+        })
     }
 
     /// What was reported since the last time; the task of `cx` is woken when there is more.
@@ -158,8 +183,12 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.0.shared.lock();
         let place = &mut seats.all[self.0.index as usize];
-        *place = Place { generation: place.generation.wrapping_add(1), ..Place::default() };
+        let next = Place { generation: place.generation.wrapping_add(1), ..Place::default() };
+        let left = std::mem::replace(&mut **place, next);
         seats.free.push(self.0.index);
+        drop(seats);
+        // A process that nobody looked at is killed, which takes a system call.
+        drop(left);
     }
 }
 
@@ -169,33 +198,34 @@ impl Ticket {
         Ok(epoll::add(&self.shared.epoll, descriptor, self.data(kind), REPORTED)?)
     }
 
-    /// The same, but nothing is reported before [`Self::release`].
+    /// The same, but nothing is reported before [`Self::deliver`].
     pub(super) fn hold(&self, descriptor: BorrowedFd<'_>, kind: Kind) -> io::Result<()> {
         Ok(epoll::add(&self.shared.epoll, descriptor, self.data(kind), epoll::EventFlags::empty())?)
     }
 
-    /// Has a descriptor that is held reported, if something has come of it at once.
-    pub(super) fn release(&self, descriptor: BorrowedFd<'_>, kind: Kind) {
-        // It cannot fail for a descriptor that is open and held.
-        let _ = epoll::modify(&self.shared.epoll, descriptor, self.data(kind), REPORTED);
+    /// Whether there is still somebody who sits there.
+    pub(super) fn is_valid(&self) -> bool {
+        self.shared.lock().all[self.index as usize].generation == self.generation
     }
 
-    /// Wakes the one who sits there, if something was reported that cannot wait.
-    pub(super) fn remind(&self) {
-        self.wake(|place| place.urgent);
-    }
-
-    /// Wakes the one who sits there.
-    pub(super) fn call(&self) {
-        self.wake(|_| true);
-    }
-
-    fn wake(&self, wanted: impl FnOnce(&Place) -> bool) {
-        let waker = {
-            let mut seats = self.shared.lock();
-            let place = &mut seats.all[self.index as usize];
-            if place.generation == self.generation && wanted(place) { place.waker.take() } else { None }
-        };
+    /// Brings what came of a start, and has the exit reported from now on: so that a process that has exited already is
+    /// looked at once, and not in vain before. Who has left gets nothing: the process is dropped, and so killed.
+    pub(super) fn deliver(&self, started: Started) {
+        let mut seats = self.shared.lock();
+        let place = &mut seats.all[self.index as usize];
+        if place.generation != self.generation {
+            drop(seats);
+            return drop(started);
+        }
+        if let Ok(live) = &started {
+            // It cannot fail for a descriptor that is open and held.
+            let _ = epoll::modify(&self.shared.epoll, live.pidfd(), self.data(Kind::Exit), REPORTED);
+        }
+        // What was reported until now has been looked at in vain.
+        let wanted = place.impatient || place.urgent || started.is_err();
+        place.started = Some(started);
+        let waker = if wanted { place.waker.take() } else { None };
+        drop(seats);
         if let Some(waker) = waker {
             waker.wake();
         }

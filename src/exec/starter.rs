@@ -2,25 +2,22 @@
 //! disk likes that the program is on. Meanwhile the daemon's own thread goes on, and other runs start and end.
 //!
 //! Before it: a run whose turn it is. After it: its process, or why there is none. Invariants: first come, first served; a
-//! start that nobody waits for any more leaves no process; a start that hangs holds up no other for long. Nobody is woken
-//! for a start that went well, which would cost as much as the rest of the hand-over: the process's first report is early
-//! enough.
+//! start that nobody waits for any more leaves no process; a start that hangs holds up no other for long.
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
-use tokio::sync::oneshot;
 
 use super::Run;
 use super::launch::Launch;
-use super::process::Live;
-use super::reactor::{Kind, Seat, Ticket};
+use super::process::{Live, plain};
+use super::reactor::{Seat, Ticket};
 use crate::clock::{Mono, SharedClock};
 
 /// Threads that start processes at a time: while one waits for its program to be executed, another makes the next ready.
@@ -32,21 +29,18 @@ const HANGS: Duration = Duration::from_secs(2);
 /// Threads, hanging ones included, at most. Starts that come after that wait, and time out like any other run.
 const MOST_THREADS: usize = 64;
 
-/// A process, or a sentence that says why there is none.
-pub(super) type Started = Result<Box<Live>, String>;
+/// Room for requests that is kept once they are served.
+const KEPT: usize = 64;
 
 /// The threads, which end with it.
 #[derive(Debug)]
 pub(super) struct Starter(Arc<Shared>);
 
-/// A start that was asked for.
-pub(super) struct Starting(oneshot::Receiver<Started>);
-
 #[derive(Debug)]
 struct Shared {
     clock: SharedClock,
     /// /dev/null, opened once and not for each process.
-    null: OwnedFd,
+    null: OnceLock<OwnedFd>,
     queue: Mutex<Queue>,
     arrived: Condvar,
 }
@@ -67,26 +61,29 @@ struct Queue {
 
 #[derive(Debug)]
 struct Request {
-    run: Run,
+    run: Arc<Run>,
     attempt: u32,
     ticket: Ticket,
-    reply: oneshot::Sender<Started>,
 }
 
 impl Starter {
-    /// One that makes its threads when they are needed.
-    pub(super) fn new(clock: SharedClock) -> io::Result<Self> {
-        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    /// Its threads, which wait. Where not even one can be made, each start tries again.
+    pub(super) fn new(clock: SharedClock) -> Self {
         let taken = clock.now().mono;
         let queue = Queue { requests: VecDeque::new(), threads: 0, serving: 0, watched: false, taken, closed: false };
-        Ok(Self(Arc::new(Shared { clock, null, queue: Mutex::new(queue), arrived: Condvar::new() })))
+        let shared =
+            Arc::new(Shared { clock, null: OnceLock::new(), queue: Mutex::new(queue), arrived: Condvar::new() });
+        {
+            let mut queue = shared.lock();
+            while queue.threads <= THREADS && shared.add_thread(&mut queue).is_ok() {}
+        }
+        Self(shared)
     }
 
-    /// Asks for an attempt; what is known of it by the first report to the seat is there to be looked at.
-    pub(super) fn start(&self, run: &Run, attempt: u32, seat: &Seat) -> io::Result<Starting> {
-        let (reply, starting) = oneshot::channel();
+    /// Asks for an attempt's process, which will be brought to the seat.
+    pub(super) fn start(&self, run: &Arc<Run>, attempt: u32, seat: &Seat) -> io::Result<()> {
         let mut queue = self.0.lock();
-        queue.requests.push_back(Request { run: run.clone(), attempt, ticket: seat.ticket(), reply });
+        queue.requests.push_back(Request { run: Arc::clone(run), attempt, ticket: seat.ticket() });
         if queue.threads == 0
             && let Err(error) = self.0.add_thread(&mut queue)
         {
@@ -96,7 +93,7 @@ impl Starter {
         if queue.serving < THREADS || !queue.watched {
             self.0.arrived.notify_one();
         }
-        Ok(Starting(starting))
+        Ok(())
     }
 }
 
@@ -112,6 +109,9 @@ impl Queue {
     fn take(&mut self, now: Mono) -> Option<Request> {
         let free = self.serving < THREADS || self.taken.until(now) > HANGS;
         let request = if free { self.requests.pop_front()? } else { return None };
+        if self.requests.is_empty() && self.requests.capacity() > KEPT {
+            self.requests = VecDeque::new();
+        }
         self.taken = now;
         self.serving += 1;
         Some(request)
@@ -119,6 +119,17 @@ impl Queue {
 }
 
 impl Shared {
+    fn null(&self) -> Result<&OwnedFd, String> {
+        match self.null.get() {
+            Some(null) => Ok(null),
+            None => {
+                let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(|error| format!("/dev/null cannot be opened: {}", plain(&error.into())))?;
+                Ok(self.null.get_or_init(|| null))
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,46 +176,20 @@ impl Shared {
     }
 }
 
-impl Starting {
-    /// What came of it, if that is known by now.
-    pub(super) fn look(&mut self) -> Option<Started> {
-        match self.0.try_recv() {
-            Ok(started) => Some(started),
-            Err(oneshot::error::TryRecvError::Empty) => None,
-            Err(oneshot::error::TryRecvError::Closed) => Some(Err(defect())),
-        }
-    }
-
-    /// What came of it, as soon as it is known.
-    pub(super) async fn known(&mut self) -> Started {
-        (&mut self.0).await.unwrap_or_else(|_| Err(defect()))
-    }
-}
-
 impl Request {
     fn serve(self, shared: &Shared) {
-        let Self { run, attempt, ticket, reply } = self;
-        if reply.is_closed() {
+        let Self { run, attempt, ticket } = self;
+        if !ticket.is_valid() {
             return;
         }
         // A defect in one start is that start's, as one in a run is that run's.
         let start =
-            AssertUnwindSafe(|| Live::start(Launch::new(&run, attempt)?, &shared.null, &ticket, shared.clock.now()));
-        match catch_unwind(start).unwrap_or_else(|_| Err(defect())) {
-            Ok(live) => {
-                run.progress.pid.store(live.number(), Ordering::Relaxed);
-                let pidfd = live.pidfd();
-                // Who has given up gets nothing: it is dropped, and the process killed.
-                let _ = reply.send(Ok(live));
-                // Only now, so that a process that has exited already is looked at once, and not in vain before.
-                ticket.release(pidfd.as_fd(), Kind::Exit);
-                ticket.remind();
-            }
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                ticket.call();
-            }
+            AssertUnwindSafe(|| Live::start(Launch::new(&run, attempt)?, shared.null()?, &ticket, shared.clock.now()));
+        let started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
+        if let Ok(live) = &started {
+            run.progress.pid.store(live.number(), Ordering::Relaxed);
         }
+        ticket.deliver(started);
     }
 }
 

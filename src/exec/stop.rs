@@ -1,13 +1,12 @@
 //! How urgently a run is asked to end, and how it hears of it.
 //!
 //! Before it: the daemon, which holds the [`Stopper`]. After it: the run, which listens with the [`Stopped`]. Both
-//! are one allocation of a few words: a thousand runs may wait at one time.
+//! are one allocation of a few words, and so is the wait: a thousand runs may wait at one time.
 
-use std::pin::pin;
-use std::sync::Arc;
+use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU8, Ordering};
-
-use tokio::sync::Notify;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 /// How urgently runs are asked to end; it only ever rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -24,15 +23,16 @@ pub enum Stop {
 #[derive(Debug, Default)]
 struct Shared {
     level: AtomicU8,
-    risen: Notify,
+    /// Of the one task that listens.
+    waker: Mutex<Option<Waker>>,
 }
 
 /// Asks a run to end.
 #[derive(Debug)]
 pub struct Stopper(Arc<Shared>);
 
-/// Hears when the run is asked to end.
-#[derive(Clone, Debug)]
+/// Hears when the run is asked to end: in one task.
+#[derive(Debug)]
 pub struct Stopped(Arc<Shared>);
 
 impl Stop {
@@ -55,7 +55,10 @@ impl Stopper {
     /// Raises the level; a lower one than before changes nothing.
     pub fn raise(&self, to: Stop) {
         self.0.level.fetch_max(to as u8, Ordering::Release);
-        self.0.risen.notify_waiters();
+        let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -66,17 +69,18 @@ impl Stopped {
     }
 
     /// The next level above `seen`; waits for it, if need be for ever. Nothing is lost when the wait is given up.
-    pub async fn rises(&self, seen: Stop) -> Stop {
-        loop {
-            let mut risen = pin!(self.0.risen.notified());
-            // From here on it is heard, so that nothing is missed between the look and the wait.
-            risen.as_mut().enable();
-            let level = self.level();
-            if level > seen {
-                return level;
-            }
-            risen.await;
+    pub fn rises(&self, seen: Stop) -> impl Future<Output = Stop> + use<'_> {
+        poll_fn(move |cx| self.poll(cx, seen))
+    }
+
+    fn poll(&self, cx: &Context<'_>, seen: Stop) -> Poll<Stop> {
+        // First it is heard, so that nothing is missed between the look and the wait.
+        match &mut *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
         }
+        let level = self.level();
+        if level > seen { Poll::Ready(level) } else { Poll::Pending }
     }
 }
 

@@ -82,7 +82,7 @@ struct Simulation<'a, T> {
     dispatcher: Dispatcher,
     /// Ends of the runs in progress.
     going: BinaryHeap<Reverse<(Mono, RunId)>>,
-    runs: HashMap<RunId, Run>,
+    runs: HashMap<RunId, Arc<Run>>,
     /// What is not told yet: a run is told when it ends, under the time at which it started.
     untold: BTreeMap<(Timestamp, u64), Happening>,
     number: u64,
@@ -142,7 +142,7 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
             if let Some(ended) = record.ended {
                 self.note(Happening::Run {
                     at: ended.outcome.started,
-                    job: ended.run.job,
+                    job: ended.run.job.clone(),
                     run: ended.run.id,
                     status: ended.outcome.status,
                     decision: ended.decision.words(),

@@ -4,7 +4,7 @@
 //! has gathered. Bounded: a job's newer state takes the place of its older one, and of the runs the oldest are given up,
 //! counted.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::commit::Accepted;
 use super::types::{JobState, RunRow, RunningRow};
@@ -21,7 +21,7 @@ pub(super) const MOST_OUTPUT: usize = 32 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Lazy {
     pub(super) runs: VecDeque<RunRow>,
-    pub(super) states: HashMap<JobName, JobState>,
+    pub(super) states: BTreeMap<JobName, JobState>,
     pub(super) begun: BTreeMap<RunId, RunningRow>,
     output: usize,
     dropped: u64,

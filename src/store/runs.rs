@@ -132,7 +132,7 @@ pub(super) fn states(db: &Connection) -> Result<HashMap<JobName, JobState>> {
     let json = Option::<String>::unwrap_or_default;
     let rows = statement.query_map((), |row| {
         let name: String = row.get(0)?;
-        Ok((JobName::new(name), JobState { cadence: json(row.get(1)?), health: json(row.get(2)?) }))
+        Ok((JobName::new(name), JobState { cadence: json(row.get(1)?).into(), health: json(row.get(2)?).into() }))
     })?;
     rows.collect()
 }

@@ -29,15 +29,15 @@ pub struct MessageId(pub u64);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobState {
     /// Where the job stands in its schedule.
-    pub cadence: String,
+    pub cadence: Box<str>,
     /// What was said and what was not: streak, incident, last word.
-    pub health: String,
+    pub health: Box<str>,
 }
 
 impl JobState {
     /// What is remembered from here on. Written down at once, since a run changes it and thousands end in a second.
     pub fn new(cadence: &impl Serialize, health: &impl Serialize) -> Self {
-        let json = |written: serde_json::Result<String>| written.unwrap_or_default();
+        let json = |written: serde_json::Result<String>| written.unwrap_or_default().into_boxed_str();
         Self { cadence: json(serde_json::to_string(cadence)), health: json(serde_json::to_string(health)) }
     }
 }

@@ -63,7 +63,7 @@ type Script = Box<dyn FnMut(&Run, Duration) -> Act + Send>;
 /// One run, as the spawner saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {
-    pub(crate) run: Run,
+    pub(crate) run: Arc<Run>,
     /// By the stop-watch.
     pub(crate) started: Duration,
     /// On the wall.
@@ -96,7 +96,7 @@ impl FakeSpawner {
 }
 
 impl Spawner for FakeSpawner {
-    fn run(&self, run: Run, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+    fn run(&self, run: Arc<Run>, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let began = self.clock.now();
         let act = (self.script.lock().expect("no script panics"))(&run, began.mono.0);
         let kill_after = run.command.kill_after();

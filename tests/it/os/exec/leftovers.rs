@@ -11,10 +11,10 @@ use super::{alone, command, duct, due, follow_on, living, on_one_thread, process
 fn a_run_that_is_dropped_takes_its_group_with_it() {
     on_one_thread(async {
         let run = due(command("command = 'trap \"\" TERM; sleep 100 & sleep 100 | sleep 100'"));
-        let progress = Arc::clone(&run.progress);
+        let own = Arc::clone(&run);
         let (_keep, stop) = Stop::channel();
         let running = tokio::spawn(duct(None).run(run, stop));
-        let group = started(&progress).await;
+        let group = started(&own.progress).await;
         until("its children start", || living(group) >= 3).await;
         running.abort();
         until("the group is gone", || living(group) == 0).await;
@@ -30,7 +30,7 @@ fn three_hundred_runs_leave_nothing() {
     let threads = || std::fs::read_dir("/proc/self/task").expect("/proc/self/task").count();
     let own = std::process::id();
     on_one_thread(async {
-        let (spawner, threads_before) = (duct(None), threads());
+        let (threads_before, spawner) = (threads(), duct(None));
         follow_on(&spawner, command("command = ':'")).await;
         let fds = open();
         let jobs = [

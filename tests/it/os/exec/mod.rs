@@ -46,15 +46,15 @@ fn command(job: &str) -> Arc<Command> {
     command_in(job, Path::new("/"), Environment::new([("PATH".into(), path)]))
 }
 
-fn due(command: Arc<Command>) -> Run {
-    Run {
+fn due(command: Arc<Command>) -> Arc<Run> {
+    Arc::new(Run {
         id: RunId(812),
         job: JobName::new("db/backup"),
         command,
         scheduled: Timestamp::from_second(1_792_800_000).expect("a time"),
         trigger: Trigger::Schedule,
-        progress: Arc::new(Progress::default()),
-    }
+        progress: Progress::default(),
+    })
 }
 
 fn duct(rate: Option<Rate>) -> Duct {

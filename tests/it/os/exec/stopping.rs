@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use slack_alert::document::Rate;
 use slack_alert::exec::{Outcome, Run, Spawner, Stop};
+use tokio::task::JoinSet;
 
-use super::{BUSY, command, duct, due, living, on_one_thread, run, started, stdout, told, until};
+use super::{BUSY, command, duct, due, follow_on, living, on_one_thread, run, started, stdout, told, until};
 
 /// Runs, and raises `stop` once the run has a process and has printed something.
-async fn stopped(run: Run, levels: &[Stop]) -> (Outcome, u32, Duration) {
-    let progress = Arc::clone(&run.progress);
+async fn stopped(run: Arc<Run>, levels: &[Stop]) -> (Outcome, u32, Duration) {
+    let own = Arc::clone(&run);
     let (raise, stop) = Stop::channel();
     let running = tokio::spawn(duct(None).run(run, stop));
-    let group = started(&progress).await;
-    until("it prints", || !progress.last_output.lock().expect("not poisoned").is_empty()).await;
+    let group = started(&own.progress).await;
+    until("it prints", || !own.progress.last_output.lock().expect("not poisoned").is_empty()).await;
     let begun = Instant::now();
     for level in levels {
         raise.raise(*level);
@@ -64,10 +65,10 @@ fn a_second_stop_kills_at_once() {
 fn a_stop_ends_the_wait_for_another_attempt() {
     on_one_thread(async {
         let run = due(command("command = 'echo tried; exit 1'\nretries = { times = 5, delay = '1h' }"));
-        let progress = Arc::clone(&run.progress);
+        let own = Arc::clone(&run);
         let (raise, stop) = Stop::channel();
         let running = tokio::spawn(duct(None).run(run, stop));
-        until("it prints", || !progress.last_output.lock().expect("not poisoned").is_empty()).await;
+        until("it prints", || !own.progress.last_output.lock().expect("not poisoned").is_empty()).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         raise.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
@@ -81,11 +82,11 @@ fn a_stop_between_attempts_forgets_no_process_that_the_last_one_left_behind() {
     on_one_thread(async {
         let job = "command = 'echo tried; sleep 20 & exit 1'\nretries = { times = 5, delay = '1h' }";
         let run = due(command(job));
-        let progress = Arc::clone(&run.progress);
+        let own = Arc::clone(&run);
         let (raise, stop) = Stop::channel();
         let running = tokio::spawn(duct(None).run(run, stop));
-        let group = started(&progress).await;
-        until("the attempt is over", || progress.pid.load(std::sync::atomic::Ordering::Relaxed) == 0).await;
+        let group = started(&own.progress).await;
+        until("the attempt is over", || own.progress.pid.load(std::sync::atomic::Ordering::Relaxed) == 0).await;
         raise.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.leaked), ("critical, interrupted: interrupted", true));
@@ -98,14 +99,16 @@ fn a_stop_between_attempts_forgets_no_process_that_the_last_one_left_behind() {
 fn a_stop_ends_the_wait_for_ones_turn() {
     on_one_thread(async {
         let slow = duct(Some(Rate { count: NonZeroU32::MIN, per: Duration::from_secs(3_600) }));
-        let (raise, stop) = Stop::channel();
-        let first = slow.run(due(command("command = 'exit 0'")), stop.clone()).await;
+        let first = follow_on(&slow, command("command = 'exit 0'")).await;
         assert_eq!(first.exit_code(), Some(0));
-        let waiting: Vec<_> =
-            (0..3).map(|_| tokio::spawn(slow.run(due(command("command = 'exit 0'")), stop.clone()))).collect();
+        let wait = |_| {
+            let (raise, stop) = Stop::channel();
+            (raise, tokio::spawn(slow.run(due(command("command = 'exit 0'")), stop)))
+        };
+        let waiting: Vec<_> = (0..3).map(wait).collect();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        raise.raise(Stop::Terminate);
-        for run in waiting {
+        waiting.iter().for_each(|(raise, _)| raise.raise(Stop::Terminate));
+        for (_, run) in waiting {
             let outcome = tokio::time::timeout(BUSY, run).await.expect("it ends").expect("no panic");
             assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 0));
         }
@@ -117,12 +120,14 @@ fn starts_keep_their_rate() {
     on_one_thread(async {
         let rate = Rate { count: NonZeroU32::new(10).expect("not zero"), per: Duration::from_secs(1) };
         let spawner = duct(Some(rate));
-        let (_keep, stop) = Stop::channel();
         let begun = Instant::now();
-        let runs: Vec<_> =
-            (0..20).map(|_| tokio::spawn(spawner.run(due(command("command = ['/bin/true']")), stop.clone()))).collect();
-        for run in runs {
-            assert_eq!(run.await.expect("no panic").exit_code(), Some(0));
+        let mut runs = JoinSet::new();
+        for _ in 0..20 {
+            let spawner = spawner.clone();
+            runs.spawn(async move { follow_on(&spawner, command("command = ['/bin/true']")).await });
+        }
+        while let Some(outcome) = runs.join_next().await {
+            assert_eq!(outcome.expect("no panic").exit_code(), Some(0));
         }
         // Ten at once, then one each 100 ms.
         assert!(begun.elapsed() >= Duration::from_millis(990), "{:?}", begun.elapsed());
