@@ -112,7 +112,7 @@ impl Alarm {
     /// suspend nor a set clock makes it late by more than that.
     pub async fn towards(&mut self, deadline: Option<Mono>) {
         let now = self.clock.now().mono;
-        let end = (now + self.clock.longest_sleep()).min(deadline.unwrap_or(Mono(Duration::MAX)));
+        let end = next_look(self.clock.as_ref(), now).min(deadline.unwrap_or(Mono(Duration::MAX)));
         match &self.timer {
             Some(timer) if now < end => {
                 if self.set != Some(end) {
@@ -130,6 +130,14 @@ impl Alarm {
             None => sleep_towards(self.clock.as_ref(), end).await,
         }
     }
+}
+
+/// When to look again though nothing is known to be due: within the clock's longest sleep, and everybody at the same time,
+/// since an idle machine pays for each time that it is woken.
+pub fn next_look(clock: &dyn Clock, now: Mono) -> Mono {
+    let step = clock.longest_sleep();
+    let steps = now.0.as_nanos().checked_div(step.as_nanos()).unwrap_or(0) + 1;
+    Mono(step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))).max(now)
 }
 
 /// Sets a timer to ring once, which cannot fail for one that is open: what it rang for before is forgotten.

@@ -1,8 +1,8 @@
 //! What runs in progress wait for, their pipes and their exits, in one epoll of our own, which tokio sees as one file.
 //!
-//! Before it: a run takes a [`Seat`]; the one who starts its process has its descriptors watched with the seat's [`Ticket`].
-//! After it: the run's task is woken, and told which of them to look at. A registration with tokio itself costs 256 bytes, an
-//! allocation and a system call more for each descriptor, and a run has three.
+//! Before it: a run takes a [`Seat`]; the one who starts its process has its descriptors watched with the seat's [`Ticket`],
+//! and brings it there. After it: the run's task is woken, and told which of them to look at. A registration with tokio
+//! itself costs 256 bytes, an allocation and a system call more for each descriptor, and a run has three.
 //!
 //! Invariants: edge-triggered (epoll(7)): a descriptor that was reported is looked at until it would block before it is
 //! reported again; nothing is reported to a seat for one that sat there before. That a pipe has ended wakes nobody before the

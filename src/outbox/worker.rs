@@ -20,7 +20,7 @@ use super::outage::{self, Outage, Watch};
 use super::queue::{self, Ask, PATIENCE, Parcel, Queue, Turn};
 use super::quota::{Quota, spacing};
 use super::retry;
-use crate::clock::{self, Mono, SharedClock};
+use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
 use crate::notify::{Notifier, Receipt, SendError};
@@ -146,6 +146,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
     this.begin().await;
     let mut shutdown = pin!(shutdown);
     let (mut stop_at, mut reloads) = (None, true);
+    let mut alarm = Alarm::new(Arc::clone(&this.clock));
     loop {
         this.look().await;
         this.launch();
@@ -166,7 +167,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
                 Err(_) => reloads = false,
             },
             () = this.store.arrived() => {}
-            () = clock::sleep_towards(&*this.clock, wake) => {}
+            () = alarm.towards(Some(wake)) => {}
         }
     }
     // What is in flight may have arrived and may come again after the next start; what was answered is written.
@@ -247,7 +248,7 @@ impl Loop {
         let now = self.clock.now();
         let thorough = now.mono >= self.next_look;
         if thorough {
-            self.next_look = now.mono + self.clock.longest_sleep();
+            self.next_look = clock::next_look(&*self.clock, now.mono);
             let max_age = self.settings.max_age;
             let cutoff = now.wall.saturating_sub(max_age).unwrap_or(Timestamp::MIN);
             let why = format!("not delivered within {}", format_duration(max_age));

@@ -605,3 +605,18 @@ async fn what_was_missed_while_it_was_down_is_made_up_for_once_where_that_is_ask
         ]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_that_are_due_at_one_instant_start_at_that_instant() {
+    let names: Vec<String> = (0..300).map(|number| format!("jobs.d/{number}.toml")).collect();
+    let job = "command = 'a'\nevery = '1m'";
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), job)).collect();
+    let mut world = World::new(MORNING, &files);
+    world.file("slack_alert.toml", "slack.channel = '#ops'\nlimits.max_running = 1_000");
+    world.spawner.play(|_, _| says("").takes(5));
+    world.start().await;
+    world.pass(seconds(70)).await;
+    let ran = world.spawner.ran();
+    let started = |at: u64| ran.iter().filter(|ran| ran.started == seconds(at)).count();
+    assert_eq!((ran.len(), started(0), started(60)), (600, 300, 300));
+}
