@@ -169,14 +169,18 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>, stop: Stopped) -> impl Future<Outpu
         let mut last = None;
         while shared.may_start(&stop).await {
             so_far.attempts += 1;
+            so_far.began.get_or_insert_with(|| shared.clock.now());
             let ended = match shared.start(&run, so_far.attempts) {
                 Ok(seat) => Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop }.follow().await,
                 Err(error) => {
                     let error = format!("no process can be started: {}", process::plain(&error));
-                    Ended::without_process(Ending::NotStarted { error }, shared.clock.now())
+                    Ended::without_process(Ending::NotStarted { error })
                 }
             };
-            so_far.began.get_or_insert(ended.began);
+            if so_far.attempts == 1 {
+                // Its turn may have come later than it asked for it.
+                so_far.began = ended.began.or(so_far.began);
+            }
             so_far.leaked = ended.leaked;
             let (output, delay) = match shared.conclude(&run, ended, so_far) {
                 Ok(outcome) => return outcome,

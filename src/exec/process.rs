@@ -48,17 +48,17 @@ thread_local! {
 /// How a process ended, and what it wrote: unmasked.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// When its process was started, or it was known that there would be none.
-    pub(super) began: Now,
+    /// When its process was started; `None` where there was none.
+    pub(super) began: Option<Now>,
     pub(super) ending: Ending,
     pub(super) output: Output,
     pub(super) leaked: bool,
 }
 
 impl Ended {
-    /// There was none, as was known by `now`.
-    pub(super) fn without_process(ending: Ending, now: Now) -> Self {
-        Self { began: now, ending, output: Output::default(), leaked: false }
+    /// There was none.
+    pub(super) fn without_process(ending: Ending) -> Self {
+        Self { began: None, ending, output: Output::default(), leaked: false }
     }
 }
 
@@ -100,7 +100,7 @@ impl Follower<'_> {
     pub(super) async fn follow(&self) -> Ended {
         match self.started().await {
             Ok(live) => Box::pin(self.attend(live)).await,
-            Err(ending) => Ended::without_process(ending, self.clock.now()),
+            Err(ending) => Ended::without_process(ending),
         }
     }
 
@@ -173,7 +173,7 @@ impl Follower<'_> {
             Some(error) => Ending::NotStarted { error },
             None => ending,
         };
-        Ended { began: live.began, ending, output, leaked: course.leaked() }
+        Ended { began: Some(live.began), ending, output, leaked: course.leaked() }
     }
 
     fn until(&self, end: Mono) -> Sleep<'_> {
