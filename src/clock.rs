@@ -102,7 +102,7 @@ impl Alarm {
     /// One of the current runtime. Without a timer of the kernel's (no more open files) tokio's will do.
     pub fn new(clock: SharedClock) -> Self {
         // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own.
-        // The replacement would be an unsafe block.
+        // The replacement would be unsafe, which nothing here is.
         #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
         let timer = clock.timer().and_then(|timer| AsyncFd::with_interest(timer, Interest::READABLE).ok());
         Self { clock, timer, set: None }
@@ -182,7 +182,7 @@ pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
 /// Sleeps towards `deadline`, at most the clock's longest sleep: the caller looks again, so that neither suspend nor a set clock
 /// makes it late by more than that.
 #[expect(clippy::disallowed_methods, reason = "the door of time: the one place that sleeps")]
-pub async fn sleep_towards(clock: &dyn Clock, deadline: Mono) {
+async fn sleep_towards(clock: &dyn Clock, deadline: Mono) {
     let left = clock.now().mono.until(deadline);
     tokio::time::sleep(left.min(clock.longest_sleep())).await;
 }
@@ -199,7 +199,22 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Alarm, Clock, Mono, System};
+    use super::{Alarm, Clock, LONGEST_SLEEP, Mono, System, next_look};
+
+    #[test]
+    fn all_look_again_together_later_and_within_the_longest_sleep() {
+        let step = LONGEST_SLEEP;
+        let nanosecond = Duration::from_nanos(1);
+        for (now, looks) in [
+            (Duration::ZERO, step),
+            (nanosecond, step),
+            (step - nanosecond, step),
+            (step, 2 * step),
+            (7 * step + nanosecond, 8 * step),
+        ] {
+            assert_eq!(next_look(&System, Mono(now)), Mono(looks), "{now:?}");
+        }
+    }
 
     #[tokio::test]
     async fn an_alarm_never_rings_early_and_rings_again() {

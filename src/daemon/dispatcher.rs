@@ -71,7 +71,8 @@ pub struct Past {
 /// A job whose due times pass without a run says so at once, then at most this often: ten in a second are no ten lines.
 const BEHIND_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// Jobs that are looked at before others get their turn, runs that end most of all; what a turn gathers takes memory.
+/// Jobs that one turn looks at: between two turns whoever waits is heard, a run that ended most of all, and what a turn
+/// gathers is let go of.
 const AT_A_TURN: usize = 128;
 
 /// Due times of a job that passed without a run, and were made up for by a later one.

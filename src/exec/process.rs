@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use humantime::format_duration;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -28,6 +27,7 @@ use super::output::{Capture, Stream};
 use super::reactor::{Kind, Ready, Seat, Ticket, Urgency};
 use super::{Progress, Run, Stop, Stopped};
 use crate::clock::{self, Clock, Mono, Now};
+use crate::document::format_duration;
 
 /// What one read takes at most. The buffer is the thread's, not the run's: it is used between two waits, never across one.
 const CHUNK: usize = 256 << 10;
@@ -110,9 +110,7 @@ impl Follower<'_> {
         let mut timer = timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
         let given_up = tokio::select! {
             biased;
-            started = poll_fn(|cx| self.seat.started(cx, Urgency::None)) => {
-                return started.map_err(|error| Ending::NotStarted { error });
-            }
+            started = poll_fn(|cx| self.brought(cx, Urgency::None)) => return started,
             _ = self.stop.rises(Stop::No) => Ending::Interrupted,
             () = reached(&mut timer) => Ending::NotStarted { error: late(timeout.unwrap_or_default()) },
         };
@@ -124,11 +122,13 @@ impl Follower<'_> {
     async fn insist(&self, given_up: Ending) -> Result<Box<Live>, Ending> {
         tokio::select! {
             biased;
-            started = poll_fn(|cx| self.seat.started(cx, Urgency::AtOnce)) => {
-                started.map_err(|error| Ending::NotStarted { error })
-            }
+            started = poll_fn(|cx| self.brought(cx, Urgency::AtOnce)) => started,
             () = self.until(self.clock.now().mono + self.run.command.kill_after) => Err(given_up),
         }
+    }
+
+    fn brought(&self, cx: &Context<'_>, urgency: Urgency) -> Poll<Result<Box<Live>, Ending>> {
+        self.seat.started(cx, urgency).map_err(|error| Ending::NotStarted { error })
     }
 
     /// Attends to a process that has been started.

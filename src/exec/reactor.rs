@@ -122,8 +122,7 @@ impl Reactor {
     pub(super) fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let listened = rustix::io::fcntl_dupfd_cloexec(&epoll, 3)?;
-        // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own.
-        // The replacement would be the program's only unsafe block.
+        // As in clock::Alarm.
         #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
         let listened = AsyncFd::with_interest(listened, Interest::READABLE)?;
         let shared = Arc::new(Shared { epoll, seats: Mutex::default() });
@@ -248,10 +247,7 @@ impl Place {
     }
 
     fn listen(&mut self, cx: &Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        self.waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
     }
 }
 

@@ -107,8 +107,10 @@ impl Drop for Starter {
 impl Queue {
     /// The next request, if one waits and it is time for another thread to take it up.
     fn take(&mut self, now: Mono) -> Option<Request> {
-        let free = self.serving < THREADS || self.taken.until(now) > HANGS;
-        let request = if free { self.requests.pop_front()? } else { return None };
+        if self.serving >= THREADS && self.taken.until(now) <= HANGS {
+            return None;
+        }
+        let request = self.requests.pop_front()?;
         if self.requests.is_empty() && self.requests.capacity() > KEPT {
             self.requests = VecDeque::new();
         }

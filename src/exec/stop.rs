@@ -75,10 +75,8 @@ impl Stopped {
 
     fn poll(&self, cx: &Context<'_>, seen: Stop) -> Poll<Stop> {
         // First it is heard, so that nothing is missed between the look and the wait.
-        match &mut *self.0.waker.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        let mut waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
         let level = self.level();
         if level > seen { Poll::Ready(level) } else { Poll::Pending }
     }

@@ -133,16 +133,6 @@ fn living(group: u32) -> usize {
     processes().iter().filter(|(_, state, _, pgrp)| *pgrp == group && !matches!(state, 'Z' | 'X')).count()
 }
 
-/// Whether this is root, who alone may do this.
-fn root(what: &str) -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "skipped: only root may {what}");
-    }
-    root
-}
-
 /// Runs one test again in a process of its own, for what is counted by process; `true` in that process.
 fn alone(test: &str) -> bool {
     const MARK: &str = "SLACK_ALERT_TEST_ALONE";
