@@ -10,6 +10,7 @@
 //! **The rule.** A module may use only modules that stand above it in this list; `tests/it/architecture.rs` keeps it:
 //!
 //! ```text
+//! order
 //! id clock diagnostic
 //! document
 //! schedule exec
@@ -40,6 +41,7 @@ pub mod import;
 pub mod lint;
 pub mod message;
 pub mod notify;
+pub mod order;
 pub mod outbox;
 pub mod plan;
 pub mod policy;

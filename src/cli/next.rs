@@ -12,6 +12,7 @@ use super::args::NextArgs;
 use super::locate::{self, World};
 use super::terminal::table;
 use crate::clock::{Clock, System};
+use crate::order;
 use crate::plan::Job;
 
 /// Prints the coming due times of jobs, soonest first.
@@ -29,7 +30,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         let seed = format!("{}@{}", job.name, plan.config.host);
         times.extend(job.timing.upcoming(&seed, None, from).take(count).map(|at| (at, *job)));
     }
-    times.sort_by(|(a, first), (b, second)| (a, &first.name).cmp(&(b, &second.name)));
+    order::by(&mut times, |(a, first), (b, second)| (a, &first.name).cmp(&(b, &second.name)));
     let never = jobs.iter().filter(|job| !times.iter().any(|(_, other)| other.name == job.name));
     if args.json {
         let all: Vec<_> = times

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::order;
+
 /// What looks like a secret; the groups named `s…` are what is blotted out.
 static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     [
@@ -36,7 +38,7 @@ pub fn secrets(text: &str) -> Cow<'_, str> {
     if found.is_empty() {
         return Cow::Borrowed(text);
     }
-    found.sort_by_key(|range| range.start);
+    order::by_key(&mut found, |range| range.start);
     let (mut masked, mut done) = (String::with_capacity(text.len()), 0);
     for range in found {
         let start = range.start.max(done);

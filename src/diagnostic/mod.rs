@@ -13,6 +13,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::order;
+
 pub use code::Code;
 
 /// Whether a problem stops a job (or a start), or only deserves a look.
@@ -243,7 +245,7 @@ impl Problems {
 
     /// In the order of the files and of the places within each.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(|problem| (problem.place(), problem.severity()));
+        order::by_key(&mut self.list, |problem| (problem.place(), problem.severity()));
     }
 
     /// Every problem.

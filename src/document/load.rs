@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use crate::diagnostic::{Code, Place, Problem, Problems, SourceId, Sources};
 use crate::id::JobName;
+use crate::order;
 
 /// A configuration file larger than this is refused: nobody wrote it by hand.
 const LARGEST: u64 = 4 << 20;
@@ -110,7 +111,7 @@ pub fn find_jobs(folder: &Path, sources: &mut Sources, problems: &mut Problems) 
     let mut walk = Walk { root: folder, above: Vec::new(), found: Vec::new(), sources, problems };
     walk.enter(folder);
     let mut found = walk.found;
-    found.sort_by(|a, b| a.name.cmp(&b.name));
+    order::by(&mut found, |a, b| a.name.cmp(&b.name));
     found
 }
 

@@ -16,6 +16,7 @@ use super::text::Text;
 use super::units::{Rate, Refusal, parse_duration, parse_rate, parse_size};
 use super::{did_you_mean, nearest};
 use crate::diagnostic::{Code, Place, Problem, Problems, SourceId};
+use crate::order;
 
 /// A key as the manual and the schema tell of it. Each station lists its own, and a test holds the list equal to what
 /// its reader takes.
@@ -192,7 +193,7 @@ impl<'d> Table<'d> {
     /// The names that were asked for so far, sorted: for the test that holds the key lists true.
     pub fn asked(&self) -> Vec<&'static str> {
         let mut asked = self.asked.clone();
-        asked.sort_unstable();
+        order::by(&mut asked, Ord::cmp);
         asked
     }
 

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use regex::bytes::Regex;
 use serde_json::Value;
 
+use crate::order;
+
 /// What stands in the place of a match.
 pub const MASK: &str = "[redacted]";
 
@@ -106,7 +108,7 @@ impl Redactor {
             .map(|found| found.range())
             .filter(|range| !range.is_empty())
             .collect();
-        found.sort_unstable_by_key(|range| range.start);
+        order::by_key(&mut found, |range| range.start);
         found.dedup_by(|next, last| {
             let overlaps = next.start < last.end;
             if overlaps {

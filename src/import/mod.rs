@@ -8,6 +8,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::order;
+
 pub mod crontab;
 mod name;
 pub mod plugins;
@@ -56,10 +58,8 @@ impl Imported {
 
     /// Notes in the order of files and lines; what is about a file as a whole comes last.
     fn sort_notes(&mut self) {
-        self.notes.sort_by(|a, b| {
-            let key = |note: &Note| (note.file.clone(), note.line.unwrap_or(usize::MAX));
-            key(a).cmp(&key(b))
-        });
+        let line = |note: &Note| note.line.unwrap_or(usize::MAX);
+        order::by(&mut self.notes, |a, b| (&a.file, line(a)).cmp(&(&b.file, line(b))));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::Channel;
 use crate::notify::Way;
+use crate::order;
 use crate::plan::Job;
 use crate::policy::On;
 use crate::schedule::{Limit, Schedule};
@@ -53,7 +54,7 @@ pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
         if worst <= allowed * 1.000_001 {
             continue;
         }
-        shares.sort_by(|a, b| b.worst.total_cmp(&a.worst).then(a.name.cmp(b.name)));
+        order::by(&mut shares, |a, b| b.worst.total_cmp(&a.worst).then(a.name.cmp(b.name)));
         let most: Vec<_> = shares
             .iter()
             .take(NAMED)
@@ -106,8 +107,7 @@ fn channels_of(job: &Job, default: Option<&Channel>) -> Vec<String> {
     let status = |status| job.notify.channels_for(status, default);
     let mut names: Vec<_> =
         [Status::Critical, Status::Ok].into_iter().flat_map(status).map(|channel| channel.to_string()).collect();
-    names.sort_unstable();
-    names.dedup();
+    order::distinct(&mut names);
     if names.is_empty() {
         // An incoming webhook has a channel of its own.
         names.push(String::new());

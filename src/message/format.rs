@@ -11,6 +11,7 @@ use super::template::{RenderError, Template, Templates};
 use super::text::{unescape, units};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Reader, Table, Text, Value as Written};
+use crate::order;
 
 /// Buttons of a message; Slack takes more, people do not.
 const MOST_ACTIONS: usize = 5;
@@ -147,7 +148,7 @@ fn read_fields(reader: &Reader, value: &Written<'_>, templates: &Templates) -> V
         reader.push(Problem::new(Code::InvalidValue, value.key_at, message).help(help));
     }
     // As they stand in the file, not by name.
-    fields.sort_by_key(|(_, text)| text.at.start);
+    order::by_key(&mut fields, |(_, text)| text.at.start);
     let take = |(name, text): (&str, Text<'_>)| Some((name.to_owned(), templates.take(reader, &text, Mode::Mrkdwn)?));
     fields.into_iter().filter_map(take).collect()
 }

@@ -16,6 +16,7 @@ use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Refusal, Table, Text, format_duration};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
+use crate::order;
 use crate::policy::{Incident, parse_channel};
 use crate::schedule::{Times, parse_times};
 
@@ -114,7 +115,7 @@ pub fn render(report: &Report) -> Rendered {
     );
     let mut parts = vec![numbers(report)];
     let mut open: Vec<_> = report.open.iter().collect();
-    open.sort_by_key(|(_, incident)| incident.started);
+    order::by_key(&mut open, |(_, incident)| incident.started);
     let longest = |(job, incident): &&(JobName, Incident)| {
         let length = format_duration(whole_seconds(between(incident.started, report.until)));
         format!("• *{}* for {length}, {}", name(job), count(incident.failures.into(), "failure"))
@@ -122,7 +123,7 @@ pub fn render(report: &Report) -> Rendered {
     parts.extend(list("Longest open incidents", open.len(), open.iter().map(longest)));
     let ranked = |weight: fn(&JobReport) -> u128| {
         let mut jobs: Vec<_> = report.jobs.iter().filter(|job| weight(job) > 0).collect();
-        jobs.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.job.cmp(&b.job)));
+        order::by(&mut jobs, |a, b| weight(b).cmp(&weight(a)).then_with(|| a.job.cmp(&b.job)));
         jobs
     };
     let failing = ranked(|job| job.failures.into());

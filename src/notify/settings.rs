@@ -13,6 +13,7 @@ use super::secret::{ConnectError, Kind, Secret, Source, is_web_address};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind as Takes, Rate, Reader, Table, Text, Value};
 use crate::id::Channel;
+use crate::order;
 use crate::policy::parse_channel;
 
 /// Slack's Web API.
@@ -184,7 +185,7 @@ fn read_channel(text: &Text<'_>, reader: &Reader) -> Option<Channel> {
 /// Every further way to authenticate conflicts with the first that is written.
 fn refuse_two_ways(table: &Table<'_>) {
     let mut written: Vec<_> = WAYS.iter().filter_map(|way| Some((table.own_value(way)?.at.start, *way))).collect();
-    written.sort_unstable();
+    order::by(&mut written, Ord::cmp);
     if let Some(((_, first), rest)) = written.split_first() {
         for (_, other) in rest {
             table.conflict(first, other, "one way to authenticate is enough: remove one of the two");

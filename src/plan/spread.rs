@@ -6,6 +6,8 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::order;
+
 /// Fewer things than this are done by the caller alone: a thread costs more than it saves.
 const FEW: usize = 128;
 
@@ -60,7 +62,7 @@ fn at_a_time<T: Sync, S, R: Send>(
         }
         parts
     });
-    parts.sort_unstable_by_key(|(from, _)| *from);
+    order::by_key(&mut parts, |(from, _)| *from);
     parts.into_iter().flat_map(|(_, part)| part).collect()
 }
 

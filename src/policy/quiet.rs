@@ -12,6 +12,7 @@ use super::same::normal;
 use super::words::{clock, count};
 use super::{Event, Settings};
 use crate::exec::Status;
+use crate::order;
 
 /// So many alerts wait with their words; of more only the number is kept.
 const MOST: usize = 20;
@@ -165,7 +166,7 @@ impl Waiting {
     /// The digest: what still fails first, then the rest in its order, then how many are left out.
     pub(super) fn lines(&self, trouble: Option<&Trouble>, zone: &TimeZone, now: Timestamp) -> Vec<String> {
         let mut list = self.list.iter().collect::<Vec<_>>();
-        list.sort_by_key(|alert| (alert.incident.is_none() || alert.ended.is_some(), alert.at));
+        order::by_key(&mut list, |alert| (alert.incident.is_none() || alert.ended.is_some(), alert.at));
         let mut lines = list.into_iter().map(|alert| alert.words(trouble, zone, now)).collect::<Vec<_>>();
         if self.more > 0 {
             lines.push(format!("and {} more", self.more));

@@ -11,6 +11,7 @@ use jiff::{Span, Timestamp, civil};
 
 use super::hours::{DAY, HELP as HOURS, parse_days, parse_time, pieces, refusal, trimmed};
 use crate::document::Refusal;
+use crate::order;
 
 const HELP: &str = "write days and times as `09:00`, `Mon-Fri 09:00` or `Mon,Thu 08:30,17:00`";
 
@@ -71,8 +72,7 @@ pub fn parse_times(text: &str) -> Result<Times, Refusal> {
         }
         minutes.push(minute);
     }
-    minutes.sort_unstable();
-    minutes.dedup();
+    order::distinct(&mut minutes);
     Ok(Times { days, minutes: minutes.into(), text: text.trim().into() })
 }
 

@@ -16,6 +16,7 @@ use crate::diagnostic::{Code, Place, Problem};
 use crate::exec::{self, Captured, Ending, Outcome, Output};
 use crate::id::{Channel, RunId};
 use crate::message::{Message, Thread};
+use crate::order;
 use crate::plan::{Case, Given, Job, Plan};
 use crate::policy::Health;
 
@@ -75,8 +76,7 @@ fn failures(job: &Job, case: &Case, voice: &Voice) -> Vec<Problem> {
         let mut wanted: Vec<String> = wanted.iter().map(|name| Channel::new(name).to_string()).collect();
         let mut went: Vec<String> = came.said.messages.iter().map(|message| message.channel.to_string()).collect();
         for list in [&mut wanted, &mut went] {
-            list.sort();
-            list.dedup();
+            order::distinct(list);
         }
         if wanted != went {
             let nowhere = went.iter().all(|channel| channel == "#");

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::types::{Depth, Fate, MessageId, Settlement, Standing, Stored, ThreadChange, Which};
 use crate::id::{Channel, JobName};
 use crate::notify::Parent;
+use crate::order;
 
 /// Messages that are held while the disk fails; beyond it new ones are refused, and the daemon says so.
 pub(super) const MOST_UNSAVED: usize = 10_000;
@@ -81,7 +82,7 @@ impl Overlay {
                 }
         };
         rows.extend(self.unsaved.values().filter(wanted).cloned());
-        rows.sort_by_key(|stored| stored.id);
+        order::by_key(&mut rows, |stored| stored.id);
         rows.truncate(limit);
         for row in &mut rows {
             let thread = row.message.incident.and_then(|incident| self.threads.get(&(incident, channel.clone())));

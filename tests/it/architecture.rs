@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// From the top of the street to its end. Modules on one line may not use each other.
 const ORDER: &[&[&str]] = &[
+    &["order"],
     &["id", "clock", "diagnostic"],
     &["document"],
     &["schedule", "exec"],

@@ -11,6 +11,7 @@ mod settings;
 use std::path::PathBuf;
 
 use super::{Imported, NewFile, name, quote};
+use crate::order;
 use line::{Line, When};
 use settings::{Settings, set};
 
@@ -250,7 +251,7 @@ fn keep_the_rest(mut left: Vec<(usize, &str, String)>, file_name: &str, imported
     if left.is_empty() {
         return;
     }
-    left.sort_by_key(|(line, ..)| *line);
+    order::by_key(&mut left, |(line, ..)| *line);
     let mut content = quote::comment(&format!("The lines of {file_name} that did not become jobs, and why"));
     for (line, original, why) in left {
         content.push('\n');
