@@ -3,6 +3,7 @@
 //! Before it: the dispatcher's [`Run`]. After it: its [`Outcome`]. Invariants: no wait without an ear for `stop`; starts
 //! keep `limits.start_rate`, first come first served.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -25,12 +26,11 @@ use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
 
 /// Runs commands as processes of this machine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Duct {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     clock: SharedClock,
     gate: Option<Gate>,
@@ -50,11 +50,16 @@ struct SoFar {
 }
 
 /// Keeps the rate at which processes start.
-#[derive(Debug)]
 struct Gate {
     limiter: Limiter,
     /// Held by the one whose turn is next: the others wait in a queue and not each for the same instant.
     turn: Mutex<()>,
+}
+
+impl fmt::Debug for Duct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Duct").finish_non_exhaustive()
+    }
 }
 
 impl Duct {
@@ -170,10 +175,11 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>, stop: Stopped) -> impl Future<Outpu
         while shared.may_start(&stop).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
-            let ended = match shared.start(&run, so_far.attempts) {
-                Ok(seat) => Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop }.follow().await,
+            let follow = |seat| Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop };
+            let ended = match &shared.start(&run, so_far.attempts).map(follow) {
+                Ok(follower) => follower.follow().await,
                 Err(error) => {
-                    let error = format!("no process can be started: {}", process::plain(&error));
+                    let error = format!("no process can be started: {}", process::plain(error));
                     Ended::without_process(Ending::NotStarted { error })
                 }
             };

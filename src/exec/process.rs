@@ -98,23 +98,40 @@ pub(super) struct Follower<'r> {
 impl Follower<'_> {
     /// How it ended, and what it wrote; its start has been asked for.
     pub(super) async fn follow(&self) -> Ended {
-        match self.started().await {
-            Ok(live) => Box::pin(self.attend(live)).await,
-            Err(ending) => Ended::without_process(ending),
-        }
+        // Not awaited within the `match`, which would keep what it looks at for as long.
+        let attending = match self.started().await {
+            Ok(live) => Box::pin(self.attend(live)),
+            Err(ending) => return Ended::without_process(ending),
+        };
+        attending.await
     }
 
     /// Waits until the process has something to tell, which is when it is needed; or says how the run ended without one.
     async fn started(&self) -> Result<Box<Live>, Ending> {
-        let timeout = self.run.command.timeout;
-        let mut timer = timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
-        let given_up = tokio::select! {
-            biased;
-            started = poll_fn(|cx| self.brought(cx, Urgency::None)) => return started,
-            _ = self.stop.rises(Stop::No) => Ending::Interrupted,
-            () = reached(&mut timer) => Ending::NotStarted { error: late(timeout.unwrap_or_default()) },
+        let mut timer = self.run.command.timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
+        let insisting = match poll_fn(|cx| self.first(cx, &mut timer)).await {
+            Ok(started) => return started,
+            Err(given_up) => Box::pin(self.insist(given_up)),
         };
-        Box::pin(self.insist(given_up)).await
+        insisting.await
+    }
+
+    /// What comes first: the process, or a reason not to wait for it. No `select!`, which would keep the three side by side:
+    /// this is where a silent run waits.
+    fn first(
+        &self,
+        cx: &mut Context<'_>,
+        timer: &mut Option<Sleep<'_>>,
+    ) -> Poll<Result<Result<Box<Live>, Ending>, Ending>> {
+        if let Poll::Ready(started) = self.brought(cx, Urgency::None) {
+            return Poll::Ready(Ok(started));
+        }
+        if self.stop.poll(cx, Stop::No).is_ready() {
+            return Poll::Ready(Err(Ending::Interrupted));
+        }
+        let Some(timer) = timer else { return Poll::Pending };
+        let late = || Ending::NotStarted { error: late(self.run.command.timeout.unwrap_or_default()) };
+        timer.as_mut().poll(cx).map(|()| Err(late()))
     }
 
     /// The process is needed though it has told nothing: it is silent, most likely. If it is still being started, it gets as
@@ -216,7 +233,8 @@ async fn reached(timer: &mut Option<Sleep<'_>>) {
 fn drain(pipes: &mut [Pipe; 2], cx: &mut Context<'_>, capture: &mut Capture<'_>, progress: &Progress) -> Poll<()> {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.is_empty() {
-            buffer.resize(CHUNK, 0);
+            // Zeroed by the kernel, page by page: only as much of it is in memory as was ever filled.
+            *buffer = vec![0; CHUNK];
         }
         for pipe in pipes.iter_mut() {
             pipe.drain(cx, buffer, capture, progress);

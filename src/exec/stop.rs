@@ -73,7 +73,8 @@ impl Stopped {
         poll_fn(move |cx| self.poll(cx, seen))
     }
 
-    fn poll(&self, cx: &Context<'_>, seen: Stop) -> Poll<Stop> {
+    /// The same for one look.
+    pub(super) fn poll(&self, cx: &Context<'_>, seen: Stop) -> Poll<Stop> {
         // First it is heard, so that nothing is missed between the look and the wait.
         let mut waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner);
         waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
