@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::LogFormat;
@@ -23,21 +25,23 @@ pub(super) fn start(world: &World, format: LogFormat) {
     let targets = world.variable("SLACK_ALERT_LOG").and_then(|text| text.parse::<Targets>().ok());
     let targets =
         targets.unwrap_or_else(|| Targets::new().with_target("slack_alert", level).with_default(LevelFilter::WARN));
-    let registry = tracing_subscriber::registry().with(targets);
+    // A second start (tests run commands in one process) keeps the first.
+    let _ = tracing_subscriber::registry().with(targets).with(layer(world, format)).try_init();
+}
+
+/// Who writes: boxed, since each layer of a type of its own would bring a whole stack of tracing's code.
+fn layer<S>(world: &World, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     if journal::is_stderr(world.variable("JOURNAL_STREAM"))
         && let Ok(journal) = Journal::connect(Path::new(journal::SOCKET))
     {
-        let _ = registry.with(journal).try_init();
-        return;
+        return journal.boxed();
     }
-    // A second start (tests run commands in one process) keeps the first.
-    let _ = match format {
-        LogFormat::Text => {
-            let layer = fmt::layer().with_writer(std::io::stderr).with_target(false);
-            registry.with(layer.with_ansi(world.terminal.colour_of_errors())).try_init()
-        }
-        LogFormat::Json => {
-            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
-        }
-    };
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => layer.with_target(false).with_ansi(world.terminal.colour_of_errors()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
 }

@@ -164,7 +164,6 @@ pub fn find(name: &str) -> Option<&'static Var> {
 }
 
 /// A notice as the root of a template's variables.
-#[derive(Debug)]
 pub(super) struct Context {
     notice: Notice,
     stdout: OnceLock<Value>,
@@ -173,6 +172,12 @@ pub(super) struct Context {
     json: OnceLock<Value>,
     diff: OnceLock<Value>,
     previous: OnceLock<Value>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
 }
 
 impl Context {

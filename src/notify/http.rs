@@ -5,14 +5,16 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, Proxy, Url, redirect};
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::{CryptoProvider, KeyProvider, ring};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::SigningKey;
 
 use super::secret::{ConnectError, Secret, read_bytes};
 use super::settings::Settings;
@@ -202,8 +204,19 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, ConnectError
 fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+        let _ = provider.install_default();
     });
+}
+
+/// Loads no private key: this client has no certificate of its own, and so ring's part that signs stays out of the program.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
+    }
 }
 
 fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -4,6 +4,7 @@
 //! Before it: the lists of keys. After it: `slack-alert schema`. What a schema cannot say (that a calendar is one) is
 //! left to `check`.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{CONFIG_KEYS, job_keys};
@@ -84,8 +85,8 @@ fn default(key: &Key) -> Option<Value> {
     if key.default.is_empty() {
         return None;
     }
-    let parsed = format!("x = {}", key.default).parse::<toml::Table>().ok().and_then(|mut table| table.remove("x"));
-    if let Some(value) = parsed.and_then(|value| serde_json::to_value(value).ok()) {
+    let parsed = toml::de::ValueDeserializer::parse(key.default).and_then(Value::deserialize);
+    if let Ok(value) = parsed {
         return Some(value);
     }
     let bare = matches!(key.kind, Kind::Duration | Kind::Rate | Kind::Size | Kind::Choice(_));
