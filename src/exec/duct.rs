@@ -56,6 +56,7 @@ struct Gate {
     turn: Mutex<()>,
 }
 
+/// Only its name, as traits ask for: all that stands below it, duct's handles too, would be a lot of program for nobody.
 impl fmt::Debug for Duct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Duct").finish_non_exhaustive()
@@ -175,8 +176,9 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>, stop: Stopped) -> impl Future<Outpu
         while shared.may_start(&stop).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
-            let follow = |seat| Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop };
-            let ended = match &shared.start(&run, so_far.attempts).map(follow) {
+            let follower = |seat| Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop };
+            // By reference: what is moved out of it would be kept twice.
+            let ended = match &shared.start(&run, so_far.attempts).map(follower) {
                 Ok(follower) => follower.follow().await,
                 Err(error) => {
                     let error = format!("no process can be started: {}", process::plain(error));

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::pin::Pin;
@@ -110,28 +111,30 @@ impl Follower<'_> {
     async fn started(&self) -> Result<Box<Live>, Ending> {
         let mut timer = self.run.command.timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
         let insisting = match poll_fn(|cx| self.first(cx, &mut timer)).await {
-            Ok(started) => return started,
-            Err(given_up) => Box::pin(self.insist(given_up)),
+            ControlFlow::Break(started) => return started,
+            ControlFlow::Continue(given_up) => Box::pin(self.insist(given_up)),
         };
         insisting.await
     }
 
-    /// What comes first: the process, or a reason not to wait for it. No `select!`, which would keep the three side by side:
+    /// What comes first: the process, or a reason to wait for it no longer. No `select!`, which would keep the three side by side:
     /// this is where a silent run waits.
     fn first(
         &self,
         cx: &mut Context<'_>,
         timer: &mut Option<Sleep<'_>>,
-    ) -> Poll<Result<Result<Box<Live>, Ending>, Ending>> {
+    ) -> Poll<ControlFlow<Result<Box<Live>, Ending>, Ending>> {
         if let Poll::Ready(started) = self.brought(cx, Urgency::None) {
-            return Poll::Ready(Ok(started));
+            return Poll::Ready(ControlFlow::Break(started));
         }
         if self.stop.poll(cx, Stop::No).is_ready() {
-            return Poll::Ready(Err(Ending::Interrupted));
+            return Poll::Ready(ControlFlow::Continue(Ending::Interrupted));
         }
         let Some(timer) = timer else { return Poll::Pending };
-        let late = || Ending::NotStarted { error: late(self.run.command.timeout.unwrap_or_default()) };
-        timer.as_mut().poll(cx).map(|()| Err(late()))
+        timer.as_mut().poll(cx).map(|()| {
+            let error = late(self.run.command.timeout.unwrap_or_default());
+            ControlFlow::Continue(Ending::NotStarted { error })
+        })
     }
 
     /// The process is needed though it has told nothing: it is silent, most likely. If it is still being started, it gets as

@@ -73,7 +73,7 @@ impl Stopped {
         poll_fn(move |cx| self.poll(cx, seen))
     }
 
-    /// The same for one look.
+    /// One look at what `rises` waits for.
     pub(super) fn poll(&self, cx: &Context<'_>, seen: Stop) -> Poll<Stop> {
         // First it is heard, so that nothing is missed between the look and the wait.
         let mut waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner);

@@ -174,6 +174,7 @@ pub(super) struct Context {
     previous: OnceLock<Value>,
 }
 
+/// Only its name, as minijinja asks for: a whole notice would be a lot of program for nobody.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").finish_non_exhaustive()

@@ -75,9 +75,8 @@ fn failures(job: &Job, case: &Case, voice: &Voice) -> Vec<Problem> {
     if let Some((wanted, at)) = &expected.channel {
         let mut wanted: Vec<String> = wanted.iter().map(|name| Channel::new(name).to_string()).collect();
         let mut went: Vec<String> = came.said.messages.iter().map(|message| message.channel.to_string()).collect();
-        for list in [&mut wanted, &mut went] {
-            order::distinct(list);
-        }
+        order::distinct(&mut wanted);
+        order::distinct(&mut went);
         if wanted != went {
             let nowhere = went.iter().all(|channel| channel == "#");
             let went = if nowhere { "to no channel".to_owned() } else { format!("to {}", went.join(", ")) };
