@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use slack_alert::clock::Mono;
 use slack_alert::daemon::speak::{self, About, Burst};
-use slack_alert::exec::{Capture, Captured, Ending, Environment, Output, Progress, Redactor, Run, Stream, Trigger};
+use slack_alert::exec::{Capture, Captured, Ending, Environment, Output, Redactor, Run, Stream, Trigger};
 use slack_alert::id::RunId;
 use slack_alert::plan::{self, Job, Options, Plan, Surroundings};
 use slack_alert::policy::Health;
@@ -102,14 +102,8 @@ fn judge(job: &Arc<Job>, health: &mut Health, call: usize, stdout: &str, code: i
         now,
         Duration::from_millis(7),
     ));
-    let run = Run {
-        id: RunId(call as u64 + 1),
-        job: job.name.clone(),
-        command: Arc::clone(&job.command),
-        scheduled: now,
-        trigger: Trigger::Schedule,
-        progress: Progress::default(),
-    };
+    let id = RunId(call as u64 + 1);
+    let run = Run::new(id, job.name.clone(), Arc::clone(&job.command), now, Trigger::Schedule);
     let about = About { run: &run, outcome: &outcome, now };
     black_box(speak::judge(job, health, about, Burst::Open, voice));
 }

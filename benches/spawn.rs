@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use slack_alert::clock::System;
 use slack_alert::diagnostic::Sources;
 use slack_alert::document::{Reader, Table};
-use slack_alert::exec::{self, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Stopper, Trigger};
+use slack_alert::exec::{self, Context, Duct, Environment, Outcome, Run, Spawner, Stop, Trigger};
 use slack_alert::id::{JobName, RunId};
 use tokio::task::JoinSet;
 
@@ -71,17 +71,9 @@ fn command(job: &str) -> Arc<exec::Command> {
     Arc::new(exec::read(&mut root, &Context::new(Path::new("/"), &environment)).expect("a command"))
 }
 
-fn start(duct: &Duct, command: &Arc<exec::Command>) -> (Stopper, impl Future<Output = Outcome> + use<>) {
-    let run = Arc::new(Run {
-        id: RunId(1),
-        job: JobName::new("bench"),
-        command: Arc::clone(command),
-        scheduled: Timestamp::UNIX_EPOCH,
-        trigger: Trigger::Schedule,
-        progress: Progress::default(),
-    });
-    let (stopper, stopped) = Stop::channel();
-    (stopper, duct.run(run, stopped))
+fn due(command: &Arc<exec::Command>) -> Arc<Run> {
+    let (job, at) = (JobName::new("bench"), Timestamp::UNIX_EPOCH);
+    Arc::new(Run::new(RunId(1), job, Arc::clone(command), at, Trigger::Schedule))
 }
 
 async fn through_duct(command: &Arc<exec::Command>, runs: usize) {
@@ -92,7 +84,7 @@ async fn through_duct(command: &Arc<exec::Command>, runs: usize) {
             let outcome: Outcome = running.join_next().await.expect("some run").expect("no panic");
             assert_eq!(outcome.exit_code(), Some(0));
         }
-        running.spawn(start(&duct, command).1);
+        running.spawn(duct.run(due(command)));
     }
     running.join_all().await;
 }
@@ -144,19 +136,16 @@ async fn quiet(count: usize) {
     let duct = Duct::new(Arc::new(System), None);
     let command = command("command = ['/bin/sleep', '1000']\ntimeout = '1h'");
     let (memory, threads) = (status("VmRSS"), status("Threads"));
-    let (mut running, mut stoppers) = (JoinSet::new(), Vec::with_capacity(count));
-    for _ in 0..count {
-        let (stopper, run) = start(&duct, &command);
-        stoppers.push(stopper);
-        running.spawn(run);
-    }
+    let mut running = JoinSet::new();
+    let runs: Vec<_> = (0..count).map(|_| due(&command)).collect();
+    runs.iter().for_each(|run| drop(running.spawn(duct.run(Arc::clone(run)))));
     tokio::time::sleep(Duration::from_secs(3)).await;
     println!(
         "{count} quiet runs at one time: {} KiB more, {} threads more",
         status("VmRSS").saturating_sub(memory),
         status("Threads") - threads
     );
-    stoppers.iter().for_each(|stopper| stopper.raise(Stop::Kill));
+    runs.iter().for_each(|run| run.stop.raise(Stop::Kill));
     running.join_all().await;
 }
 
@@ -168,7 +157,7 @@ fn large(runtime: &tokio::runtime::Runtime) {
     let (mut ours, mut cats) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let begun = Instant::now();
-        let outcome = runtime.block_on(start(&duct, &command).1);
+        let outcome = runtime.block_on(duct.run(due(&command)));
         ours.push(begun.elapsed().as_secs_f64());
         assert_eq!(outcome.exit_code(), Some(0));
         let begun = Instant::now();

@@ -56,7 +56,6 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
 
 /// Runs the command; INT and TERM end it, with its whole group.
 async fn execute(clock: &SharedClock, run: Arc<Run>) -> Result<Outcome, Failure> {
-    let (stop, stopped) = Stop::channel();
     let (orders, mut taken) = tokio::sync::mpsc::channel(4);
     let signals = crate::daemon::signals::listen(orders);
     let signals = signals.map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
@@ -67,14 +66,14 @@ async fn execute(clock: &SharedClock, run: Arc<Run>) -> Result<Outcome, Failure>
                 () = &mut signals => std::future::pending::<()>().await,
                 Some(order) = taken.recv() => {
                     let level = if order == crate::daemon::Order::StopNow { Stop::Kill } else { Stop::Terminate };
-                    stop.raise(level);
+                    run.stop.raise(level);
                 }
             }
         }
     };
     let spawner = Duct::new(Arc::clone(clock), None);
     tokio::select! {
-        outcome = spawner.run(run, stopped) => Ok(outcome),
+        outcome = spawner.run(Arc::clone(&run)) => Ok(outcome),
         () = listen => unreachable!("listening never ends"),
     }
 }

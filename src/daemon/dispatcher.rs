@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::speak::{self, About, Burst, Decision, Said, Voice};
 use crate::clock::{self, Mono, Now};
-use crate::exec::{Outcome, Progress, Reason, Run, Stop, Trigger};
+use crate::exec::{Outcome, Reason, Run, Stop, Trigger};
 use crate::id::{JobName, RunId};
 use crate::message::Message;
 use crate::plan::{Job, Limits};
@@ -28,7 +28,7 @@ pub struct Turn {
     /// Runs to start.
     pub start: Vec<Arc<Run>>,
     /// Runs to end.
-    pub stop: Vec<(RunId, Stop)>,
+    pub stop: Vec<(Arc<Run>, Stop)>,
     /// What to keep and to send.
     pub records: Vec<Record>,
 }
@@ -172,6 +172,11 @@ impl Dispatcher {
         self.running.len()
     }
 
+    /// The runs in progress, oldest first.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.running.values().map(|running| &*running.run)
+    }
+
     /// What is remembered of each job.
     pub fn healths(&self) -> impl Iterator<Item = (&JobName, &Health)> {
         self.entries.iter().filter(|entry| !entry.removed).map(|entry| (&entry.job.name, &entry.health))
@@ -184,7 +189,7 @@ impl Dispatcher {
 
     /// The longest time that a run in progress has between SIGTERM and SIGKILL.
     pub fn longest_kill_after(&self) -> std::time::Duration {
-        self.running.values().map(|running| running.run.command.kill_after()).max().unwrap_or_default()
+        self.runs().map(|run| run.command.kill_after()).max().unwrap_or_default()
     }
 
     /// What all messages have in common.
@@ -404,9 +409,9 @@ impl Dispatcher {
             }
             Overlap::Replace => {
                 entry.pending = Some((scheduled, trigger));
-                for (id, running) in self.running.iter_mut().filter(|(_, running)| running.entry == index) {
+                for running in self.running.values_mut().filter(|running| running.entry == index) {
                     running.replaced = true;
-                    turn.stop.push((*id, Stop::Terminate));
+                    turn.stop.push((Arc::clone(&running.run), Stop::Terminate));
                 }
             }
             Overlap::Skip => self.skip(index, now, turn),
@@ -456,14 +461,8 @@ impl Dispatcher {
                 self.arm(waiting.entry, now);
                 continue;
             }
-            let run = Arc::new(Run {
-                id: RunId(self.next_run),
-                job: entry.job.name.clone(),
-                command: Arc::clone(&entry.job.command),
-                scheduled: waiting.scheduled,
-                trigger: waiting.trigger,
-                progress: Progress::default(),
-            });
+            let (id, command) = (RunId(self.next_run), Arc::clone(&entry.job.command));
+            let run = Arc::new(Run::new(id, entry.job.name.clone(), command, waiting.scheduled, waiting.trigger));
             self.next_run += 1;
             entry.running += 1;
             tracing::debug!(job = %run.job, run = %run.id, scheduled = %run.scheduled, "start");
@@ -506,14 +505,8 @@ impl Dispatcher {
     pub fn interrupted(&mut self, left: &RunningRow, now: Now) -> Option<Record> {
         let index = *self.by_name.get(&left.job)?;
         let entry = &mut self.entries[index as usize];
-        let run = Run {
-            id: left.id,
-            job: left.job.clone(),
-            command: Arc::clone(&entry.job.command),
-            scheduled: left.scheduled,
-            trigger: left.trigger,
-            progress: Progress::default(),
-        };
+        let command = Arc::clone(&entry.job.command);
+        let run = Run::new(left.id, left.job.clone(), command, left.scheduled, left.trigger);
         let record = over(entry, Arc::new(run), Outcome::interrupted(left.started, now.wall), false, &self.voice, now);
         self.arm(index, now);
         Some(record)

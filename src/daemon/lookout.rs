@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Daemon;
 use crate::clock::Mono;
-use crate::exec::{Command, Outcome, Progress, Run, Status, Stop, Trigger};
+use crate::exec::{Command, Outcome, Run, Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::outbox::{self, Outage};
 use crate::store::Trouble;
@@ -124,16 +124,9 @@ impl Daemon {
         let Some(fallback) = &config.fallback else { return };
         let environment = Arc::clone(&config.environment);
         let command = Command::plain(&fallback.command, details, &config.folder, environment, PATIENCE);
-        let run = Arc::new(Run {
-            id: RunId(0),
-            job: JobName::new("(fallback)"),
-            command: Arc::new(command),
-            scheduled: self.host.clock.now().wall,
-            trigger: Trigger::Schedule,
-            progress: Progress::default(),
-        });
-        let (_nobody, never) = Stop::channel();
-        self.lookout.fallbacks.spawn(self.host.spawner.run(run, never));
+        let now = self.host.clock.now().wall;
+        let run = Run::new(RunId(0), JobName::new("(fallback)"), Arc::new(command), now, Trigger::Schedule);
+        self.lookout.fallbacks.spawn(self.host.spawner.run(Arc::new(run)));
     }
 
     fn look_at_the_disk(&mut self) {

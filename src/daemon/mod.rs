@@ -14,15 +14,19 @@ pub mod speak;
 mod summary;
 pub mod systemd;
 
-use std::collections::BTreeMap;
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::clock::{self, Alarm, Mono, Now, SharedClock};
-use crate::exec::{Outcome, Run, Spawner, Stop, Stopper};
+use crate::exec::{Outcome, Run, Spawner, Stop};
 use crate::id::RunId;
 use crate::outbox;
 use crate::plan::{Config, Loaded, Plan};
@@ -84,14 +88,14 @@ pub type Connect = Arc<dyn Fn(&Config) -> Result<outbox::Settings, String> + Sen
 /// Reads the configuration again; called off the loop's thread, since ten thousand files take a while.
 pub type Loader = Arc<dyn Fn() -> Loaded + Send + Sync>;
 
+/// A run's end, or what the panic said that ended it. Boxed: a task keeps room for it for as long as it goes on.
+type End = (RunId, Box<Result<Outcome, String>>);
+
 /// The loop's own state: what is in flight.
 struct Daemon {
     host: Host,
     dispatcher: Dispatcher,
-    /// Boxed: a task keeps room for what it will end with, for as long as it goes on.
-    runs: JoinSet<(RunId, Box<Outcome>)>,
-    /// Of each run: its task, and what ends it.
-    going: BTreeMap<RunId, (Id, Stopper)>,
+    runs: JoinSet<End>,
     keeping: keep::Keeper,
     summary: summary::Summary,
     lookout: lookout::Lookout,
@@ -151,8 +155,7 @@ impl Daemon {
         let keeping = keep::Keeper::new(host.store.clone());
         let summary = summary::Summary::from_note(past.notes.get(summary::NOTE));
         let lookout = lookout::Lookout::new(host.outbox_status.clone(), host.store.trouble());
-        let (runs, going) = (JoinSet::new(), BTreeMap::new());
-        let mut daemon = Self { host, dispatcher, runs, going, keeping, lookout, summary, plan };
+        let mut daemon = Self { host, dispatcher, runs: JoinSet::new(), keeping, lookout, summary, plan };
         daemon.tell_of_interrupted(now);
         daemon.announce_aside(&[]);
         daemon
@@ -194,10 +197,8 @@ impl Daemon {
     }
 
     fn act(&mut self, turn: dispatcher::Turn) {
-        for (id, level) in turn.stop {
-            if let Some((_, stop)) = self.going.get(&id) {
-                stop.raise(level);
-            }
+        for (run, level) in turn.stop {
+            run.stop.raise(level);
         }
         for run in turn.start {
             self.begin(run);
@@ -206,32 +207,22 @@ impl Daemon {
     }
 
     fn begin(&mut self, run: Arc<Run>) {
-        let (stop, stopped) = Stop::channel();
         let id = run.id;
         self.keeping.begin(&run, self.dispatcher.runs_of(&run.job) + 1, self.host.clock.now().wall);
-        let running = self.host.spawner.run(run, stopped);
-        let task = self.runs.spawn(async move { (id, Box::new(running.await)) });
-        self.going.insert(id, (task.id(), stop));
+        let mut running = self.host.spawner.run(run);
+        // Not an async block, which would keep `running` twice: a task is 128 bytes so, and 256 with a word more.
+        self.runs.spawn(poll_fn(move |cx| look(&mut running, cx).map(|end| (id, Box::new(end)))));
     }
 
     /// A run ended, and with it every other that has ended by now: one round of records.
-    fn ended(&mut self, first: Result<(RunId, Box<Outcome>), JoinError>) {
+    fn ended(&mut self, first: Result<End, JoinError>) {
         let now = self.host.clock.now();
         let mut next = Some(first);
-        while let Some(ended) = next {
-            let known = match ended {
-                Ok((id, outcome)) => Some((id, outcome)),
-                // A panic in a run's task: a fault of ours, told as that run's end. It stops nobody else.
-                Err(error) => {
-                    let run = self.going.iter().find(|(_, (task, _))| *task == error.id());
-                    run.map(|(id, _)| (*id, Box::new(Outcome::internal_error(&error.to_string(), now.wall))))
-                }
-            };
-            if let Some((id, outcome)) = known {
-                self.going.remove(&id);
-                let turn = self.dispatcher.finished(id, *outcome, now);
-                self.act(turn);
-            }
+        // No task is cancelled, and what panics is caught: there is no other `Err`.
+        while let Some(Ok((id, end))) = next {
+            let outcome = end.unwrap_or_else(|panic| Outcome::internal_error(&panic, now.wall));
+            let turn = self.dispatcher.finished(id, outcome, now);
+            self.act(turn);
             next = self.runs.try_join_next();
         }
     }
@@ -273,9 +264,7 @@ impl Daemon {
     }
 
     fn stop_runs(&self, level: Stop) {
-        for (_, stop) in self.going.values() {
-            stop.raise(level);
-        }
+        self.dispatcher.runs().for_each(|run| run.stop.raise(level));
     }
 
     /// Waits until no run is in progress.
@@ -292,6 +281,23 @@ impl Daemon {
         }
         Waited::ToTheEnd
     }
+}
+
+/// One look at a run. A panic in it is a fault of ours, and this run's end: it stops nobody else.
+fn look(
+    running: &mut Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Outcome, String>> {
+    match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(said(&*panic))),
+    }
+}
+
+/// What `panic!` was given; nothing that is no text.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default().to_owned()
 }
 
 /// How a wait for the runs in progress ended.

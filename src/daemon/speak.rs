@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::directives;
 use crate::clock;
-use crate::exec::{Outcome, Progress, Run, Status};
+use crate::exec::{Outcome, Run, Status};
 use crate::id::{Channel, RunId};
 use crate::message::{self, Message, Notice, Previous, Rendered, Thread};
 use crate::plan::Job;
@@ -314,12 +314,5 @@ pub fn unfinished(run: &Run, started: Timestamp, took: Duration, now: Timestamp)
 
 /// The identity of a run that no schedule asked for.
 pub fn manual_run(id: RunId, job: &Job, now: Timestamp) -> Run {
-    Run {
-        id,
-        job: job.name.clone(),
-        command: Arc::clone(&job.command),
-        scheduled: now,
-        trigger: crate::exec::Trigger::Manual,
-        progress: Progress::default(),
-    }
+    Run::new(id, job.name.clone(), Arc::clone(&job.command), now, crate::exec::Trigger::Manual)
 }

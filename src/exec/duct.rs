@@ -21,7 +21,7 @@ use super::outcome::{Ending, Outcome, Output};
 use super::process::{self, Ended, Follower};
 use super::reactor::{Reactor, Seat};
 use super::starter::Starter;
-use super::{Run, Spawner, Stop, Stopped};
+use super::{Run, Spawner, Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
 
@@ -96,7 +96,7 @@ impl Shared {
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
-    async fn may_start(&self, stop: &Stopped) -> bool {
+    async fn may_start(&self, stop: &Stopper) -> bool {
         if stop.level() > Stop::No {
             return false;
         }
@@ -114,7 +114,7 @@ impl Shared {
     }
 
     /// Waits before another attempt; `false` when told to stop instead.
-    async fn pause(&self, length: Duration, stop: &Stopped) -> bool {
+    async fn pause(&self, length: Duration, stop: &Stopper) -> bool {
         let end = self.clock.now().mono + length;
         let over = Box::pin(clock::sleep_until(self.clock.as_ref(), end));
         tokio::select! {
@@ -169,14 +169,14 @@ impl Shared {
 
 /// Carries a run through its attempts. What lives across a wait is kept small: a thousand runs may wait at one time.
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
-fn carry(shared: Arc<Shared>, run: Arc<Run>, stop: Stopped) -> impl Future<Output = Outcome> + Send {
+fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + Send {
     async move {
         let mut so_far = SoFar { began: None, attempts: 0, leaked: false };
         let mut last = None;
-        while shared.may_start(&stop).await {
+        while shared.may_start(&run.stop).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
-            let follower = |seat| Follower { seat, run: &run, clock: shared.clock.as_ref(), stop: &stop };
+            let follower = |seat| Follower { seat, run: &run, clock: shared.clock.as_ref() };
             // By reference: what is moved out of it would be kept twice.
             let ended = match &shared.start(&run, so_far.attempts).map(follower) {
                 Ok(follower) => follower.follow().await,
@@ -195,7 +195,7 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>, stop: Stopped) -> impl Future<Outpu
                 Err(again) => again,
             };
             last = Some(output);
-            if !shared.pause(delay, &stop).await {
+            if !shared.pause(delay, &run.stop).await {
                 break;
             }
         }
@@ -234,7 +234,7 @@ impl Gate {
 }
 
 impl Spawner for Duct {
-    fn run(&self, run: Arc<Run>, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
-        Box::pin(carry(Arc::clone(&self.shared), run, stop))
+    fn run(&self, run: Arc<Run>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+        Box::pin(carry(Arc::clone(&self.shared), run))
     }
 }

@@ -53,7 +53,7 @@ pub use program::{Program, Programs};
 pub use read::{Context, KEYS, read};
 pub use redact::{MASK, Redactor};
 pub use retries::Retries;
-pub use stop::{Stop, Stopped, Stopper};
+pub use stop::{Stop, Stopper};
 
 use crate::id::{JobName, RunId};
 
@@ -72,6 +72,8 @@ pub struct Run {
     pub trigger: Trigger,
     /// What can be seen of it while it runs.
     pub progress: Progress,
+    /// Asks it to end.
+    pub stop: Stopper,
 }
 
 /// What made a run start.
@@ -86,6 +88,13 @@ pub enum Trigger {
     Manual,
 }
 
+impl Run {
+    /// One that has not begun, and that nobody has asked to end.
+    pub fn new(id: RunId, job: JobName, command: Arc<Command>, scheduled: Timestamp, trigger: Trigger) -> Self {
+        Self { id, job, command, scheduled, trigger, progress: Progress::default(), stop: Stopper::default() }
+    }
+}
+
 /// What can be seen of a run while it goes on.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -97,6 +106,6 @@ pub struct Progress {
 
 /// Runs commands. The real one is [`Duct`], a simulation brings its own.
 pub trait Spawner: Send + Sync + fmt::Debug {
-    /// Carries a run through all its attempts. It ends as `interrupted` soon after `stop` rises.
-    fn run(&self, run: Arc<Run>, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+    /// Carries a run through all its attempts. It ends as `interrupted` soon after its `stop` is raised.
+    fn run(&self, run: Arc<Run>) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 }

@@ -26,7 +26,7 @@ use super::launch::{Launch, complaint};
 use super::outcome::{Ending, Output};
 use super::output::{Capture, Stream};
 use super::reactor::{Kind, Ready, Seat, Ticket, Urgency};
-use super::{Progress, Run, Stop, Stopped};
+use super::{Progress, Run, Stop};
 use crate::clock::{self, Clock, Mono, Now};
 use crate::document::format_duration;
 
@@ -93,7 +93,6 @@ pub(super) struct Follower<'r> {
     pub(super) seat: Seat,
     pub(super) run: &'r Run,
     pub(super) clock: &'r dyn Clock,
-    pub(super) stop: &'r Stopped,
 }
 
 impl Follower<'_> {
@@ -127,7 +126,7 @@ impl Follower<'_> {
         if let Poll::Ready(started) = self.brought(cx, Urgency::None) {
             return Poll::Ready(ControlFlow::Break(started));
         }
-        if self.stop.poll(cx, Stop::No).is_ready() {
+        if self.run.stop.poll(cx, Stop::No).is_ready() {
             return Poll::Ready(ControlFlow::Continue(Ending::Interrupted));
         }
         let Some(timer) = timer else { return Poll::Pending };
@@ -162,7 +161,7 @@ impl Follower<'_> {
             let event = tokio::select! {
                 biased;
                 event = poll_fn(|cx| live.poll(self.seat.take(cx), cx, &course, &mut capture, progress)) => event,
-                level = self.stop.rises(seen) => {
+                level = self.run.stop.rises(seen) => {
                     seen = level;
                     Event::Stop(level)
                 }

@@ -1,11 +1,11 @@
 //! How urgently a run is asked to end, and how it hears of it.
 //!
-//! Before it: the daemon, which holds the [`Stopper`]. After it: the run, which listens with the [`Stopped`]. Both
-//! are one allocation of a few words, and so is the wait: a thousand runs may wait at one time.
+//! Before it: the daemon, which raises the level. After it: the run, which listens. It is a part of the run, no allocation
+//! of its own, and the wait is a few words: a thousand runs may wait at one time.
 
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// How urgently runs are asked to end; it only ever rises.
@@ -20,28 +20,14 @@ pub enum Stop {
     Kill,
 }
 
+/// What a run is asked to end with: raised by anybody, heard in the one task that carries the run.
 #[derive(Debug, Default)]
-struct Shared {
+pub struct Stopper {
     level: AtomicU8,
-    /// Of the one task that listens.
     waker: Mutex<Option<Waker>>,
 }
 
-/// Asks a run to end.
-#[derive(Debug)]
-pub struct Stopper(Arc<Shared>);
-
-/// Hears when the run is asked to end: in one task.
-#[derive(Debug)]
-pub struct Stopped(Arc<Shared>);
-
 impl Stop {
-    /// The two ends for one run.
-    pub fn channel() -> (Stopper, Stopped) {
-        let shared = Arc::new(Shared::default());
-        (Stopper(Arc::clone(&shared)), Stopped(shared))
-    }
-
     fn from_level(level: u8) -> Self {
         match level {
             0 => Self::No,
@@ -54,18 +40,16 @@ impl Stop {
 impl Stopper {
     /// Raises the level; a lower one than before changes nothing.
     pub fn raise(&self, to: Stop) {
-        self.0.level.fetch_max(to as u8, Ordering::Release);
-        let waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.level.fetch_max(to as u8, Ordering::Release);
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
-}
 
-impl Stopped {
     /// The level at present.
     pub fn level(&self) -> Stop {
-        Stop::from_level(self.0.level.load(Ordering::Acquire))
+        Stop::from_level(self.level.load(Ordering::Acquire))
     }
 
     /// The next level above `seen`; waits for it, if need be for ever. Nothing is lost when the wait is given up.
@@ -76,7 +60,7 @@ impl Stopped {
     /// One look at what `rises` waits for.
     pub(super) fn poll(&self, cx: &Context<'_>, seen: Stop) -> Poll<Stop> {
         // First it is heard, so that nothing is missed between the look and the wait.
-        let mut waker = self.0.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
         waker.get_or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
         let level = self.level();
         if level > seen { Poll::Ready(level) } else { Poll::Pending }
@@ -85,16 +69,16 @@ impl Stopped {
 
 #[cfg(test)]
 mod tests {
-    use super::Stop;
+    use super::{Stop, Stopper};
 
     #[tokio::test]
     async fn it_is_heard_before_and_after_it_rose_and_never_falls() {
-        let (stopper, stopped) = Stop::channel();
-        assert_eq!(stopped.level(), Stop::No);
-        let (level, ()) = tokio::join!(stopped.rises(Stop::No), async { stopper.raise(Stop::Terminate) });
+        let stopper = Stopper::default();
+        assert_eq!(stopper.level(), Stop::No);
+        let (level, ()) = tokio::join!(stopper.rises(Stop::No), async { stopper.raise(Stop::Terminate) });
         assert_eq!(level, Stop::Terminate);
         stopper.raise(Stop::Kill);
         stopper.raise(Stop::Terminate);
-        assert_eq!((stopped.rises(Stop::No).await, stopped.rises(Stop::Terminate).await), (Stop::Kill, Stop::Kill));
+        assert_eq!((stopper.rises(Stop::No).await, stopper.rises(Stop::Terminate).await), (Stop::Kill, Stop::Kill));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use slack_alert::daemon::{Order, Parting};
 use slack_alert::exec::{Status, Stop};
 
-use crate::support::world::{World, fails, says};
+use crate::support::world::{Act, World, fails, says};
 
 const MORNING: &str = "2026-11-23T08:00:00Z";
 
@@ -494,6 +494,31 @@ async fn a_stop_waits_then_asks_then_kills() {
         assert_eq!(interrupted, usize::from(stop != Stop::No), "{what} {:?}", world.messages());
         world.crash().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_defect_in_one_run_is_that_runs_end_and_nobody_elses() {
+    let job = "command = 'a'\nevery = '1m'\nfirst_run = 'now'";
+    let files = [("jobs.d/a.toml", job), ("jobs.d/b.toml", "command = 'b'\nevery = '1m'\nfirst_run = 'now'")];
+    let world = World::started(MORNING, &files, |run, at| {
+        let defect = run.job.as_str() == "a" && at.as_secs() < 30;
+        Act { panics: defect, ..says("").takes(5) }
+    })
+    .await;
+    world.pass(seconds(150)).await;
+    let runs = world.runs();
+    assert_eq!(runs[..2], ["08:00:00-… a", "08:00:00-08:00:05 b"], "{runs:?}");
+    assert_eq!(
+        runs[2..],
+        ["08:01:00-08:01:05 a", "08:01:00-08:01:05 b", "08:02:00-08:02:05 a", "08:02:00-08:02:05 b",]
+    );
+    assert_eq!(
+        world.messages(),
+        [
+            "08:00:05 #ops :red_circle: a could not be started: internal error: a defect in run 1 (web-1)",
+            "08:01:05 #ops :large_green_circle: a recovered after 1m, 1 failure (web-1)",
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use slack_alert::clock::{self, Clock, SharedClock};
 use slack_alert::daemon::systemd::Systemd;
 use slack_alert::daemon::{self, Host, Order, Parting};
-use slack_alert::exec::{Captured, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop, Stopped};
+use slack_alert::exec::{Captured, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop};
 use slack_alert::notify::{Delivery, Doing, Notifier, Receipt};
 use slack_alert::outbox::{self, Outage, Worker};
 use slack_alert::plan::{self, Config, Options, Surroundings};
@@ -36,11 +36,13 @@ pub(crate) struct Act {
     pub(crate) stdout: String,
     /// How long it goes on after SIGTERM; `kill_after` ends that.
     pub(crate) deaf: Duration,
+    /// It shows a defect of ours at its end.
+    pub(crate) panics: bool,
 }
 
 /// Ok, at once, and says this.
 pub(crate) fn says(stdout: &str) -> Act {
-    Act { takes: Duration::ZERO, status: Status::Ok, stdout: stdout.to_owned(), deaf: Duration::ZERO }
+    Act { takes: Duration::ZERO, status: Status::Ok, stdout: stdout.to_owned(), deaf: Duration::ZERO, panics: false }
 }
 
 /// Critical, at once.
@@ -96,7 +98,7 @@ impl FakeSpawner {
 }
 
 impl Spawner for FakeSpawner {
-    fn run(&self, run: Arc<Run>, stop: Stopped) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
+    fn run(&self, run: Arc<Run>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         let began = self.clock.now();
         let act = (self.script.lock().expect("no script panics"))(&run, began.mono.0);
         let kill_after = run.command.kill_after();
@@ -104,17 +106,23 @@ impl Spawner for FakeSpawner {
         let (clock, ran) = (Arc::clone(&self.clock), Arc::clone(&self.ran));
         let index = {
             let mut ran = ran.lock().expect("no script panics");
-            ran.push(Ran { run, started: began.mono.0, wall: began.wall, ended: None, stop: Stop::No });
+            ran.push(Ran {
+                run: Arc::clone(&run),
+                started: began.mono.0,
+                wall: began.wall,
+                ended: None,
+                stop: Stop::No,
+            });
             ran.len() - 1
         };
         Box::pin(async move {
             let told = |stop| ran.lock().expect("no script panics")[index].stop = stop;
             let stopped = async {
-                told(stop.rises(Stop::No).await);
+                told(run.stop.rises(Stop::No).await);
                 let deaf = clock.now().mono + act.deaf.min(kill_after);
                 tokio::select! {
                     () = clock::sleep_until(&*clock, deaf) => if act.deaf > kill_after { told(Stop::Kill) },
-                    _ = stop.rises(Stop::Terminate) => told(Stop::Kill),
+                    _ = run.stop.rises(Stop::Terminate) => told(Stop::Kill),
                 }
             };
             let interrupted = tokio::select! {
@@ -122,6 +130,7 @@ impl Spawner for FakeSpawner {
                 () = clock::sleep_until(&*clock, began.mono + act.takes) => false,
                 () = stopped => true,
             };
+            assert!(!act.panics, "a defect in run {}", run.id);
             let now = clock.now();
             ran.lock().expect("no script panics")[index].ended = Some(now.mono.0);
             let text = Captured { head: act.stdout.into_bytes(), ..Captured::default() };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slack_alert::exec::{Spawner, Stop};
+use slack_alert::exec::Spawner;
 use tokio::task::JoinSet;
 
 use super::{alone, command, duct, due, follow_on, living, on_one_thread, processes, started, until};
@@ -12,8 +12,7 @@ fn a_run_that_is_dropped_takes_its_group_with_it() {
     on_one_thread(async {
         let run = due(command("command = 'trap \"\" TERM; sleep 100 & sleep 100 | sleep 100'"));
         let own = Arc::clone(&run);
-        let (_keep, stop) = Stop::channel();
-        let running = tokio::spawn(duct(None).run(run, stop));
+        let running = tokio::spawn(duct(None).run(run));
         let group = started(&own.progress).await;
         until("its children start", || living(group) >= 3).await;
         running.abort();

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use slack_alert::clock::{SharedClock, System};
 use slack_alert::diagnostic::Sources;
 use slack_alert::document::{Rate, Reader, Table};
-use slack_alert::exec::{self, Command, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Stop, Trigger};
+use slack_alert::exec::{self, Command, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Trigger};
 use slack_alert::id::{JobName, RunId};
 
 /// The longest that anything here may take on a busy machine before a test calls it a hang.
@@ -47,14 +47,8 @@ fn command(job: &str) -> Arc<Command> {
 }
 
 fn due(command: Arc<Command>) -> Arc<Run> {
-    Arc::new(Run {
-        id: RunId(812),
-        job: JobName::new("db/backup"),
-        command,
-        scheduled: Timestamp::from_second(1_792_800_000).expect("a time"),
-        trigger: Trigger::Schedule,
-        progress: Progress::default(),
-    })
+    let scheduled = Timestamp::from_second(1_792_800_000).expect("a time");
+    Arc::new(Run::new(RunId(812), JobName::new("db/backup"), command, scheduled, Trigger::Schedule))
 }
 
 fn duct(rate: Option<Rate>) -> Duct {
@@ -73,8 +67,7 @@ async fn follow(command: Arc<Command>) -> Outcome {
 
 /// The same beside other runs of one spawner.
 async fn follow_on(spawner: &Duct, command: Arc<Command>) -> Outcome {
-    let (_keep, stop) = Stop::channel();
-    spawner.run(due(command), stop).await
+    spawner.run(due(command)).await
 }
 
 /// Runs the job of this text to its end.

@@ -13,13 +13,12 @@ use super::{BUSY, command, duct, due, follow_on, living, on_one_thread, run, sta
 /// Runs, and raises `stop` once the run has a process and has printed something.
 async fn stopped(run: Arc<Run>, levels: &[Stop]) -> (Outcome, u32, Duration) {
     let own = Arc::clone(&run);
-    let (raise, stop) = Stop::channel();
-    let running = tokio::spawn(duct(None).run(run, stop));
+    let running = tokio::spawn(duct(None).run(run));
     let group = started(&own.progress).await;
     until("it prints", || !own.progress.last_output.lock().expect("not poisoned").is_empty()).await;
     let begun = Instant::now();
     for level in levels {
-        raise.raise(*level);
+        own.stop.raise(*level);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
@@ -66,11 +65,10 @@ fn a_stop_ends_the_wait_for_another_attempt() {
     on_one_thread(async {
         let run = due(command("command = 'echo tried; exit 1'\nretries = { times = 5, delay = '1h' }"));
         let own = Arc::clone(&run);
-        let (raise, stop) = Stop::channel();
-        let running = tokio::spawn(duct(None).run(run, stop));
+        let running = tokio::spawn(duct(None).run(run));
         until("it prints", || !own.progress.last_output.lock().expect("not poisoned").is_empty()).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        raise.raise(Stop::Terminate);
+        own.stop.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 1));
         assert_eq!(stdout(&outcome), "tried\n");
@@ -83,11 +81,10 @@ fn a_stop_between_attempts_forgets_no_process_that_the_last_one_left_behind() {
         let job = "command = 'echo tried; sleep 20 & exit 1'\nretries = { times = 5, delay = '1h' }";
         let run = due(command(job));
         let own = Arc::clone(&run);
-        let (raise, stop) = Stop::channel();
-        let running = tokio::spawn(duct(None).run(run, stop));
+        let running = tokio::spawn(duct(None).run(run));
         let group = started(&own.progress).await;
         until("the attempt is over", || own.progress.pid.load(std::sync::atomic::Ordering::Relaxed) == 0).await;
-        raise.raise(Stop::Terminate);
+        own.stop.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.leaked), ("critical, interrupted: interrupted", true));
         let group = rustix::process::Pid::from_raw(group.cast_signed()).expect("a group");
@@ -102,14 +99,14 @@ fn a_stop_ends_the_wait_for_ones_turn() {
         let first = follow_on(&slow, command("command = 'exit 0'")).await;
         assert_eq!(first.exit_code(), Some(0));
         let wait = |_| {
-            let (raise, stop) = Stop::channel();
-            (raise, tokio::spawn(slow.run(due(command("command = 'exit 0'")), stop)))
+            let run = due(command("command = 'exit 0'"));
+            (Arc::clone(&run), tokio::spawn(slow.run(run)))
         };
         let waiting: Vec<_> = (0..3).map(wait).collect();
         tokio::time::sleep(Duration::from_millis(50)).await;
-        waiting.iter().for_each(|(raise, _)| raise.raise(Stop::Terminate));
-        for (_, run) in waiting {
-            let outcome = tokio::time::timeout(BUSY, run).await.expect("it ends").expect("no panic");
+        waiting.iter().for_each(|(run, _)| run.stop.raise(Stop::Terminate));
+        for (_, running) in waiting {
+            let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
             assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 0));
         }
     });
@@ -131,16 +128,6 @@ fn starts_keep_their_rate() {
         }
         // Ten at once, then one each 100 ms.
         assert!(begun.elapsed() >= Duration::from_millis(990), "{:?}", begun.elapsed());
-    });
-}
-
-#[test]
-fn nobody_left_to_say_stop_is_no_stop() {
-    on_one_thread(async {
-        let (raise, stop) = Stop::channel();
-        drop(raise);
-        let outcome = duct(None).run(due(command("command = 'sleep 0.2; exit 5'")), stop).await;
-        assert_eq!(outcome.exit_code(), Some(5));
     });
 }
 
