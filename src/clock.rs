@@ -15,8 +15,8 @@ use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// The longest single sleep. The kernel's timers do not count suspend and cannot see the wall clock being set: after
-/// this long at most the daemon looks at both clocks again.
+/// The longest single sleep on a timer that neither counts suspend nor sees the wall clock being set, as tokio's: after this
+/// long at most both clocks are looked at again.
 pub const LONGEST_SLEEP: Duration = Duration::from_secs(20);
 
 /// A point on the monotonic clock, as the time since its origin.
@@ -46,6 +46,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn timer(&self) -> Option<OwnedFd> {
         None
     }
+
+    /// What can be read when the wall clock was set, where the kernel tells of it.
+    fn steps(&self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 /// A clock that is handed around.
@@ -55,14 +60,23 @@ pub type SharedClock = Arc<dyn Clock>;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
 
-/// What wakes the daemon when something is due: to the microsecond where the clock has a timer of the kernel's, since
-/// tokio's own are up to two milliseconds late (whole milliseconds, rounded up, for its wheel and for epoll_wait(2)).
+/// What wakes the daemon when something is due, or when the wall clock was set: by the kernel's timers where the clock has
+/// them. Tokio's own are up to two milliseconds late (whole milliseconds, rounded up, for its wheel and for epoll_wait(2)),
+/// and know of neither suspend nor steps: with them the daemon would have to look at the clocks every now and then.
 #[derive(Debug)]
 pub struct Alarm {
     clock: SharedClock,
-    timer: Option<AsyncFd<OwnedFd>>,
-    /// What the timer is set to.
+    timers: Option<Timers>,
+}
+
+#[derive(Debug)]
+struct Timers {
+    /// Rings when something is due.
+    due: AsyncFd<OwnedFd>,
+    /// What it is set to.
     set: Option<Mono>,
+    /// Rings when the wall clock was set.
+    steps: AsyncFd<OwnedFd>,
 }
 
 /// Our monotonic clock as governor wants it, so that rate limits follow suspend and simulated time.
@@ -96,40 +110,75 @@ impl Clock for System {
     fn timer(&self) -> Option<OwnedFd> {
         rustix::time::timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).ok()
     }
+
+    /// A timer that never ends, and is cancelled by a step (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET).
+    fn steps(&self) -> Option<OwnedFd> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = rustix::time::timerfd_create(TimerfdClockId::Realtime, flags).ok()?;
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        rustix::time::timerfd_settime(&timer, flags, &once(Duration::MAX)).ok()?;
+        Some(timer)
+    }
 }
 
 impl Alarm {
-    /// One of the current runtime. Without a timer of the kernel's (no more open files) tokio's will do.
+    /// One of the current runtime. Without timers of the kernel's (no more open files) tokio's will do.
     pub fn new(clock: SharedClock) -> Self {
-        // Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own.
-        // The replacement would be unsafe, which nothing here is.
-        #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
-        let timer = clock.timer().and_then(|timer| AsyncFd::with_interest(timer, Interest::READABLE).ok());
-        Self { clock, timer, set: None }
+        let timers = clock
+            .timer()
+            .zip(clock.steps())
+            .and_then(|(due, steps)| Some(Timers { due: readable(due)?, set: None, steps: readable(steps)? }));
+        Self { clock, timers }
     }
 
-    /// Sleeps towards `deadline`, or for ever, at most the clock's longest sleep: the caller looks again, so that neither
-    /// suspend nor a set clock makes it late by more than that.
+    /// Sleeps until `deadline`, or for ever, or until the wall clock is set. Without timers of the kernel's it wakes sooner, and
+    /// the caller looks again, so that neither suspend nor a set clock makes it late by more than [`LONGEST_SLEEP`].
     pub async fn towards(&mut self, deadline: Option<Mono>) {
         let now = self.clock.now().mono;
-        let end = next_look(self.clock.as_ref(), now).min(deadline.unwrap_or(Mono(Duration::MAX)));
-        match &self.timer {
-            Some(timer) if now < end => {
-                if self.set != Some(end) {
-                    set(timer, end);
-                    self.set = Some(end);
-                }
-                // An error can only be that the runtime shuts down. What was reported is settled by setting it anew.
-                if let Ok(mut rung) = timer.readable().await {
-                    rung.clear_ready();
-                }
-                self.set = None;
-            }
+        match &mut self.timers {
             // It has passed; a loop that only ever finds this lets others have a turn.
-            Some(_) => tokio::task::coop::consume_budget().await,
-            None => sleep_towards(self.clock.as_ref(), end).await,
+            Some(_) if deadline.is_some_and(|deadline| deadline <= now) => tokio::task::coop::consume_budget().await,
+            Some(timers) => timers.ring(deadline).await,
+            None => {
+                let look = next_look(self.clock.as_ref(), now);
+                sleep_towards(self.clock.as_ref(), deadline.map_or(look, |deadline| deadline.min(look))).await;
+            }
         }
     }
+}
+
+impl Timers {
+    async fn ring(&mut self, deadline: Option<Mono>) {
+        if let Some(end) = deadline.filter(|_| self.set != deadline) {
+            // It cannot fail for one that is open. What it rang for before is forgotten.
+            let _ = rustix::time::timerfd_settime(&self.due, TimerfdTimerFlags::ABSTIME, &once(end.0));
+            self.set = deadline;
+        }
+        // An error can only be that the runtime shuts down.
+        tokio::select! {
+            biased;
+            Ok(mut rung) = self.due.readable() => {
+                // What was reported is settled by setting it anew.
+                rung.clear_ready();
+                self.set = None;
+            }
+            Ok(mut stepped) = self.steps.readable() => {
+                // ECANCELED, which is read once for each step.
+                let _ = rustix::io::read(stepped.get_inner(), &mut [0; 8]);
+                stepped.clear_ready();
+            }
+            else => {}
+        }
+    }
+}
+
+/// A timer as a file of the current runtime.
+///
+/// Deprecated since a type could hand out a descriptor that it does not keep (tokio#8587); an OwnedFd keeps its own.
+/// The replacement would be unsafe, which nothing here is.
+#[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
+fn readable(timer: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(timer, Interest::READABLE).ok()
 }
 
 /// When to look again though nothing is known to be due: within the clock's longest sleep, and everybody at the same time,
@@ -140,12 +189,11 @@ pub fn next_look(clock: &dyn Clock, now: Mono) -> Mono {
     Mono(step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))).max(now)
 }
 
-/// Sets a timer to ring once, which cannot fail for one that is open: what it rang for before is forgotten.
-fn set(timer: &AsyncFd<OwnedFd>, end: Mono) {
+/// What sets a timer to ring once.
+fn once(end: Duration) -> Itimerspec {
     let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let end = Timespec::try_from(end.0).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
-    let once = Itimerspec { it_interval: never, it_value: end };
-    let _ = rustix::time::timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &once);
+    let end = Timespec::try_from(end).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+    Itimerspec { it_interval: never, it_value: end }
 }
 
 impl Mono {
@@ -196,10 +244,13 @@ pub async fn sleep_until(clock: &dyn Clock, deadline: Mono) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::OwnedFd;
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Alarm, Clock, LONGEST_SLEEP, Mono, System, next_look};
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::{Alarm, Clock, LONGEST_SLEEP, Mono, Now, System, next_look};
 
     #[test]
     fn all_look_again_together_later_and_within_the_longest_sleep() {
@@ -216,11 +267,45 @@ mod tests {
         }
     }
 
+    /// The system's, but that a step of the wall clock is said by hand.
+    #[derive(Debug)]
+    struct Told(OwnedFd);
+
+    impl Clock for Told {
+        fn now(&self) -> Now {
+            System.now()
+        }
+
+        fn timer(&self) -> Option<OwnedFd> {
+            System.timer()
+        }
+
+        fn steps(&self) -> Option<OwnedFd> {
+            self.0.try_clone().ok()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_alarm_rings_once_for_each_step_of_the_wall_clock() {
+        let told = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).expect("an eventfd");
+        let clock = Arc::new(Told(told.try_clone().expect("a second one")));
+        let mut alarm = Alarm::new(clock.clone());
+        for _ in 0..3 {
+            let hour = Some(clock.now().mono + Duration::from_secs(3_600));
+            for deadline in [hour, None] {
+                rustix::io::write(&told, &1_u64.to_ne_bytes()).expect("written");
+                tokio::time::timeout(Duration::from_secs(30), alarm.towards(deadline)).await.expect("it rings");
+                let again = tokio::time::timeout(Duration::from_millis(20), alarm.towards(deadline)).await;
+                assert!(again.is_err(), "nothing happened since");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn an_alarm_never_rings_early_and_rings_again() {
         let clock = Arc::new(System);
         let mut alarm = Alarm::new(clock.clone());
-        assert!(alarm.timer.is_some(), "the kernel has timers");
+        assert!(alarm.timers.is_some(), "the kernel has timers");
         for after in [Duration::ZERO, Duration::from_millis(3), Duration::from_micros(200), Duration::from_millis(1)] {
             // Given up, as a loop does that has something else to do first: what comes next is not confused by it.
             let early = clock.now().mono + after / 2;

@@ -24,7 +24,7 @@ use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
 use crate::notify::{Notifier, Receipt, SendError};
-use crate::store::{Fate, Settlement, Store, StoreError};
+use crate::store::{Depth, Fate, Settlement, Store, StoreError};
 
 /// Messages in flight at one time, each of another channel.
 pub const MOST_IN_FLIGHT: usize = 32;
@@ -122,6 +122,8 @@ struct Loop {
     status: Status,
     chance: u64,
     next_look: Mono,
+    /// There may be dead letters, which another process may set waiting again.
+    dead_letters: bool,
     sending: Vec<Flight>,
     settling: Vec<Flight>,
 }
@@ -140,6 +142,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         queue: Queue::default(),
         chance: seed | 1,
         next_look: Mono::default(),
+        dead_letters: true,
         sending: Vec::new(),
         settling: Vec::new(),
     };
@@ -167,7 +170,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
                 Err(_) => reloads = false,
             },
             () = this.store.arrived() => {}
-            () = alarm.towards(Some(wake)) => {}
+            () = alarm.towards(wake) => {}
         }
     }
     // What is in flight may have arrived and may come again after the next start; what was answered is written.
@@ -243,33 +246,46 @@ impl Loop {
         self.queue.update(depths, now.mono);
     }
 
-    /// Learns what waits; thoroughly every 20 s, when another process may have changed it and alerts may be too old.
+    /// Learns what waits.
     async fn look(&mut self) {
         let now = self.clock.now();
-        let thorough = now.mono >= self.next_look;
-        if thorough {
+        let (watchful, due) = (self.is_watchful(), now.mono >= self.next_look);
+        if due || !watchful {
             self.next_look = clock::next_look(&*self.clock, now.mono);
-            let max_age = self.settings.max_age;
-            let cutoff = now.wall.saturating_sub(max_age).unwrap_or(Timestamp::MIN);
-            let why = format!("not delivered within {}", format_duration(max_age));
-            match self.store.expire(cutoff, why).await {
-                Ok(0) => {}
-                Ok(count) => {
-                    self.status.dead += count as u64;
-                    let age = format_duration(max_age);
-                    tracing::error!(count, "alerts could not be delivered within {age}: they are dead letters now");
-                }
-                Err(error) => tracing::warn!(%error, "the outbox cannot be looked through for alerts that are too old"),
-            }
-            self.quota.forget_idle();
         }
-        match self.store.depths(thorough).await {
+        let depths = if due && watchful { self.look_through(now.wall).await } else { self.store.depths(false).await };
+        match depths {
             Ok(depths) => self.queue.update(depths, now.mono),
             Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
         }
-        if thorough {
-            self.status.oldest = self.store.oldest().await.unwrap_or_default();
+        if self.queue.depth().is_empty() {
+            self.status.oldest = None;
         }
+    }
+
+    /// Whether there is something that grows too old, or that another process may change: then it is looked through every
+    /// 20 s. An outbox without a message costs nothing.
+    fn is_watchful(&self) -> bool {
+        self.dead_letters || !self.queue.depth().is_empty()
+    }
+
+    async fn look_through(&mut self, now: Timestamp) -> Result<Vec<(Channel, Depth)>, StoreError> {
+        let max_age = self.settings.max_age;
+        let cutoff = now.saturating_sub(max_age).unwrap_or(Timestamp::MIN);
+        let age = format_duration(max_age);
+        let look = self.store.look(cutoff, format!("not delivered within {age}")).await?;
+        match look.expired {
+            Ok(0) => {}
+            Ok(count) => {
+                self.status.dead += count as u64;
+                tracing::error!(count, "alerts could not be delivered within {age}: they are dead letters now");
+            }
+            Err(error) => tracing::warn!(%error, "the outbox cannot be looked through for alerts that are too old"),
+        }
+        self.quota.forget_idle();
+        self.status.oldest = look.oldest;
+        self.dead_letters = look.dead_letters;
+        look.depths
     }
 
     /// Sends off whatever can go.
@@ -326,6 +342,7 @@ impl Loop {
                 self.status.last_error = Some(why.to_owned());
                 self.watch.failed(now, why);
                 if let Fate::Dead { .. } = settlement.fate {
+                    self.dead_letters = true;
                     self.status.dead += count;
                     tracing::error!(%channel, count, "not delivered, and no other try can help: {why}");
                 } else {
@@ -374,12 +391,13 @@ impl Loop {
         });
     }
 
-    /// When there is something to do again.
-    fn wake_at(&self, stop_at: Option<Mono>) -> Mono {
+    /// When there is something to do again though nothing happens.
+    fn wake_at(&self, stop_at: Option<Mono>) -> Option<Mono> {
         let full = self.sending.len() >= MOST_IN_FLIGHT;
         let due = self.queue.due().filter(|_| !full);
         let outage = self.watch.due().filter(|_| self.status.waiting > 0);
-        [due, outage, stop_at].into_iter().flatten().fold(self.next_look, Mono::min)
+        let look = self.is_watchful().then_some(self.next_look);
+        [due, outage, stop_at, look].into_iter().flatten().min()
     }
 
     /// Whether nothing more can be done before the stop.

@@ -227,6 +227,11 @@ pub(super) fn oldest(db: &Connection) -> Result<Option<Timestamp>> {
     db.prepare_cached(sql)?.query_row((), |row| Ok(row.get::<_, Option<i64>>(0)?.map(time)))
 }
 
+/// Whether there are dead letters.
+pub(super) fn any_dead(db: &Connection) -> Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE state = 2)")?.query_row((), |row| row.get(0))
+}
+
 /// Messages, oldest first.
 pub(super) fn list(db: &Connection, filter: &OutboxFilter) -> Result<Vec<Stored>> {
     let mut sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE message.id > ?1");

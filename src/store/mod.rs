@@ -39,7 +39,7 @@ pub use self::retention::{KEEP_HISTORY, MOST_BYTES, MOST_DEAD_LETTERS};
 pub use self::settings::{LIMIT_KEYS, read_history};
 use self::thread::{Inbox, Op};
 pub use self::types::{
-    Class, Depth, Fate, HistoryFilter, JobState, KEPT_OUTPUT, Loaded, MessageId, Opened, OutboxFilter, Record,
+    Class, Depth, Fate, HistoryFilter, JobState, KEPT_OUTPUT, Loaded, Look, MessageId, Opened, OutboxFilter, Record,
     Recorded, RunRow, RunningRow, Salvaged, Settlement, Standing, StoreError, Stored, Tally, ThreadChange, Trouble,
     Which,
 };
@@ -217,15 +217,10 @@ impl Store {
         self.write(Write::Settle(settlement)).await.map(drop)
     }
 
-    /// Makes dead letters of alerts that wait since before `cutoff`, with `why`. Their channels are to be told. The
-    /// answer is how many.
-    pub async fn expire(&self, cutoff: Timestamp, why: String) -> Result<usize, StoreError> {
-        self.call(move |core| core.expire(cutoff, &why)).await
-    }
-
-    /// Since when the alert waits that waits longest.
-    pub async fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.call(Core::oldest).await
+    /// Makes dead letters of alerts that wait since before `cutoff`, with `why`: their channels are to be told. Then looks
+    /// at all that waits, counting it anew.
+    pub async fn look(&self, cutoff: Timestamp, why: String) -> Result<Look, StoreError> {
+        self.call(move |core| Ok(core.look(cutoff, &why))).await
     }
 
     /// When each channel was last written to.

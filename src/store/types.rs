@@ -192,6 +192,19 @@ pub struct Depth {
     pub late: u64,
 }
 
+/// What a look at the whole outbox finds. Each part by itself: a disk that fails at one of them hides no other.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Alerts that were too old, and are dead letters now.
+    pub expired: Result<usize, StoreError>,
+    /// How much waits, by channel.
+    pub depths: Result<Vec<(Channel, Depth)>, StoreError>,
+    /// Since when the alert waits that waits longest.
+    pub oldest: Option<Timestamp>,
+    /// There are dead letters, which somebody may set waiting again; or it cannot be known.
+    pub dead_letters: bool,
+}
+
 /// Which of a channel's messages are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {

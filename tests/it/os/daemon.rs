@@ -4,6 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+use slack_alert::clock::{Mono, System, next_look};
+
 use crate::support::program::{PATIENCE, Sandbox};
 use crate::support::slack::{Answer, MockSlack};
 
@@ -27,6 +30,43 @@ fn a_second_daemon_on_one_state_directory_refuses_and_names_the_first() {
     third.wait_for("started");
     third.signal("TERM");
     assert!(third.end().0.success());
+}
+
+#[test]
+fn an_idle_daemon_is_not_woken() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[slack]\ntoken = 'xoxb-0'\nchannel = '#ops'\n"),
+        ("jobs.d/a.toml", "command = 'true'\nevery = '30d'\nfirst_run = 'wait'\n"),
+    ]);
+    let mut daemon = sandbox.start(&[]);
+    daemon.wait_for("started");
+    let tasks = format!("/proc/{}/task", daemon.pid());
+    // How often any of its threads went to sleep.
+    let sleeps = || -> u64 {
+        let tasks = std::fs::read_dir(&tasks).expect("it lives").flatten();
+        let status = tasks.map(|task| std::fs::read_to_string(task.path().join("status")).expect("it lives"));
+        let count = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.expect("it is counted").trim().parse::<u64>().expect("a number")
+        };
+        status.map(count).sum()
+    };
+    let begun = Instant::now();
+    let mut quiet = sleeps();
+    loop {
+        std::thread::sleep(Duration::from_secs(2));
+        match std::mem::replace(&mut quiet, sleeps()) {
+            before if before == quiet => break,
+            _ => assert!(begun.elapsed() < PATIENCE, "it never comes to rest"),
+        }
+    }
+    // Past the moment at which everybody would look again who has no timer of the kernel's.
+    let boot = Duration::from_secs(clock_gettime(ClockId::Boottime).tv_sec.unsigned_abs());
+    let look = next_look(&System, Mono(boot)).0 - boot;
+    std::thread::sleep(look + Duration::from_secs(1));
+    assert_eq!(sleeps(), quiet);
+    daemon.signal("TERM");
+    assert!(daemon.end().0.success());
 }
 
 #[test]
