@@ -149,9 +149,10 @@ impl Alarm {
 
 impl Timers {
     async fn ring(&mut self, deadline: Option<Mono>) {
-        if let Some(end) = deadline.filter(|_| self.set != deadline) {
-            // It cannot fail for one that is open. What it rang for before is forgotten.
-            let _ = rustix::time::timerfd_settime(&self.due, TimerfdTimerFlags::ABSTIME, &once(end.0));
+        if self.set != deadline {
+            // It cannot fail for one that is open. What it rang for before is forgotten; zero stops it (timerfd_settime(2)).
+            let end = deadline.map_or(Duration::ZERO, |deadline| deadline.0);
+            let _ = rustix::time::timerfd_settime(&self.due, TimerfdTimerFlags::ABSTIME, &once(end));
             self.set = deadline;
         }
         // An error can only be that the runtime shuts down.

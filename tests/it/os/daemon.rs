@@ -87,6 +87,24 @@ fn a_slack_that_says_how_long_to_wait_is_obeyed() {
 }
 
 #[test]
+fn a_dead_letter_that_is_set_waiting_by_hand_is_sent_though_nothing_else_happens() {
+    let slack = MockSlack::start();
+    slack.answer(Answer::error("channel_not_found"));
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", &config(&slack)),
+        ("jobs.d/a.toml", "command = 'echo hello'\nevery = '30d'\n"),
+    ]);
+    let mut daemon = sandbox.start(&[]);
+    daemon.wait_for("no other try can help");
+    let ran = sandbox.run(&["outbox", "retry", "--all"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "1 message: wait to be sent again\n"), "{ran:?}");
+    slack.wait_for_blocking(2, PATIENCE);
+    daemon.signal("TERM");
+    assert!(daemon.end().0.success());
+    assert_eq!(slack.posted().len(), 1);
+}
+
+#[test]
 fn a_message_that_is_far_too_long_arrives() {
     let slack = MockSlack::start();
     let sandbox = Sandbox::with(&[

@@ -1,5 +1,4 @@
-//! Shows the outbox on the store's real thread and in real time: a message is with the notifier as soon as it is on
-//! disk, and what another process sets waiting is noticed.
+//! Shows the outbox on the store's real thread and in real time: a message is with the notifier as soon as it is on disk.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
