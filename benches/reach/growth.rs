@@ -10,18 +10,18 @@ const JOBS: [usize; 4] = [10, 1_000, 10_000, 100_000];
 /// All lines, a column for each number of jobs.
 pub(crate) fn table() {
     println!("{:<46}{:>12}{:>12}{:>12}{:>12}", "growth", "10 jobs", "1,000", "10,000", "100,000");
-    line("resident memory idle, MiB", |jobs| format!("{:.1}", memory(jobs)));
-    line("start to ready, ms", |jobs| format!("{:.0}", ready(jobs)));
-    line("CPU in an idle minute, ms", |jobs| format!("{:.1}", idle(jobs)));
-    line("own CPU of a run, 200 runs a second, us", |jobs| format!("{:.0}", run(jobs)));
-    line("lateness at 100 runs a second, p50 / p99, ms", |jobs| {
-        let mut late = late(jobs);
-        format!("{:.1} / {:.1}", at(&mut late, 0.5) * 1e3, at(&mut late, 0.99) * 1e3)
-    });
+    line("resident memory idle, MiB", JOBS.map(|jobs| format!("{:.1}", memory(jobs))));
+    line("start to ready, ms", JOBS.map(|jobs| format!("{:.0}", ready(jobs))));
+    line("CPU in an idle minute, ms", JOBS.map(|jobs| format!("{:.1}", idle(jobs))));
+    // In alternate rounds: the machine's own pace changes from minute to minute.
+    let rounds: Vec<[f64; 4]> = (0..3).map(|_| JOBS.map(run)).collect();
+    let runs = [0, 1, 2, 3].map(|column| median(rounds.iter().map(|round| round[column]).collect()));
+    line("own CPU of a run, 200 runs a second, us", runs.map(|micros| format!("{micros:.0}")));
+    let late = JOBS.map(late).map(|mut late| (at(&mut late, 0.5) * 1e3, at(&mut late, 0.99) * 1e3));
+    line("lateness at 100 runs a second, p50 / p99, ms", late.map(|(p50, p99)| format!("{p50:.1} / {p99:.1}")));
 }
 
-fn line(what: &str, measure: impl Fn(usize) -> String) {
-    let [ten, thousand, more, most] = JOBS.map(measure);
+fn line(what: &str, [ten, thousand, more, most]: [String; 4]) {
     println!("{what:<46}{ten:>12}{thousand:>12}{more:>12}{most:>12}");
 }
 
@@ -61,17 +61,13 @@ fn idle(jobs: usize) -> f64 {
 fn run(jobs: usize) -> f64 {
     let schedule = spread(jobs, 200);
     let setup = Setup::new(jobs, |_| format!("command = [\"/bin/true\"]\n{schedule}"));
-    let once = |_| {
-        setup.forget();
-        let service = setup.start();
-        settle(Duration::from_secs(3));
-        let (from, before) = (micros(), service.cpu());
-        settle(Duration::from_secs(10));
-        let (to, spent) = (micros(), service.cpu() - before);
-        service.stop();
-        spent.as_secs_f64() * 1e6 / setup.runs_between(from, to) as f64
-    };
-    median((0..3).map(once).collect())
+    let service = setup.start();
+    settle(Duration::from_secs(3));
+    let (from, before) = (micros(), service.cpu());
+    settle(Duration::from_secs(10));
+    let (to, spent) = (micros(), service.cpu() - before);
+    service.stop();
+    spent.as_secs_f64() * 1e6 / setup.runs_between(from, to) as f64
 }
 
 /// Of a thousand runs, the first ones left out: they share their time with the start.
