@@ -122,7 +122,7 @@ impl Reactor {
     pub(super) fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let listened = rustix::io::fcntl_dupfd_cloexec(&epoll, 3)?;
-        // As in clock::Alarm.
+        // As the timers of clock::Alarm.
         #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
         let listened = AsyncFd::with_interest(listened, Interest::READABLE)?;
         let shared = Arc::new(Shared { epoll, seats: Mutex::default() });

@@ -305,6 +305,8 @@ impl Loop {
 
     fn land(&mut self, landed: Landed) {
         let now = self.clock.now().mono;
+        // Whatever came of it may be one; the next look tells.
+        self.dead_letters = true;
         match landed {
             Landed::Answered(parcel, answer) => self.answered(&parcel, &answer),
             Landed::Settled(channel) => self.queue.landed(&channel, now),
@@ -342,7 +344,6 @@ impl Loop {
                 self.status.last_error = Some(why.to_owned());
                 self.watch.failed(now, why);
                 if let Fate::Dead { .. } = settlement.fate {
-                    self.dead_letters = true;
                     self.status.dead += count;
                     tracing::error!(%channel, count, "not delivered, and no other try can help: {why}");
                 } else {
