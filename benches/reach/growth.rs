@@ -31,13 +31,16 @@ fn spread(jobs: usize, a_second: usize) -> String {
     format!("every = \"{every}ms\"\njitter = \"{}ms\"\n", every - 1)
 }
 
-fn memory(jobs: usize) -> f64 {
-    let service = Setup::new(jobs, |_| IDLE.to_owned()).start();
+/// Resident memory of a daemon that has nothing to do, in MiB.
+pub(crate) fn memory(jobs: usize) -> f64 {
+    let setup = Setup::new(jobs, |_| IDLE.to_owned());
+    let service = setup.start();
     settle(Duration::from_secs(3));
     service.status("VmRSS") as f64 / 1024.0
 }
 
-fn ready(jobs: usize) -> f64 {
+/// From its start to `READY=1`, in milliseconds.
+pub(crate) fn ready(jobs: usize) -> f64 {
     let setup = Setup::new(jobs, |_| IDLE.to_owned());
     let once = |_| {
         setup.forget();
@@ -49,9 +52,10 @@ fn ready(jobs: usize) -> f64 {
     median((0..3).map(once).collect())
 }
 
-/// Of jobs that are not due.
-fn idle(jobs: usize) -> f64 {
-    let service = Setup::new(jobs, |_| IDLE.to_owned()).start();
+/// CPU of a minute in which no job is due, in milliseconds.
+pub(crate) fn idle(jobs: usize) -> f64 {
+    let setup = Setup::new(jobs, |_| IDLE.to_owned());
+    let service = setup.start();
     settle(Duration::from_secs(5));
     let before = service.cpu();
     settle(Duration::from_secs(60));

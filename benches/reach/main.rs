@@ -1,7 +1,7 @@
 //! How light and how fast the whole daemon is, everything on, beside the physical limit in the same run:
 //! `cargo bench --bench reach [-- ROW…]`, where a row is `memory`, `idle`, `start`, `rate`, `lateness`, `output`, `quiet`,
-//! `size` or `growth`; all of them without one. `$SLACK_ALERT_BINARY` measures another binary. Where `supercronic` or `yacron` is
-//! installed, it is measured beside.
+//! `size` or `growth`; all of them without one. `$SLACK_ALERT_BINARY` measures another binary. Where `supercronic` or
+//! `yacron` is installed, it is measured beside.
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a measurement stands outside the doors")]
 
@@ -73,12 +73,7 @@ fn size() {
 /// Resident memory of a daemon that has nothing to do.
 fn memory() {
     for (jobs, reach) in [(10, "9 MiB"), (1_000, "12 MiB"), (10_000, "30 MiB"), (100_000, "220 MiB")] {
-        let setup = Setup::new(jobs, |_| IDLE.to_owned());
-        let service = setup.start();
-        settle(Duration::from_secs(3));
-        let what = format!("resident memory idle, {jobs} jobs");
-        say(&what, &mib(service.status("VmRSS")), reach);
-        service.stop();
+        say(&format!("resident memory idle, {jobs} jobs"), &format!("{:.1} MiB", growth::memory(jobs)), reach);
         if jobs <= 10_000 {
             peers::memory(jobs);
         }
@@ -100,16 +95,7 @@ fn start() {
     };
     say("start to first process, 10 jobs", &format!("{:.1} ms", median((0..15).map(first).collect())), "25 ms");
     for (jobs, reach) in [(10_000, "500 ms"), (100_000, "")] {
-        let setup = Setup::new(jobs, |_| IDLE.to_owned());
-        let ready = |_| {
-            setup.forget();
-            let service = setup.start();
-            let after = service.ready_after.as_secs_f64() * 1e3;
-            service.stop();
-            after
-        };
-        let what = format!("start to ready, {jobs} jobs");
-        say(&what, &format!("{:.0} ms", median((0..3).map(ready).collect())), reach);
+        say(&format!("start to ready, {jobs} jobs"), &format!("{:.0} ms", growth::ready(jobs)), reach);
     }
 }
 
@@ -247,24 +233,19 @@ fn quiet() {
     service.stop();
 }
 
-/// A minute of 10,000 jobs of one run an hour, spread over it.
+/// A minute of 10,000 jobs: of one run an hour, spread over it; and of none.
 fn idle() {
     let spread = "command = [\"/bin/true\"]\nevery = \"1h\"\njitter = \"59m\"\n";
-    let never = "command = [\"/bin/true\"]\nevery = \"30d\"\nfirst_run = \"wait\"\n";
-    let mut spent = Vec::new();
-    for job in [spread, never] {
-        let setup = Setup::new(10_000, |_| job.to_owned());
-        let service = setup.start();
-        settle(Duration::from_secs(5));
-        let (from, before) = (micros(), service.cpu());
-        settle(Duration::from_secs(60));
-        let (to, cpu) = (micros(), service.cpu() - before);
-        service.stop();
-        let runs = setup.runs_between(from, to);
-        spent.push(cpu.as_secs_f64() * 1e3);
-        println!("  ({:.1} ms of CPU in a minute with {runs} runs)", cpu.as_secs_f64() * 1e3);
-    }
-    say("CPU a minute, 10,000 jobs, besides the runs", &format!("{:.1} ms", spent[1]), "10 ms");
+    let setup = Setup::new(10_000, |_| spread.to_owned());
+    let service = setup.start();
+    settle(Duration::from_secs(5));
+    let (from, before) = (micros(), service.cpu());
+    settle(Duration::from_secs(60));
+    let (to, cpu) = (micros(), service.cpu() - before);
+    service.stop();
+    let runs = setup.runs_between(from, to);
+    println!("  ({:.1} ms of CPU in a minute with {runs} runs)", cpu.as_secs_f64() * 1e3);
+    say("CPU a minute, 10,000 jobs, besides the runs", &format!("{:.1} ms", growth::idle(10_000)), "10 ms");
 }
 
 /// The program that says when it came to life.

@@ -70,8 +70,6 @@ pub struct Worker {
 pub struct Status {
     /// Messages that wait; late ones among them.
     pub waiting: u64,
-    /// Since when the oldest alert waits, as of the last look (every 20 s).
-    pub oldest: Option<Timestamp>,
     /// Nothing goes out at all.
     pub held: Option<Held>,
     /// What went wrong last; `None` when the last try went well.
@@ -258,9 +256,6 @@ impl Loop {
             Ok(depths) => self.queue.update(depths, now.mono),
             Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
         }
-        if self.queue.depth().is_empty() {
-            self.status.oldest = None;
-        }
     }
 
     /// Whether there is something that grows too old, or that another process may change: then it is looked through every
@@ -283,7 +278,6 @@ impl Loop {
             Err(error) => tracing::warn!(%error, "the outbox cannot be looked through for alerts that are too old"),
         }
         self.quota.forget_idle();
-        self.status.oldest = look.oldest;
         self.dead_letters = look.dead_letters;
         look.depths
     }

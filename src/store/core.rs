@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::folder::{self, Lock};
 use super::lazy::Lazy;
 use super::overlay::Overlay;
-use super::types::{Depth, Loaded, Look, MessageId, Salvaged, Standing, StoreError, Stored, Trouble, Which};
+use super::types::{Depth, Loaded, Look, MessageId, Salvaged, StoreError, Stored, Trouble, Which};
 use super::{mail, runs, salvage, schema};
 use crate::id::{Channel, JobName};
 
@@ -231,20 +231,12 @@ impl Core {
         Ok(count)
     }
 
-    /// Since when the message waits that waits longest.
-    pub(super) fn oldest(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let on_disk = mail::oldest(self.db()?)?;
-        let held = self.overlay.unsaved.values().filter(|stored| stored.standing == Standing::Waiting);
-        Ok(held.map(|stored| stored.queued).chain(on_disk).min())
-    }
-
     /// Everything that is to be known of the outbox now and then, at one go.
     pub(super) fn look(&mut self, cutoff: Timestamp, why: &str) -> Look {
         let expired = self.expire(cutoff, why);
         let depths = self.depths(true);
-        let oldest = self.oldest().unwrap_or_default();
         let dead_letters = self.read(mail::any_dead).unwrap_or(true);
-        Look { expired, depths, oldest, dead_letters }
+        Look { expired, depths, dead_letters }
     }
 
     /// Sends what waits for one channel to another.

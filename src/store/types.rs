@@ -199,8 +199,6 @@ pub struct Look {
     pub expired: Result<usize, StoreError>,
     /// How much waits, by channel.
     pub depths: Result<Vec<(Channel, Depth)>, StoreError>,
-    /// Since when the alert waits that waits longest.
-    pub oldest: Option<Timestamp>,
     /// There are dead letters, which somebody may set waiting again; or it cannot be known.
     pub dead_letters: bool,
 }

@@ -1,5 +1,5 @@
-//! Shows the built daemon against a world that misbehaves: a second daemon, a full disk, a Slack that says how long to
-//! wait, a message that is too long, a stop that is asked for twice.
+//! Shows the built daemon in a world where nothing happens, and in one that misbehaves: a second daemon, a full disk, a Slack
+//! that says how long to wait, a letter set waiting by hand, a message that is too long, a stop that is asked for twice.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
