@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use slack_alert::clock::Mono;
-use slack_alert::daemon::speak::{self, About, Burst};
 use slack_alert::exec::{Capture, Captured, Ending, Environment, Output, Redactor, Run, Stream, Trigger};
 use slack_alert::id::RunId;
 use slack_alert::plan::{self, Job, Options, Plan, Surroundings};
 use slack_alert::policy::Health;
+use slack_alert::report::{self, Burst, RunEnd};
 use slack_alert::schedule::Agenda;
 
 const ROUNDS: usize = 15;
@@ -80,18 +80,18 @@ fn verdicts() {
         ("verdict and message: a template", TEMPLATE, "93%\n", 0),
     ] {
         let plan = plan(job);
-        let (job, voice) = (&plan.jobs[0], slack_alert::daemon::voice(&plan));
+        let (job, sender) = (&plan.jobs[0], report::sender(&plan));
         let mut health = Health::default();
         let calls = 2_000;
         say(what, calls, || {
             for call in 0..calls {
-                judge(job, &mut health, call, stdout, code, &voice);
+                judge(job, &mut health, call, stdout, code, &sender);
             }
         });
     }
 }
 
-fn judge(job: &Arc<Job>, health: &mut Health, call: usize, stdout: &str, code: i32, voice: &speak::Voice) {
+fn judge(job: &Arc<Job>, health: &mut Health, call: usize, stdout: &str, code: i32, sender: &report::Sender) {
     let now = Timestamp::from_second(1_800_000_000 + call as i64).expect("a time");
     let stdout = Captured { head: stdout.as_bytes().to_vec(), ..Captured::default() };
     let output = Output { both: stdout.clone(), stdout, ..Output::default() };
@@ -104,8 +104,8 @@ fn judge(job: &Arc<Job>, health: &mut Health, call: usize, stdout: &str, code: i
     ));
     let id = RunId(call as u64 + 1);
     let run = Run::new(id, job.name.clone(), Arc::clone(&job.command), now, Trigger::Schedule);
-    let about = About { run: &run, outcome: &outcome, now };
-    black_box(speak::judge(job, health, about, Burst::Open, voice));
+    let about = RunEnd { run: &run, outcome: &outcome, now };
+    black_box(report::judge(job, health, about, Burst::Open, sender));
 }
 
 /// 64 KiB, as much as a pipe holds, into what is kept of a stream that is past its limit.

@@ -16,9 +16,9 @@ use slack_alert::clock::{Clock, System};
 use slack_alert::document::parse_rate;
 use slack_alert::exec::Status as RunStatus;
 use slack_alert::id::{Channel, JobName};
-use slack_alert::message::{Message, Thread};
-use slack_alert::notify::{Delivery, Notifier, Receipt, SendError};
-use slack_alert::outbox::{Settings, Status, Worker};
+use slack_alert::message::{Message, Route, Thread};
+use slack_alert::notify::{Capabilities, Delivery, Notifier, Receipt, SendError};
+use slack_alert::outbox::{Remembered, Settings, Status, Wakeup, Worker};
 use slack_alert::store::{Record, Store};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ fn message(channel: u64, n: u64) -> Message {
         thread: Thread::Open,
         attachment: None,
         created: System.now().wall,
+        route: Route::default(),
     }
 }
 
@@ -81,6 +82,10 @@ async fn committed(store: &Store, count: u64, together: usize) -> f64 {
 struct Silent;
 
 impl Notifier for Silent {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
     fn send(&self, _: Delivery) -> Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>> {
         Box::pin(std::future::pending())
     }
@@ -97,6 +102,7 @@ async fn memory(dir: &Path) {
     let (store, _) = Store::open(&dir.join("memory"), System.now().wall).expect("a scratch directory");
     let settings = watch::Sender::new(Settings {
         notifier: Arc::new(Silent),
+        channel: None,
         rate: parse_rate("1/s").expect("a rate"),
         max_age: Duration::from_secs(86_400),
         fallback_after: None,
@@ -109,7 +115,9 @@ async fn memory(dir: &Path) {
         settings: settings.subscribe(),
         status,
         seed: 1,
-        outage: None,
+        reports: tokio::sync::mpsc::unbounded_channel().0,
+        wakeup: Wakeup::none(),
+        remembered: Remembered::default(),
     };
     let worker = tokio::spawn(slack_alert::outbox::run(worker, std::future::pending()));
     let fill = async |from: u64, to: u64| {

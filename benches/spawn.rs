@@ -68,7 +68,7 @@ fn command(job: &str) -> Arc<exec::Command> {
     let reader = Reader::default();
     let environment = Arc::new(Environment::new(std::env::vars_os()));
     let mut root = Table::root(&reader, id, job, table.get_ref());
-    Arc::new(exec::read(&mut root, &Context::new(Path::new("/"), &environment)).expect("a command"))
+    Arc::new(exec::read(&mut root, &Context::new(Path::new("/"), &environment), false).expect("a command"))
 }
 
 fn due(command: &Arc<exec::Command>) -> Arc<Run> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -40,6 +41,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
     /// The longest single sleep; a simulation may look less often than once in [`LONGEST_SLEEP`].
     fn longest_sleep(&self) -> Duration {
         LONGEST_SLEEP
+    }
+
+    /// A name for the machine's present boot: another one after each. Empty where nobody tells.
+    fn boot(&self) -> String {
+        String::new()
     }
 
     /// A timer of the kernel's that goes by this clock's mono, where there is one.
@@ -100,6 +106,13 @@ impl governor::clock::Clock for GovernorClock {
 }
 
 impl Clock for System {
+    #[expect(clippy::disallowed_methods, reason = "the door of time: the kernel names its boot in /proc only")]
+    fn boot(&self) -> String {
+        // proc_sys_kernel(5): "random/boot_id".
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the door of time: the one place that reads the wall clock")]
     fn now(&self) -> Now {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -228,6 +241,46 @@ pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or(Duration::ZERO)
 }
 
+/// Names of UTC (IANA's links to Etc/UTC, and those to Etc/GMT, which is the same time).
+const NAMES_OF_UTC: [&str; 13] = [
+    "UTC",
+    "Etc/UTC",
+    "Etc/UCT",
+    "UCT",
+    "Etc/Universal",
+    "Universal",
+    "Etc/Zulu",
+    "Zulu",
+    "GMT",
+    "Etc/GMT",
+    "Etc/GMT0",
+    "Etc/Greenwich",
+    "Greenwich",
+];
+
+/// The time zone of an IANA name, as this machine knows it; UTC is known without any file of zones.
+pub fn zone(name: &str) -> Option<TimeZone> {
+    let is_utc = NAMES_OF_UTC.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if is_utc { Some(TimeZone::UTC) } else { TimeZone::get(name).ok() }
+}
+
+/// The system's time zone as it is now, by `TZ` where the environment has it. Where it cannot be known it is UTC, and says so
+/// ([`TimeZone::is_unknown`]).
+pub fn system_zone(variable: Option<&str>) -> TimeZone {
+    jiff::tz::reset_system_time_zone_cache();
+    jiff::tz::db().reset();
+    let system = TimeZone::system();
+    if !system.is_unknown() {
+        return system;
+    }
+    let known = match variable {
+        Some(name) => zone(name.strip_prefix(':').unwrap_or(name)),
+        // Where there is no such file, it is UTC that is meant (localtime(5)).
+        None => matches!(rustix::fs::lstat("/etc/localtime"), Err(rustix::io::Errno::NOENT)).then_some(TimeZone::UTC),
+    };
+    known.unwrap_or(system)
+}
+
 /// Sleeps towards `deadline`, at most the clock's longest sleep: the caller looks again, so that neither suspend nor a set clock
 /// makes it late by more than that.
 #[expect(clippy::disallowed_methods, reason = "the door of time: the one place that sleeps")]
@@ -249,9 +302,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use jiff::tz::TimeZone;
     use rustix::event::{EventfdFlags, eventfd};
 
-    use super::{Alarm, Clock, LONGEST_SLEEP, Mono, Now, System, next_look};
+    use super::{Alarm, Clock, LONGEST_SLEEP, Mono, Now, System, next_look, zone};
 
     #[test]
     fn all_look_again_together_later_and_within_the_longest_sleep() {
@@ -266,6 +320,15 @@ mod tests {
         ] {
             assert_eq!(next_look(&System, Mono(now)), Mono(looks), "{now:?}");
         }
+    }
+
+    #[test]
+    fn utc_is_known_by_all_its_names() {
+        for name in ["UTC", "utc", "Etc/UTC", "Zulu", "GMT", "Etc/GMT0"] {
+            assert_eq!(zone(name), Some(TimeZone::UTC), "{name}");
+        }
+        assert_eq!((zone("Amerika/New_York"), zone("")), (None, None));
+        assert!(zone("Europe/Berlin").is_some_and(|zone| zone != TimeZone::UTC));
     }
 
     /// The system's, but that a step of the wall clock is said by hand.

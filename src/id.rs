@@ -1,5 +1,6 @@
 //! Names of things: small types, so that a job's name is never taken for a channel.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +17,23 @@ pub struct RunId(pub u64);
 /// Where a message goes: a channel name without `#`, a channel ID (`C…`, `G…`, `D…`) or a user ID (`U…`, `W…`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Channel(Arc<str>);
+
+/// Text that stays on its line: characters that end a line, control a terminal or turn the direction of writing are
+/// written as escapes.
+pub fn in_one_line(text: &str) -> Cow<'_, str> {
+    let invisible = |c: char| {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || turns
+    };
+    if !text.contains(invisible) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if invisible(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
 
 impl JobName {
     /// A name as found below `jobs_dir`.
@@ -35,6 +53,16 @@ impl Channel {
         Self(name.strip_prefix('#').unwrap_or(name).into())
     }
 
+    /// The one place that a way out has which knows no channels: an incoming webhook's channel, a terminal.
+    pub fn unnamed() -> Self {
+        Self("".into())
+    }
+
+    /// Whether this is [`Channel::unnamed`].
+    pub fn is_unnamed(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The name or ID, without `#`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -50,7 +78,8 @@ impl Channel {
 
 impl fmt::Display for JobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        // A file's name may hold anything: what is printed, logged and posted stays on its line.
+        f.pad(&in_one_line(&self.0))
     }
 }
 
@@ -63,7 +92,11 @@ impl fmt::Display for RunId {
 /// As people write it: `#ops` for a name, the bare ID for an ID.
 impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_id() { f.pad(&self.0) } else { f.pad(&format!("#{}", self.0)) }
+        match self {
+            _ if self.is_unnamed() => f.pad("-"),
+            _ if self.is_id() => f.pad(&self.0),
+            _ => f.pad(&format!("#{}", self.0)),
+        }
     }
 }
 
@@ -79,6 +112,7 @@ mod tests {
             ("C05DED65D5", "C05DED65D5", "C05DED65D5"),
             ("U024BE7LH", "U024BE7LH", "U024BE7LH"),
             ("general", "general", "#general"),
+            ("", "", "-"),
         ] {
             let channel = Channel::new(given);
             assert_eq!((channel.as_str(), channel.to_string().as_str()), (sent, shown));

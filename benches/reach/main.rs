@@ -1,11 +1,12 @@
 //! How light and how fast the whole daemon is, everything on, beside the physical limit in the same run:
 //! `cargo bench --bench reach [-- ROW…]`, where a row is `memory`, `idle`, `start`, `rate`, `lateness`, `output`, `quiet`,
-//! `size` or `growth`; all of them without one. `$SLACK_ALERT_BINARY` measures another binary. Where `supercronic` or
+//! `size`, `look`, `asleep` or `growth`; all of them without one. `$SLACK_ALERT_BINARY` measures another binary. Where `supercronic` or
 //! `yacron` is installed, it is measured beside.
 
 #![expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "a measurement stands outside the doors")]
 
 mod growth;
+mod look;
 mod peers;
 mod raw;
 mod service;
@@ -20,7 +21,7 @@ const IDLE: &str = "command = [\"/bin/true\"]\nevery = \"1h\"\nfirst_run = \"wai
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let rows: [(&str, fn()); 9] = [
+    let rows: [(&str, fn()); 11] = [
         ("size", size),
         ("memory", memory),
         ("start", start),
@@ -29,6 +30,8 @@ fn main() {
         ("output", output),
         ("quiet", quiet),
         ("idle", idle),
+        ("look", look::table),
+        ("asleep", look::asleep),
         ("growth", growth::table),
     ];
     println!("{:<58}{:>12}{:>12}", "", "measured", "reach");

@@ -52,6 +52,14 @@ impl Setup {
         self
     }
 
+    /// The same with more in its configuration.
+    pub(crate) fn with(self, more: &str) -> Self {
+        let file = self.path().join("slack_alert.toml");
+        let config = std::fs::read_to_string(&file).expect("a file");
+        std::fs::write(&file, config + more).expect("a file");
+        self
+    }
+
     /// Where everything is.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
@@ -73,6 +81,7 @@ impl Setup {
         command.args(["run", "--config", "slack_alert.toml"]).current_dir(self.path());
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/").env("LANG", "C.UTF-8");
         command.env("STATE_DIRECTORY", self.path().join("state")).env("NOTIFY_SOCKET", &socket);
+        command.env("RUNTIME_DIRECTORY", self.path().join("run"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let started = Instant::now();
         let child = command.spawn().expect("the daemon starts");
@@ -125,6 +134,17 @@ impl Service {
             text.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(spent.sum())
+    }
+
+    /// How often one of its threads has gone to sleep and was woken.
+    pub(crate) fn wakes(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let switches = tasks.flatten().filter_map(|task| {
+            let text = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let count = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            count.trim().parse::<u64>().ok()
+        });
+        switches.sum()
     }
 
     /// A number of /proc/PID/status: `VmRSS`, `VmHWM` in KiB, `Threads`.

@@ -1,10 +1,14 @@
 //! What can be typed. What it means is the business of each command.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
+pub use crate::picture::{PictureWidth, Theme};
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use super::help;
+use crate::document::parse_duration;
 
 /// Runs the commands in jobs.d on schedule, and reports to Slack
 ///
@@ -102,11 +106,16 @@ pub enum LogFormat {
 pub enum Command {
     /// Run the daemon in the foreground (what plain `slack-alert` does)
     ///
-    /// Runs every job on its schedule and posts what is worth a word. A job file with errors is set aside, in the log and
+    /// Runs every job on its schedule and posts what is worth a word. A job file with errors is not loaded, in the log and
     /// in one message to the default channel, and the others run; errors in slack_alert.toml stop the start. Without a
     /// token or a webhook messages go to the terminal. Alerts wait on disk until Slack has taken them.
     #[command(after_long_help = help::RUN)]
     Run(RunArgs),
+    /// Write a configuration and a first job, explained
+    ///
+    /// Never overwrites: where there is a slack_alert.toml, nothing is written, and a jobs.d with files in it stays as it is.
+    #[command(after_long_help = help::INIT)]
+    Init(InitArgs),
     /// Check the configuration and every job
     ///
     /// Reports every problem of every file at once, each with its place, a stable code and a way out, and tries the
@@ -137,14 +146,14 @@ pub enum Command {
     /// that was never seen before: with `first_run = "now"` it runs at once.
     #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
-    /// Explain why a job spoke, or did not
+    /// Explain why a message was sent, or was not
     ///
-    /// Every run's verdict is kept with its reason. This tells it in a sentence, with when the next word is possible.
+    /// Every run's verdict is kept with its reason. This tells it in a sentence, with when the next message is possible.
     #[command(after_long_help = help::WHY)]
     Why(WhyArgs),
     /// Show the jobs, their schedules and where they are declared
     ///
-    /// Lists every job that can run, with its schedule in words; what is set aside for errors is named on standard error.
+    /// Lists every job that can run, with its schedule in words; those with errors, which are not loaded, are named on standard error.
     #[command(after_long_help = help::LIST)]
     List(ListArgs),
     /// Show the runs of a job, or of all jobs, newest first
@@ -153,12 +162,66 @@ pub enum Command {
     /// one.
     #[command(after_long_help = help::HISTORY)]
     History(HistoryArgs),
+    /// Show what is failing, since when, and who has it; what runs, what is next, and whether Slack takes messages
+    ///
+    /// Asks the running daemon. Without one it shows what the database knows, says so in its first line, and exits with 1. A
+    /// JOB is a name, a pattern in which `*` stands for anything, or `tag:NAME`; jobs that are asked for are shown also when
+    /// they are well.
+    #[command(after_long_help = help::STATUS)]
+    Status(StatusArgs),
+    /// Have the daemon run a job now
+    ///
+    /// A real run, with state, history and messages: an incident whose cause is fixed ends. It runs outside its hours
+    /// and while it is paused too. A job that runs already is refused, with its process.
+    #[command(after_long_help = help::TRIGGER)]
+    Trigger(TriggerArgs),
+    /// Do not run a job, or several, for a time
+    ///
+    /// A pause always ends by itself, survives restarts, and covers jobs that are added later. Due times that pass meanwhile are
+    /// counted, and not made up for.
+    #[command(after_long_help = help::PAUSE)]
+    Pause(PauseArgs),
+    /// End a pause before its time
+    ///
+    /// Ends the pauses of this pattern, and those of jobs that it covers.
+    #[command(after_long_help = help::RESUME)]
+    Resume(ResumeArgs),
+    /// Send no messages about a job, or several, for a time; they run on
+    ///
+    /// A silence always ends by itself and survives restarts. What is owed is kept: what still fails at its end is told then, and
+    /// a recovery too.
+    #[command(after_long_help = help::SILENCE, args_conflicts_with_subcommands = true)]
+    Silence(SilenceArgs),
+    /// Say that you have an open incident: no repeats until it gets worse, fails differently or recovers
+    ///
+    /// The incident's first message says who has it. It ends by itself, after 24 hours unless you say otherwise.
+    #[command(after_long_help = help::ACK)]
+    Ack(AckArgs),
+    /// Have the daemon read its configuration now
+    ///
+    /// Says what changed, and shows every problem as `check` does. With errors in slack_alert.toml nothing changes; a job file
+    /// with errors leaves the last good version of its job running.
+    #[command(after_long_help = help::RELOAD)]
+    Reload(ReloadArgs),
     /// Show alerts that wait for Slack, and those that it would not take
     ///
     /// An alert is on disk until Slack has taken it. One that Slack refuses for good, or that could not be delivered within
     /// `limits.outbox_max_age`, becomes a dead letter: kept and listed here until it is sent again or dropped.
     #[command(after_long_help = help::OUTBOX, args_conflicts_with_subcommands = true)]
     Outbox(OutboxArgs),
+    /// Try the way to Slack: token, scopes, channel; post, edit and read back a test message
+    ///
+    /// Does each step in turn and says how long it took. The message says that it is a test, and stays. Where `check --online`
+    /// asks without posting, this proves that posting and editing work.
+    #[command(after_long_help = help::PING)]
+    Ping(PingArgs),
+    /// Run a command that something else starts (cron, a timer) under the same rules, and exit with its code
+    ///
+    /// Output, exit code, signals and time are the command's own. What it came to is told to the running daemon; without one
+    /// it is judged and sent from here; without the right to do that, it waits in a file for the next daemon. The rules are
+    /// those of jobs.d/NAME.toml, whose `expect` says when a run is missing; without that file, those of `[defaults]`.
+    #[command(after_long_help = help::WRAP)]
+    Wrap(WrapArgs),
     /// Write job files from a crontab, or from plugins of the Python slack-alert
     ///
     /// Nothing that exists is overwritten. What cannot be carried over is said, line by line; `slack-alert check` then
@@ -176,6 +239,13 @@ pub enum Command {
     /// The packages install those of bash, zsh and fish.
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder, which is made if it is not there [default: this one]
+    pub dir: Option<PathBuf>,
 }
 
 /// Options of `check`.
@@ -233,7 +303,7 @@ pub struct NextArgs {
     /// How many times of each job [default: 1 for all jobs, 5 for named ones]
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: Option<u32>,
-    /// From when [default: now]; `2026-03-29`, `2026-03-29T01:30` or RFC 3339
+    /// From when [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// Print JSON
@@ -260,7 +330,7 @@ pub struct HistoryArgs {
     /// Only runs that were not ok
     #[arg(long)]
     pub failed: bool,
-    /// Only runs that ended since then: a time (`2026-03-29`, `2026-03-29T01:30`, RFC 3339) or how long ago (`24h`)
+    /// Only runs that ended since then, or go on: a time (`2026-03-29`, `2026-03-29T01:30`, RFC 3339) or how long ago (`24h`)
     #[arg(long, value_name = "TIME|DURATION")]
     pub since: Option<String>,
     /// At most so many
@@ -353,8 +423,169 @@ pub struct OutboxPick {
     pub json: bool,
 }
 
-/// Options of `preview`.
+/// Options of `status`.
 #[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Only these jobs: names, patterns with `*`, or `tag:NAME` [default: all]
+    #[arg(value_name = "JOB|PATTERN")]
+    pub jobs: Vec<String>,
+    /// Show only what fails
+    #[arg(long)]
+    pub failing: bool,
+    /// Go on, and show it anew whenever something changes
+    #[arg(long)]
+    pub watch: bool,
+    /// Print JSON: the answer of /api/v1/status, with the jobs in `jobs.list`
+    #[arg(long)]
+    pub json: bool,
+    /// Print one line for Nagios or Icinga, with performance data, and exit with 0 to 3 [default: all jobs]
+    #[arg(long, value_name = "PATTERN", num_args = 0..=1, conflicts_with_all = ["jobs", "failing", "watch", "json"])]
+    pub nagios: Option<Option<String>>,
+    /// Say nothing, and exit with 0 when the daemon answers and with 1 when it does not
+    #[arg(long, conflicts_with_all = ["jobs", "failing", "watch", "json", "nagios"])]
+    pub health: bool,
+}
+
+/// Options of `trigger`.
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// The job
+    pub job: String,
+    /// Wait until the run is over, and exit with the command's own code
+    #[arg(long)]
+    pub wait: bool,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `pause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// A job, a pattern in which `*` stands for anything, or `tag:NAME`
+    #[arg(value_name = "JOB|PATTERN")]
+    pub pattern: String,
+    /// How long: `2h`, `1h 30m`, `until 16:00`, `until 2026-11-30T08:00`; at most 30d [default: 1h]
+    #[arg(value_name = "DURATION|until TIME", num_args = 0..)]
+    pub length: Vec<String>,
+    /// Why, for everybody who looks
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The job or the pattern that was paused; `*` ends every pause
+    #[arg(value_name = "JOB|PATTERN")]
+    pub pattern: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `silence`.
+#[derive(Debug, Args)]
+pub struct SilenceArgs {
+    /// What to do; none is to begin one.
+    #[command(subcommand)]
+    pub command: Option<SilenceCommand>,
+    /// A job, a pattern in which `*` stands for anything, or `tag:NAME`
+    #[arg(required = true)]
+    pub pattern: Option<String>,
+    /// How long: `2h`, `1h 30m`, `until 16:00`, `until 2026-11-30T08:00`; at most 30d
+    #[arg(value_name = "DURATION|until TIME", num_args = 0..)]
+    pub length: Vec<String>,
+    /// End it as soon as all of these jobs are ok
+    #[arg(long)]
+    pub until_ok: bool,
+    /// Why, for everybody who looks
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be done with silences.
+#[derive(Debug, Subcommand)]
+pub enum SilenceCommand {
+    /// Show what is silenced, until when, by whom and why
+    ///
+    /// The newest first, each with the number by which it can be ended.
+    #[command(after_long_help = help::SILENCE_LIST)]
+    List(SilenceListArgs),
+    /// End a silence before its time
+    ///
+    /// By its number, or by its pattern. What failed meanwhile and still fails is told now.
+    #[command(after_long_help = help::SILENCE_END)]
+    End(SilenceEndArgs),
+}
+
+/// Options of `silence list`.
+#[derive(Debug, Args)]
+pub struct SilenceListArgs {
+    /// Print numbers and patterns alone, one a line: for completion
+    #[arg(long, hide = true, conflicts_with = "json")]
+    pub names: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `silence end`.
+#[derive(Debug, Args)]
+pub struct SilenceEndArgs {
+    /// Its number, as `silence list` shows it, or its pattern
+    #[arg(value_name = "ID|PATTERN")]
+    pub hold: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `ack`.
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// The job
+    pub job: String,
+    /// How long at most: `2h`, `until 16:00`; at most 30d [default: 24h]
+    #[arg(value_name = "DURATION|until TIME", num_args = 0..)]
+    pub length: Vec<String>,
+    /// Why, for everybody who looks
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `reload`.
+#[derive(Debug, Args)]
+pub struct ReloadArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `ping`.
+#[derive(Debug, Args)]
+pub struct PingArgs {
+    /// Where to post: a channel's name or ID, or a user ID [default: `slack.channel`]
+    pub channel: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `preview`.
+#[derive(Clone, Debug, Args)]
 pub struct PreviewArgs {
     /// The job
     pub job: String,
@@ -376,6 +607,12 @@ pub struct PreviewArgs {
     /// Write a picture of the message, as SVG
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub svg: Option<PathBuf>,
+    /// The colours of the picture
+    #[arg(long, value_enum, value_name = "THEME", default_value_t = Theme::Light, requires = "svg")]
+    pub theme: Theme,
+    /// How wide the picture is
+    #[arg(long, value_enum, value_name = "WIDTH", default_value_t = PictureWidth::Desktop, requires = "svg")]
+    pub width: PictureWidth,
 }
 
 /// What a message is about.
@@ -397,6 +634,12 @@ pub enum PreviewEvent {
     Flapping,
     /// The run does not end.
     Stuck,
+    /// An expected run did not come.
+    Missing,
+    /// The run takes long.
+    Slow,
+    /// A whole incident: its first message, what follows in its thread, its end.
+    Incident,
 }
 
 /// Options of `simulate`.
@@ -404,7 +647,7 @@ pub enum PreviewEvent {
 pub struct SimulateArgs {
     /// The jobs [default: all]
     pub jobs: Vec<String>,
-    /// From when [default: now]; `2026-03-29`, `2026-03-29T01:30` or RFC 3339
+    /// From when [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// How long
@@ -417,6 +660,18 @@ pub struct SimulateArgs {
     /// What every run prints; `*` is every job; may be given again [default: nothing]
     #[arg(long = "stdout", value_name = "JOB=TEXT")]
     pub printed: Vec<String>,
+    /// A person pauses jobs: a name with `*`, or `tag:NAME`; times of day or dates with times; may be given again
+    #[arg(long = "pause", value_name = "PATTERN@FROM-TO")]
+    pub pauses: Vec<String>,
+    /// A person silences jobs
+    #[arg(long = "silence", value_name = "PATTERN@FROM-TO")]
+    pub silences: Vec<String>,
+    /// A person acknowledges the open incident of a job, for 24 hours or until TO
+    #[arg(long = "ack", value_name = "JOB@FROM[-TO]")]
+    pub acks: Vec<String>,
+    /// A person asks for a run
+    #[arg(long = "trigger", value_name = "JOB@TIME")]
+    pub triggers: Vec<String>,
     /// How long each run takes
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     pub took: String,
@@ -449,6 +704,34 @@ pub struct CompletionsArgs {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// A length of time as job files have it.
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|refusal| format!("{}; {}", refusal.message, refusal.help))
+}
+
+/// Options of `wrap`.
+#[derive(Clone, Debug, Args)]
+pub struct WrapArgs {
+    /// The job whose run this is [default: wrap/ and the program's name]
+    #[arg(long, value_name = "NAME")]
+    pub job: Option<String>,
+    /// End the command after so long: SIGTERM, then SIGKILL; the exit code is 124 [default: the job's `timeout`]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Print nothing when the run was ok and is recorded
+    #[arg(long)]
+    pub quiet: bool,
+    /// For a job without a file: how often a run is to come, such as 1d; one that does not is an alert of the daemon
+    #[arg(long, value_name = "EVERY", value_parser = duration)]
+    pub expect: Option<Duration>,
+    /// With --expect: how late it may be [default: a tenth of EVERY, a minute at least]
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect")]
+    pub grace: Option<Duration>,
+    /// The command and its words
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// Options of `import`.
@@ -485,6 +768,13 @@ pub struct ImportCrontabArgs {
     /// No user stands before the commands, as `crontab -l` prints them [default: told from the file]
     #[arg(long)]
     pub user: bool,
+    /// Let cron go on starting the commands, each under `slack-alert wrap`: show the crontab's new lines, and the jobs that
+    /// expect their runs
+    #[arg(long)]
+    pub wrap: bool,
+    /// With --wrap: change the crontab, and write the jobs
+    #[arg(long, requires = "wrap", conflicts_with = "dry_run")]
+    pub write: bool,
     /// Where to.
     #[command(flatten)]
     pub target: ImportTarget,

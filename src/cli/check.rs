@@ -25,12 +25,9 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
     let mut notes = Vec::new();
     for (loaded, whole) in &mut all {
         let scope = lint::Scope { now: begun.wall, whole: *whole, shells: true };
-        match &loaded.plan {
-            Some(plan) => {
-                lint::check(plan, &scope, &mut loaded.findings);
-                cases::check(plan).into_iter().for_each(|problem| loaded.findings.problems.push(problem));
-            }
-            None => lint::check_sources(&loaded.findings.sources, &mut loaded.findings.problems),
+        lint::check(loaded, &scope);
+        if let Some(plan) = &loaded.plan {
+            loaded.findings.problems.extend(cases::check(plan).into_iter().collect());
         }
     }
     if args.online {
@@ -40,7 +37,7 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
     let here = std::path::absolute(".").unwrap_or_default();
     for (loaded, _) in &mut all {
         loaded.findings.sources.show_from(&here);
-        loaded.findings.problems.sort();
+        loaded.findings.problems.close();
         only_new(&mut loaded.findings, &mut seen);
     }
     show(world, args.format, &all);
@@ -100,6 +97,7 @@ fn load(world: &World, args: &CheckArgs) -> Result<Vec<(Loaded, bool)>, Failure>
 
 /// What a path asks for: a configuration by its file or folder, a folder of jobs, or one job file; the last two are read
 /// against the nearest configuration above them.
+#[expect(clippy::disallowed_methods, reason = "the door of check: whether a path that is named is a file or a folder")]
 fn options_for(path: &Path, base: &Options) -> Result<Options, Failure> {
     let options = base.clone();
     if path.is_dir() {
@@ -117,10 +115,11 @@ fn options_for(path: &Path, base: &Options) -> Result<Options, Failure> {
     if path.file_name().is_some_and(|name| name == "slack_alert.toml") {
         return Ok(Options { config: Some(path.to_owned()), ..options });
     }
-    Ok(Options { config: nearest_above(path), only: Some(path.to_owned()), ..options })
+    Ok(Options { config: nearest_above(path), only: Some(vec![path.to_owned()]), ..options })
 }
 
 /// The `slack_alert.toml` in the nearest folder above.
+#[expect(clippy::disallowed_methods, reason = "the door of check: whether a path that is named is a file or a folder")]
 fn nearest_above(path: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(path).ok()?;
     let found =
@@ -136,9 +135,7 @@ fn show(world: &World, format: CheckFormat, all: &[(Loaded, bool)]) {
         CheckFormat::Human => {
             let colour = world.terminal.colour();
             for (problems, sources) in findings() {
-                for problem in problems.iter() {
-                    world.terminal.out(&format!("{}\n\n", human::render(problem, sources, colour)));
-                }
+                world.terminal.out(&human::render_all(problems, sources, colour));
             }
         }
         CheckFormat::Json => {

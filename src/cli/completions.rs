@@ -1,6 +1,8 @@
-//! `slack-alert completions`: scripts that complete commands, options and, where the shell can, job names.
+//! `slack-alert completions`: scripts that complete commands, options and, where the shell can, names of jobs and numbers of
+//! silences.
 //!
-//! The scripts come from the definition of the command line; bash, zsh and fish ask `slack-alert list --names` for jobs.
+//! The scripts come from the definition of the command line; bash, zsh and fish ask `slack-alert list --names` for jobs, and
+//! `slack-alert silence list --names` for silences.
 
 use std::process::ExitCode;
 
@@ -14,10 +16,11 @@ use super::locate::World;
 const NAME: &str = "slack-alert";
 
 /// The arguments that name jobs.
-const JOB_ARGUMENTS: [&str; 2] = ["job", "jobs"];
+const JOB_ARGUMENTS: [&str; 3] = ["job", "jobs", "pattern"];
 
-/// zsh: a hint that nothing else here has marks the places of job names.
+/// zsh: hints that nothing else here has mark the places of job names, and of silences.
 const ZSH_MARK: &str = "_hosts";
+const ZSH_HOLD_MARK: &str = "_users";
 
 const ZSH_JOBS: &str = r#"
 (( $+functions[_slack-alert_jobs] )) ||
@@ -25,6 +28,13 @@ _slack-alert_jobs() {
     local -a jobs
     jobs=("${(@f)$(slack-alert list --names 2>/dev/null)}")
     (( ${#jobs} )) && compadd -a jobs
+}
+
+(( $+functions[_slack-alert_silences] )) ||
+_slack-alert_silences() {
+    local -a silences
+    silences=("${(@f)$(slack-alert silence list --names 2>/dev/null)}")
+    (( ${#silences} )) && compadd -a silences
 }
 "#;
 
@@ -46,6 +56,9 @@ fn script(shell: Shell) -> String {
             })
         });
     }
+    command = command.mut_subcommand("silence", |silence| {
+        silence.mut_subcommand("end", |end| end.mut_arg("hold", |hold| hold.value_hint(ValueHint::Username)))
+    });
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut command, NAME, &mut bytes);
     let script = String::from_utf8_lossy(&bytes).into_owned();
@@ -79,7 +92,19 @@ _slack__alert_with_jobs() {{
     for (( i = 1; i < COMP_CWORD; i++ )); do
         word="${{COMP_WORDS[i]}}"
         case "$word" in
-            --config|--path) options+=("$word" "${{COMP_WORDS[i+1]}}") ;;
+            --config|--path|--state-dir) options+=("$word" "${{COMP_WORDS[i+1]}}") ;;
+            silence)
+                case "${{COMP_WORDS[i+1]}}" in
+                    list) [[ $COMP_CWORD -gt $((i+1)) ]] && return ;;
+                    end)
+                        if [[ $COMP_CWORD -gt $((i+1)) ]]; then
+                            COMPREPLY=( $(compgen -W "$(slack-alert "${{options[@]}}" silence list --names 2>/dev/null)" -- "$cur") )
+                            return
+                        fi ;;
+                esac
+                [[ $COMP_CWORD -gt $((i+1)) ]] && return
+                COMPREPLY=( $(compgen -W "list end $(slack-alert "${{options[@]}}" list --names 2>/dev/null)" -- "$cur") )
+                return ;;
             {takers})
                 COMPREPLY=( $(compgen -W "$(slack-alert "${{options[@]}}" list --names 2>/dev/null)" -- "$cur") )
                 return ;;
@@ -93,7 +118,7 @@ complete -F _slack__alert_with_jobs -o nosort -o bashdefault -o default slack-al
 }
 
 fn zsh(script: &str) -> String {
-    let marked = script.replace(ZSH_MARK, "_slack-alert_jobs");
+    let marked = script.replace(ZSH_MARK, "_slack-alert_jobs").replace(ZSH_HOLD_MARK, "_slack-alert_silences");
     // The function must be there before the script calls itself, at its end.
     match marked.split_once("\n\n") {
         Some((head, rest)) => format!("{head}\n{ZSH_JOBS}\n{rest}"),
@@ -104,8 +129,10 @@ fn zsh(script: &str) -> String {
 fn fish(takers: &[String]) -> String {
     let takers = takers.join(" ");
     format!(
-        "complete -c slack-alert -n \"__fish_seen_subcommand_from {takers}\" -f -a \"(slack-alert list --names \
-         2>/dev/null)\"\n"
+        "complete -c slack-alert -n \"__fish_seen_subcommand_from {takers}; and not __fish_seen_subcommand_from list end\" -f \
+         -a \"(slack-alert list --names 2>/dev/null)\"\n\
+         complete -c slack-alert -n \"__fish_seen_subcommand_from silence; and __fish_seen_subcommand_from end\" -f -a \
+         \"(slack-alert silence list --names 2>/dev/null)\"\n"
     )
 }
 
@@ -120,7 +147,10 @@ mod tests {
     #[test]
     fn every_command_that_names_a_job_completes_it() {
         let takers = job_takers(&Cli::command());
-        for name in ["once", "preview", "why", "history", "next", "simulate"] {
+        for name in [
+            "once", "preview", "why", "history", "next", "simulate", "status", "trigger", "pause", "resume", "silence",
+            "ack",
+        ] {
             assert!(takers.iter().any(|taker| taker == name), "{name} is missing in {takers:?}");
         }
         assert!(!takers.iter().any(|taker| taker == "check"), "{takers:?}");
@@ -130,8 +160,9 @@ mod tests {
     fn the_hint_marks_job_names_and_nothing_else() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
             let text = script(shell);
-            assert!(text.contains("simulate") && !text.contains("_hosts"), "{shell}");
-            let asks = text.contains("list --names");
+            assert!(text.contains("simulate") && !text.contains("_hosts") && !text.contains("_users"), "{shell}");
+            let asks = text.contains("slack-alert list --names") || text.contains("}\" list --names");
+            assert_eq!(asks, text.contains("silence list --names"), "{shell}");
             assert_eq!(asks, matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish), "{shell}");
         }
     }

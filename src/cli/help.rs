@@ -37,6 +37,15 @@ Signals: TERM and INT stop gracefully, a second INT at once; HUP reads the confi
 
 Exit status: 0 after a stop; 1 it could not start; 2 wrong usage, or no configuration found.";
 
+pub(super) const INIT: &str = "\
+Examples:
+  # in this folder
+  slack-alert init
+  # in another one
+  slack-alert init alerts
+
+Exit status: 0 well; 1 there is a slack_alert.toml already, or the files cannot be written; 2 wrong usage.";
+
 pub(super) const CHECK: &str = "\
 Examples:
   # the configuration that `run` would use
@@ -96,6 +105,8 @@ Examples:
   slack-alert simulate --outcome disk=critical@03:00-04:00 disk
   # everything fails for half an hour
   slack-alert simulate --outcome '*=critical@2026-11-23T02:00-2026-11-23T02:30'
+  # everything is silenced for a maintenance, in which disk fails
+  slack-alert simulate --outcome disk=critical --silence '*@03:00-04:00'
   # what a job says that always prints something
   slack-alert simulate --stdout queue=hello --for 3h queue";
 
@@ -160,6 +171,98 @@ Examples:
   # all dead letters
   slack-alert outbox drop --dead";
 
+pub(super) const STATUS: &str = "\
+Examples:
+  # what is failing, and who has it?
+  slack-alert status
+  # everything of the database jobs, the well ones too
+  slack-alert status 'db/*'
+  # on a screen on the wall
+  slack-alert status --watch --failing
+  # for a program
+  slack-alert status --json | jq '.incidents[] | {job, since, line}'
+  # from Nagios or Icinga; 0 ok, 1 warning, 2 critical, 3 unknown
+  slack-alert status --nagios 'db/*'
+  # for a container: HEALTHCHECK CMD slack-alert status --health
+  slack-alert status --health
+
+Exit status: 0 the daemon answered, also when jobs fail; 1 it did not; 2 wrong usage.";
+
+pub(super) const TRIGGER: &str = "\
+Examples:
+  # its cause is fixed: run it now
+  slack-alert trigger db/backup
+  # wait for its end, and go on only if it was well
+  slack-alert trigger --wait --note 'before the upgrade' db/backup
+
+Exit status: 0 it runs; 1 no daemon, no right, or it runs already; 2 wrong usage. With --wait that of the command; 124 its \
+time was up; 127 it could not be started; 128 and the signal's number when a signal ended it.";
+
+pub(super) const PAUSE: &str = "\
+Examples:
+  # for an hour
+  slack-alert pause db/backup
+  # all of etl, until four in the afternoon
+  slack-alert pause 'etl/*' until 16:00 --note migration
+  # everything with a tag, over the night
+  slack-alert pause tag:nightly until tomorrow 08:00";
+
+pub(super) const RESUME: &str = "\
+Examples:
+  # one job
+  slack-alert resume db/backup
+  # every pause
+  slack-alert resume '*'";
+
+pub(super) const SILENCE: &str = "\
+Examples:
+  # two hours of maintenance
+  slack-alert silence 'db/*' 2h --note migration
+  # until it is ok, at most a day
+  slack-alert silence disk 24h --until-ok
+  # what is silenced, and end one of them
+  slack-alert silence list
+  slack-alert silence end 7";
+
+pub(super) const SILENCE_LIST: &str = "\
+Examples:
+  # what is silenced, until when, by whom
+  slack-alert silence list
+  # for a program
+  slack-alert silence list --json | jq -r '.[].pattern'";
+
+pub(super) const SILENCE_END: &str = "\
+Examples:
+  # by its number
+  slack-alert silence end 7
+  # by its pattern
+  slack-alert silence end 'db/*'";
+
+pub(super) const ACK: &str = "\
+Examples:
+  # I have it
+  slack-alert ack db/backup
+  # until the morning, and what is done about it
+  slack-alert ack db/backup until 08:00 --note 'new disk is on its way'";
+
+pub(super) const RELOAD: &str = "\
+Examples:
+  # take changed files now, and see what came of it
+  slack-alert reload
+  # for a program
+  slack-alert reload --json | jq .not_loaded
+
+Exit status: 0 no file has errors; 1 one has, or there is no daemon; 2 wrong usage.";
+
+pub(super) const PING: &str = "\
+Examples:
+  # the default channel
+  slack-alert ping
+  # another one, as the service sees it
+  sudo -u slack-alert slack-alert ping '#pager'
+
+Exit status: 0 every step went well; 1 a step failed; 2 wrong usage, or no channel is known.";
+
 pub(super) const IMPORT: &str = "\
 Examples:
   # what would become of this crontab?
@@ -169,12 +272,27 @@ Examples:
   # plugins of the Python slack-alert, with their configuration
   slack-alert import plugins --conf ~/slack_alert.conf ~/slack-alert";
 
+pub(super) const WRAP: &str = "\
+Examples:
+  # a line of a crontab: cron starts it, slack-alert tells of it
+  0 3 * * *  slack-alert wrap --job db/backup -- /usr/local/bin/backup --all
+  # what a shell has to read first
+  slack-alert wrap --job logs -- sh -c 'cd /srv/logs && rotate | mail ops'
+  # no mail of cron when all is well
+  slack-alert wrap --quiet --timeout 1h -- /usr/local/bin/sync
+  # without a file for the job: missing when it does not come each day
+  slack-alert wrap --job certs --expect 1d --grace 2h -- certbot renew";
+
 pub(super) const IMPORT_CRONTAB: &str = "\
 Examples:
   # what would become of this crontab?
   slack-alert import crontab --dry-run /etc/cron.d/backup
   # one's own crontab, into one's own configuration
-  crontab -l | slack-alert import crontab --to ~/.config/slack-alert -";
+  crontab -l | slack-alert import crontab --to ~/.config/slack-alert -
+  # cron goes on starting the commands, each under wrap: see the change, make it
+  slack-alert import crontab --wrap /etc/cron.d/backup
+  slack-alert import crontab --wrap --write /etc/cron.d/backup
+  slack-alert import crontab --wrap --write tab";
 
 pub(super) const IMPORT_PLUGINS: &str = "\
 Examples:

@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 
 use super::args::HistoryArgs;
 use super::locate::World;
-use super::terminal::table;
 use super::{Failure, state};
 use crate::clock::{Clock, System};
 use crate::document::format_duration;
-use crate::exec::Captured;
+use crate::exec::{Captured, Trigger};
 use crate::id::{JobName, RunId};
 use crate::message;
 use crate::plan::Plan;
-use crate::store::{HistoryFilter, Reader, RunRow, RunningRow};
+use crate::policy::ordinal;
+use crate::store::{HistoryFilter, Reader, RunRow, RunningRow, Stored};
 
 /// Prints the runs; beside a running daemon too.
 pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure> {
-    let plan = world.plan()?;
+    let plan = world.plan_to_read()?;
     let now = System.now().wall;
     let since = args.since.as_deref().map(|text| state::since(text, &plan.config.zone, now)).transpose()?;
     let reader = state::open(world, &plan)?;
@@ -30,7 +30,10 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
         HistoryFilter { job: job.clone(), failed: args.failed, since, limit: args.count, ..HistoryFilter::default() };
     let mut rows = reader.history(&filter).map_err(state::failed)?;
     let mut running = reader.running().map_err(state::failed)?;
-    running.retain(|row| !args.failed && job.as_ref().is_none_or(|job| row.job == *job));
+    // A run that goes on will have ended since any time that is past.
+    running.retain(|row| {
+        !args.failed && job.as_ref().is_none_or(|job| row.job == *job) && since.is_none_or(|since| since <= now)
+    });
     // Newest first, those in progress before all; `-n` counts both.
     let most = usize::try_from(args.count).unwrap_or(usize::MAX);
     running.reverse();
@@ -39,10 +42,15 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     if rows.is_empty() && running.is_empty() {
         known(&plan, &reader, args)?;
     }
+    let letters = state::Letters::of(&reader, &rows)?;
     if args.json {
         let going = running.iter().map(going_in_json);
-        let all: Vec<Value> =
-            going.chain(rows.iter().map(|row| state::in_json(row, state::zone(&plan, row.job.as_str())))).collect();
+        let ended = rows.iter().map(|row| {
+            let mut value = state::in_json(row, state::zone(&plan, row.job.as_str()));
+            value["message"] = state::verdict(row, &letters.run(row.id)).into();
+            value
+        });
+        let all: Vec<Value> = going.chain(ended).collect();
         world.terminal.out(&format!("{}\n", Value::from(all)));
         return Ok(ExitCode::SUCCESS);
     }
@@ -54,15 +62,30 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     let going = running.iter().map(|row| {
         let started = state::shown(row.started, state::zone(&plan, row.job.as_str()));
         let took = format_duration(crate::clock::between(row.started, now));
-        let words = ["running", "", ""].map(str::to_owned);
+        let who = if row.trigger == Trigger::Reported { "reported by wrap or a ping" } else { "" };
+        let words = ["running", who, ""].map(str::to_owned);
         [row.id.to_string(), row.job.to_string(), started, took].into_iter().chain(words).collect()
     });
-    let ended = rows.iter().map(|row| line(row, &plan));
-    world.terminal.out(&table(&[head].into_iter().chain(going).chain(ended).collect::<Vec<_>>()));
+    let ended = rows.iter().map(|row| line(row, &plan, &letters.run(row.id)));
+    world.terminal.out(&world.terminal.table(&[head].into_iter().chain(going).chain(ended).collect::<Vec<_>>()));
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(row: &RunRow, plan: &Plan) -> Vec<String> {
+fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
+    if let Some((count, _)) = row.details.passed {
+        let started = state::shown(row.started, state::zone(plan, row.job.as_str()));
+        let took = format_duration(crate::clock::between(row.started, row.finished));
+        let passed = if count == 1 { "1 due time passed".to_owned() } else { format!("{count} due times passed") };
+        return vec![
+            row.id.to_string(),
+            row.job.to_string(),
+            started,
+            took,
+            "paused".to_owned(),
+            passed,
+            state::verdict(row, letters),
+        ];
+    }
     vec![
         row.id.to_string(),
         row.job.to_string(),
@@ -70,7 +93,7 @@ fn line(row: &RunRow, plan: &Plan) -> Vec<String> {
         format_duration(row.took),
         row.status.as_str().to_owned(),
         row.ending.words(),
-        state::verdict(row),
+        state::verdict(row, letters),
     ]
 }
 
@@ -86,7 +109,7 @@ fn going_in_json(row: &RunningRow) -> Value {
 fn known(plan: &Plan, reader: &Reader, args: &HistoryArgs) -> Result<(), Failure> {
     let Some(name) = &args.job else { return Ok(()) };
     let any = HistoryFilter { job: Some(JobName::new(name.as_str())), limit: 1, ..HistoryFilter::default() };
-    if plan.aside.iter().any(|aside| aside.name.as_str() == name) {
+    if plan.not_loaded.iter().any(|job| job.name.as_str() == name) {
         return Ok(());
     }
     match reader.history(&any).map_err(state::failed)?.is_empty() {
@@ -106,8 +129,10 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         )));
     };
     let zone = state::zone(plan, row.job.as_str());
+    let letters = state::Letters::of(reader, std::slice::from_ref(&row))?;
     if json {
         let mut value = state::in_json(&row, zone);
+        value["message"] = state::verdict(&row, &letters.run(row.id)).into();
         for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
             value[name] = message::clean(&stream.bytes()).into();
             value[format!("{name}_dropped")] = stream.dropped.into();
@@ -117,14 +142,14 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
     }
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let rows = [
-        ("run", format!("{} of {}, its {}", row.id, row.job, ordinal(row.number))),
+        ("run", format!("{} of {}, its {} run", row.id, row.job, ordinal(row.number))),
         ("scheduled", state::shown(row.scheduled, zone)),
         ("started", state::shown(row.started, zone)),
         ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
         ("status", format!("{}: {}", row.status.as_str(), row.ending.words())),
-        ("message", state::verdict(&row)),
+        ("message", state::verdict(&row, &letters.run(row.id))),
     ];
-    world.terminal.out(&table(&rows.map(|(name, value)| vec![name.to_owned(), value])));
+    world.terminal.out(&world.terminal.table(&rows.map(|(name, value)| vec![name.to_owned(), value])));
     for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
         world.terminal.out(&output(name, stream));
     }
@@ -136,15 +161,4 @@ fn output(name: &str, stream: &Captured) -> String {
     let text = message::clean(&stream.bytes());
     let text = text.trim_end_matches('\n');
     if text.is_empty() { format!("\n{name}: nothing\n") } else { format!("\n{name}:\n{text}\n") }
-}
-
-fn ordinal(number: u64) -> String {
-    let ending = match (number % 10, number % 100) {
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    format!("{number}{ending} run")
 }

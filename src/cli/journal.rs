@@ -4,6 +4,9 @@
 //! protocol (<https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>). The message carries the fields as text too, since plain
 //! `journalctl` shows nothing else. An entry that is too long for a datagram goes as a sealed memory file. One that cannot
 //! be sent is lost, as a line on a broken stderr would be: nothing waits for the journal.
+//!
+//! The crate tracing-journald is not used, since its `MESSAGE` has no fields: plain `journalctl` would show `failed` without the
+//! job.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -46,6 +49,7 @@ impl Journal {
     ///
     /// # Errors
     /// Nobody listens there.
+    #[expect(clippy::disallowed_methods, reason = "the door of the journal")]
     pub fn connect(path: &Path) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
@@ -170,6 +174,7 @@ mod tests {
     use super::*;
 
     /// What journald hears of one event: its fields in order, and whether they came in a file.
+    #[expect(clippy::disallowed_methods, reason = "a test is the journal")]
     fn hears(tell: impl FnOnce()) -> (Vec<(String, String)>, bool) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");

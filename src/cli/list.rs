@@ -1,15 +1,21 @@
-//! `slack-alert list`: the jobs, their schedules and where they are declared.
+//! `slack-alert list`: the jobs, how their last runs were, their schedules, descriptions and where they are declared.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::Failure;
 use super::args::ListArgs;
 use super::locate::World;
-use super::terminal::table;
+use super::state;
+use crate::id::{JobName, in_one_line};
+use crate::plan::Job;
+use crate::policy::{Health, Previous};
+use crate::store::Reader;
 
-/// Prints every job; those set aside are named on stderr, and in JSON with their error.
+/// Prints every job; those that are not loaded are named on stderr, and in JSON with their error.
 pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     if args.names {
         let plan = world.load()?.0.plan;
@@ -17,31 +23,52 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         world.terminal.out(&names.collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }
-    let plan = world.plan()?;
+    let mut plan = world.plan_to_read()?;
+    let reader = state::open(world, &plan).ok();
+    if let Some(reader) = &reader {
+        state::add_jobs_without_file(&mut plan, reader);
+    }
+    for bad in &plan.not_loaded {
+        world.terminal.err(&format!("slack-alert: job `{}` is not loaded: {}", bad.name, bad.why));
+    }
+    if let Some(reader) = &reader {
+        state::say_unread(world, reader, plan.jobs.iter().map(AsRef::as_ref));
+    }
+    let known = reader.as_ref().map(last).unwrap_or_default();
     if args.json {
         let jobs = plan.jobs.iter().map(|job| {
+            let last = known.get(&job.name);
             json!({
                 "name": job.name, "schedule": job.facts.schedule, "file": job.facts.file, "enabled": job.timing.enabled,
                 "command": job.facts.command, "description": job.facts.description, "tags": job.facts.tags,
+                "status": last.map(|last| last.status), "finished": last.map(|last| last.finished.to_string()),
             })
         });
-        let aside = plan.aside.iter().map(|aside| json!({"name": aside.name, "file": aside.file, "error": aside.why}));
-        let all: Vec<_> = jobs.chain(aside).collect();
+        let bad = plan.not_loaded.iter().map(|bad| json!({"name": bad.name, "file": bad.file, "error": bad.why}));
+        let all: Vec<_> = jobs.chain(bad).collect();
         world.terminal.out(&format!("{}\n", serde_json::Value::from(all)));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Vec<String>> = plan
-        .jobs
-        .iter()
-        .map(|job| {
-            let schedule = if job.timing.enabled {
-                job.facts.schedule.clone()
-            } else {
-                format!("{} (not enabled)", job.facts.schedule)
-            };
-            vec![job.name.to_string(), schedule, job.facts.file.clone()]
-        })
-        .collect();
-    world.terminal.out(&table(&rows));
+    let row = |job: &Arc<Job>| {
+        let enabled = if job.timing.enabled { "" } else { " (not enabled)" };
+        let status = known.get(&job.name).map_or("-", |last| last.status.as_str());
+        let facts = &job.facts;
+        vec![
+            job.name.to_string(),
+            status.to_owned(),
+            format!("{}{enabled}", facts.schedule),
+            in_one_line(&facts.description).into_owned(),
+            in_one_line(&facts.file).into_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = plan.jobs.iter().map(row).collect();
+    world.terminal.out(&world.terminal.table(&rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The last run of each job, as far as a daemon has recorded it.
+fn last(reader: &Reader) -> HashMap<JobName, Previous> {
+    let states = reader.jobs().unwrap_or_default();
+    let health = |text: &str| serde_json::from_str::<Health>(text).ok();
+    states.into_iter().filter_map(|(name, state)| Some((name, health(&state.health)?.last()?))).collect()
 }

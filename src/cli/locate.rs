@@ -1,15 +1,14 @@
-//! Finds the configuration and what it is read against: environment, zone, host name, state directory (SPEC 1).
+//! Finds the configuration and what it is read against: environment, zone, host name, state directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use super::Failure;
 use super::args::Global;
 use super::terminal::Terminal;
-use crate::diagnostic::human;
+use crate::clock;
+use crate::diagnostic::{Problem, human};
 use crate::exec::Environment;
 use crate::plan::{self, Loaded, Options, Plan, Surroundings};
 use crate::schedule;
@@ -23,6 +22,7 @@ pub(super) struct World {
 }
 
 /// The process's environment, read once.
+#[expect(clippy::disallowed_methods, reason = "the door of the environment: read once, and handed on")]
 pub(super) fn environment() -> Environment {
     Environment::new(std::env::vars_os())
 }
@@ -34,11 +34,12 @@ impl World {
 
     /// What a configuration is read against.
     pub(super) fn surroundings(&self) -> Surroundings {
+        let zone = clock::system_zone(self.variable("TZ"));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Surroundings { environment: Arc::new(self.environment.clone()), zone: TimeZone::system(), host }
+        Surroundings { environment: Arc::new(self.environment.clone()), zone, host }
     }
 
-    /// The command line's part of the configuration, its files aside.
+    /// The command line's part of the configuration, without its files.
     pub(super) fn command_line(&self) -> Result<Options, Failure> {
         let global = &self.global;
         let working_hours = match &global.working_hours {
@@ -62,13 +63,17 @@ impl World {
     }
 
     /// The configuration file: the first that is found. With `--path` there may be none.
+    #[expect(clippy::disallowed_methods, reason = "the door of the configuration: the first file that is there")]
     fn config(&self) -> Result<Option<PathBuf>, Failure> {
         if let Some(file) =
             self.global.config.clone().or_else(|| self.variable("SLACK_ALERT_CONFIG").map(PathBuf::from))
         {
             return match file.is_file() {
                 true => Ok(Some(file)),
-                false => Err(Failure::usage(format!("the configuration file {} does not exist", file.display()))),
+                false => {
+                    let what = if file.exists() { "is not a regular file" } else { "does not exist" };
+                    Err(Failure::usage(format!("the configuration file {} {what}", file.display())))
+                }
             };
         }
         let mut places = vec![PathBuf::from("slack_alert.toml")];
@@ -103,14 +108,37 @@ impl World {
         Ok((plan::load(&options, &self.surroundings()), options))
     }
 
-    /// The plan, for commands that need one: problems of `slack_alert.toml` are shown and end it; jobs set aside are
-    /// named.
+    /// The plan, for commands that need one: problems of `slack_alert.toml` are shown and end it; jobs that are not
+    /// loaded are named.
     pub(super) fn plan(&self) -> Result<Plan, Failure> {
         let plan = self.accept(self.load()?.0)?;
-        for aside in &plan.aside {
-            self.terminal.err(&format!("slack-alert: job `{}` is set aside: {}", aside.name, aside.why));
+        for bad in &plan.not_loaded {
+            self.terminal.err(&format!("slack-alert: job `{}` is not loaded: {}", bad.name, bad.why));
         }
         Ok(plan)
+    }
+
+    /// The plan, for commands that only read the state: nothing that keeps a daemon from starting on this machine, or for this
+    /// user, keeps them from answering. What the configuration does not say is as it is without it.
+    pub(super) fn plan_to_read(&self) -> Result<Plan, Failure> {
+        let options = match self.options() {
+            // The state is named, and all that is needed.
+            Err(_) if self.global.state_dir.is_some() && self.global.config.is_none() => {
+                Options { jobs_dir: Some(PathBuf::new()), ..self.command_line()? }
+            }
+            options => options?,
+        };
+        let mut loaded = plan::load(&options, &self.surroundings());
+        let config = loaded.findings.config;
+        let stops =
+            |problem: &&Problem| problem.stops_a_job() && problem.place().is_some_and(|place| place.source == config);
+        if let Some(problem) = loaded.findings.problems.iter().find(stops) {
+            let file = loaded.findings.sources.get(config).path.display().to_string();
+            self.terminal
+                .err(&format!("slack-alert: {file}: {}; the rest of it and the state are shown", problem.message));
+        }
+        loaded.plan = loaded.plan.take().or_else(|| loaded.draft.take());
+        self.accept(loaded)
     }
 
     /// The plan of a reading; without one, the problems are shown.
@@ -127,15 +155,20 @@ impl World {
     /// Every problem, on stderr.
     pub(super) fn show_problems(&self, loaded: &Loaded) {
         let colour = self.terminal.colour_of_errors();
-        for problem in loaded.findings.problems.iter() {
-            self.terminal.err(&format!("{}\n", human::render(problem, &loaded.findings.sources, colour)));
-        }
+        let mut problems = loaded.findings.problems.clone();
+        problems.close();
+        self.terminal.err(&human::render_all(&problems, &loaded.findings.sources, colour));
     }
 
-    /// Where state is kept (SPEC 1).
+    /// Where state is kept.
     pub(super) fn state_dir(&self, plan: &Plan) -> Result<PathBuf, Failure> {
-        if let Some(dir) = self.global.state_dir.clone().or_else(|| plan.config.state_dir.clone()) {
-            return Ok(dir);
+        self.state_dir_of(plan.config.state_dir.as_deref())
+    }
+
+    /// The same by what the configuration says of it.
+    pub(super) fn state_dir_of(&self, configured: Option<&Path>) -> Result<PathBuf, Failure> {
+        if let Some(dir) = self.global.state_dir.as_deref().or(configured) {
+            return Ok(dir.to_owned());
         }
         if let Some(dirs) = self.variable("STATE_DIRECTORY") {
             // systemd.exec(5): several directories are separated by colons; ours is the first.
@@ -159,11 +192,11 @@ pub(super) fn job<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<plan::Job>, 
     if let Some(job) = plan.job(name) {
         return Ok(job);
     }
-    if let Some(aside) = plan.aside.iter().find(|aside| aside.name.as_str() == name) {
-        return Err(Failure::new(format!("job `{name}` is set aside: {}", aside.why)));
+    if let Some(bad) = plan.not_loaded.iter().find(|bad| bad.name.as_str() == name) {
+        return Err(Failure::new(format!("job `{name}` is not loaded: {}", bad.why)));
     }
-    let aside = plan.aside.iter().map(|aside| aside.name.as_str());
-    let near = crate::document::did_you_mean(name, plan.jobs.iter().map(|job| job.name.as_str()).chain(aside));
+    let bad = plan.not_loaded.iter().map(|bad| bad.name.as_str());
+    let near = crate::document::did_you_mean(name, plan.jobs.iter().map(|job| job.name.as_str()).chain(bad));
     let help = near.unwrap_or_else(|| "`slack-alert list` shows all jobs".to_owned());
     Err(Failure::usage(format!("there is no job `{name}`\n  help: {help}")))
 }

@@ -6,6 +6,7 @@ use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -13,24 +14,47 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::args::LogFormat;
 use super::journal::{self, Journal};
 use super::locate::World;
+use super::stderr::Stderr;
+
+/// Which lines are written unless the command line or the environment says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// All from INFO on.
+    Info,
+    /// None: what matters is shown on the same terminal in another way.
+    None,
+}
+
+/// Starts logging beside a daemon, which waits for no reader of its log. What is returned is flushed at the end; none where
+/// the log goes to the journal, or no thread can be had.
+pub(super) fn start_beside(world: &World, format: LogFormat, lines: Lines) -> Option<Stderr> {
+    let stderr = Stderr::start().ok();
+    begin(world, format, lines, stderr.as_ref());
+    stderr
+}
 
 /// Starts logging. `-v` shows every decision; the variable SLACK_ALERT_LOG sets levels by module (`debug`,
 /// `slack_alert::outbox=trace`), and wins.
-pub(super) fn start(world: &World, format: LogFormat) {
+pub(super) fn start(world: &World, format: LogFormat, lines: Lines) {
+    begin(world, format, lines, None);
+}
+
+fn begin(world: &World, format: LogFormat, lines: Lines, stderr: Option<&Stderr>) {
     let level = match world.global.verbose {
+        0 if lines == Lines::None => LevelFilter::OFF,
         0 => LevelFilter::INFO,
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
     let targets = world.variable("SLACK_ALERT_LOG").and_then(|text| text.parse::<Targets>().ok());
-    let targets =
-        targets.unwrap_or_else(|| Targets::new().with_target("slack_alert", level).with_default(LevelFilter::WARN));
+    let targets = targets
+        .unwrap_or_else(|| Targets::new().with_target("slack_alert", level).with_default(level.min(LevelFilter::WARN)));
     // A second start (tests run commands in one process) keeps the first.
-    let _ = tracing_subscriber::registry().with(targets).with(layer(world, format)).try_init();
+    let _ = tracing_subscriber::registry().with(targets).with(layer(world, format, stderr)).try_init();
 }
 
 /// Who writes: boxed, since each layer of a type of its own would bring a whole stack of tracing's code.
-fn layer<S>(world: &World, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+fn layer<S>(world: &World, format: LogFormat, stderr: Option<&Stderr>) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -39,7 +63,11 @@ where
     {
         return journal.boxed();
     }
-    let layer = fmt::layer().with_writer(std::io::stderr);
+    let writer = match stderr {
+        Some(stderr) => BoxMakeWriter::new(stderr.clone()),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let layer = fmt::layer().with_writer(writer);
     match format {
         LogFormat::Text => layer.with_target(false).with_ansi(world.terminal.colour_of_errors()).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),

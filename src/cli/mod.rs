@@ -1,32 +1,41 @@
 //! The command line: one file a command; `run.rs` is the composition root of the daemon.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 well; 1 it found problems or failed; 2 wrong usage, or
-//! no configuration found (SPEC 8).
+//! no configuration found.
 
 pub mod args;
+mod attended;
 mod check;
+mod client;
 mod completions;
+mod control;
 mod help;
 mod history;
+mod hold;
 mod import;
+mod init;
 mod input;
 mod list;
 mod locate;
 mod logs;
-mod mrkdwn;
 mod next;
 mod once;
 mod online;
 mod outbox;
+mod ping;
 mod preview;
+mod reload;
 mod run;
 mod schema;
 mod simulate;
 mod state;
-mod svg;
+mod status;
+mod stderr;
 pub mod terminal;
-mod view;
+mod time;
+mod trigger;
 mod why;
+mod wrap;
 
 pub mod journal;
 
@@ -64,6 +73,10 @@ impl Failure {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Wrap(_)) => crate::exec::prepare_to_pass_through(),
+        _ => crate::exec::prepare(),
+    }
     let environment = locate::environment();
     let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
     let terminal = Terminal::new(cli.global.color, no_color);
@@ -79,6 +92,7 @@ pub fn main() -> ExitCode {
             args.dry_run |= cli.run.dry_run;
             run::run(&world, &args)
         }
+        Some(Command::Init(args)) => init::run(&world, &args),
         Some(Command::Check(args)) => check::run(&world, &args),
         Some(Command::Once(args)) => once::run(&world, &args),
         Some(Command::Next(args)) => next::run(&world, &args),
@@ -87,7 +101,16 @@ pub fn main() -> ExitCode {
         Some(Command::Simulate(args)) => simulate::run(&world, &args),
         Some(Command::Why(args)) => why::run(&world, &args),
         Some(Command::History(args)) => history::run(&world, &args),
+        Some(Command::Status(args)) => status::run(&world, &args),
+        Some(Command::Trigger(args)) => trigger::run(&world, &args),
+        Some(Command::Pause(args)) => hold::pause(&world, &args),
+        Some(Command::Resume(args)) => hold::resume(&world, &args),
+        Some(Command::Silence(args)) => hold::silence(&world, &args),
+        Some(Command::Ack(args)) => hold::ack(&world, &args),
+        Some(Command::Reload(args)) => reload::run(&world, &args),
         Some(Command::Outbox(args)) => outbox::run(&world, &args),
+        Some(Command::Ping(args)) => ping::run(&world, &args),
+        Some(Command::Wrap(args)) => Ok(wrap::run(&world, &args)),
         Some(Command::Import(args)) => import::run(&world, &args),
         Some(Command::Schema(args)) => Ok(schema::run(&world, &args)),
         Some(Command::Completions(args)) => Ok(completions::run(&world, &args)),

@@ -9,13 +9,14 @@ use super::args::OnceArgs;
 use super::locate::{self, World};
 use super::{Failure, logs};
 use crate::clock::{SharedClock, System};
-use crate::daemon::speak::{self, About, Burst, Decision, Said};
 use crate::document::format_duration;
-use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop};
+use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger};
 use crate::id::RunId;
-use crate::notify::{self, Delivery, SendError};
+use crate::message::{Message, Thread};
+use crate::notify::{self, Delivery};
 use crate::plan::{Job, Plan};
-use crate::policy::Health;
+use crate::policy::{Decision, Health};
+use crate::report::{self, Burst, RunEnd, Said};
 
 /// A program that could not be started (as in sh(1) and env(1)).
 const NOT_STARTED: u8 = 127;
@@ -26,23 +27,35 @@ const SIGNALED: i32 = 128;
 
 /// Runs the job; the exit code is the command's own.
 pub(super) fn run(world: &World, args: &OnceArgs) -> Result<ExitCode, Failure> {
-    logs::start(world, super::args::LogFormat::Text);
+    logs::start(world, super::args::LogFormat::Text, logs::Lines::Info);
     let plan = world.plan()?;
     let job = Arc::clone(locate::job(&plan, &args.job)?);
+    if job.timing.runs_elsewhere() {
+        return Err(runs_elsewhere(&job));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(carry_out(world, args, &plan, &job))
 }
 
+/// There is nothing to run.
+fn runs_elsewhere(job: &Job) -> Failure {
+    Failure::new(format!(
+        "something else runs `{}`; slack-alert only waits for its reports\n  help: `slack-alert preview {}` shows its messages",
+        job.name, job.name
+    ))
+}
+
 async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Result<ExitCode, Failure> {
     let clock: SharedClock = Arc::new(System);
     let now = clock.now();
-    let run = Arc::new(speak::manual_run(RunId(1), job, now.wall));
-    let outcome = Arc::new(execute(&clock, Arc::clone(&run)).await?);
+    let run = Run::new(RunId(1), job.name.clone(), Arc::clone(&job.command), now.wall, Trigger::Manual);
+    let run = Arc::new(run);
     let mut health = Health::default();
-    let about = About { run: &run, outcome: &outcome, now: clock.now().wall };
-    let voice = crate::daemon::voice(plan);
-    let said = speak::judge(job, &mut health, about, Burst::Open, &voice);
+    let outcome = Arc::new(report::conditioned(job, &health, execute(&clock, Arc::clone(&run)).await?));
+    let end = RunEnd { run: &run, outcome: &outcome, now: clock.now().wall };
+    let sender = report::sender(plan);
+    let said = report::judge(job, &mut health, end, Burst::Open, &sender);
     if args.json {
         world.terminal.out(&format!("{}\n", report(&run, &outcome, &said)));
     } else {
@@ -56,29 +69,38 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
 
 /// Runs the command; INT and TERM end it, with its whole group.
 async fn execute(clock: &SharedClock, run: Arc<Run>) -> Result<Outcome, Failure> {
-    let (orders, mut taken) = tokio::sync::mpsc::channel(4);
-    let signals = crate::daemon::signals::listen(orders);
+    let (mailbox, mut inbox) = crate::daemon::mailbox();
+    let signals = crate::daemon::signals::listen(mailbox, crate::daemon::signals::Listener::Once);
     let signals = signals.map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
     let listen = async {
         tokio::pin!(signals);
         loop {
             tokio::select! {
                 () = &mut signals => std::future::pending::<()>().await,
-                Some(order) = taken.recv() => {
-                    let level = if order == crate::daemon::Order::StopNow { Stop::Kill } else { Stop::Terminate };
+                Some(asked) = inbox.recv() => {
+                    let level = match asked.request {
+                        crate::daemon::Request::StopNow => Stop::Kill,
+                        _ => Stop::Terminate,
+                    };
                     run.stop.raise(level);
                 }
             }
         }
     };
-    let spawner = Duct::new(Arc::clone(clock), None);
+    let spawner = Duct::of_one_run(Arc::clone(clock));
     tokio::select! {
         outcome = spawner.run(Arc::clone(&run)) => Ok(outcome),
         () = listen => unreachable!("listening never ends"),
     }
 }
 
+/// The output, how it ended, why there is a message or none, and the message.
 fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
+    let output = crate::message::clean(&outcome.output.both.bytes());
+    let output = output.trim_end_matches('\n');
+    if !output.is_empty() {
+        world.terminal.out(&format!("{output}\n\n"));
+    }
     let took = format_duration(outcome.took);
     let mut head = format!("{}: {} (took {took})", outcome.status.as_str(), outcome.ending.words());
     if !outcome.detail.is_empty() {
@@ -88,22 +110,28 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
         head.push_str(&format!("; {} attempts", outcome.attempts));
     }
     if outcome.leaked {
-        head.push_str("; a process that it left behind keeps its output open");
+        head.push_str(
+            "; a process that it left in the background has its output open: what it writes from now on is not kept",
+        );
     }
     world.terminal.out(&format!("{head}\n"));
     match &said.decision {
         Decision::Notified(event) => {
-            world.terminal.out(&format!("message ({event}):\n\n"));
+            world.terminal.out(&format!("message ({event}), since {}:\n\n", report::explain::sent(*event)));
             for message in &said.messages {
                 world.terminal.out(&notify::console::render(
                     message,
                     false,
                     world.terminal.colour(),
                     &plan.config.zone,
+                    world.terminal.width(),
                 ));
             }
         }
-        other => world.terminal.out(&format!("no message: {}\n", other.words())),
+        other => {
+            let why = other.suppressed().map_or_else(String::new, |why| format!(", {}", why.sentence()));
+            world.terminal.out(&format!("no message: {other}{why}\n"));
+        }
     }
 }
 
@@ -125,7 +153,7 @@ fn report(run: &Run, outcome: &Outcome, said: &Said) -> serde_json::Value {
         "stderr": crate::message::clean(&outcome.output.stderr.bytes()),
         "detail": outcome.detail,
         "leaked": outcome.leaked,
-        "decision": said.decision.words(),
+        "decision": said.decision.to_string(),
         "messages": messages,
     })
 }
@@ -137,17 +165,24 @@ async fn post(world: &World, plan: &Plan, said: &Said) -> Result<(), Failure> {
     }
     let notifier = notify::connect(&plan.config.slack).map_err(|error| Failure::new(error.to_string()))?;
     for message in &said.messages {
-        let delivery = Delivery { message: Arc::new(message.clone()), attempt: 1, plain: false, parent: None };
+        let message = Arc::new(message.clone());
+        let delivery = Delivery { message: Arc::clone(&message), attempt: 1, plain: None, parent: None, timeouts: 0 };
         match notifier.send(delivery).await {
             Ok(receipt) => {
                 world.terminal.err(&format!("slack-alert: posted to {}", message.channel));
                 for warning in receipt.warnings {
                     world.terminal.err(&format!("slack-alert: {warning}"));
                 }
+                if let Some(posted) = receipt.posted.filter(|_| message.attachment.is_some()) {
+                    let file = Arc::new(Message { thread: Thread::Upload, ..(*message).clone() });
+                    let delivery =
+                        Delivery { message: file, attempt: 1, plain: None, parent: Some(posted), timeouts: 0 };
+                    if let Err(error) = notifier.send(delivery).await {
+                        return Err(Failure::new(format!("the file was not attached: {error}")));
+                    }
+                }
             }
-            Err(SendError::Transient { why, .. } | SendError::Permanent { why, .. }) => {
-                return Err(Failure::new(format!("not posted to {}: {why}", message.channel)));
-            }
+            Err(error) => return Err(Failure::new(format!("not posted to {}: {error}", message.channel))),
         }
     }
     Ok(())
@@ -160,6 +195,8 @@ fn exit_code(outcome: &Outcome) -> ExitCode {
         Ending::Signaled { signal } => u8::try_from(SIGNALED + signal).unwrap_or(1),
         Ending::TimedOut { .. } => TIMED_OUT,
         Ending::NotStarted { .. } => NOT_STARTED,
+        Ending::Reported { ok } => u8::from(!ok),
+        Ending::Missing { .. } | Ending::Unfinished { .. } => 1,
         Ending::Interrupted => u8::try_from(SIGNALED + 15).unwrap_or(1),
     };
     ExitCode::from(code)

@@ -1,4 +1,4 @@
-//! `check --online`: asks Slack about the token and about every channel, within a bound of time and of questions. Decides
+//! `check --online`, and what `ping` shares with it: asks Slack about the token and about every channel, within a bound of time and of questions. Decides
 //! nothing: `lint` judges what came.
 
 use std::collections::HashMap;
@@ -12,7 +12,7 @@ use crate::document::nearest;
 use crate::id::Channel;
 use crate::lint::online;
 use crate::lint::reach::{self, Reach};
-use crate::notify::{self, AuthInfo, Looked, Lookup, Notifier, SendError, Sort, Target, Way};
+use crate::notify::{self, AuthInfo, Looked, Lookup, Notifier, SendError, Sort, Target};
 use crate::plan::Loaded;
 
 /// How long Slack is asked in all, waits that it asks for included; what is left then is told of as not looked for.
@@ -53,23 +53,22 @@ pub(super) fn ask(all: &mut [(Loaded, bool)], notes: &mut Vec<String>) -> Result
             Some(at) => at,
             None => {
                 let channels = wanted.remove(file).unwrap_or_default();
-                let (answer, reached) = match &plan.config.slack.way {
-                    Way::Console => {
-                        notes.push("neither a token nor a webhook is configured".to_owned());
-                        (Ok(None), Vec::new())
-                    }
-                    Way::Webhook(_) => {
-                        let words = "an incoming webhook cannot be checked without posting; `slack-alert once JOB --post` \
-                                     posts a message";
-                        notes.push(words.to_owned());
-                        (Ok(None), Vec::new())
-                    }
-                    Way::Token(_) => match notify::connect(&plan.config.slack) {
+                let way = &plan.config.slack.way;
+                let (answer, reached) = if way.source().is_none() {
+                    notes.push("neither a token nor a webhook is configured".to_owned());
+                    (Ok(None), Vec::new())
+                } else if !way.capabilities().lookups {
+                    let words = "an incoming webhook cannot be checked without posting; `slack-alert ping` posts a \
+                                 test message";
+                    notes.push(words.to_owned());
+                    (Ok(None), Vec::new())
+                } else {
+                    match notify::connect(&plan.config.slack) {
                         Ok(notifier) => runtime.block_on(all_of(&notifier, &channels)),
                         Err(error) => {
                             (Err(SendError::Transient { why: error.to_string(), retry_after: None }), Vec::new())
                         }
-                    },
+                    }
                 };
                 tell(&answer, &reached, notes);
                 let apart = reach::without_files(plan, &reached);
@@ -109,9 +108,7 @@ async fn all_of(
     notifier: &Arc<dyn Notifier>,
     channels: &[Channel],
 ) -> (Result<Option<AuthInfo>, SendError>, Vec<(Channel, Reach)>) {
-    let clock = System;
-    let mut questions =
-        Questions { notifier: notifier.as_ref(), clock: &clock, until: clock.now().mono + PATIENCE, stopped: None };
+    let mut questions = Questions::new(notifier.as_ref());
     let answer = questions.patiently(|notifier| notifier.auth_test()).await;
     let reached = match &answer {
         Ok(Some(info)) => questions.look(channels, info.scopes.as_deref()).await,
@@ -121,17 +118,25 @@ async fn all_of(
 }
 
 /// Asking, within its bounds.
-struct Questions<'a> {
+pub(super) struct Questions<'a> {
     notifier: &'a dyn Notifier,
-    clock: &'a dyn Clock,
+    clock: System,
     until: Mono,
     /// Why nothing more is asked: a server that does not answer is not waited for once for each channel.
     stopped: Option<String>,
 }
 
-impl Questions<'_> {
+impl<'a> Questions<'a> {
+    /// The time begins.
+    pub(super) fn new(notifier: &'a dyn Notifier) -> Self {
+        Self { notifier, clock: System, until: System.now().mono + PATIENCE, stopped: None }
+    }
+
     /// One question, asked again where Slack says when, as long as there is time.
-    async fn patiently<T>(&self, question: impl Fn(&dyn Notifier) -> notify::Doing<T>) -> Result<T, SendError> {
+    pub(super) async fn patiently<T>(
+        &self,
+        question: impl Fn(&dyn Notifier) -> notify::Doing<T>,
+    ) -> Result<T, SendError> {
         loop {
             match question(self.notifier).await {
                 Err(SendError::Transient { why, retry_after: Some(wait) }) => {
@@ -139,7 +144,7 @@ impl Questions<'_> {
                     if again >= self.until {
                         return Err(SendError::Transient { why, retry_after: Some(wait) });
                     }
-                    sleep_until(self.clock, again).await;
+                    sleep_until(&self.clock, again).await;
                 }
                 other => return other,
             }
@@ -163,7 +168,7 @@ impl Questions<'_> {
     }
 
     /// What can be said of each channel. `scopes` are those that the token has, as far as Slack says.
-    async fn look(&mut self, channels: &[Channel], scopes: Option<&[String]>) -> Vec<(Channel, Reach)> {
+    pub(super) async fn look(&mut self, channels: &[Channel], scopes: Option<&[String]>) -> Vec<(Channel, Reach)> {
         let (ids, names): (Vec<_>, Vec<_>) = channels.iter().cloned().partition(Channel::is_id);
         let mut reached = Vec::with_capacity(channels.len());
         for (index, channel) in ids.into_iter().enumerate() {
@@ -190,8 +195,10 @@ impl Questions<'_> {
         };
         match self.ask(if is_member { Lookup::Member(id) } else { Lookup::Channel(id) }).await {
             Ok(Looked::Found(target)) => Reach::Seen(target),
-            Ok(Looked::Barred { scope }) => Reach::Barred { scope: first_scope(scope.as_deref(), usual) },
-            Ok(Looked::Unknown | Looked::Page { .. }) => Reach::Unknown { near: None, public_only: false },
+            Ok(Looked::MissingScope { scope }) => Reach::MissingScope { scope: first_scope(scope.as_deref(), usual) },
+            Ok(Looked::Unknown | Looked::Page { .. } | Looked::Message(_)) => {
+                Reach::Unknown { near: None, public_only: false }
+            }
             Err(reach) => reach,
         }
     }
@@ -202,7 +209,7 @@ impl Questions<'_> {
         let mut search =
             Search { found: HashMap::new(), live: Vec::new(), private: may("groups:read"), pages: MOST_PAGES };
         let ended = match may("channels:read") {
-            false => Some(Reach::Barred { scope: "channels:read".to_owned() }),
+            false => Some(Reach::MissingScope { scope: "channels:read".to_owned() }),
             true => match self.walk(&mut search, &names, false).await {
                 Some(ended) => Some(ended),
                 None => self.walk(&mut search, &names, true).await,
@@ -241,11 +248,11 @@ impl Questions<'_> {
                     search.take(channels, names);
                     cursor = next?;
                 }
-                Ok(Looked::Barred { .. }) if private => search.private = false,
-                Ok(Looked::Barred { scope }) => {
-                    return Some(Reach::Barred { scope: first_scope(scope.as_deref(), "channels:read") });
+                Ok(Looked::MissingScope { .. }) if private => search.private = false,
+                Ok(Looked::MissingScope { scope }) => {
+                    return Some(Reach::MissingScope { scope: first_scope(scope.as_deref(), "channels:read") });
                 }
-                Ok(Looked::Found(_) | Looked::Unknown) => {
+                Ok(Looked::Found(_) | Looked::Unknown | Looked::Message(_)) => {
                     return Some(Reach::Unasked { why: "Slack did not give a list of channels".to_owned() });
                 }
                 Err(reach) => return Some(reach),

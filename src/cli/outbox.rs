@@ -6,19 +6,22 @@ use serde_json::{Value, json};
 
 use super::args::{OutboxArgs, OutboxCommand, OutboxListArgs, OutboxPick};
 use super::locate::World;
-use super::terminal::table;
 use super::{Failure, state};
 use crate::clock::{Clock, System};
 use crate::id::Channel;
+use crate::outbox::wakeup;
 use crate::plan::Plan;
 use crate::store::{MessageId, OutboxFilter, Reader, Stored};
 
 /// How many messages are read at a time.
 const PAGE: u32 = 1_000;
 
+/// The longest text of a message in the table.
+const LONGEST_TEXT: usize = 80;
+
 /// Shows or changes the outbox; beside a running daemon too.
 pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure> {
-    let plan = world.plan()?;
+    let plan = world.plan_to_read()?;
     let mut reader = state::open(world, &plan)?;
     match &args.command {
         None => list(world, &plan, &reader, &args.list),
@@ -27,13 +30,23 @@ pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure>
             let ids = pick_ids(&reader, pick)?;
             let now = System.now().wall;
             let done = reader.outbox_retry(&ids, now).map_err(|error| changed(&error))?;
-            report(world, pick, &ids, &done, "retried", "wait to be sent again")
+            tell_daemon(world, &plan);
+            report(world, pick, &ids, &done, "retried")
         }
         Some(OutboxCommand::Drop(pick)) => {
             let ids = pick_ids(&reader, pick)?;
             let done = reader.outbox_drop(&ids).map_err(|error| changed(&error))?;
-            report(world, pick, &ids, &done, "dropped", "dropped")
+            tell_daemon(world, &plan);
+            report(world, pick, &ids, &done, "dropped")
         }
+    }
+}
+
+/// A running daemon acts at once; without this it finds the change within 20 s.
+fn tell_daemon(world: &World, plan: &Plan) {
+    let told = state::folder(world, plan).map(|dir| wakeup::tell(&dir));
+    if let Ok(Err(error)) = told {
+        world.terminal.err(&format!("slack-alert: a running daemon sees this within 20 s only: {error}"));
     }
 }
 
@@ -71,7 +84,7 @@ fn list(world: &World, plan: &Plan, reader: &Reader, args: &OutboxListArgs) -> R
         world.terminal.err("slack-alert: the outbox is empty");
         return Ok(ExitCode::SUCCESS);
     }
-    world.terminal.out(&table(&rows));
+    world.terminal.out(&world.terminal.table(&rows));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,17 +93,25 @@ fn line(plan: &Plan, stored: &Stored) -> Vec<String> {
     let job = message.job.as_ref().map(ToString::to_string);
     let event =
         if stored.is_edit() { "edit".to_owned() } else { message.event.map(|e| e.to_string()).unwrap_or_default() };
-    let text: String = message.text.lines().next().unwrap_or_default().chars().take(60).collect();
+    let text = shortened(&crate::notify::view::plain(message.text.lines().next().unwrap_or_default()), LONGEST_TEXT);
     let why = stored.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
     vec![
         stored.id.to_string(),
-        stored.standing.as_str().to_owned(),
+        stored.state.as_str().to_owned(),
         state::shown(stored.queued, &plan.config.zone),
-        if message.channel.as_str().is_empty() { "-".to_owned() } else { message.channel.to_string() },
+        if message.channel.is_unnamed() { "-".to_owned() } else { message.channel.to_string() },
         job.unwrap_or_else(|| "-".to_owned()),
         stored.attempts.to_string(),
         visible(&format!("{event}: {text}{why}")),
     ]
+}
+
+/// The text, cut with a mark where it is longer.
+fn shortened(text: &str, most: usize) -> String {
+    match text.chars().count() > most {
+        true => text.chars().take(most - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
 }
 
 /// Without characters that steer a terminal.
@@ -102,7 +123,7 @@ fn in_json(stored: &Stored) -> Value {
     let message = &stored.message;
     json!({
         "id": stored.id,
-        "state": stored.standing,
+        "state": stored.state,
         "queued": stored.queued.to_string(),
         "attempts": stored.attempts,
         "why": stored.why,
@@ -134,14 +155,13 @@ fn report(
     ids: &[MessageId],
     done: &[MessageId],
     name: &str,
-    words: &str,
 ) -> Result<ExitCode, Failure> {
     let missing: Vec<MessageId> = ids.iter().copied().filter(|id| !done.contains(id)).collect();
     if pick.json {
         world.terminal.out(&format!("{}\n", json!({ name: done, "missing": missing })));
     } else {
         let number = done.len();
-        world.terminal.out(&format!("{number} {}: {words}\n", if number == 1 { "message" } else { "messages" }));
+        world.terminal.out(&format!("{name} {number} {}\n", if number == 1 { "message" } else { "messages" }));
     }
     if pick.all || pick.dead || missing.is_empty() {
         return Ok(ExitCode::SUCCESS);

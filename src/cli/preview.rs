@@ -3,33 +3,26 @@
 //! The outcome is assumed and goes through the job's own rules; the message is rendered as the daemon would.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::args::{PreviewArgs, PreviewEvent};
 use super::locate::{self, World};
-use super::view::{self, Head};
-use super::{Failure, input, svg};
+use super::{Failure, input};
 use crate::clock::{Clock, System};
-use crate::exec::{self, Captured, Ending, Exit, Meaning, Outcome, Output, Parse, Status, Trigger};
-use crate::id::{Channel, RunId};
-use crate::message::{self, Message, Notice, Previous, Rendered, Thread};
-use crate::notify::slack::payload::{Look, Request, request, webhook};
-use crate::notify::{Delivery, Way};
+use crate::exec::{self, Captured, Ending, Exit, Meaning, Outcome, Output, Parse, Status};
+use crate::message::{Message, Thread, edited};
+use crate::notify::view::Head;
+use crate::notify::{self, view};
+use crate::picture::{self, Item};
 use crate::plan::{Job, Plan};
-use crate::policy::{Event, Incident, On};
+use crate::policy::{Decision, Event, Health};
+use crate::report::{self, Sender};
+use crate::simulate::assume;
 
 /// How long the run is said to have taken.
 const TOOK: Duration = Duration::from_millis(1_300);
-
-/// How long ago the incident began, where there is one.
-const INCIDENT: Duration = Duration::from_secs(42 * 60);
-
-/// Failures of an incident that goes on.
-const FAILURES: u32 = 3;
 
 const SAMPLE_STDOUT: &str = "(what the command prints)\n";
 const SAMPLE_STDERR: &str = "(what the command says about its failure)\n";
@@ -39,41 +32,93 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
     let plan = world.plan()?;
     let job = locate::job(&plan, &args.job)?;
     let now = System.now().wall;
-    let outcome = outcome(job, args, now)?;
-    let event = match event(job, args, &outcome)? {
-        Ok(event) => event,
-        Err(why) => return nothing(world, args, why),
-    };
-    if args.stdout.is_none() && args.stderr.is_none() {
-        world.terminal.err("slack-alert: sample output is shown; --stdout FILE and --stderr FILE give real output");
+    let sender = report::sender(&plan);
+    let say = |text: String| world.terminal.err(&format!("slack-alert: {text}"));
+    let mut outcome = outcome(job, args, now)?;
+    if outcome.skipped {
+        return nothing(world, args, "not-run: `exit_codes.skip` says that such a run does not count");
     }
-    let notice = notice(&plan, job, event, outcome, now);
-    let rendered = match message::render(&notice, &job.format) {
-        Ok(Some(rendered)) => rendered,
-        Ok(None) => return nothing(world, args, "blank: the template renders to blanks"),
-        Err(error) => {
-            world.terminal.err(&format!("slack-alert: the template failed, and the default message is sent: {error}"));
-            message::fallback(&notice, &error)
+    let (messages, decision) = match args.event {
+        Some(PreviewEvent::Incident) => {
+            refuse_contradiction(PreviewEvent::Failure, &outcome)?;
+            // What an incident looks like where messages can be answered and edited.
+            let can = match sender.can.threads {
+                true => sender.can,
+                false => notify::Capabilities::ALL,
+            };
+            (assume::incident(job, &outcome, &Sender { can, ..sender }), Decision::Notified(Event::Failure))
+        }
+        Some(asked) => {
+            refuse_contradiction(asked, &outcome)?;
+            assume::event(job, named(asked), &outcome, &sender)
+        }
+        None => {
+            let mut said = assume::first_run(job, outcome.clone(), &sender);
+            // Of a job that is silent when it is well, a failure is what there is to see.
+            let free = args.exit.is_none() && args.stdout.is_none() && args.stderr.is_none();
+            if free && said.messages.is_empty() && outcome.status == Status::Ok {
+                let failed = PreviewArgs { event: Some(PreviewEvent::Failure), ..args.clone() };
+                outcome = self::outcome(job, &failed, now)?;
+                let failure = assume::first_run(job, outcome.clone(), &sender);
+                if !failure.messages.is_empty() {
+                    say(format!("a run that is well sends nothing ({}); this is its failure", words(&said.decision)));
+                    said = failure;
+                }
+            }
+            (said.messages, said.decision)
         }
     };
-    if !asked(job, event) {
-        world.terminal.err(&format!("slack-alert: `notify.on` does not ask for `{event}`: nothing would be sent"));
+    if messages.is_empty() {
+        let why = format!("{}; --event shows a message all the same", words(&decision));
+        return nothing(world, args, &why);
     }
-    let status = notice.outcome.status;
-    let mut channels = job.notify.channels_for(status, plan.default_channel());
-    if channels.is_empty() {
-        channels.push(Channel::new(""));
+    if args.stdout.is_none() && args.stderr.is_none() && args.event != Some(PreviewEvent::Missing) {
+        let unjudged = if job.conditions.is_empty() { "" } else { ", which the job's conditions can judge" };
+        say(format!("sample output is shown; --stdout FILE and --stderr FILE give real output{unjudged}"));
     }
-    for channel in channels {
-        let message = address(job, &notice, rendered.clone(), channel, now);
-        if let Some(path) = &args.svg {
-            // The channels differ in nothing but their name.
-            svg::write(path, &with_head(&plan, job, &message, view::lines))?;
-            break;
-        }
+    if let Some(why) = decision.suppressed() {
+        say(format!("with this job's settings nothing would be sent: {}", why.sentence()));
+    }
+    if let Some(path) = &args.svg {
+        let items = match args.event {
+            Some(PreviewEvent::Incident) => whole_incident(&plan, job, messages),
+            // The channels differ in nothing but their name. An edit changes a message that is not there.
+            _ => messages
+                .into_iter()
+                .find(|message| message.thread != Thread::Edit)
+                .map(|message| Item::Message {
+                    head: head(&plan, job, &message),
+                    message: Box::new(message),
+                    edited: false,
+                    replies: None,
+                    replied: false,
+                })
+                .into_iter()
+                .collect(),
+        };
+        write(path, &picture::draw(&items, args.theme, args.width))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What an edit says, the message beside it says too.
+    for message in messages.into_iter().filter(|message| message.thread != Thread::Edit) {
         world.terminal.out(&if args.json { payload(&plan, message) } else { shown(world, &plan, job, &message) });
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the picture.
+#[expect(clippy::disallowed_methods, reason = "the door of pictures: `preview --svg` writes one file")]
+fn write(path: &std::path::Path, picture: &str) -> Result<(), Failure> {
+    let unwritten = |error| Failure::new(format!("{} cannot be written: {error}", path.display()));
+    std::fs::write(path, picture).map_err(unwritten)
+}
+
+/// A decision with its reason: "unchanged: the output is the same as that of the last ok run".
+fn words(decision: &Decision) -> String {
+    match decision.suppressed() {
+        Some(why) => format!("{}: {}", why.as_str(), why.sentence()),
+        None => decision.to_string(),
+    }
 }
 
 fn nothing(world: &World, args: &PreviewArgs, why: &str) -> Result<ExitCode, Failure> {
@@ -87,8 +132,14 @@ fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Fai
     if [&args.stdout, &args.stderr].iter().all(|file| file.as_deref().is_some_and(|file| file.as_os_str() == "-")) {
         return Err(Failure::usage("--stdout and --stderr cannot both be standard input"));
     }
-    let good = args.event.is_none_or(is_good);
-    let code = args.exit.unwrap_or_else(|| if good { code_for(job, true) } else { code_for(job, false) });
+    if args.event == Some(PreviewEvent::Missing) {
+        return absent(job, now);
+    }
+    let wanted = if args.event.is_none_or(is_good) { Status::Ok } else { Status::Critical };
+    let code = args.exit.unwrap_or_else(|| {
+        let code = assume::code_for(&job.command, wanted);
+        code.or_else(|| assume::code_for(&job.command, Status::Warning)).unwrap_or(2)
+    });
     let sample = args.stdout.is_none() && args.stderr.is_none();
     let failed = !matches!(job.command.exit_codes().meaning(Exit::Code(code)), Meaning::Status(Status::Ok));
     let file = |file: &Option<std::path::PathBuf>| file.as_deref().map(input::read).transpose();
@@ -103,20 +154,20 @@ fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Fai
     let both = captured(&[stdout.as_slice(), stderr.as_slice()].concat());
     let output = Output { stdout: captured(&stdout), stderr: captured(&stderr), both };
     let started = now.saturating_sub(TOOK).unwrap_or(now);
-    Ok(exec::assumed(&job.command, Ending::Exited { code }, output, started, TOOK))
+    let outcome = exec::assumed(&job.command, Ending::Exited { code }, output, started, TOOK);
+    // Sample output is nothing that a condition could judge.
+    Ok(if sample { outcome } else { report::conditioned(job, &Health::default(), outcome) })
 }
 
-/// An exit code that means ok, or one that does not: critical where there is one.
-fn code_for(job: &Job, ok: bool) -> i32 {
-    let means = |code: i32, wanted: fn(Status) -> bool| match job.command.exit_codes().meaning(Exit::Code(code)) {
-        Meaning::Status(status) => wanted(status),
-        Meaning::Skip => false,
+/// An expected run that did not come. The one before it came when it was due.
+fn absent(job: &Job, now: Timestamp) -> Result<Outcome, Failure> {
+    let Some(expect) = job.timing.expect() else {
+        let message = format!("no run of `{}` can be missing: the daemon runs this job itself", job.name);
+        return Err(Failure::usage(format!("{message}\n  help: `expect` is for jobs that something else runs")));
     };
-    if ok {
-        return (0..=255).find(|code| means(*code, |status| status == Status::Ok)).unwrap_or(0);
-    }
-    let critical = [2].into_iter().chain(1..=255).find(|code| means(*code, |status| status == Status::Critical));
-    critical.or_else(|| (1..=255).find(|code| means(*code, |status| status != Status::Ok))).unwrap_or(2)
+    let due = now.saturating_sub(expect.grace).unwrap_or(now);
+    let gap = job.timing.shortest_gap(job.name.as_str(), due).unwrap_or_default();
+    Ok(Outcome::missing(due, expect.grace, due.checked_sub(gap).ok(), now))
 }
 
 fn is_good(event: PreviewEvent) -> bool {
@@ -124,32 +175,17 @@ fn is_good(event: PreviewEvent) -> bool {
     matches!(event, Output | Change | Recovery | Success)
 }
 
-/// What the message is about; the inner error says why there is none.
-fn event(job: &Job, args: &PreviewArgs, outcome: &Outcome) -> Result<Result<Event, &'static str>, Failure> {
-    if outcome.skipped {
-        return Ok(Err("not-run: `exit_codes.skip` says that such a run does not count"));
-    }
+/// A message about good news needs a run that is ok, any other one that is not.
+fn refuse_contradiction(asked: PreviewEvent, outcome: &Outcome) -> Result<(), Failure> {
     let ok = outcome.status == Status::Ok;
-    if let Some(asked) = args.event {
-        if is_good(asked) != ok {
-            let (status, how) = (outcome.status.as_str(), outcome.ending.words());
-            let why = if outcome.detail.is_empty() { how } else { outcome.detail.clone() };
-            let wanted = if is_good(asked) { "ok" } else { "not ok" };
-            let message = format!("such a message is about a run that is {wanted}, and this one is {status}: {why}");
-            return Err(Failure::usage(format!("{message}\n  help: give another --exit, or leave it out")));
-        }
-        return Ok(Ok(named(asked)));
+    if is_good(asked) == ok {
+        return Ok(());
     }
-    let on = job.notify.on;
-    let printed = !outcome.output.stdout.is_blank();
-    Ok(match ok {
-        false if on.asks(On::Failure) => Ok(Event::Failure),
-        true if printed && on.asks(On::Output) => Ok(Event::Output),
-        true if on.asks(On::Success) => Ok(Event::Success),
-        true if printed && on.asks(On::Change) => Ok(Event::Change),
-        true if !printed && on.asks(On::Output) => Err("blank: the run is ok and printed nothing"),
-        _ => Err("not-asked: `notify.on` does not ask for messages about such a run; --event shows one all the same"),
-    })
+    let (status, how) = (outcome.status.as_str(), outcome.ending.words());
+    let why = if outcome.detail.is_empty() { how } else { outcome.detail.clone() };
+    let wanted = if is_good(asked) { "ok" } else { "not ok" };
+    let message = format!("such a message is about a run that is {wanted}, and this one is {status}: {why}");
+    Err(Failure::usage(format!("{message}\n  help: give another --exit, or leave it out")))
 }
 
 fn named(event: PreviewEvent) -> Event {
@@ -162,112 +198,65 @@ fn named(event: PreviewEvent) -> Event {
         PreviewEvent::Change => Event::Change,
         PreviewEvent::Flapping => Event::Flapping,
         PreviewEvent::Stuck => Event::Stuck,
-    }
-}
-
-/// Whether the daemon would tell such an event of this job.
-fn asked(job: &Job, event: Event) -> bool {
-    let on = job.notify.on;
-    match event {
-        Event::Output => on.asks(On::Output),
-        Event::Success => on.asks(On::Success),
-        Event::Change => on.asks(On::Change),
-        Event::Recovery => on.asks(On::Recovery),
-        Event::Failure | Event::Repeat => on.asks(On::Failure),
-        Event::Flapping | Event::Stuck => true,
-    }
-}
-
-fn notice(plan: &Plan, job: &Job, event: Event, outcome: Outcome, now: Timestamp) -> Notice {
-    let began = now.saturating_sub(INCIDENT).unwrap_or(now);
-    let incident = |failures| Some(Incident { id: 800, started: began, failures });
-    let (incident, remark) = match event {
-        Event::Failure => (incident(1), String::new()),
-        Event::Repeat => (incident(FAILURES), format!("same failure, {FAILURES}rd time")),
-        Event::Recovery => (incident(FAILURES), String::new()),
-        Event::Flapping => (None, "6 changes of status within 30m".to_owned()),
-        Event::Stuck => (None, "process 4711 has been running for 42m".to_owned()),
-        Event::Output | Event::Success | Event::Change => (None, String::new()),
-    };
-    let before = (event == Event::Change).then(|| "(what it printed the last time)\n".to_owned());
-    let now_printed = message::clean(&outcome.output.stdout.bytes());
-    let diff = before.as_deref().map(|before| diff(before, &now_printed)).unwrap_or_default();
-    let (asked, notes) =
-        crate::daemon::directives::asked(&outcome, &job.notify, matches!(plan.config.slack.way, Way::Token(_)));
-    let previous = if event == Event::Recovery { Status::Critical } else { Status::Ok };
-    Notice {
-        job: Arc::clone(&job.facts),
-        event,
-        mention: job.notify.mentions_for(event, outcome.status),
-        scheduled: outcome.started,
-        outcome: Arc::new(outcome),
-        run: RunId(812),
-        number: 40,
-        trigger: Trigger::Schedule,
-        previous: Some(Previous { status: previous, stdout: before.unwrap_or_default(), finished: began }),
-        diff,
-        incident,
-        suppressed: 0,
-        remark,
-        digest: Vec::new(),
-        asked,
-        notes,
-        pauses: None,
-        host: Arc::clone(&plan.config.host),
-        zone: plan.config.zone.clone(),
-    }
-}
-
-fn diff(before: &str, now: &str) -> String {
-    let minus = before.lines().map(|line| format!("-{line}\n"));
-    minus.chain(now.lines().map(|line| format!("+{line}\n"))).collect()
-}
-
-fn address(job: &Job, notice: &Notice, rendered: Rendered, channel: Channel, now: Timestamp) -> Message {
-    Message {
-        job: Some(job.name.clone()),
-        run: Some(notice.run),
-        event: Some(notice.event),
-        status: notice.outcome.status,
-        channel,
-        text: rendered.text,
-        blocks: rendered.blocks,
-        color: rendered.color,
-        incident: None,
-        thread: Thread::None,
-        attachment: rendered.attachment,
-        created: now,
+        PreviewEvent::Missing => Event::Missing,
+        PreviewEvent::Slow => Event::Slow,
+        PreviewEvent::Incident => Event::Failure,
     }
 }
 
 /// The body of the request, one a line for each channel.
 fn payload(plan: &Plan, message: Message) -> String {
-    let look = Look::of(&plan.config.slack);
-    let nowhere = message.channel.as_str().is_empty();
-    let mut body = if let Way::Webhook(_) = plan.config.slack.way {
-        webhook(&message, &look, false)
-    } else {
-        let delivery = Delivery { message: Arc::new(message), attempt: 1, plain: false, parent: None };
-        match request(&delivery, &look) {
-            Request::Post { body, .. } | Request::Update { body } => body,
-            Request::Nothing => Value::Null,
-        }
-    };
-    // No channel is configured: there is none to name.
-    if let Some(body) = body.as_object_mut().filter(|_| nowhere) {
-        body.remove("channel");
-    }
+    let body = notify::payload(&plan.config.slack, message);
     format!("{body}\n")
 }
 
 fn shown(world: &World, plan: &Plan, job: &Job, message: &Message) -> String {
-    with_head(plan, job, message, |message, head| view::render(message, head, world.terminal.colour()))
+    let terminal = world.terminal;
+    with_head(plan, job, message, |message, head| view::render(message, head, terminal.colour(), terminal.width()))
 }
 
-/// A message shown below the line that says who speaks, and where.
+/// A message shown below the line that says the sender and the channel.
 fn with_head<T>(plan: &Plan, job: &Job, message: &Message, show: impl Fn(&Message, &Head<'_>) -> T) -> T {
-    let channel = if message.channel.as_str().is_empty() { String::new() } else { message.channel.to_string() };
+    let picture::Head { name, time } = head(plan, job, message);
+    show(message, &Head { name: &name, channel: &channel(message), time: &time })
+}
+
+fn channel(message: &Message) -> String {
+    if message.channel.is_unnamed() { String::new() } else { message.channel.to_string() }
+}
+
+fn head(plan: &Plan, job: &Job, message: &Message) -> picture::Head {
     let time = message.created.to_zoned(job.timing.zone.clone()).strftime("%H:%M").to_string();
-    let name = plan.config.slack.username.as_deref().unwrap_or("slack-alert");
-    show(message, &Head { name, channel: &channel, time: &time })
+    picture::Head { name: plan.config.slack.username.clone().unwrap_or_else(|| "slack-alert".to_owned()), time }
+}
+
+/// An incident as a reader sees it: its first message when it comes, the same after its end with what else is visible in the
+/// channel, and the thread.
+fn whole_incident(plan: &Plan, job: &Job, messages: Vec<Message>) -> Vec<Item> {
+    let mut messages = messages.into_iter();
+    let Some(first) = messages.next() else { return Vec::new() };
+    let place = |name: String, note: &str| Item::Place { name, note: note.to_owned() };
+    let item = |message: &Message, edited, replies, replied| Item::Message {
+        head: head(plan, job, message),
+        message: Box::new(message.clone()),
+        edited,
+        replies,
+        replied,
+    };
+    let name = Some(channel(&first)).filter(|name| !name.is_empty()).unwrap_or_else(|| "#ops".to_owned());
+    let (edits, replies): (Vec<_>, Vec<_>) =
+        messages.filter(|message| message.channel == first.channel).partition(|message| message.thread == Thread::Edit);
+    let last =
+        edits.iter().fold(first.clone(), |first, edit| Message { created: first.created, ..edited(&first, edit) });
+    let ended = replies.last().map(|message| head(plan, job, message).time).unwrap_or_default();
+    let shown = |message: &&Message| matches!(message.thread, Thread::Broadcast | Thread::None);
+    let begun = head(plan, job, &first).time;
+    let mut items = vec![place(name.clone(), &format!("{begun}, it fails")), item(&first, false, None, false)];
+    items.push(place(name, &format!("{ended}, it is over")));
+    items.push(item(&last, true, Some((replies.len(), format!("Last reply today at {ended}"))), false));
+    items.extend(replies.iter().filter(shown).map(|message| item(message, false, None, true)));
+    items.push(place("Thread".to_owned(), ""));
+    items.push(Item::Replies(replies.len()));
+    items.extend(replies.iter().map(|message| item(message, false, None, false)));
+    items
 }

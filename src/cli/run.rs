@@ -1,31 +1,64 @@
 //! `slack-alert run`: the composition root. Everything that touches the world is made here and handed to the daemon.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::args::{RunArgs, Scheduler};
+use super::args::{LogFormat, RunArgs, Scheduler};
 use super::locate::World;
-use super::{Failure, logs};
-use crate::clock::{SharedClock, System};
+use super::{Failure, attended, control, logs};
+use crate::api;
+use crate::clock::{Clock, SharedClock, System};
 use crate::daemon::systemd::Systemd;
-use crate::daemon::{self, Connect, Host, Order, Parting};
-use crate::exec::Duct;
-use crate::notify::{self, Console, Notifier, Way};
+use crate::daemon::{self, Connect, ExitMode, Host, Request};
+use crate::exec::{self, Duct};
+use crate::http::unix::Socket;
+use crate::http::{self, Core, Whose};
+use crate::id::JobName;
+use crate::notify::{self, Console, Notifier};
 use crate::outbox::{self, Worker};
 use crate::plan::{self, Config, Plan};
-use crate::store::{Opened, Store};
+use crate::store::{Opened, Store, Stored};
+
+/// Messages that a stop could not save are named one by one, so many of them.
+const MOST_UNSAVED_LINES: usize = 1_000;
+
+/// A thread that read files, or asked the name server, ends when it had nothing to do for so long: an idle daemon has none.
+const BLOCKING_THREAD_IDLE: Duration = Duration::from_millis(500);
+
+/// So long the end of the program waits for threads that read files or write messages to a terminal.
+const LAST_THREADS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until a signal ends it.
 pub(super) fn run(world: &World, args: &RunArgs) -> Result<ExitCode, Failure> {
     if std::process::id() == 1 {
         return as_process_1();
     }
-    logs::start(world, args.log_format);
+    exec::raise_open_files();
+    let read = System.now().wall;
     let (loaded, options) = world.load_to_stay()?;
+    let problems = daemon::problems(&loaded.findings);
+    let on_terminal = args.dry_run || loaded.plan.as_ref().is_some_and(|plan| plan.config.slack.way.source().is_none());
+    let attended = on_terminal && world.terminal.is_attended() && args.log_format == LogFormat::Text;
+    let lines = if attended { logs::Lines::None } else { logs::Lines::Info };
+    let log = logs::start_beside(world, args.log_format, lines);
+    let ended = start(world, args, attended && world.global.verbose == 0, (loaded, options, problems, read));
+    if let Some(log) = log {
+        log.flush();
+    }
+    ended
+}
+
+/// What was read at the start: the files, where they are, the problems found in them, and when.
+type Read = (plan::Loaded, plan::Options, Vec<api::Problem>, Timestamp);
+
+fn start(world: &World, args: &RunArgs, attended: bool, read: Read) -> Result<ExitCode, Failure> {
+    let (loaded, options, problems, read) = read;
     let errors = loaded.findings.problems.errors();
     if args.strict && errors > 0 {
         world.show_problems(&loaded);
@@ -35,13 +68,18 @@ pub(super) fn run(world: &World, args: &RunArgs) -> Result<ExitCode, Failure> {
         world.show_problems(&loaded);
     }
     let plan = world.accept(loaded)?;
-    let around = world.surroundings();
-    let loader: daemon::Loader = Arc::new(move || plan::load(&options, &around));
-    runtime(args.scheduler)?.block_on(serve(world, args, plan, loader))?;
-    Ok(ExitCode::SUCCESS)
+    let around = world.clone();
+    // The system's zone and the host's name are asked for anew: a reload takes them over.
+    let loader: daemon::Loader = Arc::new(move || plan::load(&options, &around.surroundings()));
+    let runtime = runtime(args.scheduler)?;
+    let ended = runtime.block_on(serve(world, args, Start { plan, read, problems, attended }, loader));
+    // A thread that reads a file of a disk that hangs, or writes where nobody reads, must not hold up the end.
+    runtime.shutdown_timeout(LAST_THREADS);
+    ended
 }
 
 /// In a container without an init: the daemon is a child, and this process looks after it and after orphans.
+#[expect(clippy::disallowed_methods, reason = "the door of process 1: the same program again, with the same arguments")]
 fn as_process_1() -> Result<ExitCode, Failure> {
     let runtime = runtime(Scheduler::CurrentThread)?;
     let program = std::env::current_exe();
@@ -56,67 +94,175 @@ fn runtime(scheduler: Scheduler) -> Result<tokio::runtime::Runtime, Failure> {
         Scheduler::CurrentThread => tokio::runtime::Builder::new_current_thread(),
         Scheduler::MultiThread => tokio::runtime::Builder::new_multi_thread(),
     };
-    builder.enable_all().build().map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))
+    builder
+        .thread_keep_alive(BLOCKING_THREAD_IDLE)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))
+}
+
+/// What the daemon starts with.
+struct Start {
+    plan: Plan,
+    /// When it was read.
+    read: Timestamp,
+    /// The problems that were found in it.
+    problems: Vec<api::Problem>,
+    /// A person sits at the terminal to which messages go.
+    attended: bool,
 }
 
 /// Puts the stations together and runs them.
-async fn serve(world: &World, args: &RunArgs, plan: Plan, loader: daemon::Loader) -> Result<(), Failure> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "signals and the outbox are tasks beside the daemon; this is where they are put together"
+)]
+async fn serve(
+    world: &World,
+    args: &RunArgs,
+    Start { plan, read, problems, attended }: Start,
+    loader: daemon::Loader,
+) -> Result<ExitCode, Failure> {
     let clock: SharedClock = Arc::new(System);
     let (store, opened) = open_store(world, args, &plan, clock.now().wall)?;
     let connect = connect(world, args);
     let settings = connect(&plan.config).map_err(Failure::new)?;
-    if matches!(plan.config.slack.way, Way::Console) && !args.dry_run {
+    if plan.config.slack.way.source().is_none() && !args.dry_run && !attended {
         tracing::info!("neither a token nor a webhook is configured: messages go to the terminal");
     }
+    if plan.config.zone.is_unknown() {
+        tracing::warn!(
+            "the time zone of this machine is not known, so all times are UTC: `slack-alert check` says why"
+        );
+    }
     let (outbox, changes) = watch::channel(settings);
-    let remembered = store.load().await.map(|loaded| loaded.notes).unwrap_or_default();
-    let outage = outbox::Outage::from_note(remembered.get(outbox::outage::NOTE));
+    let loaded = store.load().await.unwrap_or_default();
+    if attended {
+        world.terminal.err(&attended::first_line(&plan, &loaded, clock.now()));
+    }
+    let remembered = outbox::Remembered::from_notes(&loaded.notes);
     // An outage that was told of before is no news.
-    let (status, outbox_status) = watch::channel(outbox::Status { outage: outage.clone(), ..Default::default() });
+    let outage = remembered.outage.clone();
+    let (status, outbox_status) = watch::channel(outbox::Status { outage, ..Default::default() });
+    let (reports, delivery_reports) = mpsc::unbounded_channel();
     let worker = Worker {
         store: store.clone(),
         clock: Arc::clone(&clock),
         settings: changes,
         status,
+        reports,
+        wakeup: wakeup(world, args, &plan),
         seed: clock.now().wall.as_nanosecond().unsigned_abs() as u64,
-        outage,
+        remembered,
     };
+    let (mailbox, mut inbox) = daemon::mailbox();
+    let (snapshot, published) = watch::channel(daemon::Snapshot::default());
+    let stops = attended::say_when_it_stops(world.terminal, published.clone());
+    let watcher = daemon::watch(published.clone(), mailbox.clone(), Arc::clone(&clock));
+    let changes = daemon::Changes::default();
+    let (end_server, stop) = watch::channel(false);
+    let core = Core::new(mailbox.clone(), published, (store.clone(), Arc::clone(&clock)), changes.clone(), stop);
+    let core = core.of(whose(world, &plan)).with_outbox(outbox.subscribe());
+    let socket = if args.dry_run { None } else { control::open(world, &plan, &clock) };
     let host = Host {
         spawner: Arc::new(Duct::new(Arc::clone(&clock), Some(plan.config.limits.start_rate))),
         clock,
         store: store.clone(),
         interrupted: opened.interrupted,
         outbox,
+        watcher: Arc::new(notify::Watchers::new(&plan.config.slack)),
         outbox_status,
+        snapshot,
+        changes,
+        read,
+        problems,
+        delivery_reports,
         connect,
         systemd: Systemd::new(&|name| world.variable(name).map(str::to_owned), std::process::id()),
     };
-    let (orders, mut taken) = mpsc::channel(8);
-    let signals = daemon::signals::listen(orders)
+    let signals = daemon::signals::listen(mailbox.clone(), daemon::signals::Listener::Daemon)
         .map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
     let (drain, drained) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
     tasks.spawn(signals);
+    tasks.spawn(watcher);
+    tasks.spawn(http::serve_pages(core.clone(), http::router(core.clone())));
+    tasks.spawn(daemon::watch_records(store.clone(), mailbox.clone()));
+    let bound = socket.as_ref().map(Socket::bound);
+    if let (Some(socket), Some(bound)) = (socket, &bound) {
+        tasks.spawn(control::serve(socket, bound.clone(), core));
+    }
+    if attended {
+        tasks.spawn(stops);
+    }
     let delivery = tasks.spawn(async move { outbox::run(worker, async { drop(drained.await) }).await }).id();
-    let parting = daemon::run(plan, host, loader, &mut taken).await;
+    let stopped = daemon::run(plan, host, loader, &mut inbox).await;
+    end_server.send_replace(true);
     // The runs are over: the outbox gets its time, and what it cannot send waits on disk. A second INT ends that too.
     drop(drain);
-    if parting == Parting::Graceful {
+    if stopped.mode == ExitMode::Graceful {
         loop {
             tokio::select! {
                 ended = tasks.join_next_with_id() => match ended {
                     Some(Ok((id, ()))) if id != delivery => {}
                     _ => break,
                 },
-                Some(Order::StopNow) = taken.recv() => break,
+                Some(asked) = inbox.recv() => if asked.request == Request::StopNow {
+                    break;
+                },
             }
         }
     }
-    if let Err(error) = store.close().await {
-        tracing::error!(%error, "not everything could be written");
+    if let Some(bound) = bound {
+        bound.remove();
+    }
+    stopped.keep_reports();
+    let closed = store.close().await;
+    if let Err(error) = &closed {
+        tracing::error!(%error, "not everything could be written: {}", error.advice());
+        tell_of_unsaved(&store.unsaved().await.unwrap_or_default());
     }
     tracing::info!("stopped");
-    Ok(())
+    Ok(if closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The last moment in which anybody can hear of messages that neither Slack nor the disk has taken.
+fn tell_of_unsaved(unsaved: &[Stored]) {
+    for stored in unsaved.iter().take(MOST_UNSAVED_LINES) {
+        let message = &stored.message;
+        let job = message.job.as_ref().map(JobName::as_str).unwrap_or_default();
+        let line = notify::view::plain(message.text.lines().next().unwrap_or_default());
+        let line: String = line.chars().take(200).collect();
+        tracing::error!(channel = %message.channel, job, "this message is lost, neither sent nor saved: {line}");
+    }
+    if unsaved.len() > MOST_UNSAVED_LINES {
+        tracing::error!(
+            count = unsaved.len() - MOST_UNSAVED_LINES,
+            "and more messages are lost, neither sent nor saved"
+        );
+    }
+}
+
+/// How another process says that it changed the outbox. Without it a change is found within 20 s.
+fn wakeup(world: &World, args: &RunArgs, plan: &Plan) -> outbox::Wakeup {
+    if args.dry_run {
+        return outbox::Wakeup::none();
+    }
+    let watched = world.state_dir(plan).map(|dir| outbox::Wakeup::watch(&dir));
+    match watched {
+        Ok(Ok(wakeup)) => wakeup,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the outbox cannot be watched: what `slack-alert outbox` changes is seen within 20 s");
+            outbox::Wakeup::none()
+        }
+        Err(_) => outbox::Wakeup::none(),
+    }
+}
+
+/// By which the commands know whose daemon this is.
+fn whose(world: &World, plan: &Plan) -> Whose {
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    Whose { config: plan.config.file.clone().map(absolute), state_dir: world.state_dir(plan).ok().map(absolute) }
 }
 
 /// The state on disk; in memory for `--dry-run`, which leaves no trace.
@@ -127,9 +273,8 @@ fn open_store(world: &World, args: &RunArgs, plan: &Plan, now: Timestamp) -> Res
     }
     let dir = world.state_dir(plan)?;
     let (store, opened) = Store::open(&dir, now).map_err(|error| Failure::new(error.to_string()))?;
-    if let Some(path) = &opened.set_aside {
-        let (messages, jobs) = (opened.salvaged.messages, opened.salvaged.jobs);
-        tracing::error!(kept_as = %path.display(), messages, jobs, "the state was damaged: it is set aside, and what could be read of it was carried over");
+    for warning in &opened.warnings {
+        tracing::warn!("{warning}");
     }
     store.keep_history(plan.config.limits.history);
     Ok((store, opened))
@@ -139,15 +284,18 @@ fn open_store(world: &World, args: &RunArgs, plan: &Plan, now: Timestamp) -> Res
 fn connect(world: &World, args: &RunArgs) -> Connect {
     let (terminal, dry_run) = (world.terminal, args.dry_run);
     Arc::new(move |config: &Config| {
-        let console =
-            || Arc::new(Console::new(Box::new(std::io::stdout()), terminal.colour()).in_zone(config.zone.clone()));
-        let notifier: Arc<dyn Notifier> = match &config.slack.way {
-            _ if dry_run => console(),
-            Way::Console => console(),
-            Way::Token(_) | Way::Webhook(_) => notify::connect(&config.slack).map_err(|error| error.to_string())?,
+        let console = || {
+            let console = Console::new(Box::new(std::io::stdout()), terminal.colour(), terminal.width());
+            Arc::new(console.in_zone(config.zone.clone()))
+        };
+        let notifier: Arc<dyn Notifier> = if dry_run || config.slack.way.source().is_none() {
+            console()
+        } else {
+            notify::connect(&config.slack).map_err(|error| error.to_string())?
         };
         Ok(outbox::Settings {
             notifier,
+            channel: config.slack.place(),
             rate: config.slack.rate,
             max_age: config.limits.outbox_max_age,
             fallback_after: config.fallback.as_ref().map(|fallback| fallback.after),

@@ -2,21 +2,45 @@
 //!
 //! Before it: a plan, which names the directory and the jobs' zones. After it: `history`, `outbox` and `why`.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::locate::World;
-use super::next::parse_time;
+use super::time::{of_day, parse_time};
+use super::{Failure, client};
+use crate::daemon::{self, VERSIONS_NOTE};
 use crate::document::parse_duration;
-use crate::exec::{Ending, Reason, Status};
-use crate::plan::Plan;
-use crate::store::{OpenError, Reader, RunRow, Store, StoreError};
+use crate::exec::Ending;
+use crate::id::{RunId, in_one_line};
+use crate::plan::{Job, Plan};
+pub(super) use crate::report::explain::{told, verdict, was_refused};
+use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
+
+/// How long a daemon is waited for that may keep its state elsewhere.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Where the configuration's daemon keeps its state. Where nothing names the folder, the daemon that runs with this
+/// configuration is asked: it may have been started with `--state-dir`.
+pub(super) fn folder(world: &World, plan: &Plan) -> Result<PathBuf, Failure> {
+    let usual = world.state_dir(plan);
+    let named = world.global.state_dir.is_some() || plan.config.state_dir.is_some();
+    if named || world.variable("STATE_DIRECTORY").is_some() {
+        return usual;
+    }
+    match client::find_within(world, ANSWER) {
+        Ok(client::Daemon { status: crate::api::Status { state_dir: Some(dir), .. }, .. }) => Ok(dir),
+        _ => usual,
+    }
+}
 
 /// The state of the configuration's daemon, whether it runs or not.
 pub(super) fn open(world: &World, plan: &Plan) -> Result<Reader, Failure> {
-    let dir = world.state_dir(plan)?;
+    let dir = folder(world, plan)?;
     Store::open_reader(&dir).map_err(|error| match error {
         OpenError::Missing(_) => Failure::new(format!(
             "there is no state in {} yet: no daemon has run with this configuration\n  help: start it with \
@@ -27,9 +51,41 @@ pub(super) fn open(world: &World, plan: &Plan) -> Result<Reader, Failure> {
     })
 }
 
+/// Adds the jobs that have no file, as `wrap` has reported them.
+pub(super) fn add_jobs_without_file(plan: &mut Plan, reader: &Reader) {
+    let known = daemon::jobs_without_file(&reader.notes().unwrap_or_default(), plan);
+    plan.jobs.extend(known);
+    plan.jobs.sort_by(|a, b| a.name.cmp(&b.name));
+}
+
 /// The database said no.
 pub(super) fn failed(error: StoreError) -> Failure {
     Failure::new(format!("the state cannot be read: {error}"))
+}
+
+/// Says on stderr which of these jobs the daemon has in another version than the files have now. Nothing where no daemon has run.
+pub(super) fn say_unread<'p>(world: &World, reader: &Reader, jobs: impl Iterator<Item = &'p Job>) {
+    let versions = reader.notes().ok().and_then(|mut notes| notes.remove(VERSIONS_NOTE));
+    let Some(versions) = versions.and_then(|text| serde_json::from_str::<HashMap<String, u64>>(&text).ok()) else {
+        return;
+    };
+    let unread: Vec<&str> = jobs
+        .filter(|job| !job.facts.file.is_empty() && versions.get(job.name.as_str()) != Some(&job.version))
+        .map(|job| job.facts.file.as_str())
+        .collect();
+    if let Some(line) = unread_line(&unread) {
+        world.terminal.err(&format!("slack-alert: {line}"));
+    }
+}
+
+fn unread_line(files: &[&str]) -> Option<String> {
+    let first = in_one_line(files.first()?);
+    let all = match files.len() - 1 {
+        0 => format!("{first} has"),
+        1 => format!("{first} and 1 more file have"),
+        more => format!("{first} and {more} more files have"),
+    };
+    Some(format!("{all} changed, and the daemon has not read that yet: a reload makes it"))
 }
 
 /// The zone in which a job's times are told.
@@ -40,13 +96,6 @@ pub(super) fn zone<'p>(plan: &'p Plan, job: &str) -> &'p TimeZone {
 /// A time as tables show it.
 pub(super) fn shown(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// A time as sentences tell it: `03:14`; with the date where that is not today's.
-pub(super) fn told(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
-    let (local, today) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
-    let form = if local.date() == today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
-    local.strftime(form).to_string()
 }
 
 /// A time, or how long ago that was.
@@ -63,45 +112,48 @@ pub(super) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Times
 
 /// A time, or a time of day: the last time that the clock showed it.
 pub(super) fn at(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
-    let Some(time) =
-        (text.contains(':') && !text.contains('-')).then(|| text.trim().parse::<civil::Time>().ok()).flatten()
-    else {
-        return parse_time(text, zone);
-    };
+    let Some(time) = of_day(text) else { return parse_time(text, zone) };
     let today = now.to_zoned(zone.clone()).date();
     let on = |date: civil::Date| zone.to_zoned(date.to_datetime(time)).ok().map(|at| at.timestamp());
     let last = on(today).filter(|at| *at <= now).or_else(|| today.yesterday().ok().and_then(on));
     last.ok_or_else(|| Failure::usage(format!("`{text}` is not a time")))
 }
 
-/// How a run ended, as what follows "run 812": `was ok`, `failed with 2`, `failed: killed by SIGKILL (9)`.
-pub(super) fn ended(row: &RunRow) -> String {
-    if row.verdict == "not-run" {
-        return format!("counts as not run ({})", row.ending.words());
-    }
-    if row.status == Status::Ok {
-        return match row.ending {
-            Ending::Exited { code: 0 } => "was ok".to_owned(),
-            _ => format!("was ok ({})", row.ending.words()),
-        };
-    }
-    let status = match row.status {
-        Status::Critical => String::new(),
-        other => format!(" ({})", other.as_str()),
-    };
-    match (&row.ending, row.reason) {
-        (_, Reason::Output) => format!("failed by its output{status}"),
-        (Ending::Exited { code }, _) => format!("failed with {code}{status}"),
-        (ending, _) => format!("failed: {}{status}", ending.words()),
-    }
-}
+/// Messages that are read at a time, and how many are looked at for the runs in question.
+const PAGE: u32 = 1_000;
+const MOST_MESSAGES: usize = 100_000;
 
-/// Whether a run was told, as what follows "run 812 …;": `sent: failure`, `not sent: repeat-not-due`.
-pub(super) fn verdict(row: &RunRow) -> String {
-    match row.verdict.strip_prefix("notified: ") {
-        Some(event) => format!("sent: {event}"),
-        None if row.verdict.is_empty() => "nothing was decided".to_owned(),
-        None => format!("not sent: {}", row.verdict),
+/// What of the messages of runs is in the outbox: what waits, and what was refused. What was delivered is not there any more.
+#[derive(Debug, Default)]
+pub(super) struct Letters(HashMap<RunId, Vec<Stored>>);
+
+impl Letters {
+    /// Those of these runs.
+    pub(super) fn of(reader: &Reader, runs: &[RunRow]) -> Result<Self, Failure> {
+        let mut all: HashMap<RunId, Vec<Stored>> = HashMap::new();
+        let (mut seen, mut filter) = (0, OutboxFilter { limit: PAGE, ..OutboxFilter::default() });
+        let told = runs.iter().filter(|row| row.decision.is_notified()).count();
+        while told > 0 && seen < MOST_MESSAGES {
+            let page = reader.outbox_list(&filter).map_err(failed)?;
+            seen += page.len();
+            filter.after = page.last().map(|stored| stored.id);
+            let full = page.len() == PAGE as usize;
+            let alerts = page.into_iter().filter(|stored| !stored.is_edit());
+            for (run, stored) in alerts.filter_map(|stored| Some((stored.message.run?, stored))) {
+                if runs.iter().any(|row| row.id == run) {
+                    all.entry(run).or_default().push(stored);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// Those of one run.
+    pub(super) fn run(&self, run: RunId) -> Vec<&Stored> {
+        self.0.get(&run).into_iter().flatten().collect()
     }
 }
 
@@ -109,7 +161,11 @@ pub(super) fn verdict(row: &RunRow) -> String {
 pub(super) fn in_json(row: &RunRow, zone: &TimeZone) -> Value {
     let code = if let Ending::Exited { code } = row.ending { Some(code) } else { None };
     let signal = if let Ending::Signaled { signal } = row.ending { Some(signal) } else { None };
+    // Due times that passed are no run: nothing started, and nothing ended.
+    let is_run = row.details.passed.is_none();
     json!({
+        // The names of the API, and those of version 0.1.
+        "id": row.id,
         "run": row.id,
         "job": row.job,
         "number": row.number,
@@ -118,15 +174,20 @@ pub(super) fn in_json(row: &RunRow, zone: &TimeZone) -> Value {
         "started": row.started.to_string(),
         "finished": row.finished.to_string(),
         "local": row.started.to_zoned(zone.clone()).to_string(),
+        "took": row.took.as_secs_f64(),
         "duration": row.took.as_secs_f64(),
         "attempts": row.attempts,
-        "status": row.status,
-        "reason": row.reason,
-        "ending": row.ending.words(),
+        "status": is_run.then_some(row.status),
+        "reason": is_run.then_some(row.reason),
+        "ending": is_run.then(|| row.ending.words()),
+        "passed": row.details.passed.map(|(count, _)| count),
+        "line": row.details.line,
+        "by": row.details.by,
+        "note": row.details.note,
         "exit_code": code,
         "signal": signal,
-        "verdict": row.verdict,
-        "until": row.until.map(|until| until.to_string()),
+        "verdict": row.decision.to_string(),
+        "until": row.decision.until().map(|until| until.to_string()),
     })
 }
 
@@ -135,7 +196,7 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::{at, since, told};
+    use super::{at, since};
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -161,12 +222,5 @@ mod tests {
         for text in ["soon", "", "25:00", "03:14 tomorrow"] {
             assert!(at(text, &berlin, now).is_err() && since(text, &berlin, now).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_time_of_another_day_is_told_with_its_date() {
-        let now = time("2026-11-23T08:00:00Z");
-        assert_eq!(told(time("2026-11-23T03:14:00Z"), &TimeZone::UTC, now), "03:14");
-        assert_eq!(told(time("2026-11-22T23:14:00Z"), &TimeZone::UTC, now), "2026-11-22 23:14");
     }
 }

@@ -18,6 +18,11 @@ impl Terminal {
         Self { choice, no_color }
     }
 
+    /// Whether a person reads both what is printed and what is logged.
+    pub fn is_attended(&self) -> bool {
+        io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Whether stdout gets colour.
     pub fn colour(&self) -> bool {
         self.wanted(io::stdout().is_terminal())
@@ -26,6 +31,35 @@ impl Terminal {
     /// Whether stderr gets colour.
     pub fn colour_of_errors(&self) -> bool {
         self.wanted(io::stderr().is_terminal())
+    }
+
+    /// A table that fits the terminal; elsewhere it is as wide as it is.
+    pub fn table(&self, rows: &[Vec<String>]) -> String {
+        match self.width() {
+            Some(width) => table(&fitted(rows, width)),
+            None => table(rows),
+        }
+    }
+
+    /// The terminal's width; none where stdout is none.
+    pub fn width(&self) -> Option<usize> {
+        let size = io::stdout().is_terminal().then(|| terminal_size::terminal_size_of(io::stdout())).flatten();
+        size.map(|(terminal_size::Width(width), _)| usize::from(width))
+    }
+
+    /// Writes a result in the place of what is on the terminal; elsewhere behind it.
+    pub fn redraw(&self, text: &str) {
+        if !io::stdout().is_terminal() {
+            return self.out(&format!("{text}\n"));
+        }
+        let height =
+            terminal_size::terminal_size_of(io::stdout()).map_or(usize::MAX, |(_, height)| usize::from(height.0));
+        let text = first_lines(text, height);
+        // To the first line and column, and everything below it away (ECMA-48, CUP and ED): no other kind of terminal is left.
+        let cleared = io::stdout().lock().write_all(b"\x1b[H\x1b[2J");
+        if cleared.is_ok() {
+            self.out(&text);
+        }
     }
 
     fn wanted(&self, terminal: bool) -> bool {
@@ -37,10 +71,20 @@ impl Terminal {
     }
 
     /// Writes a result. A reader that went away (`| head`) ends the program quietly, as is usual for filters.
+    #[expect(clippy::disallowed_methods, reason = "the door of the terminal: a closed pipe ends the program")]
     pub fn out(&self, text: &str) {
         let choice = if self.colour() { anstream::ColorChoice::AlwaysAnsi } else { anstream::ColorChoice::Never };
         let mut stream = AutoStream::new(io::stdout().lock(), choice);
         if stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_err() {
+            std::process::exit(1);
+        }
+    }
+
+    /// Writes a result that is somebody else's file: not a byte is changed.
+    #[expect(clippy::disallowed_methods, reason = "the door of the terminal: a closed pipe ends the program")]
+    pub fn out_bytes(&self, bytes: &[u8]) {
+        let mut stream = io::stdout().lock();
+        if stream.write_all(bytes).and_then(|()| stream.flush()).is_err() {
             std::process::exit(1);
         }
     }
@@ -52,6 +96,36 @@ impl Terminal {
         let mut stream = AutoStream::new(io::stderr().lock(), choice);
         let _ = writeln!(stream, "{text}");
     }
+}
+
+/// As many lines as there is room for; that some are left out is the last of them. The cursor takes a line too.
+fn first_lines(text: &str, height: usize) -> String {
+    let (lines, room) = (text.lines().count(), height.saturating_sub(1).max(2));
+    if lines <= room {
+        return text.to_owned();
+    }
+    let shown: String = text.lines().take(room - 1).map(|line| format!("{line}\n")).collect();
+    format!("{shown}… and {} more lines\n", lines - (room - 1))
+}
+
+/// No column is cut below this many characters.
+const NARROWEST: usize = 8;
+
+/// The rows with the widest columns cut, as far as is needed to fit so many characters; what is cut ends with `…`.
+fn fitted(rows: &[Vec<String>], width: usize) -> Vec<Vec<String>> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
+    let room = width.saturating_sub(2 * columns.saturating_sub(1));
+    while widths.iter().sum::<usize>() > room {
+        let Some(most) = widths.iter_mut().max().filter(|most| **most > NARROWEST) else { break };
+        *most -= 1;
+    }
+    let cut = |(cell, width): (&String, &usize)| match cell.chars().count() > *width {
+        true => cell.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        false => cell.clone(),
+    };
+    rows.iter().map(|row| row.iter().zip(&widths).map(cut).collect()).collect()
 }
 
 /// A table with its columns in line; the last column is left ragged.
@@ -76,6 +150,24 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_widest_columns_are_cut_to_fit() {
+        let rows = vec![vec!["disk".to_owned(), "x".repeat(60), "ok".to_owned()]];
+        let shown = super::table(&super::fitted(&rows, 40));
+        assert_eq!(shown.trim_end().chars().count(), 40, "{shown}");
+        assert!(shown.starts_with("disk  x") && shown.contains("x…  ok"), "{shown}");
+        assert_eq!(super::fitted(&rows, 200), rows);
+        assert_eq!(super::fitted(&rows, 1)[0][1].chars().count(), super::NARROWEST);
+    }
+
+    #[test]
+    fn what_does_not_fit_on_the_screen_is_counted() {
+        let text = "a\nb\nc\nd\ne\n";
+        for (height, shown) in [(6, text), (5, "a\nb\nc\n… and 2 more lines\n"), (1, "a\n… and 4 more lines\n")] {
+            assert_eq!(super::first_lines(text, height), shown, "{height}");
+        }
+    }
+
     #[test]
     fn columns_are_in_line_and_the_last_is_ragged() {
         let rows = [vec!["disk", "every 5m"], vec!["db/backup", "cron 0 3 * * *"]];

@@ -1,81 +1,112 @@
 //! `slack-alert why`: a run's verdict in sentences, and what became of its message.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::args::WhyArgs;
 use super::locate::World;
 use super::{Failure, state};
 use crate::clock::{Clock, System};
+use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
 use crate::id::JobName;
 use crate::plan::{Job, Plan};
-use crate::store::{HistoryFilter, OutboxFilter, Reader, RunRow, Standing, Stored};
+use crate::policy::{Event, Hold};
+use crate::report::explain::Explained;
+use crate::store::{HistoryFilter, Reader, RunRow, Stored};
 
-/// How many messages of the outbox are looked at for the runs in question.
-const MOST_MESSAGES: u32 = 100_000;
-
-/// How many runs are looked at for the last word before.
+/// How many runs are looked at for the last message before.
 const LOOK_BACK: u32 = 10_000;
 
 /// Explains the verdicts of a job's runs.
 pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
-    let plan = world.plan()?;
+    let mut plan = world.plan_to_read()?;
     let now = System.now().wall;
+    let reader = state::open(world, &plan)?;
+    state::add_jobs_without_file(&mut plan, &reader);
     let zone = state::zone(&plan, &args.job);
     let at = args.at.as_deref().map(|text| state::at(text, zone, now)).transpose()?;
-    let reader = state::open(world, &plan)?;
     let job = JobName::new(args.job.as_str());
     let filter = HistoryFilter { job: Some(job), until: at, limit: args.count, ..HistoryFilter::default() };
     let rows = reader.history(&filter).map_err(state::failed)?;
+    state::say_unread(world, &reader, plan.job(&args.job).into_iter().map(AsRef::as_ref));
     if rows.is_empty() {
-        return nothing(world, &plan, args, at, now);
+        let starved = starved(&reader, &args.job).filter(|_| args.at.is_none());
+        return nothing(world, &plan, &reader, args, (at, now), starved.as_ref());
     }
-    let page = OutboxFilter { limit: MOST_MESSAGES, ..OutboxFilter::default() };
-    let outbox = reader.outbox_list(&page).map_err(state::failed)?;
-    let told: Vec<Told<'_>> = rows
-        .iter()
-        .map(|row| {
-            let letters = outbox.iter().filter(|stored| stored.message.run == Some(row.id) && !stored.is_edit());
-            Told { row, letters: letters.collect(), job: plan.job(&args.job).map(AsRef::as_ref), zone, now }
-        })
-        .collect();
+    let letters = state::Letters::of(&reader, &rows)?;
+    let job = plan.job(&args.job).map(AsRef::as_ref);
+    let told: Vec<Explained<'_>> =
+        rows.iter().map(|row| Explained { row, letters: letters.run(row.id), job, zone, now }).collect();
     if args.json {
-        let all: Vec<Value> = told.iter().map(Told::in_json).collect();
+        let all: Vec<Value> = told.iter().map(in_json).collect();
         world.terminal.out(&format!("{}\n", Value::from(all)));
         return Ok(ExitCode::SUCCESS);
+    }
+    let starved = starved(&reader, &args.job).filter(|_| args.at.is_none());
+    if let Some(starved) = &starved {
+        let (since, places) = (state::told(starved.since, zone, now), starved.places());
+        world.terminal.out(&format!("{} waits for {} since {since}: {places}\n", args.job, starved.what()));
     }
     for told in &told {
         world.terminal.out(&format!("{}\n  {}\n", told.headline(), told.explanation()));
     }
-    if let Some(last) = rows.last().filter(|row| !was_sent(row)).and_then(|row| word_before(&reader, row)) {
-        let (at, event) = (state::told(last.finished, zone, now), last.verdict.trim_start_matches("notified: "));
-        world.terminal.out(&format!("the last word before: run {} at {at} ({event})\n", last.id));
+    if let Some(last) = rows.last().filter(|row| !was_sent(row)).and_then(|row| message_before(&reader, row)) {
+        let (at, event) = (state::told(last.finished, zone, now), last.decision.event().map_or("", Event::as_str));
+        world.terminal.out(&format!("the last message before: run {} at {at} ({event})\n", last.id));
+    }
+    if args.at.is_none()
+        && starved.is_none()
+        && let Some(job) = plan.job(&args.job)
+    {
+        world.terminal.out(&format!("now: {}\n", next(&plan, &reader, job, now)));
+        for held in holds(&reader, job, now) {
+            world.terminal.out(&held);
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What people hold of the job, a line each.
+fn holds(reader: &Reader, job: &Job, now: Timestamp) -> Vec<String> {
+    let tags = || job.facts.tags.iter().map(String::as_str);
+    let all = reader.holds().unwrap_or_default().into_iter();
+    let held = all.filter(|hold| hold.until > now && hold.pattern.covers(job.name.as_str(), tags()));
+    let words = |hold: &Hold| hold.in_words(&state::told(hold.until, &job.timing.zone, now));
+    held.map(|hold| format!("hold {}: {}\n", hold.id, words(&hold))).collect()
+}
+
+/// What a run of this job waits for, if the daemon has said so.
+fn starved(reader: &Reader, job: &str) -> Option<Starved> {
+    let notes = reader.notes().ok()?;
+    let mut all: HashMap<String, Starved> = serde_json::from_str(notes.get(STARVED_NOTE)?).ok()?;
+    all.remove(job)
 }
 
 /// There is no such run: why not.
 fn nothing(
     world: &World,
     plan: &Plan,
+    reader: &Reader,
     args: &WhyArgs,
-    at: Option<Timestamp>,
-    now: Timestamp,
+    (at, now): (Option<Timestamp>, Timestamp),
+    starved: Option<&Starved>,
 ) -> Result<ExitCode, Failure> {
     let job = super::locate::job(plan, &args.job)?;
     let zone = &job.timing.zone;
     let when = at.map(|at| format!(" at or before {}", state::told(at, zone, now))).unwrap_or_default();
-    let why = if !job.timing.enabled {
-        "it is not enabled".to_owned()
+    let why = if let Some(starved) = starved {
+        let since = state::told(starved.since, zone, now);
+        format!("its run waits for {} since {since}: {}", starved.what(), starved.places())
+    } else if let Some(after) = job.timing.after() {
+        let names: Vec<&str> = after.jobs.iter().map(JobName::as_str).collect();
+        format!("it runs {}; see `slack-alert why {}`", job.facts.schedule, names[0])
+    } else if job.timing.runs_elsewhere() {
+        "something else runs it, and no run was reported yet".to_owned()
     } else {
-        let seed = format!("{}@{}", job.name, plan.config.host);
-        match job.timing.upcoming(&seed, None, now).next() {
-            Some(next) => format!("its next run is due at {}", state::told(next, zone, now)),
-            None => "its schedule and its hours never meet".to_owned(),
-        }
+        next(plan, reader, job, now)
     };
     if args.json {
         world.terminal.out("[]\n");
@@ -85,12 +116,35 @@ fn nothing(
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the job waits for now, as the end of a sentence.
+fn next(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
+    let zone = &job.timing.zone;
+    let going = reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
+    if let Some(row) = going {
+        return format!("run {} goes on since {}", row.id, state::told(row.started, zone, now));
+    }
+    if !job.timing.enabled {
+        return "it is not enabled".to_owned();
+    }
+    let saved = super::next::recorded(reader).remove(&job.name);
+    let pauses = saved.as_ref().is_some_and(|saved| job.timing.pauses(saved, now).is_some());
+    let pauses = if pauses { "; its burst pauses until then" } else { "" };
+    match job.timing.upcoming(&job.seed(&plan.config.host), saved.as_ref(), now).next() {
+        Some(next) if next <= now => "its next run is due now".to_owned(),
+        Some(next) => format!("its next run is due at {}{pauses}", state::told(next, zone, now)),
+        None if job.timing.after().is_some() => format!("it runs {}", job.facts.schedule),
+        None if job.timing.runs_elsewhere() => "something else runs it, at no given time".to_owned(),
+        None if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
+        None => "its schedule and its hours never meet".to_owned(),
+    }
+}
+
 fn was_sent(row: &RunRow) -> bool {
-    row.verdict.starts_with("notified: ")
+    row.decision.is_notified()
 }
 
 /// The last run before this one that was told.
-fn word_before(reader: &Reader, row: &RunRow) -> Option<RunRow> {
+fn message_before(reader: &Reader, row: &RunRow) -> Option<RunRow> {
     let filter = HistoryFilter {
         job: Some(row.job.clone()),
         before: Some(row.id),
@@ -100,105 +154,12 @@ fn word_before(reader: &Reader, row: &RunRow) -> Option<RunRow> {
     reader.history(&filter).ok()?.into_iter().find(was_sent)
 }
 
-/// A run, and what is known of its message.
-struct Told<'a> {
-    row: &'a RunRow,
-    letters: Vec<&'a Stored>,
-    job: Option<&'a Job>,
-    zone: &'a TimeZone,
-    now: Timestamp,
-}
-
-impl Told<'_> {
-    /// "run 812 failed with 2 at 03:14; not sent: repeat-not-due, next word at 04:00".
-    fn headline(&self) -> String {
-        let row = self.row;
-        let at = state::told(row.finished, self.zone, self.now);
-        let next = match row.until {
-            Some(until) => format!(", next word at {}", state::told(until, self.zone, row.finished)),
-            None => String::new(),
-        };
-        format!("run {} {} at {at}; {}{next}", row.id, state::ended(row), state::verdict(row))
-    }
-
-    /// The reason in a sentence, and where the message is.
-    fn explanation(&self) -> String {
-        let mut text = self.reason();
-        for letter in &self.letters {
-            let channel = &letter.message.channel;
-            let why = letter.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let since = state::told(letter.queued, self.zone, self.now);
-            text.push_str(&match letter.standing {
-                Standing::Waiting => format!("; it waits for {channel} since {since}{why}"),
-                Standing::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
-                Standing::Dead => {
-                    let id = letter.id;
-                    format!("; {channel} did not take it{why}; `slack-alert outbox retry {id}` sends it again")
-                }
-            });
-        }
-        text
-    }
-
-    fn reason(&self) -> String {
-        let notify = self.job.map(|job| &job.notify);
-        let verdict = self.row.verdict.as_str();
-        if let Some(event) = verdict.strip_prefix("notified: ") {
-            return sent(event).to_owned();
-        }
-        match verdict {
-            "below-after" => {
-                let after = notify.map_or_else(String::new, |notify| format!(" ({})", notify.after));
-                format!("it has not failed often enough in a row: `notify.after`{after} says how often that must be")
-            }
-            "repeat-not-due" => {
-                "this failure was told already, and is told again only when `notify.repeat` has passed".to_owned()
-            }
-            "rate-limited" => {
-                "the job has used up its `notify.rate_limit`, or its burst pauses; the next message says how many \
-                 alerts were suppressed"
-                    .to_owned()
-            }
-            "quiet-hours" => {
-                "it was within `notify.quiet_hours`: it waits, and comes in the digest at their end".to_owned()
-            }
-            "flapping" => {
-                "the job's status changes too often (`notify.flap`): nothing is said until it is steady".to_owned()
-            }
-            "silenced" => "somebody asked for silence: `slack-alert silence`, or a directive of the script".to_owned(),
-            "unchanged" => "the output is the same as that of the last ok run, numbers and times aside".to_owned(),
-            "blank" => "there was nothing to say: no output, or the template renders to blanks".to_owned(),
-            "not-asked" => "`notify.on` does not ask for messages about such a run".to_owned(),
-            "never-reported" => "it is well again, and nobody had been told that it was not".to_owned(),
-            "not-run" => "`exit_codes.skip` says that a precondition was not met: the run does not count".to_owned(),
-            "replaced" => "the next run took its place (`overlap = \"replace\"`)".to_owned(),
-            "" => "the daemon ended before it could decide; it says so at its next start".to_owned(),
-            _ => "this version does not know the reason".to_owned(),
-        }
-    }
-
-    fn in_json(&self) -> Value {
-        let mut value = state::in_json(self.row, self.zone);
-        value["sent"] = was_sent(self.row).into();
-        value["sentence"] = self.headline().into();
-        value["explanation"] = self.explanation().into();
-        let letter = |letter: &&Stored| json!({"id": letter.id, "state": letter.standing, "channel": letter.message.channel, "why": letter.why});
-        value["outbox"] = self.letters.iter().map(letter).collect();
-        value
-    }
-}
-
-/// Why an event is worth a word.
-fn sent(event: &str) -> &'static str {
-    match event {
-        "output" => "it was ok and printed something",
-        "failure" => "it failed, and nobody knew of that yet",
-        "repeat" => "it still fails: the repetition was due, or it fails differently or worse than before",
-        "recovery" => "it is ok again after a failure that was told",
-        "success" => "it was ok, and `notify.on` asks for every such run",
-        "change" => "it was ok, and its output is another than that of the last ok run",
-        "flapping" => "its status changes too often to tell each time, or has stopped doing so",
-        "stuck" => "due times passed because the run before was still going",
-        _ => "it was worth a word",
-    }
+fn in_json(explained: &Explained<'_>) -> Value {
+    let mut value = state::in_json(explained.row, explained.zone);
+    value["sent"] = (was_sent(explained.row) && !state::was_refused(&explained.letters)).into();
+    value["sentence"] = explained.headline().into();
+    value["explanation"] = explained.explanation().into();
+    let letter = |letter: &&Stored| json!({"id": letter.id, "state": letter.state, "channel": letter.message.channel, "why": letter.why});
+    value["outbox"] = explained.letters.iter().map(letter).collect();
+    value
 }

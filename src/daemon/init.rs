@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What is passed on: all that ask a daemon for something (SPEC 8), and those that people use by habit.
+/// What is passed on: all that ask a daemon for something, and those that people use by habit.
 const PASSED_ON: [Signal; 6] = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2];
 
 /// A program that a signal ended: this plus the signal's number, as in sh(1).
@@ -23,6 +23,7 @@ const SIGNALED: i32 = 128;
 ///
 /// # Errors
 /// The program cannot be started, or the system refuses a signal handler.
+#[expect(clippy::disallowed_methods, reason = "the door of process 1: it starts the daemon as its child")]
 pub async fn look_after(program: &Path, arguments: Vec<OsString>) -> io::Result<ExitCode> {
     // Before the child is there, so that no signal is missed.
     let mut ended = signal(SignalKind::child())?;

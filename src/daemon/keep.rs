@@ -1,6 +1,7 @@
-//! Between the dispatcher and the store: what is kept, and what a new daemon begins with.
+//! Hands what the dispatcher decided to the store, and reads what an earlier process left there.
 //!
-//! A record with messages is on disk before the outbox hears of it; one without costs the loop nothing.
+//! Before it: the dispatcher's entries. After it: the store. Invariant: an entry with messages is on disk before the outbox
+//! takes them; one without messages does not make the loop wait.
 
 use std::collections::HashMap;
 use std::task::{Context, Poll, Waker};
@@ -9,57 +10,70 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use super::dispatcher::{Ended, Past, Record};
+use super::dispatcher::{Ended, Entry, Past};
 use crate::exec::Run;
 use crate::id::JobName;
-use crate::store::{self, JobState, Recorded, RunRow, RunningRow, Store, StoreError};
+use crate::message::{self, Message};
+use crate::policy::{self, Decision, Hold};
+use crate::store::{self, Details, JobState, Recorded, RunRow, RunningRow, Store, StoreError};
 
-/// What earlier lives of the daemon left behind.
+/// What earlier processes left behind.
 pub(super) struct Earlier {
     pub(super) jobs: HashMap<JobName, Past>,
     pub(super) next_run: u64,
+    /// What people have asked for, and the number of the next hold.
+    pub(super) holds: Vec<Hold>,
+    pub(super) next_hold: u64,
+    /// Due times that have passed because of them.
+    pub(super) passed: Vec<RunRow>,
     /// Small facts by name.
     pub(super) notes: HashMap<String, String>,
 }
 
-/// Reads what is remembered. What a later version wrote and this one cannot read is as if it were not there.
+/// Reads what is remembered. What this version cannot read, a later one's say, counts as not there.
 pub(super) async fn load(store: &Store) -> Earlier {
     let loaded = store.load().await.unwrap_or_else(|error| {
-        tracing::error!(%error, "what earlier runs left behind cannot be read; every job starts anew");
+        tracing::error!(%error, "the stored state cannot be read; every job starts anew");
         store::Loaded::default()
     });
     let past = |(name, state): (JobName, JobState)| {
-        let past = Past {
-            health: understood(&state.health, &name).unwrap_or_default(),
-            saved: understood(&state.cadence, &name),
-        };
+        let mut past =
+            Past { health: parsed(&state.health, &name).unwrap_or_default(), saved: parsed(&state.cadence, &name) };
+        past.health.reconcile(&loaded.told, &loaded.refused);
         (name, past)
     };
-    Earlier { jobs: loaded.jobs.into_iter().map(past).collect(), next_run: loaded.next_run, notes: loaded.notes }
+    Earlier {
+        jobs: loaded.jobs.into_iter().map(past).collect(),
+        next_run: loaded.next_run,
+        holds: loaded.holds,
+        next_hold: loaded.next_hold,
+        passed: loaded.passed,
+        notes: loaded.notes,
+    }
 }
 
-fn understood<T: DeserializeOwned>(json: &str, job: &JobName) -> Option<T> {
+fn parsed<T: DeserializeOwned>(json: &str, job: &JobName) -> Option<T> {
     // An earlier version wrote `null` where there was nothing.
     if json.is_empty() || json == "null" {
         return None;
     }
     serde_json::from_str(json)
         .inspect_err(
-            |error| tracing::warn!(%job, %error, "what was remembered of this job cannot be read; it starts anew"),
+            |error| tracing::warn!(%job, %error, "the stored state of this job cannot be read; it starts anew"),
         )
         .ok()
 }
 
-/// Hands records to the store, in their order.
+/// Hands entries to the store, in their order.
 pub(super) struct Keeper {
     store: Store,
-    /// Records with messages, on their way to the disk.
-    flying: JoinSet<()>,
+    /// Writes with messages that are not on disk yet.
+    in_flight: JoinSet<()>,
 }
 
 impl Keeper {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, flying: JoinSet::new() }
+        Self { store, in_flight: JoinSet::new() }
     }
 
     /// A run starts: if the daemon dies before it ends, the next one knows.
@@ -67,49 +81,72 @@ impl Keeper {
         self.store.begin(running_row(run, number, now));
     }
 
-    /// Keeps records, in their order.
-    pub(super) fn keep(&mut self, records: Vec<Record>) {
-        for record in records {
-            let run = record.ended.as_ref().map(row);
-            let state = record.job.zip(record.state);
-            if record.messages.is_empty() {
-                self.store.keep(run, state);
-            } else {
-                self.send(store::Record { run, state, messages: record.messages });
+    /// Keeps entries, in their order.
+    pub(super) fn keep(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            match entry {
+                Entry::Started { state } => self.store.keep(None, state),
+                Entry::Ended { ended, state, messages } => {
+                    self.write(Some(row(&ended)), state, messages);
+                }
+                Entry::Changed { state, messages } => self.write(None, state, messages),
+                Entry::Said(message) => self.write(None, None, vec![*message]),
+                Entry::Noted { key, value } => self.note(key, value),
+                Entry::Passed(row) => self.store.keep(Some(*row), None),
+                Entry::Holds { holds, next } => self.store.keep_holds(holds, next),
             }
         }
     }
 
-    /// A record with messages. It is handed over before this returns, so that order is kept; the wait for the disk is a
-    /// task of its own.
+    fn write(&mut self, run: Option<RunRow>, state: Option<(JobName, JobState)>, messages: Vec<Message>) {
+        match messages.is_empty() {
+            true => self.store.keep(run, state),
+            false => self.send(store::Record { run, state, messages }),
+        }
+    }
+
+    /// Hands the record over before it returns, so that order is kept. The wait for the disk is a task of its own.
+    #[expect(clippy::disallowed_methods, reason = "the daemon owns what the store has not answered yet")]
     fn send(&mut self, record: store::Record) {
         let store = self.store.clone();
         let mut kept = Box::pin(async move { store.record(record).await });
         let handed_over = kept.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         match handed_over {
             Poll::Ready(result) => log_kept(&result),
-            Poll::Pending => drop(self.flying.spawn(async move { log_kept(&kept.await) })),
+            Poll::Pending => drop(self.in_flight.spawn(async move { log_kept(&kept.await) })),
         }
     }
 
-    /// A run of which nobody is told any more, its job being gone, is over all the same.
+    #[expect(clippy::disallowed_methods, reason = "the daemon owns what the store has not answered yet")]
+    fn note(&mut self, key: &'static str, value: Option<String>) {
+        let store = self.store.clone();
+        self.in_flight.spawn(async move {
+            if let Err(error) = store.remember(key, value).await {
+                // That the disk fails is told for all that is written.
+                tracing::debug!(%error, key, "a note could not be written");
+            }
+        });
+    }
+
+    /// A run whose job is gone is over all the same; nobody is told.
     pub(super) fn forget(&self, left: &RunningRow, now: Timestamp) {
-        let row = RunRow { verdict: "job-gone".to_owned(), ..RunRow::interrupted(left, now) };
+        let row = RunRow { decision: Decision::JobGone, ..RunRow::interrupted(left, now) };
         self.store.keep(Some(row), None);
     }
 
-    /// Until a record with messages has reached the disk; for ever when none is on its way.
+    /// Returns when a write with messages has reached the disk; never when none is on its way.
     pub(super) async fn settled(&mut self) {
-        if self.flying.join_next().await.is_none() {
+        if self.in_flight.join_next().await.is_none() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Until everything is on disk.
+    /// Returns when everything is on disk.
     pub(super) async fn flush(&mut self) {
-        while self.flying.join_next().await.is_some() {}
+        while self.in_flight.join_next().await.is_some() {}
         if let Err(error) = self.store.flush().await {
-            tracing::error!(%error, "not everything could be written");
+            // Whoever closes the store says what is lost in the end.
+            tracing::debug!(%error, "not everything could be written");
         }
     }
 }
@@ -117,7 +154,8 @@ impl Keeper {
 fn log_kept(result: &Result<Recorded, StoreError>) {
     match result {
         Ok(recorded) if recorded.durable => {}
-        Ok(_) => tracing::error!("the disk does not take alerts; they are sent from memory"),
+        // The health monitor tells of the disk, once.
+        Ok(_) => tracing::debug!("the disk does not take alerts; they are sent from memory"),
         Err(error) => tracing::error!(%error, "alerts could not be kept"),
     }
 }
@@ -128,5 +166,14 @@ fn running_row(run: &Run, number: u64, started: Timestamp) -> RunningRow {
 
 fn row(ended: &Ended) -> RunRow {
     let running = running_row(&ended.run, ended.number, ended.outcome.started);
-    RunRow::new(&running, &ended.outcome, ended.decision.words(), ended.decision.until())
+    let asked = ended.asked.as_deref();
+    let output = message::clean(&ended.outcome.output.both.bytes());
+    let line = policy::line_of(&output, ended.outcome.status);
+    let details = Details {
+        line: (!line.is_empty()).then_some(line),
+        by: asked.map(|asked| asked.by.clone()),
+        note: asked.and_then(|asked| asked.note.clone()),
+        passed: None,
+    };
+    RunRow { details, ..RunRow::new(&running, &ended.outcome, ended.decision) }
 }

@@ -1,20 +1,30 @@
-//! The daemon: the [`Dispatcher`] decides, this loop acts. Together with the outbox worker's, the only loops there are.
+//! The daemon: the [`Dispatcher`] decides, this loop acts.
 //!
-//! Before it: a plan. After it: runs in `exec`, records in `store`, messages in `outbox`. An alert is on disk before its
-//! run counts as handled; a reload never waits for a run, and a bad one changes nothing.
+//! Before it: a plan, and the [`Mailbox`] through which everybody asks it. After it: runs in `exec`, entries in `store`,
+//! messages in `outbox`, a [`Snapshot`] for whoever wants to know how it is. Invariants: an alert is on disk before its run
+//! counts as handled; a reload never waits for a run, and a bad one changes nothing.
 
-pub mod directives;
+mod bad_files;
+mod changes;
 pub mod dispatcher;
+mod health;
+mod heartbeat;
 pub mod init;
 mod keep;
-mod lookout;
+mod mailbox;
+pub mod numbers;
+mod pings;
 mod reload;
 pub mod signals;
-pub mod speak;
+mod snapshot;
 mod summary;
 pub mod systemd;
+mod view;
+mod watcher;
+mod wrapped;
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -22,25 +32,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::api;
 use crate::clock::{self, Alarm, Mono, Now, SharedClock};
 use crate::exec::{Outcome, Run, Spawner, Stop};
 use crate::id::RunId;
+use crate::notify::Watcher;
 use crate::outbox;
 use crate::plan::{Config, Loaded, Plan};
 use crate::store::{RunningRow, Store};
 
+pub use changes::Changes;
 pub use dispatcher::Dispatcher;
-pub use reload::voice;
+use dispatcher::Turn;
+pub use heartbeat::HeartbeatCounts;
+pub use mailbox::{
+    Asked, Asker, Inbox, JobOrder, JobQuery, Mailbox, NewHold, NewRun, NotTaken, Ping, Pinged, Reply, Request, mailbox,
+};
+pub use pings::PingCounts;
+pub use reload::{VERSIONS_NOTE, problems};
+pub use snapshot::{Configuration, Snapshot};
 use systemd::Systemd;
+pub use view::not_loaded;
+pub use watcher::watch;
+pub use wrapped::{Settled, jobs_without_file, runs_here, settle, settle_deliveries, watch_records};
 
-/// After SIGTERM and each run's own `kill_after`, nothing is waited for longer than this.
-const LAST_MOMENT: Duration = Duration::from_secs(5);
+/// After SIGTERM and each run's own `kill_after`, a run is waited for no longer than this.
+const AFTER_KILL: Duration = Duration::from_secs(5);
 
-/// For what follows the last run: the outbox gets 10 s (SPEC 8), and the store what it needs.
-const LAST_WORDS: Duration = Duration::from_secs(20);
+/// For what follows the last run: the outbox gets 10 s, and the store what it needs.
+const AFTER_RUNS: Duration = Duration::from_secs(20);
 
 /// What the daemon is handed: everything that touches the world.
 pub struct Host {
@@ -52,33 +76,34 @@ pub struct Host {
     pub store: Store,
     /// Runs that were in progress when the daemon before this one died.
     pub interrupted: Vec<RunningRow>,
-    /// What the outbox worker goes by; replaced at a reload.
+    /// The outbox worker's settings; replaced at a reload.
     pub outbox: watch::Sender<outbox::Settings>,
-    /// How the outbox does: when Slack takes nothing for long, the fallback is run.
+    /// Tells watchers elsewhere.
+    pub watcher: Arc<dyn Watcher>,
+    /// What the outbox worker says of itself: when Slack takes nothing for long, the fallback is run.
     pub outbox_status: watch::Receiver<outbox::Status>,
+    /// What came of each message of a job.
+    pub delivery_reports: mpsc::UnboundedReceiver<outbox::Report>,
     /// Makes the outbox's settings from a configuration: reads the token anew.
     pub connect: Connect,
-    /// Is told how it goes.
+    /// Where the daemon publishes how it is.
+    pub snapshot: watch::Sender<Snapshot>,
+    /// Where the daemon tells that something about a job has changed.
+    pub changes: Changes,
+    /// When the plan was read.
+    pub read: Timestamp,
+    /// The problems that were found in it.
+    pub problems: Vec<api::Problem>,
+    /// The service manager, which wants to know.
     pub systemd: Systemd,
-}
-
-/// What a signal, or a person, asks of the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Read the configuration again (HUP).
-    Reload,
-    /// Stop gracefully (TERM, the first INT).
-    Stop,
-    /// Stop at once (the second INT).
-    StopNow,
 }
 
 /// How the daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parting {
-    /// In peace: the outbox may have its time.
+pub enum ExitMode {
+    /// Gracefully: the outbox may have its time.
     Graceful,
-    /// By a second INT: nothing is waited for.
+    /// At once, by a second INT: nothing is waited for.
     AtOnce,
 }
 
@@ -98,16 +123,44 @@ struct Daemon {
     runs: JoinSet<End>,
     keeping: keep::Keeper,
     summary: summary::Summary,
-    lookout: lookout::Lookout,
+    publisher: snapshot::Publisher,
+    health: health::HealthMonitor,
     plan: Plan,
+    reloads: reload::Reloads,
+    watchers: heartbeat::Watchers,
+    /// The last reading of the configuration.
+    reading: api::Reload,
+    started: Timestamp,
+    wrapped: wrapped::Wrapped,
 }
 
-/// Runs until an order to stop has been carried out. Orders that come later are left in `orders`.
-pub async fn run(plan: Plan, host: Host, loader: Loader, orders: &mut mpsc::Receiver<Order>) -> Parting {
-    let mut daemon = Daemon::start(plan, host).await;
+/// A daemon whose runs are over. The outbox has its time still: see [`Stopped::keep_reports`].
+pub struct Stopped {
+    /// How it stopped.
+    pub mode: ExitMode,
+    daemon: Box<Daemon>,
+}
+
+impl std::fmt::Debug for Stopped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stopped").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+impl Stopped {
+    /// Hands to the store what came of the messages that were sent since the runs were over: the next daemon knows by it where
+    /// an incident was told.
+    pub fn keep_reports(mut self) {
+        if let Ok(report) = self.daemon.host.delivery_reports.try_recv() {
+            self.daemon.reported(report);
+        }
+    }
+}
+
+/// Runs until a request to stop has been carried out. Requests that come later are left in `inbox`.
+pub async fn run(plan: Plan, host: Host, loader: Loader, inbox: &mut Inbox) -> Stopped {
+    let mut daemon = Box::new(Daemon::start(plan, host, loader).await);
     daemon.ready();
-    let mut loads: JoinSet<Loaded> = JoinSet::new();
-    let mut again = false;
     let mut alarm = Alarm::new(Arc::clone(&daemon.host.clock));
     loop {
         daemon.tick();
@@ -117,104 +170,240 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, orders: &mut mpsc::Rece
             .into_iter()
             .chain(daemon.host.systemd.watchdog_due())
             .chain(daemon.summary_due())
+            .chain(daemon.reloads.next())
+            .chain(daemon.watchers_due())
             .min();
         tokio::select! {
-            order = orders.recv() => match order {
-                Some(Order::Reload) if loads.is_empty() => daemon.load(&mut loads, &loader),
-                Some(Order::Reload) => again = true,
-                Some(Order::StopNow) => return daemon.stop_now().await,
-                Some(Order::Stop) | None => break,
+            asked = inbox.recv() => match daemon.heard(asked).await {
+                Next::Go => {},
+                Next::Stop => break,
+                Next::StopNow => return Stopped { mode: daemon.stop_now().await, daemon },
             },
-            Some(loaded) = loads.join_next() => {
-                daemon.reload(loaded).await;
-                daemon.ready();
-                if std::mem::take(&mut again) {
-                    daemon.load(&mut loads, &loader);
-                }
-            },
+            loaded = daemon.reloads.loaded() => daemon.reload(loaded).await,
             Some(ended) = daemon.runs.join_next() => daemon.ended(ended),
             () = daemon.keeping.settled() => {},
             () = daemon.summary.settled() => {},
-            sighting = daemon.lookout.next() => daemon.sighted(sighting),
+            () = daemon.publisher.changed() => {},
+            Some(report) = daemon.host.delivery_reports.recv() => daemon.reported(report),
+            run = daemon.wrapped.gone() => daemon.run_lost(run),
+            outcome = daemon.health.fallback_ended() => daemon.fell_back(outcome),
+            sent = daemon.watchers.sent() => daemon.watcher_told(sent),
             () = alarm.towards(wake) => {},
         }
     }
-    daemon.stop(orders).await
+    Stopped { mode: daemon.stop(inbox).await, daemon }
+}
+
+/// What the loop does after a request.
+enum Next {
+    Go,
+    Stop,
+    StopNow,
 }
 
 impl Daemon {
-    async fn start(plan: Plan, host: Host) -> Self {
+    async fn start(plan: Plan, mut host: Host, loader: Loader) -> Self {
         let now = host.clock.now();
         let past = keep::load(&host.store).await;
-        let mut dispatcher = Dispatcher::new(plan.config.limits, voice(&plan), past.next_run, now);
+        let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(&plan), past.next_run, now);
         let mut jobs = past.jobs;
+        dispatcher.begin_holds(past.holds, past.next_hold);
         for job in &plan.jobs {
             dispatcher.add(Arc::clone(job), jobs.remove(&job.name).unwrap_or_default(), now);
         }
-        tracing::info!(jobs = plan.jobs.len(), aside = plan.aside.len(), "started");
+        let first = dispatcher.daemon_started(&host.clock.boot(), now);
+        dispatcher.resume_passed(past.passed);
+        tracing::info!(jobs = plan.jobs.len(), not_loaded = plan.not_loaded.len(), "started");
         let keeping = keep::Keeper::new(host.store.clone());
         let summary = summary::Summary::from_note(past.notes.get(summary::NOTE));
-        let lookout = lookout::Lookout::new(host.outbox_status.clone(), host.store.trouble());
-        let mut daemon = Self { host, dispatcher, runs: JoinSet::new(), keeping, lookout, summary, plan };
-        daemon.tell_of_interrupted(now);
-        daemon.announce_aside(&[]);
+        let publisher =
+            snapshot::Publisher::new(host.snapshot.clone(), host.outbox_status.clone(), host.store.trouble());
+        let health = health::HealthMonitor::new(publisher.subscribe());
+        publisher.configured(&plan, host.read);
+        let reloads = reload::Reloads::new(loader);
+        let runs = JoinSet::new();
+        let (number, numbered) = heartbeat::state_number(past.notes.get(heartbeat::NOTE));
+        let watchers = heartbeat::Watchers::new(Arc::clone(&host.watcher), number);
+        let problems = std::mem::take(&mut host.problems);
+        let reading = api::Reload { at: host.read, ok: plan.not_loaded.is_empty(), problems };
+        let started = now.wall;
+        let wrapped = wrapped::Wrapped::from_notes(&past.notes);
+        let mut daemon = Self {
+            host,
+            dispatcher,
+            runs,
+            keeping,
+            summary,
+            publisher,
+            health,
+            plan,
+            reloads,
+            watchers,
+            reading,
+            started,
+            wrapped,
+        };
+        if numbered.is_some() {
+            daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: heartbeat::NOTE, value: numbered }]);
+        }
+        daemon.keeping.keep(first);
+        daemon.add_jobs_without_file(|name| jobs.remove(name).unwrap_or_default(), now);
+        // A job whose file has errors is still watched.
+        jobs.retain(|name, _| !daemon.plan.not_loaded.iter().any(|bad| bad.name == *name));
+        let gone = daemon.dispatcher.gone_meanwhile(jobs, now);
+        daemon.keeping.keep(gone);
+        daemon.tell_of_interrupted(past.notes.get(dispatcher::REPORTED_NOTE).map(String::as_str), now);
+        daemon.take_up_records().await;
+        daemon.check_files(now.mono);
+        if past.notes.contains_key(dispatcher::STARVED_NOTE) {
+            // Nothing waits for a place any more.
+            daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: dispatcher::STARVED_NOTE, value: None }]);
+        }
+        daemon.note_versions();
         daemon
     }
 
-    /// Runs that the death of the daemon before this one ended are told like any other end: no run disappears.
-    fn tell_of_interrupted(&mut self, now: Now) {
+    /// Runs that were in progress when the daemon before this one died: one whose process lives on is in progress still; any other
+    /// is told like any other end.
+    fn tell_of_interrupted(&mut self, keys: Option<&str>, now: Now) {
+        let spool = self.host.store.dir().map(crate::store::spool::Spool::of);
+        let told = spool.map(|spool| spool.records(now.wall)).unwrap_or_default();
+        let told: Vec<_> = told.into_iter().map(|(_, report)| report).collect();
+        let mut keys: HashMap<u64, Box<str>> =
+            keys.and_then(|keys| serde_json::from_str(keys).ok()).unwrap_or_default();
         for left in std::mem::take(&mut self.host.interrupted) {
-            tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died");
-            match self.dispatcher.interrupted(&left, now) {
-                Some(record) => self.keeping.keep(vec![record]),
-                None => self.keeping.forget(&left, now.wall),
+            let Some(run) = self.dispatcher.left(&left) else {
+                tracing::warn!(job = %left.job, run = %left.id, "was in progress when the daemon died; there is no such job any more");
+                self.keeping.forget(&left, now.wall);
+                continue;
+            };
+            let key = keys.remove(&left.id.0);
+            if self.still_reported((&left, key), &run, &told, now) {
+                continue;
+            }
+            match self.host.spawner.take_over(&run, left.started) {
+                Some(going_on) => {
+                    tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died, and its process lives on: it is waited for");
+                    self.dispatcher.take_over(Arc::clone(&run), &left, now);
+                    // Should this daemon die too, the next one is to find it.
+                    self.keeping.begin(&run, left.number, left.started);
+                    self.follow(run.id, going_on);
+                }
+                None => {
+                    tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died");
+                    let turn = self.dispatcher.interrupted(run, &left, now);
+                    self.act(turn);
+                }
             }
         }
     }
 
-    /// On a thread of its own: reading ten thousand files would hold up every run that is due.
-    fn load(&self, loads: &mut JoinSet<Loaded>, loader: &Loader) {
-        let loader = Arc::clone(loader);
-        self.host.systemd.reloading();
-        tracing::info!("reading the configuration again");
-        loads.spawn_blocking(move || loader());
+    /// Carries a request out, one about files with runs too.
+    async fn heard(&mut self, asked: Option<Asked>) -> Next {
+        match asked {
+            Some(asked) if asked.request.is_about_wrapped_runs() => {
+                self.wrapped(asked).await;
+                Next::Go
+            }
+            asked => self.asked(asked),
+        }
+    }
+
+    /// Carries a request out. When nobody can ask any more, that is a request to stop.
+    fn asked(&mut self, asked: Option<Asked>) -> Next {
+        let Some(asked) = asked else { return Next::Stop };
+        if let Some(reply) = self.view(&asked.request) {
+            asked.answer(reply);
+            return Next::Go;
+        }
+        let (reply, turn) = self.dispatcher.apply(&asked.request, self.host.clock.now());
+        let next = match asked.request {
+            Request::Stop => Next::Stop,
+            Request::StopNow => Next::StopNow,
+            _ => Next::Go,
+        };
+        let reads = turn.reload;
+        self.act(turn);
+        match reply {
+            Some(Reply::Pinged) => self.answer_when_kept(asked, Reply::Pinged),
+            Some(reply) => {
+                let reply = self.about_files(&asked.request, reply);
+                asked.answer(reply);
+            }
+            None if reads => self.load(asked),
+            None => {}
+        }
+        next
+    }
+
+    /// What came of a message is remembered, together with all that came in meanwhile.
+    fn reported(&mut self, first: outbox::Report) {
+        let now = self.host.clock.now();
+        let mut next = Some(first);
+        while let Some(report) = next {
+            self.keeping.keep(self.dispatcher.reported(&report, now).into_iter().collect());
+            next = self.host.delivery_reports.try_recv().ok();
+        }
     }
 
     /// Tells systemd that a start or a reload is over.
     fn ready(&self) {
-        let (jobs, aside) = (self.plan.jobs.len(), self.plan.aside.len());
-        let aside = if aside == 0 { String::new() } else { format!(", {aside} set aside for errors") };
-        self.host.systemd.ready(&format!("{jobs} {}{aside}", if jobs == 1 { "job" } else { "jobs" }));
+        let (jobs, not_loaded) = (self.dispatcher.job_count(), self.plan.not_loaded.len());
+        let bad = match not_loaded {
+            0 => String::new(),
+            _ => format!(", {} with errors", reload::files(not_loaded)),
+        };
+        self.host.systemd.ready(&format!("{jobs} {}{bad}", if jobs == 1 { "job" } else { "jobs" }));
     }
 
-    /// Looks at the clock, and does what is due.
+    /// One turn: looks at the clock, does what is due, and publishes how things are.
     fn tick(&mut self) {
         let now = self.host.clock.now();
         self.host.systemd.feed_watchdog(now.mono);
         let turn = self.dispatcher.tick(now);
         self.act(turn);
         self.summarize(now);
+        self.tell_of_files(now.mono);
+        self.publisher.publish(&self.dispatcher, &self.plan);
+        self.check_health(now.mono);
+        self.tell_watchers(now.mono);
     }
 
-    fn act(&mut self, turn: dispatcher::Turn) {
+    fn act(&mut self, turn: Turn) {
         for (run, level) in turn.stop {
             run.stop.raise(level);
         }
         for run in turn.start {
             self.begin(run);
         }
-        self.keeping.keep(turn.records);
+        for (run, started) in turn.reported {
+            self.keeping.begin(&run, self.dispatcher.runs_of(&run.job) + 1, started);
+            self.ping_begin(&run, self.host.clock.now().mono);
+        }
+        for (job, run) in turn.entries.iter().filter_map(dispatcher::Entry::about) {
+            self.host.changes.of_job(job, run);
+        }
+        self.ping_ends(&turn.entries, self.host.clock.now().mono);
+        self.keeping.keep(turn.entries);
     }
 
     fn begin(&mut self, run: Arc<Run>) {
         let id = run.id;
-        self.keeping.begin(&run, self.dispatcher.runs_of(&run.job) + 1, self.host.clock.now().wall);
-        let mut running = self.host.spawner.run(run);
-        // Not an async block, which would keep `running` twice: a task is 128 bytes so, and 256 with a word more.
-        self.runs.spawn(poll_fn(move |cx| look(&mut running, cx).map(|end| (id, Box::new(end)))));
+        self.host.changes.of_job(&run.job, Some(id));
+        let now = self.host.clock.now();
+        self.keeping.begin(&run, self.dispatcher.runs_of(&run.job) + 1, now.wall);
+        self.ping_begin(&run, now.mono);
+        let running = self.host.spawner.run(run);
+        self.follow(id, running);
     }
 
-    /// A run ended, and with it every other that has ended by now: one round of records.
+    #[expect(clippy::disallowed_methods, reason = "the daemon owns every run")]
+    fn follow(&mut self, id: RunId, mut running: Pin<Box<dyn Future<Output = Outcome> + Send>>) {
+        // Not an async block, which would keep `running` twice: a task is 128 bytes so, and 256 with a word more.
+        self.runs.spawn(poll_fn(move |cx| poll_run(&mut running, cx).map(|end| (id, Box::new(end)))));
+    }
+
+    /// A run ended; every other that has ended by now is handled with it.
     fn ended(&mut self, first: Result<End, JoinError>) {
         let now = self.host.clock.now();
         let mut next = Some(first);
@@ -228,74 +417,76 @@ impl Daemon {
     }
 
     /// No new runs; those in progress get their grace, then SIGTERM, then SIGKILL; then the outbox gets its time.
-    async fn stop(mut self, orders: &mut mpsc::Receiver<Order>) -> Parting {
-        self.dispatcher.stop();
+    async fn stop(&mut self, inbox: &mut Inbox) -> ExitMode {
+        self.publisher.publish(&self.dispatcher, &self.plan);
         let grace = self.plan.config.limits.shutdown_grace;
         let running = self.dispatcher.running();
         tracing::info!(running, ?grace, "stopping");
         let kill_after = self.dispatcher.longest_kill_after();
-        let within = grace.saturating_add(kill_after).saturating_add(LAST_MOMENT + LAST_WORDS);
+        let within = grace.saturating_add(kill_after).saturating_add(AFTER_KILL + AFTER_RUNS);
         self.host.systemd.stopping(within, &format!("stopping, {running} in progress"));
         let clock = Arc::clone(&self.host.clock);
-        let mut waited = self.wait_for_runs(clock.now().mono + grace, orders).await;
-        if waited == Waited::TooLong {
+        let mut waited = self.wait_for_runs(clock.now().mono + grace, Some(&mut *inbox)).await;
+        if waited == Waited::TimedOut {
             tracing::warn!(running = self.dispatcher.running(), "the grace is over: ending what still runs");
-            self.stop_runs(Stop::Terminate);
-            waited = self.wait_for_runs(clock.now().mono + kill_after + LAST_MOMENT, orders).await;
+            self.dispatcher.runs().for_each(|run| run.stop.raise(Stop::Terminate));
+            waited = self.wait_for_runs(clock.now().mono + kill_after + AFTER_KILL, Some(inbox)).await;
         }
-        if waited == Waited::CutShort {
+        if waited == Waited::StopNow {
             return self.stop_now().await;
         }
+        self.farewell().await;
         self.summary.flush().await;
         self.keeping.flush().await;
-        Parting::Graceful
+        ExitMode::Graceful
     }
 
-    /// Every run is killed, and nothing is waited for but that.
-    async fn stop_now(mut self) -> Parting {
-        self.dispatcher.stop();
+    /// Every run has been told to end at once; only that is waited for.
+    async fn stop_now(&mut self) -> ExitMode {
         tracing::warn!(running = self.dispatcher.running(), "stopping at once");
-        self.host.systemd.stopping(LAST_MOMENT + LAST_WORDS, "stopping at once");
-        self.stop_runs(Stop::Kill);
-        let (_none, mut orders) = mpsc::channel(1);
-        self.wait_for_runs(self.host.clock.now().mono + LAST_MOMENT, &mut orders).await;
+        self.host.systemd.stopping(AFTER_KILL + AFTER_RUNS, "stopping at once");
+        self.wait_for_runs(self.host.clock.now().mono + AFTER_KILL, None).await;
         self.keeping.flush().await;
-        Parting::AtOnce
+        ExitMode::AtOnce
     }
 
-    fn stop_runs(&self, level: Stop) {
-        self.dispatcher.runs().for_each(|run| run.stop.raise(level));
-    }
-
-    /// Waits until no run is in progress.
-    async fn wait_for_runs(&mut self, deadline: Mono, orders: &mut mpsc::Receiver<Order>) -> Waited {
+    /// Waits until no run is in progress. Meanwhile only a request to stop at once is carried out.
+    async fn wait_for_runs(&mut self, deadline: Mono, mut inbox: Option<&mut Inbox>) -> Waited {
         let clock = Arc::clone(&self.host.clock);
         while !self.runs.is_empty() {
+            let asked = async {
+                match &mut inbox {
+                    Some(inbox) => inbox.recv().await,
+                    None => None,
+                }
+            };
             tokio::select! {
                 Some(ended) = self.runs.join_next() => self.ended(ended),
-                Some(order) = orders.recv() => if order == Order::StopNow {
-                    return Waited::CutShort;
+                Some(report) = self.host.delivery_reports.recv() => self.reported(report),
+                Some(asked) = asked => if asked.request == Request::StopNow {
+                    self.asked(Some(asked));
+                    return Waited::StopNow;
                 },
-                () = clock::sleep_until(&*clock, deadline) => return Waited::TooLong,
+                () = clock::sleep_until(&*clock, deadline) => return Waited::TimedOut,
             }
         }
-        Waited::ToTheEnd
+        Waited::Finished
     }
 }
 
-/// One look at a run. A panic in it is a fault of ours, and this run's end: it stops nobody else.
-fn look(
+/// Polls a run. A panic in it is a defect of ours and ends this run alone.
+fn poll_run(
     running: &mut Pin<Box<dyn Future<Output = Outcome> + Send>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Outcome, String>> {
     match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
         Ok(polled) => polled.map(Ok),
-        Err(panic) => Poll::Ready(Err(said(&*panic))),
+        Err(panic) => Poll::Ready(Err(panic_text(&*panic))),
     }
 }
 
-/// What `panic!` was given; nothing that is no text.
-fn said(panic: &(dyn Any + Send)) -> String {
+/// What `panic!` was given, where that is text.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default().to_owned()
 }
@@ -304,9 +495,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waited {
     /// No run is in progress.
-    ToTheEnd,
+    Finished,
     /// The time was up.
-    TooLong,
-    /// By a second INT.
-    CutShort,
+    TimedOut,
+    /// A second INT came.
+    StopNow,
 }

@@ -1,54 +1,158 @@
-//! Reading the configuration again: what stays, what changes, and what is said about it.
+//! Reading the configuration again: what stays, what changes, and what is told about it.
+//!
+//! Before it: a request. After it: the dispatcher with the new jobs, the outbox with the new settings, and a reply with what
+//! changed. Invariants: one reading at a time, on a thread of its own; a reading that fails changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::task::JoinError;
+use jiff::Timestamp;
+use tokio::task::{JoinError, JoinSet};
 
-use super::speak::Voice;
-use super::{Daemon, keep};
+use super::bad_files::{BadFiles, Due};
+use super::mailbox::{Asked, Reply, Request};
+use super::{Daemon, Loader, dispatcher, keep};
+use crate::api;
+use crate::clock::Mono;
+use crate::diagnostic;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::notify::Way;
-use crate::plan::{Aside, Job, Loaded, Plan};
+use crate::plan::{Findings, Job, Loaded, NotLoaded, Plan};
+use crate::report;
 use crate::store::StoreError;
 
-/// What all messages of a plan have in common.
-pub fn voice(plan: &Plan) -> Voice {
-    let slack = &plan.config.slack;
-    Voice {
-        host: Arc::clone(&plan.config.host),
-        zone: plan.config.zone.clone(),
-        channel: slack.channel.clone(),
-        threads: matches!(slack.way, Way::Token(_)),
+/// So many problems of a reading are kept, and shown to whoever asks.
+const MOST_PROBLEMS: usize = 500;
+
+/// A file that has changed is told to be bad when it has been bad for so long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where the version of each job's file that is in effect is noted.
+pub const VERSIONS_NOTE: &str = "versions";
+
+/// Readings of the configuration, and who waits for them.
+pub(super) struct Reloads {
+    loader: Loader,
+    /// The one that is going on.
+    reading: JoinSet<Loaded>,
+    /// Answered when it is over.
+    asked: Vec<Asked>,
+    /// Answered after the next one: what changed on disk since this one began is not in it.
+    asked_again: Vec<Asked>,
+    /// When the reading began.
+    began: Timestamp,
+    bad_files: BadFiles,
+    /// When to tell that no job is left.
+    no_job: Option<Mono>,
+}
+
+impl Reloads {
+    pub(super) fn new(loader: Loader) -> Self {
+        Self {
+            loader,
+            reading: JoinSet::new(),
+            asked: Vec::new(),
+            asked_again: Vec::new(),
+            began: Timestamp::UNIX_EPOCH,
+            bad_files: BadFiles::default(),
+            no_job: None,
+        }
+    }
+
+    /// When something about the files is to be told next.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.bad_files.next().into_iter().chain(self.no_job).min()
+    }
+
+    /// When to tell of an error that was found now: at once when a person asked for the reading. A file that has changed by
+    /// itself may be half written.
+    fn tell_at(&self, now: Mono) -> Mono {
+        let by_itself = self.asked.iter().all(|asked| asked.request == Request::FilesChanged);
+        if by_itself && !self.asked.is_empty() { now + PATIENCE } else { now }
+    }
+
+    /// Returns when a reading is over; never when none is going on.
+    pub(super) async fn loaded(&mut self) -> Result<Loaded, JoinError> {
+        match self.reading.join_next().await {
+            Some(loaded) => loaded,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Begins a reading, on a thread of its own: ten thousand files would hold up every run that is due.
+    #[expect(clippy::disallowed_methods, reason = "one reading at a time, on a thread of its own: it may take long")]
+    fn begin(&mut self) {
+        let loader = Arc::clone(&self.loader);
+        self.reading.spawn_blocking(move || loader());
     }
 }
 
 impl Daemon {
-    /// Takes a new plan over. With an error in `slack_alert.toml` everything stays as it was.
+    /// Reads the configuration, or has it read again when a reading is going on.
+    pub(super) fn load(&mut self, asked: Asked) {
+        if !self.reloads.reading.is_empty() {
+            return self.reloads.asked_again.push(asked);
+        }
+        self.reloads.asked.push(asked);
+        self.begin_reading();
+    }
+
+    fn begin_reading(&mut self) {
+        self.host.systemd.reloading();
+        tracing::info!("reading the configuration again");
+        self.reloads.began = self.host.clock.now().wall;
+        self.reloads.begin();
+    }
+
+    /// A reading is over: takes it over, answers, and begins the next one if somebody asked meanwhile.
     pub(super) async fn reload(&mut self, loaded: Result<Loaded, JoinError>) {
+        let reply = self.take_over(loaded).await;
+        self.ready();
+        for asked in std::mem::take(&mut self.reloads.asked) {
+            asked.answer(reply.clone());
+        }
+        self.reloads.asked = std::mem::take(&mut self.reloads.asked_again);
+        if !self.reloads.asked.is_empty() {
+            self.begin_reading();
+        }
+    }
+
+    /// Takes a new plan over. With an error in `slack_alert.toml` everything stays as it was.
+    async fn take_over(&mut self, loaded: Result<Loaded, JoinError>) -> Reply {
         let loaded = match loaded {
             Ok(loaded) => loaded,
-            Err(error) => return tracing::error!(%error, "the configuration could not be read again; nothing changed"),
+            Err(error) => {
+                tracing::error!(%error, "the configuration could not be read again; nothing changed");
+                return Reply::NotReloaded { error: error.to_string(), problems: Vec::new() };
+            }
         };
+        let problems = problems(&loaded.findings);
         let Some(plan) = loaded.plan else {
             let first = loaded.findings.first_error();
             tracing::error!(error = %first, "the configuration has errors; nothing changed");
-            let body = format!("{first}\nEverything goes on as before.");
-            return self.say(Status::Warning, "the new configuration has errors", &body);
+            let due = self.reloads.tell_at(self.host.clock.now().mono);
+            self.reloads.bad_files.config_has(&first, due);
+            self.reading = api::Reload { at: self.reloads.began, ok: false, problems: problems.clone() };
+            self.host.changes.of_all();
+            return Reply::NotReloaded { error: first, problems };
         };
         let now = self.host.clock.now();
+        let jobs_before = self.dispatcher.job_count();
         let before = std::mem::replace(&mut self.plan, plan);
-        let aside = self.plan.aside.clone();
-        let bad = |job: &Job| aside.iter().any(|aside| covers(aside, job));
+        let not_loaded = self.plan.not_loaded.clone();
+        let bad = |job: &Job| not_loaded.iter().any(|file| covers(file, job));
         // What waits to be written is as true as what is.
         if let Err(error) = self.host.store.flush().await {
             tracing::warn!(%error, "a job that comes back may have forgotten its last runs");
         }
         let past = keep::load(&self.host.store).await;
         let past = |name: &JobName| past.jobs.get(name).cloned().unwrap_or_default();
-        let (limits, voice) = (self.plan.config.limits, voice(&self.plan));
-        self.dispatcher.replace(&self.plan.jobs, &bad, limits, voice, past, now);
+        let (limits, sender) = (self.plan.config.limits, report::sender(&self.plan));
+        let jobs: Vec<_> = self.plan.jobs.iter().cloned().chain(self.wrapped.jobs(&self.plan)).collect();
+        let (changes, entries) = self.dispatcher.replace(&jobs, &bad, limits, sender, past, now);
+        self.keeping.keep(entries);
         self.host.store.keep_history(limits.history);
         match (self.host.connect)(&self.plan.config) {
             Ok(settings) => drop(self.host.outbox.send_replace(settings)),
@@ -58,20 +162,42 @@ impl Daemon {
             }
         }
         self.redirect(&before).await;
-        tracing::info!(jobs = self.plan.jobs.len(), aside = self.plan.aside.len(), "reloaded");
-        self.announce_aside(&before.aside);
+        let dispatcher::Changes { added, changed, removed } = changes;
+        let (jobs, not_loaded) = (self.dispatcher.job_count(), self.plan.not_loaded.len());
+        tracing::info!(jobs, added, changed, removed, not_loaded, "reloaded");
+        self.reading = api::Reload { at: self.reloads.began, ok: not_loaded == 0, problems: problems.clone() };
+        self.host.changes.of_all();
+        self.publisher.configured(&self.plan, self.reloads.began);
+        self.watchers_configured();
+        self.note_versions();
+        if self.reloads.bad_files.config_is_good() {
+            self.say(Status::Ok, "the configuration has no errors any more and is in effect", "");
+        }
+        self.check_files(now.mono);
+        if jobs > 0 {
+            self.reloads.no_job = None;
+        } else if jobs_before > 0 {
+            let folder = self.plan.config.jobs_dir.display();
+            tracing::warn!(%folder, "the reload leaves no job at all: nothing runs");
+            self.reloads.no_job = Some(self.reloads.tell_at(now.mono));
+        }
+        Reply::Reloaded(api::ReloadAnswer { jobs, added, changed, removed, not_loaded, problems })
     }
 
     /// Messages that wait follow a channel that was changed.
     async fn redirect(&self, before: &Plan) {
         let store = &self.host.store;
+        let knows_channels = |plan: &Plan| plan.config.slack.way.capabilities().channels;
+        if !knows_channels(before) || !knows_channels(&self.plan) {
+            return;
+        }
         let (old, new) = (before.default_channel(), self.plan.default_channel());
         for job in &self.plan.jobs {
             let Some(was) = before.job(job.name.as_str()).filter(|was| was.fingerprint != job.fingerprint) else {
                 continue;
             };
             let mut moved = Vec::new();
-            for status in STATUSES {
+            for status in Status::ALL {
                 let (from, to) = (places(was, status, old), places(job, status, new));
                 for pair in from.into_iter().zip(to).filter(|(from, to)| from != to) {
                     if !moved.contains(&pair) {
@@ -90,49 +216,82 @@ impl Daemon {
         }
     }
 
-    /// Says which job files are bad now and were not, and which are mended.
-    pub(super) fn announce_aside(&mut self, before: &[Aside]) {
-        let fresh: Vec<&Aside> = self.plan.aside.iter().filter(|aside| !before.contains(aside)).collect();
-        // A bad file that was taken away is not mended.
-        let back = |was: &&Aside| self.plan.jobs.iter().any(|job| covers(was, job));
-        let mended: Vec<&Aside> = before.iter().filter(back).collect();
-        for aside in &fresh {
-            tracing::error!(job = %aside.name, error = %aside.why, "set aside: the job file has errors");
-        }
-        let lines = |list: &[&Aside], word: fn(&Aside) -> String| {
-            list.iter().map(|aside| word(aside)).collect::<Vec<_>>().join("\n")
-        };
-        if !fresh.is_empty() {
-            let title = format!("{} set aside", files(fresh.len()));
-            let body = lines(&fresh, |aside| aside.why.clone());
-            self.say(Status::Warning, &title, &body);
-        }
-        if !mended.is_empty() {
-            for aside in &mended {
-                tracing::info!(job = %aside.name, "mended");
+    /// Notes which version of each job's file is in effect, for commands that say what the daemon will do.
+    pub(super) fn note_versions(&mut self) {
+        let versions: BTreeMap<&JobName, u64> = self.dispatcher.jobs().map(|job| (&job.name, job.version)).collect();
+        // Names and numbers can be written as JSON.
+        let value = serde_json::to_string(&versions).ok();
+        self.keeping.keep(vec![dispatcher::Entry::Noted { key: VERSIONS_NOTE, value }]);
+    }
+
+    /// Notes which files have errors, and tells of those that have none any more.
+    pub(super) fn check_files(&mut self, now: Mono) {
+        let due = self.reloads.tell_at(now);
+        let plan = &self.plan;
+        let is_loaded = |file: &NotLoaded| plan.jobs.iter().any(|job| covers(file, job));
+        let good = self.reloads.bad_files.update(&plan.not_loaded, &is_loaded, due);
+        let names: Vec<String> = good.iter().map(|file| file.name.to_string()).collect();
+        for file in &good {
+            match is_folder(file) {
+                true => tracing::info!(folder = %file.file.display(), "the folder can be read again"),
+                false => tracing::info!(job = %file.name, "the job file has no errors any more and is loaded"),
             }
-            let title = format!("{} mended", files(mended.len()));
-            let body = lines(&mended, |aside| aside.name.to_string());
-            self.say(Status::Ok, &title, &body);
+        }
+        if !good.is_empty() {
+            self.say(Status::Ok, &loaded_again(&good), &names.join("\n"));
+        }
+    }
+
+    /// Tells of errors that are to be told by now.
+    pub(super) fn tell_of_files(&mut self, now: Mono) {
+        let Due { files: bad, config } = self.reloads.bad_files.due(now);
+        for file in &bad {
+            let (why, folder) = (&file.why, file.file.display());
+            match is_folder(file) {
+                true => tracing::error!(%folder, error = %why, "the folder cannot be read; its jobs stay as they were"),
+                false => tracing::error!(job = %file.name, error = %why, "the job file has errors and is not loaded"),
+            }
+        }
+        if !bad.is_empty() {
+            let mut lines: Vec<String> = bad.iter().map(|file| file.why.clone()).collect();
+            let files = || bad.iter().filter(|file| !is_folder(file));
+            let kept = files().filter(|file| self.dispatcher.jobs().any(|job| covers(file, job))).count();
+            lines.extend(going_on(kept, files().count()));
+            if bad.iter().any(is_folder) {
+                lines.push("The jobs of a folder that cannot be read stay as they were.".to_owned());
+            }
+            self.say(Status::Warning, &not_loaded(&bad), &lines.join("\n"));
+        }
+        if let Some(first) = config {
+            let body = format!("{first}\nEverything goes on as before.");
+            self.say(Status::Warning, "the new configuration has errors", &body);
+        }
+        if self.reloads.no_job.is_some_and(|due| due <= now) {
+            self.reloads.no_job = None;
+            let body = format!("there is no job in {}: nothing runs", self.plan.config.jobs_dir.display());
+            self.say(Status::Warning, "no job is left", &body);
         }
     }
 
     pub(super) fn say(&mut self, status: Status, title: &str, body: &str) {
-        let record = self.dispatcher.own_words(status, title, body, self.host.clock.now());
-        self.keeping.keep(vec![record]);
+        let entry = self.dispatcher.own_words(status, title, body, self.host.clock.now());
+        self.keeping.keep(vec![entry]);
     }
 }
 
-const STATUSES: [Status; 4] = [Status::Critical, Status::Unknown, Status::Warning, Status::Ok];
+/// The problems of a reading, as `check --format json` has them.
+pub fn problems(findings: &Findings) -> Vec<api::Problem> {
+    diagnostic::json::lines(&findings.problems, &findings.sources).take(MOST_PROBLEMS).collect()
+}
 
-/// Whether what is set aside is this job's file, or a folder that it lies below.
-fn covers(aside: &Aside, job: &Job) -> bool {
-    aside.name == job.name || Path::new(&job.facts.file).starts_with(&aside.file)
+/// Whether what is not loaded is this job's file, or a folder that it lies below.
+fn covers(file: &NotLoaded, job: &Job) -> bool {
+    file.name == job.name || Path::new(&job.facts.file).starts_with(&file.file)
 }
 
 /// The default channel; without one, messages go to the way out's own place, which has no name.
 fn place(default: Option<&Channel>) -> Channel {
-    default.cloned().unwrap_or_else(|| Channel::new(""))
+    default.cloned().unwrap_or_else(Channel::unnamed)
 }
 
 /// Where a job's messages of a status go.
@@ -142,7 +301,42 @@ fn places(job: &Job, status: Status, default: Option<&Channel>) -> Vec<Channel> 
 }
 
 fn speaks_in(job: &Job, channel: &Channel, default: Option<&Channel>) -> bool {
-    STATUSES.iter().any(|status| places(job, *status, default).contains(channel))
+    Status::ALL.iter().any(|status| places(job, *status, default).contains(channel))
+}
+
+/// Job files are named by their ending; what else cannot be read is a folder of them.
+fn is_folder(bad: &NotLoaded) -> bool {
+    bad.file.extension().is_none_or(|ending| ending != "toml")
+}
+
+/// `1 job file has no errors any more and is loaded`, `the folder jobs.d can be read again`, or both.
+fn loaded_again(good: &[NotLoaded]) -> String {
+    let number = good.iter().filter(|file| !is_folder(file)).count();
+    let have = if number == 1 { "has no errors any more and is" } else { "have no errors any more and are" };
+    let said = (number > 0).then(|| format!("{} {have} loaded", files(number)));
+    let folders = good.iter().filter(|file| is_folder(file));
+    let folders = folders.map(|folder| format!("the folder {} can be read again", folder.file.display()));
+    said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
+}
+
+/// `2 job files have errors and are not loaded`, `the folder jobs.d cannot be read`, or both.
+fn not_loaded(bad: &[NotLoaded]) -> String {
+    let number = bad.iter().filter(|bad| !is_folder(bad)).count();
+    let have = if number == 1 { "has errors and is" } else { "have errors and are" };
+    let said = (number > 0).then(|| format!("{} {have} not loaded", files(number)));
+    let folders = bad.iter().filter(|bad| is_folder(bad));
+    let folders = folders.map(|folder| format!("the folder {} cannot be read", folder.file.display()));
+    said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
+}
+
+/// What becomes of the jobs whose files have errors.
+fn going_on(kept: usize, bad: usize) -> Option<String> {
+    match kept {
+        0 => None,
+        _ if kept < bad => Some("The last good versions of those that were loaded go on.".to_owned()),
+        1 => Some("Its last good version goes on.".to_owned()),
+        _ => Some("Their last good versions go on.".to_owned()),
+    }
 }
 
 fn log_trouble(result: Result<(), StoreError>) {
@@ -151,6 +345,6 @@ fn log_trouble(result: Result<(), StoreError>) {
     }
 }
 
-fn files(number: usize) -> String {
+pub(super) fn files(number: usize) -> String {
     if number == 1 { "1 job file".to_owned() } else { format!("{number} job files") }
 }

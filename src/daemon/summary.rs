@@ -10,11 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::speak::{self, Voice};
 use super::{Daemon, Dispatcher};
 use crate::clock::{self, Mono, Now};
 use crate::id::{Channel, JobName};
 use crate::message::summary::{self, JobReport, Report, Settings};
+use crate::report::Sender;
 use crate::store::{self, Store, StoreError};
 
 /// The name of the note: when the last report was made, in RFC 3339.
@@ -39,11 +39,11 @@ impl Summary {
     }
 
     /// When the next report is due.
-    pub(super) fn due(&self, settings: Option<&Settings>, voice: &Voice, now: Now) -> Option<Mono> {
+    pub(super) fn due(&self, settings: Option<&Settings>, sender: &Sender, now: Now) -> Option<Mono> {
         if !self.tasks.is_empty() {
             return None;
         }
-        let next = settings?.at.next(self.last?, &voice.zone)?;
+        let next = settings?.at.next(self.last?, &sender.zone)?;
         Some(now.mono + clock::between(now.wall, next))
     }
 
@@ -60,6 +60,7 @@ impl Summary {
     }
 
     /// Begins the report that is due, if one is.
+    #[expect(clippy::disallowed_methods, reason = "the daemon owns the task that counts")]
     fn look(&mut self, settings: Option<&Settings>, dispatcher: &Dispatcher, store: &Store, now: Now) {
         let Some(settings) = settings else {
             if self.last.take().is_some() {
@@ -71,19 +72,26 @@ impl Summary {
             self.last = Some(now.wall);
             return self.note(store, Some(now.wall));
         }
-        let voice = dispatcher.voice();
-        let (Some(since), Some(due)) = (self.last, self.due(Some(settings), voice, now)) else { return };
+        let sender = dispatcher.sender();
+        let (Some(since), Some(due)) = (self.last, self.due(Some(settings), sender, now)) else { return };
         if due > now.mono {
             return;
         }
         self.last = Some(now.wall);
-        let open = dispatcher.healths().filter_map(|(job, health)| Some((job.clone(), health.incident()?))).collect();
-        let (host, zone) = (voice.host.to_string(), voice.zone.clone());
-        let report = Report { host, since, until: now.wall, zone, jobs: Vec::new(), open };
-        let channel = settings.channel.clone().or_else(|| voice.channel.clone());
-        self.tasks.spawn(make(store.clone(), report, channel.unwrap_or_else(|| Channel::new(""))));
+        let open = dispatcher.healths().filter_map(|(job, health)| {
+            let incident = health.incident().filter(|incident| incident.ended.is_none())?;
+            Some((job.clone(), incident, health.reported_line().unwrap_or_default().to_owned()))
+        });
+        let open = open.collect();
+        let running = dispatcher.in_progress().map(|(job, since)| (job.clone(), since)).collect();
+        let holds = dispatcher.holds().cloned().collect();
+        let (host, zone) = (sender.host.to_string(), sender.zone.clone());
+        let report = Report { host, since, until: now.wall, zone, jobs: Vec::new(), open, running, holds };
+        let channel = settings.channel.clone().filter(|_| sender.can.channels).or_else(|| sender.channel.clone());
+        self.tasks.spawn(make(store.clone(), report, channel.unwrap_or_else(Channel::unnamed)));
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the daemon owns the task that counts")]
     fn note(&mut self, store: &Store, at: Option<Timestamp>) {
         let store = store.clone();
         self.tasks.spawn(async move { log(store.remember(NOTE, at.map(|at| at.to_string())).await) });
@@ -94,7 +102,7 @@ impl Daemon {
     /// When the next report is due.
     pub(super) fn summary_due(&self) -> Option<Mono> {
         let settings = self.plan.config.summary.as_ref();
-        self.summary.due(settings, self.dispatcher.voice(), self.host.clock.now())
+        self.summary.due(settings, self.dispatcher.sender(), self.host.clock.now())
     }
 
     /// Begins the report that is due, if one is.
@@ -110,7 +118,7 @@ async fn make(store: Store, mut report: Report, channel: Channel) {
         Ok(jobs) => report.jobs = jobs,
         Err(error) => return tracing::error!(%error, "the history cannot be counted: there is no summary this time"),
     }
-    let message = speak::draft(&summary::render(&report), channel, report.status(), report.until);
+    let message = crate::report::draft(&summary::render(&report), channel, report.status(), report.until);
     tracing::info!(since = %report.since, jobs = report.jobs.len(), "summary");
     match store.record(store::Record { messages: vec![message], ..store::Record::default() }).await {
         Ok(_) => log(store.remember(NOTE, Some(report.until.to_string())).await),
@@ -129,13 +137,7 @@ async fn tally(store: &Store, since: Timestamp, until: Timestamp) -> Result<Vec<
         for found in step.jobs {
             match jobs.get_mut(&found.job) {
                 None => _ = jobs.insert(found.job.clone(), found),
-                Some(known) => {
-                    known.runs += found.runs;
-                    known.failures += found.failures;
-                    known.longest = known.longest.max(found.longest);
-                    known.held += found.held;
-                    known.told += found.told;
-                }
+                Some(known) => known.add(&found),
             }
         }
         below = step.next;
@@ -160,14 +162,20 @@ mod tests {
 
     use super::Summary;
     use crate::clock::{Mono, Now};
-    use crate::daemon::speak::Voice;
     use crate::message::summary::Settings;
+    use crate::report::Sender;
     use crate::schedule::parse_times;
 
     #[test]
     fn it_is_due_once_for_each_time_and_once_for_all_that_were_missed() {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
-        let voice = Voice { host: "h".into(), zone: TimeZone::UTC, channel: None, threads: true };
+        let sender = Sender {
+            host: "h".into(),
+            zone: TimeZone::UTC,
+            channel: None,
+            can: crate::notify::Way::Console.capabilities(),
+            page: None,
+        };
         let settings = Settings { at: parse_times("Mon-Fri 09:00").expect("times"), channel: None };
         let mono = Mono(Duration::from_secs(1_000));
         for (last, now, wait) in [
@@ -178,10 +186,10 @@ mod tests {
             ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z", 21 * 3_600),
         ] {
             let summary = Summary::from_note(Some(&last.to_owned()));
-            let due = summary.due(Some(&settings), &voice, Now { wall: at(now), mono }).expect("it is due some time");
+            let due = summary.due(Some(&settings), &sender, Now { wall: at(now), mono }).expect("it is due some time");
             assert_eq!((due - mono).as_secs(), wait, "{last} {now}");
         }
         let none = Summary::from_note(None);
-        assert_eq!(none.due(Some(&settings), &voice, Now { wall: at("2026-11-23T09:00:00Z"), mono }), None);
+        assert_eq!(none.due(Some(&settings), &sender, Now { wall: at("2026-11-23T09:00:00Z"), mono }), None);
     }
 }

@@ -98,6 +98,7 @@ impl Systemd {
 }
 
 /// A socket to send from, and the address: a path, or `@name` in the abstract namespace (sd_notify(3)).
+#[expect(clippy::disallowed_methods, reason = "the door of the service manager")]
 fn open(name: &str) -> io::Result<(UnixDatagram, SocketAddr)> {
     let address = match name.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name)?,

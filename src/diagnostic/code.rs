@@ -1,4 +1,4 @@
-//! The stable names of problems, as `check` prints them and `allow` takes them (SPEC: `check`).
+//! The stable names of problems, as `check` prints them and `allow` takes them.
 
 use super::Severity;
 
@@ -53,21 +53,28 @@ codes! {
     UnknownTimeZone "unknown-time-zone" Error "A time zone that this machine does not know.";
     InvalidRegex "invalid-regex" Error "A regular expression that cannot be compiled.";
     TemplateSyntax "template-syntax" Error "A template that cannot be compiled.";
+    InvalidBlocks "invalid-blocks" Error "Blocks that Slack would refuse.";
+    InvalidExpression "invalid-expression" Error "A condition that cannot be understood, or that would always fail.";
     UnknownVariable "unknown-variable" Error "A template uses a variable that does not exist.";
     UnknownFilter "unknown-filter" Error "A template uses a filter or a test that does not exist.";
     UnknownUser "unknown-user" Error "A user or group that this machine does not know.";
     MissingFile "missing-file" Error "A file or folder that is named and does not exist.";
     UnreadableFile "unreadable-file" Error "A file or folder that cannot be read.";
+    CannotSwitchUser "cannot-switch-user" Error "A user or group that the daemon is not permitted to become.";
+    InvalidToken "invalid-token" Error "What stands in the place of a token is none.";
     CommandNotFound "command-not-found" Error "The program cannot be found or is not executable.";
     ShellSyntax "shell-syntax" Error "The shell cannot parse the command.";
+    BadFileName "bad-file-name" Error "The name of a job file or folder is not UTF-8 text.";
     DuplicateJob "duplicate-job" Error "Two jobs whose names differ only in case.";
+    UnknownJob "unknown-job" Error "A job follows one that does not exist.";
+    AfterCycle "after-cycle" Error "Jobs follow each other in a circle, so that none of them would run.";
     NoJobs "no-jobs" Warning "There is no job to run.";
     NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet.";
     TimeoutOutlastsInterval "timeout-outlasts-interval" Warning "The command may run for longer than the time to its next run.";
     NoTimeout "no-timeout" Warning "Nothing ends the command when it hangs.";
     HangIsSilent "hang-is-silent" Warning "A command that hangs is neither ended nor told of.";
     IntervalTooShort "interval-too-short" Warning "The job runs more often than once a second.";
-    NoisyJob "noisy-job" Warning "The job speaks more often than its own rate limit lets through.";
+    NoisyJob "noisy-job" Warning "The job asks for more messages than its own rate limit lets through.";
     SlackRateExceeded "slack-rate-exceeded" Warning "All jobs together can send a channel more than its rate.";
     SecretInFile "secret-in-file" Warning "A secret is written into a configuration file.";
     SecretReadable "secret-readable" Warning "A file that holds a secret can be read or changed by others.";
@@ -77,6 +84,13 @@ codes! {
     SameCommand "same-command" Warning "Two jobs run the same command.";
     QuietForEver "quiet-for-ever" Warning "Every run of the job falls into its quiet hours.";
     PipeHidesFailure "pipe-hides-failure" Warning "A pipe hides that its first command failed.";
+    CanStarveOthers "can-starve-others" Warning "Runs of the job can pile up until no other job runs.";
+    ChattyJob "chatty-job" Warning "Good news more often than anybody reads.";
+    LiteralVariable "literal-variable" Warning "A variable in a place where nothing expands it.";
+    MayBeMissing "may-be-missing" Warning "A template needs what will be missing just when it matters.";
+    UnknownTimeZoneEnvironment "unknown-time-zone-environment" Warning "The time zone of this machine is not known, so that times are UTC.";
+    PageOpen "page-open" Warning "Others than this machine can open the status page without a token.";
+    NoCertificates "no-certificates" Warning "This machine has no root certificates, so that nothing can be sent.";
     UnusedKey "unused-key" Warning "A key that has no effect beside the others.";
     UnusedAllow "unused-allow" Warning "A code is allowed that nothing gives rise to.";
     SlackUnavailable "slack-unavailable" Error "Slack cannot be reached, or does not accept the credentials.";
@@ -92,12 +106,17 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
 
-    /// Whether this is about the machine and not about the file: such a problem fails `check`, and sets no job aside,
-    /// since it may be mended before the next run (SPEC 1).
+    /// Whether this is about the machine and not about the file: such a problem fails `check`, and the job is loaded,
+    /// since the next run may find it well.
     pub fn is_about_the_machine(self) -> bool {
         matches!(
             self,
-            Self::CommandNotFound | Self::ShellSyntax | Self::UnknownUser | Self::MissingFile | Self::UnreadableFile
+            Self::CommandNotFound
+                | Self::ShellSyntax
+                | Self::UnknownUser
+                | Self::CannotSwitchUser
+                | Self::MissingFile
+                | Self::UnreadableFile
         )
     }
 }

@@ -1,42 +1,56 @@
-//! Problems for other programs: one JSON object a line, with stable fields (SPEC: `check`). Pure.
+//! Problems for other programs: one JSON object a line, with stable fields. Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Problems, Severity, Sources, mask};
 
 /// One problem. The names and their order are part of the contract.
-#[derive(Serialize)]
-struct Line<'a> {
-    code: &'a str,
-    level: &'a str,
-    message: &'a str,
-    file: Option<&'a str>,
-    line: Option<usize>,
-    column: Option<usize>,
-    end_line: Option<usize>,
-    end_column: Option<usize>,
-    help: Option<&'a str>,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Its code.
+    pub code: String,
+    /// `error` or `warning`.
+    pub level: String,
+    /// What is wrong.
+    pub message: String,
+    /// In which file.
+    pub file: Option<String>,
+    /// From this line, counted from 1.
+    pub line: Option<usize>,
+    /// From this column, in characters, counted from 1.
+    pub column: Option<usize>,
+    /// To this line.
+    pub end_line: Option<usize>,
+    /// To before this column.
+    pub end_column: Option<usize>,
+    /// What to do about it.
+    pub help: Option<String>,
 }
 
 /// All of them, in their order. Lines and columns count from 1, columns in characters; the end is one past the last
 /// character. Secrets are blotted out.
-pub fn render(problems: &Problems, sources: &Sources) -> String {
-    let mut out = String::new();
-    for problem in problems.iter() {
+pub fn lines<'a>(problems: &'a Problems, sources: &'a Sources) -> impl Iterator<Item = Line> + 'a {
+    problems.iter().map(|problem| {
         let spot = problem.place().map(|place| sources.spot(place));
         let spot = spot.as_ref();
-        let help = problem.help.as_deref().map(mask::secrets);
-        let line = Line {
-            code: problem.code.as_str(),
-            level: level(problem.severity()),
-            message: &mask::secrets(&problem.message),
-            file: spot.map(|spot| spot.file.as_str()),
+        Line {
+            code: problem.code.as_str().to_owned(),
+            level: level(problem.severity()).to_owned(),
+            message: mask::secrets(&problem.message).into_owned(),
+            file: spot.map(|spot| spot.file.clone()),
             line: spot.map(|spot| spot.start.line),
             column: spot.map(|spot| spot.start.column),
             end_line: spot.map(|spot| spot.end.line),
             end_column: spot.map(|spot| spot.end.column),
-            help: help.as_deref(),
-        };
+            help: problem.help.as_deref().map(|help| mask::secrets(help).into_owned()),
+        }
+    })
+}
+
+/// All of them, one JSON object a line.
+pub fn render(problems: &Problems, sources: &Sources) -> String {
+    let mut out = String::new();
+    for line in lines(problems, sources) {
         out.push_str(&serde_json::to_string(&line).expect("texts and numbers can always be written as JSON"));
         out.push('\n');
     }

@@ -1,5 +1,5 @@
 //! Blots secrets out of what is shown: source lines and messages of problems pass through here before anybody sees
-//! them (SPEC: "Never"). Before it: nothing; after it: every rendering.
+//! them. Before it: nothing; after it: every rendering.
 //!
 //! Each byte of a secret becomes one `*`, so that byte offsets into the text stay true.
 
@@ -8,8 +8,6 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
-
-use crate::order;
 
 /// What looks like a secret; the groups named `s…` are what is blotted out.
 static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
@@ -27,18 +25,118 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     .map(|pattern| Regex::new(pattern).expect("the pattern is fixed and tested"))
 });
 
+/// Names that hold secrets in whatever table they stand; a name that contains one of the words does too.
+const SECRET_WORDS: [&str; 8] = ["token", "secret", "passw", "credential", "webhook", "api_key", "apikey", "private"];
+
+/// Names that say where a secret is, or what is known of it, and are none.
+const HARMLESS_ENDS: [&str; 3] = ["_file", "_env", "_path"];
+
+/// The keys of `[slack]` and of tables like it whose values are secrets; one that is near to such a name is a slip for it.
+const SECRET_KEYS: [&str; 2] = ["token", "webhook_url"];
+
+/// Whether a key's value is a secret: by its words, or since it is a slip for the name of one.
+fn is_secret(path: &[&str]) -> bool {
+    let Some(key) = path.last().map(|key| key.to_ascii_lowercase()) else { return false };
+    if HARMLESS_ENDS.iter().any(|end| key.ends_with(end)) {
+        return false;
+    }
+    let near = || SECRET_KEYS.iter().any(|name| strsim::osa_distance(&key, name) <= name.len() / 3);
+    let parent = path.iter().rev().nth(1).map(|parent| parent.to_ascii_lowercase());
+    match parent.as_deref() {
+        // A job's variables, whose names are in words of their own.
+        Some("env" | "evn" | "environment") => {
+            ["pass", "secret", "token", "key", "credential", "pwd", "auth", "dsn", "url"]
+                .iter()
+                .any(|word| key.contains(word))
+        }
+        // An address that nobody needs more than to know: whoever has it can report in this one's place.
+        Some("heartbeat" | "ping") if key == "url" => true,
+        _ => SECRET_WORDS.iter().any(|word| key.contains(word)) || near() || key == "slack" || key == "ping",
+    }
+}
+
+/// The text of a file with its secrets as asterisks: what looks like one, and every text below a key that is one, or a slip
+/// for it, in whatever form it was written.
+pub fn file(text: &str) -> Cow<'_, str> {
+    let mut found = spans(text);
+    found.extend(in_lines(text));
+    let table = toml::de::DeTable::parse_recoverable(text).0.into_inner();
+    let mut path = Vec::new();
+    for (name, value) in &table {
+        path.push(name.get_ref().as_ref());
+        let secret = is_secret(&path);
+        below(value, &mut path, secret, text, &mut found);
+        path.pop();
+    }
+    blotted(text, found)
+}
+
+/// The texts on lines that begin with the name of a secret: a line with a syntax error is in no table.
+fn in_lines(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let from = start;
+        start += line.len();
+        let (name, value) = line.split_once('=')?;
+        let path: Vec<&str> = name.split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect();
+        let quote = value.find(['"', '\'']).filter(|_| is_secret(&path))?;
+        let begin = from + name.len() + 1 + quote + 1;
+        let end = from + line.trim_end().trim_end_matches(['"', '\'', ']', '}', ' ', ',']).len();
+        Some(begin..end.max(begin))
+    })
+}
+
+/// The places of texts below a key that is a secret.
+fn below<'t>(
+    value: &'t toml::Spanned<toml::de::DeValue<'t>>,
+    path: &mut Vec<&'t str>,
+    secret: bool,
+    text: &str,
+    found: &mut Vec<Range<usize>>,
+) {
+    match value.get_ref() {
+        toml::de::DeValue::String(_) if secret => {
+            let token = &text[value.span()];
+            let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| token.starts_with(quotes));
+            let begin = value.span().start + quotes.map_or(0, str::len);
+            let end = value.span().end - quotes.filter(|quotes| token.ends_with(quotes)).map_or(0, str::len);
+            found.push(begin..end.max(begin));
+        }
+        toml::de::DeValue::Array(items) => items.iter().for_each(|item| below(item, path, secret, text, found)),
+        toml::de::DeValue::Table(table) => {
+            // Of a table only what is named like a secret is one, but for a table where one text should stand.
+            let secret = secret && path.last().is_some_and(|key| !matches!(*key, "slack" | "ping"));
+            for (name, value) in table {
+                path.push(name.get_ref().as_ref());
+                below(value, path, secret || is_secret(path), text, found);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The text with every secret as asterisks, of the same length in bytes; line ends stay.
 pub fn secrets(text: &str) -> Cow<'_, str> {
+    blotted(text, spans(text))
+}
+
+/// What looks like a secret.
+fn spans(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for pattern in SECRETS.iter() {
         for captures in pattern.captures_iter(text) {
             found.extend(captures.iter().skip(1).flatten().map(|secret| secret.range()));
         }
     }
+    found
+}
+
+fn blotted(text: &str, mut found: Vec<Range<usize>>) -> Cow<'_, str> {
     if found.is_empty() {
         return Cow::Borrowed(text);
     }
-    order::by_key(&mut found, |range| range.start);
+    found.sort_by_key(|range| range.start);
     let (mut masked, mut done) = (String::with_capacity(text.len()), 0);
     for range in found {
         let start = range.start.max(done);
@@ -87,6 +185,28 @@ mod tests {
     }
 
     #[test]
+    fn a_slip_for_a_secret_is_blotted_out_in_a_file() {
+        for (text, shown) in [
+            ("[slack]\ntokn = \"s3cret\"\n", "[slack]\ntokn = \"******\"\n"),
+            ("[slack]\nwebhook_ur = \"https://gw/hook/x\"\n", "[slack]\nwebhook_ur = \"*****************\"\n"),
+            ("[slack]\ntoken = [\"s3cret\", 'x']\n", "[slack]\ntoken = [\"***********']\n"),
+            ("[slack]\ntoken = { is = \"s3cret\" }\n", "[slack]\ntoken = { is = \"******\" }\n"),
+            ("slack = \"s3cret\"\n", "slack = \"******\"\n"),
+            ("env = { PGPASSWORD = \"hunter2\", A = \"b\" }\n", "env = { PGPASSWORD = \"*******\", A = \"b\" }\n"),
+            ("[evn]\nAPI_KEY = \"hunter2\"\n", "[evn]\nAPI_KEY = \"*******\"\n"),
+            ("ping = \"https://hc/uuid\"\n", "ping = \"***************\"\n"),
+            ("[slack]\ntokne = \"s3cret\n", "[slack]\ntokne = \"******\n"),
+            (
+                "[slack]\nchanel = \"#ops\"\ntoken_fil = \"/etc/t\"\n",
+                "[slack]\nchanel = \"#ops\"\ntoken_fil = \"******\"\n",
+            ),
+            ("token_file = \"/etc/t\"\ncommand = \"true\"\n", "token_file = \"/etc/t\"\ncommand = \"true\"\n"),
+        ] {
+            assert_eq!(super::file(text), shown, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_secret_stays() {
         for text in [
             r#"token_file = "/etc/slack-alert/token""#,
@@ -103,10 +223,11 @@ mod tests {
     proptest! {
         #[test]
         fn places_stay_true(text in "(token = |\"|'|xoxb-|://|:|@|\n|é|[a-z]{0,5}){0,12}") {
-            let masked = secrets(&text);
+            for masked in [secrets(&text), super::file(&text)] {
             prop_assert_eq!(masked.len(), text.len());
             let lines = |text: &str| text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
             prop_assert_eq!(lines(&masked), lines(&text));
+            }
         }
     }
 }

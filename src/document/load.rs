@@ -1,24 +1,25 @@
 //! Files from disk: finds them, reads them, parses them. The door of the file system for configuration.
 
-use std::os::unix::fs::MetadataExt;
+use std::collections::{HashMap, VecDeque};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use toml::de::DeTable;
 
-use crate::diagnostic::{Code, Place, Problem, Problems, SourceId, Sources};
+use crate::diagnostic::{Code, Place, Problem, Problems, SourceId, Sources, in_one_line};
 use crate::id::JobName;
-use crate::order;
 
 /// A configuration file larger than this is refused: nobody wrote it by hand.
 const LARGEST: u64 = 4 << 20;
 
-/// Why a file is not even opened.
-const TOO_LARGE: &str = "it is larger than 4 MiB";
-const NOT_A_FILE: &str = "it is no regular file";
-
 /// Folders nested deeper than this below `jobs_dir` are not looked into.
 const DEEPEST: usize = 16;
+
+/// No more folders than this are looked into: a link to a large tree does not hold up a reload.
+const MOST_FOLDERS: usize = 5_000;
 
 /// A job file that was found, not yet read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,39 +30,20 @@ pub struct JobFile {
     pub path: PathBuf,
 }
 
-/// Reads a file into `sources`. A file that cannot be read is a problem, and a source without text.
-pub fn read(
-    path: &Path,
-    shown: &Path,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) -> Result<(SourceId, Arc<str>), SourceId> {
-    let id = sources.add(shown, "");
-    let (text, problem) = fetch(path, id);
-    sources.fill(id, Arc::clone(&text));
-    match problem {
-        None => Ok((id, text)),
-        Some(problem) => {
-            problems.push(problem);
-            Err(id)
-        }
-    }
+/// Why a file is not read to its end.
+enum Unread {
+    /// It is a folder, a pipe, a device, or a file that the kernel makes up as it is read.
+    NotAFile,
+    TooLarge,
+    Failed(std::io::Error),
 }
 
 /// Reads the file of a source: its text, and why that is not to be used, if so.
-#[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
-pub fn fetch(path: &Path, source: SourceId) -> (Arc<str>, Option<Problem>) {
-    let other = std::io::Error::other::<&str>;
-    let bytes = std::fs::metadata(path).and_then(|meta| match meta {
-        meta if meta.is_dir() => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
-        // A pipe or a device would be waited for, or never end.
-        meta if !meta.is_file() => Err(other(NOT_A_FILE)),
-        meta if meta.len() > LARGEST => Err(other(TOO_LARGE)),
-        _ => std::fs::read(path),
-    });
-    let (code, message, help) = match bytes {
+pub fn read(path: &Path, source: SourceId) -> (Arc<str>, Option<Problem>) {
+    let elsewhere = "a configuration is a few lines of text: move what this is to another place";
+    let (code, message, help) = match bytes(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => return (text.into(), None),
+            Ok(text) => return (unix_lines(text).into(), None),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(error.as_bytes());
@@ -70,19 +52,60 @@ pub fn fetch(path: &Path, source: SourceId) -> (Arc<str>, Option<Problem>) {
                 return (text.into(), Some(problem.help("save it as UTF-8")));
             }
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(Unread::NotAFile) => {
+            (Code::UnreadableFile, "the file cannot be read: it is no regular file".to_owned(), elsewhere)
+        }
+        Err(Unread::TooLarge) => {
+            (Code::UnreadableFile, "the file cannot be read: it is larger than 4 MiB".to_owned(), elsewhere)
+        }
+        Err(Unread::Failed(error)) if error.kind() == std::io::ErrorKind::NotFound => {
             (Code::MissingFile, "the file does not exist".to_owned(), "check the path, or where a link points")
         }
-        Err(error) => {
-            let why = error.to_string();
-            let help = match why.as_str() {
-                NOT_A_FILE | TOO_LARGE => "a configuration is a few lines of text: move what this is to another place",
-                _ => "check its owner and mode",
-            };
-            (Code::UnreadableFile, format!("the file cannot be read: {why}"), help)
+        Err(Unread::Failed(error)) => {
+            (Code::UnreadableFile, format!("the file cannot be read: {error}"), "check its owner and mode")
         }
     };
     ("".into(), Some(Problem::new(code, Place::new(source, 0..0), message).help(help)))
+}
+
+/// Windows line ends as line feeds, which TOML allows for a text of several lines: a script must not be handed the carriage
+/// returns. Lines and columns stay what they are; what is written as an escape is not touched.
+fn unix_lines(text: String) -> String {
+    if text.contains("\r\n") { text.replace("\r\n", "\n") } else { text }
+}
+
+/// What is in a file. Never waits: a pipe or a device is not read, and no more than so many bytes are.
+#[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
+fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
+    let failed = Unread::Failed;
+    // Before it is opened: opening a device may do something by itself.
+    let is_file = |meta: &std::fs::Metadata| if meta.is_file() { Ok(()) } else { Err(Unread::NotAFile) };
+    is_file(&std::fs::metadata(path).map_err(failed)?)?;
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of open(2) fits its type");
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    is_file(&meta)?;
+    if meta.len() > LARGEST {
+        return Err(Unread::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+    let would_wait = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Unread::NotAFile,
+        _ => Unread::Failed(error),
+    };
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(would_wait)?;
+    match bytes.len() as u64 {
+        // Files of the kernel (/proc, /sys) have no size; a file that is just being written has some bytes in the end.
+        1.. if meta.len() == 0 && meta.blocks() == 0 && is_made_up(path) => Err(Unread::NotAFile),
+        length if length > LARGEST => Err(Unread::TooLarge),
+        _ => Ok(bytes),
+    }
+}
+
+/// Whether the size of a file is still zero after bytes of it were read.
+#[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
+fn is_made_up(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
 }
 
 /// Parses a file that was read: the table as far as it can be understood, and every syntax error as a problem. The
@@ -90,12 +113,16 @@ pub fn fetch(path: &Path, source: SourceId) -> (Arc<str>, Option<Problem>) {
 pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (DeTable<'t>, bool) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let clean = errors.is_empty();
-    let mut last_line = None;
+    let (mut last_line, mut counted) = (None, (0, 0));
     for error in errors {
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
         let span = error.span().unwrap_or(0..0);
         // What the parser stumbles over on the same line, or on the lines right after it, follows from the first stumble.
-        let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count());
+        let line = match text.get(counted.0..span.start) {
+            Some(since) => counted.1 + since.matches('\n').count(),
+            None => text.get(..span.start).map_or(0, |before| before.matches('\n').count()),
+        };
+        counted = (span.start, line);
         let follows = last_line.replace(line).is_some_and(|last| line <= last + 1);
         if !follows {
             problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message));
@@ -105,13 +132,24 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
 }
 
 /// Every job file below `folder`, sorted by name. Hidden files, files ending in `~` and other endings are no jobs;
-/// symbolic links are followed, but not back to a folder above them. A folder that cannot be read is a problem, and the
-/// rest is still found.
+/// symbolic links are followed, each folder once. What cannot be looked into, or has a name that is no text, is a
+/// problem, and the rest is still found.
 pub fn find_jobs(folder: &Path, sources: &mut Sources, problems: &mut Problems) -> Vec<JobFile> {
-    let mut walk = Walk { root: folder, above: Vec::new(), found: Vec::new(), sources, problems };
-    walk.enter(folder);
+    let mut walk = Walk { root: folder, visited: HashMap::new(), found: Vec::new(), sources, problems };
+    // Folders before links to them, so that a job has the same name whatever order the file system lists them in.
+    let mut folders = VecDeque::from([Folder { path: folder.to_owned(), depth: 0, by_link: false }]);
+    let mut links = VecDeque::new();
+    while let Some(next) = folders.pop_front().or_else(|| links.pop_front()) {
+        if walk.visited.len() >= MOST_FOLDERS {
+            walk.refuse(&next, Closed::TooMany);
+            break;
+        }
+        for folder in walk.enter(&next) {
+            if folder.by_link { links.push_back(folder) } else { folders.push_back(folder) }
+        }
+    }
     let mut found = walk.found;
-    order::by(&mut found, |a, b| a.name.cmp(&b.name));
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     found
 }
 
@@ -121,71 +159,136 @@ pub fn job_name(folder: &Path, file: &Path) -> JobName {
     JobName::new(below.with_extension("").to_string_lossy().as_ref())
 }
 
+/// A folder that is to be looked into.
+struct Folder {
+    path: PathBuf,
+    /// Below the folder of jobs.
+    depth: usize,
+    by_link: bool,
+}
+
 /// A walk through the folders of jobs.
 struct Walk<'w> {
     root: &'w Path,
-    /// The folders that it is in, from the root down, by device and inode.
-    above: Vec<(u64, u64)>,
+    /// The folders that were looked into, by device and inode, each with its path.
+    visited: HashMap<(u64, u64), PathBuf>,
     found: Vec<JobFile>,
     sources: &'w mut Sources,
     problems: &'w mut Problems,
 }
 
+/// Why a folder is not looked into.
+enum Closed {
+    Failed(std::io::Error),
+    /// It is this one, which was looked into already.
+    Visited(PathBuf),
+    TooDeep,
+    TooMany,
+}
+
 impl Walk<'_> {
-    #[expect(clippy::disallowed_methods, reason = "the door of files: folders are walked here and nowhere else")]
-    fn enter(&mut self, folder: &Path) {
-        let entries = std::fs::read_dir(folder).and_then(|entries| Ok((entries, std::fs::metadata(folder)?)));
-        let (entries, own) = match entries {
-            Ok((entries, meta)) => (entries, (meta.dev(), meta.ino())),
-            Err(error) => return self.refuse(folder, &error),
-        };
-        if self.above.contains(&own) {
-            let why = std::io::Error::other("it is a link back to a folder above it");
-            return self.refuse(folder, &why);
-        }
-        let mut folders = Vec::new();
-        for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => return self.refuse(folder, &error),
-            };
-            let path = entry.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if name.starts_with('.') || name.ends_with('~') {
-                continue;
+    /// Takes the jobs of a folder; the folders in it are the answer, sorted.
+    fn enter(&mut self, folder: &Folder) -> Vec<Folder> {
+        match self.entries(folder) {
+            Ok(entries) => self.sort_out(folder, entries),
+            Err(closed) => {
+                self.refuse(folder, closed);
+                Vec::new()
             }
-            // A plain entry's kind comes with it; only a link needs another look.
-            let is_dir = match entry.file_type() {
-                Ok(kind) if !kind.is_symlink() => kind.is_dir(),
-                _ => path.is_dir(),
-            };
-            if is_dir {
-                folders.push(path);
-            } else if name.ends_with(".toml") {
-                self.found.push(JobFile { name: job_name(self.root, &path), path });
-            }
-        }
-        if self.above.len() < DEEPEST {
-            self.above.push(own);
-            for path in folders {
-                self.enter(&path);
-            }
-            self.above.pop();
         }
     }
 
-    /// A folder that is not looked into, and why.
-    fn refuse(&mut self, folder: &Path, error: &std::io::Error) {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { Code::MissingFile } else { Code::UnreadableFile };
-        let id = self.sources.add(folder, "");
-        let help = match error.kind() {
-            std::io::ErrorKind::Other => "remove the link: each of its jobs would run again under another name",
-            _ if self.above.is_empty() => {
-                "create it, or point `jobs_dir` (or --path) at the folder that holds your jobs"
-            }
-            _ => "check its owner and mode",
+    #[expect(clippy::disallowed_methods, reason = "the door of files: folders are walked here and nowhere else")]
+    fn entries(&mut self, folder: &Folder) -> Result<Vec<(PathBuf, Entry)>, Closed> {
+        let entries = std::fs::read_dir(&folder.path).map_err(Closed::Failed)?;
+        let own = std::fs::metadata(&folder.path).map(|meta| (meta.dev(), meta.ino())).map_err(Closed::Failed)?;
+        if let Some(known) = self.visited.get(&own) {
+            return Err(Closed::Visited(known.clone()));
+        }
+        if folder.depth > DEEPEST {
+            return Err(Closed::TooDeep);
+        }
+        self.visited.insert(own, folder.path.clone());
+        let kind = |entry: &std::fs::DirEntry| match entry.file_type() {
+            // A plain entry's kind comes with it; only a link needs another look.
+            Ok(kind) if kind.is_dir() => Entry::Folder,
+            Ok(kind) if kind.is_symlink() && entry.path().is_dir() => Entry::LinkToFolder,
+            _ => Entry::File,
         };
-        let message = format!("the folder of jobs cannot be read: {error}");
+        let mut all = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Closed::Failed)?;
+            all.push((entry.path(), kind(&entry)));
+        }
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    fn sort_out(&mut self, folder: &Folder, entries: Vec<(PathBuf, Entry)>) -> Vec<Folder> {
+        let mut folders = Vec::new();
+        for (path, kind) in entries {
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            if name.starts_with(b".") || name.ends_with(b"~") {
+                continue;
+            }
+            let is_text = path.file_name().is_some_and(|name| name.to_str().is_some());
+            let counts = kind != Entry::File || name.ends_with(b".toml");
+            match kind {
+                _ if counts && !is_text => self.refuse_name(&path, kind),
+                Entry::File if counts => self.found.push(JobFile { name: job_name(self.root, &path), path }),
+                Entry::File => {}
+                _ => {
+                    let by_link = folder.by_link || kind == Entry::LinkToFolder;
+                    folders.push(Folder { path, depth: folder.depth + 1, by_link });
+                }
+            }
+        }
+        folders
+    }
+
+    fn refuse_name(&mut self, path: &Path, kind: Entry) {
+        let id = self.sources.add(path, "");
+        let what = if kind == Entry::File { "file" } else { "folder" };
+        let message = format!("the name of this {what} is not UTF-8 text, so that no job can be named by it");
+        self.problems.push(Problem::new(Code::BadFileName, Place::new(id, 0..0), message).help("rename it"));
+    }
+
+    /// A folder that is not looked into, and why.
+    fn refuse(&mut self, folder: &Folder, closed: Closed) {
+        let is_missing = matches!(&closed, Closed::Failed(error) if error.kind() == std::io::ErrorKind::NotFound);
+        let code = if is_missing { Code::MissingFile } else { Code::UnreadableFile };
+        let id = self.sources.add(&folder.path, "");
+        let (why, help) = match closed {
+            Closed::Failed(error) if folder.depth == 0 => {
+                (error.to_string(), "create it, or point `jobs_dir` (or --path) at the folder that holds your jobs")
+            }
+            Closed::Failed(error) => (error.to_string(), "check its owner and mode"),
+            Closed::Visited(known) if folder.path.starts_with(&known) => (
+                "it is a link back to a folder above it".to_owned(),
+                "remove the link: each of its jobs would run again under another name",
+            ),
+            Closed::Visited(known) => (
+                format!("it is a link to {}, which is read already", in_one_line(&known.display().to_string())),
+                "remove the link: each of its jobs would run again under another name",
+            ),
+            Closed::TooDeep => (
+                format!("it lies more than {DEEPEST} folders below the folder of jobs"),
+                "move it up, or remove the link that leads there",
+            ),
+            Closed::TooMany => (
+                format!("more than {MOST_FOLDERS} folders lie below the folder of jobs"),
+                "remove the link that leads to so many",
+            ),
+        };
+        let message = format!("the folder of jobs cannot be read: {why}");
         self.problems.push(Problem::new(code, Place::new(id, 0..0), message).help(help));
     }
+}
+
+/// What an entry of a folder is, links followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    File,
+    Folder,
+    LinkToFolder,
 }

@@ -3,12 +3,15 @@
 //! Before it: nothing. After it: `read(&mut Table)` of each station. Every problem of a file is collected in one pass;
 //! taking a bad value yields `None` and a problem, never a stop.
 
+mod default;
 pub mod load;
 mod suggest;
 mod table;
 mod text;
 mod units;
+pub mod watch;
 
+pub use default::{Default, default_of};
 pub use suggest::{did_you_mean, nearest};
 pub use table::{Key, Kind, Layer, Reader, Table, Value};
 pub use text::Text;

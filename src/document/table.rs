@@ -16,7 +16,6 @@ use super::text::Text;
 use super::units::{Rate, Refusal, parse_duration, parse_rate, parse_size};
 use super::{did_you_mean, nearest};
 use crate::diagnostic::{Code, Place, Problem, Problems, SourceId};
-use crate::order;
 
 /// A key as the manual and the schema tell of it. Each station lists its own, and a test holds the list equal to what
 /// its reader takes.
@@ -117,6 +116,11 @@ impl Reader {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Whether what else is wrong with this file would only be counted.
+    pub fn is_full(&self, source: SourceId) -> bool {
+        self.problems.borrow().is_full(source)
+    }
+
     /// How many errors there are so far.
     pub fn errors(&self) -> usize {
         self.problems.borrow().errors()
@@ -193,7 +197,7 @@ impl<'d> Table<'d> {
     /// The names that were asked for so far, sorted: for the test that holds the key lists true.
     pub fn asked(&self) -> Vec<&'static str> {
         let mut asked = self.asked.clone();
-        order::by(&mut asked, Ord::cmp);
+        asked.sort();
         asked
     }
 
@@ -205,7 +209,7 @@ impl<'d> Table<'d> {
         self.own_value(key).or_else(|| self.below.and_then(|layer| self.find(layer, key, true)))
     }
 
-    /// The value of a key in the file itself, layer below aside. Does not count as asking for it.
+    /// The value of a key in the file itself, without the layer below. Does not count as asking for it.
     pub fn own_value(&self, key: &str) -> Option<Value<'d>> {
         self.own.and_then(|layer| self.find(layer, key, false))
     }
@@ -355,10 +359,20 @@ impl<'d> Table<'d> {
                     path => format!("unknown key `{key}` in `{path}`"),
                 };
                 let place = Place::new(layer.source, name.span());
-                let help = did_you_mean(key, self.asked.iter().copied());
+                // What is only counted needs no guess.
+                let full = self.reader.is_full(layer.source);
+                let help = if full { None } else { did_you_mean(key, self.asked.iter().copied()) };
                 self.push(Problem::new(Code::UnknownKey, place, message).maybe_help(help));
             }
         }
+    }
+
+    /// Where each key of the file itself stands.
+    pub fn key_places(&self) -> Vec<(&'d str, Place)> {
+        let own = self.own.into_iter();
+        own.flat_map(|own| own.table.keys().map(move |name| (own, name)))
+            .map(|(own, name)| (name.get_ref().as_ref(), Place::new(own.source, name.span())))
+            .collect()
     }
 
     /// Every key that is written in the file itself or, where it is not, in the layer below: for tables whose keys are

@@ -14,8 +14,21 @@ pub(super) struct Switch {
     pub(super) uid: Option<u32>,
     /// The group, likewise.
     pub(super) gid: Option<u32>,
+    /// Which further groups it has then.
+    pub(super) groups: Groups,
     /// HOME, USER, LOGNAME and SHELL of the user; empty without `user`.
     pub(super) variables: Vec<(&'static str, String)>,
+}
+
+/// Which further groups a command has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// The daemon's.
+    Kept,
+    /// The new user's.
+    OfUser,
+    /// None: nothing is known of the new user.
+    None,
 }
 
 /// What of the kernel's permissions (capabilities(7)) decides here: their bits.
@@ -23,17 +36,43 @@ const CAP_SETGID: u32 = 6;
 const CAP_SETUID: u32 = 7;
 const CAP_SYS_NICE: u32 = 23;
 
-/// The user of a name, or of a number as text. The error is a sentence.
-pub(super) fn user(name: &str) -> Result<User, String> {
-    let found = match name.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
+/// A user, as far as the machine knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) uid: u32,
+    gid: u32,
+    /// HOME, USER, LOGNAME and SHELL.
+    variables: Vec<(&'static str, String)>,
+    /// It has an entry, and so perhaps further groups.
+    known: bool,
+}
+
+/// The user of a name, or of a number, which needs no entry on this machine. The error is a sentence.
+pub(super) fn user(name: &str) -> Result<Account, String> {
+    let found = match (User::from_name(name), number(name)) {
+        (Ok(None), Some(number)) => User::from_uid(Uid::from_raw(number)),
+        (found, _) => found,
     };
-    match found {
-        Ok(Some(user)) => Ok(user),
-        Ok(None) => Err(format!("there is no user `{name}` on this machine")),
-        Err(error) => Err(format!("user `{name}` cannot be looked up: {}", error.desc().to_lowercase())),
+    match (found, number(name)) {
+        (Ok(Some(user)), _) => {
+            let (home, shell) = (user.dir.to_string_lossy().into_owned(), user.shell.to_string_lossy().into_owned());
+            let variables = vec![("HOME", home), ("USER", user.name.clone()), ("LOGNAME", user.name), ("SHELL", shell)];
+            Ok(Account { uid: user.uid.as_raw(), gid: user.gid.as_raw(), variables, known: true })
+        }
+        (Ok(None), Some(number)) => {
+            let texts = [("HOME", "/"), ("USER", name), ("LOGNAME", name), ("SHELL", "/bin/sh")];
+            let variables = texts.map(|(variable, text)| (variable, text.to_owned())).to_vec();
+            Ok(Account { uid: number, gid: number, variables, known: false })
+        }
+        (Ok(None), None) => Err(format!("there is no user `{name}` on this machine")),
+        (Err(error), _) => Err(format!("user `{name}` cannot be looked up: {}", error.desc().to_lowercase())),
     }
+}
+
+/// A user's or a group's number as text; the last one means "none" to the kernel.
+fn number(name: &str) -> Option<u32> {
+    let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse().ok().filter(|number| digits && *number != u32::MAX)
 }
 
 /// The file of this machine's users, and that of its groups (passwd(5), group(5)): for a guess at what was meant.
@@ -47,16 +86,13 @@ pub(super) fn meant(name: &str, file: &str) -> Option<String> {
     did_you_mean(name, text.lines().filter_map(|line| line.split(':').next()).filter(|known| !known.is_empty()))
 }
 
-/// The group of a name, or of a number as text. The error is a sentence.
-pub(super) fn group(name: &str) -> Result<Group, String> {
-    let found = match name.parse() {
-        Ok(number) => Group::from_gid(Gid::from_raw(number)),
-        Err(_) => Group::from_name(name),
-    };
-    match found {
-        Ok(Some(group)) => Ok(group),
-        Ok(None) => Err(format!("there is no group `{name}` on this machine")),
-        Err(error) => Err(format!("group `{name}` cannot be looked up: {}", error.desc().to_lowercase())),
+/// The group of a name, or of a number, which needs no entry on this machine. The error is a sentence.
+pub fn group(name: &str) -> Result<u32, String> {
+    match (Group::from_name(name), number(name)) {
+        (Ok(Some(group)), _) => Ok(group.gid.as_raw()),
+        (Ok(None), Some(number)) => Ok(number),
+        (Ok(None), None) => Err(format!("there is no group `{name}` on this machine")),
+        (Err(error), _) => Err(format!("group `{name}` cannot be looked up: {}", error.desc().to_lowercase())),
     }
 }
 
@@ -64,8 +100,8 @@ pub(super) fn group(name: &str) -> Result<Group, String> {
 pub(super) fn switch(user_name: Option<&str>, group_name: Option<&str>) -> Result<Switch, String> {
     let user = user_name.map(user).transpose()?;
     let group = group_name.map(group).transpose()?;
-    let gid = group.map(|group| group.gid).or(user.as_ref().map(|user| user.gid)).map(Gid::as_raw);
-    let uid = user.as_ref().map(|user| user.uid.as_raw()).filter(|uid| *uid != Uid::effective().as_raw());
+    let gid = group.or(user.as_ref().map(|user| user.gid));
+    let uid = user.as_ref().map(|user| user.uid).filter(|uid| *uid != Uid::effective().as_raw());
     // With another user the group is always set, and the user's further groups with it.
     let gid = gid.filter(|gid| uid.is_some() || *gid != Gid::effective().as_raw());
     let lacks_uid = uid.is_some() && !may(CAP_SETUID);
@@ -78,11 +114,24 @@ pub(super) fn switch(user_name: Option<&str>, group_name: Option<&str>) -> Resul
         let own = Uid::effective();
         return Err(format!("not permitted to switch to {whom}: slack-alert runs as uid {own}, only root may switch"));
     }
-    let variables = user.map_or(Vec::new(), |user| {
-        let (home, shell) = (user.dir.to_string_lossy().into_owned(), user.shell.to_string_lossy().into_owned());
-        vec![("HOME", home), ("USER", user.name.clone()), ("LOGNAME", user.name), ("SHELL", shell)]
-    });
-    Ok(Switch { uid, gid, variables })
+    let groups = match &user {
+        Some(user) if uid.is_some() && user.known => Groups::OfUser,
+        Some(_) if uid.is_some() => Groups::None,
+        _ => Groups::Kept,
+    };
+    Ok(Switch { uid, gid, groups, variables: user.map(|user| user.variables).unwrap_or_default() })
+}
+
+/// Whether this process may start a command as this user and group; a sentence when not. Of names that are not known nothing
+/// is said.
+pub fn may_switch(user_name: Option<&str>, group_name: Option<&str>) -> Result<(), String> {
+    let known = user_name.is_none_or(|name| user(name).is_ok()) && group_name.is_none_or(|name| group(name).is_ok());
+    if known { switch(user_name, group_name).map(|_| ()) } else { Ok(()) }
+}
+
+/// Whether two names or numbers are the same user.
+pub fn same_user(one: &str, other: &str) -> bool {
+    matches!((user(one), user(other)), (Ok(one), Ok(other)) if one.uid == other.uid)
 }
 
 /// Whether the daemon may start a command at this niceness above its own; a sentence when not.
@@ -111,9 +160,17 @@ mod tests {
 
     #[test]
     fn accounts_are_found_by_name_and_by_number() {
-        assert_eq!(user("root").map(|user| user.uid.as_raw()), Ok(0));
-        assert_eq!(user("0").map(|user| user.name), Ok("root".to_owned()));
-        assert_eq!(group("root").map(|group| group.gid.as_raw()), Ok(0));
+        assert_eq!(user("root").map(|user| user.uid), Ok(0));
+        assert_eq!(user("0"), user("root"));
+        assert_eq!((group("root"), group("0")), (Ok(0), Ok(0)));
+        // A number needs no entry: containers have users that nobody named.
+        let unnamed = user("1000680000").expect("a number");
+        assert_eq!((unnamed.uid, unnamed.gid, unnamed.known), (1_000_680_000, 1_000_680_000, false));
+        assert_eq!(unnamed.variables[0], ("HOME", "/".to_owned()));
+        assert_eq!(group("1000680000"), Ok(1_000_680_000));
+        for name in ["4294967295", "4294967296", "-1", "+5", ""] {
+            assert!(user(name).is_err() && group(name).is_err(), "{name}");
+        }
         assert_eq!(user("nobody-here").unwrap_err(), "there is no user `nobody-here` on this machine");
         assert_eq!(group("nobody-here").unwrap_err(), "there is no group `nobody-here` on this machine");
     }

@@ -3,14 +3,18 @@
 //! Before it: how a process ended and what it wrote, unmasked. After it: `duct`, which makes the outcome of it. Pure.
 //! Invariant: `fail_on` and `parse` see the output as it was; what is handed on is masked.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use regex::bytes::Regex;
 use serde_json::Value;
 
-use super::command::{Command, Parse};
-use super::directives::{self, Directives};
-use super::exit_codes::{Exit, Meaning};
-use super::outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
-use super::{output, perfdata};
+use super::capture::redact::Redactor;
+use super::capture::{directives, output, perfdata};
+use super::keys::Command;
+use super::keys::exit_codes::{Exit, Meaning};
+use super::keys::output::Parse;
+use super::outcome::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status};
 
 /// What the end of an attempt means.
 #[derive(Debug)]
@@ -26,81 +30,103 @@ pub(super) struct Assessment {
     pub(super) directives: Directives,
 }
 
+/// When a run was, and how long it took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) started: Timestamp,
+    pub(super) finished: Timestamp,
+    pub(super) took: Duration,
+    pub(super) attempts: u32,
+    pub(super) leaked: bool,
+}
+
 impl Assessment {
+    /// The outcome of a run of which this is the last attempt.
+    pub(super) fn into_outcome(self, times: Times) -> Outcome {
+        let Self { status, reason, skipped, detail, ending, output, json, perfdata, directives } = self;
+        let Times { started, finished, took, attempts, leaked } = times;
+        Outcome {
+            status,
+            reason,
+            ending,
+            skipped,
+            detail,
+            started,
+            finished,
+            took,
+            attempts,
+            output,
+            json,
+            perfdata,
+            directives,
+            leaked,
+        }
+    }
+
     /// Whether another attempt could make it better.
     pub(super) fn failed(&self) -> bool {
         self.status != Status::Ok && !self.skipped && self.reason != Reason::Interrupted
     }
 }
 
-/// Assesses an attempt.
-pub(super) fn assess(command: &Command, ending: Ending, mut output: Output) -> Assessment {
-    let directives = match command.directives {
-        true => directives::take(&mut output, &command.redactor),
+/// Assesses an attempt; what is handed on is masked by `redactor`.
+pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut output: Output) -> Assessment {
+    let directives = match command.output.directives {
+        true => directives::take(&mut output, redactor),
         false => Directives::default(),
     };
     let (mut status, mut reason, skipped) = judge(command, &ending);
     let well = status == Status::Ok && !skipped;
-    let parsed = (command.parse == Some(Parse::Json) && !skipped).then(|| parse_json(&output.stdout));
+    let parsed = (command.output.parse == Some(Parse::Json) && !skipped).then(|| parse_json(&output.stdout));
     let fault = match &parsed {
         _ if !well => None,
         Some(Err(fault)) => found(command, &output).or_else(|| Some(fault.clone())),
         _ => found(command, &output),
     };
-    let spoken = directives.status.filter(|spoken| *spoken != status && may_speak(status, reason, skipped));
+    let stated = directives.status.filter(|stated| *stated != status && may_state(status, reason, skipped));
     let fault = fault.map_or_else(
-        || spoken.map(|spoken| (spoken, format!("the script says {}", spoken.as_str()))),
+        || stated.map(|stated| (stated, format!("the script says {}", stated.as_str()))),
         |fault| Some((Status::Critical, fault)),
     );
     if let Some((found, _)) = &fault {
         (status, reason) = (*found, Reason::Output);
     }
-    let json = parsed.and_then(Result::ok).map(|json| match command.redactor.is_empty() {
+    let json = parsed.and_then(Result::ok).map(|json| match redactor.is_empty() {
         true => json,
-        false => command.redactor.mask_json(json_text(&output.stdout)),
+        false => redactor.mask_json(json_text(&output.stdout)),
     });
-    output::mask(&mut output, &command.redactor);
-    let perfdata = match command.parse {
-        Some(Parse::Perfdata) => perfdata::parse(&String::from_utf8_lossy(&output.stdout.head)),
-        _ => Vec::new(),
-    };
+    output::mask(&mut output, redactor);
+    let mut directives = directives;
+    let mut perfdata = Vec::new();
+    if command.output.parse == Some(Parse::Perfdata) {
+        let parsed = perfdata::parse(&String::from_utf8_lossy(&output.stdout.head));
+        directives.notes.extend(parsed.note());
+        perfdata = parsed.items;
+    }
     let ending = match ending {
-        Ending::NotStarted { error } => Ending::NotStarted { error: command.redactor.mask_str(&error).into_owned() },
+        Ending::NotStarted { error } => Ending::NotStarted { error: redactor.mask_str(&error).into_owned() },
         ending => ending,
     };
-    let detail = fault.map_or(String::new(), |(_, fault)| command.redactor.mask_str(&fault).into_owned());
+    let detail = fault.map_or(String::new(), |(_, fault)| redactor.mask_str(&fault).into_owned());
     Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives }
 }
 
 /// Whether a directive may say what the run means: of one that exited, whatever its code; never of one that timed out, was
 /// killed, was stopped or did not start, for then the script did not come to its end.
-fn may_speak(status: Status, reason: Reason, skipped: bool) -> bool {
+fn may_state(status: Status, reason: Reason, skipped: bool) -> bool {
     !skipped && (reason == Reason::Exit || (reason == Reason::Signal && status == Status::Ok))
 }
 
 /// The outcome of a run that did not happen: as if the command had ended so and written this.
-pub fn assumed(
-    command: &Command,
-    ending: Ending,
-    output: Output,
-    started: jiff::Timestamp,
-    took: std::time::Duration,
-) -> Outcome {
-    let assessed = assess(command, ending, output);
-    Outcome {
-        status: assessed.status,
-        reason: assessed.reason,
-        ending: assessed.ending,
-        skipped: assessed.skipped,
-        detail: assessed.detail,
-        output: assessed.output,
-        json: assessed.json,
-        perfdata: assessed.perfdata,
-        directives: assessed.directives,
-        finished: crate::clock::shift(started, took),
+pub fn assumed(command: &Command, ending: Ending, output: Output, started: Timestamp, took: Duration) -> Outcome {
+    let finished = crate::clock::shift(started, took);
+    assess(command, command.redactor(), ending, output).into_outcome(Times {
+        started,
+        finished,
         took,
-        ..Outcome::status_only(assessed.status, started)
-    }
+        attempts: 1,
+        leaked: false,
+    })
 }
 
 /// What the ending alone says.
@@ -111,6 +137,10 @@ fn judge(command: &Command, ending: &Ending) -> (Status, Reason, bool) {
         Ending::TimedOut { .. } => return (Status::Critical, Reason::Timeout, false),
         Ending::NotStarted { .. } => return (Status::Critical, Reason::Spawn, false),
         Ending::Interrupted => return (Status::Critical, Reason::Interrupted, false),
+        Ending::Reported { ok } => {
+            return (if *ok { Status::Ok } else { Status::Critical }, Reason::Exit, false);
+        }
+        Ending::Missing { .. } | Ending::Unfinished { .. } => return (Status::Critical, Reason::Missing, false),
     };
     match command.exit_codes.meaning(exit) {
         Meaning::Status(status) => (status, reason, false),
@@ -126,8 +156,8 @@ fn found(command: &Command, output: &Output) -> Option<String> {
         // The tail of what fits is empty: an expression that matches nothing at all has met it in the head.
         found.then(|| format!("{name} matched `{}`", pattern.as_str()))
     };
-    matches(&command.fail_on_stdout, &output.stdout, "stdout")
-        .or_else(|| matches(&command.fail_on_stderr, &output.stderr, "stderr"))
+    matches(&command.output.fail_on_stdout, &output.stdout, "stdout")
+        .or_else(|| matches(&command.output.fail_on_stderr, &output.stderr, "stderr"))
 }
 
 fn parse_json(stdout: &Captured) -> Result<Value, String> {
@@ -147,14 +177,15 @@ fn json_text(stdout: &Captured) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::tests::read_one;
     use super::super::outcome::{Captured, Ending, Output};
-    use super::super::read::tests::read_one;
     use super::assess;
 
     fn assessed(keys: &str, ending: Ending, stdout: &str) -> super::Assessment {
         let captured = Captured { head: stdout.into(), ..Captured::default() };
         let output = Output { stdout: captured.clone(), both: captured, ..Output::default() };
-        assess(&read_one(&format!("command = 'x'\n{keys}")), ending, output)
+        let command = read_one(&format!("command = 'x'\n{keys}"));
+        assess(&command, command.redactor(), ending, output)
     }
 
     /// Status, reason, detail.
@@ -216,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_speaks_json_is_heard() {
+    fn the_json_of_a_failure_is_read() {
         let a = assessed("parse = 'json'", Ending::Exited { code: 2 }, r#"{"why": "disk"}"#);
         assert_eq!(a.json.map(|json| json["why"].clone()), Some("disk".into()));
     }

@@ -12,16 +12,19 @@ use std::time::Duration;
 
 use governor::Quota;
 use governor::clock::Clock as _;
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-use super::assess::{Assessment, assess};
-use super::attach;
-use super::directives::Directives;
-use super::outcome::{Ending, Outcome, Output};
-use super::process::{self, Ended, Follower};
-use super::reactor::{Reactor, Seat};
-use super::starter::Starter;
-use super::{Run, Spawner, Stop, Stopper};
+use super::Spawner;
+use super::assess::{Assessment, Times, assess};
+use super::capture::attach;
+use super::capture::redact::Redactor;
+use super::leftover::Leftover;
+use super::os::plain;
+use super::outcome::{Directives, Ending, Outcome, Output};
+use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
+use super::run::Run;
+use super::stop::{Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
 
@@ -35,8 +38,9 @@ struct Shared {
     clock: SharedClock,
     gate: Option<Gate>,
     starter: Starter,
+    drain: Drain,
     /// Made at the first start, within the runtime; an error is that start's.
-    reactor: OnceLock<Reactor>,
+    reactor: OnceLock<Reactor<Box<Child>>>,
 }
 
 /// How far a run has come.
@@ -49,6 +53,9 @@ struct SoFar {
     leaked: bool,
 }
 
+/// What is said when the pipes of what a command left behind could not be kept open.
+const UNREAD: &str = "what it left in the background ends at its next output: too many others are left already";
+
 /// Keeps the rate at which processes start.
 struct Gate {
     limiter: Limiter,
@@ -56,7 +63,7 @@ struct Gate {
     turn: Mutex<()>,
 }
 
-/// Only its name, as traits ask for: all that stands below it, duct's handles too, would be a lot of program for nobody.
+/// Its name alone: what it holds says nothing to a reader of a log.
 impl fmt::Debug for Duct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Duct").finish_non_exhaustive()
@@ -72,13 +79,22 @@ impl Duct {
             let limiter = Limiter::direct_with_clock(quota, GovernorClock(Arc::clone(&clock)));
             Some(Gate { limiter, turn: Mutex::new(()) })
         });
+        Self::draining(clock, gate, Drain::default())
+    }
+
+    /// One for a process that ends with the run.
+    pub fn of_one_run(clock: SharedClock) -> Self {
+        Self::draining(clock, None, Drain::of_one_run())
+    }
+
+    fn draining(clock: SharedClock, gate: Option<Gate>, drain: Drain) -> Self {
         let starter = Starter::new(Arc::clone(&clock));
-        Self { shared: Arc::new(Shared { clock, gate, starter, reactor: OnceLock::new() }) }
+        Self { shared: Arc::new(Shared { clock, gate, starter, drain, reactor: OnceLock::new() }) }
     }
 }
 
 impl Shared {
-    fn reactor(&self) -> io::Result<&Reactor> {
+    fn reactor(&self) -> io::Result<&Reactor<Box<Child>>> {
         match self.reactor.get() {
             Some(reactor) => Ok(reactor),
             None => {
@@ -88,11 +104,11 @@ impl Shared {
         }
     }
 
-    /// Asks for an attempt's process; gives where it will be brought to.
-    fn start(&self, run: &Arc<Run>, attempt: u32) -> io::Result<Seat> {
-        let seat = self.reactor()?.seat();
-        self.starter.start(run, attempt, &seat)?;
-        Ok(seat)
+    /// Asks for an attempt's process; gives where it will be delivered to.
+    fn start(&self, run: &Arc<Run>, attempt: u32) -> io::Result<Slot<Box<Child>>> {
+        let slot = self.reactor()?.slot();
+        self.starter.start(run, attempt, &slot)?;
+        Ok(slot)
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
@@ -126,11 +142,16 @@ impl Shared {
 
     /// What an attempt came to: the run's outcome, or what is kept of it and how long to wait before the next.
     fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Output>, Duration)> {
-        let mut assessment = assess(&run.command, ended.ending, ended.output);
+        let redactor = ended.redactor.as_ref().unwrap_or(run.command.redactor());
+        let mut assessment = assess(&run.command, redactor, ended.ending, ended.output);
+        if ended.unread {
+            tracing::warn!(job = %run.job, run = %run.id, "{UNREAD}");
+            assessment.directives.notes.push(UNREAD.to_owned());
+        }
         match run.command.retries.delay_after(so_far.attempts).filter(|_| assessment.failed()) {
             Some(delay) => Err((Box::new(assessment.output), delay)),
             None => {
-                listen(run, &mut assessment.directives);
+                listen(run, redactor, &mut assessment.directives);
                 Ok(self.outcome(so_far, assessment))
             }
         }
@@ -138,7 +159,7 @@ impl Shared {
 
     /// Stopped before an attempt: what the one before it wrote is kept, and masked already.
     fn cut_short(&self, run: &Run, last: Option<Box<Output>>, so_far: SoFar) -> Outcome {
-        let mut assessment = assess(&run.command, Ending::Interrupted, Output::default());
+        let mut assessment = assess(&run.command, run.command.redactor(), Ending::Interrupted, Output::default());
         assessment.output = last.map(|last| *last).unwrap_or_default();
         self.outcome(so_far, assessment)
     }
@@ -147,23 +168,13 @@ impl Shared {
         let now = self.clock.now();
         let SoFar { began, attempts, leaked } = so_far;
         let began = began.unwrap_or(now);
-        let Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives } = assessment;
-        Outcome {
-            status,
-            reason,
-            ending,
-            skipped,
-            detail,
+        assessment.into_outcome(Times {
             started: began.wall,
             finished: now.wall,
             took: now.mono - began.mono,
             attempts,
-            output,
-            json,
-            perfdata,
-            directives,
             leaked,
-        }
+        })
     }
 }
 
@@ -176,12 +187,12 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
         while shared.may_start(&run.stop).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
-            let follower = |seat| Follower { seat, run: &run, clock: shared.clock.as_ref() };
+            let follower = |slot| Follower { slot, run: &run, clock: &shared.clock, drain: &shared.drain };
             // By reference: what is moved out of it would be kept twice.
             let ended = match &shared.start(&run, so_far.attempts).map(follower) {
                 Ok(follower) => follower.follow().await,
                 Err(error) => {
-                    let error = format!("no process can be started: {}", process::plain(error));
+                    let error = format!("no process can be started: {}", plain(error));
                     Ended::without_process(Ending::NotStarted { error })
                 }
             };
@@ -198,17 +209,20 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
             if !shared.pause(delay, &run.stop).await {
                 break;
             }
+            // A person may have paused the job meanwhile.
+            run.stop.released().await;
         }
         shared.cut_short(&run, last, so_far)
     }
 }
 
 /// What a run's directives ask of the machine, and what is wrong with them.
-fn listen(run: &Run, directives: &mut Directives) {
+fn listen(run: &Run, redactor: &Redactor, directives: &mut Directives) {
     for why in &directives.misunderstood {
         tracing::warn!(job = %run.job, run = %run.id, "a directive is not understood: {why}");
     }
-    match directives.attach.as_deref().map(|name| attach::read(&run.command, name)) {
+    let place = attach::Place { folder: run.command.working_dir(), user: run.command.user() };
+    match directives.attach.as_deref().map(|name| attach::read(place, redactor, name)) {
         Some(Ok(file)) => directives.file = Some(file),
         Some(Err(why)) => {
             tracing::warn!(job = %run.job, run = %run.id, "{why}");
@@ -236,5 +250,11 @@ impl Gate {
 impl Spawner for Duct {
     fn run(&self, run: Arc<Run>) -> Pin<Box<dyn Future<Output = Outcome> + Send>> {
         Box::pin(carry(Arc::clone(&self.shared), run))
+    }
+
+    fn take_over(&self, run: &Arc<Run>, started: Timestamp) -> Option<Pin<Box<dyn Future<Output = Outcome> + Send>>> {
+        let clock = &self.shared.clock;
+        let leftover = Leftover::find(run, started, clock.now().wall)?;
+        Some(Box::pin(leftover.carry(Arc::clone(run), started, Arc::clone(clock))))
     }
 }

@@ -4,108 +4,66 @@
 //! Before it: the dispatcher. After it: `policy`.
 //!
 //! ```text
-//! read ─▶ Command ─▶ starter: launch ─▶ process (course, output) ─▶ assess ─▶ Outcome
-//!                      └───────────── duct: attempt by attempt ────────────┘
+//! keys ─▶ Command ─▶ process: start, wait, stop ─▶ capture: keep, redact ─▶ assess ─▶ Outcome
+//!                    └──────────────── duct: attempt by attempt ────────────────┘
 //! ```
+//!
+//! Three folders: `keys/` (what a job file may say about running, one theme a file), `process/` (one process from its start
+//! to its end), `capture/` (what it wrote, and what of it may be shown).
 
 mod account;
+mod alive;
 mod assess;
-mod attach;
-mod command;
-mod course;
-mod directives;
+mod capture;
 mod duct;
-mod environment;
-mod exit_codes;
-mod launch;
+mod host;
+mod keys;
+mod leftover;
+mod os;
 pub mod outcome;
-mod output;
-mod perfdata;
+mod pass_through;
 mod process;
 mod program;
-mod reactor;
-mod read;
-mod redact;
-mod retries;
+mod run;
 mod signals;
-mod starter;
 mod stop;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-pub use self::duct::Duct;
-pub use self::signals::name as signal_name;
+pub use account::{group, may_switch, same_user};
+pub use alive::{birth, gone};
 pub use assess::assumed;
-pub use command::{Command, Parse};
-pub use directives::{Directives, File};
-pub use environment::{Environment, PLUMBING};
-pub use exit_codes::{Exit, ExitCodes, Meaning, read_exit};
-pub use outcome::{Captured, Ending, Outcome, Output, Perfdata, Reason, Status};
-pub use output::{Capture, Stream};
-pub use program::{Program, Programs};
-pub use read::{Context, KEYS, read};
-pub use redact::{MASK, Redactor};
-pub use retries::Retries;
+pub use capture::output::{Capture, Stream};
+pub use capture::redact::{MASK, Redactor};
+pub use capture::visible::{clean, clean_str};
+pub use duct::Duct;
+pub use host::{prepare, prepare_to_pass_through, raise_open_files};
+pub use keys::environment::{Environment, PLUMBING};
+pub use keys::exit_codes::{Exit, ExitCodes, Meaning, read_exit};
+pub use keys::output::Parse;
+pub use keys::retries::Retries;
+pub use keys::start::read_group;
+pub use keys::{Command, Context, keys, read};
+pub use outcome::{Captured, Directives, Ending, File, Outcome, Output, Perfdata, Reason, Status};
+pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
+pub use program::{Program, Programs, first_line, script_fault};
+pub use run::{Progress, Run, Trigger};
+pub use signals::name as signal_name;
 pub use stop::{Stop, Stopper};
-
-use crate::id::{JobName, RunId};
-
-/// One execution that is due.
-#[derive(Debug)]
-pub struct Run {
-    /// Its number.
-    pub id: RunId,
-    /// Whose.
-    pub job: JobName,
-    /// What to run and how.
-    pub command: Arc<Command>,
-    /// The slot of the schedule that it fills.
-    pub scheduled: Timestamp,
-    /// What made it start.
-    pub trigger: Trigger,
-    /// What can be seen of it while it runs.
-    pub progress: Progress,
-    /// Asks it to end.
-    pub stop: Stopper,
-}
-
-/// What made a run start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trigger {
-    /// Its schedule.
-    Schedule,
-    /// A slot that was missed while the daemon was down (`catch_up`).
-    CatchUp,
-    /// A person (`once`, `trigger`).
-    Manual,
-}
-
-impl Run {
-    /// One that has not begun, and that nobody has asked to end.
-    pub fn new(id: RunId, job: JobName, command: Arc<Command>, scheduled: Timestamp, trigger: Trigger) -> Self {
-        Self { id, job, command, scheduled, trigger, progress: Progress::default(), stop: Stopper::default() }
-    }
-}
-
-/// What can be seen of a run while it goes on.
-#[derive(Debug, Default)]
-pub struct Progress {
-    /// The process, once started; 0 before.
-    pub pid: AtomicU32,
-    /// The end of its output so far, a few hundred bytes at most.
-    pub last_output: Mutex<Vec<u8>>,
-}
 
 /// Runs commands. The real one is [`Duct`], a simulation brings its own.
 pub trait Spawner: Send + Sync + fmt::Debug {
     /// Carries a run through all its attempts. It ends as `interrupted` soon after its `stop` is raised.
     fn run(&self, run: Arc<Run>) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+    /// Takes a run over that began under a daemon that died, if its process lives on; ends with it.
+    fn take_over(&self, run: &Arc<Run>, started: Timestamp) -> Option<Pin<Box<dyn Future<Output = Outcome> + Send>>> {
+        let _ = (run, started);
+        None
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{directives::Directives, signals};
+use super::signals;
 use crate::document::format_duration;
 
 /// What a run's end means.
@@ -37,6 +37,10 @@ pub enum Reason {
     Spawn,
     /// Its output: `fail_on` matched, `parse` failed, or a directive said so.
     Output,
+    /// A condition of the job: `warning_when` or `critical_when`.
+    Condition,
+    /// An expected run did not come, or did not end in time.
+    Missing,
     /// The daemon was stopped, or died, while it ran.
     Interrupted,
 }
@@ -69,6 +73,25 @@ pub enum Ending {
     },
     /// The daemon ended it, or was itself ended.
     Interrupted,
+    /// Something else ran it and said no more than whether it went well.
+    Reported {
+        /// It did.
+        ok: bool,
+    },
+    /// An expected run that did not come.
+    Missing {
+        /// When it was due.
+        due: Timestamp,
+        /// How late it may be.
+        grace: Duration,
+        /// When the last run came, if one ever did.
+        seen: Option<Timestamp>,
+    },
+    /// An expected run that came, and whose end was not reported in time.
+    Unfinished {
+        /// The `timeout` that it passed.
+        after: Duration,
+    },
 }
 
 /// What one stream wrote, its head and tail kept.
@@ -98,18 +121,52 @@ pub struct Output {
 pub struct Perfdata {
     /// Its name, quotes removed.
     pub label: String,
-    /// The value; `None` for `U` (could not be determined).
-    pub value: Option<f64>,
+    /// The value, a number as it was written; `None` for `U` (could not be determined).
+    pub value: Option<String>,
     /// Unit of measure: empty, `s`, `ms`, `%`, `B`, `c` …
     pub unit: String,
     /// Warning range as written.
     pub warn: Option<String>,
     /// Critical range as written.
     pub crit: Option<String>,
-    /// Least possible value.
-    pub min: Option<f64>,
-    /// Greatest possible value.
-    pub max: Option<f64>,
+    /// Least possible value, as written.
+    pub min: Option<String>,
+    /// Greatest possible value, as written.
+    pub max: Option<String>,
+}
+
+/// What a run said to the tool. Every text is as the script wrote it but for `redact`: not escaped, not trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directives {
+    /// `status=`: what the run means, where its end leaves that open.
+    pub status: Option<Status>,
+    /// `title=`: the message's title.
+    pub title: Option<String>,
+    /// `field NAME=VALUE`, in their order; of one name the last.
+    pub fields: Vec<(String, String)>,
+    /// `mention=`: who is to be pinged, if `notify.mention_allowed` has them.
+    pub mentions: Vec<String>,
+    /// `key=`: which incident of the job a failure belongs to.
+    pub key: Option<String>,
+    /// `silence=`: for so long nothing more is said after this run.
+    pub silence: Option<Duration>,
+    /// `attach=`: a file below the command's folder, as it was named.
+    pub attach: Option<String>,
+    /// That file, once it was read.
+    pub file: Option<File>,
+    /// What could not be done, in words, for the message.
+    pub notes: Vec<String>,
+    /// What was not understood, in words, for the log.
+    pub misunderstood: Vec<String>,
+}
+
+/// A file that goes with the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, without folders.
+    pub name: String,
+    /// What is in it, `redact` applied.
+    pub content: Vec<u8>,
 }
 
 /// How a run ended.
@@ -123,7 +180,7 @@ pub struct Outcome {
     pub ending: Ending,
     /// A precondition was not met (`exit_codes.skip`): counts as not run.
     pub skipped: bool,
-    /// In words, what `fail_on`, `parse` or a directive found; empty otherwise.
+    /// In words, what `fail_on`, `parse`, a directive or a condition found; empty otherwise.
     pub detail: String,
     /// When the first attempt started (wall).
     pub started: Timestamp,
@@ -146,6 +203,9 @@ pub struct Outcome {
 }
 
 impl Status {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::Unknown, Self::Warning, Self::Ok];
+
     /// As in files, messages and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -176,6 +236,8 @@ impl Reason {
             Self::Timeout => "timeout",
             Self::Spawn => "spawn",
             Self::Output => "output",
+            Self::Condition => "condition",
+            Self::Missing => "missing",
             Self::Interrupted => "interrupted",
         }
     }
@@ -193,6 +255,12 @@ impl Ending {
             }
             Self::NotStarted { error } => format!("could not be started: {error}"),
             Self::Interrupted => "interrupted".to_owned(),
+            Self::Reported { ok: true } => "reported as ok".to_owned(),
+            Self::Reported { ok: false } => "reported as failed".to_owned(),
+            Self::Missing { grace, .. } => format!("did not run; {} of grace", format_duration(*grace)),
+            Self::Unfinished { after } => {
+                format!("began, and its end was not reported within {}", format_duration(*after))
+            }
         }
     }
 }
@@ -262,6 +330,19 @@ impl Outcome {
         Self { reason: Reason::Interrupted, ending: Ending::Interrupted, started, took, ..outcome }
     }
 
+    /// An expected run that did not come.
+    pub fn missing(due: Timestamp, grace: Duration, seen: Option<Timestamp>, now: Timestamp) -> Self {
+        let ending = Ending::Missing { due, grace, seen };
+        Self { reason: Reason::Missing, ending, ..Self::status_only(Status::Critical, now) }
+    }
+
+    /// An expected run that began, and whose end was not reported within so long.
+    pub fn unfinished(started: Timestamp, after: Duration, now: Timestamp) -> Self {
+        let took = crate::clock::between(started, now);
+        let ending = Ending::Unfinished { after };
+        Self { reason: Reason::Missing, ending, started, took, ..Self::status_only(Status::Critical, now) }
+    }
+
     /// The name of the signal that killed it ("SIGKILL"), when one did.
     pub fn signal(&self) -> Option<String> {
         match self.ending {
@@ -288,6 +369,8 @@ mod tests {
             (Ending::TimedOut { after, killed: true }, "timed out after 10s, and had to be killed"),
             (Ending::NotStarted { error: "no such thing".to_owned() }, "could not be started: no such thing"),
             (Ending::Interrupted, "interrupted"),
+            (Ending::Reported { ok: false }, "reported as failed"),
+            (Ending::Unfinished { after }, "began, and its end was not reported within 10s"),
         ] {
             assert_eq!(ending.words(), words);
         }

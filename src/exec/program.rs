@@ -91,6 +91,7 @@ impl Fault {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the door of programs: whether one can be executed")]
 fn fault(file: &Path) -> Option<Fault> {
     match rustix::fs::stat(file) {
         Err(rustix::io::Errno::ACCESS) => Some(Fault::NotExecutable),
@@ -101,15 +102,60 @@ fn fault(file: &Path) -> Option<Fault> {
     }
 }
 
-/// The interpreter that the first line of a script names, if it is one (execve(2)).
-#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script that did not start")]
-pub(super) fn interpreter(file: &Path) -> Option<PathBuf> {
+/// What keeps a script that may be executed from running, as the end of a sentence: no `#!` line, Windows line ends, an interpreter
+/// that is not there. Nothing of a program that is none, and of one that cannot be read.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script")]
+pub fn script_fault(file: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut start = [0; 256];
+    let length = std::fs::File::open(file).and_then(|mut file| file.read(&mut start)).ok()?;
+    fault_of(&start[..length], |interpreter| fault(interpreter).is_none())
+}
+
+/// The same of a file that begins so (execve(2)).
+fn fault_of(start: &[u8], is_program: impl Fn(&Path) -> bool) -> Option<String> {
+    if start.is_empty() {
+        return Some("it is empty".to_owned());
+    }
+    let Some(line) = start.strip_prefix(b"#!") else {
+        if start.starts_with("\u{feff}#!".as_bytes()) {
+            let cure = "`sed -i '1s/^\\xef\\xbb\\xbf//' FILE` takes it off";
+            return Some(format!("a byte order mark stands before its `#!` line ({cure})"));
+        }
+        // What the kernel executes by itself begins with other than text: ELF, or what binfmt_misc knows.
+        let is_text = start.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+        return is_text.then(|| "it has no `#!` line, such as `#!/bin/sh`".to_owned());
+    };
+    let line = line.split(|b| *b == b'\n').next().unwrap_or_default();
+    let (bare, windows) = match line.strip_suffix(b"\r") {
+        Some(bare) => (bare, true),
+        None => (line, false),
+    };
+    let word = bare.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let interpreter = Path::new(OsStr::from_bytes(word));
+    if windows {
+        let shown = interpreter.display();
+        return Some(format!(
+            "its first line asks for the interpreter `{shown}` followed by a carriage return: the file has Windows line ends \
+             (`sed -i 's/\\r$//' FILE` takes them off)"
+        ));
+    }
+    if word.is_empty() {
+        return Some("its `#!` line names no interpreter".to_owned());
+    }
+    (!is_program(interpreter)).then(|| format!("its interpreter `{}` is not there", interpreter.display()))
+}
+
+/// The interpreter that the first line of a script names, with what follows it there; nothing where there is no such line.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script")]
+pub fn first_line(file: &Path) -> Option<(String, String)> {
     use std::io::Read;
     let mut start = [0; 256];
     let length = std::fs::File::open(file).and_then(|mut file| file.read(&mut start)).ok()?;
     let line = start[..length].strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let word = line.trim_ascii_start().split(|b| b.is_ascii_whitespace() && *b != b'\r').next()?;
-    (!word.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(word)))
+    let line = String::from_utf8_lossy(line);
+    let (interpreter, rest) = line.trim().split_once([' ', '\t']).unwrap_or((line.trim(), ""));
+    Some((interpreter.to_owned(), rest.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -117,7 +163,30 @@ mod tests {
     use std::ffi::OsStr;
     use std::path::Path;
 
-    use super::find;
+    use super::{fault_of, find};
+
+    #[test]
+    fn what_keeps_a_script_from_running() {
+        let there = |interpreter: &Path| interpreter == Path::new("/bin/sh");
+        for (start, fault) in [
+            ("#!/bin/sh\n", ""),
+            ("#! /bin/sh -e\necho\n", ""),
+            ("#!/bin/sh", ""),
+            ("\u{7f}ELF\u{2}\u{1}\u{1}\0", ""),
+            ("", "it is empty"),
+            ("echo hi\n", "it has no `#!` line"),
+            ("\u{feff}#!/bin/sh\n", "a byte order mark stands before its `#!` line"),
+            ("#!\n", "its `#!` line names no interpreter"),
+            ("#!/bin/sh\r\necho\r\n", "`/bin/sh` followed by a carriage return: the file has Windows line ends"),
+            ("#!/bin/sh -e\r\n", "Windows line ends"),
+            ("#!/usr/bin/env bash\r\n", "Windows line ends"),
+            ("#!/usr/bin/pyton3 -x\n", "its interpreter `/usr/bin/pyton3` is not there"),
+        ] {
+            let found = fault_of(start.as_bytes(), there).unwrap_or_default();
+            assert!(found.contains(fault) && found.is_empty() == fault.is_empty(), "{start:?}: {found}");
+            assert!(!found.contains('\r'), "{found:?}");
+        }
+    }
 
     #[test]
     fn a_program_is_found_or_said_to_be_nowhere() {

@@ -4,7 +4,7 @@
 //! of its own, and the wait is a few words: a thousand runs may wait at one time.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -24,6 +24,8 @@ pub enum Stop {
 #[derive(Debug, Default)]
 pub struct Stopper {
     level: AtomicU8,
+    /// No further attempt begins for now.
+    held: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -41,6 +43,25 @@ impl Stopper {
     /// Raises the level; a lower one than before changes nothing.
     pub fn raise(&self, to: Stop) {
         self.level.fetch_max(to as u8, Ordering::Release);
+        self.wake();
+    }
+
+    /// Holds back the next attempt, or lets it begin.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+        self.wake();
+    }
+
+    /// Returns when a further attempt may begin, or when it is asked to end.
+    pub fn released(&self) -> impl Future<Output = ()> + use<'_> {
+        poll_fn(move |cx| {
+            // It is heard of what comes after this look.
+            let level = self.poll(cx, Stop::No);
+            if level.is_ready() || !self.held.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+
+    fn wake(&self) {
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
             waker.wake();
@@ -70,6 +91,16 @@ impl Stopper {
 #[cfg(test)]
 mod tests {
     use super::{Stop, Stopper};
+
+    #[tokio::test]
+    async fn a_further_attempt_waits_until_it_may_begin_or_the_run_is_to_end() {
+        let stopper = Stopper::default();
+        stopper.released().await;
+        stopper.hold(true);
+        tokio::join!(stopper.released(), async { stopper.hold(false) });
+        stopper.hold(true);
+        tokio::join!(stopper.released(), async { stopper.raise(Stop::Terminate) });
+    }
 
     #[tokio::test]
     async fn it_is_heard_before_and_after_it_rose_and_never_falls() {

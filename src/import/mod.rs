@@ -8,15 +8,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::order;
-
 pub mod crontab;
 mod name;
 pub mod plugins;
 mod quote;
 mod write;
 
-pub use write::{Action, Step, WriteError, plan, write};
+pub use write::{Action, Step, WriteError, keep, plan, replace, text_diff, write};
 
 /// What a conversion yields: files to write, and what people should know about the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +23,21 @@ pub struct Imported {
     pub files: Vec<NewFile>,
     /// What could not be carried over, or means something else now, in the order of the lines.
     pub notes: Vec<Note>,
+}
+
+/// What a conversion has to know of the place it is for.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// `[defaults]` of the `slack_alert.toml` that is there; `None` where there is none, so that one is written.
+    pub defaults: Option<&'a toml::Table>,
+    /// The home of a user on this machine; without a name, that of the crontab's owner.
+    pub home: &'a dyn Fn(Option<&str>) -> Option<String>,
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("defaults", &self.defaults).finish_non_exhaustive()
+    }
 }
 
 /// A file to be written.
@@ -59,7 +72,7 @@ impl Imported {
     /// Notes in the order of files and lines; what is about a file as a whole comes last.
     fn sort_notes(&mut self) {
         let line = |note: &Note| note.line.unwrap_or(usize::MAX);
-        order::by(&mut self.notes, |a, b| (&a.file, line(a)).cmp(&(&b.file, line(b))));
+        self.notes.sort_by(|a, b| (&a.file, line(a)).cmp(&(&b.file, line(b))));
     }
 }
 

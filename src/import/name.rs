@@ -44,6 +44,27 @@ const WRAPPERS: &[(&str, &[&str], usize)] = &[
     ("invoke-rc.d", &[], 0),
     ("systemctl", &[], 1),
     ("run-parts", &["-a", "-u"], 0),
+    ("bundle", &[], 1),
+    ("npx", &["-p"], 0),
+];
+
+/// Names that many programs have: the folder they are in says whose they are.
+const COMMON_NAMES: &[&str] = &[
+    "cron", "crontab", "cronjob", "run", "main", "index", "job", "jobs", "task", "tasks", "start", "script", "update",
+    "daily", "hourly", "weekly", "monthly", "nightly",
+];
+
+/// Folders that say nothing about what is in them.
+const COMMON_FOLDERS: &[&str] = &[
+    "", ".", "..", "bin", "sbin", "usr", "local", "libexec", "lib", "opt", "etc", "share", "srv", "var", "www", "html",
+    "public", "src", "app", "current", "release", "scripts", "script", "cron", "home", "root", "tools", "~", "$HOME",
+];
+
+/// Programs that do many things: their first words say which one.
+const BY_ARGUMENT: &[&str] = &[
+    "console", "artisan", "manage", "rake", "wp", "drush", "occ", "find", "rm", "cp", "mv", "curl", "wget", "rsync",
+    "psql", "mysql", "docker", "git", "aws", "apt-get", "apt", "dnf", "npm", "yarn", "make", "kubectl", "podman",
+    "gsutil", "mail",
 ];
 
 /// Programs that run a script: the script names the job.
@@ -59,6 +80,36 @@ const ENDINGS: &[&str] = &[".sh", ".bash", ".py", ".pl", ".rb", ".php", ".js", "
 struct Subject {
     program: String,
     arguments: Vec<String>,
+}
+
+impl Subject {
+    /// A program as it is written on the line, and the words behind it.
+    fn new(path: &str, arguments: &[String]) -> Self {
+        let program = part(without_ending(base(path)));
+        let lower = program.to_lowercase();
+        let own = if COMMON_NAMES.contains(&lower.as_str()) {
+            let folders = path.trim_end_matches('/').rsplit('/').skip(1);
+            let telling =
+                folders.take_while(|folder| !folder.is_empty()).find(|folder| !COMMON_FOLDERS.contains(folder));
+            telling.map_or_else(|| program.clone(), |folder| format!("{}-{program}", part(folder)))
+        } else if BY_ARGUMENT.contains(&lower.as_str()) {
+            let url = arguments.iter().find(|word| word.contains("://"));
+            let said = url.into_iter().chain(arguments).map(|word| telling(word)).find(|word| !word.is_empty());
+            said.map_or_else(|| program.clone(), |word| part(&format!("{program}-{word}")))
+        } else {
+            program
+        };
+        Self { program: own, arguments: arguments.to_vec() }
+    }
+}
+
+/// A word of a command line as a part of a name: no option; of a URL its host.
+fn telling(word: &str) -> String {
+    if word.starts_with(['-', '+', '$', '(']) || word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return String::new();
+    }
+    let host = word.split_once("://").map(|(_, rest)| rest.split(['/', '?', ':']).next().unwrap_or_default());
+    clean(host.unwrap_or(word))
 }
 
 /// A name for each command, all different. Commands about the same program get their arguments behind it, and a number
@@ -141,7 +192,7 @@ fn read_segment(words: &[String], depth: usize) -> Option<(bool, Subject)> {
         if SHELLS.contains(&program) || INTERPRETERS.contains(&plain_name) {
             return Some(read_script(program, &rest[1..], depth));
         }
-        return Some((false, Subject { program: part(without_ending(program)), arguments: rest[1..].to_vec() }));
+        return Some((false, Subject::new(word, &rest[1..])));
     }
 }
 
@@ -164,8 +215,7 @@ fn read_script(interpreter: &str, words: &[String], depth: usize) -> (bool, Subj
             Some("m") if next.is_some() => continue,
             Some(_) => continue,
             None => {
-                let program = part(without_ending(base(word)));
-                return (false, Subject { program, arguments: words[at + 1..].to_vec() });
+                return (false, Subject::new(word, &words[at + 1..]));
             }
         }
     }
@@ -295,8 +345,18 @@ mod tests {
             ),
             ("if [ -x /usr/sbin/logcheck ]; then nice -n10 /usr/sbin/logcheck; fi", "logcheck"),
             ("/usr/bin/python3 -m certbot renew", "certbot"),
-            ("php /srv/shop/artisan schedule:run >> /dev/null 2>&1", "artisan"),
-            ("bash -lc 'cd /srv/app && bundle exec rake report'", "bundle"),
+            ("php /srv/shop/artisan schedule:run >> /dev/null 2>&1", "artisan-schedule-run"),
+            ("bash -lc 'cd /srv/app && bundle exec rake report'", "rake-report"),
+            ("pg_dump -Fc shop > /var/backups/shop.dump", "pg_dump"),
+            ("/usr/bin/php -q /srv/shop/cron.php", "shop-cron"),
+            ("php bin/console app:sync --env=prod", "console-app-sync"),
+            ("find /var/tmp/cache -type f -mtime +7 -delete", "find-var-tmp-cache"),
+            ("curl -fsS -m 10 https://hc.example.com/ping/1 > /dev/null", "curl-hc.example.com"),
+            ("curl -fsS https://example.com:8080/tick?x=1", "curl-example.com"),
+            ("/opt/jobs/bin/run", "jobs-run"),
+            ("/usr/local/bin/update", "update"),
+            ("./run.sh", "run"),
+            ("find", "find"),
             ("flock -n /run/x.lock timeout -k 5 60 /opt/sync.py a b", "sync"),
             ("sudo -u www-data FOO=1 nice -n 5 ./bin/worker", "worker"),
             ("systemctl restart nginx.service", "nginx"),

@@ -15,6 +15,9 @@ use super::{Imported, NewFile};
 /// An existing file larger than this is not read to be compared.
 const LARGEST: u64 = 4 << 20;
 
+/// Crontabs of one name that are kept as they were.
+const MOST_KEPT: u32 = 100;
+
 /// Lines around a change that are shown.
 const AROUND: usize = 3;
 
@@ -115,9 +118,14 @@ fn diff(file: &NewFile, old_name: &str, old: &str) -> String {
     if file.secret {
         return format!("--- {old_name}\n+++ {new_name}\n(a secret: not shown)\n");
     }
+    text_diff((old_name, old), (&new_name, &file.content))
+}
+
+/// What changes between two texts, as diff(1) shows it.
+pub fn text_diff((old_name, old): (&str, &str), (new_name, new): (&str, &str)) -> String {
     // Line by line and by hand: the library's own printer for texts would make the program a fiftieth larger.
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
-    let (old_lines, new_lines) = (lines(old), lines(&file.content));
+    let (old_lines, new_lines) = (lines(old), lines(new));
     let mut out = String::new();
     for group in group_diff_ops(capture_diff_slices(Algorithm::Myers, &old_lines, &new_lines), AROUND) {
         if out.is_empty() {
@@ -133,6 +141,56 @@ fn diff(file: &NewFile, old_name: &str, old: &str) -> String {
         }
     }
     out
+}
+
+/// Keeps a text that is about to be changed, in a folder, and says where. Nobody else may read it: it may hold passwords. It is
+/// not beside the crontab, since cron would take it for another.
+#[expect(clippy::disallowed_methods, reason = "the door of import: creates files, and only files that are new")]
+pub fn keep(folder: &Path, of: &Path, text: &str) -> Result<PathBuf, WriteError> {
+    let name = of.file_name().unwrap_or_default().to_string_lossy();
+    for number in 1..=MOST_KEPT {
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = folder.join(format!("{name}.before-wrap{number}"));
+        let file = NewFile { path: PathBuf::new(), content: text.to_owned(), secret: true, line: None };
+        if std::fs::read(&path).is_ok_and(|found| found == text.as_bytes()) || create(&file, &path)? {
+            return Ok(path);
+        }
+    }
+    let error = io::Error::other(format!("{MOST_KEPT} crontabs of this name are kept here already"));
+    Err(WriteError { path: folder.to_owned(), error })
+}
+
+/// Puts another text into the place of a file, at once: whoever reads it sees the old one or the new one. Mode and owner stay.
+/// A link is followed, and stays. cron does not look at names with a dot in front.
+#[expect(clippy::disallowed_methods, reason = "the door of import: a crontab, which its owner asked to be changed")]
+pub fn replace(path: &Path, text: &str) -> Result<(), WriteError> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+
+    let failed = |error| WriteError { path: path.to_owned(), error };
+    let path = &std::fs::canonicalize(path).map_err(failed)?;
+    let before = std::fs::metadata(path).map_err(failed)?;
+    if !before.is_file() {
+        return Err(failed(io::Error::other("it is no regular file")));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.slack-alert.{}", std::process::id()));
+    let written =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            let now = file.metadata()?;
+            if (now.uid(), now.gid()) != (before.uid(), before.gid()) {
+                fchown(&file, Some(before.uid()), Some(before.gid()))?;
+            }
+            // After the owner: chown(2) takes the set-id bits away.
+            file.set_permissions(before.permissions())?;
+            file.sync_all()?;
+            std::fs::rename(&new, path)
+        });
+    written.map_err(|error| {
+        // The error that matters is the first.
+        let _ = std::fs::remove_file(&new);
+        failed(error)
+    })
 }
 
 /// Creates the file; `false` when it exists after all. A file that could not be written in full is taken away again.

@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use super::{Scope, Whole};
 use crate::diagnostic::{Code, Problem, Problems, Severity, SourceId};
 use crate::document::Value;
+use crate::plan::Job;
 
 /// A warning in a job's file is taken out by the job's own `allow`, by that of `[defaults]`, or by `[check] allow`, in this
 /// order; one elsewhere by the last alone. Errors are never taken out. An entry that took nothing out is `unused-allow`,
-/// unless only a part of the configuration was read.
-pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
-    let jobs: HashMap<SourceId, usize> = whole.files.iter().enumerate().map(|(index, id)| (*id, index)).collect();
+/// unless only a part of the configuration was read, or errors kept rules from being asked (`asked_all`).
+pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, asked_all: bool, found: &mut Problems) {
+    let jobs: HashMap<SourceId, &Job> = whole.jobs.iter().map(|entry| (entry.source, entry.job)).collect();
     let config = &whole.plan.config.allow;
     let mut used: HashSet<(Option<SourceId>, Code)> = HashSet::new();
     found.retain(|problem| {
@@ -20,7 +21,7 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
             return true;
         }
         let source = problem.place().map(|place| place.source);
-        let job = source.and_then(|source| jobs.get(&source)).map(|index| &whole.plan.jobs[*index]);
+        let job = source.and_then(|source| jobs.get(&source));
         if job.is_some_and(|job| job.allow.contains(&problem.code)) {
             used.insert((source, problem.code));
             return false;
@@ -31,14 +32,17 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
         }
         !accepted
     });
+    if !asked_all {
+        return;
+    }
     let mut unused = Problems::default();
-    for (_, id) in whole.plan.jobs.iter().zip(whole.files.iter()).filter(|(job, _)| !job.allow.is_empty()) {
-        let file = whole.file(*id);
+    for entry in whole.loaded().iter().filter(|entry| !entry.job.allow.is_empty()) {
+        let file = whole.file(entry.source);
         if let Some(value) = file.find("allow") {
-            tell(&value, &|code| used.contains(&(Some(*id), code)), &mut unused);
+            tell(&value, &|code| used.contains(&(Some(entry.source), code)), &mut unused);
         }
     }
-    let complete = scope.whole && whole.plan.aside.is_empty();
+    let complete = scope.whole && whole.plan.not_loaded.is_empty() && whole.jobs.len() == whole.loaded().len();
     if complete && let Some(value) = whole.config.find("defaults.allow") {
         tell(&value, &|code| used.iter().any(|(source, known)| source.is_some() && *known == code), &mut unused);
     }
@@ -47,7 +51,7 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
     }
     unused.retain(|problem| {
         let source = problem.place().map(|place| place.source);
-        let job = source.and_then(|source| jobs.get(&source)).map(|index| &whole.plan.jobs[*index]);
+        let job = source.and_then(|source| jobs.get(&source));
         !config.contains(&Code::UnusedAllow) && !job.is_some_and(|job| job.allow.contains(&Code::UnusedAllow))
     });
     found.extend(unused);
@@ -65,7 +69,7 @@ fn tell(value: &Value<'_>, used: &dyn Fn(Code) -> bool, unused: &mut Problems) {
         if code.severity() == Severity::Error {
             unused.push(problem(
                 format!("`{}` is an error, which cannot be allowed", text.value),
-                "mend what it points at",
+                "correct what it points at",
             ));
         } else if !used(code) && !FOUND_LATER.contains(&code) {
             unused.push(problem(format!("nothing here gives rise to `{}`", text.value), "take it out"));

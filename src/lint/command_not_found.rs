@@ -1,16 +1,12 @@
 //! `command-not-found`: a program that no run would find.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::ffi::CString;
 use std::path::Path;
-use std::rc::Rc;
 
-use nix::unistd::{Gid, Uid, User, getgrouplist};
-
+use super::accounts::{self, Accounts};
 use super::script::{first_program, is_posix_shell, reads_files};
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::exec;
 
 /// The program is looked up as the run would do it: in PATH of the job's own environment, from its `working_dir`. For a
 /// string that is the shell, and then the first word of the script where that is plainly a program.
@@ -19,7 +15,9 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     let script = command.script();
     let sentence = match command.locate(subject.programs) {
         Err(sentence) => Some(sentence),
-        Ok(program) => barred(command.user(), &program, subject.accounts),
+        Ok(program) => {
+            barred(command.user(), &program, subject.accounts).or_else(|| unstartable(&program, subject, false))
+        }
     };
     if let Some(sentence) = sentence {
         let key = if script.is_some() { "shell" } else { "command" };
@@ -37,40 +35,41 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     let Some(range) = first_program(script) else { return };
     let sentence = match command.look_up(&script[range.clone()], subject.programs) {
         Err(sentence) => sentence,
-        Ok(program) => match barred(command.user(), &program, subject.accounts) {
-            Some(sentence) => sentence,
-            None => return,
-        },
+        Ok(program) => {
+            let barred = barred(command.user(), &program, subject.accounts);
+            match barred.or_else(|| unstartable(&program, subject, true)) {
+                Some(sentence) => sentence,
+                None => return,
+            }
+        }
     };
     let Some(text) = file.find("command").and_then(|value| value.text()) else { return };
     found.push(problem(text.inside(range), &sentence));
 }
 
-/// Another user, as far as permissions go by it.
-#[derive(Debug)]
-pub(super) struct Account {
-    uid: u32,
-    groups: Vec<u32>,
-}
-
-/// Users that were looked up, each once: it takes many files to read. Nothing for one whom nothing bars.
-pub(super) type Accounts = RefCell<HashMap<String, Option<Rc<Account>>>>;
-
-fn account(name: &str) -> Option<Rc<Account>> {
-    let user = match name.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number)),
-        Err(_) => User::from_name(name),
-    };
-    let user = user.ok().flatten().filter(|user| !user.uid.is_root() && user.uid != Uid::effective())?;
-    let login = CString::new(user.name.as_str()).ok()?;
-    let groups = getgrouplist(&login, user.gid).unwrap_or_default();
-    Some(Rc::new(Account { uid: user.uid.as_raw(), groups: groups.into_iter().map(Gid::as_raw).collect() }))
+/// Why a file that may be executed is not: its interpreter is missing, or the kernel does not know what it is. A shell takes
+/// a file without a `#!` line for a script of its own (`by_shell`).
+fn unstartable(program: &Path, subject: &Subject<'_, '_>, by_shell: bool) -> Option<String> {
+    let shown = program.file_name()?.display();
+    let line = exec::first_line(program);
+    if by_shell && line.is_none() {
+        return None;
+    }
+    if let Some(fault) = exec::script_fault(program) {
+        return Some(format!("program `{shown}` cannot be started: {fault}"));
+    }
+    // env(1) looks for the interpreter in PATH.
+    let (_, arguments) = line.filter(|(interpreter, _)| interpreter.ends_with("/env"))?;
+    let wanted = arguments.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let missing = subject.job.command.look_up(wanted, subject.programs).is_err();
+    missing.then(|| format!("program `{shown}` cannot be started: its interpreter `{wanted}` is not in PATH"))
 }
 
 /// Why another user may not execute a program that we may: a sentence, when that is so. Access lists are not looked at.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: whether one is there")]
 fn barred(user: Option<&str>, program: &Path, accounts: &Accounts) -> Option<String> {
     let name = user?;
-    let known = accounts.borrow_mut().entry(name.to_owned()).or_insert_with_key(|name| account(name)).clone();
+    let known = accounts.borrow_mut().entry(name.to_owned()).or_insert_with_key(|name| accounts::account(name)).clone();
     let user = known?;
     let may = |path: &Path| {
         let Ok(stat) = rustix::fs::stat(path) else { return true };
@@ -92,6 +91,9 @@ fn barred(user: Option<&str>, program: &Path, accounts: &Accounts) -> Option<Str
 
 fn problem(place: Place, sentence: &str) -> Problem {
     let help = match sentence {
+        _ if sentence.contains("cannot be started") => {
+            "correct the file's first line, or name the interpreter before it"
+        }
         _ if sentence.contains("for user") => "change its mode or that of the folder, or let another `user` run it",
         _ if sentence.contains("not executable") => "chmod +x, or name the interpreter before it",
         _ if sentence.contains("PATH") => "install it, give its whole path, or set PATH in `env`",

@@ -2,7 +2,7 @@
 
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::schedule::{EveryFrom, Overlap, Schedule};
+use crate::schedule::Overlap;
 
 /// Without `timeout` nothing ends a command that hangs: `no-timeout`. When nothing tells of it either, it is
 /// `hang-is-silent` in its place: `stuck_after = 0`, or an interval that is measured from the finish, where no due time
@@ -12,7 +12,6 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     if !job.timing.enabled || job.command.timeout().is_some() || job.timing.overlap == Overlap::Replace {
         return;
     }
-    let from_finish = matches!(&job.timing.schedule, Schedule::Every(every) if every.from == EveryFrom::Finish);
     let set = "set `timeout` to what it takes at worst, here or for all jobs in `[defaults]`";
     if job.notify.stuck_after == 0 {
         let message = "a run that hangs is neither ended nor told of: there is no `timeout`, and `stuck_after` is 0";
@@ -25,7 +24,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
             }
             .help(set),
         );
-    } else if from_finish {
+    } else if job.timing.follows_finish() {
         let message = "a run that hangs is neither ended nor told of: the next one waits for its finish";
         let problem = Problem::new(Code::HangIsSilent, file.key("command"), message);
         let place = subject.find("every_from").map(|value| value.at);

@@ -1,16 +1,26 @@
 //! Rules about a whole plan, for `check` alone: one rule a file, its doc comment its manual entry.
 //!
 //! Before it: `plan`. After it: the renderings of `diagnostic`. A rule pushes problems; what a job or the configuration
-//! allows is taken out here, in one place. Nothing that is found here sets a job aside when the daemon runs.
+//! allows is taken out here, in one place. A job that a rule objects to is loaded by the daemon all the same.
 
+mod accounts;
 mod allow;
 mod burst_overlaps_pause;
+mod can_starve_others;
+mod cannot_switch_user;
+mod chatty_job;
 mod command_not_found;
 mod hang_is_silent;
 mod interval_too_short;
+mod invalid_blocks;
+mod invalid_token;
+mod literal_variable;
+mod may_be_missing;
 mod never_runs;
+mod no_certificates;
 mod noisy_job;
 pub mod online;
+mod page_open;
 mod pipe_hides_failure;
 mod quiet_for_ever;
 pub mod reach;
@@ -18,23 +28,26 @@ mod same_command;
 mod script;
 mod secret_in_file;
 mod secret_readable;
+mod service;
 mod shell_syntax;
 mod slack_rate_exceeded;
 mod timeout_outlasts_interval;
 mod unescaped_output;
+mod unknown_time_zone_environment;
 mod unused_key;
 mod view;
+mod writable_configuration;
 mod writable_script;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::diagnostic::{Problems, SourceId, Sources};
 use crate::exec::Programs;
-use crate::plan::{Findings, Plan, spread};
-use command_not_found::Accounts;
+use crate::plan::{BadKeys, Findings, Job, Loaded, Plan, spread};
+use accounts::Accounts;
+use service::Service;
 use view::{File, Subject};
 
 /// What the rules need besides the plan.
@@ -48,23 +61,52 @@ pub struct Scope {
     pub shells: bool,
 }
 
-/// A rule about one job.
-type JobRule = fn(&Subject<'_, '_>, &Scope, &mut Problems);
+/// A rule about one job, and the keys that it looks at: it is left out where one of them has an error.
+struct JobRule {
+    check: fn(&Subject<'_, '_>, &Scope, &mut Problems),
+    needs: &'static [&'static [&'static str]],
+}
+
+/// The keys that say when a job is due.
+const WHEN: &[&str] = &[
+    "every",
+    "burst",
+    "cron",
+    "expect",
+    "first_run",
+    "every_from",
+    "time_zone",
+    "working_hours",
+    "jitter",
+    "overlap",
+    "catch_up",
+    "enabled",
+];
+
+/// The keys that say which program is started.
+const PROGRAM: &[&str] = &["command", "shell", "working_dir", "inherit_env", "env", "env_file", "user", "group"];
 
 /// The rules about one job, in no order that matters: problems are sorted by their places.
 const JOB_RULES: &[JobRule] = &[
-    burst_overlaps_pause::check,
-    command_not_found::check,
-    hang_is_silent::check,
-    interval_too_short::check,
-    never_runs::check,
-    noisy_job::check,
-    pipe_hides_failure::check,
-    quiet_for_ever::check,
-    timeout_outlasts_interval::check,
-    unescaped_output::check,
-    unused_key::check,
-    writable_script::check,
+    JobRule { check: burst_overlaps_pause::check, needs: &[WHEN] },
+    JobRule { check: can_starve_others::check, needs: &[WHEN, &["command", "timeout"]] },
+    JobRule { check: cannot_switch_user::check, needs: &[&["user", "group"]] },
+    JobRule { check: chatty_job::check, needs: &[WHEN, &["command", "notify", "template", "message"]] },
+    JobRule { check: command_not_found::check, needs: &[PROGRAM] },
+    JobRule { check: hang_is_silent::check, needs: &[WHEN, &["command", "timeout", "notify"]] },
+    JobRule { check: interval_too_short::check, needs: &[WHEN] },
+    JobRule { check: invalid_blocks::check, needs: &[&["message"]] },
+    JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env"]] },
+    JobRule { check: may_be_missing::check, needs: &[&["parse", "template", "message", "failure_template"]] },
+    JobRule { check: never_runs::check, needs: &[WHEN] },
+    JobRule { check: noisy_job::check, needs: &[WHEN, &["notify"]] },
+    JobRule { check: pipe_hides_failure::check, needs: &[&["command", "shell"]] },
+    JobRule { check: quiet_for_ever::check, needs: &[WHEN, &["notify"]] },
+    JobRule { check: timeout_outlasts_interval::check, needs: &[WHEN, &["timeout"]] },
+    JobRule { check: unescaped_output::check, needs: &[&["template", "message"]] },
+    JobRule { check: unused_key::check, needs: &[WHEN, PROGRAM, &["timeout", "retries", "notify"]] },
+    JobRule { check: writable_configuration::check, needs: &[&["user"]] },
+    JobRule { check: writable_script::check, needs: &[PROGRAM] },
 ];
 
 /// Everything that was read, for the rules about all of it.
@@ -74,88 +116,126 @@ struct Whole<'a> {
     sources: &'a Sources,
     /// `slack_alert.toml`.
     config: File<'a>,
-    /// Where each job of the plan was read from, in the plan's order.
-    files: Arc<[SourceId]>,
+    /// Every job with its file: those of the plan in its order, then those with errors, as far as they could be read.
+    jobs: Arc<[Entry<'a>]>,
     /// Programs that were looked for already.
     programs: Programs,
     /// Users that were looked up already.
     accounts: Accounts,
+    /// The installed service, when it is this configuration's.
+    service: Option<Arc<Service>>,
+}
+
+/// A job and its file.
+#[derive(Clone, Copy, Debug)]
+struct Entry<'a> {
+    job: &'a Job,
+    source: SourceId,
+    /// What cannot be relied on; nothing for a job without an error.
+    bad: Option<&'a BadKeys>,
+}
+
+impl Entry<'_> {
+    /// Whether a rule that looks at these keys can be asked.
+    fn has(&self, keys: &[&str]) -> bool {
+        self.bad.is_none_or(|bad| bad.spare(keys))
+    }
 }
 
 impl<'a> Whole<'a> {
-    fn new(plan: &'a Plan, sources: &'a Sources) -> Self {
-        let mut known = HashMap::with_capacity(sources.len());
-        let mut first = None;
-        for (id, source) in sources.iter() {
-            first = first.or(Some(id));
-            known.entry(source.path.to_string_lossy()).or_insert(id);
-        }
-        let first = first.expect("the configuration is the first source, be it empty");
-        let file = |name: &str| known.get(name).copied().unwrap_or(first);
-        let files = plan.jobs.iter().map(|job| file(&job.facts.file)).collect();
-        Self::of(plan, sources, first, files)
+    fn new(plan: &'a Plan, findings: &'a Findings) -> Self {
+        let files = plan.jobs.iter().zip(&findings.files);
+        let loaded = files.map(|(job, source)| Entry { job: job.as_ref(), source: *source, bad: None });
+        let partial = findings.partial.iter();
+        let partial = partial.map(|part| Entry { job: &part.job, source: part.source, bad: Some(&part.bad) });
+        let service = Service::of(plan.config.file.as_deref()).map(Arc::new);
+        Self::of(plan, &findings.sources, findings.config, loaded.chain(partial).collect(), service)
     }
 
-    fn of(plan: &'a Plan, sources: &'a Sources, config: SourceId, files: Arc<[SourceId]>) -> Self {
+    fn of(
+        plan: &'a Plan,
+        sources: &'a Sources,
+        config: SourceId,
+        jobs: Arc<[Entry<'a>]>,
+        service: Option<Arc<Service>>,
+    ) -> Self {
         let config = File::new(config, &sources.get(config).text);
-        Self { plan, sources, config, files, programs: Programs::default(), accounts: Accounts::default() }
+        Self { plan, sources, config, jobs, programs: Programs::default(), accounts: Accounts::default(), service }
     }
 
     fn file(&self, id: SourceId) -> File<'a> {
         File::new(id, &self.sources.get(id).text)
     }
 
-    /// A job of the plan with its file.
-    fn subject(&self, index: usize) -> Subject<'_, 'a> {
+    /// The jobs without an error.
+    fn loaded(&self) -> &[Entry<'a>] {
+        &self.jobs[..self.plan.jobs.len()]
+    }
+
+    /// A job with its file.
+    fn subject(&self, entry: &Entry<'a>) -> Subject<'_, 'a> {
         Subject {
             plan: self.plan,
-            job: &self.plan.jobs[index],
-            file: self.file(self.files[index]),
+            job: entry.job,
+            file: self.file(entry.source),
             config: &self.config,
             programs: &self.programs,
             accounts: &self.accounts,
+            service: self.service.as_deref(),
         }
     }
 
-    /// The jobs of the plan, each with its file.
+    /// The jobs without an error, each with its file.
     fn subjects(&self) -> impl Iterator<Item = Subject<'_, 'a>> {
-        (0..self.plan.jobs.len()).map(|index| self.subject(index))
+        self.loaded().iter().map(|entry| self.subject(entry))
     }
 }
 
 /// Adds what the rules find to what the readers found, and takes out what is allowed.
-pub fn check(plan: &Plan, scope: &Scope, findings: &mut Findings) {
-    let whole = Whole::new(plan, &findings.sources);
+pub fn check(loaded: &mut Loaded, scope: &Scope) {
     let mut found = Problems::default();
-    for problems in by_job(&whole, scope) {
-        found.extend(problems);
+    if let Some(plan) = loaded.plan_or_draft() {
+        let whole = Whole::new(plan, &loaded.findings);
+        for problems in by_job(&whole, scope) {
+            found.extend(problems);
+        }
+        if scope.shells {
+            shell_syntax::check(&whole, &mut found);
+        }
+        same_command::check(&whole, &mut found);
+        unescaped_output::check_named(&whole, &mut found);
+        if loaded.plan.is_some() {
+            slack_rate_exceeded::check(&whole, scope, &mut found);
+            secret_readable::check(&whole, &mut found);
+            unused_key::check_config(&whole, &mut found);
+            invalid_token::check(&whole, &mut found);
+            page_open::check(&whole, &mut found);
+            no_certificates::check(&whole, &mut found);
+            unknown_time_zone_environment::check(&whole, &mut found);
+            writable_configuration::check_config(&whole, &mut found);
+        }
     }
-    if scope.shells {
-        shell_syntax::check(&whole, &mut found);
+    found.extend(std::mem::take(&mut loaded.findings.problems));
+    secret_in_file::check(&loaded.findings.sources, &mut found);
+    if let Some(plan) = loaded.plan_or_draft() {
+        allow::apply(&Whole::new(plan, &loaded.findings), scope, loaded.plan.is_some(), &mut found);
     }
-    same_command::check(&whole, &mut found);
-    slack_rate_exceeded::check(&whole, scope, &mut found);
-    secret_readable::check(&whole, &mut found);
-    unescaped_output::check_named(&whole, &mut found);
-    unused_key::check_config(&whole, &mut found);
-    found.extend(std::mem::take(&mut findings.problems));
-    check_sources(&findings.sources, &mut found);
-    allow::apply(&whole, scope, &mut found);
-    findings.problems = found;
+    loaded.findings.problems = found;
 }
 
 /// What the rules about one job find, job by job.
 fn by_job(whole: &Whole<'_>, scope: &Scope) -> Vec<Problems> {
-    let (plan, sources, config, files) = (whole.plan, whole.sources, whole.config.source(), &whole.files);
-    let begin = || Whole::of(plan, sources, config, Arc::clone(files));
-    spread(&plan.jobs, begin, |whole, index, _| {
-        let (subject, mut found) = (whole.subject(index), Problems::default());
-        JOB_RULES.iter().for_each(|rule| rule(&subject, scope, &mut found));
+    let (plan, sources, config, jobs) = (whole.plan, whole.sources, whole.config.source(), &whole.jobs);
+    let service = whole.service.clone();
+    let begin = || Whole::of(plan, sources, config, Arc::clone(jobs), service.clone());
+    spread(jobs, begin, |whole, _, entry| {
+        let (subject, mut found) = (whole.subject(entry), Problems::default());
+        // What is wrong with a command is nothing to a job that something else runs.
+        let about_it = |rule: &&JobRule| {
+            !(entry.job.timing.runs_elsewhere() && rule.needs.iter().any(|keys| keys.contains(&"command")))
+        };
+        let asked = JOB_RULES.iter().filter(|rule| rule.needs.iter().all(|keys| entry.has(keys))).filter(about_it);
+        asked.for_each(|rule| (rule.check)(&subject, scope, &mut found));
         found
     })
-}
-
-/// What can be said of files that make no plan: secrets are looked for in every one of them.
-pub fn check_sources(sources: &Sources, found: &mut Problems) {
-    secret_in_file::check(sources, found);
 }

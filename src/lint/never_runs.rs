@@ -2,14 +2,16 @@
 
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::schedule::{Schedule, Timing};
+use crate::schedule::Timing;
 
 /// A job that is enabled and has no run in the next ten years: 31 February, or hours that no due time falls into. The
 /// schedule itself is asked, so that this knows of clock changes, `L`, `W` and `#` what the daemon knows.
 pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Problems) {
     let (job, file) = (subject.job, &subject.file);
-    let is_cron = matches!(job.timing.schedule, Schedule::Cron(_));
-    if !job.timing.enabled || !(is_cron || job.timing.hours.is_some()) {
+    if !job.timing.enabled
+        || !job.timing.has_times()
+        || !(job.timing.follows_wall_clock() || job.timing.hours.is_some())
+    {
         return;
     }
     let never = |timing: &Timing| timing.upcoming(job.name.as_str(), None, scope.now).next().is_none();

@@ -5,7 +5,7 @@
 
 use super::Whole;
 use crate::diagnostic::{Code, Place, Problem};
-use crate::notify::{AuthInfo, SendError};
+use crate::notify::{AuthInfo, Fault, SendError};
 use crate::plan::{Findings, Plan};
 use crate::policy::Attach;
 
@@ -21,18 +21,39 @@ struct Need {
 /// Adds what is wrong with the credentials, from the answer that Slack gave to `auth.test`.
 pub fn judge(plan: &Plan, answer: &Result<Option<AuthInfo>, SendError>, findings: &mut Findings) {
     let problems = {
-        let whole = Whole::new(plan, &findings.sources);
+        let whole = Whole::new(plan, findings);
         match answer {
             Ok(None) => Vec::new(),
             Ok(Some(info)) => missing(plan, info, &whole),
             Err(error) => {
-                let message = format!("Slack does not accept it: {error}");
-                let problem = Problem::new(Code::SlackUnavailable, credentials(&whole), message);
-                vec![problem.help("see that the token is whole, and that its app is still installed in the workspace")]
+                let place = match error {
+                    SendError::Permanent { fault: Fault::Credentials, .. } => credentials(&whole),
+                    _ => ["slack.api_url", "slack.proxy", "slack.ca_file", "slack"]
+                        .into_iter()
+                        .find_map(|key| whole.config.find(key))
+                        .map_or_else(|| whole.config.start(), |value| value.key_at),
+                };
+                let (message, help) = refusal(error);
+                vec![Problem::new(Code::SlackUnavailable, place, message).help(help)]
             }
         }
     };
     problems.into_iter().for_each(|problem| findings.problems.push(problem));
+}
+
+/// Why Slack did not say whose the token is, and the way out.
+pub fn refusal(error: &SendError) -> (String, &'static str) {
+    match error {
+        SendError::Permanent { fault: Fault::Credentials, .. } => (
+            format!("Slack does not accept it: {error}"),
+            "see that the token is whole, and that its app is still installed in the workspace",
+        ),
+        // The way to Slack: nothing is known of the token.
+        _ => (
+            format!("Slack could not be asked: {error}"),
+            "this says nothing of the token: check the network, `slack.api_url` and `slack.proxy`",
+        ),
+    }
 }
 
 /// Where the credentials are named.
@@ -45,19 +66,31 @@ fn credentials(whole: &Whole<'_>) -> Place {
 /// Every scope that is needed and that the token does not have. Where Slack does not say what a token may do (tokens of
 /// other kinds than bot tokens), nothing is.
 fn missing(plan: &Plan, info: &AuthInfo, whole: &Whole<'_>) -> Vec<Problem> {
-    let Some(scopes) = &info.scopes else { return Vec::new() };
-    let lacks = |need: &Need| !scopes.iter().any(|scope| scope == need.scope);
     let problem = |need: Need| {
         let place = need.key.and_then(|key| whole.config.find(key));
         let place = place.map_or_else(|| credentials(whole), |value| value.key_at);
-        let message = format!("the token of {} lacks the scope `{}`: {}", info.user, need.scope, need.why);
-        let help = format!(
-            "add `{}` under \"OAuth & Permissions\" of the app, and reinstall it into {}",
-            need.scope, info.team
-        );
+        let (message, help) = words(&need, info);
         Problem::new(Code::MissingScope, place, message).help(help)
     };
-    needs(plan).into_iter().filter(lacks).map(problem).collect()
+    lacking(plan, info).map(problem).collect()
+}
+
+fn lacking(plan: &Plan, info: &AuthInfo) -> impl Iterator<Item = Need> {
+    let lacks =
+        |need: &Need| info.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|scope| scope == need.scope));
+    needs(plan).into_iter().filter(lacks)
+}
+
+fn words(need: &Need, info: &AuthInfo) -> (String, String) {
+    let message = format!("the token of {} lacks the scope `{}`: {}", info.user, need.scope, need.why);
+    let help =
+        format!("add `{}` under \"OAuth & Permissions\" of the app, and reinstall it into {}", need.scope, info.team);
+    (message, help)
+}
+
+/// Each scope that is needed and that the token does not have: what is wrong, and the way out.
+pub fn missing_scopes(plan: &Plan, info: &AuthInfo) -> Vec<(String, String)> {
+    lacking(plan, info).map(|need| words(&need, info)).collect()
 }
 
 /// What the configuration needs. A channel by its name is found by Slack itself when a message is posted; a user's ID is a

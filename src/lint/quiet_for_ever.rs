@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::schedule::{Hours, Schedule};
+use crate::schedule::Hours;
 
 /// Windows come every week; a second one leaves room for a clock change.
 const LOOKED_AT: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -22,19 +22,18 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     }
     let always = quiet.next_close(scope.now, &timing.zone).is_none();
     let hidden = always
-        || match &timing.schedule {
-            Schedule::Cron(_) => {
-                let mut times = timing.upcoming(job.name.as_str(), None, scope.now).take(RUNS).peekable();
-                times.peek().is_some() && times.all(|at| quiet.contains(at, &timing.zone))
-            }
-            _ => timing.hours.as_ref().is_some_and(|hours| !speaks_at_times(hours, quiet, subject, scope.now)),
+        || if timing.follows_wall_clock() {
+            let mut times = timing.upcoming(job.name.as_str(), None, scope.now).take(RUNS).peekable();
+            times.peek().is_some() && times.all(|at| quiet.contains(at, &timing.zone))
+        } else {
+            timing.hours.as_ref().is_some_and(|hours| !speaks_at_times(hours, quiet, subject, scope.now))
         };
     if !hidden {
         return;
     }
     let Some(value) = subject.find("notify.quiet_hours") else { return };
     let message = match always {
-        true => "these quiet hours never end: the job is never heard",
+        true => "these quiet hours never end: no message of the job is ever sent",
         false => "every run of the job falls into its quiet hours",
     };
     let place = if value.inherited || subject.file.find("notify.quiet_hours").is_none() {

@@ -28,7 +28,7 @@ pub enum Reach {
         public_only: bool,
     },
     /// The token lacks the scope that would let it look.
-    Barred {
+    MissingScope {
         /// The scope.
         scope: String,
     },
@@ -48,14 +48,14 @@ struct Named {
 /// Every channel that the configuration names, in the order of the files: `slack.channel`, `summary.channel`, those of
 /// `[defaults.notify]` and of each job.
 pub fn channels(plan: &Plan, findings: &Findings) -> Vec<Channel> {
-    let whole = Whole::new(plan, &findings.sources);
+    let whole = Whole::new(plan, findings);
     named(&whole).into_iter().map(|named| named.channel).collect()
 }
 
 /// Adds what is wrong with the channels, from what came of looking for them.
 pub fn judge(plan: &Plan, info: &AuthInfo, reached: &[(Channel, Reach)], findings: &mut Findings) {
     let problems: Vec<_> = {
-        let whole = Whole::new(plan, &findings.sources);
+        let whole = Whole::new(plan, findings);
         let reach = |channel: &Channel| reached.iter().find(|(known, _)| known == channel).map(|(_, reach)| reach);
         let all = named(&whole);
         let problems = all.iter().filter_map(|named| problem(named, reach(&named.channel)?, info));
@@ -75,7 +75,7 @@ pub fn without_files<'r>(plan: &Plan, reached: &'r [(Channel, Reach)]) -> Vec<&'
 /// By `[check] allow`, or by that of the job in whose file it is.
 fn is_allowed(problem: &Problem, whole: &Whole<'_>) -> bool {
     let source = problem.place().map(|place| place.source);
-    let job = whole.files.iter().position(|file| Some(*file) == source).map(|index| &whole.plan.jobs[index]);
+    let job = whole.jobs.iter().find(|entry| Some(entry.source) == source).map(|entry| entry.job);
     problem.severity() == Severity::Warning
         && (whole.plan.config.allow.contains(&problem.code) || job.is_some_and(|job| job.allow.contains(&problem.code)))
 }
@@ -119,9 +119,9 @@ fn texts(value: &Value<'_>) -> Vec<(Channel, Place)> {
     texts.filter_map(|text| Some((parse_channel(text.value).ok()?, text.at))).collect()
 }
 
-fn problem(named: &Named, reach: &Reach, info: &AuthInfo) -> Option<Problem> {
-    let channel = &named.channel;
-    let (code, message, help) = match reach {
+/// What is wrong with a channel, if anything is: the code, what is wrong, and the way out.
+pub fn complaint(channel: &Channel, reach: &Reach, info: &AuthInfo) -> Option<(Code, String, String)> {
+    Some(match reach {
         Reach::Seen(target) => seen(channel, target, info)?,
         Reach::Unknown { near, public_only: false } => unknown(channel, near.as_deref(), info),
         Reach::Unknown { near: Some(near), public_only: true } => unknown(channel, Some(near), info),
@@ -132,7 +132,7 @@ fn problem(named: &Named, reach: &Reach, info: &AuthInfo) -> Option<Problem> {
             ),
             format!("check the name; or {}", grant("groups:read", info)),
         ),
-        Reach::Barred { scope } => (
+        Reach::MissingScope { scope } => (
             Code::UncheckedChannel,
             format!("`{channel}` could not be looked for: the token lacks the scope `{scope}`"),
             format!("{}; or accept it: `[check] allow = [\"unchecked-channel\"]`", grant(scope, info)),
@@ -140,9 +140,13 @@ fn problem(named: &Named, reach: &Reach, info: &AuthInfo) -> Option<Problem> {
         Reach::Unasked { why } => (
             Code::UncheckedChannel,
             format!("`{channel}` could not be looked for: {why}"),
-            "try again later; `slack-alert once JOB --post` posts a message".to_owned(),
+            "try again later; `slack-alert ping CHANNEL` posts a test message".to_owned(),
         ),
-    };
+    })
+}
+
+fn problem(named: &Named, reach: &Reach, info: &AuthInfo) -> Option<Problem> {
+    let (code, message, help) = complaint(&named.channel, reach, info)?;
     let (first, others) = named.places.split_first()?;
     let mut problem = Problem::new(code, *first, message).help(help);
     for (index, place) in others.iter().take(SHOWN).enumerate() {

@@ -165,6 +165,22 @@ pub(super) fn first_program(script: &str) -> Option<Range<usize>> {
     (named && !is_own && !defines && !number).then(|| start..start + end)
 }
 
+/// Commands that print nothing when all is well.
+const SILENT: &str = "true false : test [ [[ sleep exit wait cd export set umask trap kill mkdir rmdir touch rm cp mv ln chmod chown sync";
+
+/// Whether a script plainly prints nothing when all is well: commands that never do, or output that is thrown away. In doubt
+/// it is not.
+pub(super) fn is_silent(script: &str) -> bool {
+    let plain = |command: &str| {
+        let to_nothing = [">/dev/null", "> /dev/null"].iter().any(|end| command.contains(end));
+        let first = command.split_whitespace().next().unwrap_or_default();
+        let name = first.rsplit('/').next().unwrap_or(first);
+        to_nothing || SILENT.split_ascii_whitespace().any(|silent| silent == name)
+    };
+    let commands = script.split(['\n', ';', '&', '|']).map(str::trim).filter(|command| !command.is_empty());
+    !script.contains(['`', '(', '#']) && commands.clone().next().is_some() && commands.into_iter().all(plain)
+}
+
 /// A pipe of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pipe {
@@ -473,6 +489,7 @@ mod tests {
 
     /// Whatever is made of the signs and words that a shell is particular about: what is plain, shells can parse.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test asks real shells")]
     fn what_is_plain_is_parsed_by_shells() {
         let parts = [
             "a", " ", " ", "|", "&", ";", "\n", "'", "\"", "$", "x", "1", ">", "<", "=", "[", "]", "-", "if", "then",
@@ -488,7 +505,7 @@ mod tests {
             }
         }
         for shell in ["/bin/sh", "/bin/bash"] {
-            // Each in a shell of its own, so that nothing mends what another one broke.
+            // Each in a shell of its own, so that nothing hides what another one broke.
             for script in &seen {
                 let read = duct::cmd(shell, ["-n", "-c", script]).stdout_null().stderr_capture().unchecked().run();
                 let read = read.expect("a shell");

@@ -4,17 +4,19 @@ use std::path::Path;
 
 use super::Whole;
 use crate::diagnostic::{Code, Place, Problem, Problems};
-use crate::notify::Way;
 use crate::notify::secret::Source;
 
 /// What nobody but the owner needs: writing by the group, and anything by others. `0640` is well.
 const TOO_WIDE: u32 = 0o027;
 
 /// The file of `token_file` or `webhook_url_file`, and `slack_alert.toml` itself when the secret is written into it.
-/// A systemd credential is kept by systemd.
+/// The file of `http.token_file` likewise. A systemd credential is kept by systemd.
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     let config = &whole.config;
-    let (Way::Token(source) | Way::Webhook(source)) = &whole.plan.config.slack.way else { return };
+    if let Some(Source::File(path)) = whole.plan.config.http.as_ref().and_then(|http| http.token.as_ref()) {
+        judge(path, config.value("http.token_file"), "http.token_file", found);
+    }
+    let Some(source) = whole.plan.config.slack.way.source() else { return };
     let key = |keys: [&'static str; 2]| keys.into_iter().find(move |key| config.find(key).is_some());
     match source {
         Source::File(path) => {
@@ -30,6 +32,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the door of permissions: who may read a secret")]
 fn judge(path: &Path, place: Place, what: &str, found: &mut Problems) {
     let Ok(stat) = rustix::fs::stat(path) else { return };
     let mode = stat.st_mode & 0o777;

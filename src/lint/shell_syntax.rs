@@ -39,7 +39,8 @@ const PROBE: &str = "(eval 'set -n\necho executed')\n(eval 'set -n\nif :; then e
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     let programs = Programs::default();
     let mut shells: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
-    for (index, job) in whole.plan.jobs.iter().enumerate() {
+    for (index, entry) in whole.jobs.iter().enumerate().filter(|(_, entry)| entry.has(&["command", "shell"])) {
+        let job = entry.job;
         let mut words = job.command.words();
         let script = job.command.script().and_then(|_| words.pop());
         if script.is_some_and(|script| script.len() <= LONGEST && !is_plain(script))
@@ -63,13 +64,13 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
 fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
     let quiet = || {
         jobs.first()
-            .and_then(|index| run(words, &whole.plan.jobs[*index], &[PROBE]))
+            .and_then(|index| run(words, whole.jobs[*index].job, &[PROBE]))
             .is_some_and(|said| said.words.is_empty())
     };
     if jobs.len() < 3 || !quiet() {
         return jobs.to_vec();
     }
-    let script = |index: usize| whole.plan.jobs[index].command.script().unwrap_or_default();
+    let script = |index: usize| whole.jobs[index].job.command.script().unwrap_or_default();
     let mut batches = Vec::new();
     let mut rest = jobs;
     while !rest.is_empty() {
@@ -83,11 +84,11 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
         batches.push(batch);
         rest = others;
     }
-    let plan = whole.plan;
+    let all = &whole.jobs;
     let bad = spread_each(&batches, |batch| {
-        let scripts = batch.iter().map(|index| plan.jobs[*index].command.script().unwrap_or_default());
+        let scripts = batch.iter().map(|index| all[*index].job.command.script().unwrap_or_default());
         let arguments: Vec<&str> = [READER, "sh"].into_iter().chain(scripts).collect();
-        let Some(said) = run(words, &plan.jobs[batch[0]], &arguments) else { return batch.to_vec() };
+        let Some(said) = run(words, all[batch[0]].job, &arguments) else { return batch.to_vec() };
         let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
         numbers.filter_map(|number| batch.get(number).copied()).collect()
     });
@@ -96,7 +97,7 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
 
 /// Asks about one script with `-n`.
 fn ask(words: &[&str], index: usize, whole: &Whole<'_>) -> Option<Problem> {
-    let job = &whole.plan.jobs[index];
+    let job = whole.jobs[index].job;
     let script = job.command.script()?;
     // Next to `-c`, where no option after it takes it back.
     let (last, before) = words.split_last()?;
@@ -104,7 +105,7 @@ fn ask(words: &[&str], index: usize, whole: &Whole<'_>) -> Option<Problem> {
     with_n.extend(["-n", last]);
     let said = run(&with_n, job, &[script]).filter(|said| !said.well)?;
     let (line, message) = understood(&said.words)?;
-    let file = whole.file(whole.files[index]);
+    let file = whole.file(whole.jobs[index].source);
     let place = match file.find("command").and_then(|value| value.text()) {
         Some(text) => inside(&text, script, line),
         None => file.start(),
@@ -163,6 +164,7 @@ struct Said {
 }
 
 /// Runs the shell with its own words and these; nothing when it cannot be run or does not end.
+#[expect(clippy::disallowed_methods, reason = "the door of shells: they parse scripts, and run nothing")]
 fn run(words: &[&str], job: &Job, arguments: &[&str]) -> Option<Said> {
     let program = job.command.locate(&Programs::default()).ok()?;
     let all = words[1..].iter().chain(arguments).copied();

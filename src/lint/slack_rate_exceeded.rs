@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::noisy_job::runs_a_second;
 use super::{Scope, Whole};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::Channel;
-use crate::notify::Way;
-use crate::order;
 use crate::plan::Job;
 use crate::policy::On;
-use crate::schedule::{Limit, Schedule};
 
 /// So many of the jobs that contribute most are named.
 const NAMED: usize = 3;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What a job can send a channel, in messages a minute.
 struct Share<'a> {
@@ -26,12 +24,12 @@ struct Share<'a> {
 }
 
 /// For every channel the messages a minute are summed over all jobs and compared with `slack.rate`. At worst every run
-/// of every job is worth a word, as far as its `rate_limit` lets it speak; what is expected is what jobs say that speak
+/// of every job is told, as far as its `rate_limit` lets it; what is expected is what jobs send that do so
 /// after every run. A channel above its rate is not lost anything, since alerts that wait are merged into digests, but
 /// what is urgent comes late.
 pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
     let slack = &whole.plan.config.slack;
-    if slack.way == Way::Console {
+    if !slack.way.capabilities().limited {
         return;
     }
     let allowed = 60.0 * f64::from(slack.rate.count.get()) / slack.rate.per.as_secs_f64();
@@ -54,7 +52,7 @@ pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
         if worst <= allowed * 1.000_001 {
             continue;
         }
-        order::by(&mut shares, |a, b| b.worst.total_cmp(&a.worst).then(a.name.cmp(b.name)));
+        shares.sort_by(|a, b| b.worst.total_cmp(&a.worst).then(a.name.cmp(b.name)));
         let most: Vec<_> = shares
             .iter()
             .take(NAMED)
@@ -84,21 +82,20 @@ pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
     }
 }
 
-/// At worst, and as expected, in messages a minute; nothing for a job that never speaks.
+/// At worst, and as expected, in messages a minute; nothing for a job that never sends one.
 fn share(job: &Job, scope: &Scope) -> Option<(f64, f64)> {
     let on = job.notify.on;
-    let speaks = on.asks_always()
+    let sends = on.asks_always()
         || [On::Output, On::Failure, On::Recovery, On::Success, On::Change].iter().any(|each| on.asks(*each));
-    if !speaks {
+    if !sends {
         return None;
     }
     let limit = job.notify.rate_limit;
     let allowed = 60.0 * f64::from(limit.count.get()) / limit.per.as_secs_f64();
-    let runs = runs_a_second(job, scope.now)? * 60.0;
+    let runs = job.timing.runs_in(MINUTE, job.name.as_str(), scope.now)?;
     let worst = runs.min(allowed);
     let each_run = on.asks_always() || on.asks(On::Success);
-    let by_alerts = matches!(&job.timing.schedule, Schedule::Burst(burst) if matches!(burst.limit, Limit::Alerts(_)));
-    let expected = if each_run || (by_alerts && on.asks(On::Output)) { worst } else { 0.0 };
+    let expected = if each_run || (job.timing.counts_alerts() && on.asks(On::Output)) { worst } else { 0.0 };
     Some((worst, expected))
 }
 
@@ -107,7 +104,8 @@ fn channels_of(job: &Job, default: Option<&Channel>) -> Vec<String> {
     let status = |status| job.notify.channels_for(status, default);
     let mut names: Vec<_> =
         [Status::Critical, Status::Ok].into_iter().flat_map(status).map(|channel| channel.to_string()).collect();
-    order::distinct(&mut names);
+    names.sort();
+    names.dedup();
     if names.is_empty() {
         // An incoming webhook has a channel of its own.
         names.push(String::new());

@@ -2,9 +2,22 @@
 
 use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::notify::Way;
 use crate::policy::On;
-use crate::schedule::{EveryFrom, Overlap, Schedule};
+use crate::schedule::Overlap;
+
+/// Why a channel has no effect beside an incoming webhook.
+const ONE_CHANNEL: &str = "an incoming webhook posts to the one channel that it was made for";
+
+/// Keys that mean nothing where nothing listens.
+const HTTP: [&str; 7] = [
+    "http.hosts",
+    "http.token_file",
+    "http.token_env",
+    "http.control",
+    "http.show_output",
+    "http.metrics_per_job",
+    "http.public_url",
+];
 
 /// A key of the job's own file that has no effect: something that it depends on is not there, or something else makes
 /// it pointless. Keys of `[defaults]` are for jobs that are not all alike, and are left alone.
@@ -26,8 +39,21 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
 fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'static str)> {
     let (command, timing, notify) = (&subject.job.command, &subject.job.timing, &subject.job.notify);
     let mut unused = Vec::new();
-    let from_finish = matches!(&timing.schedule, Schedule::Every(every) if every.from == EveryFrom::Finish);
-    let is_cron = matches!(timing.schedule, Schedule::Cron(_));
+    let way = &subject.plan.config.slack.way;
+    if way.source().is_some() {
+        let can = way.capabilities();
+        let token = "use a token (`slack.token_file`), or take it out";
+        if !can.channels {
+            unused.push(("notify.channel", ONE_CHANNEL, token));
+            unused.push(("notify.channels", ONE_CHANNEL, token));
+        }
+        if !can.files {
+            unused.push(("notify.attach", "an incoming webhook takes no files", token));
+        }
+        if !can.threads {
+            unused.push(("notify.thread", "an incoming webhook knows no threads", token));
+        }
+    }
     if notify.quiet_hours.is_none() {
         unused.push(("notify.quiet_except", "there are no `quiet_hours`", "add `quiet_hours`, or take it out"));
     }
@@ -38,13 +64,16 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
             "add `timeout`, or take it out",
         ));
     }
-    if from_finish {
+    if timing.follows_finish() {
         unused.push(("overlap", "an interval from the finish never overlaps", "take it out"));
     }
-    if matches!(timing.overlap, Overlap::Allow | Overlap::Replace) || from_finish {
+    if !timing.can_fall_behind() {
         unused.push(("notify.stuck_after", "no due time is ever skipped", "take it out"));
     }
-    if !is_cron && timing.hours.is_none() && notify.quiet_hours.is_none() {
+    // Messages show times in the job's zone: since when it fails, and what a template shows with `date`.
+    let tells_times = notify.on.asks(On::Failure) || notify.on.asks_always() || subject.file.text().contains("date(");
+    let by_the_clock = timing.follows_wall_clock() || timing.hours.is_some() || notify.quiet_hours.is_some();
+    if !by_the_clock && !tells_times {
         let why = "there is no `cron`, and there are no `working_hours`";
         unused.push(("time_zone", why, "take it out: an interval is the same in every zone"));
     }
@@ -71,10 +100,29 @@ pub(super) fn check_config(whole: &Whole<'_>, found: &mut Problems) {
             found.push(problem.help("take it out"));
         }
     };
+    if whole.plan.config.http.is_none() {
+        for key in HTTP {
+            tell(key, "without `http.listen` nothing is served");
+        }
+    }
     if slack.icon_emoji.is_some() {
         tell("slack.icon_url", "`icon_emoji` wins over it");
     }
-    if matches!(slack.way, Way::Webhook(_)) {
+    let can = slack.way.capabilities();
+    if slack.way.source().is_none() {
+        return;
+    }
+    if !can.lookups {
         tell("slack.api_url", "an incoming webhook has an address of its own");
+    }
+    if !can.channels {
+        for key in ["slack.channel", "summary.channel", "defaults.notify.channel", "defaults.notify.channels"] {
+            tell(key, ONE_CHANNEL);
+        }
+    }
+    if !can.names {
+        for key in ["slack.username", "slack.icon_emoji", "slack.icon_url"] {
+            tell(key, "an incoming webhook posts under the name and picture of its app");
+        }
     }
 }

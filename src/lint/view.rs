@@ -7,7 +7,8 @@ use std::cell::OnceCell;
 
 use toml::de::DeTable;
 
-use super::command_not_found::Accounts;
+use super::accounts::Accounts;
+use super::service::Service;
 use crate::diagnostic::{Place, SourceId};
 use crate::document::{Reader, Table, Value};
 use crate::exec::Programs;
@@ -77,6 +78,8 @@ pub(super) struct Subject<'s, 'a> {
     pub(super) programs: &'s Programs,
     /// Users that were looked up already.
     pub(super) accounts: &'s Accounts,
+    /// The installed service, when it runs this configuration.
+    pub(super) service: Option<&'s Service>,
 }
 
 impl Subject<'_, '_> {

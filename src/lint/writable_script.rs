@@ -27,7 +27,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         return;
     }
     for (program, at) in programs(job, subject.programs) {
-        let Some((path, who)) = writable(&program) else { continue };
+        let Some((path, who)) = writable_at(&program) else { continue };
         let message = format!("this runs as root, and `{}` can be changed by {who}", shown(&path, subject).display());
         let problem = Problem::new(Code::WritableScript, place(subject, at), message);
         return found.push(problem.help("chmod go-w, and let root own it; or let the job run as another `user`"));
@@ -51,7 +51,7 @@ fn place(subject: &Subject<'_, '_>, at: At) -> Place {
     place.unwrap_or_else(|| subject.file.start())
 }
 
-fn runs_as_root(job: &Job) -> bool {
+pub(super) fn runs_as_root(job: &Job) -> bool {
     match job.command.user() {
         Some(user) => matches!(user, "root" | "0"),
         None => rustix::process::geteuid().is_root(),
@@ -77,8 +77,10 @@ fn programs(job: &Job, known: &Programs) -> Vec<(PathBuf, At)> {
         files.extend(range.and_then(found));
         return files;
     }
+    // A job whose runs come from elsewhere has no command.
+    let Some(first) = words.first() else { return files };
     files.extend(command.locate(known).map(|path| (path, At::Word(0))));
-    let name = words[0].rsplit('/').next().unwrap_or(words[0]);
+    let name = first.rsplit('/').next().unwrap_or(first);
     if INTERPRETERS.contains(&name) {
         let script = words.iter().enumerate().skip(1).find(|(_, word)| !word.starts_with('-'));
         // A script as text, or a module: there is no file to look at.
@@ -95,16 +97,25 @@ fn programs(job: &Job, known: &Programs) -> Vec<(PathBuf, At)> {
 }
 
 /// The file, or its folder, that others may write to, and who they are.
-fn writable(file: &Path) -> Option<(PathBuf, &'static str)> {
-    let mode = |path: &Path| rustix::fs::stat(path).map(|stat| stat.st_mode);
-    let own = mode(file).ok()?;
-    if own & OTHERS != 0 {
-        return Some((file.to_owned(), "everybody"));
-    }
-    if own & GROUP != 0 {
-        return Some((file.to_owned(), "its group"));
+fn writable_at(file: &Path) -> Option<(PathBuf, &'static str)> {
+    if let Some(who) = writable(file) {
+        return Some((file.to_owned(), who));
     }
     let folder = file.parent()?;
-    let above = mode(folder).ok()?;
+    let above = mode(folder)?;
     (above & OTHERS != 0 && above & STICKY == 0).then(|| (folder.to_owned(), "everybody"))
+}
+
+/// Who else than its owner may write to a file or folder.
+pub(super) fn writable(file: &Path) -> Option<&'static str> {
+    match mode(file)? {
+        own if own & OTHERS != 0 => Some("everybody"),
+        own if own & GROUP != 0 => Some("its group"),
+        _ => None,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of permissions: who may write a script")]
+fn mode(path: &Path) -> Option<u32> {
+    rustix::fs::stat(path).ok().map(|stat| stat.st_mode)
 }

@@ -3,6 +3,8 @@
 //! Before it: values of `vars`. After it: mrkdwn, JSON, a URL or plain text, by `Mode`. Nothing here can be made to
 //! mention anybody by output: `check` lets `mention` be applied only to names that the template itself spells out.
 
+mod jinja;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -12,10 +14,12 @@ use jiff::{Timestamp, Zoned};
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Output, State};
 
-use super::text::{clean, clean_str, escape, fence};
-use super::vars::{Moment, Span};
+use super::number::Written;
+use super::text::{clean, clean_str};
+use super::vars::{Literal, Moment, Span, WRITTEN};
 use super::words::format_bytes;
 use crate::document::format_duration;
+use crate::slack::{escape, fence, literal, mention_markup};
 
 /// A filter on top of Jinja's.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +36,17 @@ const fn filter(name: &'static str, usage: &'static str, about: &'static str) ->
     Filter { name, usage, about }
 }
 
-/// Every filter on top of Jinja's, in the order of the manual (SPEC 6).
+/// Every filter on top of Jinja's, in the order of the manual.
 pub const FILTERS: &[Filter] = &[
-    filter("code", "code", "As a code block that its content cannot break out of."),
+    filter("code", "code", "As a code block that its content cannot break out of; nothing for nothing."),
+    filter("literal", "literal", "Text on a line whose `*`, `_`, `~`, `` ` `` and `:emoji:` do not format."),
     filter("tail", "tail(n)", "The last n lines; 10 without n."),
     filter("head", "head(n)", "The first n lines; 10 without n."),
     filter("duration", "duration", "A number of seconds as people say it: `1h 30m`."),
     filter("date", "date(fmt)", "A point in time in the job's zone, as strftime(3) writes it: `%H:%M`."),
     filter("bytes", "bytes", "A number of bytes as people say it: `1.5 MiB`."),
     filter("link", "link(url)", "The text as a link to a URL (http, https, mailto)."),
+    filter("urlize", "urlize", "The http and https URLs in it become clickable, nothing else does."),
     filter(
         "mention",
         "mention",
@@ -91,7 +97,8 @@ impl Mode {
 
 /// Gives an environment its filters and its way of writing values.
 pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
-    environment.set_formatter(move |out, _state, value| write_value(mode, out, value));
+    environment.set_formatter(move |out, state, value| write_value(mode, out, state, value));
+    jinja::register(environment, mode);
     environment.add_filter("code", move |value: Value| code(mode, &value));
     environment.add_filter("tail", |value: Value, lines: Option<i64>| lines_of(&value, lines, true));
     environment.add_filter("head", |value: Value, lines: Option<i64>| lines_of(&value, lines, false));
@@ -99,6 +106,8 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     environment.add_filter("date", date);
     environment.add_filter("bytes", |value: Value| bytes(&value));
     environment.add_filter("link", move |value: Value, url: String| link(mode, &value, &url));
+    environment.add_filter("literal", move |value: Value| literal_text(mode, &value));
+    environment.add_filter("urlize", move |value: Value| urlize(mode, &value));
     environment.add_filter("mention", move |value: Value| mention(mode, &value));
     environment.add_filter("strip_ansi", |value: Value| Value::from(clean_str(&text_of(&value))));
     if mode == Mode::Json {
@@ -111,12 +120,16 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
 }
 
 /// Writes a value that a template puts out.
-fn write_value(mode: Mode, out: &mut Output<'_>, value: &Value) -> Result<(), Error> {
+fn write_value(mode: Mode, out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let written = match (value.kind(), mode) {
         _ if value.is_safe() => out.write_str(value.as_str().unwrap_or_default()),
         (ValueKind::Undefined, _) => Ok(()),
         (ValueKind::None, Mode::Json) => out.write_str("null"),
         (ValueKind::Bool, Mode::Json) => out.write_str(if value.is_true() { "true" } else { "false" }),
+        (ValueKind::Number, _) if !value.is_integer() => match as_written(state, value) {
+            Some(written) => out.write_str(&written),
+            None => write!(out, "{value}"),
+        },
         (ValueKind::Number | ValueKind::None | ValueKind::Bool, _) => write!(out, "{value}"),
         (ValueKind::Invalid, _) => {
             return Err(Error::new(ErrorKind::InvalidOperation, format!("no value: {value}")));
@@ -127,9 +140,20 @@ fn write_value(mode: Mode, out: &mut Output<'_>, value: &Value) -> Result<(), Er
             escape_json(&mut json);
             out.write_str(&json.to_string())
         }
-        _ => out.write_str(&mode.escape(&text_of(value))),
+        _ => match value.downcast_object_ref::<Literal>() {
+            Some(text) if mode == Mode::Json => out.write_str(&json_inside(&literal(&text.0))),
+            Some(text) if mode == Mode::Mrkdwn => out.write_str(&literal(&text.0)),
+            _ => out.write_str(&mode.escape(&text_of(value))),
+        },
     };
     Ok(written?)
+}
+
+/// A number as the command wrote it.
+fn as_written(state: &mut State<'_, '_>, value: &Value) -> Option<String> {
+    let number = f64::try_from(value.clone()).ok()?;
+    let written = state.lookup(WRITTEN)?;
+    Some(written.downcast_object_ref::<Written>()?.get(number)?.to_owned())
 }
 
 /// A value as text.
@@ -147,13 +171,52 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
 
 fn code(mode: Mode, value: &Value) -> Value {
     let text = text_of(value);
-    if !mode.is_markup() {
-        return Value::from(text);
+    if !mode.is_markup() || text.trim().is_empty() {
+        return Value::from(text.trim_end());
     }
     match value.is_safe() {
         true => Value::from_safe_string(fence(&text)),
         false => mode.markup(fence(&escape(&clean_str(&text)))),
     }
+}
+
+/// Text that Slack shows as it stands, on one line.
+fn literal_text(mode: Mode, value: &Value) -> Value {
+    let text = text_of(value);
+    if value.is_safe() {
+        return value.clone();
+    }
+    let text = clean_str(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if mode.is_markup() { mode.markup(literal(&text)) } else { Value::from(text) }
+}
+
+/// Text in which what looks like a URL can be clicked.
+fn urlize(mode: Mode, value: &Value) -> Value {
+    let text = text_of(value);
+    if !mode.is_markup() || value.is_safe() {
+        return value.clone();
+    }
+    let text = clean_str(&text);
+    let (mut out, mut rest) = (String::new(), &*text);
+    let next = |rest: &str| {
+        let starts = ["https://", "http://"].into_iter().filter_map(|scheme| rest.find(scheme));
+        starts.min()
+    };
+    while let Some(start) = next(rest) {
+        let (before, tail) = rest.split_at(start);
+        let end =
+            tail.find(|c: char| c.is_whitespace() || c.is_control() || "<>\"'`|".contains(c)).unwrap_or(tail.len());
+        // What closes a sentence or a bracket is no part of it.
+        let url = tail[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '*', '_', '~']);
+        out.push_str(&escape(before));
+        match link_url(url).filter(|_| !url.ends_with("://")) {
+            Some(target) => out.push_str(&format!("<{target}|{}>", escape(url))),
+            None => out.push_str(&escape(url)),
+        }
+        rest = &tail[url.len()..];
+    }
+    out.push_str(&escape(rest));
+    mode.markup(out)
 }
 
 fn lines_of(value: &Value, count: Option<i64>, last: bool) -> Value {
@@ -284,31 +347,7 @@ pub(super) fn nobody(name: &str) -> String {
     format!("`{name}` is nobody whom Slack can ping: write @here, @channel, a user ID (U…) or a user-group ID (S…)")
 }
 
-/// A name as Slack pings it: `@here` as `<!here>`, `U024BE7LH` as `<@U024BE7LH>`; `None` for anything else.
-pub fn mention_markup(name: &str) -> Option<String> {
-    let id = |name: &str| {
-        (3..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-    };
-    match name.strip_prefix('@').unwrap_or(name) {
-        special @ ("here" | "channel" | "everyone") if name.starts_with('@') => Some(format!("<!{special}>")),
-        user if user.starts_with(['U', 'W']) && id(user) => Some(format!("<@{user}>")),
-        group if group.starts_with('S') && id(group) => Some(format!("<!subteam^{group}>")),
-        _ => None,
-    }
-}
-
-/// Whether this is markup as [`mention_markup`] makes it.
-pub(super) fn is_mention_markup(markup: &str) -> bool {
-    let inner = markup.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or_default();
-    let name = match inner.strip_prefix("!subteam^") {
-        Some(group) => group.to_owned(),
-        None if inner.starts_with('!') => inner.replacen('!', "@", 1),
-        None => inner.strip_prefix('@').unwrap_or_default().to_owned(),
-    };
-    mention_markup(&name).as_deref() == Some(markup)
-}
-
-fn percent_encode(text: &str, plain: impl Fn(u8) -> bool) -> String {
+pub(super) fn percent_encode(text: &str, plain: impl Fn(u8) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if plain(byte) {

@@ -5,13 +5,11 @@
 use minijinja::Value;
 
 use super::filters::Mode;
-use super::fit::{BUTTON, URL, cut_plain};
-use super::render::{Body, Parts};
 use super::template::{RenderError, Template, Templates};
-use super::text::{unescape, units};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Reader, Table, Text, Value as Written};
-use crate::order;
+use crate::slack::limits::{BUTTON, FIELDS as MOST_FIELDS, URL};
+use crate::slack::{cut_plain, unescape, units};
 
 /// Buttons of a message; Slack takes more, people do not.
 const MOST_ACTIONS: usize = 5;
@@ -26,31 +24,58 @@ const ACTION_KEYS: &[Key] = &[
     key("url", Kind::Text, "Where it leads: an absolute URL, http or https; a template."),
 ];
 
+/// What a message is made of: the keys that `[message]`, `[message.failure]` and `[message.recovery]` share.
+macro_rules! part_keys {
+    ($($more:expr),*) => {
+        &[
+            key("title", Kind::Text, "A title in the place of the job's name; a template."),
+            key("body", Kind::Text, "The body; a template. In `[message]` it is the same as `template`, only one of both."),
+            key(
+                "fields",
+                Kind::Map,
+                "Names with values shown side by side, at most 10; the values are templates, blank ones are left out.",
+            ),
+            key("actions", Kind::Tables(ACTION_KEYS), "Buttons that open a URL (a runbook, say), at most 5."),
+            key(
+                "color",
+                Kind::Text,
+                "The colour bar: `good`, `warning`, `danger` or `#rrggbb`; a template; by the status without it.",
+            ),
+            key(
+                "blocks",
+                Kind::Text,
+                "A template that yields a whole Block Kit array as JSON, in the place of all else but `title` and `color`.",
+            ),
+            $($more),*
+        ]
+    };
+}
+
+/// The keys of `[message.failure]` and `[message.recovery]`.
+const PART_KEYS: &[Key] = part_keys!();
+
 /// The keys of `[message]`.
-const MESSAGE_KEYS: &[Key] = &[
-    key("title", Kind::Text, "A title in the place of the job's name; a template."),
-    key("body", Kind::Text, "The message's body: the same as `template`, only one of both."),
+const MESSAGE_KEYS: &[Key] = part_keys!(
     key(
-        "fields",
-        Kind::Map,
-        "Names with values shown side by side, at most 10; the values are templates, blank ones are left out.",
-    ),
-    key("actions", Kind::Tables(ACTION_KEYS), "Buttons that open a URL (a runbook, say), at most 5."),
-    key(
-        "color",
-        Kind::Text,
-        "The colour bar: `good`, `warning`, `danger` or `#rrggbb`; a template; by the status without it.",
+        "failure",
+        Kind::Table(PART_KEYS),
+        "The same keys for failures and repeats, in the place of those of `[message]`."
     ),
     key(
-        "blocks",
-        Kind::Text,
-        "A template that yields a whole Block Kit array as JSON, in the place of all else but `title` and `color`.",
-    ),
-];
+        "recovery",
+        Kind::Table(PART_KEYS),
+        "The same keys for recoveries. Fields and buttons of `[message]` are not theirs: a recovery is one line."
+    )
+);
 
 /// The keys of a job that this station reads.
 pub const KEYS: &[Key] = &[
-    key("template", Kind::Text, "The message's body (Jinja). For good news it is the whole message."),
+    key(
+        "template",
+        Kind::Text,
+        "The whole message (Jinja) for good news: `output`, `success` and `change`. Nothing else shows it.",
+    ),
+    key("failure_template", Kind::Text, "The body (Jinja) of failures and repeats; without it, the end of the output."),
     key("message", Kind::Table(MESSAGE_KEYS), "More control over the message."),
 ];
 
@@ -58,65 +83,115 @@ pub const KEYS: &[Key] = &[
 #[derive(Clone, Debug)]
 pub struct Format {
     templates: Templates,
-    body: Option<(Template, bool)>,
-    /// Everything else: few jobs have any.
-    more: Option<Box<More>>,
+    /// Few jobs have more than a template.
+    layouts: Option<Box<Layouts>>,
 }
 
+/// The layout of `[message]`, and what takes its place for some events.
 #[derive(Clone, Debug, Default)]
-struct More {
-    title: Option<Template>,
-    fields: Vec<(String, Template)>,
-    actions: Vec<(Template, Template)>,
-    color: Option<Template>,
-    blocks: Option<Template>,
+struct Layouts {
+    message: Layout,
+    failure: Layout,
+    recovery: Layout,
 }
 
-/// Reads `template` and `[message]`. `None` when something is wrong with them; all of it is pushed.
+/// A template, and what errors call it: `template`, `message.failure.title` …
+type Named = (Template, String);
+
+/// The parts of a message.
+#[derive(Clone, Debug, Default)]
+struct Layout {
+    title: Option<Named>,
+    body: Option<Named>,
+    fields: Option<Vec<(String, Named)>>,
+    actions: Option<Vec<(Named, Named)>>,
+    color: Option<Named>,
+    blocks: Option<Named>,
+}
+
+/// What a job's own templates have rendered to.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) title: Option<String>,
+    /// Mrkdwn; blank when the template says so.
+    pub(super) body: Option<String>,
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) actions: Vec<(String, String)>,
+    pub(super) color: Option<String>,
+    pub(super) blocks: Option<Vec<serde_json::Value>>,
+    /// The parts that are left out, and why.
+    pub(super) left_out: Vec<RenderError>,
+}
+
+/// Which of the layouts a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// Good news.
+    Good,
+    /// A failure, or whatever else is not well.
+    Failure,
+    /// It is well again.
+    Recovery,
+}
+
+/// Reads `template`, `failure_template` and `[message]`. `None` when something is wrong with them; all of it is pushed.
 pub fn read(table: &mut Table<'_>, templates: &Templates) -> Option<Format> {
     let reader = table.reader();
     let before = reader.errors();
     let template = table.value("template");
+    let failure_template = table.value("failure_template");
     let mut message = table.table_or_empty("message");
-    let title = message.text("title");
-    let body = message.value("body");
-    let fields = message.value("fields");
-    let actions = message.value("actions");
-    let color = message.text("color");
-    let blocks = message.value("blocks");
+    let mut failure = message.table_or_empty("failure");
+    let mut recovery = message.table_or_empty("recovery");
+    let layouts = Layouts {
+        failure: read_layout(&mut failure, failure_template, "message.failure", templates),
+        recovery: read_layout(&mut recovery, None, "message.recovery", templates),
+        message: read_layout(&mut message, template, "message", templates),
+    };
+    failure.finish();
+    recovery.finish();
     message.finish();
+    if reader.errors() > before {
+        return None;
+    }
+    let is_empty = [&layouts.message, &layouts.failure, &layouts.recovery].into_iter().all(Layout::is_empty);
+    Some(Format { templates: templates.clone(), layouts: (!is_empty).then(|| Box::new(layouts)) })
+}
 
+/// Reads the parts of one table; `template` is the job's own key that means the same as `body`.
+fn read_layout(table: &mut Table<'_>, template: Option<Written<'_>>, path: &str, templates: &Templates) -> Layout {
+    let reader = table.reader();
+    let title = table.text("title");
+    let body = table.value("body");
+    let fields = table.value("fields");
+    let actions = table.value("actions");
+    let color = table.text("color");
+    let blocks = table.value("blocks");
     let (template, body) = one_of(reader, template, body, "they are the same: keep one of them");
-    let is_template = template.is_some();
     let only = "`blocks` is the whole message: put what they say into it";
     let (blocks, body) = one_of(reader, blocks, template.or(body), only);
     let (blocks, fields) = one_of(reader, blocks, fields, only);
     let (blocks, actions) = one_of(reader, blocks, actions, only);
 
-    let take = |text: Text<'_>, mode| templates.take(reader, &text, mode);
-    let mut more = More { title: title.and_then(|text| take(text, Mode::Mrkdwn)), ..More::default() };
-    let body = body.and_then(|value| value.text()).and_then(|text| take(text, Mode::Mrkdwn));
-    if let Some(fields) = fields {
-        more.fields = read_fields(reader, &fields, templates);
+    let name = |key: &str| format!("{path}.{key}");
+    let take = |text: Text<'_>, mode, name: String| Some((templates.take(reader, &text, mode)?, name));
+    if let Some(text) = &color
+        && is_literal(text.value)
+        && !is_color(text.value.trim())
+    {
+        let message = format!("`{}` is no colour", text.value);
+        let help = "write `good`, `warning`, `danger` or `#rrggbb`";
+        reader.push(Problem::new(Code::InvalidValue, text.at, message).help(help));
     }
-    if let Some(actions) = actions {
-        more.actions = read_actions(reader, &actions, templates);
+    let body_name = body.as_ref().map(|body| body.path().to_owned()).unwrap_or_default();
+    Layout {
+        title: title.and_then(|text| take(text, Mode::Mrkdwn, name("title"))),
+        body: body.and_then(|value| value.text()).and_then(|text| take(text, Mode::Mrkdwn, body_name)),
+        fields: fields.map(|fields| read_fields(reader, &fields, &name("fields"), templates)),
+        actions: actions.map(|actions| read_actions(reader, &actions, &name("actions"), templates)),
+        color: color.and_then(|text| take(text, Mode::Plain, name("color"))),
+        blocks: blocks.and_then(|value| value.text()).and_then(|text| take(text, Mode::Json, name("blocks"))),
     }
-    if let Some(text) = color {
-        if is_literal(text.value) && !is_color(text.value.trim()) {
-            let message = format!("`{}` is no colour", text.value);
-            let help = "write `good`, `warning`, `danger` or `#rrggbb`";
-            reader.push(Problem::new(Code::InvalidValue, text.at, message).help(help));
-        }
-        more.color = take(text, Mode::Plain);
-    }
-    more.blocks = blocks.and_then(|value| value.text()).and_then(|text| take(text, Mode::Json));
-    if reader.errors() > before {
-        return None;
-    }
-    let plain = more.title.is_none() && more.color.is_none() && more.blocks.is_none();
-    let more = (!plain || !more.fields.is_empty() || !more.actions.is_empty()).then(|| Box::new(more));
-    Some(Format { templates: templates.clone(), body: body.map(|body| (body, is_template)), more })
 }
 
 /// Of two that exclude each other the one that the file itself has; a problem when both stand in the same file.
@@ -140,20 +215,22 @@ fn one_of<'d>(
     }
 }
 
-fn read_fields(reader: &Reader, value: &Written<'_>, templates: &Templates) -> Vec<(String, Template)> {
+fn read_fields(reader: &Reader, value: &Written<'_>, path: &str, templates: &Templates) -> Vec<(String, Named)> {
     let mut fields = value.map().unwrap_or_default();
-    if fields.len() > super::fit::FIELDS {
+    if fields.len() > MOST_FIELDS {
         let message = format!("`{}` has {} fields", value.path(), fields.len());
-        let help = format!("Slack shows at most {}", super::fit::FIELDS);
+        let help = format!("Slack shows at most {MOST_FIELDS}");
         reader.push(Problem::new(Code::InvalidValue, value.key_at, message).help(help));
     }
     // As they stand in the file, not by name.
-    order::by_key(&mut fields, |(_, text)| text.at.start);
-    let take = |(name, text): (&str, Text<'_>)| Some((name.to_owned(), templates.take(reader, &text, Mode::Mrkdwn)?));
+    fields.sort_by_key(|(_, text)| text.at.start);
+    let take = |(name, text): (&str, Text<'_>)| {
+        Some((name.to_owned(), (templates.take(reader, &text, Mode::Mrkdwn)?, format!("{path}.{name}"))))
+    };
     fields.into_iter().filter_map(take).collect()
 }
 
-fn read_actions(reader: &Reader, value: &Written<'_>, templates: &Templates) -> Vec<(Template, Template)> {
+fn read_actions(reader: &Reader, value: &Written<'_>, path: &str, templates: &Templates) -> Vec<(Named, Named)> {
     let Some(items) = value.items() else {
         return value.wrong_type("a list of buttons, each `{ text = \"…\", url = \"…\" }`").unwrap_or_default();
     };
@@ -163,7 +240,7 @@ fn read_actions(reader: &Reader, value: &Written<'_>, templates: &Templates) -> 
         reader.push(Problem::new(Code::InvalidValue, value.key_at, message).help(help));
     }
     let mut actions = Vec::new();
-    for item in items {
+    for (number, item) in items.into_iter().enumerate() {
         let Some(mut table) = item.table() else { continue };
         let (text, url) = (table.text("text"), table.text("url"));
         for (name, missing) in [("text", text.is_none()), ("url", url.is_none())] {
@@ -176,8 +253,11 @@ fn read_actions(reader: &Reader, value: &Written<'_>, templates: &Templates) -> 
         table.finish();
         let (Some(text), Some(url)) = (text, url) else { continue };
         check_action(reader, &text, &url);
-        let pair = (templates.take(reader, &text, Mode::Plain), templates.take(reader, &url, Mode::Url));
-        actions.extend(pair.0.zip(pair.1));
+        // What begins with a value is a URL already; anywhere else a value is a part of one.
+        let mode = if url.value.trim_start().starts_with("{{") { Mode::Plain } else { Mode::Url };
+        let pair = (templates.take(reader, &text, Mode::Plain), templates.take(reader, &url, mode));
+        let name = |key: &str| format!("{path}[{number}].{key}");
+        actions.extend(pair.0.zip(pair.1).map(|(text, url)| ((text, name("text")), (url, name("url")))));
     }
     actions
 }
@@ -222,63 +302,122 @@ fn is_color(color: &str) -> bool {
     matches!(color, "good" | "warning" | "danger") || color.strip_prefix('#').is_some_and(hex)
 }
 
+impl Layout {
+    fn is_empty(&self) -> bool {
+        self.title.is_none()
+            && self.body.is_none()
+            && self.fields.is_none()
+            && self.actions.is_none()
+            && self.color.is_none()
+            && self.blocks.is_none()
+    }
+}
+
+impl Layouts {
+    /// The parts of a message: those of its own table first. A body is for its own kind of news alone; and where there is
+    /// one, the blocks of `[message]`, which are a whole message, stand back.
+    fn of(&self, tone: Tone) -> Layout {
+        let own = match tone {
+            Tone::Good => return self.message.clone(),
+            Tone::Failure => &self.failure,
+            Tone::Recovery => &self.recovery,
+        };
+        let all = &self.message;
+        let own_parts = own.body.is_some() || own.fields.is_some() || own.actions.is_some();
+        // A recovery is one line: what helps with a failure is above it, in the failure's own message.
+        let shared = tone != Tone::Recovery;
+        Layout {
+            title: own.title.clone().or_else(|| all.title.clone()),
+            body: own.body.clone(),
+            fields: own.fields.clone().or_else(|| all.fields.clone().filter(|_| shared)),
+            actions: own.actions.clone().or_else(|| all.actions.clone().filter(|_| shared)),
+            color: own.color.clone().or_else(|| all.color.clone()),
+            blocks: own.blocks.clone().or_else(|| all.blocks.clone().filter(|_| !own_parts)),
+        }
+    }
+}
+
 impl Format {
     /// A job without `template` and `[message]`.
     pub fn plain(templates: &Templates) -> Self {
-        Self { templates: templates.clone(), body: None, more: None }
+        Self { templates: templates.clone(), layouts: None }
+    }
+
+    /// The engine that knows the templates.
+    pub(super) fn templates(&self) -> &Templates {
+        &self.templates
+    }
+
+    /// The templates that yield whole blocks: for which news, their names and texts.
+    pub(super) fn own_blocks(&self) -> Vec<(Tone, String, std::sync::Arc<str>)> {
+        let Some(layouts) = &self.layouts else { return Vec::new() };
+        let all =
+            [(Tone::Good, &layouts.message), (Tone::Failure, &layouts.failure), (Tone::Recovery, &layouts.recovery)];
+        let with_text = |(template, name): &Named| (name.clone(), self.templates.text(*template));
+        let blocks = all.into_iter().filter_map(|(tone, layout)| Some((tone, with_text(layout.blocks.as_ref()?))));
+        blocks.map(|(tone, (name, text))| (tone, name, text)).collect()
     }
 
     /// Whether the job has a template of its own.
     pub fn is_plain(&self) -> bool {
-        self.body.is_none() && self.more.is_none()
+        self.layouts.is_none()
     }
 
-    /// Renders every template of the job.
-    pub(super) fn parts(&self, context: &Value) -> Result<Parts, RenderError> {
-        let render = |template: Template, name: &str| {
-            self.templates.render(template, context).map_err(|why| RenderError { template: name.to_owned(), why })
-        };
-        let refuse = |name: &str, why: String| RenderError { template: name.to_owned(), why };
+    /// Renders the job's templates for news of this kind. Each part stands alone: one that cannot be rendered is left out.
+    pub(super) fn parts(&self, tone: Tone, context: &Value) -> Parts {
         let mut parts = Parts::default();
-        if let Some((body, is_template)) = self.body {
-            let text = render(body, if is_template { "template" } else { "message.body" })?;
-            parts.body = Some(Body { text, shows_stderr: body.shows_stderr });
+        let Some(layouts) = &self.layouts else { return parts };
+        let layout = layouts.of(tone);
+        let mut left_out = Vec::new();
+        let mut render = |(template, name): &Named| {
+            let rendered = self.templates.render(*template, context);
+            let failed = |why| RenderError { template: name.clone(), why, uses_json: template.uses_json };
+            rendered.map_err(|why| left_out.push(failed(why))).ok()
+        };
+        let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        parts.body = layout.body.as_ref().and_then(&mut render);
+        parts.title = layout.title.as_ref().and_then(&mut render).map(one_line);
+        for (name, value) in layout.fields.iter().flatten() {
+            let value = render(value).filter(|value| !value.trim().is_empty());
+            parts.fields.extend(value.map(|value| (name.clone(), value.trim().to_owned())));
         }
-        let Some(more) = &self.more else { return Ok(parts) };
-        if let Some(title) = more.title {
-            let title = render(title, "message.title")?;
-            parts.title = Some(title.split_whitespace().collect::<Vec<_>>().join(" "));
-        }
-        for (name, value) in &more.fields {
-            let value = render(*value, &format!("message.fields.{name}"))?;
-            if !value.trim().is_empty() {
-                parts.fields.push((name.clone(), value.trim().to_owned()));
+        let mut refused = Vec::new();
+        let mut refuse = |(_, name): &Named, why: String| {
+            refused.push(RenderError { template: name.clone(), why, uses_json: false });
+        };
+        for (text, url) in layout.actions.iter().flatten() {
+            let (Some(shown), Some(target)) = (render(text).map(one_line), render(url)) else { continue };
+            let target = link_safe(target.trim());
+            if !is_url(&target) {
+                refuse(url, format!("`{}` is no URL that a button can open", cut_plain(&target, 100).0));
+            } else if !shown.is_empty() {
+                parts.actions.push((shown, target));
             }
         }
-        for (text, url) in &more.actions {
-            let (text, url) = (render(*text, "message.actions.text")?, render(*url, "message.actions.url")?);
-            let (text, url) = (text.split_whitespace().collect::<Vec<_>>().join(" "), url.trim());
-            if !is_url(url) {
-                let why = format!("`{}` is no URL that a button can open", cut_plain(url, 100).0);
-                return Err(refuse("message.actions.url", why));
-            }
-            if !text.is_empty() {
-                parts.actions.push((text, url.to_owned()));
+        if let Some((named, color)) = layout.color.as_ref().and_then(|named| Some((named, render(named)?))) {
+            let color = color.trim();
+            if is_color(color) {
+                parts.color = Some(color.to_owned());
+            } else if !color.is_empty() {
+                refuse(named, format!("`{}` is no colour", cut_plain(color, 40).0));
             }
         }
-        if let Some(color) = more.color {
-            let color = render(color, "message.color")?.trim().to_owned();
-            if !color.is_empty() && !is_color(&color) {
-                return Err(refuse("message.color", format!("`{}` is no colour", cut_plain(&color, 40).0)));
+        if let Some((named, text)) = layout.blocks.as_ref().and_then(|named| Some((named, render(named)?))) {
+            match parse_blocks(&text) {
+                Ok(blocks) => parts.blocks = Some(blocks),
+                Err(why) => refuse(named, why),
             }
-            parts.color = (!color.is_empty()).then_some(color);
         }
-        if let Some(blocks) = more.blocks {
-            let text = render(blocks, "message.blocks")?;
-            parts.blocks = Some(parse_blocks(&text).map_err(|why| refuse("message.blocks", why))?);
-        }
-        Ok(parts)
+        left_out.append(&mut refused);
+        parts.left_out = left_out;
+        parts
     }
+}
+
+/// A URL with whatever no URL can hold percent-encoded.
+fn link_safe(url: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"<>|\"`\\^{}".contains(&byte);
+    super::filters::percent_encode(url, plain)
 }
 
 /// The array of blocks that a template has written; blanks are none.

@@ -111,6 +111,14 @@ fn what_is_wrong_is_shown_at_its_characters() {
             "conflicting-keys `body`: `message.body` cannot stand beside `template` (they are the same: keep one of them)",
         ),
         (
+            "failure_template = \"a\"\n[message.failure]\nbody = \"b\"",
+            "conflicting-keys `body`: `message.failure.body` cannot stand beside `failure_template` (they are the same: keep one of them)",
+        ),
+        (
+            "[message.recovery]\ntitel = \"x\"",
+            "unknown-key `titel`: unknown key `titel` in `message.recovery` (did you mean `title`?)",
+        ),
+        (
             "[message]\nblocks = \"[]\"\nfields = { a = \"b\" }",
             "conflicting-keys `fields`: `message.fields` cannot stand beside `message.blocks` (`blocks` is the whole message: put what they say into it)",
         ),
@@ -159,6 +167,7 @@ fn a_jobs_own_words_win_over_the_defaults() {
         ("message = { body = \"a\" }", "template = \"b\""),
         ("message = { blocks = \"[]\" }", "template = \"b\""),
         ("template = \"a\"", "[message]\nblocks = \"[]\""),
+        ("failure_template = \"a\"", "[message.failure]\nbody = \"b\""),
     ] {
         assert_eq!(read_job(&global(defaults), job), (vec![], true), "{defaults} under {job}");
     }
@@ -196,7 +205,7 @@ fn the_lists_of_keys_are_what_is_read() {
                actions = [{ text = \"a\", url = \"https://x.example\" }]\n";
     assert_eq!(
         (names(MESSAGE_KEYS), problems(all)),
-        (vec!["actions", "blocks", "body", "color", "fields", "title"], vec![])
+        (vec!["actions", "blocks", "body", "color", "failure", "fields", "recovery", "title"], vec![])
     );
     assert_eq!(names(ACTION_KEYS), ["text", "url"]);
 }
@@ -211,6 +220,9 @@ fn many_jobs_with_one_template_share_it() {
     let (table, _) = load::parse(id, job, &mut problems);
     let read = || read(&mut Table::root(&reader, id, job, &table), &templates).expect("a good job");
     let (first, second) = (read(), read());
-    assert_eq!(first.body.map(|(template, _)| template), second.body.map(|(template, _)| template));
+    let body = |format: &super::Format| {
+        format.layouts.as_ref().and_then(|all| all.message.body.clone()).map(|(template, _)| template)
+    };
+    assert_eq!(body(&first), body(&second));
     assert!(size_of_val(&first) <= 40, "{}", size_of_val(&first));
 }

@@ -1,13 +1,17 @@
 //! What is said: a [`Notice`] becomes a [`Message`] that keeps every limit of Slack. Pure.
 //!
 //! Before it: `policy`. After it: `outbox`. No output of a command can mention anybody, forge a link or break out of a
-//! code block here (SPEC 6).
+//! code block here.
 
-mod blocks;
 mod check;
+mod conditions;
+mod context;
+mod edit;
 pub mod filters;
-pub mod fit;
 mod format;
+mod headline;
+mod number;
+mod own_blocks;
 mod render;
 mod samples;
 pub mod summary;
@@ -23,15 +27,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use conditions::{CONDITION_KEYS, Conditions, read_conditions};
+pub use edit::edited;
 pub use format::{Format, KEYS, read};
-pub use render::{Rendered, fallback, own_words, render, whole_output};
+pub use headline::resolved;
+pub use own_blocks::{BadBlock, bad_blocks};
+pub use render::{Rendered, about_job, headline_alone, own_neutral, own_words, render, whole_output};
 pub use samples::samples;
 pub use template::{GLOBAL_KEYS, RenderError, Templates, read_templates};
 pub use text::clean;
 
-use crate::exec::{Outcome, Status, Trigger};
+use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger};
 use crate::id::{Channel, JobName, RunId};
-use crate::policy::{Event, Incident};
+use crate::policy::{Ended, Event, Incident, LastRun, Previous, Update};
+use crate::slack::Parent;
 
 /// What a template may know of a job.
 #[derive(Clone, Debug)]
@@ -48,47 +57,79 @@ pub struct JobFacts {
     pub tags: Vec<String>,
     /// The job file's path.
     pub file: String,
+    /// Whether it is a Nagios plugin: its first line of output is what it has to say, and performance data is behind a bar.
+    pub plugin: bool,
 }
 
-/// What is known of the run before this one.
-#[derive(Clone, Debug, Default)]
-pub struct Previous {
-    /// Its status.
-    pub status: Status,
-    /// Its standard output.
-    pub stdout: String,
-    /// When it ended.
-    pub finished: Timestamp,
+/// Which run a notice is about.
+#[derive(Clone, Copy, Debug)]
+pub struct RunFacts {
+    /// Its number.
+    pub id: RunId,
+    /// What started it.
+    pub trigger: Trigger,
+    /// When it was due.
+    pub scheduled: Timestamp,
 }
 
-/// Something worth a word.
+/// What a notice is about: always something that happened.
+#[derive(Clone, Debug)]
+pub enum Occasion {
+    /// A run that ended.
+    Run {
+        /// Which.
+        run: RunFacts,
+        /// How it ended.
+        outcome: Arc<Outcome>,
+    },
+    /// A run that goes on.
+    Running {
+        /// Which.
+        run: RunFacts,
+        /// When it started.
+        started: Timestamp,
+        /// For how long it has been running.
+        took: Duration,
+        /// What it wrote last.
+        output: Box<Output>,
+    },
+    /// No run: a time has come. It has nothing of its own, and shows the last run of the job.
+    Clock {
+        /// That run, if there was one.
+        last: Option<Box<LastRun>>,
+        /// What is kept of its output.
+        output: Box<Output>,
+    },
+}
+
+/// Something that is worth a message.
 #[derive(Clone, Debug)]
 pub struct Notice {
     /// The job.
     pub job: Arc<JobFacts>,
     /// What it is about.
     pub event: Event,
-    /// How the run ended.
-    pub outcome: Arc<Outcome>,
-    /// The run's number.
-    pub run: RunId,
+    /// The status that it reports.
+    pub status: Status,
+    /// The run, or the time, that it is about.
+    pub occasion: Occasion,
     /// How many runs the job has had, this one included.
     pub number: u64,
-    /// What started the run.
-    pub trigger: Trigger,
-    /// The slot of the schedule.
-    pub scheduled: Timestamp,
     /// The run before, if there was one.
     pub previous: Option<Previous>,
     /// stdout against the last ok run's, as a unified diff; empty when they are the same or there is none.
     pub diff: String,
     /// The incident that this belongs to.
     pub incident: Option<Incident>,
-    /// Alerts held by `rate_limit` since the last message.
+    /// Alerts suppressed by `rate_limit` since the last message.
     pub suppressed: u32,
-    /// What `policy` adds in words: "same failure, 14th time".
-    pub remark: String,
-    /// What waited for the end of `quiet_hours` and is told along, a line each; plain text, not yet escaped.
+    /// What has changed against what was reported of the incident before.
+    pub update: Update,
+    /// When the next message about the incident comes, unless it changes before.
+    pub next: Option<Timestamp>,
+    /// When this was decided.
+    pub now: Timestamp,
+    /// What waited for the end of `quiet_hours` and is reported along, a line each; plain text, not yet escaped.
     pub digest: Vec<String>,
     /// The job pauses for this long after this message (`burst` with `alerts`).
     pub pauses: Option<Duration>,
@@ -100,8 +141,106 @@ pub struct Notice {
     pub asked: Vec<String>,
     /// What else is to be said in small print: plain text, not yet escaped.
     pub notes: Vec<String>,
-    /// The zone in which times are shown as text.
+    /// The zone in which times are shown as text: the job's.
     pub zone: jiff::tz::TimeZone,
+    /// Where the status page shows more of it.
+    pub page: Option<String>,
+}
+
+impl Occasion {
+    /// The time has come for a message about the last run of a job.
+    pub fn clock(last: Option<LastRun>) -> Self {
+        let captured = |text: &str| Captured { head: text.as_bytes().to_vec(), ..Captured::default() };
+        let output = last.as_ref().map_or_else(Output::default, |last| {
+            let both = last.ended.as_ref().map(|ended| ended.output.as_str()).filter(|output| !output.is_empty());
+            let stdout = captured(&last.stdout);
+            Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, ..Output::default() }
+        });
+        Self::Clock { last: last.map(Box::new), output: Box::new(output) }
+    }
+}
+
+impl Notice {
+    /// How the run ended, when it is about one that did just now.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        if let Occasion::Run { outcome, .. } = &self.occasion { Some(outcome) } else { None }
+    }
+
+    /// The run, when it is about one that ended just now or goes on.
+    pub fn run(&self) -> Option<RunFacts> {
+        match self.occasion {
+            Occasion::Run { run, .. } | Occasion::Running { run, .. } => Some(run),
+            Occasion::Clock { .. } => None,
+        }
+    }
+
+    /// The number of the run whose facts it shows.
+    pub fn run_id(&self) -> Option<RunId> {
+        match &self.occasion {
+            Occasion::Clock { last, .. } => last.as_ref().map(|last| last.run),
+            _ => self.run().map(|run| run.id),
+        }
+    }
+
+    /// What was written.
+    pub fn output(&self) -> &Output {
+        match &self.occasion {
+            Occasion::Run { outcome, .. } => &outcome.output,
+            Occasion::Running { output, .. } | Occasion::Clock { output, .. } => output,
+        }
+    }
+
+    fn last_ended(&self) -> Option<&Ended> {
+        if let Occasion::Clock { last: Some(last), .. } = &self.occasion { last.ended.as_ref() } else { None }
+    }
+
+    /// How the process ended, where it did and that is known.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.outcome().map(|outcome| &outcome.ending).or_else(|| self.last_ended().map(|ended| &ended.ending))
+    }
+
+    /// What decided the status, where that is known.
+    pub fn reason(&self) -> Option<Reason> {
+        self.outcome().map(|outcome| outcome.reason).or_else(|| self.last_ended().map(|ended| ended.reason))
+    }
+
+    /// How long the run took, or has been running.
+    pub fn took(&self) -> Option<Duration> {
+        match &self.occasion {
+            Occasion::Run { outcome, .. } => Some(outcome.took),
+            Occasion::Running { took, .. } => Some(*took),
+            Occasion::Clock { .. } => self.last_ended().map(|ended| ended.took),
+        }
+    }
+
+    /// When the run started, where that is known.
+    pub fn started(&self) -> Option<Timestamp> {
+        match &self.occasion {
+            Occasion::Run { outcome, .. } => Some(outcome.started),
+            Occasion::Running { started, .. } => Some(*started),
+            Occasion::Clock { .. } => self.finished().zip(self.took()).and_then(|(at, took)| at.checked_sub(took).ok()),
+        }
+    }
+
+    /// When the run ended, if it did.
+    pub fn finished(&self) -> Option<Timestamp> {
+        match &self.occasion {
+            Occasion::Run { outcome, .. } => Some(outcome.finished),
+            Occasion::Running { .. } => None,
+            Occasion::Clock { last, .. } => last.as_ref().map(|last| last.finished),
+        }
+    }
+
+    /// Bytes of output that were thrown away.
+    pub fn dropped(&self) -> u64 {
+        let output = self.output();
+        (output.stdout.dropped + output.stderr.dropped).max(output.both.dropped)
+    }
+
+    /// Whether it is good news: what the job's `template` is for.
+    pub fn is_good(&self) -> bool {
+        matches!(self.event, Event::Output | Event::Success | Event::Change)
+    }
 }
 
 /// How a message stands to an incident's thread.
@@ -119,6 +258,31 @@ pub enum Thread {
     Broadcast,
     /// It replaces the first message of the thread.
     Edit,
+    /// It is not shown: its file goes into the thread of a message that was posted.
+    Upload,
+}
+
+/// What an edit changes of the message that it edits. Everything else of that message stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edit {
+    /// It is over: the headline is struck through, and these words follow it ("resolved after 42m (3 failures)").
+    Resolved {
+        /// The words.
+        words: String,
+    },
+    /// Nobody watches the job any more: the headline stays, and these words follow it.
+    Gone {
+        /// The words.
+        words: String,
+    },
+    /// This message's headline takes the place of the one that is there.
+    Headline,
+    /// These words stand behind the headline ("dana has it until 14:00"), in the place of those that did; none take them away.
+    Noted {
+        /// The words; plain text.
+        words: String,
+    },
 }
 
 /// The whole output, as a file in the thread.
@@ -158,4 +322,41 @@ pub struct Message {
     pub attachment: Option<Attachment>,
     /// When it came to be.
     pub created: Timestamp,
+    /// What its way through the outbox depends on, besides the channel.
+    #[serde(default, skip_serializing_if = "Route::is_usual")]
+    pub route: Route,
+}
+
+/// What a message's way through the outbox depends on, besides its channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Route {
+    /// The other channels that the same alert goes to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Channel>,
+    /// The message that it answers or edits, where that is not the first message of its incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Parent>,
+    /// For an upload: the message that the file belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posted: Option<Parent>,
+    /// It goes to the default channel since this one did not take it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<Channel>,
+    /// For an edit: what it changes. Without it the message as it stands takes the place of the one that is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+    /// For an edit: another message tells the same, so that nothing is lost when it cannot be made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+    /// It tells more about what was told already: everything else in the channel goes first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub detail: bool,
+}
+
+impl Route {
+    /// Whether nothing is to be said of it.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -1,32 +1,39 @@
 //! A [`Notice`] becomes a [`Rendered`] message: the default one, or a job's own, always within Slack's limits.
 //!
-//! Before it: `policy`. After it: whoever puts channel and thread on it, then `outbox`. What is bad news always begins
-//! with a line that says so and ends with one that says where, whatever a template does (SPEC 6).
+//! Before it: `report`. After it: whoever puts channel and thread on it, then `outbox`. What is bad news always begins
+//! with a headline that says so and ends with a line that says where, whatever a template does.
 
 use minijinja::Value as TemplateValue;
 use serde_json::Value;
 
-use super::fit::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, PLAIN, cut, fit, weight, weight_of};
-use super::format::Format;
+use super::context::{BETWEEN, always, context, notes};
+use super::format::{Format, Parts, Tone};
+use super::headline::{Headline, as_plugin, headline};
 use super::tail::{Tail, tail};
 use super::template::RenderError;
-use super::text::{clean, clean_str, escape, fence};
+use super::text::{clean, clean_str};
 use super::vars::Context;
-use super::words::{always, color, context, emoji, emoji_of, happened, notes, one_line};
-use super::{Attachment, Notice, blocks};
+use super::words::{color, emoji, one_line, short};
+use super::{Attachment, Notice};
 use crate::exec::{Captured, Status};
-use crate::policy::Event;
+use crate::policy::{Event, Update};
+use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
+use crate::slack::{blocks, cut, escape, fence, fit, is_mention_markup, unformatted, units, weight, weight_of};
 
 /// Lines of output in a message.
 const LINES: usize = 20;
 /// Units of output in a message, once escaped.
 const OUTPUT: usize = 2_500;
+/// What the fences of a code block take of that.
+const FENCES: usize = 12;
 /// Units of a title.
 const TITLE: usize = 1_000;
 /// Units of all fields together.
 const FIELDS: usize = 2_400;
 /// What buttons may weigh: their URLs are long.
 const ACTIONS: usize = 2_000;
+/// Units of the headline in plain text: something is left for what follows.
+const PLAIN_TITLE: usize = 800;
 
 /// A message without address: the caller puts channel, thread and incident on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,75 +46,97 @@ pub struct Rendered {
     pub color: Option<String>,
     /// The whole output, when the message does not show all of it.
     pub attachment: Option<Attachment>,
+    /// The parts of the job's own that are left out, and why.
+    pub left_out: Vec<RenderError>,
 }
 
-/// What a job's own templates have rendered to.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    pub(super) title: Option<String>,
-    pub(super) body: Option<Body>,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) actions: Vec<(String, String)>,
-    pub(super) color: Option<String>,
-    pub(super) blocks: Option<Vec<Value>>,
-}
-
-/// A rendered body.
-#[derive(Debug)]
-pub(super) struct Body {
-    /// Mrkdwn.
-    pub(super) text: String,
-    /// It shows stderr, or all output.
-    pub(super) shows_stderr: bool,
-}
-
-/// Renders a notice. `None`: the job's template renders to blanks, so nothing is to be said. Bad news is said even then.
-pub fn render(notice: &Notice, format: &Format) -> Result<Option<Rendered>, RenderError> {
+/// Renders a notice. `None`: the job's template renders to blanks, so nothing is to be said. Bad news is said even then,
+/// and so is what waited for the end of the quiet hours.
+pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
     let variables = TemplateValue::from_object(Context::new(notice));
-    let mut parts = format.parts(&variables)?;
+    // No template was written for what only the clock brings.
+    let tone = match notice.event {
+        _ if notice.run().is_none() && notice.is_good() => None,
+        Event::Recovery => Some(Tone::Recovery),
+        _ if notice.is_good() => Some(Tone::Good),
+        _ => Some(Tone::Failure),
+    };
+    let mut parts = tone.map(|tone| format.parts(tone, &variables)).unwrap_or_default();
+    // Where there is no JSON, that is what the headline says; a template that wants it has no fault.
+    let no_json = notice.outcome().is_some_and(|outcome| outcome.json.is_none());
+    parts.left_out.retain(|error| !(no_json && error.uses_json) || notice.is_good());
     of_directives(notice, &mut parts);
     let blank = match (&parts.body, &parts.blocks) {
         (_, Some(blocks)) => blocks.is_empty(),
-        (Some(body), None) => body.text.trim().is_empty(),
+        (Some(body), None) => body.trim().is_empty(),
         (None, None) => false,
     };
-    if blank && is_good(notice.event) {
-        return Ok(None);
+    if blank && notice.is_good() && notice.digest.is_empty() {
+        return None;
     }
-    match parts.blocks {
-        Some(blocks) if !blank => own_blocks(notice, parts.title.as_deref(), parts.color, blocks).map(Some),
-        _ => Ok(Some(compose(notice, parts, &[]))),
+    match parts.blocks.take() {
+        Some(blocks) if !blank => match own_blocks(notice, &parts, blocks) {
+            Ok(rendered) => Some(rendered),
+            Err(why) => {
+                parts.left_out.push(why);
+                Some(compose(notice, parts))
+            }
+        },
+        _ => Some(compose(notice, parts)),
     }
 }
 
 /// What the script itself says goes before what the configuration says.
 fn of_directives(notice: &Notice, parts: &mut Parts) {
-    let said = &notice.outcome.directives;
+    let Some(said) = notice.outcome().map(|outcome| &outcome.directives) else { return };
     if let Some(title) = &said.title {
         parts.title = Some(one_line(title)).filter(|title| !title.is_empty()).or_else(|| parts.title.take());
     }
     for (name, value) in &said.fields {
         let value = escape(clean_str(value).trim());
-        if !value.is_empty() && parts.fields.len() < super::fit::FIELDS {
+        if !value.is_empty() && parts.fields.len() < MOST_FIELDS {
             parts.fields.push((clean_str(name).into_owned(), value));
         }
     }
 }
 
-/// The message for a notice whose template failed: the default one, and a line that says which template and why.
-pub fn fallback(notice: &Notice, error: &RenderError) -> Rendered {
-    let line = format!(":warning: {}", one_line(&format!("this job's {error}")));
-    let mut parts = Parts::default();
-    of_directives(notice, &mut parts);
-    compose(notice, parts, &[line])
+/// The headline of a notice and nothing else: what an edit puts above a message that is there.
+pub fn headline_alone(notice: &Notice) -> Rendered {
+    let headline = headline(notice, None);
+    Rendered {
+        text: cut(&headline.plain, PLAIN).0,
+        blocks: vec![blocks::section(&headline.block, TITLE)],
+        color: Some(color(notice.status).to_owned()),
+        attachment: None,
+        left_out: Vec::new(),
+    }
 }
 
-/// The daemon's own words: a title, and a body in which lines stay as they are. Both are plain text.
-pub fn own_words(status: Status, title: &str, body: &str) -> Rendered {
-    let (title, body) = (one_line(title), clean_str(body));
+/// The daemon's own messages: a title that names the host, and a body in which lines stay as they are. All plain text.
+pub fn own_words(host: &str, status: Status, title: &str, body: &str) -> Rendered {
+    let (host, title) = (one_line(host), one_line(title));
+    titled((emoji(status), status), &format!("*{host}*: {title}"), &format!("{host}: {title}"), body)
+}
+
+/// The daemon's own words of something that is neither good nor bad: no status' mark, so that nobody takes it for a recovery.
+pub fn own_neutral(host: &str, title: &str, body: &str) -> Rendered {
+    let (host, title) = (one_line(host), one_line(title));
+    let look = (":black_circle:", Status::Unknown);
+    titled(look, &format!("*{host}*: {title}"), &format!("{host}: {title}"), body)
+}
+
+/// A message about a job that is about none of its runs: a sentence that follows the job's name, and a body. Plain text.
+pub fn about_job(job: &str, status: Status, sentence: &str, body: &str) -> Rendered {
+    let (job, sentence) = (one_line(job), one_line(sentence));
+    titled((emoji(status), status), &format!("*{job}* {sentence}"), &format!("{job} {sentence}"), body)
+}
+
+/// A title, as a block and as plain text have it, and a body of plain text below it.
+fn titled((mark, status): (&str, Status), block: &str, plain: &str, body: &str) -> Rendered {
+    let body = clean_str(body);
     let body = body.trim_matches('\n');
-    let mut all = vec![blocks::section(&format!("{} *{title}*", emoji(status)), TITLE)];
-    let mut text = format!("{} {title}", emoji(status));
+    let mut all = vec![blocks::section(&format!("{mark} {block}"), TITLE)];
+    let mut text = format!("{mark} {plain}");
     if !body.trim().is_empty() && body.contains('\n') {
         all.push(blocks::preformatted(body, PLAIN));
         text.push_str(&format!("\n{}", fence(&escape(body))));
@@ -115,12 +144,13 @@ pub fn own_words(status: Status, title: &str, body: &str) -> Rendered {
         all.push(blocks::section(&escape(body), PLAIN));
         text.push_str(&format!("\n{}", escape(body)));
     }
-    Rendered { text: cut(&text, PLAIN).0, blocks: all, color: Some(color(status).to_owned()), attachment: None }
+    let color = Some(color(status).to_owned());
+    Rendered { text: cut(&text, PLAIN).0, blocks: all, color, attachment: None, left_out: Vec::new() }
 }
 
 /// The whole output of a notice's run as a text file; `None` when there is none. For `attach = "always"`.
 pub fn whole_output(notice: &Notice) -> Option<Attachment> {
-    let streams = &notice.outcome.output;
+    let streams = notice.output();
     let bytes = match streams.both.is_blank() {
         false => streams.both.bytes(),
         true => [streams.stdout.bytes(), streams.stderr.bytes()].concat(),
@@ -131,35 +161,16 @@ pub fn whole_output(notice: &Notice) -> Option<Attachment> {
     (!content.trim().is_empty()).then(|| Attachment { name: format!("{name}.txt"), content })
 }
 
-fn is_good(event: Event) -> bool {
-    matches!(event, Event::Output | Event::Success | Event::Change)
-}
-
-/// The first line: as a block has it, and as plain text has it.
-fn title(notice: &Notice, own: Option<&str>) -> (String, String) {
-    let emoji = emoji_of(notice);
-    let what = happened(notice);
-    let (bold, joint) = match own {
-        Some(own) if own.contains('*') => (own.to_owned(), " — "),
-        Some(own) => (format!("*{own}*"), " — "),
-        None => (format!("*{}*", one_line(notice.job.name.as_str())), " "),
-    };
-    let name = own.map_or_else(|| one_line(notice.job.name.as_str()), str::to_owned);
-    let pings = pings(notice);
-    let host = escape(&notice.host);
-    (format!("{pings}{emoji} {bold}{joint}{what}"), format!("{pings}{emoji} {name}{joint}{what} ({host})"))
-}
-
 /// Who is pinged: on critical, or because the script asks for it; and only by markup that the configuration can have made.
 fn pings(notice: &Notice) -> String {
-    let pinged = notice.outcome.status == Status::Critical;
+    let pinged = notice.status == Status::Critical;
     let configured = notice.mention.iter().filter(|_| pinged);
     let asked = notice.asked.iter().filter(|markup| !pinged || !notice.mention.contains(markup));
-    let markup = configured.chain(asked).filter(|markup| super::filters::is_mention_markup(markup));
+    let markup = configured.chain(asked).filter(|markup| is_mention_markup(markup));
     markup.map(|markup| format!("{markup} ")).collect()
 }
 
-/// What stands between the first and the last line.
+/// What stands between the headline and the context line.
 #[derive(Default)]
 struct Middle {
     blocks: Vec<Value>,
@@ -170,76 +181,112 @@ struct Middle {
     cut: bool,
 }
 
-fn compose(notice: &Notice, parts: Parts, extra: &[String]) -> Rendered {
-    let good = is_good(notice.event);
-    let own_body = parts.body.filter(|body| !body.text.trim().is_empty());
+fn compose(notice: &Notice, parts: Parts) -> Rendered {
+    let own_body = parts.body.filter(|body| !body.trim().is_empty());
     // A template for good news is the whole message.
-    let whole = good && own_body.is_some();
+    let whole = notice.is_good() && own_body.is_some();
     let own_title = parts.title.as_deref().map(str::trim).filter(|title| !title.is_empty());
+    let headline = headline(notice, own_title);
+    let pings = pings(notice);
     let mut head = Vec::new();
-    let text = match (whole, own_title) {
-        (true, own) => {
-            let bold =
-                own.map_or_else(String::new, |own| if own.contains('*') { own.to_owned() } else { format!("*{own}*") });
-            let pings = pings(notice);
-            let text = format!("{pings}{}", own.unwrap_or_default());
-            head.extend((!text.is_empty()).then(|| blocks::section(&format!("{pings}{bold}"), TITLE)));
-            text
-        }
-        (false, own) => {
-            let (block, plain) = title(notice, own);
-            head.push(blocks::section(&block, TITLE));
-            plain
-        }
-    };
-    let mut foot = Vec::new();
-    if whole {
-        let notes = always(notice);
-        foot.extend((!notes.is_empty()).then(|| blocks::context(&notes.join("  ·  "))));
+    let title = if whole {
+        let own = own_title.unwrap_or_default();
+        let bold = if own.is_empty() || own.contains('*') { own.to_owned() } else { format!("*{own}*") };
+        let title = format!("{pings}{bold}");
+        head.extend((!title.trim().is_empty()).then(|| blocks::section(&title, TITLE)));
+        format!("{pings}{own}")
     } else {
-        let mut facts = context(notice);
-        if own_title.is_some() {
-            facts = format!("{}  ·  {facts}", one_line(notice.job.name.as_str()));
-        }
-        foot.push(blocks::context(&facts));
+        head.push(blocks::section(&format!("{pings}{}", headline.block), TITLE));
+        format!("{pings}{}", headline.plain)
+    };
+    let mut context = context_line(notice, &headline, whole, own_title.is_some());
+    if let Some(page) = notice.page.as_deref().filter(|_| !context.is_empty()) {
+        context = format!("{context}{BETWEEN}<{page}|Open>");
     }
-    foot.extend(extra.iter().map(|line| blocks::context(line)));
+    let left_out: Vec<String> = parts.left_out.iter().map(why_left_out).collect();
+    let mut foot: Vec<Value> = (!context.is_empty()).then(|| blocks::context(&context)).into_iter().collect();
+    foot.extend((!left_out.is_empty()).then(|| blocks::context(&left_out.join("\n"))));
     foot.extend(blocks::actions(&parts.actions).filter(|actions| weight_of(actions) <= ACTIONS));
     let fields = blocks::fields(&parts.fields, FIELDS);
     let room = ALL_BLOCKS.saturating_sub(weight(&head) + weight(&foot) + fields.as_ref().map_or(0, weight_of) + 600);
     let mut middle = match &own_body {
-        Some(body) => of_body(notice, body, room, !good),
-        None => of_output(notice, &sources(notice), LINES, OUTPUT.min(room)),
+        Some(body) => of_body(body, room),
+        None if headline.shows_all || is_brief(notice) => Middle::default(),
+        None => of_output(notice, OUTPUT.min(room)),
     };
-    of_digest(notice, room, &mut middle);
-    let mut small = std::mem::take(&mut middle.notes);
-    if !whole {
-        small.extend(notes(notice));
+    if whole || !headline.says_digest {
+        of_digest(notice, room, &mut middle);
     }
+    let mut small = std::mem::take(&mut middle.notes);
+    small.extend(if whole { always(notice) } else { notes(notice) });
     let mut all = head;
     all.append(&mut middle.blocks);
     all.extend(fields);
-    all.extend((!small.is_empty()).then(|| blocks::context(&small.join("  ·  "))));
+    all.extend((!small.is_empty()).then(|| blocks::context(&small.join(BETWEEN))));
     all.append(&mut foot);
-    let text = full_text(text, &middle.text, notice, extra);
-    let bar = parts.color.or_else(|| (!whole).then(|| color(notice.outcome.status).to_owned()));
+    let field_lines = parts.fields.iter().map(|(name, value)| format!("{}: {value}", escape(name)));
+    let end: Vec<String> = field_lines.chain(small).chain([context]).chain(left_out).collect();
+    let text = full_text(&title, &middle.text, &end);
+    let bar = parts.color.or_else(|| (!whole).then(|| color(notice.status).to_owned()));
     let attachment = if middle.cut { whole_output(notice) } else { None };
-    Rendered { text, color: bar.filter(|_| all.len() <= ATTACHMENT_BLOCKS), blocks: all, attachment }
+    let color = bar.filter(|_| all.len() <= ATTACHMENT_BLOCKS);
+    Rendered { text, color, blocks: all, attachment, left_out: parts.left_out }
 }
 
-/// Everything in one text, as far as it fits.
-fn full_text(title: String, middle: &str, notice: &Notice, extra: &[String]) -> String {
-    let mut end = always(notice);
-    end.extend(extra.iter().cloned());
-    let end = end.join("\n");
-    let room = PLAIN.saturating_sub(super::text::units(&end) + 1);
-    let lines = [title.as_str(), middle].into_iter().filter(|line| !line.trim().is_empty());
-    let (mut text, _) = cut(&lines.collect::<Vec<_>>().join("\n"), room);
-    if !end.is_empty() {
-        text.push('\n');
-        text.push_str(&end);
+/// The context line: none below a job's own message, and none below a recovery, which is one line.
+fn context_line(notice: &Notice, headline: &Headline, whole: bool, titled: bool) -> String {
+    match notice.event {
+        _ if whole => String::new(),
+        Event::Recovery if notice.run().is_some() => one_line(&notice.host),
+        _ => context(notice, headline, titled),
     }
-    cut(&text, PLAIN).0
+}
+
+/// Whether the headline is all that there is to say: of a recovery, and of a status that keeps changing.
+fn is_brief(notice: &Notice) -> bool {
+    notice.event == Event::Recovery
+        || matches!(notice.update, Update::FlappingEnds { status: Status::Ok, .. })
+        || (notice.run().is_none() && notice.status == Status::Ok)
+}
+
+fn why_left_out(error: &RenderError) -> String {
+    format!(":warning: {}", one_line(&format!("left out: {error}")))
+}
+
+/// Everything in one text: headline, body, and what stands below. Of a body that is too long the end stays.
+fn full_text(title: &str, middle: &str, end: &[String]) -> String {
+    let (title, _) = cut(title, PLAIN_TITLE);
+    let end: Vec<&str> = end.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
+    let (end, _) = cut(&end.join("\n"), PLAIN / 2);
+    let room = PLAIN.saturating_sub(units(&title) + units(&end) + 2);
+    let middle = middle.trim_end();
+    // Of output the end counts, of a text that somebody wrote the beginning.
+    let middle = if middle.starts_with("```") { keep_end(middle, room) } else { cut(middle, room).0 };
+    let lines = [title.as_str(), middle.as_str(), end.as_str()];
+    lines.into_iter().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The end of code blocks, at most `limit` units; no entity is cut in two, and the block is opened anew.
+fn keep_end(text: &str, limit: usize) -> String {
+    if units(text) <= limit {
+        return text.to_owned();
+    }
+    const OPEN: &str = "```\n…";
+    let mut left = limit.saturating_sub(units(OPEN));
+    let start = text.char_indices().rev().find(|(_, c)| match left.checked_sub(c.len_utf16()) {
+        Some(rest) => {
+            left = rest;
+            false
+        }
+        None => true,
+    });
+    let mut rest = start.map_or(text, |(at, c)| &text[at + c.len_utf8()..]);
+    let entity = rest.bytes().take(5).take_while(u8::is_ascii_lowercase).count();
+    if rest.as_bytes().get(entity) == Some(&b';') {
+        rest = &rest[entity + 1..];
+    }
+    let open = rest.matches("```").count() % 2 == 1;
+    format!("{}{rest}", if open { OPEN } else { "…" })
 }
 
 /// What waited for the end of quiet hours, a line each.
@@ -247,7 +294,7 @@ fn of_digest(notice: &Notice, room: usize, middle: &mut Middle) {
     if notice.digest.is_empty() {
         return;
     }
-    let lines: Vec<String> = notice.digest.iter().map(|line| format!("•  {}", one_line(line))).collect();
+    let lines: Vec<String> = notice.digest.iter().map(|line| format!("•  {}", unformatted(&short(line)))).collect();
     let text = lines.join("\n");
     let (paragraphs, whole) = blocks::paragraphs(&text, room.saturating_sub(weight(&middle.blocks)));
     middle.blocks.extend(paragraphs);
@@ -255,56 +302,43 @@ fn of_digest(notice: &Notice, room: usize, middle: &mut Middle) {
     middle.cut |= !whole;
 }
 
-/// A job's own body; with bad news also the end of stderr when the body does not show it, since there is what went wrong.
-fn of_body(notice: &Notice, body: &Body, room: usize, bad: bool) -> Middle {
-    let stderr = [&notice.outcome.output.stderr];
-    let errors = match bad && !body.shows_stderr {
-        true => of_output(notice, &stderr, LINES / 2, (OUTPUT / 2).min(room / 3)),
-        false => Middle::default(),
-    };
-    let (mut paragraphs, whole) = blocks::paragraphs(&body.text, room.saturating_sub(weight(&errors.blocks)));
-    paragraphs.extend(errors.blocks);
-    let text = if errors.text.is_empty() {
-        body.text.trim().to_owned()
-    } else {
-        format!("{}\n{}", body.text.trim(), errors.text)
-    };
-    let mut notes = errors.notes;
-    if !whole {
-        notes.insert(0, "shortened".to_owned());
-    }
-    Middle { blocks: paragraphs, text, notes, cut: errors.cut || !whole }
+/// A job's own body.
+fn of_body(body: &str, room: usize) -> Middle {
+    let (blocks, whole) = blocks::paragraphs(body, room);
+    let notes = if whole { Vec::new() } else { vec!["shortened".to_owned()] };
+    Middle { blocks, text: body.trim().to_owned(), notes, cut: !whole }
 }
 
-/// The streams that the default message shows: with a failure stderr first.
-fn sources(notice: &Notice) -> Vec<&Captured> {
-    let streams = &notice.outcome.output;
-    match (notice.outcome.status, streams.stderr.is_blank(), streams.stdout.is_blank()) {
-        (Status::Ok, _, _) if !streams.both.is_blank() => vec![&streams.both],
-        (Status::Ok, _, _) => vec![&streams.stdout, &streams.stderr],
-        _ => vec![&streams.stderr, &streams.stdout],
-    }
-}
-
-/// The ends of some streams, `lines` lines and `limit` units in all.
-fn of_output(notice: &Notice, streams: &[&Captured], lines: usize, limit: usize) -> Middle {
-    let streams: Vec<&&Captured> = streams.iter().filter(|stream| !stream.is_blank()).collect();
+/// The end of the output: with a failure stderr first; of a plugin without its performance data; of a change what changed.
+fn of_output(notice: &Notice, limit: usize) -> Middle {
+    let streams = notice.output();
+    let plugin = notice.job.plugin.then(|| as_plugin(&streams.stdout));
+    let stdout = plugin.as_ref().unwrap_or(&streams.stdout);
+    let diff = Captured { head: notice.diff.clone().into_bytes(), ..Captured::default() };
+    let both = &streams.both;
+    let sources: Vec<(&Captured, &str)> = match notice.status {
+        _ if notice.event == Event::Change && !diff.is_blank() => vec![(&diff, "")],
+        Status::Ok if !both.is_blank() && plugin.is_none() => vec![(both, "")],
+        Status::Ok => vec![(stdout, ""), (&streams.stderr, "stderr: ")],
+        _ if streams.stderr.is_blank() && stdout.is_blank() && plugin.is_none() => vec![(both, "")],
+        _ => vec![(&streams.stderr, "stderr: "), (stdout, "")],
+    };
+    let sources: Vec<_> = sources.into_iter().filter(|(stream, _)| !stream.is_blank()).collect();
     let mut middle = Middle::default();
-    let (mut lines, mut limit, mut shown) = (lines, limit, Vec::new());
-    for (index, stream) in streams.iter().enumerate() {
+    let (mut lines, mut limit, mut shown) = (LINES, limit, Vec::new());
+    for (index, (stream, name)) in sources.iter().enumerate() {
         // What comes first may take all but a little of what is there.
-        let rest = streams.len() - index - 1;
+        let rest = sources.len() - index - 1;
         let (most, room) = (lines.saturating_sub(3 * rest), limit.saturating_sub(300 * rest));
         if room < 100 {
             middle.cut = true;
             break;
         }
-        let Some(Tail { text, lines: taken, cut }) = tail(stream, most, room) else { continue };
+        let Some(Tail { text, lines: taken, cut }) = tail(stream, most, room - FENCES) else { continue };
         lines = lines.saturating_sub(taken).max(1);
-        limit = limit.saturating_sub(super::text::units(&escape(&text)) + 100);
+        limit = limit.saturating_sub(units(&escape(&text)) + 100);
         if let Some(cut) = cut {
             middle.cut = true;
-            let name = if std::ptr::eq(**stream, &notice.outcome.output.stderr) { "stderr: " } else { "" };
             middle.notes.push(format!("{name}{cut}"));
         }
         shown.push(text);
@@ -314,31 +348,32 @@ fn of_output(notice: &Notice, streams: &[&Captured], lines: usize, limit: usize)
     middle
 }
 
-/// A message whose blocks are the job's own.
-fn own_blocks(
-    notice: &Notice,
-    own_title: Option<&str>,
-    own_color: Option<String>,
-    own: Vec<Value>,
-) -> Result<Rendered, RenderError> {
-    let refuse = |why: String| RenderError { template: "message.blocks".to_owned(), why };
+/// A message whose blocks are the job's own. Its plain text has the content too: it is what is sent when Slack refuses
+/// the blocks.
+fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendered, RenderError> {
+    let refuse = |why: String| RenderError { template: "message.blocks".to_owned(), why, uses_json: false };
     if own.len() > BLOCKS {
         return Err(refuse(format!("{} blocks are too many: Slack takes {BLOCKS}", own.len())));
     }
     let mut own = own;
-    let notes = always(notice);
-    own.extend((!notes.is_empty() && own.len() < BLOCKS).then(|| blocks::context(&notes.join("  ·  "))));
+    let left_out: Vec<String> = parts.left_out.iter().map(why_left_out).collect();
+    let small: Vec<String> = always(notice).into_iter().chain(left_out).collect();
+    own.extend((!small.is_empty() && own.len() < BLOCKS).then(|| blocks::context(&small.join(BETWEEN))));
     let (fitted, whole) = fit(own);
     if fitted.is_empty() {
         return Err(refuse("nothing is left of the blocks: their texts are empty".to_owned()));
     }
-    let (_, text) = title(notice, own_title.map(str::trim).filter(|title| !title.is_empty()));
-    let bar = own_color.or_else(|| (!is_good(notice.event)).then(|| color(notice.outcome.status).to_owned()));
+    let headline = headline(notice, parts.title.as_deref().map(str::trim).filter(|title| !title.is_empty()));
+    let title = format!("{}{}", pings(notice), headline.plain);
+    let content = if headline.shows_all { String::new() } else { of_output(notice, OUTPUT).text };
+    let end: Vec<String> = small.into_iter().chain([context(notice, &headline, false)]).collect();
+    let bar = parts.color.clone().or_else(|| (!notice.is_good()).then(|| color(notice.status).to_owned()));
     Ok(Rendered {
-        text: full_text(text, "", notice, &[]),
+        text: full_text(&title, &content, &end),
         color: bar.filter(|_| fitted.len() <= ATTACHMENT_BLOCKS),
         blocks: fitted,
         attachment: if whole { None } else { whole_output(notice) },
+        left_out: parts.left_out.clone(),
     })
 }
 

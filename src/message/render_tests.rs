@@ -7,14 +7,15 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Rendered, fallback, own_words, render, whole_output};
+use super::{Rendered, own_words, render, whole_output};
 use crate::diagnostic::{Problems, Sources};
 use crate::document::{Reader, Table, load};
-use crate::exec::{Captured, Directives, Ending, Outcome, Output, Status};
-use crate::message::fit::{ALL_BLOCKS, PLAIN, weight};
-use crate::message::text::units;
-use crate::message::{Format, Notice, Templates, format, read_templates, samples};
-use crate::policy::Event;
+use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
+use crate::id::RunId;
+use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
+use crate::policy::{Event, Hang, Update};
+use crate::slack::limits::{ALL_BLOCKS, PLAIN};
+use crate::slack::{units, weight};
 
 /// The settings that a job file with this text has.
 fn format_of(job: &str) -> Format {
@@ -40,9 +41,10 @@ fn sample(event: Event) -> Notice {
 }
 
 fn with(notice: Notice, change: impl FnOnce(&mut Outcome)) -> Notice {
-    let mut outcome = (*notice.outcome).clone();
+    let Occasion::Run { run, outcome } = notice.occasion else { return notice };
+    let mut outcome = (*outcome).clone();
     change(&mut outcome);
-    Notice { outcome: Arc::new(outcome), ..notice }
+    Notice { status: outcome.status, occasion: Occasion::Run { run, outcome: Arc::new(outcome) }, ..notice }
 }
 
 fn captured(text: &[u8]) -> Captured {
@@ -57,7 +59,7 @@ fn wrote(notice: Notice, stdout: &[u8], stderr: &[u8]) -> Notice {
 }
 
 fn rendered(notice: &Notice, format: &Format) -> Rendered {
-    render(notice, format).expect("the template renders").expect("there is something to say")
+    render(notice, format).expect("there is something to say")
 }
 
 /// A message as lines: what kind of block, and what it says.
@@ -92,7 +94,7 @@ fn first_line(notice: &Notice) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-const WHEN: &str = "every 5m  ·  <!date^1795405538^{date_short_pretty} {time_secs}|2026-11-23 03:45:38+00:00>";
+const WHERE: &str = "web-1 · every 5m · Nightly dump";
 
 #[test]
 fn what_the_script_says_itself_goes_first_and_is_obeyed_by_nobody() {
@@ -109,8 +111,8 @@ fn what_the_script_says_itself_goes_first_and_is_obeyed_by_nobody() {
         Notice { asked: vec!["<!here>".to_owned()], mention: vec!["<@U024BE7LH>".to_owned()], notes, ..notice }
     };
     let shown = rendered(&said(Event::Failure), &plain());
-    let first = "<!here> :large_yellow_circle: Disk &lt;!channel&gt; &amp; *co* — exited with 2 after 1.3s";
-    assert!(shown.text.starts_with(&format!("{first} (web-1)")), "{}", shown.text);
+    let first = "<!here> :large_yellow_circle: Disk &lt;!channel&gt; &amp; *co* warning: connection refused";
+    assert!(shown.text.starts_with(&format!("{first}\n")), "{}", shown.text);
     let lines = transcript(&shown);
     assert!(lines.contains(&format!("section {first}")), "{lines}");
     assert!(lines.contains("*Free &lt;b&gt;*\\n12 GB &lt;https://x|y&gt;"), "{lines}");
@@ -122,47 +124,173 @@ fn what_the_script_says_itself_goes_first_and_is_obeyed_by_nobody() {
     assert!(shown.text.starts_with("<!here> Disk &lt;!channel&gt; &amp; *co*\nall is well"), "{}", shown.text);
 }
 
+/// A failure that ended so, and wrote nothing.
+fn silent(reason: Reason, ending: Ending) -> Notice {
+    with(sample(Event::Failure), |outcome| {
+        (outcome.reason, outcome.ending) = (reason, ending);
+        outcome.output = Output::default();
+    })
+}
+
+/// A failure of a Nagios plugin.
+fn plugin(stdout: &[u8], status: Status) -> Notice {
+    let failure = sample(Event::Failure);
+    let job = Arc::new(JobFacts { plugin: true, ..(*failure.job).clone() });
+    with(wrote(Notice { job, ..failure }, stdout, b""), |outcome| outcome.status = status)
+}
+
 #[test]
-fn the_first_line_says_what_happened() {
+fn the_headline_of_a_failure_says_status_job_and_what_the_script_said() {
     let failure = || sample(Event::Failure);
-    let ended = |ending| with(failure(), |outcome| outcome.ending = ending);
-    let remark = |event, remark: &str| Notice { remark: remark.to_owned(), ..sample(event) };
+    let after = Duration::from_secs(600);
     for (notice, line) in [
-        (failure(), ":red_circle: db/backup exited with 2 after 1.3s (web-1)"),
-        (sample(Event::Repeat), ":red_circle: db/backup exited with 2 after 1.3s, third time in a row (web-1)"),
+        (failure(), ":red_circle: db/backup critical: connection refused"),
+        (wrote(failure(), b"half done\n", b"first\n  last words \n\n"), ":red_circle: db/backup critical: last words"),
+        (wrote(failure(), b"only <stdout>\n", b" \n"), ":red_circle: db/backup critical: only &lt;stdout&gt;"),
+        // What a script wrote formats nothing.
         (
-            remark(Event::Repeat, "same failure, 14th time"),
-            ":red_circle: db/backup exited with 2 after 1.3s, same failure, 14th time (web-1)",
+            wrote(failure(), b"", b"lib/foo.rb:100:in *main* at 22:10:11, <!here> snake_case_name\n"),
+            ":red_circle: db/backup critical: lib/foo.rb:\u{2060}100:in \u{2060}*\u{2060}main\u{2060}*\u{2060} at \
+             22:10:11, &lt;!here&gt; snake_case_name",
         ),
-        (ended(Ending::Signaled { signal: 9 }), ":red_circle: db/backup was killed by SIGKILL after 1.3s (web-1)"),
+        (wrote(failure(), b"", b""), ":red_circle: db/backup critical: exit code 2, no output"),
         (
-            ended(Ending::TimedOut { after: Duration::from_secs(600), killed: false }),
-            ":red_circle: db/backup timed out after 10m (web-1)",
-        ),
-        (
-            ended(Ending::TimedOut { after: Duration::from_secs(600), killed: true }),
-            ":red_circle: db/backup timed out after 10m and had to be killed (web-1)",
-        ),
-        (
-            ended(Ending::NotStarted { error: "no such file: <x>".to_owned() }),
-            ":red_circle: db/backup could not be started: no such file: &lt;x&gt; (web-1)",
-        ),
-        (ended(Ending::Interrupted), ":red_circle: db/backup was interrupted after 1.3s (web-1)"),
-        (
-            samples().remove(7),
-            ":large_yellow_circle: db/backup exited with 0 after 1.3s: stdout matches \"ERROR\" (web-1)",
+            silent(Reason::Signal, Ending::Signaled { signal: 11 }),
+            ":red_circle: db/backup critical: killed by SIGSEGV (exit code 139)",
         ),
         (
-            with(failure(), |outcome| outcome.attempts = 3),
-            ":red_circle: db/backup exited with 2 after 1.3s, 3 attempts (web-1)",
+            wrote(silent(Reason::Timeout, Ending::TimedOut { after, killed: false }), b"a\ncopying /srv/b\n", b""),
+            ":red_circle: db/backup critical: timed out after 10m; last line: copying /srv/b",
         ),
-        (sample(Event::Recovery), ":large_green_circle: db/backup recovered after 47m 20s, 3 failures (web-1)"),
-        (sample(Event::Stuck), ":hourglass_flowing_sand: db/backup is stuck: process 4711 for 25m (web-1)"),
-        (sample(Event::Flapping), ":twisted_rightwards_arrows: db/backup flaps: its status keeps changing (web-1)"),
-        (sample(Event::Success), ":large_green_circle: db/backup ran well in 1.3s (web-1)"),
-        (sample(Event::Change), ":large_green_circle: db/backup changed its output, ran well in 1.3s (web-1)"),
+        (
+            silent(Reason::Timeout, Ending::TimedOut { after, killed: true }),
+            ":red_circle: db/backup critical: timed out after 10m and had to be killed",
+        ),
+        (
+            silent(Reason::Spawn, Ending::NotStarted { error: "program `/opt/clean.sh` does not exist".to_owned() }),
+            ":red_circle: db/backup critical: program `/opt/clean.sh` does not exist",
+        ),
+        (silent(Reason::Interrupted, Ending::Interrupted), ":red_circle: db/backup critical: interrupted while it ran"),
+        (samples().remove(7), ":large_yellow_circle: db/backup warning: stdout matches \"ERROR\""),
+        (
+            plugin(b"LOAD WARNING - load average 8.1 on 2 cores|load1=8.1;4;8\n", Status::Warning),
+            ":large_yellow_circle: db/backup warning: load average 8.1 on 2 cores",
+        ),
+        (
+            plugin(b"DISK CRITICAL: free space: / 12 MB\nmore\n", Status::Critical),
+            ":red_circle: db/backup critical: free space: / 12 MB",
+        ),
     ] {
         assert_eq!(first_line(&notice), line);
+    }
+}
+
+#[test]
+fn the_headline_says_what_has_changed_since_the_last_message() {
+    let since = sample(Event::Repeat).now.checked_sub(Duration::from_secs(4 * 3600)).expect("a time");
+    let update = |update| Notice { update, ..sample(Event::Repeat) };
+    let after = Duration::from_secs(600);
+    let hang = Hang {
+        run: RunId(812),
+        process: Some(4121),
+        age: Duration::from_secs(11_400),
+        skipped: 3,
+        line: String::new(),
+    };
+    let flapping = |update| Notice { update, ..sample(Event::Flapping) };
+    let steady =
+        |status| with(flapping(Update::FlappingEnds { status, lasted: after }), |outcome| outcome.status = status);
+    for (notice, line) in [
+        (sample(Event::Repeat), ":red_circle: db/backup critical: connection refused"),
+        (
+            update(Update::Same { times: 5, since }),
+            ":red_circle: db/backup still critical: same failure, 5th time in 4h",
+        ),
+        (update(Update::AsBefore), ":red_circle: db/backup still critical, as before: connection refused"),
+        (
+            update(Update::DifferentEachTime),
+            ":red_circle: db/backup still critical, differently each time: connection refused",
+        ),
+        (
+            update(Update::Different { since, was: "disk full".to_owned() }),
+            ":red_circle: db/backup failing differently since 23:45: connection refused, was disk full",
+        ),
+        (
+            update(Update::Worse { was: Status::Warning }),
+            ":red_circle: db/backup worse: critical, was warning: connection refused",
+        ),
+        (
+            Notice { status: Status::Warning, ..update(Update::Better { was: Status::Critical }) },
+            ":large_yellow_circle: db/backup better: warning, was critical: connection refused",
+        ),
+        (
+            Notice { status: Status::Unknown, ..update(Update::Unknown { since, was: Status::Critical }) },
+            ":white_circle: db/backup state unknown since 23:45, was critical: connection refused",
+        ),
+        (sample(Event::Recovery), ":white_check_mark: db/backup is well again after 47m 20s, 3 failures"),
+        (
+            Notice { status: Status::Critical, update: Update::Hangs(hang), ..sample(Event::Stuck) },
+            ":red_circle: db/backup critical: still running after 3h 10m (process 4121), 3 due times passed",
+        ),
+        (
+            flapping(Update::FlappingBegins { changes: 6, took: Duration::from_secs(240), steady_after: after }),
+            ":twisted_rightwards_arrows: db/backup keeps changing: 6 times in 4m; no more messages until it is steady for 10m",
+        ),
+        (steady(Status::Critical), ":red_circle: db/backup is steady again: critical for 10m: x"),
+        (steady(Status::Ok), ":twisted_rightwards_arrows: db/backup is steady again: ok for 10m"),
+        (sample(Event::Success), ":large_green_circle: db/backup ok"),
+        (sample(Event::Output), ":large_green_circle: db/backup 42"),
+        (wrote(sample(Event::Output), b"one\ntwo\n", b""), ":large_green_circle: db/backup"),
+        (sample(Event::Change), ":large_green_circle: db/backup changed: 42, was 41"),
+        (
+            Notice { diff: "-41\n-42\n+43\n".to_owned(), ..sample(Event::Change) },
+            ":large_green_circle: db/backup changed",
+        ),
+        (Notice { diff: "+43\n".to_owned(), ..sample(Event::Change) }, ":large_green_circle: db/backup changed"),
+    ] {
+        assert_eq!(first_line(&notice), line);
+    }
+}
+
+#[test]
+fn the_context_line_says_the_rest_and_nothing_twice() {
+    let context = |notice: &Notice| {
+        let shown = transcript(&rendered(notice, &plain()));
+        shown.lines().last().unwrap_or_default().trim_start_matches("context ").to_owned()
+    };
+    let exit = |code| with(sample(Event::Failure), |outcome| outcome.ending = Ending::Exited { code });
+    let now = sample(Event::Failure).now;
+    let next = now.checked_add(Duration::from_secs(4 * 3600)).ok();
+    let cron = JobFacts { schedule: "cron */5 * * * *".to_owned(), ..(*sample(Event::Failure).job).clone() };
+    let timed_out = silent(Reason::Timeout, Ending::TimedOut { after: Duration::from_secs(600), killed: false });
+    let schedule = "expected by cron 0 3 * * *, 2h of grace".to_owned();
+    let expected = JobFacts { schedule, ..(*sample(Event::Failure).job).clone() };
+    let missing = Ending::Missing { due: now, grace: Duration::from_secs(7_200), seen: None };
+    for (notice, line) in [
+        (
+            // The headline has the grace.
+            Notice { job: Arc::new(expected), ..silent(Reason::Missing, missing) },
+            format!("web-1 · {} · Nightly dump", crate::slack::literal("expected by cron 0 3 * * *")),
+        ),
+        (exit(1), format!("exit code 1 · took 1.3s · {WHERE}")),
+        (exit(127), format!("command not found (exit code 127) · took 1.3s · {WHERE}")),
+        (exit(126), format!("command not executable (exit code 126) · took 1.3s · {WHERE}")),
+        (exit(139), format!("SIGSEGV (exit code 139) · took 1.3s · {WHERE}")),
+        (with(exit(1), |outcome| outcome.attempts = 3), format!("exit code 1 · took 1.3s, 3 attempts · {WHERE}")),
+        (sample(Event::Repeat), format!("exit code 2 · 3rd failure in a row, since 02:58 · took 1.3s · {WHERE}")),
+        (
+            Notice { next, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },
+            format!("exit code 2 · took 1.3s · next message at 07:45 unless it changes · {WHERE}"),
+        ),
+        (wrote(exit(2), b"", b""), format!("took 1.3s · {WHERE}")),
+        (timed_out, WHERE.to_owned()),
+        (sample(Event::Success), format!("took 1.3s · {WHERE}")),
+        (
+            Notice { job: Arc::new(cron), ..exit(1) },
+            format!("exit code 1 · took 1.3s · web-1 · {} · Nightly dump", crate::slack::literal("cron */5 * * * *")),
+        ),
+    ] {
+        assert_eq!(context(&notice), line);
     }
 }
 
@@ -179,44 +307,174 @@ fn a_failure_without_a_template() {
     let shown = (14..=30).map(|n| format!("err {n}")).collect::<Vec<_>>().join("\\n");
     let wanted = format!(
         "color #e01e5a\n\
-         section <!here> <@U024BE7LH> :red_circle: *db/backup* exited with 2 after 1.3s\n\
+         section <!here> <@U024BE7LH> :red_circle: *db/backup* critical: err 30\n\
          section ```\\n{shown}\\n```\n\
          section ```\\nhalf done\\n```\n\
-         context stderr: last 17 of 30 lines  ·  a process it started still holds its output open  ·  12 alerts suppressed (`rate_limit`)\n\
-         context web-1  ·  exit 2  ·  1.3s  ·  {WHEN}\n"
+         context stderr: last 17 of 30 lines · a process that it left in the background has its output open: what it writes from now on is not kept · 12 alerts suppressed (`rate_limit`)\n\
+         context exit code 2 · took 1.3s · {WHERE}\n"
     );
     assert_eq!(transcript(&message), wanted);
-    assert!(message.text.starts_with("<!here> <@U024BE7LH> :red_circle: db/backup exited"), "{}", message.text);
-    assert!(message.text.contains("half done") && message.text.ends_with("12 alerts suppressed (`rate_limit`)"));
+    let first = "<!here> <@U024BE7LH> :red_circle: db/backup critical: err 30\n";
+    assert!(message.text.starts_with(first), "{}", message.text);
+    assert!(message.text.contains("half done") && message.text.contains("12 alerts suppressed (`rate_limit`)"));
     let file = message.attachment.expect("what did not fit is attached");
     assert!(file.name == "db-backup.txt" && file.content.contains("err 1\n"), "{file:?}");
 }
 
 #[test]
-fn good_news_is_what_the_template_says_and_bad_news_is_framed() {
+fn one_line_of_output_is_in_the_headline_and_in_no_code_block() {
+    let failure = rendered(&sample(Event::Failure), &plain());
+    let wanted = format!(
+        "color #e01e5a\nsection :red_circle: *db/backup* critical: connection refused\n\
+         context exit code 2 · took 1.3s · {WHERE}\n"
+    );
+    assert_eq!(transcript(&failure), wanted);
+    let good = rendered(&sample(Event::Output), &plain());
+    let wanted = format!("color #2eb67d\nsection :large_green_circle: *db/backup* 42\ncontext took 1.3s · {WHERE}\n");
+    assert_eq!(transcript(&good), wanted);
+    let notice = plugin(b"DISK CRITICAL - full|/=1;2\nlong text|x=1\ny=2\n", Status::Critical);
+    let shown = transcript(&rendered(&notice, &plain()));
+    assert!(shown.contains("section ```\\nDISK CRITICAL - full\\nlong text\\n```"), "{shown}");
+}
+
+#[test]
+fn the_end_of_a_long_line_is_there_to_its_last_character() {
+    for length in (2_300..2_600).step_by(7).chain([2_470, 2_476, 2_477, 12_000, 70_000, 1_500_000]) {
+        let line = format!("{} CAUSE: disk full END", "x".repeat(length));
+        for (stdout, stderr) in [(line.as_str(), ""), ("", line.as_str())] {
+            let notice = wrote(sample(Event::Failure), stdout.as_bytes(), stderr.as_bytes());
+            let message = rendered(&notice, &plain());
+            let shown = transcript(&message);
+            assert!(shown.contains("xx CAUSE: disk full END\\n```"), "{length}: {shown}");
+            assert!(message.text.contains("xx CAUSE: disk full END\n```"), "{length}: {}", message.text);
+            let whole = shown.contains(&line);
+            assert_eq!(message.attachment.is_some(), !whole, "{length}: what is cut is attached");
+            check_limits(&message);
+        }
+    }
+}
+
+#[test]
+fn good_news_is_what_the_template_says_and_no_failure_says_it() {
     let format = format_of("template = \":floppy_disk: at *{{ stdout | trim }}* <https://x.example|here>\"");
     let good = rendered(&wrote(sample(Event::Output), b"42%\n", b""), &format);
     assert_eq!(transcript(&good), "color none\nsection :floppy_disk: at *42%* <https://x.example|here>\n");
     assert_eq!(good.text, ":floppy_disk: at *42%* <https://x.example|here>");
-    let bad = rendered(&wrote(sample(Event::Failure), b"", b"df: no such disk\n"), &format);
-    let wanted = format!(
-        "color #e01e5a\n\
-         section :red_circle: *db/backup* exited with 2 after 1.3s\n\
-         section :floppy_disk: at ** <https://x.example|here>\n\
-         section ```\\ndf: no such disk\\n```\n\
-         context web-1  ·  exit 2  ·  1.3s  ·  {WHEN}\n"
-    );
-    assert_eq!(transcript(&bad), wanted);
     for event in [Event::Failure, Event::Repeat, Event::Recovery, Event::Stuck, Event::Flapping] {
         let message = rendered(&sample(event), &format);
         assert!(message.color.is_some() && transcript(&message).contains("*db/backup*"), "{event}");
+        assert!(!transcript(&message).contains("floppy") && !message.text.contains("floppy"), "{event}");
     }
-    let own = format_of("template = \"{{ stderr | code }}\"");
-    assert_eq!(
-        rendered(&wrote(sample(Event::Failure), b"", b"x\n"), &own).blocks.len(),
-        3,
-        "stderr is not shown twice"
+}
+
+#[test]
+fn failures_and_recoveries_have_parts_of_their_own() {
+    let format = format_of(
+        "template = 'all is well'\nfailure_template = 'look at {{ host }}: {{ stderr | trim }}'\n[message]\n\
+         actions = [{ text = 'Runbook', url = 'https://rb.example/x' }]\n\
+         [message.recovery]\ntitle = 'back: {{ job.name }}'\nactions = []\n\
+         [message.failure]\nfields = { Where = '{{ host }}' }",
     );
+    let failure = transcript(&rendered(&sample(Event::Failure), &format));
+    let wanted = format!(
+        "color #e01e5a\nsection :red_circle: *db/backup* critical: connection refused\n\
+         section look at web-1: connection refused\nsection *Where*\\nweb-1\n\
+         context exit code 2 · took 1.3s · {WHERE}\nactions Runbook | https://rb.example/x\n"
+    );
+    assert_eq!(failure, wanted);
+    assert!(transcript(&rendered(&sample(Event::Repeat), &format)).contains("look at web-1"));
+    let recovery = transcript(&rendered(&sample(Event::Recovery), &format));
+    let wanted = "color #2eb67d\n\
+                  section :white_check_mark: *back: db/backup* is well again after 47m 20s, 3 failures\ncontext web-1\n";
+    assert_eq!(recovery, wanted);
+    let blank = format_of("failure_template = ' '");
+    let shown = transcript(&rendered(&wrote(sample(Event::Failure), b"", b"a\nb\n"), &blank));
+    assert!(shown.contains("```\\na\\nb\\n```"), "a blank body hides no output: {shown}");
+    let blocks = format_of("[message]\nblocks = '[{\"type\": \"divider\"}]'\n[message.failure]\nbody = 'mine'");
+    assert!(transcript(&rendered(&sample(Event::Output), &blocks)).contains("divider"));
+    assert!(transcript(&rendered(&sample(Event::Failure), &blocks)).contains("section mine"));
+}
+
+#[test]
+fn a_long_title_leaves_room_for_what_happened() {
+    let format = format_of(&format!("[message]\ntitle = '{}'", "t".repeat(4_000)));
+    let text =
+        |event| rendered(&sample(event), &format).blocks[0]["text"]["text"].as_str().unwrap_or_default().to_owned();
+    let (failure, recovery) = (text(Event::Failure), text(Event::Recovery));
+    assert!(failure.ends_with("…* critical: connection refused"), "{failure}");
+    assert!(recovery.ends_with("…* is well again after 47m 20s, 3 failures"), "{recovery}");
+}
+
+#[test]
+fn a_part_that_cannot_be_rendered_is_left_out_and_the_rest_is_sent() {
+    let format = format_of(
+        "[message]\ntitle = '{{ json.title }}'\n\
+         fields = { Good = '{{ host }}', Oldest = '{{ json.oldest | duration }}' }\ncolor = '{{ json.color }}'\n\
+         actions = [{ text = 'Open', url = '{{ json.url }}' }, { text = 'Runbook', url = 'https://rb.example/x' }]",
+    );
+    let answer = |json: Value| with(sample(Event::Failure), |outcome| outcome.json = Some(json));
+    let notice = answer(serde_json::json!({"oldest": null, "url": "half/a/url", "color": "reddish"}));
+    let message = rendered(&notice, &format);
+    let shown = transcript(&message);
+    assert!(shown.contains("*db/backup* critical: connection refused"), "{shown}");
+    assert!(
+        shown.contains("section *Good*\\nweb-1\n") && shown.contains("actions Runbook | https://rb.example/x"),
+        "{shown}"
+    );
+    for part in ["message.title", "message.fields.Oldest", "message.actions[0].url", "message.color"] {
+        assert!(shown.contains(&format!(":warning: left out: `{part}` failed: ")), "{part}: {shown}");
+    }
+    assert_eq!(message.left_out.len(), 4, "{:?}", message.left_out);
+    let good =
+        serde_json::json!({"title": "t", "oldest": 90, "url": "https://x.example/d?a=1&b=%20 c", "color": "good"});
+    let shown = transcript(&rendered(&answer(good), &format));
+    assert!(shown.contains("https://x.example/d?a=1&b=%20%20c") && shown.contains("https://rb.example/x"), "{shown}");
+    assert!(!shown.contains("left out"), "{shown}");
+}
+
+#[test]
+fn json_that_is_none_blames_no_template() {
+    let format = format_of("template = '{{ json.n }} orders'\n[message]\ntitle = 'shop: {{ json.status }}'");
+    let notice = with(wrote(sample(Event::Failure), b"<html>oops\n", b""), |outcome| {
+        (outcome.reason, outcome.ending) = (Reason::Output, Ending::Exited { code: 0 });
+        outcome.detail = "stdout is not JSON: expected value at line 1 column 1".to_owned();
+    });
+    let shown = transcript(&rendered(&notice, &format));
+    assert!(shown.contains("critical: stdout is not JSON: expected value at line 1 column 1"), "{shown}");
+    assert!(shown.contains("```\\n&lt;html&gt;oops\\n```") && !shown.contains("left out"), "{shown}");
+    // Whether it is the JSON that is missing is not told by a word of the error.
+    let by_another_name = format_of("message.title = '{% set answer = json %}shop: {{ answer.status }}'");
+    let shown = transcript(&rendered(&notice, &by_another_name));
+    assert!(!shown.contains("left out"), "{shown}");
+    let another_fault = format_of("message.title = \"{{ (stdout | split('json'))[9].x }}\"");
+    let shown = transcript(&rendered(&notice, &another_fault));
+    assert!(shown.contains("left out: `message.title` failed"), "{shown}");
+}
+
+#[test]
+fn what_only_the_clock_brings_shows_the_last_real_run() {
+    let notice = samples().into_iter().find(|notice| !notice.digest.is_empty()).expect("a digest");
+    let format = format_of("template = '{{ stdout }}'");
+    for format in [plain(), format_of("template = '{{ stdout }}'"), format_of("failure_template = '{{ exit_code }}'")] {
+        let shown = transcript(&rendered(&notice, &format));
+        assert!(shown.contains("critical: disk full; while it was quiet: 3 alerts"), "{shown}");
+        assert!(shown.contains("•  03:14 exit code 2, 3 failures: disk full"), "{shown}");
+        assert!(shown.contains("exit code 7 · ") && shown.contains("took 1s"), "{shown}");
+        assert!(!shown.contains("0ms") && shown.contains("last run at 03:36"), "{shown}");
+    }
+    for event in [Event::Output, Event::Success, Event::Change] {
+        let status = Status::Ok;
+        let shown = transcript(&rendered(&Notice { event, status, ..notice.clone() }, &format));
+        let only = ":crescent_moon: *db/backup* while it was quiet: 03:14 exit code 2, 3 failures: disk full\n";
+        assert!(shown.contains(only) && !shown.contains('•'), "{event}: {shown}");
+        let digest = vec!["03:14 failure".to_owned(), "04:00 failure".to_owned()];
+        let shown = transcript(&rendered(&Notice { event, status, digest, ..notice.clone() }, &format));
+        assert!(shown.contains(":crescent_moon: *db/backup* while it was quiet: 3 alerts"), "{event}: {shown}");
+        assert!(shown.contains("•  03:14 failure"), "a digest is never blank: {shown}");
+    }
+    let digest = vec!["what waited".to_owned()];
+    let run = Notice { digest, ..wrote(sample(Event::Output), b" \n", b"") };
+    assert!(transcript(&rendered(&run, &format)).contains("•  what waited"));
 }
 
 #[test]
@@ -226,10 +484,8 @@ fn blanks_send_nothing_unless_it_is_bad_news() {
         [(Event::Success, false), (Event::Failure, true), (Event::Recovery, true), (Event::Stuck, true)]
     {
         let notice = wrote(sample(event), b" \n", b"why\n");
-        assert_eq!(render(&notice, &format).expect("it renders").is_some(), says, "{event}");
+        assert_eq!(render(&notice, &format).is_some(), says, "{event}");
     }
-    let message = rendered(&wrote(sample(Event::Failure), b" \n", b"why\n"), &format);
-    assert!(transcript(&message).contains("section ```\\nwhy"), "a blank body hides no stderr: {message:?}");
 }
 
 #[test]
@@ -239,27 +495,27 @@ fn a_job_that_pauses_says_so_whatever_its_template() {
     {
         let notice = Notice { pauses: Some(Duration::from_secs(3600)), suppressed: 1, ..sample(Event::Output) };
         let message = rendered(&notice, &format);
-        let says = "1 alert suppressed (`rate_limit`)  ·  pauses for 1h after this message";
+        let says = "1 alert suppressed (`rate_limit`) · pauses for 1h after this message";
         assert!(transcript(&message).contains(says), "{}", transcript(&message));
-        assert!(message.text.ends_with("pauses for 1h after this message"), "{}", message.text);
+        assert!(message.text.contains("pauses for 1h after this message"), "{}", message.text);
     }
 }
 
 #[test]
 fn a_message_in_full() {
     let format = format_of(
-        "[message]\ntitle = \"Backup of {{ host }}\"\nbody = \"{{ output | tail(1) }}\"\n\
+        "[message]\ntitle = \"Backup of {{ host }}\"\nbody = \"all of it\"\n\
          color = \"{{ '#112233' if exit_code == 2 else '' }}\"\n\
          actions = [{ text = \"Run {{ 'book' }}\", url = \"https://wiki.example/{{ job.name }}?q={{ 'a b&c' }}\" }]\n\
-         [message.fields]\nZeta = \"{{ run.number }}\"\nAlpha = \"{{ stdout }}\"\nNone = \"\"",
+         [message.failure]\nbody = \"{{ output | tail(1) }}\"\n[message.fields]\nZeta = \"{{ run.number }}\"\nAlpha = \"{{ stdout }}\"\nNone = \"\"",
     );
     let message = rendered(&wrote(sample(Event::Failure), b"one\ntwo <x>\n", b""), &format);
     let wanted = format!(
         "color #112233\n\
-         section :red_circle: *Backup of web-1* — exited with 2 after 1.3s\n\
+         section :red_circle: *Backup of web-1* critical: two &lt;x&gt;\n\
          section two &lt;x&gt;\n\
          section *Zeta*\\n40 | *Alpha*\\none\\ntwo &lt;x&gt;\n\
-         context db/backup  ·  web-1  ·  exit 2  ·  1.3s  ·  {WHEN}\n\
+         context db/backup · exit code 2 · took 1.3s · {WHERE}\n\
          actions Run book | https://wiki.example/db/backup?q=a%20b%26c\n"
     );
     assert_eq!(transcript(&message), wanted);
@@ -296,24 +552,32 @@ fn a_whole_block_kit_array() {
         ),
     ] {
         let format = format_of(&format!("[message]\nblocks = '''{blocks}'''"));
-        let error = render(&wrote(sample(Event::Output), b"{\"type\": \"divider\"}", b""), &format).expect_err(blocks);
+        let message = rendered(&wrote(sample(Event::Output), b"{\"type\": \"divider\"}", b""), &format);
+        let error = &message.left_out[0];
         assert!(error.template == "message.blocks" && error.why.starts_with(why), "{error}");
+        assert!(message.text.contains("divider"), "the output is sent in their place: {}", message.text);
+    }
+}
+
+#[test]
+fn the_plain_text_of_own_blocks_has_the_whole_content() {
+    let blocks =
+        "[message]\nblocks = '''[{\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"x\"}}]'''";
+    for event in [Event::Output, Event::Failure] {
+        let message = rendered(&wrote(sample(event), b"17 orders\nare late\n", b""), &format_of(blocks));
+        assert!(message.text.contains("17 orders\nare late"), "{}", message.text);
     }
 }
 
 #[test]
 fn a_template_that_fails_loses_nothing() {
     let format = format_of("template = '''line one\n{{ json.free }} <!channel>'''");
-    let notice = wrote(sample(Event::Output), b"42\n", b"");
-    let error = render(&notice, &format).expect_err("there is no JSON");
-    assert_eq!(error.to_string(), "`template` failed: `json.free` is undefined (line 2)");
-    let message = fallback(&notice, &error);
+    let message = rendered(&wrote(sample(Event::Output), b"42\n", b""), &format);
     let wanted = format!(
         "color #2eb67d\n\
-         section :large_green_circle: *db/backup* ran well in 1.3s\n\
-         section ```\\n42\\n```\n\
-         context web-1  ·  exit 0  ·  1.3s  ·  {WHEN}\n\
-         context :warning: this job's `template` failed: `json.free` is undefined (line 2)\n"
+         section :large_green_circle: *db/backup* 42\n\
+         context took 1.3s · {WHERE}\n\
+         context :warning: left out: `template` failed: `json.free` is undefined (line 2)\n"
     );
     assert_eq!(transcript(&message), wanted);
     assert!(message.text.contains("42") && message.text.ends_with("is undefined (line 2)"), "{}", message.text);
@@ -345,6 +609,28 @@ fn filters_do_what_they_say() {
         ),
         ("{{ ['@channel', 'W012A3CDE'] | mention }}{{ '' | mention }}", "<!channel> <@W012A3CDE>"),
         ("{{ 'red' | strip_ansi }}", "red"),
+        ("{{ '' | code }}{{ ' \\n' | code }}.", "."),
+        (
+            "{{ 'lib/foo.rb:100:in *main* _x_' | literal }}",
+            "lib/foo.rb:\u{2060}100:in \u{2060}*\u{2060}main\u{2060}*\u{2060} \u{2060}_\u{2060}x\u{2060}_\u{2060}",
+        ),
+        (
+            "{{ 'see https://x.example/a?b=1&c=2, or (http://y.example). ftp://z <!here>' | urlize }}",
+            "see <https://x.example/a?b=1&amp;c=2|https://x.example/a?b=1&amp;c=2>, or \
+             (<http://y.example|http://y.example>). ftp://z &lt;!here&gt;",
+        ),
+        ("{{ {'a': '<b>'} | tojson }} {{ 'x' | tojson }}", "{\"a\":\"&lt;b&gt;\"} \"x\""),
+        ("{{ 'one two three' | truncate(9, leeway=0) }}", "one..."),
+        ("{{ 'one two three' | truncate(length=4, killwords=true, leeway=0) }}", "o..."),
+        ("{{ 'one two three' | truncate(9) }}", "one two three"),
+        ("{{ 'a b&c/d' | urlencode }} {{ {'q': 'a b', 'n': none} | urlencode }}", "a%20b%26c/d q=a%20b"),
+        ("{{ 'aa bb cc' | wordwrap(5) }}|{{ 'abcdef' | wordwrap(4) }}", "aa bb\ncc|abcd\nef"),
+        (
+            "{{ 'one two' | wordcount }} {{ 1500 | filesizeformat }} {{ 1536 | filesizeformat(true) }}",
+            "2 1.5 kB 1.5 KiB",
+        ),
+        ("{{ '<p>a &amp; <b>b</b></p> c' | striptags }}[{{ 'x' | center(3) }}]", "a &amp; b c[ x ]"),
+        ("{{ '<b>' | forceescape }}{{ {'id': 1} | xmlattr }} {{ [7] | random }}", "&lt;b&gt; id=\"1\" 7"),
         ("{{ '<b>' | safe }}{{ '<b>' | e }}{{ '<b>' | e | e }}", "<b>&lt;b&gt;&lt;b&gt;"),
         ("{{ ('<b>' | safe) ~ stdout | head(1) }}", "<b>1 &lt;!here&gt;"),
         ("{{ ['<b>' | safe, '<i>'] | join('<') }}", "<b>&lt;&lt;i&gt;"),
@@ -363,7 +649,8 @@ fn filters_do_what_they_say() {
         ["{{ stdout | link('javascript:x') }}", "{{ stdout | duration }}", "{{ stdout | date }}", "{{ -1 | bytes }}"]
     {
         let format = read_unchecked(template);
-        assert!(format.is_none_or(|format| render(&sample(Event::Success), &format).is_err()), "{template}");
+        let fails = |format: Format| !rendered(&sample(Event::Success), &format).left_out.is_empty();
+        assert!(format.is_none_or(fails), "{template}");
     }
 }
 
@@ -377,15 +664,15 @@ fn read_unchecked(template: &str) -> Option<Format> {
 
 #[test]
 fn the_daemons_own_words() {
-    let message = own_words(Status::Critical, "jobs.d/a.toml has errors", "first <line>\n  ^^^^\n");
-    let wanted = "color #e01e5a\nsection :red_circle: *jobs.d/a.toml has errors*\nsection ```\\nfirst &lt;line&gt;\\n  ^^^^\\n```\n";
+    let message = own_words("web-1", Status::Critical, "jobs.d/a.toml has errors", "first <line>\n  ^^^^\n");
+    let wanted = "color #e01e5a\nsection :red_circle: *web-1*: jobs.d/a.toml has errors\nsection ```\\nfirst &lt;line&gt;\\n  ^^^^\\n```\n";
     assert_eq!(transcript(&message), wanted);
-    assert_eq!(message.text, ":red_circle: jobs.d/a.toml has errors\n```\nfirst &lt;line&gt;\n  ^^^^\n```");
+    assert_eq!(message.text, ":red_circle: web-1: jobs.d/a.toml has errors\n```\nfirst &lt;line&gt;\n  ^^^^\n```");
     assert_eq!(
-        transcript(&own_words(Status::Ok, "a < b", "")),
-        "color #2eb67d\nsection :large_green_circle: *a &lt; b*\n"
+        transcript(&own_words("web-1", Status::Ok, "a < b", "")),
+        "color #2eb67d\nsection :large_green_circle: *web-1*: a &lt; b\n"
     );
-    let long = own_words(Status::Ok, &"t".repeat(5000), &"line\n".repeat(5000));
+    let long = own_words("web-1", Status::Ok, &"t".repeat(5000), &"line\n".repeat(5000));
     check_limits(&long);
 }
 
@@ -431,14 +718,10 @@ fn check_harmless(message: &Rendered) {
     let mut texts = vec![message.text.clone()];
     message.blocks.iter().for_each(|block| mrkdwn(block, &mut texts));
     for text in texts {
-        // Only what this program itself writes: the date of the context line, and the link and ping of the template.
+        // Only what this program itself writes: the link and ping of the template.
         let mut own = text.clone();
         for ours in ["<https://ours.example|ours>", "<!here>"] {
             own = own.replace(ours, "");
-        }
-        while let Some(at) = own.find("<!date^1795405538^{date_short_pretty} {time_secs}|") {
-            let end = own[at..].find('>').expect("the date is whole") + at;
-            own.replace_range(at..=end, "");
         }
         assert!(!own.contains('<') && !own.contains('>'), "a mention or a link: {own:?}");
         assert_eq!(own.matches("```").count() % 2, 0, "an open code block: {own:?}");
@@ -478,6 +761,11 @@ fn hostile_formats() -> Vec<Format> {
          {\"type\": \"context\", \"elements\": [{\"type\": \"mrkdwn\", \"text\": \"c {{ output }}\"}]}]'''",
     ];
     formats.extend(templates.iter().map(|template| format_of(template)));
+    let failures = [
+        "failure_template = '''{{ stdout | literal }}{{ stderr | tojson }}{{ stdout | truncate(50) }}{{ output | striptags }}'''",
+        "failure_template = '''{{ stdout | wordwrap(20) }}{{ stderr | urlencode }}'''\n[message.failure]\ntitle = '''{{ stderr }}'''",
+    ];
+    formats.extend(failures.map(format_of));
     formats
 }
 
@@ -487,16 +775,12 @@ fn check_hostile(stdout: &[u8], stderr: &[u8], formats: &[Format], notices: Vec<
         let text = String::from_utf8_lossy(stdout).into_owned();
         let mut notice = with(wrote(notice, stdout, stderr), |outcome| outcome.json = Some(json));
         notice.diff = text.clone();
-        notice.remark = text.chars().take(500).collect();
+        notice.update = Update::Different { since: notice.now, was: text.chars().take(500).collect() };
         if let Some(previous) = &mut notice.previous {
             previous.stdout = text;
         }
         for format in formats {
-            let message = match render(&notice, format) {
-                Ok(Some(message)) => message,
-                Ok(None) => continue,
-                Err(error) => fallback(&notice, &error),
-            };
+            let Some(message) = render(&notice, format) else { continue };
             check_limits(&message);
             check_harmless(&message);
             if let Some(file) = &message.attachment {
@@ -562,5 +846,33 @@ proptest! {
         static FORMATS: LazyLock<Vec<Format>> = LazyLock::new(hostile_formats);
         let notices = [Event::Output, Event::Change, Event::Failure, Event::Stuck].map(sample).into();
         check_hostile(parts.concat().repeat(repeated).as_bytes(), &bytes, &FORMATS, notices);
+    }
+}
+
+#[test]
+fn a_message_has_a_link_to_the_status_page_where_there_is_one() {
+    let link = "<https://ops.example.com/alerts/run/812|Open>";
+    for event in [Event::Failure, Event::Repeat, Event::Recovery] {
+        let without = render(&sample(event), &plain()).expect("there is a message");
+        assert!(!without.text.contains("|Open>"), "{}", without.text);
+        let page = Some("https://ops.example.com/alerts/run/812".to_owned());
+        let with = render(&Notice { page, ..sample(event) }, &plain()).expect("there is a message");
+        let blocks = serde_json::to_string(&with.blocks).expect("blocks are JSON");
+        assert!(with.text.contains(link) && blocks.contains(link), "{event}: {} {blocks}", with.text);
+    }
+}
+
+#[test]
+fn a_job_that_says_nothing_of_its_messages_has_none_of_its_own() {
+    for (job, is_plain) in [
+        ("", true),
+        ("[message]\n", true),
+        ("template = 'short'", false),
+        ("[message]\ntitle = 'x'", false),
+        ("[message.failure]\nbody = 'x'", false),
+        ("[message.recovery]\nbody = 'x'", false),
+        ("[message]\ncolor = 'good'", false),
+    ] {
+        assert_eq!(format_of(job).is_plain(), is_plain, "{job}");
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{JobFacts, Notice, Previous};
+use super::{JobFacts, Notice, Occasion, RunFacts};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Trigger};
 use crate::id::{JobName, RunId};
-use crate::policy::{Event, Incident};
+use crate::policy::{Ended, Event, Hang, Incident, LastRun, Previous, Update};
 
 fn captured(text: &str) -> Captured {
     Captured { head: text.as_bytes().to_vec(), tail: Vec::new(), dropped: 0 }
@@ -28,6 +28,7 @@ pub fn samples() -> Vec<Notice> {
         schedule: "every 5m".to_owned(),
         tags: vec!["db".to_owned()],
         file: "jobs.d/db/backup.toml".to_owned(),
+        plugin: false,
     };
     let job = Arc::new(facts);
     let outcome = |status, reason, ending, stdout: &str, stderr: &str| Outcome {
@@ -50,19 +51,20 @@ pub fn samples() -> Vec<Notice> {
         directives: Directives::default(),
         leaked: false,
     };
-    let notice = |event, outcome, incident: Option<u32>| Notice {
+    let run = RunFacts { id: RunId(812), trigger: Trigger::Schedule, scheduled: started };
+    let notice = |event, outcome: Outcome, incident: Option<u32>| Notice {
         job: Arc::clone(&job),
         event,
-        outcome: Arc::new(outcome),
-        run: RunId(812),
+        status: outcome.status,
+        occasion: Occasion::Run { run, outcome: Arc::new(outcome) },
         number: 40,
-        trigger: Trigger::Schedule,
-        scheduled: started,
         previous: None,
         diff: String::new(),
-        incident: incident.map(|failures| Incident { id: 800, started: at(1_795_402_700), failures }),
+        incident: incident.map(|failures| Incident { id: 800, started: at(1_795_402_700), failures, ended: None }),
         suppressed: 0,
-        remark: String::new(),
+        update: Update::None,
+        next: None,
+        now: at(1_795_405_540),
         digest: Vec::new(),
         pauses: None,
         host: "web-1".into(),
@@ -70,6 +72,7 @@ pub fn samples() -> Vec<Notice> {
         asked: Vec::new(),
         notes: Vec::new(),
         zone: TimeZone::UTC,
+        page: None,
     };
     let exited = |code| Ending::Exited { code };
     let well = |stdout| outcome(Status::Ok, Reason::Exit, exited(0), stdout, "");
@@ -79,10 +82,30 @@ pub fn samples() -> Vec<Notice> {
     let mut perfdata = well("DISK OK | /=12MB;10;5;0;100\n");
     let (warn, crit) = (Some("10".to_owned()), Some("5".to_owned()));
     let (label, unit) = ("/".to_owned(), "MB".to_owned());
-    perfdata.perfdata = vec![Perfdata { label, value: Some(12.0), unit, warn, crit, min: Some(0.0), max: Some(100.0) }];
+    perfdata.perfdata = vec![Perfdata {
+        label,
+        value: Some("12".to_owned()),
+        unit,
+        warn,
+        crit,
+        min: Some("0".to_owned()),
+        max: Some("100".to_owned()),
+    }];
     let previous = Previous { status: Status::Ok, stdout: "41\n".to_owned(), finished: at(1_795_405_000) };
     let timed_out = Ending::TimedOut { after: Duration::from_secs(600), killed: true };
     let not_started = Ending::NotStarted { error: "no such file or directory".to_owned() };
+    let last = LastRun {
+        run: RunId(811),
+        status: Status::Critical,
+        finished: at(1_795_405_000),
+        stdout: String::new(),
+        ended: Some(Ended {
+            ending: Ending::Exited { code: 7 },
+            reason: Reason::Exit,
+            took: Duration::from_secs(1),
+            output: "disk full\n".to_owned(),
+        }),
+    };
     let critical = |reason, ending| outcome(Status::Critical, reason, ending, "", "");
     vec![
         notice(Event::Output, well("42\n"), None),
@@ -104,8 +127,36 @@ pub fn samples() -> Vec<Notice> {
         notice(Event::Recovery, well("fine\n"), Some(3)),
         notice(Event::Flapping, failed("x\n"), Some(2)),
         Notice {
-            remark: "process 4711 for 25m".to_owned(),
+            update: Update::Hangs(Hang {
+                run: RunId(812),
+                process: Some(4711),
+                age: Duration::from_secs(1_500),
+                skipped: 3,
+                line: String::new(),
+            }),
+            occasion: Occasion::Running { run, started, took: Duration::from_secs(1_500), output: Box::default() },
             ..notice(Event::Stuck, critical(Reason::Timeout, Ending::Interrupted), None)
         },
+        Notice {
+            update: Update::Slow {
+                over: Duration::from_secs(600),
+                run: Hang {
+                    run: RunId(812),
+                    process: Some(4711),
+                    age: Duration::from_secs(600),
+                    skipped: 0,
+                    line: String::new(),
+                },
+            },
+            occasion: Occasion::Running { run, started, took: Duration::from_secs(600), output: Box::default() },
+            ..notice(Event::Slow, outcome(Status::Warning, Reason::Exit, Ending::Interrupted, "", ""), None)
+        },
+        Notice {
+            update: Update::QuietHoursEnd { alerts: 3 },
+            digest: vec!["03:14 exit code 2, 3 failures: disk full".to_owned()],
+            occasion: Occasion::clock(Some(last)),
+            ..notice(Event::Failure, critical(Reason::Exit, Ending::Exited { code: 7 }), Some(3))
+        },
+        Notice { occasion: Occasion::clock(None), ..notice(Event::Recovery, well(""), Some(2)) },
     ]
 }

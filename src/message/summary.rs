@@ -3,22 +3,22 @@
 //! Before it: the daemon, which counts. After it: `outbox`, as any message. Invariant: it is one message within every
 //! limit, however many jobs there are: of each list the first few, and how many more there are.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::blocks;
-use super::fit::{PLAIN, cut};
 use super::render::Rendered;
-use super::text::escape;
-use super::words::one_line;
+use super::words::{one_line, short};
 use crate::clock::between;
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Refusal, Table, Text, format_duration};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::order;
-use crate::policy::{Incident, parse_channel};
+use crate::policy::{Hold, Incident, parse_channel};
 use crate::schedule::{Times, parse_times};
+use crate::slack::limits::PLAIN;
+use crate::slack::{blocks, cut, escape, unformatted};
 
 /// Jobs of each list.
 const MOST: usize = 5;
@@ -57,8 +57,12 @@ pub struct Report {
     pub zone: TimeZone,
     /// Every job that ran.
     pub jobs: Vec<JobReport>,
-    /// Incidents that are open.
-    pub open: Vec<(JobName, Incident)>,
+    /// Incidents that are open, each with what the script said last.
+    pub open: Vec<(JobName, Incident, String)>,
+    /// Runs in progress, and since when.
+    pub running: Vec<(JobName, Timestamp)>,
+    /// What people have paused, silenced or acknowledged.
+    pub holds: Vec<Hold>,
 }
 
 /// What one job did in that time.
@@ -66,16 +70,73 @@ pub struct Report {
 pub struct JobReport {
     /// The job.
     pub job: JobName,
-    /// Its runs; those that counted as not run aside.
+    /// Its runs; without those that counted as not run.
     pub runs: u64,
     /// Of these, not ok.
     pub failures: u64,
     /// How long the longest took.
-    pub longest: std::time::Duration,
-    /// Runs of which nothing was said though it was worth a word: limits, quiet hours, flapping, silences.
+    pub longest: Duration,
+    /// How long all of them took together.
+    pub took: Duration,
+    /// Runs of which nothing was said though it was worth a message: limits, quiet hours, flapping, silences.
     pub held: u64,
     /// Runs of which something was said.
     pub told: u64,
+    /// Of these, good news: output, success, change.
+    pub good: u64,
+    /// Of these, first messages of an incident.
+    pub begun: u64,
+    /// Of these, repetitions.
+    pub repeats: u64,
+    /// Of the incidents that were told, those of a single failed run.
+    pub single: u64,
+}
+
+/// A job is noisy from so many messages on.
+const NOISY: u64 = 5;
+
+/// So many noisy jobs are named.
+const NOISIEST: usize = 3;
+
+/// A run is slow that takes longer than this, and more than twice as long as the job's other runs.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// A run in progress is worth a line from this age on.
+const LONG: Duration = Duration::from_secs(60);
+
+impl JobReport {
+    /// Takes in what was counted of the same job in another step.
+    pub fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.failures += other.failures;
+        self.longest = self.longest.max(other.longest);
+        self.took = self.took.saturating_add(other.took);
+        self.held += other.held;
+        self.told += other.told;
+        self.good += other.good;
+        self.begun += other.begun;
+        self.repeats += other.repeats;
+        self.single += other.single;
+    }
+
+    /// How long the other runs took on average, where there were others.
+    fn usual(&self) -> Option<Duration> {
+        let others = u32::try_from(self.runs.saturating_sub(1)).ok().filter(|others| *others > 0)?;
+        self.took.saturating_sub(self.longest).checked_div(others)
+    }
+
+    /// The setting of `[notify]` that would have made most of its messages needless, and how many would have been left.
+    pub fn quieter(&self) -> Option<(&'static str, u64)> {
+        let most = |messages: u64| messages > 0 && messages * 2 >= self.told;
+        // The failure and the recovery of a single failed run.
+        let blips = (self.single * 2).min(self.told);
+        match () {
+            () if most(self.good) => Some(("on = [\"failure\", \"recovery\"]", self.told.saturating_sub(self.good))),
+            () if most(blips) => Some(("after = 2", self.told - blips)),
+            () if most(self.repeats) => Some(("repeat = \"never\"", self.told.saturating_sub(self.repeats))),
+            () => None,
+        }
+    }
 }
 
 /// Reads `[summary]`, the whole table; `None` where something in it is missing or wrong.
@@ -115,34 +176,61 @@ pub fn render(report: &Report) -> Rendered {
     );
     let mut parts = vec![numbers(report)];
     let mut open: Vec<_> = report.open.iter().collect();
-    order::by_key(&mut open, |(_, incident)| incident.started);
-    let longest = |(job, incident): &&(JobName, Incident)| {
+    open.sort_by_key(|(_, incident, _)| incident.started);
+    let longest = |(job, incident, line): &&(JobName, Incident, String)| {
         let length = format_duration(whole_seconds(between(incident.started, report.until)));
-        format!("• *{}* for {length}, {}", name(job), count(incident.failures.into(), "failure"))
+        let line = if line.trim().is_empty() { String::new() } else { format!(": {}", unformatted(&short(line))) };
+        format!("• *{}* for {length}, {}{line}", name(job), count(incident.failures.into(), "failure"))
     };
     parts.extend(list("Longest open incidents", open.len(), open.iter().map(longest)));
     let ranked = |weight: fn(&JobReport) -> u128| {
         let mut jobs: Vec<_> = report.jobs.iter().filter(|job| weight(job) > 0).collect();
-        order::by(&mut jobs, |a, b| weight(b).cmp(&weight(a)).then_with(|| a.job.cmp(&b.job)));
+        jobs.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.job.cmp(&b.job)));
         jobs
     };
+    let words = |hold: &Hold| {
+        let until = hold.until.to_zoned(report.zone.clone()).strftime("%a %-d %b, %H:%M").to_string();
+        // As code: the stars of a pattern are no markup.
+        let pattern = one_line(hold.pattern.as_str()).replace('`', "'");
+        format!("• `{pattern}` {}", one_line(&hold.in_words(&until)))
+    };
+    parts.extend(list("Holds", report.holds.len(), report.holds.iter().map(words)));
     let failing = ranked(|job| job.failures.into());
     let words = |job: &&JobReport| format!("• *{}*: {} of {}", name(&job.job), job.failures, count(job.runs, "run"));
     parts.extend(list("Most failures", failing.len(), failing.iter().map(words)));
-    let slow = ranked(|job| job.longest.as_millis());
-    let words = |job: &&JobReport| format!("• *{}*: {}", name(&job.job), format_duration(job.longest));
-    parts.extend(list("Slowest", slow.len().min(MOST), slow.iter().map(words)));
+    let mut running: Vec<_> =
+        report.running.iter().filter(|(_, since)| between(*since, report.until) >= LONG).collect();
+    running.sort_by_key(|(_, since)| *since);
+    let words = |(job, since): &&(JobName, Timestamp)| {
+        format!("• *{}* for {}", name(job), format_duration(whole_seconds(between(*since, report.until))))
+    };
+    parts.extend(list("Running", running.len(), running.iter().map(words)));
+    let mut slow = ranked(|job| job.longest.as_millis());
+    slow.retain(|job| job.longest >= SLOW && job.usual().is_some_and(|usual| job.longest > usual * 2));
+    let words = |job: &&JobReport| {
+        let usual = job.usual().map(|usual| format!(", usually {}", format_duration(rounded(usual))));
+        format!("• *{}*: {}{}", name(&job.job), format_duration(job.longest), usual.unwrap_or_default())
+    };
+    parts.extend(list("Slowest", slow.len(), slow.iter().map(words)));
+    let mut noisy = ranked(|job| job.told.into());
+    noisy.retain(|job| job.told >= NOISY);
+    noisy.truncate(NOISIEST);
+    let words = |job: &&JobReport| {
+        let quieter = job.quieter().map(|(setting, left)| format!("; `{setting}` would have left {left}"));
+        format!("• *{}*: {}{}", name(&job.job), count(job.told, "message"), quieter.unwrap_or_default())
+    };
+    parts.extend(list("Noisiest", noisy.len(), noisy.iter().map(words)));
     let silent = ranked(|job| job.held.into());
-    let words = |job: &&JobReport| format!("• *{}*: {} held back", name(&job.job), count(job.held, "alert"));
+    let words = |job: &&JobReport| format!("• *{}*: {} suppressed", name(&job.job), count(job.held, "alert"));
     parts.extend(list("Most silent", silent.len(), silent.iter().map(words)));
 
     let mut all = vec![blocks::section(&title, PLAIN)];
     all.extend(parts.iter().map(|part| blocks::section(part, PLAIN)));
     let text = cut(&format!("{title}\n{}", parts.join("\n")), PLAIN).0;
-    Rendered { text, blocks: all, color: None, attachment: None }
+    Rendered { text, blocks: all, color: None, attachment: None, left_out: Vec::new() }
 }
 
-/// "1204 runs of 12 jobs, 31 failed; 40 alerts, 12 held back".
+/// "1204 runs of 12 jobs, 31 failed, 3 incidents (1 open); 40 alerts, 12 suppressed".
 fn numbers(report: &Report) -> String {
     let sum = |of: fn(&JobReport) -> u64| report.jobs.iter().map(of).sum::<u64>();
     if report.jobs.is_empty() {
@@ -153,8 +241,13 @@ fn numbers(report: &Report) -> String {
         0 => "none failed".to_owned(),
         failures => format!("{failures} failed"),
     };
+    let incidents = match (sum(|job| job.begun), report.open.len()) {
+        (0, 0) => String::new(),
+        (0, open) => format!(", {} open", count(open as u64, "incident")),
+        (begun, open) => format!(", {} ({open} open)", count(begun, "incident")),
+    };
     let told = count(sum(|job| job.told), "alert");
-    format!("{runs} of {jobs}, {failed}; {told}, {} held back", sum(|job| job.held))
+    format!("{runs} of {jobs}, {failed}{incidents}; {told}, {} suppressed", sum(|job| job.held))
 }
 
 /// A heading and the first few lines; nothing when there is none.
@@ -173,8 +266,17 @@ fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-fn whole_seconds(length: std::time::Duration) -> std::time::Duration {
-    std::time::Duration::from_secs(length.as_secs())
+/// A length of time to three digits: nobody reads more of an average.
+fn rounded(length: Duration) -> Duration {
+    match length.as_secs() {
+        0 => Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(0)),
+        1..=9 => Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or(0) / 100 * 100),
+        seconds => Duration::from_secs(seconds),
+    }
+}
+
+fn whole_seconds(length: Duration) -> Duration {
+    Duration::from_secs(length.as_secs())
 }
 
 #[cfg(test)]
@@ -189,7 +291,7 @@ mod tests {
     use crate::diagnostic::{Code, Sources};
     use crate::document::{Reader, Table};
     use crate::id::{Channel, JobName};
-    use crate::policy::Incident;
+    use crate::policy::{By, Hold, HoldKind, Incident, Pattern, Via};
 
     fn settings(text: &str) -> (Option<Settings>, Vec<(Code, String)>) {
         let mut sources = Sources::default();
@@ -236,33 +338,76 @@ mod tests {
             runs,
             failures,
             longest: Duration::from_secs(seconds),
+            took: Duration::from_secs(seconds) + Duration::from_secs(2) * u32::try_from(runs - 1).expect("few"),
             held,
             told: failures - held.min(failures),
+            good: 0,
+            begun: 0,
+            repeats: 0,
+            single: 0,
         }
     }
 
-    fn report(jobs: Vec<JobReport>, open: Vec<(JobName, Incident)>) -> Report {
+    fn report(jobs: Vec<JobReport>, open: Vec<(JobName, Incident, String)>) -> Report {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let (since, until) = (at("2026-11-20T09:00:00Z"), at("2026-11-23T09:00:00Z"));
-        Report { host: "web<1>".to_owned(), since, until, zone: TimeZone::UTC, jobs, open }
+        Report {
+            host: "web<1>".to_owned(),
+            since,
+            until,
+            zone: TimeZone::UTC,
+            jobs,
+            open,
+            running: Vec::new(),
+            holds: Vec::new(),
+        }
     }
 
     #[test]
     fn a_report_in_words() {
         let started = "2026-11-22T21:00:00Z".parse().expect("a time");
-        let jobs = vec![job("a", 10, 0, 3, 0), job("db/backup", 3, 2, 700, 1), job("web", 99, 12, 1, 11)];
-        let open = vec![(JobName::new("db/backup"), Incident { id: 7, started, failures: 2 })];
-        let rendered = render(&report(jobs, open));
+        let jobs = vec![
+            job("a", 10, 0, 3, 0),
+            JobReport { begun: 1, ..job("db/backup", 3, 2, 700, 1) },
+            job("web", 99, 12, 1, 11),
+            JobReport { told: 14, begun: 7, single: 6, ..job("noisy", 288, 8, 2, 0) },
+            JobReport { told: 24, good: 24, ..job("hourly", 24, 0, 2, 0) },
+        ];
+        let incident = Incident { id: 7, started, failures: 2, ended: None };
+        let open = vec![(JobName::new("db/backup"), incident, "disk <full>".to_owned())];
+        let running = vec![
+            (JobName::new("etl"), "2026-11-23T05:50:00Z".parse().expect("a time")),
+            (JobName::new("new"), "2026-11-23T08:59:50Z".parse().expect("a time")),
+        ];
+        let hold = Hold {
+            id: 1,
+            kind: HoldKind::Pause,
+            pattern: Pattern::new("etl/*"),
+            since: started,
+            until: "2026-11-23T16:00:00Z".parse().expect("a time"),
+            until_ok: false,
+            by: By { uid: Some(1001), name: "dana".to_owned() },
+            via: Via::Socket,
+            note: Some("new <disk>".to_owned()),
+            incident: None,
+            failed: false,
+            told: false,
+        };
+        let rendered = render(&Report { running, holds: vec![hold], ..report(jobs, open) });
         assert_eq!(
             rendered.text,
             ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00\n\
-             112 runs of 3 jobs, 14 failed; 2 alerts, 12 held back\n\
-             *Longest open incidents*\n• *db/backup* for 12h, 2 failures\n\
-             *Most failures*\n• *web*: 12 of 99 runs\n• *db/backup*: 2 of 3 runs\n\
-             *Slowest*\n• *db/backup*: 11m 40s\n• *a*: 3s\n• *web*: 1s\n\
-             *Most silent*\n• *web*: 11 alerts held back\n• *db/backup*: 1 alert held back"
+             424 runs of 5 jobs, 22 failed, 8 incidents (1 open); 40 alerts, 12 suppressed\n\
+             *Longest open incidents*\n• *db/backup* for 12h, 2 failures: disk &lt;full&gt;\n\
+             *Holds*\n• `etl/*` paused until Mon 23 Nov, 16:00 by dana: \"new &lt;disk&gt;\"\n\
+             *Most failures*\n• *web*: 12 of 99 runs\n• *noisy*: 8 of 288 runs\n• *db/backup*: 2 of 3 runs\n\
+             *Running*\n• *etl* for 3h 10m\n\
+             *Slowest*\n• *db/backup*: 11m 40s, usually 2s\n\
+             *Noisiest*\n• *hourly*: 24 messages; `on = [\"failure\", \"recovery\"]` would have left 0\n\
+             • *noisy*: 14 messages; `after = 2` would have left 2\n\
+             *Most silent*\n• *web*: 11 alerts suppressed\n• *db/backup*: 1 alert suppressed"
         );
-        assert_eq!(rendered.blocks.len(), 6);
+        assert_eq!(rendered.blocks.len(), 9);
         let quiet = render(&report(Vec::new(), Vec::new())).text;
         assert_eq!(quiet, ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00\nno job ran");
     }
@@ -274,7 +419,7 @@ mod tests {
         let rendered = render(&report(jobs, Vec::new()));
         assert!(rendered.text.contains("and 9995 more") || rendered.text.ends_with('…'));
         assert!(rendered.blocks.len() < 10 && !rendered.text.contains("<!here>"));
-        let weight = super::super::fit::weight(&rendered.blocks);
-        assert!(weight <= super::super::fit::ALL_BLOCKS, "{weight}");
+        let weight = crate::slack::weight(&rendered.blocks);
+        assert!(weight <= crate::slack::limits::ALL_BLOCKS, "{weight}");
     }
 }

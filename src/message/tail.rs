@@ -2,12 +2,16 @@
 //!
 //! Before it: `Captured` bytes. After it: the default message.
 
-use super::fit::cut_plain;
-use super::text::{clean, escape, units};
+use super::text::clean;
 use crate::exec::Captured;
+use crate::policy::telling;
+use crate::slack::{cut_plain, escape, units};
 
 /// So many bytes of the end are looked at, whatever was captured.
 const WINDOW: usize = 64 << 10;
+
+/// A headline shows a few hundred characters of a line: more of its end is never needed.
+const LONGEST_LINE: usize = 16 << 10;
 
 /// The end of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +22,82 @@ pub(super) struct Tail {
     pub(super) lines: usize,
     /// What was left out, in words; `None` when nothing was.
     pub(super) cut: Option<String>,
+}
+
+/// One line of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Cleaned, not escaped.
+    pub(super) text: String,
+    /// All of the line is there.
+    pub(super) complete: bool,
+}
+
+/// The last line that is not blank.
+pub(super) fn last_line(captured: &Captured) -> Option<Line> {
+    picked(captured, |text| text.lines().rev().find(|line| !line.trim().is_empty()))
+}
+
+/// The line of bad output that tells most.
+pub(super) fn telling_line(captured: &Captured) -> Option<Line> {
+    picked(captured, telling)
+}
+
+fn picked(captured: &Captured, pick: impl Fn(&str) -> Option<&str>) -> Option<Line> {
+    let (bytes, windowed) = window(captured);
+    let cleaned = clean(&bytes);
+    let line = pick(&cleaned)?;
+    let complete = !(windowed && cleaned.starts_with(line));
+    Some(Line { text: end(line, LONGEST_LINE).to_owned(), complete: complete && line.len() <= LONGEST_LINE })
+}
+
+/// The first line that is not blank.
+pub(super) fn first_line(captured: &Captured) -> Option<Line> {
+    let all = captured.head.len() <= WINDOW;
+    let head = if all { captured.bytes() } else { captured.head[..WINDOW].to_vec() };
+    let cleaned = clean(&head);
+    let line = cleaned.lines().find(|line| !line.trim().is_empty())?;
+    let complete = all || !cleaned.ends_with(line);
+    Some(Line { text: line.to_owned(), complete })
+}
+
+/// Whether all the streams together have no more than one line that is not blank.
+pub(super) fn is_one_line(streams: &[&Captured]) -> bool {
+    let lines = |captured: &&Captured| {
+        let (bytes, windowed) = window(captured);
+        clean(&bytes).lines().filter(|line| !line.trim().is_empty()).take(2).count() + usize::from(windowed)
+    };
+    streams.iter().map(lines).sum::<usize>() <= 1
+}
+
+/// The end of a text, of at most `most` bytes.
+fn end(text: &str, most: usize) -> &str {
+    let mut start = text.len().saturating_sub(most);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}
+
+/// What a plugin wrote without its performance data: of its first line what stands before the bar, and of its long text
+/// everything up to the next bar (monitoring-plugins developer guidelines).
+pub(super) fn without_perfdata(text: &str) -> String {
+    let mut lines = text.lines();
+    let mut kept: Vec<&str> = lines.next().map(|line| before_bar(line).unwrap_or(line)).into_iter().collect();
+    for line in lines {
+        if let Some(before) = before_bar(line) {
+            kept.push(before);
+            break;
+        }
+        kept.push(line);
+    }
+    kept.join("\n").trim_end().to_owned()
+}
+
+/// What stands before performance data; `None` where there is none.
+fn before_bar(line: &str) -> Option<&str> {
+    let (before, data) = line.split_once('|')?;
+    data.contains('=').then(|| before.trim_end())
 }
 
 /// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when it is blank.
@@ -93,7 +173,7 @@ fn count(captured: &Captured) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tail, tail};
+    use super::{Tail, first_line, is_one_line, last_line, tail, without_perfdata};
     use crate::exec::Captured;
 
     fn captured(text: &str) -> Captured {
@@ -103,6 +183,32 @@ mod tests {
     fn cut(captured: &Captured, lines: usize, limit: usize) -> (String, Option<String>) {
         let Tail { text, cut, .. } = tail(captured, lines, limit).expect("not blank");
         (text, cut)
+    }
+
+    #[test]
+    fn the_line_that_tells_most_is_found_in_any_amount_of_output() {
+        let text = |line: Option<super::Line>| line.map(|line| (line.text, line.complete));
+        assert_eq!(text(last_line(&captured("one\ntwo\n\n"))), Some(("two".to_owned(), true)));
+        assert_eq!(text(first_line(&captured("\n one\ntwo\n"))), Some((" one".to_owned(), true)));
+        assert_eq!(text(last_line(&captured(" \n"))), None);
+        let long = format!("{} CAUSE", "x".repeat(200_000));
+        let (end, complete) = text(last_line(&captured(&long))).expect("not blank");
+        assert!(end.ends_with("x CAUSE") && !complete);
+        let (_, complete) = text(first_line(&captured(&long))).expect("not blank");
+        assert!(!complete);
+        assert!(is_one_line(&[&captured("one\n"), &captured(" \n")]));
+        assert!(!is_one_line(&[&captured("one\n"), &captured("two\n")]) && !is_one_line(&[&captured(&long)]));
+    }
+
+    #[test]
+    fn performance_data_is_no_text() {
+        for (written, shown) in [
+            ("DISK OK - fine | /=12MB;10;5", "DISK OK - fine"),
+            ("OK|a=1\nmore\nlast words | b=2\nc=3", "OK\nmore\nlast words"),
+            ("a | b is no data\nmore", "a | b is no data\nmore"),
+        ] {
+            assert_eq!(without_perfdata(written), shown, "{written}");
+        }
     }
 
     #[test]

@@ -11,11 +11,11 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::check::{Facts, Finding, check, inside};
 use super::filters::{Mode, register};
-use super::fit::cut_plain;
 use super::samples::samples;
 use super::vars::Context;
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Reader, Table, Text};
+use crate::slack::cut_plain;
 
 /// What a template may spend: an instruction or 64 bytes of text each cost one. About a tenth of a second.
 const FUEL: u64 = 1_000_000;
@@ -58,7 +58,7 @@ struct Texts {
 struct Entry {
     text: Arc<str>,
     findings: Arc<[Finding]>,
-    shows_stderr: bool,
+    uses_json: bool,
 }
 
 /// A template that was found to be well: a number within its [`Templates`].
@@ -66,8 +66,8 @@ struct Entry {
 pub(super) struct Template {
     id: u32,
     mode: Mode,
-    /// It shows `stderr` or `output`, itself or by what it includes.
-    pub(super) shows_stderr: bool,
+    /// It uses `json`, itself or by what it includes.
+    pub(super) uses_json: bool,
 }
 
 /// A template that failed when it was rendered.
@@ -77,6 +77,8 @@ pub struct RenderError {
     pub template: String,
     /// Why, for people; may hold a piece of output.
     pub why: String,
+    /// It uses `json`: where there is none, that is why.
+    pub(super) uses_json: bool,
 }
 
 impl fmt::Display for RenderError {
@@ -130,9 +132,24 @@ impl Templates {
 
     /// Takes a template in; what is wrong with it is pushed with its place, and there is none then.
     pub(super) fn take(&self, reader: &Reader, text: &Text<'_>, mode: Mode) -> Option<Template> {
-        let (id, findings, shows_stderr) = self.shared.intern(text.value, mode);
+        let (id, findings, uses_json) = self.shared.intern(text.value, mode);
         push(reader, text, &findings);
-        findings.is_empty().then_some(Template { id, mode, shows_stderr })
+        findings.is_empty().then_some(Template { id, mode, uses_json })
+    }
+
+    /// The text of a template.
+    pub(super) fn text(&self, template: Template) -> Arc<str> {
+        lock(&self.shared.texts)
+            .list
+            .get(template.id as usize)
+            .map_or_else(Arc::default, |entry| Arc::clone(&entry.text))
+    }
+
+    /// A text rendered with every one of the samples, `None` where it fails.
+    pub(super) fn try_out_as(&self, text: &str, mode: Mode) -> Vec<Option<String>> {
+        let template = self.shared.engines[mode as usize].template_from_named_str("template", text).ok();
+        let render = |sample: &Value| template.as_ref()?.render(sample.clone()).ok();
+        self.shared.samples.iter().map(render).collect()
     }
 
     /// Renders a template.
@@ -165,7 +182,7 @@ impl Texts {
     fn known(&self, key: &(Arc<str>, Mode)) -> Option<(u32, Arc<[Finding]>, bool)> {
         let id = *self.ids.get(key)?;
         let entry = &self.list[id as usize];
-        Some((id, Arc::clone(&entry.findings), entry.shows_stderr))
+        Some((id, Arc::clone(&entry.findings), entry.uses_json))
     }
 }
 
@@ -197,11 +214,10 @@ impl Shared {
         }
         let id = u32::try_from(texts.list.len()).expect("fewer than 2^32 templates fit in memory");
         let findings: Arc<[Finding]> = findings.into();
-        let entry =
-            Entry { text: Arc::clone(&key.0), findings: Arc::clone(&findings), shows_stderr: facts.shows_stderr };
+        let entry = Entry { text: Arc::clone(&key.0), findings: Arc::clone(&findings), uses_json: facts.uses_json };
         texts.list.push(entry);
         texts.ids.insert(key, id);
-        (id, findings, facts.shows_stderr)
+        (id, findings, facts.uses_json)
     }
 
     /// Adds the facts of everything that a template uses.
@@ -209,7 +225,7 @@ impl Shared {
         let mut todo: Vec<String> = facts.uses.iter().cloned().collect();
         while let Some(name) = todo.pop() {
             let Some(used) = self.named.get(&name) else { continue };
-            facts.shows_stderr |= used.shows_stderr;
+            facts.uses_json |= used.uses_json;
             facts.uses_content |= used.uses_content;
             facts.branches |= used.branches;
             todo.extend(used.uses.iter().filter(|name| facts.uses.insert((*name).clone())).cloned());
@@ -217,7 +233,7 @@ impl Shared {
     }
 
     /// Renders a template with every sample. What a command will write is not known: a template that uses it is wrong
-    /// only for errors that no output can mend, any other when it fails with every sample.
+    /// only for errors that no output can prevent, any other when it fails with every sample.
     fn try_out(&self, text: &str, mode: Mode, facts: &Facts) -> Vec<Finding> {
         let engine = &self.engines[mode as usize];
         let template = match engine.template_from_named_str("template", text) {

@@ -10,15 +10,16 @@ use std::time::Duration;
 
 use jiff::Zoned;
 use jiff::tz::TimeZone;
-use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Serde, Value};
+use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value};
 
+use super::Notice;
+use super::number::Written;
 use super::text::{clean, clean_str};
-use super::{JobFacts, Notice};
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{Captured, Ending, Perfdata, Trigger, signal_name};
+use crate::exec::{Captured, Ending, Perfdata, Reason, Trigger, signal_name};
 
-/// A variable of a template.
+/// A variable of a template: one line of the list says everything about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Var {
     /// Its name.
@@ -27,6 +28,8 @@ pub struct Var {
     pub kind: VarKind,
     /// What it means: the words of the manual.
     pub about: &'static str,
+    /// Its value in a notice.
+    value: fn(&Context) -> Value,
 }
 
 /// What a variable is.
@@ -54,127 +57,176 @@ pub enum VarKind {
     Any,
 }
 
-const fn var(name: &'static str, kind: VarKind, about: &'static str) -> Var {
-    Var { name, kind, about }
+const fn var(name: &'static str, kind: VarKind, about: &'static str, value: fn(&Context) -> Value) -> Var {
+    Var { name, kind, about, value }
+}
+
+/// An attribute of something that a template gets whole: its value comes with that.
+const fn attribute(name: &'static str, kind: VarKind, about: &'static str) -> Var {
+    Var { name, kind, about, value: |_| Value::UNDEFINED }
 }
 
 const JOB: &[Var] = &[
-    var("name", VarKind::Text, "The job's name: its file's path below `jobs_dir`, without `.toml`."),
-    var("description", VarKind::Text, "`description`."),
-    var("command", VarKind::Text, "`command`; an array joined by spaces."),
-    var("schedule", VarKind::Text, "The schedule in words: `every 5m`."),
-    var("tags", VarKind::Texts, "`tags`."),
-    var("file", VarKind::Text, "The job file's path."),
+    var("name", VarKind::Text, "The job's name: its file's path below `jobs_dir`, without `.toml`.", |c| {
+        c.notice.job.name.as_str().into()
+    }),
+    var("description", VarKind::Text, "`description`.", |c| Value::from(&c.notice.job.description)),
+    var("command", VarKind::Text, "`command`; an array joined by spaces.", |c| Value::from(&c.notice.job.command)),
+    var("schedule", VarKind::Text, "The schedule in words: `every 5m`.", |c| {
+        let schedule = &c.notice.job.schedule;
+        // Whatever Slack would not format is plain text, which templates can compare.
+        if schedule.contains(['*', '_', '~', '`']) {
+            return Value::from_object(Literal(schedule.clone()));
+        }
+        Value::from(schedule)
+    }),
+    var("tags", VarKind::Texts, "`tags`.", |c| Value::from(&c.notice.job.tags)),
+    var("file", VarKind::Text, "The job file's path.", |c| Value::from(&c.notice.job.file)),
 ];
 
 const RUN: &[Var] = &[
-    var("id", VarKind::Number, "The run's number, never used twice."),
-    var("number", VarKind::Number, "How many runs the job has had, this one included."),
-    var("attempt", VarKind::Number, "Which attempt decided; 1 without `retries`."),
-    var("trigger", VarKind::Text, "What started it: `schedule`, `catchup` or `manual`."),
+    var("id", VarKind::Number, "The run's number, never used twice.", |c| optional(c.notice.run_id().map(|id| id.0))),
+    var("number", VarKind::Number, "How many runs the job has had, this one included.", |c| c.notice.number.into()),
+    var("attempt", VarKind::Number, "Which attempt decided; 1 without `retries`.", |c| {
+        optional(c.notice.outcome().map(|outcome| outcome.attempts))
+    }),
+    var("trigger", VarKind::Text, "What started it: `schedule`, `catchup` or `manual`.", |c| {
+        optional(c.notice.run().map(|run| trigger(run.trigger)))
+    }),
 ];
 
 const PREVIOUS: &[Var] = &[
-    var("status", VarKind::Text, "Its status."),
-    var("stdout", VarKind::Output, "Its standard output."),
-    var("finished", VarKind::Moment, "When it ended."),
+    var("status", VarKind::Text, "Its status.", |c| optional(c.notice.previous.as_ref().map(|p| p.status.as_str()))),
+    var("stdout", VarKind::Output, "Its standard output.", |c| {
+        optional(c.notice.previous.as_ref().map(|p| clean_str(&p.stdout).into_owned()))
+    }),
+    var("finished", VarKind::Moment, "When it ended.", |c| c.moment(c.notice.previous.as_ref().map(|p| p.finished))),
 ];
 
 const INCIDENT: &[Var] = &[
-    var("failures", VarKind::Number, "Failures in a row so far."),
-    var("started", VarKind::Moment, "When the first of them started."),
-    var("duration", VarKind::Span, "How long it has lasted."),
+    var("failures", VarKind::Number, "Failures in a row so far.", |c| {
+        optional(c.notice.incident.map(|incident| incident.failures))
+    }),
+    var("started", VarKind::Moment, "When the first of them ended.", |c| {
+        c.moment(c.notice.incident.map(|incident| incident.started))
+    }),
+    var("duration", VarKind::Span, "How long it has lasted.", |c| {
+        let end = c.notice.finished().unwrap_or(c.notice.now);
+        span(c.notice.incident.map(|incident| between(incident.started, end)))
+    }),
 ];
 
 const PERFDATA: &[Var] = &[
-    var("label", VarKind::Text, "Its name."),
-    var("value", VarKind::Any, "The value; none when it could not be determined."),
-    var("unit", VarKind::Text, "The unit: empty, `s`, `%`, `B`, `c` …"),
-    var("warn", VarKind::Any, "The warning range as written, or none."),
-    var("crit", VarKind::Any, "The critical range as written, or none."),
-    var("min", VarKind::Any, "The least possible value, or none."),
-    var("max", VarKind::Any, "The greatest possible value, or none."),
+    attribute("label", VarKind::Text, "Its name."),
+    attribute("value", VarKind::Any, "The value; none when it could not be determined."),
+    attribute("unit", VarKind::Text, "The unit: empty, `s`, `%`, `B`, `c` …"),
+    attribute("warn", VarKind::Any, "The warning range as written, or none."),
+    attribute("crit", VarKind::Any, "The critical range as written, or none."),
+    attribute("min", VarKind::Any, "The least possible value, or none."),
+    attribute("max", VarKind::Any, "The greatest possible value, or none."),
 ];
 
 /// What lengths of time have.
-pub const SPAN: &[Var] = &[var("seconds", VarKind::Number, "The number of seconds, with a fraction.")];
+pub const SPAN: &[Var] = &[attribute("seconds", VarKind::Number, "The number of seconds, with a fraction.")];
 
 /// What points in time have.
-pub const MOMENT: &[Var] = &[var("timestamp", VarKind::Number, "Seconds since 1970, UTC.")];
+pub const MOMENT: &[Var] = &[attribute("timestamp", VarKind::Number, "Seconds since 1970, UTC.")];
 
-/// Every variable, in the order of the manual (SPEC 6).
+/// Every variable, in the order of the manual.
 pub const VARS: &[Var] = &[
-    var("job", VarKind::Table(JOB), "The job."),
-    var("host", VarKind::Text, "The name of this host (`host` in slack_alert.toml)."),
-    var("status", VarKind::Text, "`ok`, `warning`, `critical` or `unknown`."),
-    var("reason", VarKind::Text, "What decided it: `exit`, `signal`, `timeout`, `spawn`, `output` or `interrupted`."),
-    var("exit_code", VarKind::Number, "The exit code; none when there was none."),
-    var("signal", VarKind::Text, "The signal that killed it, by name (`SIGKILL`); none when there was none."),
-    var("stdout", VarKind::Output, "Standard output: escapes removed, progress bars collapsed."),
-    var("stderr", VarKind::Output, "Standard error, likewise."),
-    var("output", VarKind::Output, "Both, in the order in which they came."),
-    var("json", VarKind::Any, "Standard output as JSON, with `parse = \"json\"`; none otherwise."),
-    var("duration", VarKind::Span, "How long the run took, all attempts together."),
-    var("started", VarKind::Moment, "When it started."),
-    var("finished", VarKind::Moment, "When it ended."),
-    var("scheduled", VarKind::Moment, "When it was due."),
-    var("run", VarKind::Table(RUN), "The run."),
-    var("previous", VarKind::Table(PREVIOUS), "The run before; none when there was none."),
-    var("diff", VarKind::Output, "Standard output against the last ok run's, as a unified diff; empty when equal."),
-    var("incident", VarKind::Table(INCIDENT), "The incident that the run belongs to; none when all is well."),
+    var("job", VarKind::Table(JOB), "The job.", |c| c.table(JOB)),
+    var("host", VarKind::Text, "The name of this host (`host` in slack_alert.toml).", |c| Value::from(&c.notice.host)),
+    var("status", VarKind::Text, "`ok`, `warning`, `critical` or `unknown`.", |c| c.notice.status.as_str().into()),
+    var(
+        "reason",
+        VarKind::Text,
+        "What decided it: `exit`, `signal`, `timeout`, `spawn`, `output`, `condition` or `interrupted`.",
+        |c| optional(c.notice.reason().map(Reason::as_str)),
+    ),
+    var("exit_code", VarKind::Number, "The exit code; none when there was none.", |c| match c.notice.ending() {
+        Some(Ending::Exited { code }) => Value::from(*code),
+        _ => Value::from(()),
+    }),
+    var("signal", VarKind::Text, "The signal that killed it, by name (`SIGKILL`); none when there was none.", |c| {
+        match c.notice.ending() {
+            Some(Ending::Signaled { signal }) => Value::from(signal_name(*signal)),
+            _ => Value::from(()),
+        }
+    }),
+    var("stdout", VarKind::Output, "Standard output: escapes removed, progress bars collapsed.", |c| {
+        c.once(&c.stdout, |c| text(&c.notice.output().stdout))
+    }),
+    var("stderr", VarKind::Output, "Standard error, likewise.", |c| {
+        c.once(&c.stderr, |c| text(&c.notice.output().stderr))
+    }),
+    var("output", VarKind::Output, "Both, in the order in which they were read.", |c| {
+        c.once(&c.output, |c| text(&c.notice.output().both))
+    }),
+    var("json", VarKind::Any, "Standard output as JSON, with `parse = \"json\"`; none otherwise.", |c| {
+        c.numbers().json.clone()
+    }),
+    var("duration", VarKind::Span, "How long the run took, all attempts together.", |c| span(c.notice.took())),
+    var("started", VarKind::Moment, "When it started.", |c| c.moment(c.notice.started())),
+    var("finished", VarKind::Moment, "When it ended; none of a run that goes on.", |c| c.moment(c.notice.finished())),
+    var("scheduled", VarKind::Moment, "When it was due.", |c| c.moment(c.notice.run().map(|run| run.scheduled))),
+    var("run", VarKind::Table(RUN), "The run.", |c| c.table(RUN)),
+    var("previous", VarKind::Table(PREVIOUS), "The run before; none when there was none.", |c| {
+        c.once(&c.previous, |c| if c.notice.previous.is_some() { c.table(PREVIOUS) } else { Value::from(()) })
+    }),
+    var(
+        "diff",
+        VarKind::Output,
+        "Standard output against the last ok run's, as a unified diff; empty when equal.",
+        |c| c.once(&c.diff, |c| Value::from(clean_str(&c.notice.diff))),
+    ),
+    var("incident", VarKind::Table(INCIDENT), "The incident that the run belongs to; none when all is well.", |c| {
+        if c.notice.incident.is_some() { c.table(INCIDENT) } else { Value::from(()) }
+    }),
     var(
         "event",
         VarKind::Text,
         "What the message is about: `output`, `failure`, `repeat`, `recovery`, `success`, `change`, `flapping` or `stuck`.",
+        |c| c.notice.event.as_str().into(),
     ),
-    var("perfdata", VarKind::Tables(PERFDATA), "Performance data, with `parse = \"perfdata\"`."),
-    var("suppressed", VarKind::Number, "How many alerts `rate_limit` has held since the last message."),
-    var("truncated", VarKind::Flag, "Whether some output was thrown away (`max_output`)."),
+    var("perfdata", VarKind::Tables(PERFDATA), "Performance data, with `parse = \"perfdata\"`.", |c| {
+        c.numbers().perfdata.clone()
+    }),
+    var("suppressed", VarKind::Number, "How many alerts `rate_limit` has suppressed since the last message.", |c| {
+        c.notice.suppressed.into()
+    }),
+    var("truncated", VarKind::Flag, "Whether some output was thrown away (`max_output`).", |c| {
+        Value::from(c.notice.dropped() > 0)
+    }),
 ];
 
-/// The variables' names, for enumeration by the template engine.
-const NAMES: &[&str] = &[
-    "job",
-    "host",
-    "status",
-    "reason",
-    "exit_code",
-    "signal",
-    "stdout",
-    "stderr",
-    "output",
-    "json",
-    "duration",
-    "started",
-    "finished",
-    "scheduled",
-    "run",
-    "previous",
-    "diff",
-    "incident",
-    "event",
-    "perfdata",
-    "suppressed",
-    "truncated",
-];
+/// Under this name the formatter finds how numbers were written. No template can spell it.
+pub(super) const WRITTEN: &str = "\0written";
 
 /// The variable of this name.
 pub fn find(name: &str) -> Option<&'static Var> {
     VARS.iter().find(|var| var.name == name)
 }
 
-/// A notice as the root of a template's variables.
+/// A notice as the root of a template's variables. What costs something is made once, and only when a template asks.
 pub(super) struct Context {
     notice: Notice,
     stdout: OnceLock<Value>,
     stderr: OnceLock<Value>,
     output: OnceLock<Value>,
-    json: OnceLock<Value>,
+    numbers: OnceLock<Numbers>,
     diff: OnceLock<Value>,
     previous: OnceLock<Value>,
 }
 
-/// Only its name, as minijinja asks for: a whole notice would be a lot of program for nobody.
+/// Everything with numbers in it that a command wrote.
+#[derive(Clone)]
+struct Numbers {
+    json: Value,
+    perfdata: Value,
+    written: Value,
+}
+
+/// Only its name, as minijinja asks for: nobody reads a whole notice.
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").finish_non_exhaustive()
@@ -189,32 +241,35 @@ impl Context {
             stdout: OnceLock::new(),
             stderr: OnceLock::new(),
             output: OnceLock::new(),
-            json: OnceLock::new(),
+            numbers: OnceLock::new(),
             diff: OnceLock::new(),
             previous: OnceLock::new(),
         }
     }
 
-    fn moment(&self, at: jiff::Timestamp) -> Value {
-        Value::from_object(Moment(at.to_zoned(self.notice.zone.clone())))
+    fn moment(&self, at: Option<jiff::Timestamp>) -> Value {
+        let zoned = |at: jiff::Timestamp| Value::from_object(Moment(at.to_zoned(self.notice.zone.clone())));
+        at.map_or(Value::from(()), zoned)
     }
 
-    fn previous(&self) -> Value {
-        let Some(previous) = &self.notice.previous else { return Value::from(()) };
-        Value::from_pairs([
-            ("status", Value::from(previous.status.as_str())),
-            ("stdout", Value::from(clean_str(&previous.stdout))),
-            ("finished", self.moment(previous.finished)),
-        ])
+    fn table(&self, vars: &[Var]) -> Value {
+        Value::from_pairs(vars.iter().map(|var| (var.name, (var.value)(self))))
     }
 
-    fn incident(&self) -> Value {
-        let Some(incident) = &self.notice.incident else { return Value::from(()) };
-        Value::from_pairs([
-            ("failures", Value::from(incident.failures)),
-            ("started", self.moment(incident.started)),
-            ("duration", Value::from_object(Span(between(incident.started, self.notice.outcome.finished)))),
-        ])
+    fn once(&self, cell: &OnceLock<Value>, make: fn(&Self) -> Value) -> Value {
+        cell.get_or_init(|| make(self)).clone()
+    }
+
+    fn numbers(&self) -> &Numbers {
+        self.numbers.get_or_init(|| {
+            let mut written = Written::default();
+            let outcome = self.notice.outcome();
+            let json = outcome.and_then(|outcome| outcome.json.as_ref());
+            let json = json.map_or(Value::from(()), |json| written.json(json));
+            let data = outcome.map(|outcome| outcome.perfdata.as_slice()).unwrap_or_default();
+            let perfdata = data.iter().map(|data| perfdata(data, &mut written)).collect();
+            Numbers { json, perfdata, written: Value::from_object(written) }
+        })
     }
 }
 
@@ -224,69 +279,39 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let (notice, outcome) = (&self.notice, &self.notice.outcome);
-        let text = |captured: &Captured| Value::from(clean(&captured.bytes()));
-        let streams = &outcome.output;
-        Some(match key {
-            "job" => job(&notice.job),
-            "host" => Value::from(&notice.host),
-            "status" => Value::from(outcome.status.as_str()),
-            "reason" => Value::from(outcome.reason.as_str()),
-            "exit_code" => Value::from(outcome.exit_code()),
-            "signal" => match outcome.ending {
-                Ending::Signaled { signal } => Value::from(signal_name(signal)),
-                _ => Value::from(()),
-            },
-            "stdout" => self.stdout.get_or_init(|| text(&streams.stdout)).clone(),
-            "stderr" => self.stderr.get_or_init(|| text(&streams.stderr)).clone(),
-            "output" => self.output.get_or_init(|| text(&streams.both)).clone(),
-            "json" => self.json.get_or_init(|| Value::from(Serde(&outcome.json))).clone(),
-            "duration" => Value::from_object(Span(outcome.took)),
-            "started" => self.moment(outcome.started),
-            "finished" => self.moment(outcome.finished),
-            "scheduled" => self.moment(notice.scheduled),
-            "run" => Value::from_pairs([
-                ("id", Value::from(notice.run.0)),
-                ("number", Value::from(notice.number)),
-                ("attempt", Value::from(outcome.attempts)),
-                ("trigger", Value::from(trigger(notice.trigger))),
-            ]),
-            "previous" => self.previous.get_or_init(|| self.previous()).clone(),
-            "diff" => self.diff.get_or_init(|| Value::from(clean_str(&notice.diff))).clone(),
-            "incident" => self.incident(),
-            "event" => Value::from(notice.event.as_str()),
-            "perfdata" => outcome.perfdata.iter().map(perfdata).collect(),
-            "suppressed" => Value::from(notice.suppressed),
-            "truncated" => Value::from(dropped(notice) > 0),
-            _ => return None,
-        })
+        if key == WRITTEN {
+            return self.numbers.get().map(|numbers| numbers.written.clone());
+        }
+        find(key).map(|var| (var.value)(self))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Str(NAMES)
+        Enumerator::Values(VARS.iter().map(|var| Value::from(var.name)).collect())
     }
 }
 
-fn job(job: &JobFacts) -> Value {
-    Value::from_pairs([
-        ("name", Value::from(job.name.as_str())),
-        ("description", Value::from(&job.description)),
-        ("command", Value::from(&job.command)),
-        ("schedule", Value::from(&job.schedule)),
-        ("tags", Value::from(&job.tags)),
-        ("file", Value::from(&job.file)),
-    ])
+fn text(captured: &Captured) -> Value {
+    Value::from(clean(&captured.bytes()))
 }
 
-fn perfdata(data: &Perfdata) -> Value {
+fn optional(value: Option<impl Into<Value>>) -> Value {
+    value.map_or(Value::from(()), Into::into)
+}
+
+fn span(length: Option<Duration>) -> Value {
+    length.map_or(Value::from(()), |length| Value::from_object(Span(length)))
+}
+
+fn perfdata(data: &Perfdata, written: &mut Written) -> Value {
+    let mut number = |text: &Option<String>| text.as_ref().map_or(Value::from(()), |text| written.number(text));
     Value::from_pairs([
         ("label", Value::from(&data.label)),
-        ("value", Value::from(data.value)),
+        ("value", number(&data.value)),
         ("unit", Value::from(&data.unit)),
         ("warn", Value::from(data.warn.clone())),
         ("crit", Value::from(data.crit.clone())),
-        ("min", Value::from(data.min)),
-        ("max", Value::from(data.max)),
+        ("min", number(&data.min)),
+        ("max", number(&data.max)),
     ])
 }
 
@@ -295,13 +320,26 @@ fn trigger(trigger: Trigger) -> &'static str {
         Trigger::Schedule => "schedule",
         Trigger::CatchUp => "catchup",
         Trigger::Manual => "manual",
+        Trigger::Reported => "reported",
     }
 }
 
-/// Bytes of output that were thrown away.
-pub(super) fn dropped(notice: &Notice) -> u64 {
-    let output = &notice.outcome.output;
-    (output.stdout.dropped + output.stderr.dropped).max(output.both.dropped)
+/// Text of the configuration that Slack is to show as it stands: the stars of a cron expression are no bold.
+#[derive(Debug)]
+pub(super) struct Literal(pub(super) String);
+
+impl Object for Literal {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
+        other.downcast_ref::<Self>().map(|other| self.0.cmp(&other.0))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A length of time in a template.
@@ -356,7 +394,7 @@ impl Object for Moment {
 }
 
 /// A point in time for people who may also be machines: RFC 3339 with a space.
-pub(super) fn show(at: &Zoned) -> String {
+fn show(at: &Zoned) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S%:z").to_string()
 }
 
@@ -366,12 +404,11 @@ mod tests {
 
     use minijinja::value::Object;
 
-    use super::{Context, NAMES, VARS, VarKind};
+    use super::{Context, VARS, VarKind};
     use crate::message::samples::samples;
 
     #[test]
     fn the_list_and_the_values_are_the_same() {
-        assert_eq!(VARS.iter().map(|var| var.name).collect::<Vec<_>>(), NAMES);
         for notice in samples() {
             let context = Arc::new(Context::new(&notice));
             for var in VARS {

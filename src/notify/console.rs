@@ -1,54 +1,60 @@
 //! The terminal as a way out: messages as a person reads them, when no Slack is configured, and with `--dry-run`.
 //!
-//! Before it: the outbox worker. Nothing that is printed can steer the terminal: control characters are taken out.
+//! Before it: the outbox worker. A message that nobody reads (a pipe into a program that hangs) holds up nobody: it is tried
+//! again, and not printed twice. Nothing that is printed can steer the terminal: control characters are taken out.
+
+pub mod mrkdwn;
+pub mod view;
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use tokio::task::JoinHandle;
 
-use super::{Delivery, Doing, Fault, Notifier, Receipt, SendError};
+use super::{Capabilities, Delivery, Doing, Fault, Notifier, Receipt, SendError, Way};
 use crate::exec::Status;
 use crate::message::{Message, Thread};
 
-/// Emoji that the messages of this program use, as terminals show them; others stay as they are written.
-const EMOJI: [(&str, &str); 14] = [
-    (":red_circle:", "🔴"),
-    (":large_red_circle:", "🔴"),
-    (":large_orange_circle:", "🟠"),
-    (":large_yellow_circle:", "🟡"),
-    (":large_green_circle:", "🟢"),
-    (":large_blue_circle:", "🔵"),
-    (":white_circle:", "⚪"),
-    (":white_check_mark:", "✅"),
-    (":x:", "❌"),
-    (":warning:", "⚠️"),
-    (":question:", "❓"),
-    (":rotating_light:", "🚨"),
-    (":hourglass:", "⌛"),
-    (":floppy_disk:", "💾"),
-];
+/// So long a message waits for its reader before it is tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What stands below the header line is indented by so much.
+const INDENT: &str = "    ";
 
 /// A terminal, or whatever takes text.
 pub struct Console {
     out: Arc<Mutex<Box<dyn Write + Send>>>,
+    /// A text that is being written, for longer than was waited for it.
+    pending: Arc<Mutex<Option<Pending>>>,
     colour: bool,
     zone: TimeZone,
+    width: Option<usize>,
+}
+
+/// A text on its way.
+struct Pending {
+    text: String,
+    written: JoinHandle<io::Result<()>>,
 }
 
 impl Console {
-    /// Writes to `out`, with ANSI styles if `colour`; times are shown in the system's zone.
-    pub fn new(out: Box<dyn Write + Send>, colour: bool) -> Self {
-        Self { out: Arc::new(Mutex::new(out)), colour, zone: TimeZone::system() }
+    /// Writes to `out`, with ANSI styles if `colour`; times are shown in the system's zone. Lines are broken to fit a terminal
+    /// of `width` columns; without one they are as long as they are.
+    pub fn new(out: Box<dyn Write + Send>, colour: bool, width: Option<usize>) -> Self {
+        Self { out: Arc::new(Mutex::new(out)), pending: Arc::default(), colour, zone: TimeZone::system(), width }
     }
 
     /// The process's standard output; coloured where that is a terminal and `NO_COLOR` does not forbid it.
     pub fn stdout() -> Self {
-        let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-        Self::new(Box::new(std::io::stdout()), colour)
+        let out = io::stdout();
+        let colour = anstream::AutoStream::choice(&out) != anstream::ColorChoice::Never;
+        let size = out.is_terminal().then(|| terminal_size::terminal_size_of(&out)).flatten();
+        let width = size.map(|(terminal_size::Width(width), _)| usize::from(width));
+        Self::new(Box::new(out), colour, width)
     }
 
     /// The same, with times shown in another zone.
@@ -66,32 +72,63 @@ impl fmt::Debug for Console {
 }
 
 impl Notifier for Console {
+    fn capabilities(&self) -> Capabilities {
+        Way::Console.capabilities()
+    }
+
     fn send(&self, delivery: Delivery) -> Doing<Receipt> {
-        let sent = if delivery.message.thread == Thread::Edit {
+        if matches!(delivery.message.thread, Thread::Edit | Thread::Upload) {
             // What was printed stays as it is; the edit's words are also posted.
-            Ok(())
-        } else {
-            let text = render(&delivery.message, delivery.plain, self.colour, &self.zone);
-            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            out.write_all(text.as_bytes()).and_then(|()| out.flush())
-        };
-        let answer = sent.map(|()| Receipt::default()).map_err(|error| SendError::Permanent {
-            why: format!("cannot write to the terminal: {error}"),
-            fault: Fault::Channel,
-        });
-        Box::pin(std::future::ready(answer))
+            return Box::pin(std::future::ready(Ok(Receipt::default())));
+        }
+        let text = render(&delivery.message, delivery.plain.is_some(), self.colour, &self.zone, self.width);
+        let (out, pending) = (Arc::clone(&self.out), Arc::clone(&self.pending));
+        Box::pin(async move {
+            let before = pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let mut way = match before {
+                Some(before) if before.text == text => before,
+                // What is written before it comes first: its lock is held until then.
+                _ => begin(out, text),
+            };
+            match tokio::time::timeout(PATIENCE, &mut way.written).await {
+                Ok(written) => written.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(cannot_write)?,
+                Err(_) => {
+                    *pending.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+                    let why = "nobody reads what is written to the terminal".to_owned();
+                    return Err(SendError::Transient { why, retry_after: None });
+                }
+            }
+            Ok(Receipt::default())
+        })
     }
 }
 
-/// A message as text: a header line with time, channel and subject, then what Slack would show, indented.
-pub fn render(message: &Message, plain: bool, colour: bool, zone: &TimeZone) -> String {
+/// Writes a text in a thread of its own: nothing else waits for its reader.
+#[expect(clippy::disallowed_methods, reason = "the door of the terminal: whoever reads it may hang")]
+fn begin(out: Arc<Mutex<Box<dyn Write + Send>>>, text: String) -> Pending {
+    let bytes = text.clone().into_bytes();
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.write_all(&bytes).and_then(|()| out.flush())
+    });
+    Pending { text, written }
+}
+
+fn cannot_write(error: io::Error) -> SendError {
+    let why = format!("cannot write to the terminal: {error}");
+    SendError::Permanent { why, code: None, fault: Fault::Channel }
+}
+
+/// A message as text: a header line with time, channel and subject, then what Slack would show, indented. Lines are broken to fit
+/// a terminal of `width` columns; without one they are as long as they are.
+pub fn render(message: &Message, plain: bool, colour: bool, zone: &TimeZone, width: Option<usize>) -> String {
     let style = |style: Style, text: &str| match colour {
         true => format!("{style}{text}{style:#}"),
         false => text.to_owned(),
     };
     let time = message.created.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
     let mut head = vec![style(Style::new().dimmed(), &time)];
-    if !message.channel.as_str().is_empty() {
+    if !message.channel.is_unnamed() {
         head.push(style(Style::new().bold(), &visible(&message.channel.to_string())));
     }
     head.extend(message.job.as_ref().map(|job| style(Style::new().bold(), &visible(job.as_str()))));
@@ -99,21 +136,13 @@ pub fn render(message: &Message, plain: bool, colour: bool, zone: &TimeZone) -> 
     head.extend(match message.thread {
         Thread::Reply => Some("(in the thread)".to_owned()),
         Thread::Broadcast => Some("(in the thread and the channel)".to_owned()),
-        Thread::None | Thread::Open | Thread::Edit => None,
+        Thread::None | Thread::Open | Thread::Edit | Thread::Upload => None,
     });
-    let blocks = if plain { &[] } else { message.blocks.as_slice() };
-    let mut parts: Vec<String> = blocks.iter().map(block).filter(|text| !text.trim().is_empty()).collect();
-    if parts.is_empty() {
-        parts.push(mrkdwn(&message.text));
-    }
-    if let Some(file) = &message.attachment {
-        parts.push(format!("[file {}, {} bytes]", file.name, file.content.len()));
-    }
     let mut text = head.join("  ");
     text.push('\n');
-    for line in visible(&parts.join("\n")).trim_end().lines() {
-        text.push_str(if line.is_empty() { "" } else { "    " });
-        text.push_str(line);
+    for line in view::body(message, plain, view::room(width, INDENT.len())) {
+        let line = mrkdwn::paint(&line, colour);
+        text.push_str(format!("{INDENT}{line}").trim_end());
         text.push('\n');
     }
     text.push('\n');
@@ -130,123 +159,6 @@ fn paint(status: Status) -> Style {
     colour.on_default().bold()
 }
 
-/// One block of Block Kit as text. An unknown one shows its text, if it has any.
-fn block(block: &Value) -> String {
-    let list = |key: &str| block.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let text = |key: &str| block.get(key).map(object).unwrap_or_default();
-    match block.get("type").and_then(Value::as_str).unwrap_or_default() {
-        "section" => {
-            let fields = list("fields").iter().map(|field| object(field).replace('\n', " "));
-            let all: Vec<_> = Some(text("text")).into_iter().filter(|text| !text.is_empty()).chain(fields).collect();
-            all.join("\n")
-        }
-        "context" => list("elements").iter().map(object).collect::<Vec<_>>().join("  "),
-        "divider" => "─".repeat(24),
-        "actions" => list("elements").iter().map(button).collect::<Vec<_>>().join("   "),
-        "image" => format!("[image: {}] {}", text("alt_text"), text("image_url")),
-        "rich_text" => list("elements").iter().map(|part| rich(part, 0)).collect::<Vec<_>>().join("\n"),
-        "table" => {
-            let row = |row: &Value| row.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(object).collect();
-            list("rows").iter().map(row).map(|cells: Vec<_>| cells.join(" | ")).collect::<Vec<_>>().join("\n")
-        }
-        _ => text("text"),
-    }
-}
-
-fn button(element: &Value) -> String {
-    let text = element.get("text").map(object).unwrap_or_default();
-    match element.get("url").and_then(Value::as_str) {
-        Some(url) => format!("[{text}] {url}"),
-        None => format!("[{text}]"),
-    }
-}
-
-/// A text object, an element with text, or bare text: mrkdwn is made readable, everything else is literal.
-fn object(value: &Value) -> String {
-    let kind = value.get("type").and_then(Value::as_str).unwrap_or_default();
-    match (kind, value) {
-        (_, Value::String(text)) => emoji(text),
-        ("mrkdwn", _) => mrkdwn(value.get("text").and_then(Value::as_str).unwrap_or_default()),
-        ("rich_text", _) => block(value),
-        ("image", _) => value.get("alt_text").map(object).unwrap_or_default(),
-        _ => match value.get("text") {
-            Some(Value::Number(number)) => number.to_string(),
-            other => emoji(other.and_then(Value::as_str).unwrap_or_default()),
-        },
-    }
-}
-
-/// Rich text, nested no deeper than Slack nests it.
-fn rich(element: &Value, depth: usize) -> String {
-    if depth > 4 {
-        return String::new();
-    }
-    let text = |key: &str| element.get(key).and_then(Value::as_str).unwrap_or_default();
-    let parts = || {
-        let elements = element.get("elements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        elements.iter().map(|part| rich(part, depth + 1)).collect::<Vec<_>>()
-    };
-    match text("type") {
-        "rich_text_list" => parts().iter().map(|part| format!("• {part}")).collect::<Vec<_>>().join("\n"),
-        "rich_text_quote" => parts().concat().lines().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n"),
-        "rich_text_section" | "rich_text_preformatted" => parts().concat(),
-        "link" if text("text").is_empty() => text("url").to_owned(),
-        "link" => format!("{} ({})", text("text"), text("url")),
-        "emoji" => emoji(&format!(":{}:", text("name"))),
-        "user" => format!("@{}", text("user_id")),
-        "usergroup" => format!("@{}", text("usergroup_id")),
-        "channel" => format!("#{}", text("channel_id")),
-        "broadcast" => format!("@{}", text("range")),
-        "date" => text("fallback").to_owned(),
-        _ => text("text").to_owned(),
-    }
-}
-
-/// Slack's mrkdwn as a person reads it: links, mentions and dates by their words, entities as characters.
-fn mrkdwn(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('<') {
-        out.push_str(before);
-        let Some((inside, later)) = after.split_once('>') else {
-            out.push('<');
-            rest = after;
-            continue;
-        };
-        let (target, label) = match inside.split_once('|') {
-            Some((target, label)) => (target, Some(label)),
-            None => (inside, None),
-        };
-        match (target.as_bytes().first(), label) {
-            (Some(b'!'), Some(label)) => out.push_str(label),
-            (Some(b'!'), None) => {
-                out.push('@');
-                out.push_str(target[1..].trim_start_matches("subteam^"));
-            }
-            (Some(b'@' | b'#'), label) => {
-                out.push_str(&target[..1]);
-                out.push_str(label.unwrap_or(&target[1..]).trim_start_matches(&target[..1]));
-            }
-            (_, Some(label)) => {
-                out.push_str(label);
-                out.push_str(&format!(" ({target})"));
-            }
-            (_, None) => out.push_str(target),
-        }
-        rest = later;
-    }
-    out.push_str(rest);
-    emoji(&out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-}
-
-/// Emoji as terminals show them; those that are not known stay as they are written.
-pub(crate) fn emoji(text: &str) -> String {
-    if !text.contains(':') {
-        return text.to_owned();
-    }
-    EMOJI.iter().fold(text.to_owned(), |text, (code, shown)| text.replace(code, shown))
-}
-
 /// Without characters that steer a terminal: controls other than line end and tab become a mark.
 fn visible(text: &str) -> String {
     text.chars()
@@ -256,5 +168,4 @@ fn visible(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "console_tests.rs"]
 mod tests;

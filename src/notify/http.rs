@@ -3,29 +3,25 @@
 //! A redirect is never followed, since it would carry the token elsewhere. What is said of a failure names the host and
 //! never the path, which with webhooks is the credential.
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Certificate, Client, Proxy, Url, redirect};
-use rustls::RootCertStore;
-use rustls::crypto::{CryptoProvider, KeyProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::SigningKey;
+use reqwest::{Client, Proxy, Url, redirect};
 
-use super::secret::{ConnectError, Secret, read_bytes};
+use super::secret::Secret;
 use super::settings::Settings;
-use crate::diagnostic::{Code, mask};
+use super::tls::{certificates, install_provider};
+use super::trouble::{self, root_cause};
+use crate::diagnostic::mask;
 use crate::document::format_duration;
 
 /// No answer of Slack is longer; the rest is not read.
 const LONGEST_ANSWER: usize = 1 << 20;
 
-/// A bundle of root certificates larger than this is something else.
-const LARGEST_BUNDLE: u64 = 4 << 20;
+/// The time limit of one request grows up to here.
+const LONGEST_LIMIT: Duration = Duration::from_secs(120);
 
 /// JSON as Slack wants it: without the charset it grumbles (`missing_charset`).
 pub(super) const JSON: &str = "application/json; charset=utf-8";
@@ -39,13 +35,26 @@ pub struct Raw {
     pub retry_after: Option<String>,
     /// The header `X-OAuth-Scopes`: what the token may do.
     pub scopes: Option<String>,
+    /// The header `Date`: what time it was for the server.
+    pub date: Option<String>,
     /// The body, at most 1 MiB of it.
     pub body: Vec<u8>,
 }
 
-/// No answer came; the text is for people.
+/// No answer came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unreachable(pub(super) String);
+pub(super) struct Unreachable {
+    /// For people.
+    pub(super) why: String,
+    /// The time was up after the connection stood: what was sent may have been taken.
+    pub(super) sent: bool,
+}
+
+impl Unreachable {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), sent: false }
+    }
+}
 
 /// What is posted. The URL is a secret too: a webhook's, an upload's.
 #[derive(Debug)]
@@ -54,11 +63,15 @@ pub(super) struct Post {
     pub(super) token: Option<Secret>,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
+    /// How often no answer came in time before.
+    pub(super) timeouts: u32,
 }
 
 /// The client, made when it is first needed: a system without certificates must not keep the daemon from starting.
 #[derive(Debug)]
 pub(super) struct Http {
+    /// What names the address, for errors: `slack.api_url`, or the webhook.
+    address: &'static str,
     proxy: Option<Secret>,
     ca_file: Option<PathBuf>,
     timeout: Duration,
@@ -66,8 +79,9 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, address: &'static str) -> Self {
         Self {
+            address,
             proxy: settings.proxy.clone(),
             ca_file: settings.ca_file.clone(),
             timeout: settings.timeout,
@@ -77,22 +91,24 @@ impl Http {
 
     /// Posts, and reads the answer whatever its status. Takes `timeout` at most.
     pub(super) async fn post(&self, post: Post) -> Result<Raw, Unreachable> {
-        let url = Url::parse(post.url.expose()).map_err(|_| Unreachable("the address is no URL".to_owned()))?;
+        let url = Url::parse(post.url.expose()).map_err(|_| Unreachable::new("the address is no URL"))?;
         let host = url.host_str().unwrap_or("the server").to_owned();
         let client = self.client(url.scheme() == "http")?;
-        let mut request = client.post(url).header(CONTENT_TYPE, post.content_type).body(post.body);
+        let limit = longer(self.timeout, post.timeouts);
+        let mut request = client.post(url).timeout(limit).header(CONTENT_TYPE, post.content_type).body(post.body);
         if let Some(token) = post.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-                .map_err(|_| Unreachable("the token has characters that no token has".to_owned()))?;
+                .map_err(|_| Unreachable::new("the token has characters that no token has"))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let failed = |error: reqwest::Error| Unreachable(self.describe(&host, error));
+        let failed = |error: reqwest::Error| self.describe(&host, error, limit);
         let mut response = request.send().await.map_err(failed)?;
         let mut raw = Raw {
             status: response.status().as_u16(),
             retry_after: text_of(response.headers(), &reqwest::header::RETRY_AFTER),
             scopes: text_of(response.headers(), &HeaderName::from_static("x-oauth-scopes")),
+            date: text_of(response.headers(), &reqwest::header::DATE),
             body: Vec::new(),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -103,6 +119,20 @@ impl Http {
             }
         }
         Ok(raw)
+    }
+
+    /// Asks for an address, or posts a text to it; the body of the answer is not looked at.
+    pub(super) async fn signal(&self, url: &Secret, body: Option<String>, limit: Duration) -> Result<Raw, Unreachable> {
+        let url = Url::parse(url.expose()).map_err(|_| Unreachable::new("the address is no URL"))?;
+        let host = url.host_str().unwrap_or("the server").to_owned();
+        let client = self.client(url.scheme() == "http")?;
+        let request = match body {
+            Some(body) => client.post(url).header(CONTENT_TYPE, "text/plain; charset=utf-8").body(body),
+            None => client.get(url),
+        };
+        let sent = request.timeout(limit).send().await;
+        let response = sent.map_err(|error| self.describe(&host, error, limit))?;
+        Ok(Raw { status: response.status().as_u16(), ..Raw::default() })
     }
 
     /// The client, made if it is not there yet. For plain HTTP the lack of certificates is no hindrance.
@@ -118,11 +148,14 @@ impl Http {
         Ok(slot.insert(client).clone())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the door of the network: every client is made here")]
     fn build(&self, without_roots: bool) -> Result<Client, Unreachable> {
         install_provider();
         let mut builder = Client::builder()
             .user_agent(concat!("slack-alert/", env!("CARGO_PKG_VERSION")))
             .timeout(self.timeout)
+            // A connection that does not come about is another trouble than an answer that does not come.
+            .connect_timeout(self.timeout * 3 / 4)
             .redirect(redirect::Policy::none())
             .referer(false)
             .http1_only();
@@ -130,17 +163,17 @@ impl Http {
             builder = builder.tls_certs_only([]);
         }
         if let Some(path) = &self.ca_file {
-            let more = certificates(path).map_err(|error| Unreachable(error.to_string()))?;
+            let more = certificates(path).map_err(|error| Unreachable::new(error.to_string()))?;
             builder = builder.tls_certs_merge(more);
         }
         if let Some(proxy) = &self.proxy {
             let proxy = Proxy::all(proxy.expose())
-                .map_err(|_| Unreachable("`slack.proxy` is no proxy that can be used".to_owned()))?;
+                .map_err(|_| Unreachable::new("`slack.proxy` is no proxy that can be used"))?;
             builder = builder.proxy(proxy);
         }
         builder.build().map_err(|error| {
             let why = root_cause(&error.without_url());
-            Unreachable(if why.contains("No CA certificates") {
+            Unreachable::new(if why.contains("No CA certificates") {
                 "no CA certificates found: install ca-certificates, or name a file with `slack.ca_file`".to_owned()
             } else {
                 format!("the HTTP client cannot be made: {}", mask::secrets(&why))
@@ -148,89 +181,30 @@ impl Http {
         })
     }
 
-    /// A failed request in words: the host, what went wrong, and never the URL.
-    fn describe(&self, host: &str, error: reqwest::Error) -> String {
+    /// A failed request in words: the host, what went wrong, what to change, and never the URL.
+    fn describe(&self, host: &str, error: reqwest::Error, limit: Duration) -> Unreachable {
         let error = error.without_url();
         if error.is_timeout() {
-            return format!("no answer from {host} within {}", format_duration(self.timeout));
+            let (sent, limit) = (!error.is_connect(), format_duration(limit));
+            let doing = if sent { "no answer from" } else { "no connection to" };
+            return Unreachable { why: format!("{doing} {host} within {limit}"), sent };
         }
-        let cause = root_cause(&error);
-        let cause = mask::secrets(&cause);
-        if error.is_connect() {
-            let by_way = if self.proxy.is_some() { " by way of the proxy" } else { "" };
-            match cause.strip_prefix("tunnel error: ") {
-                Some(cause) => format!("cannot reach {host}: the proxy does not let the connection through ({cause})"),
-                None => format!("cannot reach {host}{by_way}: {cause}"),
-            }
+        let why = if error.is_connect() {
+            trouble::words(&error, host, self.address, self.proxy.is_some())
         } else {
-            format!("the exchange with {host} broke off: {cause}")
-        }
+            let cause = root_cause(&error);
+            format!("the exchange with {host} broke off: {}", mask::secrets(&cause))
+        };
+        Unreachable::new(why)
     }
 }
 
-/// The root certificates of a PEM file.
-pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, ConnectError> {
-    let refuse = |code, what: String, help: &str| {
-        Err(ConnectError { code, why: format!("ca_file {} {what}", path.display()), help: help.to_owned() })
-    };
-    let help = "it must hold root certificates as PEM: `-----BEGIN CERTIFICATE-----` …";
-    let bytes = match read_bytes(path, LARGEST_BUNDLE) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return refuse(Code::MissingFile, "does not exist".to_owned(), "check the path");
-        }
-        Err(error) => {
-            return refuse(Code::UnreadableFile, format!("cannot be read ({error})"), "check owner and mode");
-        }
-    };
-    let Ok(found) = CertificateDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>() else {
-        return refuse(Code::InvalidValue, "is broken".to_owned(), help);
-    };
-    let mut store = RootCertStore::empty();
-    let mut certificates = Vec::new();
-    for der in found {
-        match Certificate::from_der(&der) {
-            Ok(certificate) if store.add(der).is_ok() => certificates.push(certificate),
-            _ => return refuse(Code::InvalidValue, "holds a broken certificate".to_owned(), help),
-        }
-    }
-    if certificates.is_empty() {
-        return refuse(Code::InvalidValue, "holds no certificate".to_owned(), help);
-    }
-    Ok(certificates)
-}
-
-/// TLS by ring, once a process. If somebody was faster, theirs is as good.
-fn install_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
-        let _ = provider.install_default();
-    });
-}
-
-/// Loads no private key: this client has no certificate of its own, and so ring's part that signs stays out of the program.
-#[derive(Debug)]
-struct NoKeys;
-
-impl KeyProvider for NoKeys {
-    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
-    }
+/// The time limit after so many answers that did not come in time: twice as long after each, up to [`LONGEST_LIMIT`].
+fn longer(timeout: Duration, timeouts: u32) -> Duration {
+    let doubled = timeout.saturating_mul(1_u32.checked_shl(timeouts).unwrap_or(u32::MAX));
+    doubled.min(LONGEST_LIMIT.max(timeout))
 }
 
 fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     Some(headers.get(name)?.to_str().ok()?.trim().to_owned())
-}
-
-/// The innermost error: the outer ones only say that there is one. Its chain is short by nature, and cut all the same.
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    for _ in 0..16 {
-        match cause.source() {
-            Some(inner) => cause = inner,
-            None => break,
-        }
-    }
-    cause.to_string().chars().take(200).collect()
 }

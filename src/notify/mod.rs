@@ -9,6 +9,9 @@ mod http;
 pub mod secret;
 pub mod settings;
 pub mod slack;
+mod tls;
+mod trouble;
+pub mod watcher;
 pub mod webhook;
 
 use std::fmt;
@@ -18,13 +21,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use console::Console;
+pub(crate) use console::{mrkdwn, view};
 pub use http::Raw;
 pub use secret::{ConnectError, Secret};
-pub use settings::{KEYS, Settings, Surroundings, Way, read};
+pub use settings::{Capabilities, KEYS, Settings, Surroundings, Way, read, read_token};
 pub use slack::Slack;
+pub use watcher::{
+    End, HEARTBEAT_KEYS, HeartbeatSettings, PING_KEYS, PingSettings, Signal, SignalError, Signalling, Watcher,
+    Watchers, read_heartbeat, read_ping,
+};
 pub use webhook::Webhook;
 
 use crate::message::Message;
+pub use crate::slack::Parent;
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -33,19 +42,12 @@ pub struct Delivery {
     pub message: Arc<Message>,
     /// Which try this is, from 1.
     pub attempt: u32,
-    /// Send `text` alone: Slack called the blocks malformed.
-    pub plain: bool,
-    /// The first message of the incident's thread, when there is one.
+    /// Send plain text alone; why.
+    pub plain: Option<String>,
+    /// The message that it answers or edits, when there is one.
     pub parent: Option<Parent>,
-}
-
-/// A message that Slack has, by which it can be answered and edited.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parent {
-    /// The channel's ID.
-    pub channel: String,
-    /// The message's time stamp, which is its name.
-    pub ts: String,
+    /// How often no answer came in time: the time limit doubles with each.
+    pub timeouts: u32,
 }
 
 /// Slack has it.
@@ -55,24 +57,31 @@ pub struct Receipt {
     pub posted: Option<Parent>,
     /// The thread that it should have gone into is gone, and it stands alone in the channel.
     pub orphaned: bool,
-    /// What Slack remarked (`response_metadata.warnings`), or what of it could not be done (an upload).
+    /// What Slack remarked (`response_metadata.warnings`).
     pub warnings: Vec<String>,
 }
 
 /// Why it was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// Another try can help.
+    /// Trouble of the way to Slack, or Slack's own: another try can help.
     Transient {
         /// For people; never with a secret.
         why: String,
         /// Slack said how long to wait (`Retry-After`).
         retry_after: Option<Duration>,
     },
+    /// It was sent, and no answer says what came of it: Slack may have it.
+    Uncertain {
+        /// For people; never with a secret.
+        why: String,
+    },
     /// The same again cannot help.
     Permanent {
         /// For people; never with a secret.
         why: String,
+        /// Slack's own code, where it gave one.
+        code: Option<String>,
         /// What has to change.
         fault: Fault,
     },
@@ -87,8 +96,12 @@ pub enum Fault {
     Channel,
     /// The message: Slack calls it malformed.
     Message,
-    /// The thread's first message is gone.
+    /// The message that is answered or edited is gone.
     Thread,
+    /// The message that is answered or edited is there, and takes no answer or edit.
+    Target,
+    /// Slack, or something before it, does not take this message, for a reason that is not known here.
+    Refused,
 }
 
 /// Whose the token is, and what it may do.
@@ -102,9 +115,11 @@ pub struct AuthInfo {
     pub url: String,
     /// What the token may do (`chat:write` …); `None` when Slack does not say.
     pub scopes: Option<Vec<String>>,
+    /// What time it was for Slack, to the second; `None` when the answer does not say.
+    pub date: Option<jiff::Timestamp>,
 }
 
-/// A question about where messages go. None of them posts anything.
+/// A question about where messages go, or about one that was posted. None of them posts anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// A channel by its ID (`C…`, `G…`, `D…`).
@@ -120,6 +135,10 @@ pub enum Lookup {
         /// Archived channels too.
         archived: bool,
     },
+    /// A message of the bot's own, by way of its reactions (scope `reactions:read`).
+    Reactions(Parent),
+    /// A message by way of its channel's history (scopes `channels:history`, `groups:history` …).
+    History(Parent),
 }
 
 /// What Slack says to a [`Lookup`].
@@ -134,10 +153,12 @@ pub enum Looked {
         /// Where the next begins.
         next: Option<String>,
     },
+    /// The text of this message.
+    Message(String),
     /// There is none of this ID, or the bot may not see it.
     Unknown,
     /// The token may not ask: it lacks this scope, where Slack says which.
-    Barred {
+    MissingScope {
         /// As Slack names it; several are joined by commas.
         scope: Option<String>,
     },
@@ -178,6 +199,9 @@ pub type Doing<T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send>>;
 
 /// A way out.
 pub trait Notifier: Send + Sync + fmt::Debug {
+    /// What can be done this way.
+    fn capabilities(&self) -> Capabilities;
+
     /// Sends once. It is bounded in time by the notifier itself.
     fn send(&self, delivery: Delivery) -> Doing<Receipt>;
 
@@ -202,11 +226,48 @@ pub fn connect(settings: &Settings) -> Result<Arc<dyn Notifier>, ConnectError> {
     })
 }
 
+/// Where a message can be seen (Slack: "chat.getPermalink"), put together from what Slack has said.
+pub(crate) fn permalink(workspace: &str, posted: &Parent) -> Option<String> {
+    if workspace.is_empty() {
+        return None;
+    }
+    let number = posted.ts.replace('.', "");
+    Some(format!("{}/archives/{}/p{number}", workspace.trim_end_matches('/'), posted.channel))
+}
+
+/// The JSON that a message is sent as: what `preview --json` shows. `null` where nothing would be sent.
+pub fn payload(settings: &Settings, message: Message) -> serde_json::Value {
+    let identity = slack::payload::SenderIdentity::of(settings);
+    let unnamed = message.channel.is_unnamed();
+    let mut body = if settings.way.source().is_some() && !settings.way.capabilities().channels {
+        slack::payload::webhook(&message, &identity, None)
+    } else {
+        let delivery = Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: None, timeouts: 0 };
+        match slack::payload::request(&delivery, &identity) {
+            slack::payload::Request::Post { body, .. } | slack::payload::Request::Update { body } => body,
+            slack::payload::Request::Nothing => serde_json::Value::Null,
+        }
+    };
+    // No channel is configured: there is none to name.
+    if let Some(body) = body.as_object_mut().filter(|_| unnamed) {
+        body.remove("channel");
+    }
+    body
+}
+
 impl SendError {
     /// In words; never with a secret.
     pub fn why(&self) -> &str {
         match self {
-            Self::Transient { why, .. } | Self::Permanent { why, .. } => why,
+            Self::Transient { why, .. } | Self::Uncertain { why } | Self::Permanent { why, .. } => why,
+        }
+    }
+
+    /// Slack's own code, where it gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Permanent { code, .. } => code.as_deref(),
+            Self::Transient { .. } | Self::Uncertain { .. } => None,
         }
     }
 }
@@ -219,6 +280,9 @@ impl fmt::Display for SendError {
 
 impl From<http::Unreachable> for SendError {
     fn from(unreachable: http::Unreachable) -> Self {
-        Self::Transient { why: unreachable.0, retry_after: None }
+        match unreachable {
+            http::Unreachable { why, sent: true } => Self::Uncertain { why },
+            http::Unreachable { why, sent: false } => Self::Transient { why, retry_after: None },
+        }
     }
 }

@@ -25,6 +25,10 @@ pub enum Kind {
     Token,
     /// The URL of an incoming webhook.
     Webhook,
+    /// What browsers and scrapers show to the status page.
+    Page,
+    /// The URL of a watcher: a ping, or the heartbeat.
+    Watcher,
 }
 
 /// Where a secret comes from.
@@ -41,7 +45,7 @@ pub enum Source {
     },
     /// A file, read anew at each start, reload and probe.
     File(PathBuf),
-    /// The systemd credential `slack-token`, likewise.
+    /// A systemd credential (`slack-token`, `http-token`), likewise.
     Credential(PathBuf),
 }
 
@@ -92,8 +96,18 @@ impl Kind {
     /// The key's stem in `[slack]`.
     pub(super) fn key(self) -> &'static str {
         match self {
-            Self::Token => "token",
+            Self::Token | Self::Page => "token",
             Self::Webhook => "webhook_url",
+            Self::Watcher => "url",
+        }
+    }
+
+    /// The table in which it is named.
+    fn table(self) -> &'static str {
+        match self {
+            Self::Token | Self::Webhook => "slack",
+            Self::Page => "http",
+            Self::Watcher => "heartbeat",
         }
     }
 }
@@ -103,8 +117,11 @@ impl Source {
     pub fn describe(&self, kind: Kind) -> String {
         let key = kind.key();
         match self {
-            Self::Literal(_) => format!("`{key}` in [slack]"),
+            Self::Literal(_) if kind == Kind::Watcher => "`url`".to_owned(),
+            Self::Literal(_) => format!("`{key}` in [{}]", kind.table()),
+            Self::Variable { name, .. } if kind == Kind::Page => format!("http.{key}_env {name}"),
             Self::Variable { name, .. } => format!("{key}_env {name}"),
+            Self::File(path) if kind == Kind::Page => format!("http.{key}_file {}", path.display()),
             Self::File(path) => format!("{key}_file {}", path.display()),
             Self::Credential(path) => format!("the systemd credential {}", path.display()),
         }
@@ -119,7 +136,8 @@ impl Source {
         let text = match self {
             Self::Literal(secret) | Self::Variable { value: Some(secret), .. } => secret.expose().to_owned(),
             Self::Variable { value: None, .. } => {
-                return refuse(Code::InvalidValue, "is not set", "set it in the environment of slack-alert");
+                let code = if kind == Kind::Token { Code::InvalidToken } else { Code::InvalidValue };
+                return refuse(code, "is not set", "set it in the environment of slack-alert");
             }
             Self::File(path) | Self::Credential(path) => match read(path) {
                 Ok(text) => text,
@@ -132,17 +150,54 @@ impl Source {
             },
         };
         let text = text.trim();
+        let code = if kind == Kind::Token { Code::InvalidToken } else { Code::InvalidValue };
         match kind {
-            _ if text.is_empty() => refuse(Code::InvalidValue, "is empty", "put the secret there, and nothing else"),
-            Kind::Token if !text.bytes().all(|b| b.is_ascii_graphic()) => {
-                refuse(Code::InvalidValue, "is no token", "a token is one word, such as `xoxb-…`, on a line of its own")
-            }
+            _ if text.is_empty() => refuse(code, "is empty", "put the secret there, and nothing else"),
+            Kind::Token => match no_token(text) {
+                Some((what, help)) => refuse(code, what, help),
+                None => Ok(Secret::new(text)),
+            },
+            Kind::Page if !text.bytes().all(|byte| byte.is_ascii_graphic()) => refuse(
+                Code::InvalidValue,
+                "is no token",
+                "a token is one word of ASCII letters, digits and signs, on a line of its own",
+            ),
             Kind::Webhook if !is_web_address(text) => {
                 refuse(Code::InvalidValue, "is no URL", "it begins with `https://hooks.slack.com/`")
+            }
+            Kind::Watcher if !is_web_address(text) => {
+                refuse(Code::InvalidValue, "is no URL", "it begins with `https://`")
             }
             _ => Ok(Secret::new(text)),
         }
     }
+}
+
+/// What stands in the place of a token, and the way out; nothing when it may be one.
+fn no_token(text: &str) -> Option<(&'static str, &'static str)> {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let assigned =
+        text.strip_prefix("export ").unwrap_or(text).split_once('=').is_some_and(|(name, _)| is_name(name.trim()));
+    Some(match text {
+        _ if text.starts_with('\u{feff}') => {
+            ("begins with a byte order mark", "save it as plain UTF-8, without a mark: `printf %s xoxb-… > FILE`")
+        }
+        _ if text.starts_with("http:") || text.starts_with("https:") => {
+            ("is a URL and no token", "the URL of a webhook belongs into `webhook_url_file`")
+        }
+        _ if text.starts_with("xapp-") => (
+            "is an app token, which cannot post",
+            "take the bot token, `xoxb-…`, from \"OAuth & Permissions\" of the app",
+        ),
+        _ if assigned => ("holds the name of a variable too", "put the token alone there, without `NAME=`"),
+        _ if text.starts_with(['"', '\'', '`']) || text.ends_with(['"', '\'', '`']) => {
+            ("has quotes around it", "take them away: a token is one word, such as `xoxb-…`")
+        }
+        _ if !text.bytes().all(|b| b.is_ascii_graphic()) => {
+            ("is no token", "a token is one word, such as `xoxb-…`, on a line of its own")
+        }
+        _ => return None,
+    })
 }
 
 /// Whether this is a URL that can be posted to.
@@ -201,6 +256,13 @@ mod tests {
             ("\n \n", Kind::Token, Err("is empty")),
             ("xoxb-1\nxoxb-2", Kind::Token, Err("is no token")),
             ("xoxb-ü", Kind::Token, Err("is no token")),
+            ("\"xoxb-1\"", Kind::Token, Err("has quotes around it")),
+            ("'xoxb-1'\n", Kind::Token, Err("has quotes around it")),
+            ("SLACK_TOKEN=xoxb-1\n", Kind::Token, Err("holds the name of a variable too")),
+            ("export SLACK_TOKEN=xoxb-1\n", Kind::Token, Err("holds the name of a variable too")),
+            ("https://hooks.slack.com/services/T/B/X", Kind::Token, Err("is a URL and no token")),
+            ("xapp-1-A-b", Kind::Token, Err("is an app token, which cannot post")),
+            ("\u{feff}xoxb-1\n", Kind::Token, Err("begins with a byte order mark")),
             ("https://hooks.slack.com/services/T/B/X\n", Kind::Webhook, Ok("https://hooks.slack.com/services/T/B/X")),
             ("xoxb-1", Kind::Webhook, Err("is no URL")),
             ("ftp://x/y", Kind::Webhook, Err("is no URL")),
@@ -211,7 +273,8 @@ mod tests {
             match (got, wanted) {
                 (Ok(secret), Ok(text)) => assert_eq!(secret.expose(), text),
                 (Err(error), Err(part)) => {
-                    assert!(error.why.ends_with(part) && error.code == Code::InvalidValue, "{error}");
+                    let code = if kind == Kind::Token { Code::InvalidToken } else { Code::InvalidValue };
+                    assert!(error.why.ends_with(part) && error.code == code, "{error}");
                     assert!(!error.to_string().contains("xoxb-1"), "{error}");
                 }
                 (got, wanted) => panic!("{content:?}: {got:?} and not {wanted:?}"),

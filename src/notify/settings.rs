@@ -2,18 +2,16 @@
 //!
 //! Before it: `document`. After it: [`connect`](super::connect), and `outbox`, which keeps the rate.
 
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
 
-use super::http::certificates;
 use super::secret::{ConnectError, Kind, Secret, Source, is_web_address};
+use super::tls::certificates;
 use crate::diagnostic::{Code, Problem};
-use crate::document::{Key, Kind as Takes, Rate, Reader, Table, Text, Value};
+use crate::document::{Key, Kind as Takes, Rate, Reader, Table, Text, Value, default_of};
 use crate::id::Channel;
-use crate::order;
 use crate::policy::parse_channel;
 
 /// Slack's Web API.
@@ -105,7 +103,7 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// For one HTTP request.
     pub timeout: Duration,
-    /// Environment variables that hold a secret: no command inherits them (SPEC 3, `inherit_env`).
+    /// Environment variables that hold a secret: no command inherits them.
     pub secret_variables: Vec<String>,
 }
 
@@ -120,19 +118,93 @@ pub struct Surroundings<'a> {
     pub config_dir: &'a Path,
 }
 
+/// What a way out can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+pub struct Capabilities {
+    /// Messages can be answered in threads.
+    pub threads: bool,
+    /// Messages can be edited.
+    pub edits: bool,
+    /// Files can be attached.
+    pub files: bool,
+    /// Messages go to the channels that they name; without it there is one place for all.
+    pub channels: bool,
+    /// A message without a channel goes nowhere.
+    pub needs_channel: bool,
+    /// The sender's name and picture can be chosen.
+    pub names: bool,
+    /// Only so many messages are taken in a time.
+    pub limited: bool,
+    /// Credentials and channels can be asked about without posting.
+    pub lookups: bool,
+}
+
+impl Capabilities {
+    /// Everything: what a token can do.
+    pub const ALL: Self = Self {
+        threads: true,
+        edits: true,
+        files: true,
+        channels: true,
+        needs_channel: true,
+        names: true,
+        limited: true,
+        lookups: true,
+    };
+
+    /// Posting to one place, as fast as one likes.
+    pub const NONE: Self = Self {
+        threads: false,
+        edits: false,
+        files: false,
+        channels: false,
+        needs_channel: false,
+        names: false,
+        limited: false,
+        lookups: false,
+    };
+}
+
+impl Settings {
+    /// Where messages go that name no channel; none where the way out has one place of its own.
+    pub fn place(&self) -> Option<Channel> {
+        self.channel.clone().filter(|_| self.way.capabilities().channels)
+    }
+}
+
+impl Way {
+    /// What can be done this way.
+    pub fn capabilities(&self) -> Capabilities {
+        match self {
+            Self::Token(_) => Capabilities::ALL,
+            Self::Webhook(_) => Capabilities { limited: true, ..Capabilities::NONE },
+            Self::Console => Capabilities { channels: true, ..Capabilities::NONE },
+        }
+    }
+
+    /// Where the credentials come from.
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Token(source) | Self::Webhook(source) => Some(source),
+            Self::Console => None,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             way: Way::Console,
             channel: None,
-            rate: Rate { count: NonZeroU32::MIN, per: Duration::from_secs(1) },
+            rate: default_of(KEYS, "rate").rate(),
             username: None,
             icon_emoji: None,
             icon_url: None,
-            api_url: API.to_owned(),
+            api_url: default_of(KEYS, "api_url").text().to_owned(),
             proxy: None,
             ca_file: None,
-            timeout: Duration::from_secs(10),
+            timeout: default_of(KEYS, "timeout").duration(),
             secret_variables: Vec::new(),
         }
     }
@@ -185,7 +257,7 @@ fn read_channel(text: &Text<'_>, reader: &Reader) -> Option<Channel> {
 /// Every further way to authenticate conflicts with the first that is written.
 fn refuse_two_ways(table: &Table<'_>) {
     let mut written: Vec<_> = WAYS.iter().filter_map(|way| Some((table.own_value(way)?.at.start, *way))).collect();
-    order::by(&mut written, Ord::cmp);
+    written.sort();
     if let Some(((_, first), rest)) = written.split_first() {
         for (_, other) in rest {
             table.conflict(first, other, "one way to authenticate is enough: remove one of the two");
@@ -194,6 +266,7 @@ fn refuse_two_ways(table: &Table<'_>) {
 }
 
 /// The way out: the first key that is usable, then the credential, then the terminal.
+#[expect(clippy::disallowed_methods, reason = "the door of secrets: whether systemd has left a credential")]
 fn read_way(table: &mut Table<'_>, around: &Surroundings<'_>) -> Way {
     let reader = table.reader();
     let mut way = None;
@@ -212,13 +285,36 @@ fn read_way(table: &mut Table<'_>, around: &Surroundings<'_>) -> Way {
         };
         let found = source.map(|source| match kind {
             Kind::Token => Way::Token(source),
-            Kind::Webhook => Way::Webhook(source),
+            Kind::Webhook | Kind::Page | Kind::Watcher => Way::Webhook(source),
         });
         way = way.or(found);
     }
     way.unwrap_or_else(|| match around.credentials.map(|folder| folder.join(CREDENTIAL)) {
         Some(path) if path.is_file() => Way::Token(Source::Credential(path)),
         _ => Way::Console,
+    })
+}
+
+/// The systemd credential of this name, where systemd has left one.
+#[expect(clippy::disallowed_methods, reason = "the door of secrets: whether systemd has left a credential")]
+pub(super) fn credential(folder: &Path, name: &str) -> Option<PathBuf> {
+    Some(folder.join(name)).filter(|path| path.is_file())
+}
+
+/// A token for another purpose than Slack: out of a file, a variable, or the systemd credential of this name.
+#[expect(clippy::disallowed_methods, reason = "the door of secrets: whether systemd has left a credential")]
+pub fn read_token(table: &mut Table<'_>, around: &Surroundings<'_>, kind: Kind, credential: &str) -> Option<Source> {
+    table.conflict("token_file", "token_env", "one token is enough: remove one of the two");
+    let reader = table.reader();
+    let file = table.value("token_file").and_then(|value| {
+        let source = Source::File(around.config_dir.join(value.text()?.value));
+        note(reader, &value, &source, kind);
+        Some(source)
+    });
+    let named = table.value("token_env").and_then(|value| variable(reader, &value, &value.text()?, around));
+    file.or(named).or_else(|| {
+        let path = around.credentials?.join(credential);
+        path.is_file().then_some(Source::Credential(path))
     })
 }
 
@@ -239,7 +335,9 @@ fn variable(reader: &Reader, value: &Value<'_>, name: &Text<'_>, around: &Surrou
     if name.value.is_empty() || name.value.contains(['=', '\0', '$', ' ']) || name.value.starts_with("xox") {
         // Not quoted: people put the secret itself here by mistake.
         let message = format!("`{}` must be the name of an environment variable", value.path());
-        reader.push(Problem::new(Code::InvalidValue, value.key_at, message).help("write the bare name: `SLACK_TOKEN`"));
+        reader.push(
+            Problem::new(Code::InvalidValue, value.key_at, message).help("write the bare name, such as `SLACK_TOKEN`"),
+        );
         return None;
     }
     let found = (around.env)(name.value).map(Secret::new);

@@ -145,7 +145,7 @@ fn files_are_looked_into_at_once_and_relative_to_the_configuration() {
         ("token_file = 'token'", None, ""),
         ("token_file = 'nowhere'", Some(Code::MissingFile), "token_file"),
         ("token_file = '.'", Some(Code::UnreadableFile), "cannot be read"),
-        ("token_file = 'empty'", Some(Code::InvalidValue), "is empty"),
+        ("token_file = 'empty'", Some(Code::InvalidToken), "is empty"),
         ("webhook_url_file = 'token'", Some(Code::InvalidValue), "is no URL"),
         ("ca_file = 'nowhere'", Some(Code::MissingFile), "does not exist"),
         ("ca_file = '.'", Some(Code::UnreadableFile), "cannot be read"),
@@ -178,7 +178,8 @@ fn values_that_cannot_be_meant() {
         ("webhook_url = 'xyz'", "is no URL"),
         ("token = ''", "is empty"),
     ] {
-        refused(text, Code::InvalidValue, part);
+        let code = if text.starts_with("token =") { Code::InvalidToken } else { Code::InvalidValue };
+        refused(text, code, part);
     }
     refused("rate = 'fast'", Code::InvalidRate, "1/s");
     refused("rate = 1", Code::InvalidRate, "no unit");

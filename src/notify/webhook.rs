@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::http::{Http, JSON, Post};
 use super::secret::{ConnectError, Kind, Secret, Source};
-use super::settings::Settings;
+use super::settings::{Capabilities, Settings, Way};
 use super::slack::answer::{self, Context};
-use super::slack::payload::{self, Look};
+use super::slack::payload::{self, SenderIdentity};
 use super::{Delivery, Doing, Notifier, Receipt, SendError};
 use crate::message::Thread;
 
@@ -21,7 +21,8 @@ struct Hook {
     url: Secret,
     http: Http,
     described: String,
-    look: Look,
+    identity: SenderIdentity,
+    capabilities: Capabilities,
 }
 
 impl Webhook {
@@ -29,14 +30,19 @@ impl Webhook {
     pub fn new(settings: &Settings, source: &Source) -> Result<Self, ConnectError> {
         Ok(Self(Arc::new(Hook {
             url: source.resolve(Kind::Webhook)?,
-            http: Http::new(settings),
+            http: Http::new(settings, "the webhook's URL"),
             described: source.describe(Kind::Webhook),
-            look: Look::of(settings),
+            identity: SenderIdentity::of(settings),
+            capabilities: Way::Webhook(source.clone()).capabilities(),
         })))
     }
 }
 
 impl Notifier for Webhook {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities
+    }
+
     fn send(&self, delivery: Delivery) -> Doing<Receipt> {
         let hook = Arc::clone(&self.0);
         Box::pin(async move { hook.send(&delivery).await })
@@ -45,13 +51,17 @@ impl Notifier for Webhook {
 
 impl Hook {
     async fn send(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
-        if delivery.message.thread == Thread::Edit {
+        if matches!(delivery.message.thread, Thread::Edit | Thread::Upload) {
             // Nothing that was posted here can be edited; what the edit says is also posted.
             return Ok(Receipt::default());
         }
-        let body = payload::webhook(&delivery.message, &self.look, delivery.plain).to_string().into_bytes();
-        let post = Post { url: self.url.clone(), token: None, content_type: JSON, body };
+        let body =
+            payload::webhook(&delivery.message, &self.identity, delivery.plain.as_deref()).to_string().into_bytes();
+        let post = Post { url: self.url.clone(), token: None, content_type: JSON, body, timeouts: delivery.timeouts };
         let raw = self.http.post(post).await?;
-        answer::webhook(&raw, Context { channel: Some(&delivery.message.channel), source: &self.described })
+        answer::webhook(
+            &raw,
+            Context { channel: Some(&delivery.message.channel), source: &self.described, webhook: true },
+        )
     }
 }

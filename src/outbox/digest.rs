@@ -4,29 +4,25 @@
 //! could be delivered. After it: one [`Message`] within Slack's limits, and how many of them are in it.
 
 use crate::exec::Status;
-use crate::message::{Message, Thread};
+use crate::message::{Message, Route, Thread};
+use crate::slack::limits::{ALL_BLOCKS, SECTION};
+use crate::slack::{blocks, escape, one_line, units};
 use crate::store::Stored;
 
 /// Lines in one digest.
 pub const LINES: usize = 100;
 
-/// Characters in one digest: blocks together are refused somewhere above 11,000 (`msg_blocks_too_long`, undocumented).
-const CHARACTERS: usize = 10_000;
+/// Characters in one digest; what the blocks' own frames take besides is within [`ALL_BLOCKS`].
+const CHARACTERS: usize = ALL_BLOCKS - 1_000;
 
-/// Characters in one section (documented: 3,000).
-const SECTION: usize = 2_900;
-
-/// Characters of one alert's line, markup aside.
+/// Characters of one alert's line, without markup.
 const LINE: usize = 160;
-
-/// Bytes of one alert's line, links and all.
-const MARKUP: usize = 1_000;
 
 /// Why there is a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// More wait than the rate can carry.
-    Storm,
+    Many,
     /// They outlived `outbox_max_age` while Slack could not be reached.
     Late,
 }
@@ -54,7 +50,7 @@ pub fn merge(scope: Scope, members: &[Stored]) -> Option<(Message, usize)> {
     let mut length = 600;
     for member in members.iter().take(scope.lines.clamp(1, LINES)) {
         let (line, pings) = line(kind, &member.message);
-        length += line.chars().count() + 1;
+        length += units(&line) + 1;
         if length > CHARACTERS && !lines.is_empty() {
             break;
         }
@@ -82,6 +78,7 @@ pub fn merge(scope: Scope, members: &[Stored]) -> Option<(Message, usize)> {
         thread: Thread::None,
         attachment: None,
         created: taken.last()?.message.created,
+        route: Route::default(),
     };
     Some((message, lines.len()))
 }
@@ -94,7 +91,7 @@ fn worst(members: &[Stored]) -> Status {
 fn head(scope: Scope, members: &[Stored], taken: usize, pinged: &[String]) -> String {
     let (here, all) = (taken as u64, scope.waiting.max(members.len() as u64));
     let mut kinds = Vec::new();
-    for status in [Status::Critical, Status::Unknown, Status::Warning, Status::Ok] {
+    for status in Status::ALL {
         let of_it = members.iter().filter(|member| member.message.status == status).count();
         if of_it > 0 {
             kinds.push(format!("{of_it} {}", status.as_str()));
@@ -122,7 +119,8 @@ fn line(kind: Kind, message: &Message) -> (String, Vec<String>) {
     let mut pings = Vec::new();
     let mut first = None;
     for line in message.text.lines() {
-        let short = shorten(line, &mut pings);
+        let (short, more) = one_line(line, LINE);
+        pings.extend(more);
         if first.is_none() && !short.is_empty() {
             first = Some(short);
         }
@@ -144,71 +142,19 @@ fn line(kind: Kind, message: &Message) -> (String, Vec<String>) {
     (line, pings)
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// A line cut to [`LINE`] characters, never inside an escape or a link; fences of code blocks and pings taken out.
-fn shorten(line: &str, pings: &mut Vec<String>) -> String {
-    let line = line.replace("```", "");
-    let (mut short, mut shown, mut rest) = (String::new(), 0, line.as_str());
-    let mut cut = false;
-    while let Some(c) = rest.chars().next() {
-        let token = match c {
-            '<' => rest.find('>').map_or(1, |end| end + 1),
-            '&' => rest.find(';').filter(|end| *end <= 5).map_or(1, |end| end + 1),
-            c => c.len_utf8(),
-        };
-        let (token, after) = rest.split_at(token);
-        rest = after;
-        if is_ping(token) {
-            pings.push(token.to_owned());
-            continue;
-        }
-        // What a link shows is its label; where addresses take too much room the label stands alone.
-        let label = token.strip_prefix('<').and_then(|inner| inner.strip_suffix('>'));
-        let label = label.map(|inner| inner.split_once('|').map_or(inner, |(_, label)| label));
-        let (seen, token) = match label {
-            Some(label) if short.len() + token.len() > MARKUP => (label.chars().count(), label),
-            Some(label) => (label.chars().count(), token),
-            None => (1, token),
-        };
-        if shown + seen > LINE {
-            cut = true;
-            continue;
-        }
-        if !cut {
-            shown += seen;
-            short.push_str(token);
-        }
-    }
-    let short = short.trim();
-    if cut { format!("{short}…") } else { short.to_owned() }
-}
-
-fn is_ping(token: &str) -> bool {
-    let Some(inner) = token.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')) else { return false };
-    inner.starts_with('@')
-        || inner.starts_with("!subteam^")
-        || ["!here", "!channel", "!everyone"]
-            .iter()
-            .any(|ping| inner.strip_prefix(ping).is_some_and(|rest| rest.is_empty() || rest.starts_with('|')))
-}
-
 /// The lines in as few sections as hold them.
 fn sections(head: &str, lines: &[String]) -> Vec<serde_json::Value> {
     let mut texts = vec![head.to_owned()];
     for line in lines {
         match texts.last_mut() {
-            Some(text) if text.chars().count() + line.chars().count() < SECTION => {
+            Some(text) if units(text) + units(line) < SECTION => {
                 text.push('\n');
                 text.push_str(line);
             }
             _ => texts.push(line.clone()),
         }
     }
-    let section = |text| serde_json::json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
-    texts.into_iter().map(section).collect()
+    texts.iter().map(|text| blocks::section(text, SECTION)).collect()
 }
 
 #[cfg(test)]
@@ -218,8 +164,8 @@ mod tests {
     use super::{CHARACTERS, Kind, LINES, Scope, merge};
     use crate::exec::Status;
     use crate::id::{Channel, JobName};
-    use crate::message::{Message, Thread};
-    use crate::store::{MessageId, Standing, Stored};
+    use crate::message::{Message, Route, Thread};
+    use crate::store::{MessageId, MessageState, Stored};
 
     fn stored(id: u64, job: &str, status: Status, text: &str) -> Stored {
         let message = Message {
@@ -235,15 +181,18 @@ mod tests {
             thread: Thread::None,
             attachment: None,
             created: Timestamp::UNIX_EPOCH,
+            route: Route::default(),
         };
         Stored {
             id: MessageId(id),
-            standing: Standing::Waiting,
+            state: MessageState::Waiting,
             queued: message.created,
             attempts: 0,
             why: None,
+            progress: crate::store::Progress::default(),
             message,
             parent: None,
+            first: None,
             superseded: false,
         }
     }
@@ -264,7 +213,7 @@ mod tests {
             stored(3, "silent", Status::Warning, "   "),
         ];
         assert_eq!(
-            text(Kind::Storm, &members, 3),
+            text(Kind::Many, &members, 3),
             "*3 alerts*: 1 critical, 1 warning, 1 ok\n\
              • *db/backup* failed\n• *a&amp;b* all is well\n• *silent* _no words_"
         );
@@ -273,7 +222,7 @@ mod tests {
             "*9 alerts while Slack was away*: 1 ok, 8 not counted yet (the first 1 here, 8 follow)\n\
              • <!date^0^{date_num} {time}|1970-01-01 00:00 UTC> *a&amp;b* all is well"
         );
-        let (message, taken) = merge(scope(Kind::Storm, 3), &members).expect("there are members");
+        let (message, taken) = merge(scope(Kind::Many, 3), &members).expect("there are members");
         assert_eq!((taken, message.status, message.blocks.len()), (3, Status::Critical, 1));
     }
 
@@ -282,7 +231,7 @@ mod tests {
         let status = |id| if id % 10 == 0 { Status::Warning } else { Status::Critical };
         let members: Vec<Stored> = (0..500).map(|id| stored(id, &format!("job-{id}"), status(id), "failed")).collect();
         let first = |scope, members| merge(scope, members).expect("members").0.text.lines().next().map(str::to_owned);
-        let storm = scope(Kind::Storm, 500);
+        let storm = scope(Kind::Many, 500);
         let line = first(storm, &members).expect("a line");
         assert_eq!(line, "*500 alerts*: 450 critical, 50 warning (the first 100 here, 400 follow)");
         let next = Scope { waiting: 400, follows: true, ..storm };
@@ -301,20 +250,31 @@ mod tests {
             stored(3, "c", Status::Critical, "c says <!herewith> <https://x.example|<@no>"),
         ];
         assert_eq!(
-            text(Kind::Storm, &members, 3).lines().take(3).collect::<Vec<_>>(),
+            text(Kind::Many, &members, 3).lines().take(3).collect::<Vec<_>>(),
             ["*3 alerts*: 3 critical <!here> <@U1> <!subteam^S1|ops>", "• a failed", "• b failed"]
         );
     }
 
     #[test]
+    fn ten_are_pinged_at_most() {
+        let text = (0..12).map(|n| format!("<@U{n:04}>")).collect::<Vec<_>>().join(" ");
+        let digest = text_of_many(&text);
+        assert_eq!(digest.matches("<@U").count(), 10, "{digest}");
+    }
+
+    fn text_of_many(words: &str) -> String {
+        text(Kind::Many, &[stored(1, "a", Status::Critical, &format!("a failed {words}"))], 1)
+    }
+
+    #[test]
     fn a_line_is_never_cut_inside_an_escape_or_a_link() {
         let long = format!("j {}&lt;{}", "x".repeat(157), "y".repeat(50));
-        let cut = text(Kind::Storm, &[stored(1, "j", Status::Ok, &long)], 1);
+        let cut = text(Kind::Many, &[stored(1, "j", Status::Ok, &long)], 1);
         assert!(cut.ends_with("x&lt;…"), "{cut}");
         let link = format!("j <https://example.org/{}|here> {}", "p".repeat(3_000), "z".repeat(400));
-        let cut = text(Kind::Storm, &[stored(1, "j", Status::Ok, &link)], 1);
+        let cut = text(Kind::Many, &[stored(1, "j", Status::Ok, &link)], 1);
         assert!(cut.contains("• j here zzz") && cut.ends_with("z…") && cut.len() < 400, "{cut}");
-        let broken = text(Kind::Storm, &[stored(1, "j", Status::Ok, "j < & ; <")], 1);
+        let broken = text(Kind::Many, &[stored(1, "j", Status::Ok, "j < & ; <")], 1);
         assert!(broken.ends_with("• j < & ; <"), "{broken}");
     }
 

@@ -22,6 +22,9 @@ pub struct Outage {
     pub waiting: u64,
     /// What went wrong last.
     pub why: String,
+    /// Slack answers, and refuses what it is given where everything is told: it ends when that channel takes a message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// Watches for an outage.
@@ -71,10 +74,17 @@ impl Watch {
         }
     }
 
-    /// Slack took something. The answer is whether that ends an outage.
-    pub fn delivered(&mut self) -> bool {
+    /// Slack took something; in the default channel, or in another. The answer is whether that ends an outage.
+    pub fn delivered(&mut self, default: bool) -> bool {
         self.failing = None;
-        self.current.take().is_some()
+        self.current.take_if(|outage| default || !outage.refused).is_some()
+    }
+
+    /// An alert can be posted nowhere: the fallback need not wait.
+    pub fn nowhere(&mut self, now: Now, waiting: u64, why: &str) {
+        if self.after.is_some() && self.current.is_none() {
+            self.current = Some(Outage { since: now.wall, waiting, why: why.to_owned(), refused: true });
+        }
     }
 
     /// Looks whether it has been long enough. The answer is whether that begins an outage.
@@ -83,7 +93,7 @@ impl Watch {
         if waiting == 0 || failing.from.until(now) < after {
             return false;
         }
-        self.current = Some(Outage { since: failing.since, waiting, why: failing.why.clone() });
+        self.current = Some(Outage { since: failing.since, waiting, why: failing.why.clone(), refused: false });
         true
     }
 
@@ -120,13 +130,25 @@ mod tests {
         assert!(!watch.look(at(999).mono, 3));
         assert!(!watch.look(at(1_000).mono, 0), "nothing waits");
         assert!(watch.look(at(1_000).mono, 3));
-        let told = Outage { since: at(100).wall, waiting: 3, why: "timed out".into() };
+        let told = Outage { since: at(100).wall, waiting: 3, why: "timed out".into(), refused: false };
         assert_eq!((watch.current(), watch.due()), (Some(&told), None));
         watch.failed(at(2_000), "timed out");
         assert!(!watch.look(at(9_000).mono, 50), "once per outage");
-        assert!(watch.delivered(), "the end");
-        assert!(!watch.delivered());
+        assert!(watch.delivered(true), "the end");
+        assert!(!watch.delivered(true));
         assert!(!watch.look(at(99_000).mono, 50));
+    }
+
+    #[test]
+    fn what_is_taken_nowhere_begins_an_outage_at_once_and_another_channel_does_not_end_it() {
+        let mut watch = Watch::new(Some(Duration::from_secs(900)), None);
+        watch.nowhere(at(5), 1, "is_archived");
+        assert_eq!(watch.current().map(|outage| (outage.waiting, outage.refused)), Some((1, true)));
+        assert!(!watch.delivered(false));
+        assert!(watch.delivered(true));
+        let mut without = Watch::new(None, None);
+        without.nowhere(at(5), 1, "is_archived");
+        assert_eq!(without.current(), None, "there is no fallback to run");
     }
 
     #[test]
@@ -135,18 +157,18 @@ mod tests {
         for second in (0..10_000).step_by(600) {
             watch.failed(at(second), "503");
             assert!(!watch.look(at(second + 599).mono, 3));
-            assert!(!watch.delivered());
+            assert!(!watch.delivered(true));
         }
     }
 
     #[test]
     fn a_restart_in_an_outage_neither_tells_it_again_nor_forgets_its_end() {
-        let outage = Outage { since: at(100).wall, waiting: 3, why: "timed out".into() };
+        let outage = Outage { since: at(100).wall, waiting: 3, why: "timed out".into(), refused: false };
         let note = serde_json::to_string(&outage).expect("plain data");
         let mut watch = Watch::new(Some(Duration::from_secs(1)), Outage::from_note(Some(&note)));
         watch.failed(at(1), "timed out");
         assert!(!watch.look(at(5_000).mono, 3));
-        assert!(watch.delivered());
+        assert!(watch.delivered(true));
         assert_eq!(Outage::from_note(Some(&"{}".to_owned())), None);
     }
 }

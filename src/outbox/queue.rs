@@ -1,87 +1,45 @@
-//! Which channel is next, what it is sent, and what its answer means. Pure; time and chance are arguments.
+//! Which lane is next, and what an answer means for the messages, their thread, the channel and everything else. Pure; time
+//! and chance are arguments.
 //!
-//! Before it: what the store says of each channel. After it: the worker, which sends one [`Parcel`] per channel at a time
-//! and writes the [`Settlement`] that its answer comes to.
+//! Before it: what the store says of each channel. After it: the worker, which sends one [`Batch`] per lane at a time and
+//! writes the [`Settlement`] that its answer comes to.
 //!
-//! Invariants: within a channel the oldest goes first, and nothing overtakes it but alerts an edit (an edit appears
-//! nowhere); a channel has one parcel in flight at most; no channel waits for another, unless Slack refuses everything.
+//! Invariants: within a lane the oldest that may be tried goes first, and details go last; a lane has one batch in flight at
+//! most; no lane waits for another, unless Slack refuses everything; a refusal concerns the refused message alone.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::digest::{self, Kind};
+use super::batch::{Ask, Batch, Lane, given_up};
+use super::digest;
+use super::instead;
+use super::report::{DeliveryResult, Report};
 use super::retry::{self, Step, Try};
-use crate::clock::Mono;
+use super::storm::{self, Storm};
+use crate::clock::{self, Mono, Now};
 use crate::id::Channel;
-use crate::message::{Message, Thread};
-use crate::notify::{Delivery, Parent, Receipt, SendError};
-use crate::store::{Class, Depth, Fate, MessageId, Settlement, Stored, ThreadChange, Which};
+use crate::message::{Message, Route, Thread};
+use crate::notify::{Receipt, SendError};
+use crate::store::{Class, Depth, Disposition, FollowUp, Progress, Settlement, Stored, ThreadChange};
 
-/// Alerts that would take longer than this at the channel's rate are merged (SPEC 7.4).
+/// Messages that would take longer than this at the channel's rate are merged.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// So many of a storm are looked at, to be counted.
+/// So many messages are looked at, to be counted and merged.
 const LOOK: usize = 1_000;
 
-/// What is asked of the store for a channel's next parcel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// The channel.
-    pub channel: Channel,
-    /// Which of its messages.
-    pub which: Which,
-    /// How many at most; of a storm more than a digest has members, so that its first line counts them all.
-    pub limit: usize,
-    /// Members of a digest at most.
-    pub lines: usize,
-    /// A digest goes on where another one has ended.
-    pub follows: bool,
-    /// Several are merged into one; why.
-    pub merge: Option<Kind>,
-    /// How many there are of that kind in all.
-    pub waiting: u64,
-    /// The first message that Slack called malformed: it, and a digest that begins with it, go as plain text.
-    pub plain: Option<MessageId>,
-    /// Failures in a row of the channel.
-    pub failures: u32,
-}
+/// Storms that ended are known this long: what still waits for them is told in their thread.
+const AFTERMATH: Duration = Duration::from_secs(3_600);
 
-/// What is sent: a message, or several as one.
-#[derive(Clone, Debug)]
-pub struct Parcel {
-    /// Where to.
-    pub channel: Channel,
-    /// The messages that it carries.
-    pub ids: Vec<MessageId>,
-    /// Which count of the channel they are in.
-    pub class: Class,
-    /// It is a digest; why.
-    pub merged: Option<Kind>,
-    /// What is sent.
-    pub message: Arc<Message>,
-    /// As `text` alone.
-    pub plain: bool,
-    /// The thread that it goes into, or whose first message it edits.
-    pub parent: Option<Parent>,
-    /// Which try this is, from 1.
-    pub attempt: u32,
-}
+/// A storm that does not end is forgotten after this long.
+const LONGEST_STORM: Duration = Duration::from_secs(7 * 86_400);
 
-/// What to do with a channel's oldest messages.
-#[derive(Clone, Debug)]
-pub enum Turn {
-    /// There is nothing.
-    Nothing,
-    /// These are needless: settle them, and look again.
-    Settle(Settlement),
-    /// Send this.
-    Send(Box<Parcel>),
-}
+/// Where a storm's number lies: no incident has one so great.
+const STORM_IDS: u64 = 1 << 62;
 
-/// Slack refuses everything.
+/// Slack refuses everything, or everything of one method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// When there may be another try.
@@ -92,21 +50,42 @@ pub struct Hold {
     pub why: String,
 }
 
+/// What an answer comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// What is written.
+    pub settlement: Settlement,
+    /// What the daemon is told.
+    pub reports: Vec<Report>,
+    /// The default channel does not take messages, and there is no other: why.
+    pub nowhere: Option<String>,
+}
+
 /// All channels for which something waits.
 #[derive(Debug, Default)]
 pub struct Queue {
-    lanes: BTreeMap<Channel, Lane>,
-    hold: Option<Hold>,
-    refusals: u32,
+    lanes: BTreeMap<(Channel, Lane), State>,
+    /// The credentials were refused.
+    credentials: Option<Hold>,
+    /// Methods that were called too often.
+    limited: BTreeMap<Lane, Hold>,
+    refusals: BTreeMap<Lane, u32>,
+    storms: Vec<Storm>,
+    /// Where messages go that name no channel.
+    default: Option<Channel>,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct State {
     depth: Depth,
+    /// The rate, or trouble of the way: nothing before then.
     not_before: Mono,
+    /// What waits waits by itself until then.
+    idle_until: Option<Mono>,
     in_flight: bool,
     failures: u32,
-    plain: Option<MessageId>,
+    plain: Option<(crate::store::MessageId, String)>,
+    unthreaded: Option<crate::store::MessageId>,
     /// The last thing sent was a digest, and it had not taken all.
     follows: bool,
     /// How many messages a digest may have, after Slack refused a larger one.
@@ -114,280 +93,581 @@ struct Lane {
 }
 
 impl Queue {
+    /// With the storms that an earlier process told.
+    pub fn new(storms: Vec<Storm>) -> Self {
+        Self { storms, ..Self::default() }
+    }
+
+    /// Where messages go that name no channel, and those that their own channel does not take.
+    pub fn set_default(&mut self, channel: Option<Channel>) {
+        self.default = channel;
+    }
+
     /// What waits has changed. A channel of which nothing is left to know is forgotten.
     pub fn update(&mut self, depths: Vec<(Channel, Depth)>, now: Mono) {
-        for lane in self.lanes.values_mut() {
-            lane.depth = Depth::default();
-        }
+        let mut fresh: BTreeMap<(Channel, Lane), Depth> = BTreeMap::new();
         for (channel, depth) in depths {
-            self.lanes.entry(channel).or_default().depth = depth;
+            for lane in [Lane::Posts, Lane::Edits, Lane::Uploads] {
+                fresh.insert((channel.clone(), lane), part(depth, lane));
+            }
         }
-        self.lanes.retain(|_, lane| !lane.depth.is_empty() || lane.in_flight || lane.not_before > now);
+        for (key, state) in &mut self.lanes {
+            let depth = fresh.remove(key).unwrap_or_default();
+            if depth != state.depth {
+                state.idle_until = None;
+            }
+            state.depth = depth;
+        }
+        for (key, depth) in fresh.into_iter().filter(|(_, depth)| !depth.is_empty()) {
+            self.lanes.entry(key).or_default().depth = depth;
+        }
+        self.lanes.retain(|_, state| !state.depth.is_empty() || state.in_flight || state.not_before > now);
     }
 
     /// How much waits in all.
     pub fn depth(&self) -> Depth {
-        self.lanes.values().fold(Depth::default(), |all, Lane { depth, .. }| Depth {
+        self.lanes.values().fold(Depth::default(), |all, State { depth, .. }| Depth {
             alerts: all.alerts + depth.alerts,
+            details: all.details + depth.details,
             edits: all.edits + depth.edits,
+            uploads: all.uploads + depth.uploads,
             late: all.late + depth.late,
         })
     }
 
     /// Why nothing goes out at all, if so.
     pub fn held(&self) -> Option<&Hold> {
-        self.hold.as_ref()
+        self.credentials.as_ref().or_else(|| self.limited.get(&Lane::Posts))
     }
 
-    /// A channel gets nothing before `until`.
-    pub fn delay(&mut self, channel: &Channel, until: Mono) {
-        let lane = self.lanes.entry(channel.clone()).or_default();
-        lane.not_before = lane.not_before.max(until);
+    /// A lane gets nothing before `until`.
+    pub fn delay(&mut self, channel: &Channel, lane: Lane, until: Mono) {
+        let state = self.lanes.entry((channel.clone(), lane)).or_default();
+        state.not_before = state.not_before.max(until);
     }
 
-    /// The configuration changed: whatever was refused may be taken now.
+    /// Until when Slack asked each lane to wait, for a later process.
+    pub fn waits(&self, now: Now) -> Vec<(Channel, Lane, Timestamp)> {
+        let later = |(key, state): (&(Channel, Lane), &State)| {
+            let left = now.mono.until(state.not_before);
+            (left > Duration::from_secs(2)).then(|| (key.0.clone(), key.1, clock::shift(now.wall, left)))
+        };
+        self.lanes.iter().filter_map(later).collect()
+    }
+
+    /// The configuration changed, or somebody asked for it: whatever was refused may be taken now.
     pub fn anew(&mut self, now: Mono) {
-        self.hold = None;
-        self.refusals = 0;
-        for lane in self.lanes.values_mut() {
-            lane.not_before = lane.not_before.min(now);
-            lane.failures = 0;
+        self.credentials = None;
+        self.limited.clear();
+        self.refusals.clear();
+        for state in self.lanes.values_mut() {
+            state.not_before = state.not_before.min(now);
+            state.idle_until = None;
+            state.failures = 0;
         }
     }
 
-    /// The channel that has waited longest since it could be sent something.
-    pub fn next(&self, now: Mono) -> Option<Channel> {
-        if !self.open(now) {
-            return None;
-        }
-        let ready = self.lanes.iter().filter(|(_, lane)| lane.is_waiting() && lane.not_before <= now);
-        ready.min_by_key(|(_, lane)| lane.not_before).map(|(channel, _)| channel.clone())
+    /// The lane that has waited longest since it could be sent something.
+    pub fn next(&self, now: Mono) -> Option<(Channel, Lane)> {
+        let ready = self
+            .lanes
+            .iter()
+            .filter(|((_, lane), state)| state.is_waiting() && state.ready_at() <= now && self.open(*lane, now));
+        ready.min_by_key(|(_, state)| state.ready_at()).map(|(key, _)| key.clone())
     }
 
-    /// Whether anything may be sent: with refused credentials one message at a time, when it is time for a probe.
-    fn open(&self, now: Mono) -> bool {
-        match &self.hold {
+    /// Whether anything may be sent in a lane: with refused credentials one message at a time, when it is time for a probe.
+    fn open(&self, lane: Lane, now: Mono) -> bool {
+        if self.limited.get(&lane).is_some_and(|hold| hold.until > now) {
+            return false;
+        }
+        match &self.credentials {
             None => true,
-            Some(hold) if hold.until > now => false,
-            Some(hold) => !hold.credentials || !self.lanes.values().any(|lane| lane.in_flight),
+            Some(hold) => hold.until <= now && !self.is_sending(),
         }
     }
 
-    /// When the next channel can be sent something; `None` when nothing waits.
+    fn is_sending(&self) -> bool {
+        self.lanes.values().any(|state| state.in_flight)
+    }
+
+    /// When the next lane can be sent something; `None` when nothing waits.
     /// Nor while a probe of refused credentials is in flight: its answer comes first.
     pub fn due(&self) -> Option<Mono> {
-        if self.hold.as_ref().is_some_and(|hold| hold.credentials) && self.lanes.values().any(|lane| lane.in_flight) {
+        if self.credentials.is_some() && self.is_sending() {
             return None;
         }
-        let first = self.lanes.values().filter(|lane| lane.is_waiting()).map(|lane| lane.not_before).min()?;
-        Some(self.hold.as_ref().map_or(first, |hold| hold.until.max(first)))
+        let lanes = self.lanes.iter().filter(|(_, state)| state.is_waiting());
+        let first = lanes.map(|((_, lane), state)| match self.limited.get(lane) {
+            Some(hold) => hold.until.max(state.ready_at()),
+            None => state.ready_at(),
+        });
+        let first = first.min()?;
+        Some(self.credentials.as_ref().map_or(first, |hold| hold.until.max(first)))
     }
 
-    /// What to ask the store for; the channel is in flight from here on. `capacity` is how many messages the channel can
-    /// take within [`PATIENCE`].
-    pub fn ask(&mut self, channel: &Channel, capacity: u64) -> Ask {
-        let lane = self.lanes.entry(channel.clone()).or_default();
-        lane.in_flight = true;
-        let Depth { alerts, edits, late } = lane.depth;
-        let lines = lane.lines.unwrap_or(digest::LINES);
-        let (which, merge, waiting) = if late > 0 {
-            (Which::Late, Some(Kind::Late), late)
-        } else if alerts > capacity && lines > 1 {
-            (Which::Alerts, Some(Kind::Storm), alerts)
-        } else if alerts > 0 && alerts + edits > capacity {
-            (Which::Alerts, None, alerts)
-        } else {
-            (Which::All, None, alerts + edits)
+    /// What to ask the store for; the lane is in flight from here on. `capacity` is how many messages the channel can take
+    /// within [`PATIENCE`]; edits and files that wait since before `expires` are given up.
+    pub fn ask(&mut self, channel: &Channel, lane: Lane, capacity: u64, expires: Timestamp) -> Ask {
+        let state = self.lanes.entry((channel.clone(), lane)).or_default();
+        state.in_flight = true;
+        let Depth { alerts, details, edits, uploads, late } = state.depth;
+        let lines = state.lines.unwrap_or(LOOK);
+        let (classes, merge, waiting, limit) = match lane {
+            Lane::Edits => (vec![Class::Edit], None, edits, LOOK),
+            Lane::Uploads => (vec![Class::Upload], None, uploads, 1),
+            Lane::Posts if late > 0 => {
+                (vec![Class::Late], Some(digest::Kind::Late), late, lines.clamp(1, digest::LINES))
+            }
+            Lane::Posts => {
+                let many = (alerts > capacity && lines > 1).then_some(digest::Kind::Many);
+                let limit = if lines > 1 && alerts >= 2 { LOOK } else { 1 };
+                (vec![Class::Alert, Class::Detail], many, alerts + details, limit)
+            }
         };
-        let limit = match merge {
-            Some(Kind::Storm) => LOOK,
-            Some(Kind::Late) => lines.max(1),
-            None => 1,
-        };
-        let follows = lane.follows && merge == Some(Kind::Storm);
-        let channel = channel.clone();
-        Ask { channel, which, limit, lines, follows, merge, waiting, plain: lane.plain, failures: lane.failures }
-    }
-
-    /// The channel's turn is over; it may have another at `not_before`.
-    pub fn landed(&mut self, channel: &Channel, not_before: Mono) {
-        if let Some(lane) = self.lanes.get_mut(channel) {
-            lane.in_flight = false;
-            lane.not_before = lane.not_before.max(not_before);
+        Ask {
+            channel: channel.clone(),
+            lane,
+            classes,
+            limit,
+            lines,
+            follows: state.follows && merge == Some(digest::Kind::Many),
+            merge,
+            waiting,
+            plain: state.plain.clone(),
+            unthreaded: state.unthreaded,
+            failures: state.failures,
+            expires,
+            storms: self.storms.iter().filter(|storm| storm.channel == *channel).cloned().collect(),
         }
     }
 
-    /// What an answer means, for the messages, their thread, the channel and everything else. The channel stays in
-    /// flight until the settlement is written.
-    pub fn answered(
-        &mut self,
-        parcel: &Parcel,
-        answer: &Result<Receipt, SendError>,
-        at: (Mono, Timestamp),
-        chance: f64,
-    ) -> Settlement {
-        let (fate, thread) = match answer {
+    /// The lane's turn is over; it may have another at `not_before`, and not before `later` what waits by itself.
+    pub fn landed(&mut self, channel: &Channel, lane: Lane, not_before: Mono, later: Option<Mono>) {
+        if let Some(state) = self.lanes.get_mut(&(channel.clone(), lane)) {
+            state.in_flight = false;
+            state.not_before = state.not_before.max(not_before);
+            state.idle_until = later;
+        }
+        // An edit may have waited for the message that it changes.
+        if lane == Lane::Posts
+            && later.is_none()
+            && let Some(edits) = self.lanes.get_mut(&(channel.clone(), Lane::Edits))
+        {
+            edits.idle_until = None;
+        }
+    }
+
+    /// What a storm tells in the place of these messages: edits change it, further failures join it, and each job's own
+    /// message goes into its thread.
+    pub fn absorbed(&mut self, channel: &Channel, rows: &[Stored], now: Timestamp) -> Settlement {
+        let mut follow = Vec::new();
+        let mut incidents = Vec::new();
+        let mut joined = None;
+        let mut changed: Vec<usize> = Vec::new();
+        // A storm may have filled or ended meanwhile: what it does not take waits for its next turn.
+        let mut ids = Vec::new();
+        for stored in rows {
+            let message = &stored.message;
+            let told = |storm: &Storm| storm.channel == *channel && message.incident.is_some_and(|i| storm.has(i));
+            let known = self.storms.iter().position(told);
+            match (stored.class(), known) {
+                (Class::Edit, Some(at)) => {
+                    self.storms[at].update(message.incident.unwrap_or_default(), message, now);
+                    changed.push(at);
+                }
+                (_, Some(_)) => {
+                    follow.push(FollowUp { message: storm::detail(message, None), file_of: Some(stored.id) });
+                }
+                (Class::Edit, None) => continue,
+                (_, None) => {
+                    let takes = |storm: &Storm| storm.channel == *channel && storm.takes(message, now);
+                    let Some(at) = self.storms.iter().position(takes) else { continue };
+                    self.storms[at].join(message, now);
+                    changed.push(at);
+                    let posted = self.storms[at].posted.clone();
+                    incidents.extend(message.incident);
+                    follow.push(FollowUp {
+                        message: storm::detail(message, Some(posted.clone())),
+                        file_of: Some(stored.id),
+                    });
+                    joined = Some(posted);
+                }
+            }
+            ids.push(stored.id);
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        for at in changed {
+            follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
+            if self.storms[at].is_over() {
+                self.storms[at].ended = true;
+                follow.push(FollowUp { message: self.storms[at].told_end(now), file_of: None });
+            }
+        }
+        self.forget_storms(now);
+        Settlement {
+            ids,
+            channel: channel.clone(),
+            class: rows.first().map_or(Class::Edit, Stored::class),
+            disposition: Disposition::Superseded,
+            thread: joined.map_or(ThreadChange::Keep, |posted| ThreadChange::SetAll(incidents, posted)),
+            first: None,
+            follow,
+            note: Some((storm::NOTE, storm::note(&self.storms))),
+            at: now,
+        }
+    }
+
+    fn forget_storms(&mut self, now: Timestamp) {
+        self.storms.retain(|storm| {
+            let age = clock::between(storm.changed, now);
+            age < LONGEST_STORM && (!storm.ended || age < AFTERMATH)
+        });
+    }
+
+    /// What an answer means. The lane stays in flight until the settlement is written.
+    pub fn answered(&mut self, batch: &Batch, answer: &Result<Receipt, SendError>, now: Now, chance: f64) -> Answered {
+        let settlement = |disposition, thread, follow| Settlement {
+            ids: batch.ids(),
+            channel: batch.channel.clone(),
+            class: batch.class,
+            disposition,
+            thread,
+            first: None,
+            follow,
+            note: None,
+            at: now.wall,
+        };
+        match answer {
             Ok(receipt) => {
-                self.hold = None;
-                self.refusals = 0;
-                if let Some(lane) = self.lanes.get_mut(&parcel.channel) {
-                    // After a digest that Slack called too large its size grows again step by step.
-                    lane.lines = lane.lines.map(|lines| lines * 2).filter(|lines| *lines < digest::LINES);
-                    lane.failures = 0;
-                    lane.plain = None;
-                    let left = lane.depth.alerts > parcel.ids.len() as u64;
-                    lane.follows = parcel.merged == Some(Kind::Storm) && left;
+                self.taken(batch);
+                let (thread, follow) = self.after(batch, receipt, now.wall);
+                let late = batch.class == Class::Late;
+                let disposition = if late { Disposition::Announced } else { Disposition::Delivered };
+                let mut settlement = settlement(disposition, thread, follow);
+                settlement.first = first_after(batch, receipt, &settlement.thread);
+                if batch.storm == Some(storm::Kind::Failures) && receipt.posted.is_some() {
+                    settlement.note = Some((storm::NOTE, storm::note(&self.storms)));
                 }
-                let fate = if parcel.class == Class::Late { Fate::Told } else { Fate::Delivered };
-                (fate, thread_after(parcel, receipt))
+                let reports = match batch.lane {
+                    Lane::Posts if !late => reports(batch, &DeliveryResult::Delivered),
+                    _ => Vec::new(),
+                };
+                Answered { settlement, reports, nowhere: None }
             }
-            Err(error) => self.failed(parcel, error, at.0, chance),
-        };
-        let Parcel { channel, ids, class, .. } = parcel.clone();
-        Settlement { ids, channel, class, fate, thread, at: at.1 }
+            Err(error) => self.failed(batch, error, now, chance, settlement),
+        }
     }
 
-    fn failed(&mut self, parcel: &Parcel, error: &SendError, now: Mono, chance: f64) -> (Fate, ThreadChange) {
-        let lane = self.lanes.entry(parcel.channel.clone()).or_default();
-        lane.failures = lane.failures.saturating_add(1);
-        let tried = Try {
-            plain: parcel.plain,
-            digest: parcel.ids.len() > 1,
-            parent: parcel.parent.is_some(),
-            edit: parcel.message.thread == Thread::Edit,
-            failures: lane.failures,
-        };
-        let why = retry::why(error).to_owned();
-        let step = retry::after(tried, error, chance);
-        if !matches!(step, Step::Credentials | Step::Refused(_) | Step::Again(_)) {
-            // Slack looked at the message: it takes our word, and our pace.
-            self.hold = None;
-            self.refusals = 0;
-            lane.failures = 0;
+    /// Slack took it.
+    fn taken(&mut self, batch: &Batch) {
+        self.credentials = None;
+        self.limited.remove(&batch.lane);
+        self.refusals.remove(&batch.lane);
+        if let Some(state) = self.lanes.get_mut(&(batch.channel.clone(), batch.lane)) {
+            // After a digest that Slack called too large its size grows again step by step.
+            state.lines = state.lines.map(|lines| lines * 2).filter(|lines| *lines < LOOK);
+            state.failures = 0;
+            state.plain = None;
+            state.unthreaded = None;
+            let left = state.depth.alerts > batch.members.len() as u64;
+            state.follows = batch.merged == Some(digest::Kind::Many) && left;
         }
-        let (fate, thread) = match step {
+    }
+
+    /// What a receipt means for threads, and what follows from it.
+    fn after(&mut self, batch: &Batch, receipt: &Receipt, now: Timestamp) -> (ThreadChange, Vec<FollowUp>) {
+        if let Some(kind) = batch.storm {
+            return self.after_storm(batch, kind, receipt, now);
+        }
+        let mut follow = Vec::new();
+        if batch.lane == Lane::Posts
+            && let [stored] = batch.members.as_slice()
+            && let Some(posted) = &receipt.posted
+            && batch.message.attachment.as_ref().is_some_and(|file| !file.content.is_empty())
+        {
+            let root = batch.parent.clone().filter(|_| !receipt.orphaned).unwrap_or_else(|| posted.clone());
+            let route = Route { target: Some(root), posted: Some(posted.clone()), ..Route::default() };
+            let upload = Message { thread: Thread::Upload, attachment: None, route, ..(*batch.message).clone() };
+            follow.push(FollowUp { message: upload, file_of: Some(stored.id) });
+        }
+        (thread_after(batch, receipt), follow)
+    }
+
+    /// A storm was told: its jobs are known, and their own messages follow in its thread.
+    fn after_storm(
+        &mut self,
+        batch: &Batch,
+        kind: storm::Kind,
+        receipt: &Receipt,
+        now: Timestamp,
+    ) -> (ThreadChange, Vec<FollowUp>) {
+        // Without a thread the storm's message is all.
+        let Some(posted) = &receipt.posted else { return (ThreadChange::Keep, Vec::new()) };
+        let follow = batch.members.iter().map(|stored| {
+            // A recovery goes into the thread of its own incident, where the failure was told.
+            let own = kind == storm::Kind::Recoveries && stored.message.thread == Thread::Broadcast;
+            let target = (!own).then(|| posted.clone());
+            FollowUp { message: storm::detail(&stored.message, target), file_of: Some(stored.id) }
+        });
+        let follow = follow.collect();
+        if kind == storm::Kind::Recoveries {
+            return (ThreadChange::Keep, follow);
+        }
+        let messages: Vec<&Message> = batch.members.iter().map(|stored| &stored.message).collect();
+        let id = STORM_IDS | batch.members.first().map_or(0, |stored| stored.id.0);
+        self.storms.push(Storm::new(id, batch.channel.clone(), posted.clone(), &messages, now));
+        // A job whose incident has its own thread already keeps it.
+        let opened = messages.iter().filter(|message| message.thread != Thread::Broadcast);
+        (ThreadChange::SetAll(opened.filter_map(|message| message.incident).collect(), posted.clone()), follow)
+    }
+
+    fn failed(
+        &mut self,
+        batch: &Batch,
+        error: &SendError,
+        now: Now,
+        chance: f64,
+        settlement: impl Fn(Disposition, ThreadChange, Vec<FollowUp>) -> Settlement,
+    ) -> Answered {
+        let state = self.lanes.entry((batch.channel.clone(), batch.lane)).or_default();
+        state.failures = state.failures.saturating_add(1);
+        let tried = Try {
+            what: batch.what(),
+            plain: batch.plain.is_some(),
+            digest: batch.members.len() > 1,
+            reply: batch.parent.is_some(),
+            failures: state.failures,
+            refusals: batch.refusals(),
+            timeouts: batch.timeouts(),
+        };
+        let why = error.why().to_owned();
+        let step = retry::after(tried, error, chance);
+        if matches!(error, SendError::Permanent { .. }) && step != Step::Credentials {
+            // Slack looked at the message: it takes our word, and our pace.
+            self.credentials = None;
+            self.limited.remove(&batch.lane);
+            self.refusals.remove(&batch.lane);
+            state.failures = 0;
+        }
+        let head = batch.members.first();
+        let mut progress = head.map(|stored| stored.progress).unwrap_or_default();
+        progress.not_before = None;
+        if matches!(error, SendError::Uncertain { .. }) {
+            progress.timeouts = tried.timeouts + 1;
+        }
+        let again = |progress: Progress| Disposition::Retry { why: why.clone(), progress };
+        let answered = match step {
             Step::Again(wait) => {
-                lane.not_before = now + wait;
-                (Fate::Retry { why: why.clone() }, ThreadChange::Keep)
+                state.not_before = now.mono + wait;
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
-            Step::Refused(wait) => {
-                lane.not_before = now + wait;
-                self.refusals += 1;
-                if self.refusals >= retry::MANY_REFUSALS {
-                    let until = self.hold.as_ref().map_or(now + wait, |hold| hold.until.max(now + wait));
-                    self.hold = Some(Hold { until, credentials: false, why: why.clone() });
+            Step::Limited(wait) => {
+                state.not_before = now.mono + wait;
+                let refusals = self.refusals.entry(batch.lane).or_default();
+                *refusals += 1;
+                if *refusals >= retry::MANY_REFUSALS {
+                    let until =
+                        self.limited.get(&batch.lane).map_or(now.mono + wait, |hold| hold.until.max(now.mono + wait));
+                    self.limited.insert(batch.lane, Hold { until, credentials: false, why: why.clone() });
                 }
-                (Fate::Retry { why: why.clone() }, ThreadChange::Keep)
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             Step::Credentials => {
-                self.hold = Some(Hold { until: now + retry::PROBE, credentials: true, why: why.clone() });
-                (Fate::Retry { why: why.clone() }, ThreadChange::Keep)
+                self.credentials = Some(Hold { until: now.mono + retry::PROBE, credentials: true, why: why.clone() });
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             Step::Plain => {
-                lane.plain = parcel.ids.first().copied();
-                (Fate::Retry { why: why.clone() }, ThreadChange::Keep)
+                state.plain = head.map(|stored| (stored.id, why.clone()));
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             Step::Smaller => {
-                lane.lines = Some((parcel.ids.len() / 2).max(1));
-                lane.plain = None;
-                (Fate::Retry { why: why.clone() }, ThreadChange::Keep)
+                state.lines = Some((batch.members.len() / 2).max(1));
+                state.plain = None;
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
-            Step::Anew => (Fate::Retry { why: why.clone() }, forget(parcel)),
-            Step::Needless => (Fate::Superseded, forget(parcel)),
-            // The channel cannot be told of what is late: they are dead letters as they are.
-            Step::Dead if parcel.class == Class::Late => (Fate::Told, ThreadChange::Keep),
-            Step::Dead => (Fate::Dead { why: why.clone() }, ThreadChange::Keep),
+            Step::Anew => settlement(again(progress), forget(batch), Vec::new()),
+            Step::Unthreaded => {
+                state.unthreaded = head.map(|stored| stored.id);
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
+            }
+            // What is late has no more tries of its own: the digest is one, and it must not stand in front of the rest.
+            Step::Later(_) if batch.class == Class::Late => {
+                settlement(Disposition::Announced, ThreadChange::Keep, Vec::new())
+            }
+            Step::Later(wait) => {
+                progress.not_before = Some(clock::shift(now.wall, wait));
+                progress.refusals += 1;
+                // The last try is the one that can least be taken for malformed.
+                if progress.refusals + 1 >= retry::MOST_REFUSALS && batch.lane == Lane::Posts {
+                    state.plain = head.map(|stored| (stored.id, why.clone()));
+                }
+                settlement(again(progress), ThreadChange::Keep, Vec::new())
+            }
+            Step::Needless => settlement(Disposition::Superseded, forget(batch), Vec::new()),
+            // The channel cannot be told of what is late, or of details: they are dead letters as they are.
+            Step::Elsewhere(_) | Step::Dead if batch.class == Class::Late => {
+                settlement(Disposition::Announced, ThreadChange::Keep, Vec::new())
+            }
+            Step::Elsewhere(_) | Step::Dead if batch.class == Class::Detail => {
+                settlement(Disposition::Dead { why: why.clone() }, ThreadChange::Keep, Vec::new())
+            }
+            Step::Elsewhere(wait) => return self.elsewhere(batch, error, progress, wait, now, settlement),
+            Step::Dead => return self.dead(batch, &why, now, settlement),
         };
         // A probe that failed for another reason says nothing of the credentials: the hold goes on.
-        if let Some(hold) = &mut self.hold
-            && hold.credentials
-            && hold.until <= now
+        if let Some(hold) = &mut self.credentials
+            && hold.until <= now.mono
         {
-            hold.until = now + retry::PROBE;
+            hold.until = now.mono + retry::PROBE;
         }
-        (fate, thread)
+        Answered { settlement: answered, reports: Vec::new(), nowhere: None }
+    }
+
+    /// The channel takes nothing: the default channel is told at once, and this one tried again with patience.
+    fn elsewhere(
+        &mut self,
+        batch: &Batch,
+        error: &SendError,
+        mut progress: Progress,
+        wait: Duration,
+        now: Now,
+        settlement: impl Fn(Disposition, ThreadChange, Vec<FollowUp>) -> Settlement,
+    ) -> Answered {
+        let why = error.why().to_owned();
+        progress.not_before = Some(clock::shift(now.wall, wait));
+        progress.refusals += 1;
+        let message = &batch.message;
+        let covered = progress.forwarded || batch.members.iter().all(|stored| self.is_covered(&stored.message));
+        let target =
+            self.default.clone().filter(|default| *default != batch.channel && message.route.instead_of.is_none());
+        let mut follow = Vec::new();
+        let mut told = DeliveryResult::Elsewhere { why: why.clone() };
+        let mut nowhere = None;
+        match target {
+            _ if covered => {}
+            Some(default) => {
+                let code = error.code().unwrap_or(&why);
+                // A digest tells of several incidents: none of them has its thread there.
+                let forwarded = instead::forwarded(message, &default, code, now.wall);
+                let file_of = batch.members.first().filter(|_| !batch.is_merged()).map(|stored| stored.id);
+                // The file goes with the message that arrives.
+                follow.push(FollowUp { message: forwarded, file_of });
+                progress.forwarded = true;
+            }
+            None => {
+                nowhere = Some(why.clone());
+                told = DeliveryResult::Refused { why: why.clone() };
+            }
+        }
+        let reports = reports(batch, &told);
+        let retry = Disposition::Retry { why, progress };
+        Answered { settlement: settlement(retry, ThreadChange::Keep, follow), reports, nowhere }
+    }
+
+    /// Whether the default channel is told the same by itself.
+    fn is_covered(&self, message: &Message) -> bool {
+        self.default.as_ref().is_some_and(|default| message.route.also.contains(default))
+    }
+
+    /// No try can help.
+    fn dead(
+        &mut self,
+        batch: &Batch,
+        why: &str,
+        now: Now,
+        settlement: impl Fn(Disposition, ThreadChange, Vec<FollowUp>) -> Settlement,
+    ) -> Answered {
+        if batch.lane != Lane::Posts {
+            let (disposition, follow) = batch
+                .members
+                .first()
+                .map_or_else(|| (Disposition::Superseded, Vec::new()), |stored| given_up(stored, why, now.wall));
+            let settlement = settlement(disposition, ThreadChange::Keep, follow);
+            return Answered { settlement, reports: Vec::new(), nowhere: None };
+        }
+        let message = &batch.message;
+        let covered = batch.members.iter().all(|stored| self.is_covered(&stored.message));
+        let (mut follow, mut nowhere) = (Vec::new(), None);
+        let mut told = DeliveryResult::Elsewhere { why: why.to_owned() };
+        if !covered {
+            match self.default.clone() {
+                Some(default) if message.route.instead_of.is_none() && message.job.is_some() => {
+                    let message = instead::notice(message, &default, why, now.wall);
+                    follow.push(FollowUp { message, file_of: None });
+                }
+                _ => {
+                    nowhere = Some(why.to_owned());
+                    told = DeliveryResult::Refused { why: why.to_owned() };
+                }
+            }
+        }
+        let reports = reports(batch, &told);
+        let disposition = Disposition::Dead { why: why.to_owned() };
+        Answered { settlement: settlement(disposition, ThreadChange::Keep, follow), reports, nowhere }
     }
 }
 
-impl Lane {
+impl State {
     fn is_waiting(&self) -> bool {
         !self.in_flight && !self.depth.is_empty()
     }
+
+    fn ready_at(&self) -> Mono {
+        self.idle_until.map_or(self.not_before, |idle| idle.max(self.not_before))
+    }
 }
 
-fn forget(parcel: &Parcel) -> ThreadChange {
-    parcel.message.incident.map_or(ThreadChange::Keep, ThreadChange::Forget)
+/// What of a channel's messages waits in a lane.
+fn part(depth: Depth, lane: Lane) -> Depth {
+    let Depth { alerts, details, edits, uploads, late } = depth;
+    match lane {
+        Lane::Posts => Depth { alerts, details, late, ..Depth::default() },
+        Lane::Edits => Depth { edits, ..Depth::default() },
+        Lane::Uploads => Depth { uploads, ..Depth::default() },
+    }
+}
+
+/// One for each message of a job.
+fn reports(batch: &Batch, result: &DeliveryResult) -> Vec<Report> {
+    batch.members.iter().filter_map(|stored| Report::of(&stored.message, result.clone())).collect()
+}
+
+fn forget(batch: &Batch) -> ThreadChange {
+    let incident = batch.message.incident.filter(|_| batch.message.route.target.is_none());
+    incident.map_or(ThreadChange::Keep, ThreadChange::Forget)
 }
 
 /// What a receipt means for the incident's thread.
-fn thread_after(parcel: &Parcel, receipt: &Receipt) -> ThreadChange {
-    let Some(incident) = parcel.message.incident.filter(|_| parcel.merged.is_none()) else { return ThreadChange::Keep };
-    match (parcel.message.thread, &receipt.posted) {
+fn thread_after(batch: &Batch, receipt: &Receipt) -> ThreadChange {
+    let message = &batch.message;
+    let own = !batch.is_merged() && message.route.target.is_none();
+    let Some(incident) = message.incident.filter(|_| own) else { return ThreadChange::Keep };
+    let had_parent = batch.members.first().is_some_and(|stored| stored.parent.is_some());
+    match (message.thread, &receipt.posted) {
         (Thread::Open, Some(posted)) => ThreadChange::Set(incident, posted.clone()),
         // What should have been an answer stands alone: a thread that was deleted in Slack starts anew there.
-        (Thread::Reply, Some(posted)) if receipt.orphaned || parcel.parent.is_none() => {
+        (Thread::Reply | Thread::Broadcast, Some(posted)) if receipt.orphaned || !had_parent => {
             ThreadChange::Set(incident, posted.clone())
         }
-        (Thread::Reply | Thread::Broadcast | Thread::Edit, _) if receipt.orphaned => ThreadChange::Forget(incident),
+        (Thread::Edit, _) if receipt.orphaned => ThreadChange::Forget(incident),
         _ => ThreadChange::Keep,
     }
 }
 
-/// What to do with the messages that the store gave. Edits of what is not there, and edits that a later one follows,
-/// are needless.
-pub fn turn(heads: Vec<Stored>, ask: &Ask, at: Timestamp) -> Turn {
-    let needless = |stored: &Stored| stored.is_edit() && (stored.superseded || stored.parent.is_none());
-    let ids: Vec<MessageId> = heads.iter().filter(|stored| needless(stored)).map(|stored| stored.id).collect();
-    if !ids.is_empty() {
-        let (channel, fate, thread) = (ask.channel.clone(), Fate::Superseded, ThreadChange::Keep);
-        return Turn::Settle(Settlement { ids, channel, class: Class::Edit, fate, thread, at });
+/// What the first message of the incident's thread says after this was taken; `None` where that is as before.
+fn first_after(batch: &Batch, receipt: &Receipt, thread: &ThreadChange) -> Option<Box<Message>> {
+    let edits = batch.lane == Lane::Edits && !receipt.orphaned && batch.message.route.target.is_none();
+    if !edits && !matches!(thread, ThreadChange::Set(..)) {
+        return None;
     }
-    let Some(first) = heads.first() else { return Turn::Nothing };
-    let plain = ask.plain == Some(first.id);
-    let scope = |kind| {
-        let waiting = ask.waiting.max(heads.len() as u64);
-        digest::Scope { kind, lines: ask.lines, waiting, follows: ask.follows }
-    };
-    let merge = ask.merge.filter(|kind| heads.len() > 1 || *kind == Kind::Late);
-    if let Some(kind) = merge
-        && let Some((message, taken)) = digest::merge(scope(kind), &heads)
-    {
-        return Turn::Send(Box::new(Parcel {
-            channel: ask.channel.clone(),
-            ids: heads.iter().take(taken).map(|stored| stored.id).collect(),
-            class: first.class(),
-            merged: Some(kind),
-            message: Arc::new(message),
-            plain,
-            parent: None,
-            attempt: ask.failures.saturating_add(1),
-        }));
+    let mut first = Message { attachment: None, ..(*batch.message).clone() };
+    if batch.plain.is_some() {
+        // Slack refused its blocks: an edit must not bring them back.
+        first.blocks.clear();
     }
-    let class = first.class();
-    let Some(Stored { id, attempts, message, parent, .. }) = heads.into_iter().next() else { return Turn::Nothing };
-    Turn::Send(Box::new(Parcel {
-        channel: ask.channel.clone(),
-        ids: vec![id],
-        class,
-        merged: None,
-        // An opening message has no thread yet; what a crash left behind of an earlier try is not one to answer.
-        parent: parent.filter(|_| !matches!(message.thread, Thread::None | Thread::Open)),
-        message: Arc::new(message),
-        plain,
-        attempt: attempts.saturating_add(1),
-    }))
-}
-
-impl Parcel {
-    /// As the notifier takes it.
-    pub fn delivery(&self) -> Delivery {
-        Delivery {
-            message: Arc::clone(&self.message),
-            attempt: self.attempt,
-            plain: self.plain,
-            parent: self.parent.clone(),
-        }
-    }
+    Some(Box::new(first))
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Quota {
         Self { clock, rate, channels: HashMap::new() }
     }
 
-    /// The configuration changed; what a channel already spent stays spent.
+    /// The configuration changed; what a channel has used stays used.
     pub fn set_rate(&mut self, rate: Rate) {
         self.rate = rate;
     }

@@ -1,6 +1,10 @@
 //! What follows on a failed try. Pure; chance is an argument.
 //!
 //! Before it: a `SendError`. After it: the queue, which waits, sends otherwise, or gives up.
+//!
+//! Two kinds of trouble are kept apart. Trouble of the way (the network, Slack's own failures, too many messages,
+//! credentials) concerns everything that goes that way, which waits in order. Trouble of one message (a refusal) concerns
+//! that message alone: it waits by itself, and what is behind it goes on.
 
 use std::time::Duration;
 
@@ -15,42 +19,79 @@ pub const LONGEST: Duration = Duration::from_secs(300);
 /// With refused credentials one message is tried this often, and all others wait.
 pub const PROBE: Duration = Duration::from_secs(300);
 
-/// Slack's own word on when to come back is heard up to here.
+/// A `Retry-After` of Slack's is obeyed up to here.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
-/// So many refusals for the rate in a row, whatever the channel, and everything waits, not only the channel.
+/// So many refusals for the rate in a row, whatever the channel, and everything of that method waits.
 pub const MANY_REFUSALS: u32 = 3;
+
+/// So often a message is sent in all that Slack refuses for a reason that is not known here.
+pub const MOST_REFUSALS: u32 = 3;
+
+/// Between those tries: all of them are made within a minute.
+pub const REFUSED_WAIT: Duration = Duration::from_secs(15);
+
+/// A channel that refuses messages is tried again with each of them after this long, then twice as long each time.
+pub const CHANNEL_WAIT: Duration = Duration::from_secs(60);
+
+/// The longest of those waits.
+pub const LONGEST_CHANNEL_WAIT: Duration = Duration::from_secs(3_600);
+
+/// So often a message is sent after a time-out in which Slack may have taken it.
+pub const MOST_AFTER_TIMEOUT: u32 = 3;
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum What {
+    /// A message.
+    #[default]
+    Post,
+    /// An edit of one.
+    Edit,
+    /// A file.
+    Upload,
+}
 
 /// How the failed try was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Try {
-    /// It was `text` alone.
+    /// What was sent.
+    pub what: What,
+    /// It was plain text alone.
     pub plain: bool,
     /// It was a digest of several messages.
     pub digest: bool,
-    /// It went into, or edited, a thread's first message.
-    pub parent: bool,
-    /// It edits, and would not itself appear.
-    pub edit: bool,
-    /// Failures in a row of this channel, this one included.
+    /// It was a reply in a thread.
+    pub reply: bool,
+    /// Failures in a row of this lane, this one included.
     pub failures: u32,
+    /// How often Slack refused the message before.
+    pub refusals: u32,
+    /// How often no answer came in time before.
+    pub timeouts: u32,
 }
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The same again after this long.
+    /// The same again after this long; what is behind it waits too.
     Again(Duration),
     /// The same again after this long, as Slack said; for everything if it keeps saying so.
-    Refused(Duration),
+    Limited(Duration),
     /// Everything waits, until the configuration changes or a probe succeeds.
     Credentials,
-    /// Again as plain text.
+    /// Again as plain text, at once.
     Plain,
     /// Again in smaller parts.
     Smaller,
     /// Again without the thread, which is gone.
     Anew,
+    /// Again without the thread, which takes no reply.
+    Unthreaded,
+    /// The same again after this long; what is behind it goes on.
+    Later(Duration),
+    /// The channel takes nothing: again after this long, and the default channel is told.
+    Elsewhere(Duration),
     /// It has become needless: what it edits is gone.
     Needless,
     /// No try can help.
@@ -59,18 +100,35 @@ pub enum Step {
 
 /// What follows on `error`. `chance` is from 0 to 1.
 pub fn after(tried: Try, error: &SendError, chance: f64) -> Step {
-    match error {
-        SendError::Transient { retry_after: Some(wait), .. } => Step::Refused((*wait).min(LONGEST_RETRY_AFTER)),
-        SendError::Transient { retry_after: None, .. } => Step::Again(backoff(tried.failures, chance)),
-        SendError::Permanent { fault: Fault::Credentials, .. } => Step::Credentials,
-        SendError::Permanent { fault: Fault::Channel, .. } => Step::Dead,
-        SendError::Permanent { fault: Fault::Thread, .. } if tried.edit => Step::Needless,
-        SendError::Permanent { fault: Fault::Thread, .. } if tried.parent => Step::Anew,
-        SendError::Permanent { fault: Fault::Message | Fault::Thread, .. } => match tried {
+    let fault = match error {
+        SendError::Transient { retry_after: Some(wait), .. } => return Step::Limited((*wait).min(LONGEST_RETRY_AFTER)),
+        SendError::Transient { retry_after: None, .. } => return Step::Again(backoff(tried.failures, chance)),
+        SendError::Uncertain { .. } if tried.timeouts >= MOST_AFTER_TIMEOUT => return Step::Dead,
+        SendError::Uncertain { .. } => return Step::Again(backoff(tried.failures, chance)),
+        SendError::Permanent { fault, .. } => *fault,
+    };
+    match (tried.what, fault) {
+        (What::Post | What::Edit, Fault::Credentials) => Step::Credentials,
+        (What::Upload, Fault::Refused) if tried.refusals + 1 < MOST_REFUSALS => Step::Later(REFUSED_WAIT),
+        (What::Upload, _) => Step::Dead,
+        (What::Edit, Fault::Thread) => Step::Needless,
+        (What::Edit, Fault::Message) if !tried.plain => Step::Plain,
+        (What::Edit, Fault::Refused) if tried.refusals + 1 < MOST_REFUSALS => Step::Later(REFUSED_WAIT),
+        (What::Edit, _) => Step::Dead,
+        (What::Post, Fault::Thread) if tried.reply => Step::Anew,
+        (What::Post, Fault::Target | Fault::Channel | Fault::Refused) if tried.reply => Step::Unthreaded,
+        (What::Post, Fault::Channel) => Step::Elsewhere(channel_wait(tried.refusals)),
+        (What::Post, Fault::Message) => match tried {
             Try { plain: false, .. } => Step::Plain,
             Try { digest: true, .. } => Step::Smaller,
             Try { .. } => Step::Dead,
         },
+        // A digest has no row of its own that could wait: its members are tried alone.
+        (What::Post, Fault::Refused | Fault::Target | Fault::Thread) if tried.digest => Step::Smaller,
+        (What::Post, Fault::Refused | Fault::Target | Fault::Thread) if tried.refusals + 1 < MOST_REFUSALS => {
+            Step::Later(REFUSED_WAIT)
+        }
+        (What::Post, Fault::Refused | Fault::Target | Fault::Thread) => Step::Dead,
     }
 }
 
@@ -82,18 +140,16 @@ pub fn backoff(failures: u32, chance: f64) -> Duration {
     doubled.min(LONGEST).mul_f64(jitter).min(LONGEST)
 }
 
-/// What went wrong, for people.
-pub fn why(error: &SendError) -> &str {
-    match error {
-        SendError::Transient { why, .. } | SendError::Permanent { why, .. } => why,
-    }
+/// How long a message waits for a channel that refused it so often before.
+fn channel_wait(refusals: u32) -> Duration {
+    CHANNEL_WAIT.saturating_mul(1_u32.checked_shl(refusals).unwrap_or(u32::MAX)).min(LONGEST_CHANNEL_WAIT)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{LONGEST, Step, Try, after, backoff};
+    use super::{LONGEST, REFUSED_WAIT, Step, Try, What, after, backoff};
     use crate::notify::{Fault, SendError};
 
     fn passing(retry_after: Option<u64>) -> SendError {
@@ -101,33 +157,58 @@ mod tests {
     }
 
     fn lasting(fault: Fault) -> SendError {
-        SendError::Permanent { why: "no".into(), fault }
+        SendError::Permanent { why: "no".into(), code: None, fault }
     }
 
     #[test]
     fn what_follows_on_each_answer() {
-        let plain = Try { plain: true, failures: 1, ..Try::default() };
         let first = Try { failures: 1, ..Try::default() };
+        let plain = Try { plain: true, ..first };
         let digest = Try { digest: true, ..first };
-        let reply = Try { parent: true, ..first };
-        let edit = Try { edit: true, ..reply };
+        let reply = Try { reply: true, ..first };
+        let edit = Try { what: What::Edit, ..first };
+        let upload = Try { what: What::Upload, ..first };
+        let unsure = SendError::Uncertain { why: "no answer".into() };
         let seconds = Duration::from_secs;
         for (tried, error, step) in [
             (first, passing(None), Step::Again(seconds(1))),
             (Try { failures: 4, ..first }, passing(None), Step::Again(seconds(8))),
             (Try { failures: 40, ..first }, passing(None), Step::Again(LONGEST)),
-            (Try { failures: 40, ..first }, passing(Some(17)), Step::Refused(seconds(17))),
-            (first, passing(Some(99_999_999)), Step::Refused(seconds(3_600))),
+            (Try { failures: 40, ..first }, passing(Some(17)), Step::Limited(seconds(17))),
+            (first, passing(Some(99_999_999)), Step::Limited(seconds(3_600))),
+            (edit, passing(None), Step::Again(seconds(1))),
+            (upload, passing(Some(3)), Step::Limited(seconds(3))),
+            (first, unsure.clone(), Step::Again(seconds(1))),
+            (Try { timeouts: 2, ..first }, unsure.clone(), Step::Again(seconds(1))),
+            (Try { timeouts: 3, ..first }, unsure, Step::Dead),
             (first, lasting(Fault::Credentials), Step::Credentials),
-            (digest, lasting(Fault::Channel), Step::Dead),
+            (edit, lasting(Fault::Credentials), Step::Credentials),
+            (upload, lasting(Fault::Credentials), Step::Dead),
+            (first, lasting(Fault::Channel), Step::Elsewhere(seconds(60))),
+            (Try { refusals: 2, ..first }, lasting(Fault::Channel), Step::Elsewhere(seconds(240))),
+            (Try { refusals: 40, ..first }, lasting(Fault::Channel), Step::Elsewhere(seconds(3_600))),
+            (reply, lasting(Fault::Channel), Step::Unthreaded),
+            (edit, lasting(Fault::Channel), Step::Dead),
+            (upload, lasting(Fault::Channel), Step::Dead),
             (first, lasting(Fault::Message), Step::Plain),
             (plain, lasting(Fault::Message), Step::Dead),
             (digest, lasting(Fault::Message), Step::Plain),
             (Try { plain: true, ..digest }, lasting(Fault::Message), Step::Smaller),
+            (edit, lasting(Fault::Message), Step::Plain),
+            (Try { plain: true, ..edit }, lasting(Fault::Message), Step::Dead),
             (reply, lasting(Fault::Thread), Step::Anew),
+            (reply, lasting(Fault::Target), Step::Unthreaded),
+            (reply, lasting(Fault::Refused), Step::Unthreaded),
             (edit, lasting(Fault::Thread), Step::Needless),
-            (first, lasting(Fault::Thread), Step::Plain),
-            (plain, lasting(Fault::Thread), Step::Dead),
+            (edit, lasting(Fault::Target), Step::Dead),
+            (edit, lasting(Fault::Refused), Step::Later(REFUSED_WAIT)),
+            (Try { refusals: 2, ..edit }, lasting(Fault::Refused), Step::Dead),
+            (upload, lasting(Fault::Refused), Step::Later(REFUSED_WAIT)),
+            (Try { refusals: 2, ..upload }, lasting(Fault::Refused), Step::Dead),
+            (first, lasting(Fault::Refused), Step::Later(REFUSED_WAIT)),
+            (Try { refusals: 1, ..first }, lasting(Fault::Refused), Step::Later(REFUSED_WAIT)),
+            (Try { refusals: 2, ..first }, lasting(Fault::Refused), Step::Dead),
+            (digest, lasting(Fault::Refused), Step::Smaller),
         ] {
             assert_eq!(after(tried, &error, 0.5), step, "{tried:?} {error:?}");
         }

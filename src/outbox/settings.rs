@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnostic::Code;
-use crate::document::{Key, Kind, Table};
-
-/// An undelivered alert is a dead letter after this long, where `limits.outbox_max_age` says nothing.
-pub const MAX_AGE: Duration = Duration::from_secs(86_400);
+use crate::document::{Key, Kind, Table, default_of};
 
 /// The keys of `[limits]` that the outbox takes.
 pub const LIMIT_KEYS: &[Key] = &[Key {
@@ -43,12 +40,13 @@ pub struct Fallback {
 
 /// Reads `outbox_max_age`.
 pub fn read_max_age(table: &mut Table<'_>) -> Duration {
+    let usual = default_of(LIMIT_KEYS, "outbox_max_age").duration();
     let value = table.value("outbox_max_age");
-    let Some(age) = value.as_ref().and_then(crate::document::Value::duration) else { return MAX_AGE };
+    let Some(age) = value.as_ref().and_then(crate::document::Value::duration) else { return usual };
     if age.is_zero() {
         let help = "with no time at all every alert would be a dead letter; write `24h`, say";
         let refused = value.and_then(|value| value.refuse(Code::InvalidValue, "`outbox_max_age` is zero", help));
-        return refused.unwrap_or(MAX_AGE);
+        return refused.unwrap_or(usual);
     }
     age
 }
@@ -86,9 +84,11 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{FALLBACK_KEYS, Fallback, LIMIT_KEYS, MAX_AGE, read_fallback, read_max_age};
+    use super::{FALLBACK_KEYS, Fallback, LIMIT_KEYS, read_fallback, read_max_age};
     use crate::diagnostic::{Code, Sources};
     use crate::document::{Reader, Table};
+
+    const MAX_AGE: Duration = Duration::from_secs(86_400);
 
     /// Reads a `[fallback]` and a `[limits]`, and gives what came of them with the codes of all problems.
     fn read(text: &str) -> (Option<Fallback>, Duration, Vec<Code>) {

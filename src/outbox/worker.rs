@@ -1,10 +1,10 @@
 //! \[time\] The loop that carries messages from the store to Slack: asks the queue what is next, sends it, writes what came
-//! of it. It has no rule of its own.
+//! of it, and tells the daemon. It has no rule of its own.
 //!
 //! Before it: `store`, and the daemon, which runs this as one task and replaces its settings at a reload. After it: the
 //! notifier.
 //!
-//! Invariants: a channel's next message is taken only after what came of the last one is written (or held, while the
+//! Invariants: a lane's next message is taken only after what came of the last one is written (or held in memory, while the
 //! disk fails); at most [`MOST_IN_FLIGHT`] messages are in flight; nothing here grows with what waits.
 
 use std::future::Future;
@@ -14,17 +14,20 @@ use std::task::Poll;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
+use super::batch::{self, Ask, Batch, Lane, Turn};
 use super::outage::{self, Outage, Watch};
-use super::queue::{self, Ask, PATIENCE, Parcel, Queue, Turn};
+use super::queue::{PATIENCE, Queue};
 use super::quota::{Quota, spacing};
-use super::retry;
+use super::report::Report;
+use super::storm;
+use super::wakeup::Wakeup;
 use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
 use crate::notify::{Notifier, Receipt, SendError};
-use crate::store::{Depth, Fate, Settlement, Store, StoreError};
+use crate::store::{Depth, Disposition, Settlement, Store, StoreError, Stored};
 
 /// Messages in flight at one time, each of another channel.
 pub const MOST_IN_FLIGHT: usize = 32;
@@ -35,17 +38,51 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// The notifier bounds its own time; this is the bound should it not.
 pub const LONGEST_SEND: Duration = Duration::from_secs(300);
 
+/// After so many answers that did not come in time, Slack is asked whether it answers at all before the message is sent
+/// again: a message is not used up against a server that is away.
+const ASKS_FIRST: u32 = 2;
+
+/// An edit whose message is still on its way is looked at again after this long, should its arrival have been missed.
+const BLOCKED_EDIT: Duration = Duration::from_secs(300);
+
+/// Under which name the store keeps how long Slack asked to wait.
+pub const WAITS: &str = "outbox_waits";
+
 /// What the configuration says.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The way out. Another one than before (another token) tries again what was refused.
     pub notifier: Arc<dyn Notifier>,
+    /// `slack.channel`: told of what its own channel does not take.
+    pub channel: Option<Channel>,
     /// `slack.rate`.
     pub rate: Rate,
     /// `limits.outbox_max_age`.
     pub max_age: Duration,
     /// `fallback.after`.
     pub fallback_after: Option<Duration>,
+}
+
+/// What an earlier process left behind, as notes of the store.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// An outage that was told of and not ended.
+    pub outage: Option<Outage>,
+    /// [`storm::NOTE`].
+    pub storms: Option<String>,
+    /// [`WAITS`].
+    pub waits: Option<String>,
+}
+
+impl Remembered {
+    /// From all notes of the store.
+    pub fn from_notes(notes: &std::collections::HashMap<String, String>) -> Self {
+        Self {
+            outage: Outage::from_note(notes.get(outage::NOTE)),
+            storms: notes.get(storm::NOTE).cloned(),
+            waits: notes.get(WAITS).cloned(),
+        }
+    }
 }
 
 /// What the loop needs.
@@ -57,15 +94,19 @@ pub struct Worker {
     pub clock: SharedClock,
     /// Replaced at a reload.
     pub settings: watch::Receiver<Settings>,
-    /// How it goes.
+    /// Delivery status.
     pub status: watch::Sender<Status>,
+    /// Is told what came of each message of a job.
+    pub reports: mpsc::UnboundedSender<Report>,
+    /// Another process changed the outbox.
+    pub wakeup: Wakeup,
     /// Where chance begins.
     pub seed: u64,
-    /// An outage that was told of and not ended when the last process did (`Outage::from_note`).
-    pub outage: Option<Outage>,
+    /// What an earlier process left behind.
+    pub remembered: Remembered,
 }
 
-/// How it goes.
+/// Delivery status.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
     /// Messages that wait; late ones among them.
@@ -78,8 +119,12 @@ pub struct Status {
     pub delivered: u64,
     /// Those of them that went out in digests.
     pub merged: u64,
+    /// When Slack took a message last, since the start.
+    pub last_delivered: Option<Timestamp>,
     /// Tries that failed since the start.
     pub failed: u64,
+    /// Those of them that Slack refused: the same again cannot help.
+    pub refused: u64,
     /// Dead letters since the start.
     pub dead: u64,
     /// Slack has taken nothing for `fallback.after`. From none to some: run the fallback; from some to none: again. What
@@ -96,51 +141,64 @@ pub struct Held {
     pub credentials: bool,
 }
 
-/// What comes of a flight.
-enum Landed {
+/// What comes of a task.
+enum Done {
     /// Slack answered.
-    Answered(Box<Parcel>, Result<Receipt, SendError>),
-    /// There was nothing to send after all.
-    Nothing(Channel),
+    Answered(Box<Batch>, Result<Receipt, SendError>),
+    /// There is nothing to send; when there will be.
+    Nothing(Channel, Lane, Option<Timestamp>),
+    /// A storm tells these.
+    Absorb(Channel, Lane, Vec<Stored>),
     /// What came of it is written.
-    Settled(Channel),
+    Settled(Channel, Lane),
     /// The store failed.
-    Unreadable(Channel, StoreError),
+    Unreadable(Channel, Lane, StoreError),
 }
 
-type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+type Task = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 struct Loop {
     store: Store,
     clock: SharedClock,
     settings: Settings,
     queue: Queue,
-    quota: Quota,
+    /// One for each lane: Slack's methods have limits of their own.
+    quotas: [Quota; 3],
     watch: Watch,
     status: Status,
-    chance: u64,
-    next_look: Mono,
+    reports: mpsc::UnboundedSender<Report>,
+    chance: fastrand::Rng,
+    next_poll: Mono,
+    /// The waits that are noted on disk.
+    noted_waits: Option<String>,
     /// There may be dead letters, which another process may set waiting again.
     dead_letters: bool,
-    sending: Vec<Flight>,
-    settling: Vec<Flight>,
+    /// Why the last file was refused for good, until one is taken: the next one for the same reason is no news.
+    refused_files: Option<String>,
+    sending: Vec<Task>,
+    settling: Vec<Task>,
 }
 
 /// Runs until `shutdown`, and then for [`DRAIN`] at most.
 pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
-    let Worker { store, clock, settings: mut changes, status, seed, outage } = worker;
+    let Worker { store, clock, settings: mut changes, status, reports, mut wakeup, seed, remembered } = worker;
     let settings = changes.borrow_and_update().clone();
+    let Remembered { outage, storms, waits } = remembered;
+    let quota = || Quota::new(clock.clone(), settings.rate);
     let mut this = Loop {
-        quota: Quota::new(clock.clone(), settings.rate),
+        quotas: [quota(), quota(), quota()],
         watch: Watch::new(settings.fallback_after, outage.clone()),
         status: Status { outage, ..Status::default() },
         store,
         clock,
         settings,
-        queue: Queue::default(),
-        chance: seed | 1,
-        next_look: Mono::default(),
+        queue: Queue::new(storm::from_note(storms.as_ref())),
+        reports,
+        chance: fastrand::Rng::with_seed(seed),
+        next_poll: Mono::default(),
+        noted_waits: waits,
         dead_letters: true,
+        refused_files: None,
         sending: Vec::new(),
         settling: Vec::new(),
     };
@@ -149,7 +207,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
     let (mut stop_at, mut reloads) = (None, true);
     let mut alarm = Alarm::new(Arc::clone(&this.clock));
     loop {
-        this.look().await;
+        this.poll().await;
         this.launch();
         this.publish(&status).await;
         let now = this.clock.now().mono;
@@ -161,13 +219,14 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         let wake = this.wake_at(stop_at);
         tokio::select! {
             biased;
-            landed = any(&mut this.sending, &mut this.settling) => this.land(landed),
+            done = any(&mut this.sending, &mut this.settling) => this.done(done),
             () = &mut shutdown, if stop_at.is_none() => stop_at = Some(now + DRAIN),
             changed = changes.changed(), if reloads => match changed {
                 Ok(()) => this.reload(changes.borrow_and_update().clone()),
                 Err(_) => reloads = false,
             },
             () = this.store.arrived() => {}
+            () = wakeup.changed() => this.look_again(),
             () = alarm.towards(wake) => {}
         }
     }
@@ -179,14 +238,14 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
     this.publish(&status).await;
 }
 
-/// The first flight to land. Never, when there is none.
-async fn any(sending: &mut Vec<Flight>, settling: &mut Vec<Flight>) -> Landed {
+/// The first task to end. Never, when there is none.
+async fn any(sending: &mut Vec<Task>, settling: &mut Vec<Task>) -> Done {
     std::future::poll_fn(|context| {
-        for flights in [&mut *settling, &mut *sending] {
-            for index in 0..flights.len() {
-                if let Poll::Ready(landed) = flights[index].as_mut().poll(context) {
-                    drop(flights.swap_remove(index));
-                    return Poll::Ready(landed);
+        for tasks in [&mut *settling, &mut *sending] {
+            for index in 0..tasks.len() {
+                if let Poll::Ready(done) = tasks[index].as_mut().poll(context) {
+                    drop(tasks.swap_remove(index));
+                    return Poll::Ready(done);
                 }
             }
         }
@@ -195,63 +254,99 @@ async fn any(sending: &mut Vec<Flight>, settling: &mut Vec<Flight>) -> Landed {
     .await
 }
 
-/// Takes what is next for a channel out of the store, and sends it.
-async fn fly(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock, ask: Ask) -> Landed {
+/// Takes what is next in a lane out of the store, and sends it.
+async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock, mut ask: Ask) -> Done {
+    let mut later: Option<Timestamp> = None;
+    let mut classes = ask.classes.clone().into_iter();
+    let Some(mut class) = classes.next() else { return Done::Nothing(ask.channel, ask.lane, None) };
     loop {
-        let heads = match store.heads(ask.channel.clone(), ask.which, ask.limit).await {
+        let now = clock.now().wall;
+        let heads = match store.heads(ask.channel.clone(), class, ask.limit, now).await {
             Ok(heads) => heads,
-            Err(error) => return Landed::Unreadable(ask.channel, error),
+            Err(error) => return Done::Unreadable(ask.channel, ask.lane, error),
         };
-        match queue::turn(heads, &ask, clock.now().wall) {
-            Turn::Nothing => return Landed::Nothing(ask.channel),
-            Turn::Settle(settlement) => {
-                if let Err(error) = store.settle(settlement).await {
-                    return Landed::Unreadable(ask.channel, error);
+        match batch::turn(heads, &ask, now) {
+            Turn::Nothing(then) => {
+                later = [later, then].into_iter().flatten().min();
+                match classes.next() {
+                    Some(next) => (class, ask.limit) = (next, 1),
+                    None => return Done::Nothing(ask.channel, ask.lane, later),
                 }
             }
-            Turn::Send(parcel) => {
-                let too_long = clock.now().mono + LONGEST_SEND;
-                let answer = tokio::select! {
-                    biased;
-                    answer = notifier.send(parcel.delivery()) => answer,
-                    () = clock::sleep_until(&*clock, too_long) => {
-                        let why = format!("no answer within {}", format_duration(LONGEST_SEND));
-                        Err(SendError::Transient { why, retry_after: None })
-                    }
-                };
-                return Landed::Answered(parcel, answer);
+            Turn::Settle(settlement) => {
+                if let Err(error) = store.settle(*settlement).await {
+                    return Done::Unreadable(ask.channel, ask.lane, error);
+                }
+            }
+            Turn::Absorb(rows) => return Done::Absorb(ask.channel, ask.lane, rows),
+            Turn::Alone => ask.limit = 1,
+            Turn::Send(batch) => {
+                let answer = send(&*notifier, &*clock, &batch).await;
+                return Done::Answered(batch, answer);
             }
         }
     }
 }
 
+/// Sends once, bounded in time.
+async fn send(notifier: &dyn Notifier, clock: &dyn clock::Clock, batch: &Batch) -> Result<Receipt, SendError> {
+    if batch.timeouts() >= ASKS_FIRST {
+        // The answer to a question costs no message: trouble of the way stays trouble of the way.
+        if let Err(SendError::Uncertain { why } | SendError::Transient { why, .. }) = notifier.auth_test().await {
+            return Err(SendError::Transient { why, retry_after: None });
+        }
+    }
+    let too_long = clock.now().mono + LONGEST_SEND;
+    tokio::select! {
+        biased;
+        answer = notifier.send(batch.delivery()) => answer,
+        () = clock::sleep_until(clock, too_long) => {
+            Err(SendError::Uncertain { why: format!("no answer within {}", format_duration(LONGEST_SEND)) })
+        }
+    }
+}
+
 impl Loop {
-    /// Takes up what an earlier process left: its channels keep their rate across the restart.
+    /// Takes up what an earlier process left: its channels keep their rate across the restart, and the waits that Slack
+    /// asked for.
     async fn begin(&mut self) {
         let now = self.clock.now();
+        self.queue.set_default(self.settings.channel.clone());
         let spacing = spacing(self.settings.rate);
         let depths = self.store.depths(true).await.unwrap_or_default();
         for (channel, _) in &depths {
             // It may have been sent something in the moment before it ended, of which there is no record.
-            self.queue.delay(channel, now.mono + spacing);
+            for lane in [Lane::Posts, Lane::Edits] {
+                self.queue.delay(channel, lane, now.mono + spacing);
+            }
         }
         for (channel, sent) in self.store.last_sent().await.unwrap_or_default() {
             let left = spacing.saturating_sub(clock::between(sent, now.wall));
             if !left.is_zero() {
-                self.queue.delay(&channel, now.mono + left);
+                self.queue.delay(&channel, Lane::Posts, now.mono + left);
             }
+        }
+        for (channel, lane, until) in waits_from(self.noted_waits.as_deref()) {
+            let left = clock::between(now.wall, until).min(super::retry::LONGEST_RETRY_AFTER);
+            self.queue.delay(&channel, lane, now.mono + left);
         }
         self.queue.update(depths, now.mono);
     }
 
+    /// Another process changed the outbox: what it set waiting is tried at once, whatever was refused before.
+    fn look_again(&mut self) {
+        self.next_poll = Mono::default();
+        self.queue.anew(self.clock.now().mono);
+    }
+
     /// Learns what waits.
-    async fn look(&mut self) {
+    async fn poll(&mut self) {
         let now = self.clock.now();
-        let (watchful, due) = (self.is_watchful(), now.mono >= self.next_look);
+        let (watchful, due) = (self.is_watchful(), now.mono >= self.next_poll);
         if due || !watchful {
-            self.next_look = clock::next_look(&*self.clock, now.mono);
+            self.next_poll = clock::next_look(&*self.clock, now.mono);
         }
-        let depths = if due && watchful { self.look_through(now.wall).await } else { self.store.depths(false).await };
+        let depths = if due && watchful { self.poll_all(now.wall).await } else { self.store.depths(false).await };
         match depths {
             Ok(depths) => self.queue.update(depths, now.mono),
             Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
@@ -264,12 +359,12 @@ impl Loop {
         self.dead_letters || !self.queue.depth().is_empty()
     }
 
-    async fn look_through(&mut self, now: Timestamp) -> Result<Vec<(Channel, Depth)>, StoreError> {
+    async fn poll_all(&mut self, now: Timestamp) -> Result<Vec<(Channel, Depth)>, StoreError> {
         let max_age = self.settings.max_age;
         let cutoff = now.saturating_sub(max_age).unwrap_or(Timestamp::MIN);
         let age = format_duration(max_age);
-        let look = self.store.look(cutoff, format!("not delivered within {age}")).await?;
-        match look.expired {
+        let poll = self.store.poll(cutoff, format!("not delivered within {age}")).await?;
+        match poll.expired {
             Ok(0) => {}
             Ok(count) => {
                 self.status.dead += count as u64;
@@ -277,73 +372,117 @@ impl Loop {
             }
             Err(error) => tracing::warn!(%error, "the outbox cannot be looked through for alerts that are too old"),
         }
-        self.quota.forget_idle();
-        self.dead_letters = look.dead_letters;
-        look.depths
+        self.quotas.iter_mut().for_each(Quota::forget_idle);
+        self.dead_letters = poll.dead_letters;
+        poll.depths
     }
 
     /// Sends off whatever can go.
     fn launch(&mut self) {
         while self.sending.len() < MOST_IN_FLIGHT {
-            let now = self.clock.now().mono;
-            let Some(channel) = self.queue.next(now) else { break };
-            if let Err(wait) = self.quota.check(&channel) {
-                self.queue.delay(&channel, now + wait);
+            let now = self.clock.now();
+            let Some((channel, lane)) = self.queue.next(now.mono) else { break };
+            let quota = &mut self.quotas[lane as usize];
+            if let Err(wait) = quota.check(&channel) {
+                self.queue.delay(&channel, lane, now.mono + wait);
                 continue;
             }
-            let ask = self.queue.ask(&channel, self.quota.capacity(PATIENCE));
+            let expires = now.wall.saturating_sub(self.settings.max_age).unwrap_or(Timestamp::MIN);
+            let ask = self.queue.ask(&channel, lane, quota.capacity(PATIENCE), expires);
             let notifier = Arc::clone(&self.settings.notifier);
-            self.sending.push(Box::pin(fly(self.store.clone(), notifier, self.clock.clone(), ask)));
+            self.sending.push(Box::pin(send_next(self.store.clone(), notifier, self.clock.clone(), ask)));
         }
     }
 
-    fn land(&mut self, landed: Landed) {
-        let now = self.clock.now().mono;
-        // Whatever came of it may be one; the next look tells.
-        self.dead_letters = true;
-        match landed {
-            Landed::Answered(parcel, answer) => self.answered(&parcel, &answer),
-            Landed::Settled(channel) => self.queue.landed(&channel, now),
-            Landed::Nothing(channel) => {
-                // Somebody else took it away: count anew, and not at once again should the count be wrong.
-                self.next_look = now;
-                self.queue.landed(&channel, now + Duration::from_secs(1));
-            }
-            Landed::Unreadable(channel, error) => {
-                tracing::warn!(%channel, %error, "the outbox cannot be read");
-                self.queue.landed(&channel, now + Duration::from_secs(1));
-            }
-        }
-    }
-
-    fn answered(&mut self, parcel: &Parcel, answer: &Result<Receipt, SendError>) {
+    fn done(&mut self, done: Done) {
         let now = self.clock.now();
-        let chance = self.chance();
+        // Whatever came of it may be one; the next poll tells.
+        self.dead_letters = true;
+        match done {
+            Done::Answered(batch, answer) => self.answered(&batch, &answer),
+            Done::Settled(channel, lane) => self.queue.landed(&channel, lane, now.mono, None),
+            Done::Absorb(channel, lane, rows) => {
+                let settlement = self.queue.absorbed(&channel, &rows, now.wall);
+                self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane)));
+            }
+            Done::Nothing(channel, lane, Some(later)) => {
+                let later = now.mono + clock::between(now.wall, later).max(Duration::from_millis(1));
+                self.queue.landed(&channel, lane, now.mono, Some(later));
+            }
+            Done::Nothing(channel, lane, None) => {
+                // Somebody else took it away: count anew, and not at once again should the count be wrong. An edit may wait
+                // for the message that it changes, whose arrival ends the wait.
+                let later = match lane {
+                    Lane::Edits => BLOCKED_EDIT,
+                    Lane::Posts | Lane::Uploads => Duration::from_secs(1),
+                };
+                self.next_poll = now.mono;
+                self.queue.landed(&channel, lane, now.mono, Some(now.mono + later));
+            }
+            Done::Unreadable(channel, lane, error) => {
+                tracing::warn!(%channel, %error, "the outbox cannot be read");
+                self.queue.landed(&channel, lane, now.mono + Duration::from_secs(1), None);
+            }
+        }
+    }
+
+    fn answered(&mut self, batch: &Batch, answer: &Result<Receipt, SendError>) {
+        let now = self.clock.now();
+        let chance = self.chance.f64();
         let held = self.queue.held().is_some_and(|hold| hold.credentials);
-        let settlement = self.queue.answered(parcel, answer, (now.mono, now.wall), chance);
-        let (channel, count) = (&parcel.channel, parcel.ids.len() as u64);
+        let answered = self.queue.answered(batch, answer, now, chance);
+        let (channel, count) = (&batch.channel, batch.members.len() as u64);
+        let default = self.settings.channel.as_ref().is_none_or(|default| default == channel);
         match answer {
             Ok(receipt) => {
                 self.status.last_error = None;
                 self.status.delivered += count;
-                self.status.merged += if parcel.merged.is_some() { count } else { 0 };
-                self.watch.delivered();
+                self.status.last_delivered = Some(now.wall);
+                self.status.merged += if batch.is_merged() { count } else { 0 };
+                self.watch.delivered(default);
+                if batch.lane == Lane::Uploads {
+                    self.refused_files = None;
+                }
                 for warning in &receipt.warnings {
                     tracing::warn!(%channel, "Slack took the message with a remark: {warning}");
                 }
             }
             Err(error) => {
-                let why = retry::why(error);
+                let why = error.why();
                 self.status.failed += 1;
+                self.status.refused += u64::from(matches!(error, SendError::Permanent { .. }));
                 self.status.last_error = Some(why.to_owned());
-                self.watch.failed(now, why);
-                if let Fate::Dead { .. } = settlement.fate {
+                if batch.lane == Lane::Posts {
+                    self.watch.failed(now, why);
+                }
+                let what = match batch.lane {
+                    Lane::Posts => "a message",
+                    Lane::Edits => "an edit",
+                    Lane::Uploads => "a file",
+                };
+                let is_known = batch.lane == Lane::Uploads && self.refused_files.as_deref() == Some(why);
+                if let Disposition::Dead { .. } = answered.settlement.disposition {
                     self.status.dead += count;
-                    tracing::error!(%channel, count, "not delivered, and no other try can help: {why}");
+                    if batch.lane == Lane::Uploads {
+                        self.refused_files = Some(why.to_owned());
+                    }
+                }
+                if is_known {
+                    tracing::debug!(%channel, count, "{what} is not delivered, for the same reason as the last");
+                } else if let Disposition::Dead { .. } = answered.settlement.disposition {
+                    tracing::error!(%channel, count, "{what} is not delivered, and is a dead letter now: {why}");
                 } else {
-                    tracing::warn!(%channel, attempt = parcel.attempt, "not delivered yet: {why}");
+                    tracing::warn!(%channel, attempt = batch.attempt, "{what} is not delivered yet: {why}");
                 }
             }
+        }
+        if let Some(why) = &answered.nowhere {
+            tracing::error!(%channel, "an alert could be posted nowhere: {why}");
+            self.watch.nowhere(now, count, why);
+        }
+        for report in answered.reports {
+            // Without a daemon nobody listens.
+            let _gone = self.reports.send(report);
         }
         match self.queue.held() {
             Some(hold) if hold.credentials && !held => tracing::error!(
@@ -353,23 +492,26 @@ impl Loop {
             None if held => tracing::info!("Slack takes the credentials again"),
             _ => {}
         }
-        self.settling.push(Box::pin(settle(self.store.clone(), settlement)));
+        self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane)));
     }
 
     fn reload(&mut self, settings: Settings) {
-        self.quota.set_rate(settings.rate);
+        for quota in &mut self.quotas {
+            quota.set_rate(settings.rate);
+        }
+        self.queue.set_default(settings.channel.clone());
         self.watch.set_after(settings.fallback_after);
         if !Arc::ptr_eq(&settings.notifier, &self.settings.notifier) {
             self.queue.anew(self.clock.now().mono);
         }
         self.settings = settings;
-        self.next_look = Mono::default();
+        self.next_poll = Mono::default();
     }
 
     /// Tells how it goes; an outage is remembered before it is told.
     async fn publish(&mut self, status: &watch::Sender<Status>) {
         let depth = self.queue.depth();
-        self.status.waiting = depth.alerts + depth.edits + depth.late;
+        self.status.waiting = total(depth);
         self.status.held = self.queue.held().map(|hold| Held { why: hold.why.clone(), credentials: hold.credentials });
         self.watch.look(self.clock.now().mono, self.status.waiting);
         if self.status.outage.as_ref() != self.watch.current() {
@@ -379,6 +521,7 @@ impl Loop {
                 tracing::warn!(%error, "it cannot be noted whether Slack is away: a restart may tell of it again");
             }
         }
+        self.note_waits().await;
         status.send_if_modified(|told| {
             let changed = *told != self.status;
             told.clone_from(&self.status);
@@ -386,37 +529,54 @@ impl Loop {
         });
     }
 
+    /// How long Slack asked to wait is remembered: a restart does not ask again sooner.
+    async fn note_waits(&mut self) {
+        let waits = self.queue.waits(self.clock.now());
+        // The rate alone is kept by the time of the last message.
+        let long = waits.into_iter().map(|(channel, lane, until)| (channel, lane as u8, until.as_second()));
+        let long: Vec<(Channel, u8, i64)> = long.collect();
+        let note = if long.is_empty() { None } else { serde_json::to_string(&long).ok() };
+        if note != self.noted_waits && self.store.remember(WAITS, note.clone()).await.is_ok() {
+            self.noted_waits = note;
+        }
+    }
+
     /// When there is something to do again though nothing happens.
     fn wake_at(&self, stop_at: Option<Mono>) -> Option<Mono> {
         let full = self.sending.len() >= MOST_IN_FLIGHT;
         let due = self.queue.due().filter(|_| !full);
         let outage = self.watch.due().filter(|_| self.status.waiting > 0);
-        let look = self.is_watchful().then_some(self.next_look);
+        let look = self.is_watchful().then_some(self.next_poll);
         [due, outage, stop_at, look].into_iter().flatten().min()
     }
 
     /// Whether nothing more can be done before the stop.
     fn is_drained(&self, now: Mono, stop_at: Mono) -> bool {
-        let flying = !self.sending.is_empty() || !self.settling.is_empty();
-        now >= stop_at || (!flying && self.queue.due().is_none_or(|due| due >= stop_at))
-    }
-
-    /// A number from 0 to 1 (xorshift64*).
-    fn chance(&mut self) -> f64 {
-        let x = &mut self.chance;
-        *x ^= *x >> 12;
-        *x ^= *x << 25;
-        *x ^= *x >> 27;
-        let high = u32::try_from(x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32).unwrap_or(0);
-        f64::from(high) / f64::from(u32::MAX)
+        let in_flight = !self.sending.is_empty() || !self.settling.is_empty();
+        now >= stop_at || (!in_flight && self.queue.due().is_none_or(|due| due >= stop_at))
     }
 }
 
-/// Writes what came of a parcel. The store holds it in memory when the disk fails, so that nothing is sent twice.
-async fn settle(store: Store, settlement: Settlement) -> Landed {
+/// How much waits in all.
+fn total(depth: Depth) -> u64 {
+    depth.alerts + depth.details + depth.edits + depth.uploads + depth.late
+}
+
+/// The waits that an earlier process noted.
+fn waits_from(note: Option<&str>) -> Vec<(Channel, Lane, Timestamp)> {
+    let known: Vec<(Channel, u8, i64)> = note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
+    let wait = |(channel, lane, until)| {
+        let lane = [Lane::Posts, Lane::Edits, Lane::Uploads].into_iter().find(|known| *known as u8 == lane)?;
+        Some((channel, lane, Timestamp::from_second(until).ok()?))
+    };
+    known.into_iter().filter_map(wait).collect()
+}
+
+/// Writes what came of a batch. The store holds it in memory when the disk fails, so that nothing is sent twice.
+async fn settle(store: Store, settlement: Settlement, lane: Lane) -> Done {
     let channel = settlement.channel.clone();
     match store.settle(settlement).await {
-        Ok(()) => Landed::Settled(channel),
-        Err(error) => Landed::Unreadable(channel, error),
+        Ok(()) => Done::Settled(channel, lane),
+        Err(error) => Done::Unreadable(channel, lane, error),
     }
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 
-use super::Limits;
+use super::control::{self, Control};
+use super::{HttpSettings, Limits, http};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Table, Text, did_you_mean};
 use crate::exec::{Environment, PLUMBING};
@@ -23,6 +25,20 @@ pub struct Surroundings {
     pub host: String,
 }
 
+/// What `reload` may say.
+pub(super) const RELOAD_MODES: &[&str] = &["auto", "signal"];
+
+/// When a running daemon reads changed files again (`reload`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReloadMode {
+    /// As soon as they have changed.
+    #[default]
+    Auto,
+    /// When somebody asks for it: SIGHUP.
+    Signal,
+}
+
 /// `slack_alert.toml`, read.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -38,6 +54,8 @@ pub struct Config {
     pub zone: TimeZone,
     /// This host's name in messages.
     pub host: Arc<str>,
+    /// When changed files are read again.
+    pub reload: ReloadMode,
     /// How to reach Slack.
     pub slack: notify::Settings,
     /// Named templates.
@@ -46,10 +64,16 @@ pub struct Config {
     pub limits: Limits,
     /// What commands may inherit: the daemon's environment without its secrets and its plumbing.
     pub environment: Arc<Environment>,
+    /// `[control]`.
+    pub control: Control,
     /// `[fallback]`.
     pub fallback: Option<outbox::Fallback>,
     /// `[summary]`.
     pub summary: Option<summary::Settings>,
+    /// `[http]`; nothing without `listen`.
+    pub http: Option<HttpSettings>,
+    /// `[heartbeat]`.
+    pub heartbeat: Option<notify::HeartbeatSettings>,
     /// Codes that `[check] allow` accepts.
     pub allow: Vec<Code>,
 }
@@ -64,11 +88,15 @@ pub(super) fn read(table: &mut Table<'_>, file: Option<&Path>, folder: &Path, ar
     let surroundings = notify::Surroundings { env: &env, credentials: credentials.as_deref(), config_dir: folder };
     let settings = notify::read(&mut slack, &surroundings);
     slack.finish();
+    let http = http::read(table.table_or_empty("http"), &surroundings);
     let fallback = table.table("fallback").and_then(outbox::read_fallback);
     let summary = read_summary(table, &settings);
     let path = |text: Text<'_>| below(folder, text.value);
     let _ = table.value("defaults");
-    let environment = Arc::new(for_commands(around, &settings));
+    let (heartbeat, heartbeat_variable) = notify::read_heartbeat(table.table("heartbeat"), &surroundings);
+    let secrets = settings.secret_variables.iter().chain(&http.secret_variable).chain(&heartbeat_variable);
+    let secrets = secrets.map(String::as_str).collect();
+    let environment = Arc::new(for_commands(around, secrets));
     Config {
         environment,
         file: file.map(Path::to_owned),
@@ -77,11 +105,15 @@ pub(super) fn read(table: &mut Table<'_>, file: Option<&Path>, folder: &Path, ar
         state_dir: table.text("state_dir").map(path),
         zone: zone.unwrap_or_else(|| around.zone.clone()),
         host: table.text("host").map_or_else(|| around.host.as_str().into(), |text| text.value.into()),
+        reload: table.choice("reload", RELOAD_MODES).unwrap_or_default(),
         slack: settings,
         templates,
         limits: read_limits(table.table_or_empty("limits")),
+        control: control::read(table.table_or_empty("control")),
         fallback,
         summary,
+        http: http.settings,
+        heartbeat,
         allow: read_check(table.table_or_empty("check")),
     }
 }
@@ -91,7 +123,7 @@ fn read_summary(table: &mut Table<'_>, slack: &notify::Settings) -> Option<summa
     let summary = table.table("summary")?;
     let place = summary.place();
     let settings = summary::read(summary)?;
-    let lost = settings.channel.is_none() && slack.channel.is_none() && matches!(slack.way, notify::Way::Token(_));
+    let lost = settings.channel.is_none() && slack.channel.is_none() && slack.way.capabilities().needs_channel;
     if let Some(place) = place.filter(|_| lost) {
         let problem = Problem::new(Code::MissingKey, place, "the summary has no channel to go to");
         table.push(problem.help("set `channel` in [summary], or in [slack]"));
@@ -100,8 +132,7 @@ fn read_summary(table: &mut Table<'_>, slack: &notify::Settings) -> Option<summa
 }
 
 /// What commands may inherit: the daemon's environment without the variables that carry its secrets or its plumbing.
-fn for_commands(around: &Surroundings, slack: &notify::Settings) -> Environment {
-    let secret: Vec<&str> = slack.secret_variables.iter().map(String::as_str).collect();
+fn for_commands(around: &Surroundings, secret: Vec<&str>) -> Environment {
     around.environment.as_ref().clone().without(&secret).without(PLUMBING)
 }
 

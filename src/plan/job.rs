@@ -1,18 +1,20 @@
 //! One job file: every station takes its own keys, this puts the pieces together.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use fnv::FnvHasher;
 
 use super::config::{Config, read_allow};
 use super::schema::NOT_IN_DEFAULTS;
-use super::{Job, Options, tests_of};
-use crate::diagnostic::{Code, Problem, SourceId};
-use crate::document::{Reader, Table};
+use super::{Case, Job, Options, tests_of};
+use crate::diagnostic::{Code, Place, Problem, SourceId, Sources};
+use crate::document::{Key, Reader, Table};
 use crate::exec;
 use crate::id::JobName;
 use crate::message::{self, JobFacts};
-use crate::{policy, schedule};
+use crate::{notify, policy, schedule};
 
 /// What every job of a configuration is read against.
 pub(super) struct Context<'a> {
@@ -22,68 +24,163 @@ pub(super) struct Context<'a> {
     pub(super) commands: exec::Context<'a>,
     /// Hash of all that jobs have in common: `[defaults]`, `[templates]`, the zone, the options.
     pub(super) common: u64,
+    /// Hash of the text of `slack_alert.toml`.
+    pub(super) config_version: u64,
 }
 
-/// Reads a job from its root table, `[defaults]` already laid under it. `None` when there were problems that leave
-/// nothing to run.
-pub(super) fn read(
-    name: &JobName,
-    file: &Path,
-    text: &str,
-    mut table: Table<'_>,
-    context: &Context<'_>,
-) -> Option<Job> {
-    let job = take(name, file, text, &mut table, context);
+/// The parts of a job, each as far as its keys could be read.
+#[derive(Clone)]
+pub(super) struct Parts {
+    name: JobName,
+    file: String,
+    description: String,
+    tags: Vec<String>,
+    pub(super) command: Option<exec::Command>,
+    pub(super) timing: Option<schedule::Timing>,
+    pub(super) format: Option<message::Format>,
+    conditions: Option<message::Conditions>,
+    pub(super) notify: policy::Settings,
+    ping: Option<Arc<notify::PingSettings>>,
+    allow: Vec<Code>,
+    cases: Vec<Case>,
+    after: Vec<(JobName, Place)>,
+    fingerprint: u64,
+    version: u64,
+}
+
+impl Parts {
+    /// The job; nothing where a part is missing.
+    pub(super) fn whole(mut self) -> Option<Job> {
+        // A condition with an error is no condition: the job is not loaded, since it would look well when it is not.
+        self.conditions.as_ref()?;
+        let (command, timing, format) = (self.command.take()?, self.timing.take()?, self.format.take()?);
+        Some(self.assemble(command, timing, format))
+    }
+
+    /// The job with every part that is missing taken from the least of jobs: for rules, which look at the other parts.
+    pub(super) fn completed(mut self, context: &Context<'_>) -> Job {
+        let (parsed, reader) = (toml::de::DeTable::parse_recoverable(PROBE).0.into_inner(), Reader::default());
+        let source = Sources::default().add(Path::new("(least)"), "");
+        let mut table = Table::root(&reader, source, PROBE, &parsed);
+        let least = take(&self.name, Path::new(""), PROBE, &mut table, context);
+        let can = "the least of jobs has no error";
+        let command = self.command.take().or(least.command).expect(can);
+        let timing = self.timing.take().or(least.timing).expect(can);
+        let format = self.format.take().or(least.format).expect(can);
+        self.assemble(command, timing, format)
+    }
+
+    /// The jobs that it follows, and where they are named.
+    pub(super) fn after(&self) -> &[(JobName, Place)] {
+        &self.after
+    }
+
+    /// The file of variables that the job names.
+    pub(super) fn env_file(&self) -> Option<PathBuf> {
+        self.command.as_ref()?.env_file().map(Path::to_owned)
+    }
+
+    /// The keys whose part is missing.
+    pub(super) fn missing(&self) -> Vec<&'static str> {
+        let names = |keys: &'static [Key]| keys.iter().map(|key| key.name);
+        let mut missing = Vec::new();
+        if self.command.is_none() {
+            missing.push("command");
+        }
+        if self.timing.is_none() {
+            missing.extend(names(schedule::KEYS));
+        }
+        if self.format.is_none() {
+            missing.extend(names(message::KEYS));
+        }
+        missing
+    }
+
+    fn assemble(self, command: exec::Command, timing: schedule::Timing, format: message::Format) -> Job {
+        let facts = JobFacts {
+            name: self.name.clone(),
+            description: self.description,
+            command: command.source().to_owned(),
+            schedule: timing.describe(),
+            tags: self.tags,
+            file: self.file,
+            plugin: *command.exit_codes() == exec::ExitCodes::Nagios || command.parse() == Some(exec::Parse::Perfdata),
+        };
+        Job {
+            name: self.name,
+            facts: Arc::new(facts),
+            timing,
+            command: Arc::new(command),
+            notify: self.notify,
+            format,
+            conditions: self.conditions.unwrap_or_default(),
+            ping: self.ping,
+            allow: self.allow,
+            cases: self.cases.into(),
+            fingerprint: self.fingerprint,
+            version: self.version,
+        }
+    }
+}
+
+/// Reads a job from its root table, `[defaults]` already laid under it.
+pub(super) fn read(name: &JobName, file: &Path, text: &str, mut table: Table<'_>, context: &Context<'_>) -> Parts {
+    let parts = take(name, file, text, &mut table, context);
     table.finish();
-    job
+    parts
 }
 
 /// Takes every key of a job from its table.
-pub(super) fn take(
-    name: &JobName,
-    file: &Path,
-    text: &str,
-    table: &mut Table<'_>,
-    context: &Context<'_>,
-) -> Option<Job> {
+pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_>, context: &Context<'_>) -> Parts {
     let config = context.config;
-    let command = exec::read(table, &context.commands);
-    let timing = schedule::read(table, &config.zone);
+    let command = exec::read(table, &context.commands, schedule::runs_elsewhere(table));
+    let conditions = message::read_conditions(table, command.as_ref().and_then(exec::Command::parse));
+    let timing = schedule::read(table, &config.zone).map(|timing| with_options(timing, context.options));
     let format = message::read(table, &config.templates);
     let notify = policy::read(table.table_or_empty("notify"));
     let description = table.text("description").map(|text| text.value.to_owned()).unwrap_or_default();
     let tags = table.list("tags").unwrap_or_default().iter().map(|text| text.value.to_owned()).collect();
+    let ping = notify::read_ping(table, &config.folder).map(Arc::new);
     let allow = read_allow(table);
     let cases = tests_of::read(table);
-
-    let (command, mut timing, format) = (command?, timing?, format?);
-    if let Some((alerts, pause)) = context.options.max_alert {
-        timing = timing.into_burst(alerts, pause);
-    }
-    if let Some(hours) = &context.options.working_hours {
-        timing.hours = Some(hours.clone());
-    }
-    let facts = JobFacts {
-        name: name.clone(),
-        description,
-        command: command.source().to_owned(),
-        schedule: timing.describe(),
-        tags,
-        file: file.display().to_string(),
-    };
+    let after = schedule::after_jobs(table);
     let mut hasher = DefaultHasher::new();
     (context.common, text, file).hash(&mut hasher);
-    Some(Job {
+    Parts {
         name: name.clone(),
-        facts: Arc::new(facts),
+        file: file.display().to_string(),
+        description,
+        tags,
+        command,
         timing,
-        command: Arc::new(command),
-        notify,
         format,
+        conditions,
+        notify,
+        ping,
         allow,
-        cases: cases.into(),
+        cases,
+        after,
         fingerprint: hasher.finish(),
-    })
+        version: version_of(context.config_version, text),
+    }
+}
+
+/// The version of a file that is read together with another of that version. FNV, which is the same in every process.
+pub(super) fn version_of(other: u64, text: &str) -> u64 {
+    let mut hasher = FnvHasher::with_key(other);
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}
+
+/// What the command line adds to each job's timing.
+fn with_options(mut timing: schedule::Timing, options: &Options) -> schedule::Timing {
+    if let Some((alerts, pause)) = options.max_alert {
+        timing = timing.into_burst(alerts, pause);
+    }
+    if let Some(hours) = &options.working_hours {
+        timing.hours = Some(hours.clone());
+    }
+    timing
 }
 
 /// A job that says only what it must: laid over `[defaults]`, it shows every problem of theirs.

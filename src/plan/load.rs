@@ -1,114 +1,200 @@
-//! From paths to a [`Plan`]: reads `slack_alert.toml`, finds the jobs, reads each, sets the bad ones aside.
+//! From paths to a [`Plan`]: reads `slack_alert.toml`, finds the jobs, reads each, and leaves out those with errors.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::config::{self, Config, Surroundings};
 use super::job::{self, Context};
-use super::{Aside, Findings, Job, Plan, spread};
-use crate::diagnostic::{Code, Place, Problem, Problems, Severity, SourceId, Sources};
+use super::partial::{BadKeys, Partial};
+use super::{Findings, Job, NotLoaded, Options, Plan, chain, spread};
+use crate::diagnostic::{self, Code, Place, Problem, Problems, SourceId, Sources};
 use crate::document::load::{self, JobFile};
 use crate::document::{Layer, Reader, Table};
 use crate::exec::{self, Status};
 use crate::id::JobName;
-use crate::notify::Way;
-use crate::schedule::Hours;
-
-/// What the command line adds to the files.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `slack_alert.toml`; without one, everything has its default.
-    pub config: Option<PathBuf>,
-    /// The folder of job files, whatever the configuration says (`--path DIR` is `DIR/jobs.d`).
-    pub jobs_dir: Option<PathBuf>,
-    /// Read this job alone.
-    pub only: Option<PathBuf>,
-    /// `--working-hours`: for every job.
-    pub working_hours: Option<Hours>,
-    /// `--max-alert` and `--pause-time`: every plain interval becomes a burst of so many alerts.
-    pub max_alert: Option<(u32, Duration)>,
-    /// One file after the other, by one thread, and no text kept of those that are well. It takes longer, and leaves a fifth
-    /// less memory behind, which a daemon would hold for ever.
-    pub sparing: bool,
-}
+use crate::schedule::{Expect, Schedule};
 
 /// What came of a reading.
 #[derive(Debug)]
 pub struct Loaded {
     /// What can run; `None` when `slack_alert.toml` itself has errors.
     pub plan: Option<Plan>,
+    /// Without a plan: what could be read all the same, for the rules of `check`. Nobody runs it.
+    pub draft: Option<Plan>,
     /// The files and their problems.
     pub findings: Findings,
     /// How many job files were found.
     pub found: usize,
 }
 
+impl Loaded {
+    /// What the rules of `check` look at.
+    pub fn plan_or_draft(&self) -> Option<&Plan> {
+        self.plan.as_ref().or(self.draft.as_ref())
+    }
+}
+
 /// Reads the whole configuration. Never stops at a problem.
 pub fn load(options: &Options, around: &Surroundings) -> Loaded {
-    let mut sources = Sources::default();
-    let mut problems = Problems::default();
-    let file = options.config.as_deref();
+    let mut findings = Findings::new(options.config.as_deref().unwrap_or(Path::new("(no configuration file)")));
     let folder = folder_of(options);
-    let text = file.map(|file| load::read(file, file, &mut sources, &mut problems));
-    let readable = !matches!(text, Some(Err(_)));
-    let (source, text) = match text {
-        Some(Ok(read)) => read,
-        Some(Err(source)) => (source, "".into()),
-        None => (sources.add(Path::new("(no configuration file)"), ""), "".into()),
-    };
-    let (parsed, clean) = load::parse(source, &text, &mut problems);
-    let probe_source = sources.add(Path::new("(defaults)"), job::PROBE);
-    let (probe, _) = load::parse(probe_source, job::PROBE, &mut problems);
+    let file = read_config_file(options, &mut findings);
+    let (parsed, clean) = load::parse(findings.config, &file.text, &mut findings.problems);
+    let probe_source = findings.sources.add(Path::new("(defaults)"), job::PROBE);
+    let (probe, _) = load::parse(probe_source, job::PROBE, &mut Problems::default());
 
     let reader = Reader::default();
-    let mut root = Table::root(&reader, source, &text, &parsed);
-    let mut config = config::read(&mut root, file, &folder, around);
+    let mut root = Table::root(&reader, findings.config, &file.text, &parsed);
+    let mut config = config::read(&mut root, options.config.as_deref(), &folder, around);
     if let Some(jobs_dir) = &options.jobs_dir {
         config.jobs_dir.clone_from(jobs_dir);
     }
     let absolute: Arc<Path> = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).into();
-    let common = common_hash(&text, options);
+    let common = common_hash(&file.text, options);
     // One for each thread that reads jobs.
     let context = || Context {
         options,
         commands: exec::Context::sharing(&absolute, &config.environment),
         common,
+        config_version: job::version_of(0, &file.text),
         config: &config,
     };
-    let defaults = root.own_value("defaults").and_then(|value| value.table());
+    let written = root.own_value("defaults").and_then(|value| value.table());
+    let is_written = written.is_some();
     let defaults =
-        defaults.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context()));
+        written.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context()));
+    let without_file = job_without_file(defaults.as_ref().and_then(Table::as_layer), &context());
+    let slack = root.own_value("slack").map_or(Place::new(findings.config, 0..0), |slack| slack.key_at);
     root.finish();
-    problems.extend(reader.take_problems());
-    let config_is_good = readable && clean && problems.errors() == 0;
+    findings.problems.extend(reader.take_problems());
+    let config_is_good = file.readable && clean && findings.problems.errors() == 0;
 
-    let known = problems.len();
-    let files = match &options.only {
-        Some(file) => vec![JobFile { name: load::job_name(&config.jobs_dir, file), path: file.clone() }],
-        None => load::find_jobs(&config.jobs_dir, &mut sources, &mut problems),
+    let base = Base {
+        defaults: defaults.as_ref().and_then(Table::as_layer),
+        certain: file.readable && clean && defaults.is_some() == is_written,
     };
-    let found = files.len();
-    let mut jobs = Vec::with_capacity(found);
-    // A folder that cannot be read: what is below it is not gone, it cannot be seen.
-    let mut aside: Vec<Aside> =
-        problems.iter().skip(known).filter_map(|problem| hidden(problem, &config.jobs_dir, &sources)).collect();
-    let ids: Vec<_> = files.iter().map(|file| sources.add(&file.path, "")).collect();
-    let layer = defaults.as_ref().and_then(Table::as_layer);
-    let work = |context: &mut Context<'_>, index, file: &JobFile| read_job(file, ids[index], layer, context);
-    let mut keep = |index: usize, Read { text, own, job }| {
+    let mut found = read_jobs(options, &base, context, &config, &mut findings);
+    let before = findings.problems.errors();
+    if config_is_good {
+        refuse_without_channel(&mut found, &config, slack, &mut findings);
+    }
+    if found.files == 0 && before == 0 {
+        let place = Place::new(findings.sources.add(&config.jobs_dir, ""), 0..0);
+        let help = "put a file such as `disk.toml` into it, with a `command` and a schedule: `every = \"5m\"`";
+        findings.problems.push(Problem::new(Code::NoJobs, place, "there is no job in this folder").help(help));
+    }
+    // An error that was found in the configuration only once the jobs were known.
+    let config_is_good = config_is_good && !findings.has_errors_in(findings.config);
+    findings.problems.sort();
+    let (jobs, files) = found.jobs.into_iter().unzip();
+    findings.files = files;
+    let plan = Plan { named_files: found.named_files, config, jobs, not_loaded: found.not_loaded, without_file };
+    let (plan, draft) = if config_is_good { (Some(plan), None) } else { (None, Some(plan)) };
+    Loaded { plan, draft, findings, found: found.files }
+}
+
+/// `slack_alert.toml` alone, as far as it can be read: for whoever asks where things are and looks at no job.
+pub fn load_config(options: &Options, around: &Surroundings) -> Config {
+    let mut findings = Findings::new(options.config.as_deref().unwrap_or(Path::new("(no configuration file)")));
+    let file = read_config_file(options, &mut findings);
+    let (parsed, _) = load::parse(findings.config, &file.text, &mut findings.problems);
+    let reader = Reader::default();
+    let mut root = Table::root(&reader, findings.config, &file.text, &parsed);
+    config::read(&mut root, options.config.as_deref(), &folder_of(options), around)
+}
+
+/// What `[defaults]` make of a job that something else runs, and that has no file.
+fn job_without_file(defaults: Option<Layer<'_>>, context: &Context<'_>) -> Option<Arc<Job>> {
+    const TEXT: &str = "expect = { every = \"1d\", grace = \"0s\" }\n";
+    let source = Sources::default().add(Path::new("(none)"), TEXT);
+    let (parsed, _) = load::parse(source, TEXT, &mut Problems::default());
+    let reader = Reader::default();
+    let mut table = Table::root(&reader, source, TEXT, &parsed);
+    if let Some(defaults) = defaults {
+        table = table.over_layer(defaults);
+    }
+    let mut job = job::read(&JobName::new("wrap"), Path::new(""), TEXT, table, context).whole()?;
+    job.timing.schedule = Schedule::Expect(Box::new(Expect::any_time()));
+    Some(Arc::new(job))
+}
+
+/// `slack_alert.toml` as it was read; without one, it is empty.
+struct ConfigFile {
+    text: Arc<str>,
+    readable: bool,
+}
+
+fn read_config_file(options: &Options, findings: &mut Findings) -> ConfigFile {
+    let Some(file) = &options.config else { return ConfigFile { text: "".into(), readable: true } };
+    let (text, problem) = load::read(file, findings.config);
+    findings.sources.fill(findings.config, Arc::clone(&text));
+    let readable = problem.is_none();
+    findings.problems.extend(problem.into_iter().collect());
+    ConfigFile { text, readable }
+}
+
+/// What every job file is laid over.
+struct Base<'a> {
+    defaults: Option<Layer<'a>>,
+    /// Whether that is all of `[defaults]`: an error in it or in the syntax of its file leaves things out.
+    certain: bool,
+}
+
+/// The jobs that were found.
+struct Found {
+    /// Each with its file.
+    jobs: Vec<(Arc<Job>, SourceId)>,
+    not_loaded: Vec<NotLoaded>,
+    /// How many files there are.
+    files: usize,
+    /// Files that job files name.
+    named_files: Vec<PathBuf>,
+}
+
+/// Finds and reads the job files.
+fn read_jobs<'a>(
+    options: &Options,
+    base: &Base<'_>,
+    context: impl Fn() -> Context<'a> + Sync,
+    config: &Config,
+    findings: &mut Findings,
+) -> Found {
+    let mut unseen = Problems::default();
+    let files = match &options.only {
+        Some(files) => {
+            let job = |path: &PathBuf| JobFile { name: load::job_name(&config.jobs_dir, path), path: path.clone() };
+            files.iter().map(job).collect()
+        }
+        None => load::find_jobs(&config.jobs_dir, &mut findings.sources, &mut unseen),
+    };
+    // What lies below a folder that cannot be read is not gone, it cannot be seen.
+    let not_loaded = unseen.iter().filter_map(|problem| hidden(problem, &config.jobs_dir, &findings.sources)).collect();
+    findings.problems.extend(unseen);
+    let mut found =
+        Found { jobs: Vec::with_capacity(files.len()), not_loaded, files: files.len(), named_files: Vec::new() };
+    let ids: Vec<_> = files.iter().map(|file| findings.sources.add(&file.path, "")).collect();
+    let work = |context: &mut Context<'_>, index, file: &JobFile| read_job(file, ids[index], base, context);
+    let mut links = Vec::new();
+    let mut keep = |index: usize, Read { text, own, job, partial, env_file, after }| {
         let file: &JobFile = &files[index];
         // A text is only shown where something is wrong with it.
         if !options.sparing || !own.is_empty() {
-            sources.fill(ids[index], text);
+            findings.sources.fill(ids[index], text);
         }
-        match judged(job, &own, &sources) {
-            Ok(job) => jobs.push(Arc::new(job)),
-            Err(why) => aside.push(Aside { name: file.name.clone(), file: file.path.clone(), why }),
+        found.named_files.extend(env_file);
+        if !after.is_empty() {
+            links.push(chain::Link { job: index, after });
         }
-        problems.extend(own);
+        match judged(job, &own, &findings.sources) {
+            Ok(job) => found.jobs.push((Arc::new(job), ids[index])),
+            Err(why) => {
+                found.not_loaded.push(NotLoaded { name: file.name.clone(), file: file.path.clone(), why });
+                findings.partial.extend(partial);
+            }
+        }
+        findings.problems.extend(own);
     };
     if options.sparing {
         let mut context = context();
@@ -116,20 +202,43 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
     } else {
         spread(&files, context, work).into_iter().enumerate().for_each(|(index, read)| keep(index, read));
     }
-    refuse_duplicates(&files, &mut jobs, &mut aside, &mut sources, &mut problems);
-    if found == 0 && problems.errors() == 0 {
-        let place = Place::new(sources.add(&config.jobs_dir, ""), 0..0);
-        let help = "put a file such as `disk.toml` into it, with a `command` and a schedule: `every = \"5m\"`";
-        problems.push(Problem::new(Code::NoJobs, place, "there is no job in this folder").help(help));
+    refuse_duplicates(&files, &mut found, findings);
+    if options.only.is_none() {
+        refuse_chains(&files, &links, &mut found, findings);
     }
-    problems.sort();
-    let plan = config_is_good.then_some(Plan { config, jobs, aside });
-    Loaded { plan, findings: Findings { sources, problems }, found }
+    found
+}
+
+/// Jobs that follow what there is not, or that follow each other in a circle, would never run: they are not loaded.
+fn refuse_chains(files: &[JobFile], links: &[chain::Link], found: &mut Found, findings: &mut Findings) {
+    let names: Vec<&JobName> = files.iter().map(|file| &file.name).collect();
+    // What lies below a folder that cannot be read may be there.
+    let folders: Vec<String> = found.not_loaded.iter().map(|hidden| format!("{}/", hidden.name)).collect();
+    let mut bad: HashMap<JobName, String> = HashMap::new();
+    for (index, problem) in
+        chain::problems(&names, links, &|name| folders.iter().any(|folder| name.starts_with(folder)))
+    {
+        let why = in_one_line(&problem, &findings.sources);
+        findings.problems.push(problem);
+        bad.entry(files[index].name.clone()).or_insert(why);
+    }
+    for (name, why) in bad {
+        if let Some(at) = found.jobs.iter().position(|(job, _)| job.name == name) {
+            let (job, source) = found.jobs.remove(at);
+            // Its text was not kept, as that of a job without an error; the problem shows a line of it.
+            if findings.sources.get(source).text.is_empty() {
+                let (text, _) = load::read(Path::new(&job.facts.file), source);
+                findings.sources.fill(source, text);
+            }
+            found.not_loaded.push(NotLoaded { name, file: PathBuf::from(&job.facts.file), why });
+        }
+    }
 }
 
 /// Relative paths start from the folder of the configuration, or of the folder of jobs when there is none.
 fn folder_of(options: &Options) -> PathBuf {
-    let file = options.config.as_ref().or(options.jobs_dir.as_ref()).or(options.only.as_ref());
+    let file =
+        options.config.as_ref().or(options.jobs_dir.as_ref()).or(options.only.as_ref().and_then(|only| only.first()));
     let folder = file.and_then(|file| file.parent()).map(Path::to_owned).unwrap_or_default();
     if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
 }
@@ -148,41 +257,49 @@ struct Read {
     own: Problems,
     /// The job, as far as its file could be understood.
     job: Option<Job>,
+    /// Of a job with errors, what rules may look at.
+    partial: Option<Partial>,
+    env_file: Option<PathBuf>,
+    /// The jobs that it follows, and where they are named.
+    after: Vec<(JobName, Place)>,
 }
 
 /// Reads one job file.
-fn read_job(file: &JobFile, source: SourceId, defaults: Option<Layer<'_>>, context: &Context<'_>) -> Read {
+fn read_job(file: &JobFile, source: SourceId, base: &Base<'_>, context: &Context<'_>) -> Read {
     let mut own = Problems::default();
-    let (text, problem) = load::fetch(&file.path, source);
+    let (text, problem) = load::read(&file.path, source);
     if let Some(problem) = problem {
         own.push(problem);
-        return Read { text, own, job: None };
+        return Read { text, own, job: None, partial: None, env_file: None, after: Vec::new() };
     }
     let (parsed, clean) = load::parse(source, &text, &mut own);
     let reader = Reader::default();
     let mut table = Table::root(&reader, source, &text, &parsed);
-    if let Some(defaults) = defaults {
+    if let Some(defaults) = base.defaults {
         table = table.over_layer(defaults);
     }
-    let job = job::read(&file.name, &file.path, &text, table, context);
-    if reader.errors() == 0
-        && let Some(problem) = job.as_ref().and_then(|job| without_channel(job, context.config, source))
-    {
-        reader.push(problem);
-    }
-    let mut found = reader.into_problems();
+    let written = table.key_places();
+    let parts = job::read(&file.name, &file.path, &text, table, context);
+    let mut found = reader.take_problems();
+    let stops = found.iter().any(Problem::stops_a_job);
+    let partial = (!context.options.sparing && (stops || !clean)).then(|| {
+        let certain = clean && base.certain;
+        let bad = BadKeys::new(&written, &parts.missing(), &found, certain);
+        Partial { job: parts.clone().completed(context), source, bad }
+    });
     if !clean {
         // What is missing may be what could not be parsed: only the syntax errors are certain.
         found.retain(|problem| problem.code != Code::MissingKey);
     }
     own.extend(found);
     own.sort();
-    Read { job: job.filter(|_| clean), text, own }
+    let (env_file, after) = (parts.env_file(), parts.after().to_vec());
+    Read { after, job: parts.whole().filter(|_| clean), text, own, partial, env_file }
 }
 
 /// Whether the job can run; the error is its first problem in one line.
 fn judged(job: Option<Job>, own: &Problems, sources: &Sources) -> Result<Job, String> {
-    let stops = |problem: &&Problem| problem.severity() == Severity::Error && !problem.code.is_about_the_machine();
+    let stops = |problem: &&Problem| problem.stops_a_job();
     match (job, own.iter().find(stops)) {
         (Some(job), None) => Ok(job),
         (_, Some(first)) => Err(in_one_line(first, sources)),
@@ -192,23 +309,40 @@ fn judged(job: Option<Job>, own: &Problems, sources: &Sources) -> Result<Job, St
     }
 }
 
-/// A folder of jobs that cannot be read, set aside like a file.
-fn hidden(problem: &Problem, jobs_dir: &Path, sources: &Sources) -> Option<Aside> {
+/// A folder of jobs that cannot be read, and counts as not loaded like a file.
+fn hidden(problem: &Problem, jobs_dir: &Path, sources: &Sources) -> Option<NotLoaded> {
     let folder = sources.get(problem.place()?.source).path.clone();
     let name = load::job_name(jobs_dir, &folder);
     let name = if name.as_str().is_empty() { JobName::new(folder.to_string_lossy().as_ref()) } else { name };
-    Some(Aside { name, why: in_one_line(problem, sources), file: folder })
+    Some(NotLoaded { name, why: in_one_line(problem, sources), file: folder })
 }
 
-/// With a token every message needs a channel: Slack has no default.
-fn without_channel(job: &Job, config: &Config, source: SourceId) -> Option<Problem> {
+/// With a token every message needs a channel, since Slack has no default. What no job has is one problem of the
+/// configuration; what some lack is a problem of their files, and these are not loaded. `slack` is where `[slack]` stands.
+fn refuse_without_channel(found: &mut Found, config: &Config, slack: Place, findings: &mut Findings) {
+    if !config.slack.way.capabilities().needs_channel {
+        return;
+    }
     let default = config.slack.channel.as_ref();
-    let all = [Status::Ok, Status::Warning, Status::Unknown, Status::Critical];
-    let lost = all.into_iter().find(|status| job.notify.channels_for(*status, default).is_empty())?;
-    let message = format!("messages of status {} have no channel to go to", lost.as_str());
-    let problem = Problem::new(Code::MissingKey, Place::new(source, 0..0), message);
-    let help = "set `slack.channel` in slack_alert.toml, or `channel` in the job's [notify]";
-    matches!(config.slack.way, Way::Token(_)).then(|| problem.help(help))
+    let lost = |job: &Job| {
+        let has_none = |status: &Status| job.notify.channels_for(*status, default).is_empty();
+        Status::ALL.into_iter().find(has_none)
+    };
+    if !found.jobs.is_empty() && found.jobs.iter().all(|(job, _)| lost(job).is_some()) {
+        let problem = Problem::new(Code::MissingKey, slack, "no channel is named for the messages of any job");
+        findings.problems.push(problem.help("set `channel = \"#ops\"` in [slack]"));
+        return;
+    }
+    found.jobs.retain(|(job, source)| {
+        let Some(status) = lost(job) else { return true };
+        let message = format!("messages of status {} have no channel to go to", status.as_str());
+        let problem = Problem::new(Code::MissingKey, Place::new(*source, 0..0), message);
+        let problem = problem.help("set `slack.channel` in slack_alert.toml, or `channel` in the job's [notify]");
+        let why = in_one_line(&problem, &findings.sources);
+        findings.problems.push(problem);
+        found.not_loaded.push(NotLoaded { name: job.name.clone(), file: PathBuf::from(&job.facts.file), why });
+        false
+    });
 }
 
 /// `jobs.d/disk.toml:3:1: unknown key …`
@@ -216,37 +350,30 @@ pub(super) fn in_one_line(problem: &Problem, sources: &Sources) -> String {
     match problem.place() {
         Some(place) => {
             let at = sources.position(place.source, place.start);
-            let path = sources.get(place.source).path.display().to_string();
-            format!("{path}:{}:{}: {}", at.line, at.column, problem.message)
+            let path = sources.get(place.source).shown();
+            format!("{path}:{}:{}: {}", at.line, at.column, diagnostic::in_one_line(&problem.message))
         }
         None => problem.message.clone(),
     }
 }
 
 /// Two names that differ only in case are one file on some systems, and a trap on all: neither runs.
-fn refuse_duplicates(
-    files: &[JobFile],
-    jobs: &mut Vec<Arc<Job>>,
-    aside: &mut Vec<Aside>,
-    sources: &mut Sources,
-    problems: &mut Problems,
-) {
+fn refuse_duplicates(files: &[JobFile], found: &mut Found, findings: &mut Findings) {
     let mut seen: HashMap<String, &JobFile> = HashMap::with_capacity(files.len());
     let mut twins: HashSet<JobName> = HashSet::new();
     for file in files {
         let Some(first) = seen.insert(file.name.as_str().to_lowercase(), file) else { continue };
-        let place = Place::new(sources.add(&file.path, ""), 0..0);
+        let place = Place::new(findings.sources.add(&file.path, ""), 0..0);
         let message = format!("the jobs `{}` and `{}` have the same name but for case", first.name, file.name);
         let problem = Problem::new(Code::DuplicateJob, place, message).help("rename one of the files");
-        let why = in_one_line(&problem, sources);
-        problems.push(problem);
+        let why = in_one_line(&problem, &findings.sources);
+        findings.problems.push(problem);
         for twin in [first, file] {
-            if twins.insert(twin.name.clone()) && !aside.iter().any(|known| known.name == twin.name) {
-                aside.push(Aside { name: twin.name.clone(), file: twin.path.clone(), why: why.clone() });
+            if twins.insert(twin.name.clone()) && !found.not_loaded.iter().any(|known| known.name == twin.name) {
+                let (name, file) = (twin.name.clone(), twin.path.clone());
+                found.not_loaded.push(NotLoaded { name, file, why: why.clone() });
             }
         }
     }
-    if !twins.is_empty() {
-        jobs.retain(|job| !twins.contains(&job.name));
-    }
+    found.jobs.retain(|(job, _)| !twins.contains(&job.name));
 }

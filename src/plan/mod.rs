@@ -3,28 +3,38 @@
 //!
 //! Before it: `document` and the `read` of each station. After it: `daemon`, `lint` and every command that names a job.
 
+mod chain;
 mod config;
+mod control;
+mod http;
 mod job;
 mod load;
+mod options;
+mod partial;
 pub mod schema;
 mod spread;
 mod tests_of;
 
-use std::path::PathBuf;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{Code, Problem, Problems, Severity, Sources};
-use crate::document::{Key, Kind, Rate};
+use crate::diagnostic::{Code, Problem, Problems, Severity, SourceId, Sources};
+use crate::document::{Key, Kind, Rate, default_of};
 use crate::exec;
 use crate::id::{Channel, JobName};
 use crate::message::{self, JobFacts};
 use crate::{notify, outbox, policy, schedule, store};
 
-pub use config::{Config, Surroundings};
-pub use load::{Loaded, Options, load};
+pub use config::{Config, ReloadMode, Surroundings};
+pub use control::{Control, Reads};
+pub use http::{Address, HttpSettings};
+pub use load::{Loaded, load, load_config};
+pub use options::Options;
+pub use partial::{BadKeys, Partial};
 pub use spread::{spread, spread_each};
-pub use tests_of::{Case, Expected, Given};
+pub use tests_of::{Case, Expected, Given, GivenRun, Step};
 
 /// What runs at one time, and how long things are kept (`[limits]`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,21 +62,34 @@ pub struct Job {
     pub timing: schedule::Timing,
     /// What it runs.
     pub command: Arc<exec::Command>,
-    /// When it speaks, and where.
+    /// When there is a message, and where.
     pub notify: policy::Settings,
-    /// What it says.
+    /// What a message says.
     pub format: message::Format,
+    /// `warning_when` and `critical_when`.
+    pub conditions: message::Conditions,
+    /// The watcher that is told of its runs.
+    pub ping: Option<Arc<notify::PingSettings>>,
     /// Warnings of `check` that it accepts.
     pub allow: Vec<Code>,
     /// Its `[[test]]` cases, which `check` runs.
     pub cases: Box<[Case]>,
     /// Changes whenever anything that the job depends on does: how a reload knows what is new.
     pub fingerprint: u64,
+    /// Of the text of its file and of `slack_alert.toml`: whether another process has read the same.
+    pub version: u64,
+}
+
+impl Job {
+    /// What makes the job's jitter differ from that of others and of the same job on other hosts.
+    pub fn seed(&self, host: &str) -> String {
+        format!("{}@{host}", self.name)
+    }
 }
 
 /// A job whose file has errors: it does not run, and this is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
+pub struct NotLoaded {
     /// The job.
     pub name: JobName,
     /// Its file; or a folder that cannot be read, which stands for every job below it.
@@ -78,15 +101,41 @@ pub struct Aside {
 /// Everything the daemon needs.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The files that jobs name (`env_file`), those of jobs with errors among them.
+    pub named_files: Vec<PathBuf>,
     /// `slack_alert.toml`.
     pub config: Config,
     /// Every job without an error, sorted by name.
     pub jobs: Vec<Arc<Job>>,
-    /// Jobs set aside.
-    pub aside: Vec<Aside>,
+    /// Jobs whose files have errors.
+    pub not_loaded: Vec<NotLoaded>,
+    /// What `[defaults]` make of a job that something else runs, and that has no file; none where they have errors.
+    pub without_file: Option<Arc<Job>>,
 }
 
 impl Plan {
+    /// A job that something else runs and that has no file of its own; with times, a run that does not come is missed.
+    pub fn job_without_file(
+        &self,
+        name: &JobName,
+        command: &str,
+        expect: Option<schedule::Expect>,
+    ) -> Option<Arc<Job>> {
+        let mut job = self.without_file.as_deref()?.clone();
+        job.name = name.clone();
+        if let Some(expect) = expect {
+            job.timing.schedule = schedule::Schedule::Expect(Box::new(expect));
+        }
+        let schedule = job.timing.describe();
+        // What is said of it changes with it.
+        let mut hasher = DefaultHasher::new();
+        (job.fingerprint, command).hash(&mut hasher);
+        job.fingerprint = hasher.finish();
+        let facts = JobFacts { name: name.clone(), command: command.to_owned(), schedule, ..(*job.facts).clone() };
+        job.facts = Arc::new(facts);
+        Some(Arc::new(job))
+    }
+
     /// The job of this name.
     pub fn job(&self, name: &str) -> Option<&Arc<Job>> {
         self.jobs.binary_search_by(|job| job.name.as_str().cmp(name)).ok().map(|at| &self.jobs[at])
@@ -101,11 +150,11 @@ impl Plan {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_running: 64,
-            start_rate: Rate { count: std::num::NonZeroU32::MIN.saturating_add(199), per: Duration::from_secs(1) },
-            shutdown_grace: Duration::from_secs(30),
-            history: Duration::from_secs(30 * 86_400),
-            outbox_max_age: Duration::from_secs(86_400),
+            max_running: default_of(LIMIT_KEYS, "max_running").value(),
+            start_rate: default_of(LIMIT_KEYS, "start_rate").rate(),
+            shutdown_grace: default_of(LIMIT_KEYS, "shutdown_grace").duration(),
+            history: default_of(LIMIT_KEYS, "history").duration(),
+            outbox_max_age: default_of(LIMIT_KEYS, "outbox_max_age").duration(),
         }
     }
 }
@@ -125,7 +174,18 @@ pub const JOB_KEYS: &[Key] = &[
         about: "Words to group jobs by; a template sees them as `job.tags`.",
     },
     Key { name: "allow", kind: Kind::List, default: "[]", about: "Codes of `check` warnings that this job accepts." },
-    Key { name: "notify", kind: Kind::Table(policy::KEYS), default: "", about: "When and where the job speaks." },
+    Key {
+        name: "ping",
+        kind: Kind::OneOf(&[Kind::Text, Kind::Table(notify::PING_KEYS)]),
+        default: "",
+        about: "A watcher elsewhere, as healthchecks is one, that is told of each run: its URL, or a table.",
+    },
+    Key {
+        name: "notify",
+        kind: Kind::Table(policy::KEYS),
+        default: "",
+        about: "When there is a message of the job, and where.",
+    },
     Key {
         name: "test",
         kind: Kind::Tables(tests_of::KEYS),
@@ -157,6 +217,12 @@ pub const CONFIG_KEYS: &[Key] = &[
     },
     Key { name: "host", kind: Kind::Text, default: "the host name", about: "The name shown in messages." },
     Key {
+        name: "reload",
+        kind: Kind::Choice(config::RELOAD_MODES),
+        default: "\"auto\"",
+        about: "When a running daemon takes changed files: by itself, or only at a signal.",
+    },
+    Key {
         name: "templates",
         kind: Kind::Map,
         default: "",
@@ -182,11 +248,29 @@ pub const CONFIG_KEYS: &[Key] = &[
         about: "A second way out when Slack takes nothing for long.",
     },
     Key {
+        name: "control",
+        kind: Kind::Table(control::KEYS),
+        default: "",
+        about: "The socket over which a running daemon is asked and told.",
+    },
+    Key {
         name: "summary",
         kind: Kind::Table(message::summary::KEYS),
         default: "",
         about: "A report of the time since the last one: runs, failures, the slowest, the most silent, the longest open \
                 incidents.",
+    },
+    Key {
+        name: "http",
+        kind: Kind::Table(http::KEYS),
+        default: "",
+        about: "The status page, metrics, the JSON API and health over TCP; off without `listen`.",
+    },
+    Key {
+        name: "heartbeat",
+        kind: Kind::Table(notify::HEARTBEAT_KEYS),
+        default: "",
+        about: "A watcher elsewhere that is told that the daemon is well, or what is wrong.",
     },
     Key { name: "check", kind: Kind::Table(CHECK_KEYS), default: "", about: "What `slack-alert check` accepts." },
 ];
@@ -220,22 +304,41 @@ pub const CHECK_KEYS: &[Key] = &[Key {
 
 /// Every key of a job file, station by station.
 pub fn job_keys() -> Vec<Key> {
-    [exec::KEYS, schedule::KEYS, message::KEYS, JOB_KEYS].concat()
+    [&exec::keys()[..], schedule::KEYS, message::KEYS, message::CONDITION_KEYS, JOB_KEYS].concat()
 }
 
 /// The sources and problems of one reading, for whoever shows them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Findings {
     /// Every file that was read.
     pub sources: Sources,
     /// Everything that is wrong.
     pub problems: Problems,
+    /// `slack_alert.toml`; where there is none, a source without text.
+    pub config: SourceId,
+    /// The file of each job of the plan, in the plan's order.
+    pub files: Vec<SourceId>,
+    /// Jobs with errors, as far as they could be read.
+    pub partial: Vec<Partial>,
 }
 
 impl Findings {
+    /// Nothing read yet but the name of the configuration.
+    fn new(config: &Path) -> Self {
+        let mut sources = Sources::default();
+        let config = sources.add(config, "");
+        Self { sources, problems: Problems::default(), config, files: Vec::new(), partial: Vec::new() }
+    }
+
     /// The first error in one line with its place; empty when there is none.
     pub fn first_error(&self) -> String {
         let error = |problem: &&Problem| problem.severity() == Severity::Error;
         self.problems.iter().find(error).map(|problem| load::in_one_line(problem, &self.sources)).unwrap_or_default()
+    }
+
+    /// Whether an error lies in this file.
+    fn has_errors_in(&self, source: SourceId) -> bool {
+        let here = |problem: &Problem| problem.place().is_some_and(|place| place.source == source);
+        self.problems.iter().any(|problem| problem.severity() == Severity::Error && here(problem))
     }
 }

@@ -14,24 +14,31 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Keys that must be there, by the table that they are in: its path, parts joined by dots.
 const REQUIRED: &[(&str, &[&str])] = &[
-    ("", &["command"]),
     ("burst", &["every", "pause"]),
     ("message.actions", &["text", "url"]),
     ("retries", &["times"]),
     ("test", &["given", "expect"]),
     ("fallback", &["command"]),
+    ("expect", &["grace"]),
+    ("after", &["jobs"]),
 ];
 
 /// Keys of which exactly one must be there, by the table that they are in.
-const ONE_OF: &[(&str, &[&str])] = &[("", &["every", "burst", "cron"]), ("burst", &["runs", "alerts"])];
+const ONE_OF: &[(&str, &[&str])] = &[
+    ("", &["every", "burst", "cron", "expect", "after"]),
+    ("burst", &["runs", "alerts"]),
+    ("expect", &["every", "cron"]),
+];
 
 /// Keys that a job must say for itself: `[defaults]` cannot have them.
-pub(super) const NOT_IN_DEFAULTS: &[&str] = &["command", "description", "tags", "every", "burst", "cron", "test"];
+pub(super) const NOT_IN_DEFAULTS: &[&str] =
+    &["command", "description", "tags", "every", "burst", "cron", "expect", "after", "test"];
 
 /// The schema of a file in `jobs.d`.
 pub fn job() -> Value {
     let mut schema = table(&job_keys(), "");
-    head(&mut schema, "slack-alert: a job", "One file in jobs.d: a command, a schedule, and when to speak.");
+    schema["anyOf"] = json!([{ "required": ["command"] }, { "required": ["expect"] }]);
+    head(&mut schema, "slack-alert: a job", "One file in jobs.d: a command, a schedule, and when to send a message.");
     schema
 }
 
@@ -129,12 +136,12 @@ mod tests {
     use jiff::tz::TimeZone;
     use serde_json::Value;
 
+    use super::super::Options;
     use super::super::config;
     use super::super::job::{self, Context};
-    use super::super::load::Options;
-    use super::super::{Config, Surroundings};
+    use super::super::{CONFIG_KEYS, Config, Surroundings};
     use crate::diagnostic::{Problems, Sources};
-    use crate::document::{Reader, Table, load};
+    use crate::document::{Key, Kind, Reader, Table, load};
     use crate::exec::Environment;
     use crate::id::JobName;
 
@@ -161,7 +168,7 @@ mod tests {
         let options = Options::default();
         let environment = Arc::new(Environment::default());
         let commands = crate::exec::Context::new(&config.folder, &environment);
-        let context = Context { config: &config, options: &options, commands, common: 0 };
+        let context = Context { config: &config, options: &options, commands, common: 0, config_version: 0 };
         let mut table = Table::root(&reader, source, text, &parsed);
         let _ = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
         (root.asked(), table.asked())
@@ -172,6 +179,67 @@ mod tests {
         let (config, job) = asked(job::PROBE);
         assert_eq!(names(&super::config()), config);
         assert_eq!(names(&super::job()), job);
+    }
+
+    /// Each key that has a default as a value, written at that default, in the table of this name too.
+    fn written(keys: &[Key], tables: &[&str]) -> String {
+        let mut text = String::new();
+        for key in keys {
+            if super::default(key).is_some() {
+                let toml = toml::de::ValueDeserializer::parse(key.default).is_ok();
+                let value = if toml { key.default.to_owned() } else { format!("{:?}", key.default) };
+                text += &format!("{} = {value}\n", key.name);
+            }
+        }
+        for key in keys.iter().filter(|key| tables.contains(&key.name)) {
+            let Kind::Table(keys) = key.kind else { panic!("{} is a table", key.name) };
+            text += &format!("[{}]\n{}", key.name, written(keys, &[]));
+        }
+        text
+    }
+
+    #[test]
+    fn a_file_that_writes_each_default_says_the_same_as_one_that_is_silent() {
+        let options = Options::default();
+        let environment = Arc::new(Environment::default());
+        let job = |text: &str| {
+            let (mut problems, mut sources) = (Problems::default(), Sources::default());
+            let source = sources.add(Path::new("file"), text);
+            let (parsed, _) = load::parse(source, text, &mut problems);
+            let reader = Reader::default();
+            let around =
+                Surroundings { environment: Arc::clone(&environment), zone: TimeZone::UTC, host: "h".to_owned() };
+            let (nothing, _) = load::parse(source, "", &mut problems);
+            let config =
+                config::read(&mut Table::root(&reader, source, "", &nothing), None, &PathBuf::from("/"), &around);
+            let commands = crate::exec::Context::new(&config.folder, &environment);
+            let context = Context { config: &config, options: &options, commands, common: 0, config_version: 0 };
+            let mut table = Table::root(&reader, source, text, &parsed);
+            let parts = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
+            let shown = format!("{:#?}\n{:#?}\n{:#?}\n{:#?}", parts.command, parts.timing, parts.format, parts.notify);
+            drop(table);
+            let problems: Vec<_> = reader.into_problems().iter().map(|problem| problem.message.clone()).collect();
+            assert_eq!(problems, [""; 0], "{text}");
+            shown
+        };
+        let plain = "command = 'true'\nevery = '5m'\n";
+        let text = format!("{plain}{}", written(&super::job_keys(), &["notify"]));
+        assert!(text.lines().count() > 25, "the defaults are written: {text}");
+        assert_eq!(job(&text), job(plain));
+
+        let config = |text: &str| {
+            let (mut problems, mut sources) = (Problems::default(), Sources::default());
+            let source = sources.add(Path::new("file"), text);
+            let (parsed, _) = load::parse(source, text, &mut problems);
+            let reader = Reader::default();
+            let around =
+                Surroundings { environment: Arc::clone(&environment), zone: TimeZone::UTC, host: "h".to_owned() };
+            let mut root = Table::root(&reader, source, text, &parsed);
+            format!("{:#?}", config::read(&mut root, None, &PathBuf::from("/"), &around))
+        };
+        let text = written(CONFIG_KEYS, &["limits", "slack"]);
+        assert!(text.lines().count() > 9, "the defaults are written: {text}");
+        assert_eq!(config(&text), config(""));
     }
 
     #[test]

@@ -6,8 +6,6 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::order;
-
 /// Fewer things than this are done by the caller alone: a thread costs more than it saves.
 const FEW: usize = 128;
 
@@ -31,6 +29,7 @@ pub fn spread_each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync
     at_a_time(1, things, || (), |(), _, thing| work(thing))
 }
 
+#[expect(clippy::disallowed_methods, reason = "the door of threads: independent work on all cores, which ends here")]
 fn at_a_time<T: Sync, S, R: Send>(
     count: usize,
     things: &[T],
@@ -62,7 +61,7 @@ fn at_a_time<T: Sync, S, R: Send>(
         }
         parts
     });
-    order::by_key(&mut parts, |(from, _)| *from);
+    parts.sort_by_key(|(from, _)| *from);
     parts.into_iter().flat_map(|(_, part)| part).collect()
 }
 

@@ -4,46 +4,76 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::diagnostic::{Code, Place, Problem};
 use crate::document::{Key, Kind, Table, Value};
 use crate::exec::{Ending, Exit, read_exit};
+use crate::policy::HoldKind;
 
-const EVENTS: &[&str] = &["output", "failure", "repeat", "recovery", "success", "change", "flapping", "stuck"];
+const EVENTS: &[&str] =
+    &["output", "failure", "repeat", "recovery", "success", "change", "flapping", "stuck", "missing"];
 const STATUSES: &[&str] = &["ok", "warning", "critical", "unknown"];
-const HELD: &[&str] = &[
+const SUPPRESSED: &[&str] = &[
     "below-after",
     "repeat-not-due",
     "rate-limited",
     "quiet-hours",
     "flapping",
     "silenced",
+    "acknowledged",
     "unchanged",
     "blank",
     "not-asked",
     "never-reported",
     "not-run",
+    "paused",
 ];
 
-/// The keys of one run of `given`.
+/// The keys of one step of `given`: a run, or what a person asks for between runs.
 const GIVEN: &[Key] = &[
     Key { name: "exit", kind: Kind::Integer(0, 255), default: "0", about: "The command's exit code." },
     Key { name: "signal", kind: Kind::Text, default: "", about: "The signal that killed it, as \"SIGKILL\"." },
     Key { name: "timeout", kind: Kind::Flag, default: "false", about: "Whether its time was up." },
+    Key { name: "missing", kind: Kind::Flag, default: "false", about: "With `expect`: whether the run did not come." },
     Key { name: "stdout", kind: Kind::Text, default: "", about: "What it printed." },
     Key { name: "stderr", kind: Kind::Text, default: "", about: "What it said on standard error." },
+    Key {
+        name: "trigger",
+        kind: Kind::Flag,
+        default: "false",
+        about: "Whether a person asked for this run: it takes place while the job is paused, too.",
+    },
+    Key {
+        name: "pause",
+        kind: Kind::Duration,
+        default: "",
+        about: "No run: a person pauses the job for so long. A run that is due until then does not take place.",
+    },
+    Key { name: "silence", kind: Kind::Duration, default: "", about: "No run: a person silences the job for so long." },
+    Key {
+        name: "ack",
+        kind: Kind::Duration,
+        default: "",
+        about: "No run: a person acknowledges the open incident for so long.",
+    },
     Key {
         name: "after",
         kind: Kind::Duration,
         default: "1m",
-        about: "How long after the run before; of the first run, after noon of a Monday.",
+        about: "How long after the step before; of the first, after noon of a Monday.",
     },
     Key {
         name: "at",
         kind: Kind::Text,
         default: "",
-        about: "The time of day of the run, in the job's zone: \"03:00\". The next such time after the run before.",
+        about: "The time of day, in the job's zone: \"03:00\". The next such time after the step before.",
     },
 ];
+
+/// What a person may ask for in the place of a run.
+const HOLDS: [(&str, HoldKind); 3] =
+    [("pause", HoldKind::Pause), ("silence", HoldKind::Silence), ("ack", HoldKind::Ack)];
 
 /// The keys of `expect`.
 const EXPECT: &[Key] = &[
@@ -51,7 +81,13 @@ const EXPECT: &[Key] = &[
     Key { name: "status", kind: Kind::Choice(STATUSES), default: "", about: "The status of the last run." },
     Key { name: "contains", kind: Kind::TextOrList, default: "", about: "What stands in the message." },
     Key { name: "channel", kind: Kind::TextOrList, default: "", about: "Where it goes: these channels and no others." },
-    Key { name: "held", kind: Kind::Choice(HELD), default: "", about: "Nothing is said, for this reason." },
+    Key {
+        name: "suppressed",
+        kind: Kind::Choice(SUPPRESSED),
+        default: "",
+        about: "There is no message, for this reason.",
+    },
+    Key { name: "held", kind: Kind::Text, default: "", about: "The name of `suppressed` in version 0.1." },
 ];
 
 /// The keys of `[[test]]`.
@@ -61,7 +97,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "given",
         kind: Kind::OneOf(&[Kind::Table(GIVEN), Kind::Tables(GIVEN)]),
         default: "",
-        about: "One run, or several one after the other; the last is the one in question.",
+        about: "One run, or several one after the other, with what people ask for between them; the last run is the one \
+                in question.",
     },
     Key { name: "expect", kind: Kind::Table(EXPECT), default: "", about: "What is to come of the last run." },
 ];
@@ -79,19 +116,39 @@ pub struct Case {
     pub name: String,
     /// Where it stands.
     pub at: Place,
-    /// The runs; one or more.
+    /// The steps; the last is a run.
     pub given: Vec<Given>,
     /// What is to come of the last.
     pub expected: Expected,
 }
 
-/// A run that is assumed.
+/// One thing that is assumed to happen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
-    /// How long after the run before.
+    /// How long after what was before.
     pub after: Duration,
     /// The time of day to which the clock then goes on.
     pub at: Option<jiff::civil::Time>,
+    /// Where it stands.
+    pub place: Place,
+    /// What it is.
+    pub step: Step,
+}
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// A run.
+    Run(GivenRun),
+    /// A person holds the job for so long.
+    Hold(HoldKind, Duration),
+}
+
+/// A run that is assumed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GivenRun {
+    /// A person asked for it.
+    pub triggered: bool,
     /// How it ends.
     pub ending: Ending,
     /// Its standard output.
@@ -111,8 +168,8 @@ pub struct Expected {
     pub contains: Vec<(String, Place)>,
     /// The message's channels.
     pub channel: Option<(Vec<String>, Place)>,
-    /// Why nothing is said.
-    pub held: Option<(String, Place)>,
+    /// Why there is no message.
+    pub suppressed: Option<(String, Place)>,
 }
 
 /// Takes `test` from a job's table. A case that cannot be understood is a problem and is left out.
@@ -136,7 +193,7 @@ fn read_case(item: &Value<'_>) -> Option<Case> {
     if expect.is_none() {
         table.missing("expect", "say what is to come of it, as `expect = { event = \"failure\" }`");
     }
-    let given = given.map(|given| read_runs(&given));
+    let given = given.map(|given| read_steps(&given));
     let expected = expect.map(read_expected);
     let good = table.reader().errors() == before;
     table.finish();
@@ -145,24 +202,62 @@ fn read_case(item: &Value<'_>) -> Option<Case> {
     (good && !given.is_empty()).then_some(Case { name, at: item.at, given, expected })
 }
 
-/// One run, or a list of them.
-fn read_runs(value: &Value<'_>) -> Vec<Given> {
-    let Some(items) = value.items() else { return read_run(value).into_iter().collect() };
+/// One run, or a list of steps that ends with one.
+fn read_steps(value: &Value<'_>) -> Vec<Given> {
+    let steps: Vec<Given> = match value.items() {
+        None => read_step(value).into_iter().collect(),
+        Some(items) => read_list(value, &items),
+    };
+    match steps.last() {
+        Some(last) if matches!(last.step, Step::Hold(..)) => {
+            let help = "say after it how a run ends, as `{ exit = 2, after = \"10m\" }`";
+            let message = format!("`{}` does not end with a run", value.path());
+            value.refuse(Code::InvalidValue, message, help).unwrap_or_default()
+        }
+        _ => steps,
+    }
+}
+
+fn read_list(value: &Value<'_>, items: &[Value<'_>]) -> Vec<Given> {
     if items.is_empty() || items.len() > MOST_RUNS {
-        let message = format!("`{}` has {} runs", value.path(), items.len());
+        let message = format!("`{}` has {} entries", value.path(), items.len());
         let help = format!("it has at least one, and at most {MOST_RUNS}");
         return value.refuse(Code::InvalidValue, message, help).unwrap_or_default();
     }
-    items.iter().filter_map(read_run).collect()
+    items.iter().filter_map(read_step).collect()
 }
 
-fn read_run(value: &Value<'_>) -> Option<Given> {
+fn read_step(value: &Value<'_>) -> Option<Given> {
     let mut table = value.table()?;
+    let holds = HOLDS.map(|(key, kind)| table.duration(key).map(|length| Step::Hold(kind, length)));
+    for (index, (hold, _)) in HOLDS.iter().enumerate() {
+        let others = HOLDS[index + 1..].iter().map(|(other, _)| *other);
+        for key in others.chain(RUN_KEYS) {
+            table.conflict(hold, key, "what a person asks for is an entry of its own");
+        }
+    }
+    let run = read_run(&mut table);
+    let after = table.duration("after");
+    let at = table.value("at").and_then(|value| read_time(&value));
+    table.finish();
+    let step = holds.into_iter().flatten().next().unwrap_or(Step::Run(run));
+    Some(Given { after: after.unwrap_or(APART), at, place: value.at, step })
+}
+
+/// The keys that say how a run ends.
+const RUN_KEYS: [&str; 7] = ["exit", "signal", "timeout", "missing", "stdout", "stderr", "trigger"];
+
+fn read_run(table: &mut Table<'_>) -> GivenRun {
     let code = table.integer("exit", 0..=255);
     let signal = table.value("signal");
     let timeout = table.flag("timeout").unwrap_or(false);
+    let missing = table.flag("missing").unwrap_or(false);
+    let triggered = table.flag("trigger").unwrap_or(false);
     for (first, second) in [("exit", "signal"), ("exit", "timeout"), ("signal", "timeout")] {
         table.conflict(first, second, "a run ends in one way");
+    }
+    for key in ["exit", "signal", "timeout", "stdout", "stderr", "trigger"] {
+        table.conflict("missing", key, "a run that did not come has no end and no output");
     }
     let signal = signal.and_then(|signal| match read_exit(&signal) {
         Some(Exit::Signal(signal)) => Some(signal),
@@ -170,16 +265,14 @@ fn read_run(value: &Value<'_>) -> Option<Given> {
         None => None,
     });
     let text = |table: &mut Table<'_>, key| table.text(key).map(|text| text.value.to_owned()).unwrap_or_default();
-    let (stdout, stderr) = (text(&mut table, "stdout"), text(&mut table, "stderr"));
-    let after = table.duration("after");
-    let at = table.value("at").and_then(|value| read_time(&value));
-    table.finish();
+    let (stdout, stderr) = (text(table, "stdout"), text(table, "stderr"));
     let ending = match (signal, timeout) {
+        _ if missing => Ending::Missing { due: Timestamp::UNIX_EPOCH, grace: Duration::ZERO, seen: None },
         (Some(signal), _) => Ending::Signaled { signal },
         (None, true) => Ending::TimedOut { after: Duration::ZERO, killed: false },
         (None, false) => Ending::Exited { code: code.and_then(|code| i32::try_from(code).ok()).unwrap_or(0) },
     };
-    Some(Given { after: after.unwrap_or(APART), at, ending, stdout, stderr })
+    GivenRun { triggered, ending, stdout, stderr }
 }
 
 fn read_time(value: &Value<'_>) -> Option<jiff::civil::Time> {
@@ -190,11 +283,15 @@ fn read_time(value: &Value<'_>) -> Option<jiff::civil::Time> {
         .or_else(|| value.refuse(Code::InvalidValue, format!("`{text}` is no time of day"), "write it as \"03:00\""))
 }
 
+/// What can only be expected where there is a message.
+const NEEDS_MESSAGE: [&str; 3] = ["event", "contains", "channel"];
+
 fn read_expected(mut table: Table<'_>) -> Expected {
     let choice = |table: &mut Table<'_>, key: &'static str, names: &'static [&'static str]| {
         let at = table.value(key)?.at;
         Some((table.choice::<String>(key, names)?, at))
     };
+    let (suppressed, held) = (choice(&mut table, "suppressed", SUPPRESSED), choice(&mut table, "held", SUPPRESSED));
     let expected = Expected {
         event: choice(&mut table, "event", EVENTS),
         status: choice(&mut table, "status", STATUSES),
@@ -207,15 +304,17 @@ fn read_expected(mut table: Table<'_>) -> Expected {
         channel: table
             .value("channel")
             .and_then(|value| Some((value.texts()?.into_iter().map(|text| text.value.to_owned()).collect(), value.at))),
-        held: choice(&mut table, "held", HELD),
+        suppressed: suppressed.or(held),
     };
-    for key in ["event", "contains", "channel"] {
-        table.conflict("held", key, "what is held is not said");
+    for (name, key) in ["suppressed", "held"].iter().flat_map(|name| NEEDS_MESSAGE.map(|key| (*name, key))) {
+        table.conflict(name, key, "what is suppressed is not sent");
     }
-    let any = ["event", "status", "contains", "channel", "held"].into_iter().any(|key| table.own_value(key).is_some());
+    table.conflict("suppressed", "held", "they mean the same");
+    let mut keys = NEEDS_MESSAGE.into_iter().chain(["status", "suppressed", "held"]);
+    let any = keys.any(|key| table.own_value(key).is_some());
     if let (false, Some(place)) = (any, table.place()) {
         let help =
-            "say what is to come, as `expect = { event = \"failure\" }` or `expect = { held = \"below-after\" }`";
+            "say what is to come, as `expect = { event = \"failure\" }` or `expect = { suppressed = \"below-after\" }`";
         table.push(Problem::new(Code::MissingKey, place, "the case expects nothing").help(help));
     }
     table.finish();
@@ -226,10 +325,13 @@ fn read_expected(mut table: Table<'_>) -> Expected {
 mod tests {
     use std::path::Path;
 
-    use super::{Case, EXPECT, GIVEN, KEYS};
+    use std::time::Duration;
+
+    use super::{Case, EXPECT, GIVEN, KEYS, Step};
     use crate::diagnostic::{Problems, Sources};
     use crate::document::{Reader, Table, load};
     use crate::exec::Ending;
+    use crate::policy::HoldKind;
 
     fn read(text: &str) -> (Vec<Case>, Vec<String>) {
         let mut problems = Problems::default();
@@ -243,6 +345,30 @@ mod tests {
         (cases, problems.iter().map(|problem| format!("{}: {}", problem.code.as_str(), problem.message)).collect())
     }
 
+    fn ending(given: &super::Given) -> Option<Ending> {
+        if let Step::Run(run) = &given.step { Some(run.ending.clone()) } else { None }
+    }
+
+    #[test]
+    fn what_people_ask_for_is_read_between_runs() {
+        let (cases, problems) = read(
+            "[[test]]\ngiven = [{ pause = '1h' }, { silence = '2h', after = '10m' }, { exit = 2 }, { ack = '1d' }, \
+             { exit = 2, trigger = true }]\nexpect.suppressed = 'acknowledged'\n",
+        );
+        assert_eq!(problems, [""; 0]);
+        let steps: Vec<_> = cases[0].given.iter().map(|given| given.step.clone()).collect();
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        assert_eq!(steps[0], Step::Hold(HoldKind::Pause, hours(1)));
+        assert_eq!(steps[1], Step::Hold(HoldKind::Silence, hours(2)));
+        assert_eq!(steps[3], Step::Hold(HoldKind::Ack, hours(24)));
+        let triggered: Vec<bool> = steps
+            .iter()
+            .filter_map(|step| if let Step::Run(run) = step { Some(run.triggered) } else { None })
+            .collect();
+        assert_eq!(triggered, [false, true]);
+        assert_eq!(cases[0].given[1].after, Duration::from_secs(600));
+    }
+
     #[test]
     fn a_case_is_read_in_full() {
         let (cases, problems) = read(
@@ -252,8 +378,8 @@ mod tests {
         );
         assert_eq!(problems, [""; 0]);
         assert_eq!((cases.len(), cases[0].given.len(), cases[0].expected.contains.len()), (2, 2, 2));
-        assert_eq!(cases[0].given[1].ending, Ending::Signaled { signal: 9 });
-        assert!(matches!(cases[1].given[0].ending, Ending::TimedOut { .. }));
+        assert_eq!(ending(&cases[0].given[1]), Some(Ending::Signaled { signal: 9 }));
+        assert!(matches!(ending(&cases[1].given[0]), Some(Ending::TimedOut { .. })));
     }
 
     #[test]
@@ -269,6 +395,14 @@ mod tests {
             ("[[test]]\ngiven = { exot = 1 }\nexpect.held = 'blank'", "unknown-key"),
             ("[[test]]\ngiven = {}\nexpect = { held = 'blank', event = 'failure' }", "conflicting-keys"),
             ("[[test]]\ngiven = {}\nexpect = { event = 'failures' }", "invalid-value"),
+            ("[[test]]\ngiven = {}\nexpect = { suppressed = 'blank', held = 'blank' }", "conflicting-keys"),
+            ("[[test]]\ngiven = {}\nexpect = { suppressed = 'blank', contains = 'x' }", "conflicting-keys"),
+            ("[[test]]\ngiven = { pause = '1h' }\nexpect.suppressed = 'paused'", "invalid-value"),
+            ("[[test]]\ngiven = [{}, { ack = '1h' }]\nexpect.suppressed = 'blank'", "invalid-value"),
+            ("[[test]]\ngiven = [{ ack = '1h', exit = 2 }, {}]\nexpect.suppressed = 'blank'", "conflicting-keys"),
+            ("[[test]]\ngiven = [{ ack = '1h', pause = '1h' }, {}]\nexpect.suppressed = 'blank'", "conflicting-keys"),
+            ("[[test]]\ngiven = [{ pause = true }, {}]\nexpect.suppressed = 'blank'", "wrong-type"),
+            ("[[test]]\ngiven = { missing = true, trigger = true }\nexpect.suppressed = 'blank'", "conflicting-keys"),
         ] {
             let (_, problems) = read(text);
             assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{text}: {problems:?}");
@@ -280,8 +414,10 @@ mod tests {
         let every = |keys: &[crate::document::Key]| keys.iter().map(|key| key.name).collect::<Vec<_>>();
         assert_eq!(every(KEYS), ["name", "given", "expect"]);
         // A file that uses each of them has no unknown key: the lists are no longer than what is read.
-        let run = "exit = 0, signal = 'KILL', timeout = true, stdout = '', stderr = '', after = '1m', at = '03:00'";
-        let expect = "event = 'failure', status = 'ok', contains = '', channel = '', held = 'blank'";
+        let run = "exit = 0, signal = 'KILL', timeout = true, missing = true, stdout = '', stderr = '', trigger = true, \
+                   pause = '1h', silence = '1h', ack = '1h', after = '1m', at = '03:00'";
+        let expect =
+            "event = 'failure', status = 'ok', contains = '', channel = '', suppressed = 'blank', held = 'blank'";
         for (keys, text) in [(GIVEN, run), (EXPECT, expect)] {
             assert!(keys.iter().all(|key| text.contains(&format!("{} =", key.name))), "{text}");
             assert_eq!(keys.len(), text.matches(" = ").count());

@@ -2,19 +2,24 @@
 //!
 //! Before it: the store, which keeps it as text. After it: `judge`, which alone changes it. Invariants: every list and
 //! text in it has a cap, so that it never takes more than 40 KiB as JSON, whatever the job writes; a field that is at
-//! its default is not written; a field that an older version did not write is at its default.
+//! its default is not written; a field that an older version did not write is at its default. Keys are whole words; the
+//! letters of version 0.1 are read as well.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::limit::Spent;
-use super::quiet::Waiting;
-use super::settings::{MOST_CHANGES, On, Statuses};
+use super::holds::Held;
+use super::incident::{Failure, OpenIncident, is_default, kept, kept_end};
+use super::limit::Budget;
+use super::patterns::{self, Begun, Conversation, Flapping};
+use super::quiet::{Nights, Waiting};
+use super::settings::{MOST_CHANGES, On};
 use super::{Facts, Incident, Settings, same};
-use crate::exec::Status;
-use crate::id::RunId;
+use crate::exec::{Ending, Reason, Status};
+use crate::id::{Channel, RunId};
 
 /// The last ok run's stdout is kept up to this many bytes of JSON: for `diff` and `previous.stdout`.
 pub(super) const LONGEST_GOOD: usize = 16 << 10;
@@ -22,167 +27,194 @@ pub(super) const LONGEST_GOOD: usize = 16 << 10;
 /// The last run's stdout, when it was not ok, up to this many: for `previous.stdout`.
 const LONGEST_BAD: usize = 8 << 10;
 
-/// Failures of this many kinds are told at once within one incident; whatever comes then is "different each time".
-pub(super) const MOST_KINDS: usize = 8;
+/// The end of the last run's output, when it was not ok, up to this many: for messages that no run causes.
+const LONGEST_END: usize = 2 << 10;
+
+/// The key of an incident is kept up to this many bytes of JSON.
+const LONGEST_KEY: usize = 200;
 
 /// So many incidents of one job, told apart by the keys of its directives, are open beside the present one; a failure
 /// under yet another key belongs to that.
-const MOST_PARKED: usize = 8;
+const MOST_OTHERS: usize = 8;
 
 /// What is remembered of a job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Health {
+    /// How this is written; version 0.1 wrote keys of one letter, and no number.
+    format: Format,
     /// Runs so far; those that counted as not run are not in it.
-    #[serde(rename = "n", skip_serializing_if = "is_default")]
+    #[serde(alias = "n", skip_serializing_if = "is_default")]
     pub(super) runs: u64,
     /// The last of them.
-    #[serde(rename = "l", skip_serializing_if = "is_default")]
+    #[serde(alias = "l", skip_serializing_if = "is_default")]
     pub(super) last: Option<Last>,
     /// Not ok, so many times in a row; 0 when the last was ok.
-    #[serde(rename = "k", skip_serializing_if = "is_default")]
+    #[serde(alias = "k", skip_serializing_if = "is_default")]
     pub(super) streak: u32,
-    /// What is wrong at present, or was and nobody has heard yet that it no longer is. Boxed: most jobs are well.
-    #[serde(rename = "i", skip_serializing_if = "is_default")]
-    pub(super) trouble: Option<Box<Trouble>>,
+    /// The open incident: failing, or ok again and not yet reported as that. Boxed: most jobs are well.
+    #[serde(rename = "incident", alias = "i", skip_serializing_if = "is_default")]
+    pub(super) open: Option<Box<OpenIncident>>,
     /// Other incidents that are open: failures under other keys than the last one's. The oldest is first.
-    #[serde(rename = "p", skip_serializing_if = "is_default")]
-    pub(super) parked: Vec<Trouble>,
+    #[serde(rename = "other_incidents", alias = "p", skip_serializing_if = "is_default")]
+    pub(super) others: Vec<OpenIncident>,
     /// stdout of the last ok run.
-    #[serde(rename = "o", skip_serializing_if = "is_default")]
-    pub(super) good: Option<Good>,
-    /// What was spent of `rate_limit`.
-    #[serde(rename = "t", skip_serializing_if = "is_default")]
-    pub(super) spent: Spent,
+    #[serde(alias = "o", skip_serializing_if = "is_default")]
+    pub(super) last_ok: Option<LastOk>,
+    /// What is used up of `rate_limit`.
+    #[serde(alias = "t", skip_serializing_if = "is_default")]
+    pub(super) budget: Budget,
     /// Alerts that `rate_limit` held since the last message.
-    #[serde(rename = "x", skip_serializing_if = "is_default")]
+    #[serde(alias = "x", skip_serializing_if = "is_default")]
     pub(super) suppressed: u32,
     /// When the status changed, the last few times.
-    #[serde(rename = "c", skip_serializing_if = "is_default")]
+    #[serde(alias = "c", skip_serializing_if = "is_default")]
     pub(super) changes: VecDeque<Timestamp>,
-    /// It was told that the status changes too often, and not yet that it is steady.
-    #[serde(rename = "f", skip_serializing_if = "is_default")]
-    pub(super) flapping: bool,
+    /// It was reported that the job flaps, and not yet that it is steady.
+    #[serde(alias = "f", deserialize_with = "patterns::read_flapping", skip_serializing_if = "is_default")]
+    pub(super) flapping: Option<Flapping>,
+    /// When a run was ok, the last time; since version 0.2.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) succeeded: Option<Timestamp>,
+    /// Runs that failed, so far; counted since version 0.2.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) failed: u64,
+    /// When incidents that were reported began, the last few.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) begun: VecDeque<Begun>,
+    /// The incidents of a job that fails intermittently, as one conversation.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) conversation: Option<Box<Conversation>>,
+    /// Nights in a row in whose quiet hours it failed.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) nights: Nights,
     /// Due times in a row that passed because a run was still going.
-    #[serde(rename = "s", skip_serializing_if = "is_default")]
+    #[serde(alias = "s", skip_serializing_if = "is_default")]
     pub(super) skips: u32,
-    /// What was told of that.
-    #[serde(rename = "h", skip_serializing_if = "is_default")]
+    /// What was reported of that.
+    #[serde(alias = "h", skip_serializing_if = "is_default")]
     pub(super) stuck: Stuck,
+    /// Runs in progress of which it was told that they take long.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) slow: Vec<RunId>,
     /// What waits for the end of `quiet_hours`.
-    #[serde(rename = "w", skip_serializing_if = "is_default")]
+    #[serde(alias = "w", skip_serializing_if = "is_default")]
     pub(super) waiting: Waiting,
-    /// Nothing is said until then.
-    #[serde(rename = "q", skip_serializing_if = "is_default")]
+    /// Nothing is sent until then.
+    #[serde(alias = "q", skip_serializing_if = "is_default")]
     pub(super) silenced: Option<Timestamp>,
+    /// What people have asked for of this job; it follows from the holds, and is not kept.
+    #[serde(skip)]
+    pub(super) held: Option<Box<Held>>,
+}
+
+/// The format that this version writes: 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Format;
+
+/// See [`Format`].
+const FORMAT: u32 = 2;
+
+impl Serialize for Format {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(FORMAT)
+    }
+}
+
+/// Any format can be read: keys that are not known are left out, and those of version 0.1 are aliases.
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u32::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 /// The last run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Last {
-    #[serde(rename = "r")]
+    #[serde(alias = "r")]
     pub(super) run: RunId,
-    #[serde(rename = "s")]
+    #[serde(alias = "s")]
     pub(super) status: Status,
     /// When it ended.
-    #[serde(rename = "t")]
+    #[serde(alias = "t")]
     pub(super) at: Timestamp,
-    /// Its stdout where it was not ok; an ok run's is in [`Good`].
-    #[serde(rename = "o", default, skip_serializing_if = "is_default")]
+    /// Its stdout where it was not ok; an ok run's is in [`LastOk`].
+    #[serde(alias = "o", default, skip_serializing_if = "is_default")]
     pub(super) stdout: String,
+    /// How it ended; unknown of a run that version 0.1 recorded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) ended: Option<Ended>,
+}
+
+/// How a run ended, as far as a later message about it needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How the process of its last attempt ended.
+    pub ending: Ending,
+    /// What decided the status.
+    pub reason: Reason,
+    /// How long it took.
+    pub took: Duration,
+    /// The end of its output where it was not ok; an ok run's stdout is kept apart.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub output: String,
+}
+
+/// The last run of a job: what a message that no run causes is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastRun {
+    /// Its number.
+    pub run: RunId,
+    /// Its status.
+    pub status: Status,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// Its stdout, as far as it was kept.
+    pub stdout: String,
+    /// How it ended; unknown of a run that version 0.1 recorded.
+    pub ended: Option<Ended>,
+}
+
+/// How a run ended, without what it printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastEnd {
+    /// Its status.
+    pub status: Status,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took; unknown of a run that version 0.1 recorded.
+    pub took: Option<Duration>,
 }
 
 /// What an ok run printed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Good {
+pub(super) struct LastOk {
     /// Of the whole, as [`same::digest`] has it; none where nobody asked whether it changes.
-    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
+    #[serde(alias = "h", default, skip_serializing_if = "is_default")]
     pub(super) digest: Option<u64>,
+    /// Whether the digest is that of the normalised text; unknown of one that version 0.1 kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) normalized: Option<bool>,
     /// Its beginning.
-    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
+    #[serde(alias = "t", default, skip_serializing_if = "is_default")]
     pub(super) text: String,
 }
 
-/// Failures in a row, told or not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Trouble {
-    /// The number of the run that opened it.
-    #[serde(rename = "i")]
-    pub(super) id: u64,
-    /// When that run ended.
-    #[serde(rename = "b")]
-    pub(super) since: Timestamp,
-    /// Failures in it.
-    #[serde(rename = "n")]
-    pub(super) failures: u32,
-    /// The status of the last of them.
-    #[serde(rename = "s")]
-    pub(super) status: Status,
-    /// The kind of the last of them: its fingerprint.
-    #[serde(rename = "k")]
-    pub(super) kind: u64,
-    /// So many of that kind in a row, up to the last.
-    #[serde(rename = "m")]
-    pub(super) same: u32,
-    /// When the first of those ended.
-    #[serde(rename = "d")]
-    pub(super) same_since: Timestamp,
-    /// What people were told of it.
-    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
-    pub(super) told: Option<Told>,
-    /// The key that a directive gave it, as a number; none of a failure without one.
-    #[serde(rename = "y", default, skip_serializing_if = "is_default")]
-    pub(super) key: Option<u64>,
-    /// Since when it is ok again, with the recovery still to be told.
-    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
-    pub(super) mended: Option<Timestamp>,
-    /// A recovery was taken back once: the next one is not owed any more.
-    #[serde(rename = "u", default, skip_serializing_if = "is_default")]
-    pub(super) unsaid: bool,
-}
-
-/// What people were told of an incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Told {
-    /// When, the last time.
-    #[serde(rename = "a")]
-    pub(super) at: Timestamp,
-    /// The schedule's slot of the run that was told the last time: `repeat` is counted from slot to slot, so that an
-    /// hourly job is repeated each hour, though its runs never end at quite the same second.
-    #[serde(rename = "s")]
-    pub(super) slot: Timestamp,
-    /// The status that they were told the last time.
-    #[serde(rename = "l")]
-    pub(super) status: Status,
-    /// All that they were told: the recovery goes where these went.
-    #[serde(rename = "w")]
-    pub(super) statuses: Statuses,
-    /// There was a message of its own, which a thread hangs on; not so where only its flapping was told.
-    #[serde(rename = "o", default, skip_serializing_if = "is_default")]
-    pub(super) opened: bool,
-    /// The kinds of failure that they were told, at most [`MOST_KINDS`].
-    #[serde(rename = "k", default, skip_serializing_if = "is_default")]
-    pub(super) kinds: Vec<u64>,
-    /// It was told within `quiet_hours`, being excepted: so is its recovery.
-    #[serde(rename = "q", default, skip_serializing_if = "is_default")]
-    pub(super) aside: bool,
-}
-
-/// What was told of a run that does not end.
+/// What was reported of a run that does not end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Stuck {
-    /// That the present run hangs was told, or waits to be.
-    #[serde(rename = "n", skip_serializing_if = "is_default")]
+    /// That the present run hangs was reported, or waits to be.
+    #[serde(alias = "n", skip_serializing_if = "is_default")]
     pub(super) told: bool,
-    /// When that was told last, of this run or of one before it that also hung.
-    #[serde(rename = "a", skip_serializing_if = "is_default")]
+    /// When that was reported last, of this run or of one before it that also hung.
+    #[serde(alias = "a", skip_serializing_if = "is_default")]
     pub(super) at: Option<Timestamp>,
 }
 
 /// The run before, for templates and the status page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Before {
+pub struct Previous {
     /// Its status.
     pub status: Status,
     /// When it ended.
@@ -195,31 +227,153 @@ pub struct Before {
 #[derive(Debug)]
 pub(super) struct Seen {
     /// The run before this one.
-    pub(super) before: Option<Before>,
+    pub(super) before: Option<Previous>,
     /// The last ok run's stdout, before this one's took its place.
-    pub(super) good: Option<String>,
+    pub(super) last_ok: Option<String>,
     /// An ok run that printed something else than the ok run before.
     pub(super) changed: bool,
     /// The status is another than that of the run before.
     pub(super) turned: bool,
 }
 
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+/// An incident whose end nobody will see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Its number.
+    pub incident: u64,
+    /// The status that was reported last.
+    pub status: Status,
+    /// The telling line of output that was reported last.
+    pub line: String,
+    /// The channels that took a message of it.
+    pub channels: Vec<Channel>,
 }
 
 impl Health {
+    /// A channel took a message of an open incident, or of its conversation: what follows goes there too. The answer is
+    /// whether that is new.
+    pub fn delivered(&mut self, incident: u64, channel: &Channel) -> bool {
+        let mut new = false;
+        let mut add = |known: &mut Vec<Channel>| {
+            if !known.contains(channel) {
+                known.push(channel.clone());
+                new = true;
+            }
+        };
+        if let Some(conversation) = self.conversation.as_deref_mut().filter(|known| known.id == incident) {
+            add(&mut conversation.channels);
+        }
+        if let Some(reported) = self.reported_mut(incident).and_then(Option::as_mut) {
+            add(&mut reported.channels);
+        }
+        new
+    }
+
+    /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
+    /// as the first. The answer is whether that changes anything.
+    pub fn undelivered(&mut self, incident: u64) -> bool {
+        self.reported_mut(incident).is_some_and(|reported| reported.take_if(|told| told.channels.is_empty()).is_some())
+    }
+
+    /// Nobody watches the job any more: its incidents are over, without an end that anybody saw. Those that were reported
+    /// and have a message of their own.
+    pub fn abandon(&mut self) -> Vec<Abandoned> {
+        let all = self.open.take().map(|open| *open).into_iter().chain(std::mem::take(&mut self.others));
+        let abandoned = all.filter_map(|open| {
+            let reported =
+                open.reported.filter(|reported| reported.opened && open.conversation.is_none_or(|id| id == open.id))?;
+            Some(Abandoned {
+                incident: open.id,
+                status: reported.status,
+                line: reported.line,
+                channels: reported.channels,
+            })
+        });
+        let mut abandoned: Vec<Abandoned> = abandoned.collect();
+        if let Some(conversation) = self.conversation.take().filter(|known| !known.statuses.is_empty()) {
+            let known = abandoned.iter().position(|one| one.incident == conversation.id);
+            let open = known.map(|at| abandoned.remove(at));
+            abandoned.push(Abandoned {
+                incident: conversation.id,
+                status: open.as_ref().map_or(conversation.worst(), |open| open.status),
+                line: open.map(|open| open.line).unwrap_or_default(),
+                channels: conversation.channels,
+            });
+        }
+        abandoned
+    }
+
+    /// What the outbox knows of the open incidents when a daemon starts: the one before it may have died before it wrote
+    /// down what came of its messages. `told` has the channels that took the first message of an incident, `refused` the
+    /// incidents of which no channel took anything.
+    pub fn reconcile(&mut self, told: &HashMap<u64, Vec<Channel>>, refused: &HashSet<u64>) {
+        let open = self.open.as_deref().into_iter().chain(&self.others).map(OpenIncident::thread);
+        let ids: Vec<u64> = open.chain(self.conversation.as_deref().map(|known| known.id)).collect();
+        for id in ids {
+            for channel in told.get(&id).into_iter().flatten() {
+                self.delivered(id, channel);
+            }
+            if refused.contains(&id) {
+                self.undelivered(id);
+            }
+        }
+    }
+
+    fn reported_mut(&mut self, incident: u64) -> Option<&mut Option<super::incident::Reported>> {
+        let mut all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        all.find(|open| open.thread() == incident).map(|open| &mut open.reported)
+    }
+
+    /// The telling line of output of the open incident, as it was reported last.
+    pub fn reported_line(&self) -> Option<&str> {
+        self.open.as_deref()?.reported.as_ref().map(|reported| reported.line.as_str())
+    }
+
     /// Runs so far; those that counted as not run (`exit_codes.skip`) are not in it.
     pub fn runs(&self) -> u64 {
         self.runs
     }
 
+    /// A run that was taken for a failure, since its end was not reported in time, has ended so after all: it is taken in a second
+    /// time, and counts once.
+    pub fn counts_again(&mut self, run: RunId, status: Status) {
+        self.runs = self.runs.saturating_sub(1);
+        let last = self.last.as_ref().is_some_and(|last| last.run == run);
+        if status == Status::Ok || !last {
+            return;
+        }
+        if let Some(open) = self.open.as_deref_mut().filter(|open| open.failures > 0) {
+            open.failures -= 1;
+            self.failed = self.failed.saturating_sub(1);
+            self.streak = self.streak.saturating_sub(1);
+        }
+    }
+
     /// The last run, if there was one.
-    pub fn last(&self) -> Option<Before> {
+    pub fn last(&self) -> Option<Previous> {
         let last = self.last.as_ref()?;
-        let good = self.good.as_ref().filter(|_| last.status == Status::Ok);
+        let good = self.last_ok.as_ref().filter(|_| last.status == Status::Ok);
         let stdout = good.map_or(&last.stdout, |good| &good.text).clone();
-        Some(Before { status: last.status, finished: last.at, stdout })
+        Some(Previous { status: last.status, finished: last.at, stdout })
+    }
+
+    /// The last run with how it ended, if there was one.
+    pub fn last_run(&self) -> Option<LastRun> {
+        let last = self.last.as_ref()?;
+        let Previous { status, finished, stdout } = self.last()?;
+        Some(LastRun { run: last.run, status, finished, stdout, ended: last.ended.clone() })
+    }
+
+    /// How the last run ended, without what it printed.
+    pub fn last_end(&self) -> Option<LastEnd> {
+        let last = self.last.as_ref()?;
+        Some(LastEnd { status: last.status, at: last.at, took: last.ended.as_ref().map(|ended| ended.took) })
+    }
+
+    /// When a run was ok, the last time that is known.
+    pub fn succeeded(&self) -> Option<Timestamp> {
+        // Version 0.1 did not note it: where its last run was ok, that is the one.
+        self.succeeded.or_else(|| self.last.as_ref().filter(|last| last.status == Status::Ok).map(|last| last.at))
     }
 
     /// The status of the last run.
@@ -227,24 +381,31 @@ impl Health {
         self.last.as_ref().map(|last| last.status)
     }
 
+    /// How the job is: as its last run ended, or worse while a run of it hangs; `None` where nothing is known of it.
+    pub fn standing(&self) -> Option<Status> {
+        let hangs = self.open.as_deref().filter(|open| open.resolved_at.is_none() && open.hung.is_some());
+        let hangs = hangs.map(|open| open.status);
+        self.status().into_iter().chain(hangs).max_by_key(|status| status.badness())
+    }
+
     /// Failures in a row, up to now.
     pub fn streak(&self) -> u32 {
         self.streak
     }
 
-    /// The open incident: failing now, or ok again without a word of it yet.
+    /// The open incident: failing now, or ok again and not yet reported as that.
     pub fn incident(&self) -> Option<Incident> {
-        self.trouble.as_deref().map(Trouble::incident)
+        self.open.as_deref().map(OpenIncident::incident)
     }
 
-    /// Whether people were told of the open incident.
+    /// Whether the open incident was reported.
     pub fn is_reported(&self) -> bool {
-        self.trouble.as_deref().is_some_and(|trouble| trouble.told.is_some())
+        self.open.as_deref().is_some_and(|open| open.reported.is_some())
     }
 
-    /// Whether it was told that the status changes too often, and it still does.
+    /// Whether it was reported that the job flaps, and not yet that it is steady.
     pub fn is_flapping(&self) -> bool {
-        self.flapping
+        self.flapping.is_some()
     }
 
     /// Due times in a row that passed because a run was still going.
@@ -257,42 +418,95 @@ impl Health {
         self.suppressed
     }
 
-    /// Until when nothing is said.
+    /// Until when nothing is sent: because the job's own script, or a person, has asked for that.
     pub fn silenced(&self) -> Option<Timestamp> {
+        let of_person = self.held.as_deref().and_then(|held| held.silence.as_ref()).map(|(until, _)| *until);
+        self.silenced.max(of_person)
+    }
+
+    /// Until when the job's own script has asked for silence.
+    pub fn silenced_by_script(&self) -> Option<Timestamp> {
         self.silenced
     }
 
-    /// Says nothing until then; `None` ends the silence. What is owed by then (a recovery) is said when it ends: see
-    /// [`due`](super::due).
+    /// Sends nothing until then, as the job's own script asks; `None` ends that silence. What is owed by then is sent when
+    /// it ends: see [`due`](super::due).
     pub fn silence(&mut self, until: Option<Timestamp>) {
         self.silenced = until;
     }
 
+    /// What people ask for of this job from now on.
+    pub fn hold(&mut self, held: Held) {
+        self.held = (held != Held::default()).then(|| Box::new(held));
+    }
+
+    /// What people ask for of this job.
+    pub fn held(&self) -> Option<&Held> {
+        self.held.as_deref()
+    }
+
+    /// Until when somebody has this incident.
+    pub(super) fn acknowledged(&self, open: &OpenIncident) -> Option<Timestamp> {
+        let (incident, until) = self.held.as_deref()?.ack?;
+        (incident == open.id).then_some(until)
+    }
+
+    /// A failure, or its end, was not told because of a silence: that is owed when it ends.
+    pub(super) fn note_silence(&mut self) {
+        if self.silenced().is_none() {
+            return;
+        }
+        let by = self.held.as_deref().and_then(|held| held.silence.as_ref()).map(|(_, by)| by.clone());
+        if let Some(open) = &mut self.open {
+            open.silenced = Some(by.unwrap_or_default());
+        }
+    }
+
     /// Brings what claims to be in the future back to the present: the clock was set back, and nothing may wait for it
     /// to get there again. (What is silenced until a future time is meant so.)
-    pub(super) fn heed(&mut self, now: Timestamp) {
-        let heed = |at: &mut Timestamp| *at = (*at).min(now);
-        self.changes.iter_mut().for_each(heed);
-        self.stuck.at.as_mut().map(heed);
-        self.waiting.heed(now);
-        for trouble in self.trouble.as_deref_mut().into_iter().chain(&mut self.parked) {
-            heed(&mut trouble.since);
-            heed(&mut trouble.same_since);
-            trouble.mended.as_mut().map(heed);
-            if let Some(told) = &mut trouble.told {
-                heed(&mut told.at);
-                heed(&mut told.slot);
+    pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
+        let clamp_to_now = |at: &mut Timestamp| *at = (*at).min(now);
+        self.changes.iter_mut().for_each(clamp_to_now);
+        self.succeeded.as_mut().map(clamp_to_now);
+        self.stuck.at.as_mut().map(clamp_to_now);
+        self.waiting.clamp_to_now(now);
+        for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
+            clamp_to_now(&mut open.since);
+            clamp_to_now(&mut open.same_since);
+            open.resolved_at.as_mut().map(clamp_to_now);
+            if let Some(reported) = &mut open.reported {
+                clamp_to_now(&mut reported.at);
+                clamp_to_now(&mut reported.slot);
+                reported.visible_at.as_mut().map(clamp_to_now);
             }
         }
+        if let Some(flapping) = &mut self.flapping {
+            flapping.since.as_mut().map(clamp_to_now);
+            flapping.reported_at.as_mut().map(clamp_to_now);
+        }
+        if let Some(conversation) = &mut self.conversation {
+            clamp_to_now(&mut conversation.last_failure);
+            clamp_to_now(&mut conversation.visible_at);
+        }
+        self.begun.iter_mut().for_each(|begun| clamp_to_now(&mut begun.at));
+        self.nights.clamp_to_now(now);
         self.silenced = self.silenced.filter(|until| *until > now);
+        if let Some(held) = &mut self.held {
+            held.silence.take_if(|(until, _)| *until <= now);
+            held.ack.take_if(|(_, until)| *until <= now);
+        }
     }
 
     /// Takes a run in: counts, kinds of failure, what an ok run printed.
     pub(super) fn record(&mut self, settings: &Settings, facts: &Facts<'_>, now: Timestamp) -> Seen {
         let before = self.last();
-        let turned = before.as_ref().is_some_and(|before| before.status != facts.status);
+        let was_ok = before.as_ref().map(|before| before.status == Status::Ok);
+        let turned = was_ok.is_some_and(|was_ok| was_ok != (facts.status == Status::Ok));
         self.runs += 1;
         if turned {
+            if let Some(flapping) = &mut self.flapping {
+                flapping.changes = flapping.changes.saturating_add(1);
+            }
             self.changes.push_back(now);
             while self.changes.len() > MOST_CHANGES as usize {
                 self.changes.pop_front();
@@ -300,137 +514,95 @@ impl Health {
         }
         let ok = facts.status == Status::Ok;
         let stdout = if ok { String::new() } else { kept(facts.stdout, LONGEST_BAD).to_owned() };
-        self.last = Some(Last { run: facts.run, status: facts.status, at: now, stdout });
+        let output = if ok { String::new() } else { kept_end(facts.output, LONGEST_END).to_owned() };
+        let ending = match facts.ending {
+            Ending::NotStarted { error } => Ending::NotStarted { error: kept(error, LONGEST_END / 2).to_owned() },
+            ending => ending.clone(),
+        };
+        let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output });
+        self.last = Some(Last { run: facts.run, status: facts.status, at: now, stdout, ended });
         if ok {
+            self.succeeded = Some(now);
             self.streak = 0;
-            self.unpark_told();
+            self.turn_to_reported();
             let text = kept(facts.stdout, LONGEST_GOOD).to_owned();
             let asked = settings.on.asks(On::Change);
-            let digest = asked.then(|| same::digest(facts.stdout, settings.normalize));
-            let old = self.good.replace(Good { digest, text });
-            let known = old.as_ref().and_then(|old| old.digest);
+            let normalized = settings.normalize.changes();
+            let digest = asked.then(|| same::digest(facts.stdout, normalized));
+            let old = self.last_ok.replace(LastOk { digest, normalized: Some(normalized), text });
+            // Digests of another setting cannot be compared: that it was changed is no change of the output.
+            let known = old.as_ref().filter(|old| old.normalized == Some(normalized)).and_then(|old| old.digest);
             let changed = known.zip(digest).is_some_and(|(known, digest)| known != digest);
-            return Seen { before, good: old.map(|old| old.text), changed, turned };
+            return Seen { before, last_ok: old.map(|old| old.text), changed, turned };
         }
         self.streak = self.streak.saturating_add(1);
-        let kind = same::fingerprint(facts, settings.normalize);
-        let key = facts.key.map(|key| same::digest(key, false));
-        self.turn_to(key);
-        match &mut self.trouble {
-            Some(trouble) => {
-                trouble.again(facts.status, kind, now);
-                self.waiting.reopen(trouble.id, facts.status, trouble.failures);
-            }
-            none => *none = Some(Box::new(Trouble { key, ..Trouble::new(facts.run, facts.status, kind, now) })),
+        // A run that was reported while it hung is counted.
+        let counted = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
+        self.failed += u64::from(!counted);
+        if let Some(conversation) = &mut self.conversation {
+            conversation.last_failure = now;
         }
-        Seen { before, good: self.good.as_ref().map(|good| good.text.clone()), changed: false, turned }
+        let normalized = settings.normalize.failures();
+        let kind = same::fingerprint(facts, normalized);
+        let failure = Failure { run: facts.run, status: facts.status, kind, normalized };
+        let key = facts.key.map(|key| same::digest(key, false));
+        let key_text = || Box::from(kept(facts.key.unwrap_or_default(), LONGEST_KEY));
+        // The key of a run that was reported while it hung is the key of its incident.
+        if let Some(open) = self.open.as_deref_mut().filter(|open| counted && open.key.is_none()) {
+            (open.key, open.key_text) = (key, key_text());
+        }
+        self.turn_to(key);
+        match &mut self.open {
+            Some(open) => {
+                open.again(failure, now);
+                self.waiting.reopen(open.id, facts.status, open.failures);
+            }
+            none => {
+                *none = Some(Box::new(OpenIncident {
+                    key,
+                    key_text: key_text(),
+                    normalized: Some(normalized),
+                    ..OpenIncident::new(facts.run, facts.status, kind, now)
+                }));
+            }
+        }
+        Seen { before, last_ok: self.last_ok.as_ref().map(|good| good.text.clone()), changed: false, turned }
     }
 
-    /// A failure under a key that is not the present incident's: that one is set aside, still open, and the key's own
+    /// A failure under a key that is not the present incident's: that one stays open beside it, and the key's own
     /// takes its place, if there is one. A failure without a key belongs to whatever is open.
     fn turn_to(&mut self, key: Option<u64>) {
-        let Some(open) = self.trouble.as_deref().filter(|open| key.is_some() && open.key != key) else { return };
-        let known = self.parked.iter().position(|parked| parked.key == key);
-        // What nobody heard of needs no place: it is over, as far as anybody knows.
-        let keep = open.told.is_some() || self.waiting.has(open.id);
-        if known.is_none() && keep && self.parked.len() >= MOST_PARKED {
+        let Some(open) = self.open.as_deref().filter(|open| key.is_some() && open.key != key) else { return };
+        let known = self.others.iter().position(|others| others.key == key);
+        // What was not reported needs no place: it is over, as far as anybody knows.
+        let keep = open.reported.is_some() || self.waiting.has(open.id);
+        if known.is_none() && keep && self.others.len() >= MOST_OTHERS {
             return;
         }
-        let own = known.map(|at| Box::new(self.parked.remove(at)));
-        if let Some(open) = std::mem::replace(&mut self.trouble, own).filter(|_| keep) {
-            self.parked.push(Trouble { mended: None, ..*open });
+        let own = known.map(|at| Box::new(self.others.remove(at)));
+        if let Some(open) = std::mem::replace(&mut self.open, own).filter(|_| keep) {
+            self.others.push(OpenIncident { resolved_at: None, ..*open });
         }
     }
 
-    /// It is ok: where nobody heard of the present incident, one that was told is what the recovery is about.
-    fn unpark_told(&mut self) {
-        let told = |trouble: &Trouble| trouble.told.is_some();
-        if !self.trouble.as_deref().is_some_and(told)
-            && let Some(at) = self.parked.iter().rposition(told)
+    /// It is ok: where the present incident was not reported, one that was is what the recovery is about.
+    fn turn_to_reported(&mut self) {
+        let told = |open: &OpenIncident| open.reported.is_some();
+        if !self.open.as_deref().is_some_and(told)
+            && let Some(at) = self.others.iter().rposition(told)
         {
-            self.trouble = Some(Box::new(self.parked.remove(at)));
+            self.open = Some(Box::new(self.others.remove(at)));
         }
     }
-}
-
-impl Trouble {
-    fn new(run: RunId, status: Status, kind: u64, now: Timestamp) -> Self {
-        Self {
-            id: run.0,
-            since: now,
-            failures: 1,
-            status,
-            kind,
-            same: 1,
-            same_since: now,
-            told: None,
-            key: None,
-            mended: None,
-            unsaid: false,
-        }
-    }
-
-    /// One more failure. One after an ok run of which nobody heard goes on with the same incident.
-    fn again(&mut self, status: Status, kind: u64, now: Timestamp) {
-        self.failures = self.failures.saturating_add(1);
-        self.status = status;
-        self.mended = None;
-        if self.kind == kind {
-            self.same = self.same.saturating_add(1);
-        } else {
-            (self.kind, self.same, self.same_since) = (kind, 1, now);
-        }
-    }
-
-    pub(super) fn incident(&self) -> Incident {
-        Incident { id: self.id, started: self.since, failures: self.failures }
-    }
-
-    /// Notes that people know of it, as it now is.
-    pub(super) fn tell(&mut self, slot: Timestamp, now: Timestamp) -> &mut Told {
-        let mut told = self.told.take().unwrap_or(Told {
-            at: now,
-            slot,
-            status: self.status,
-            statuses: Statuses::default(),
-            opened: false,
-            kinds: Vec::new(),
-            aside: false,
-        });
-        (told.at, told.slot, told.status) = (now, slot, self.status);
-        told.statuses.insert(self.status);
-        if !told.kinds.contains(&self.kind) && told.kinds.len() < MOST_KINDS {
-            told.kinds.push(self.kind);
-        }
-        self.told.insert(told)
-    }
-}
-
-/// The beginning of a text that takes at most `limit` bytes as a JSON string.
-pub(super) fn kept(text: &str, limit: usize) -> &str {
-    let mut size = 0;
-    for (at, c) in text.char_indices() {
-        size += match c {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            c if c.is_control() && c.is_ascii() => 6,
-            c => c.len_utf8(),
-        };
-        if size > limit {
-            return &text[..at];
-        }
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
-    use super::{Health, kept};
+    use super::Health;
 
     #[test]
     fn what_was_never_run_takes_no_room() {
-        assert_eq!(serde_json::to_string(&Health::default()).expect("it can be written"), "{}");
+        assert_eq!(serde_json::to_string(&Health::default()).expect("it can be written"), r#"{"format":2}"#);
         assert_eq!(serde_json::from_str::<Health>("{}").expect("it can be read"), Health::default());
     }
 
@@ -438,15 +610,5 @@ mod tests {
     fn what_a_later_version_wrote_can_be_read() {
         let health: Health = serde_json::from_str(r#"{"n":3,"zz":{"new":true}}"#).expect("it can be read");
         assert_eq!(health.runs(), 3);
-    }
-
-    proptest! {
-        #[test]
-        fn a_text_is_kept_within_its_limit_as_json(text in any::<String>(), limit in 0usize..200) {
-            let kept = kept(&text, limit);
-            let json = serde_json::to_string(kept).expect("text can be written");
-            prop_assert!(json.len() <= limit + 2);
-            prop_assert!(text.starts_with(kept));
-        }
     }
 }

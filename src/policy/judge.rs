@@ -1,233 +1,279 @@
-//! The verdict on a run: whether it is worth a word. Pure.
+//! The verdict on a run: whether there is something to report. Pure.
 //!
-//! Before it: [`Health::record`], which takes the run in. After it: `speak`, which asks what stands against saying it.
+//! Before it: [`Health::record`], which takes the run in. After it: `notify`, which asks whether a message may be sent.
 //!
-//! Of an ok run the first that is asked for and true is worth a word: recovery, change, output, success. Of any other,
-//! the first word of an incident, or a repeat. Flapping comes before both: it replaces the word that begins it, then
-//! hides all others until it ends.
+//! Of an ok run the first that is asked for and true is reported: recovery, change, output, success. Of any other, the
+//! first message of an incident, or a repetition. Flapping comes before both: it replaces the message that begins it, then
+//! suppresses the others until it ends.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
-use super::health::{Health, LONGEST_GOOD, MOST_KINDS, Seen, Told, Trouble, kept};
+use super::health::{Health, LONGEST_GOOD, Seen};
+use super::incident::{MOST_KINDS, OpenIncident, Reported, kept};
+use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
-use super::speak::{Say, Scene};
-use super::words::{clock, count, ordinal};
-use super::{Event, Facts, Hold, Repeat, Settings, Verdict, Word, diff, quiet};
-use crate::clock::{between, shift};
-use crate::document::format_duration;
-use crate::exec::Status;
+use super::{Event, Facts, Judgement, Notification, Settings, Suppressed, Update, Verdict, diff, intermittent, quiet};
+use crate::clock::shift;
+use crate::exec::{Reason, Status};
 
-/// Whether something is worth a word, and the remark that goes with it.
-enum Wish {
-    Say(Event, String),
-    Flap { begins: bool, remark: String },
-    Hold(Hold, Option<Timestamp>),
+/// Whether there is something to report, and what has changed.
+enum Candidate {
+    Report(Event, Update),
+    Flap(FlapChange, Update),
+    Suppress(Suppressed, Option<Timestamp>),
 }
 
 /// Decides about a run that ended, and remembers what later decisions need.
-pub fn judge(settings: &Settings, health: &mut Health, facts: &Facts<'_>, zone: &TimeZone, now: Timestamp) -> Verdict {
-    let scene = Scene { settings, zone, now, slot: facts.scheduled };
-    health.heed(now);
-    health.loosen(settings);
+pub fn judge(
+    settings: &Settings,
+    health: &mut Health,
+    facts: &Facts<'_>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Judgement {
+    let moment = Moment { settings, zone, now, slot: facts.scheduled };
+    health.clamp_to_now(now);
     if facts.skipped {
-        return Verdict::NotRun;
+        health.end_hang(settings);
+        return Judgement::from(Verdict::NotRun);
     }
-    health.lull(&scene, facts.status);
+    let over = health.settle(&moment, facts.status);
     let seen = health.record(settings, facts, now);
+    health.end_hang(settings);
     let ok = facts.status == Status::Ok;
     if ok {
-        health.owe(settings, now);
+        health.mark_recovery_due(settings, now);
     }
-    let wish = match flap::step(settings, health, seen.turned, now) {
-        Step::Begins => Wish::Flap { begins: true, remark: flapping(settings, health) },
-        Step::Ends => Wish::Flap { begins: false, remark: steady(health, facts.status, now) },
-        Step::Goes(until) => hushed(wish(&scene, health, facts, &seen), until),
-        Step::Calm => wish(&scene, health, facts, &seen),
+    let candidate = match flap::step(settings, health, seen.turned, now) {
+        Step::Begins => Candidate::Flap(FlapChange::Begins, flap::begins(settings, health)),
+        Step::Ends => Candidate::Flap(FlapChange::Ends, flap::ends(health, facts.status, now)),
+        Step::Continues(until) => while_flapping(&moment, health, facts, &seen, until),
+        Step::Calm => candidate(&moment, health, facts, &seen),
     };
-    let (event, flap, remark) = match wish {
-        Wish::Say(event, remark) => (event, None, remark),
-        Wish::Flap { begins, remark } => (Event::Flapping, Some(begins), remark),
-        Wish::Hold(why, next) => {
-            health.close_unowed(facts.status, now);
-            return Verdict::Hold(why, next);
+    let close = if ok { health.close_by_edit(&moment, facts) } else { None }.or(over);
+    let (event, flap, update) = match candidate {
+        Candidate::Report(event, update) => (event, FlapChange::None, update),
+        Candidate::Flap(change, update) => (Event::Flapping, change, update),
+        Candidate::Suppress(why, next) => {
+            if !ok {
+                health.note_silence();
+            }
+            health.close_if_nothing_due(facts.status, now);
+            return Judgement { verdict: Verdict::Suppress(why, next), close };
         }
     };
     let line = quiet::telling_line(if ok { facts.stdout } else { facts.output }, facts.status);
-    let must = matches!(event, Event::Failure | Event::Recovery | Event::Flapping);
-    let say = Say { event, flap, status: facts.status, run: Some(facts.run), remark, line, must };
-    let spoken = health.speak(&scene, say);
-    health.close_unowed(facts.status, now);
-    match spoken {
-        Ok(word) => {
-            let good = seen.good.as_deref();
+    let event = if event == Event::Failure && facts.reason == Reason::Missing { Event::Missing } else { event };
+    let exempt = matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
+    let draft = Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt };
+    let sent = health.notify(&moment, draft);
+    if sent.is_err() {
+        health.note_silence();
+    }
+    health.close_if_nothing_due(facts.status, now);
+    let verdict = match sent {
+        Ok(notification) => {
+            let old = seen.last_ok.as_deref();
             let new = kept(facts.stdout, LONGEST_GOOD);
-            let diff = good.map_or_else(String::new, |old| diff::unified(old, new, settings.normalize));
-            Verdict::Notify(Box::new(Word { previous: seen.before, diff, ..word }))
+            let normalized = settings.normalize.changes();
+            let diff = old.map_or_else(String::new, |old| diff::unified(old, new, normalized));
+            Verdict::Notify(Box::new(Notification { previous: seen.before, diff, ..notification }))
         }
-        Err((why, next)) => Verdict::Hold(why, next),
-    }
-}
-
-/// What a run is worth, flapping aside.
-fn wish(scene: &Scene<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Wish {
-    match &health.trouble {
-        Some(trouble) if facts.status != Status::Ok => failing(scene, health, trouble),
-        _ => well(scene, health, facts, seen),
-    }
-}
-
-fn failing(scene: &Scene<'_>, health: &Health, trouble: &Trouble) -> Wish {
-    if !scene.settings.on.asks(On::Failure) {
-        return Wish::Hold(Hold::NotAsked, None);
-    }
-    if let Some(told) = &trouble.told {
-        return repeat(scene, trouble, told);
-    }
-    if health.streak < scene.settings.after {
-        return Wish::Hold(Hold::BelowAfter, None);
-    }
-    let remark = match trouble.failures {
-        1 => String::new(),
-        failures => {
-            let since = clock(trouble.since, scene.zone, scene.now);
-            format!("failing since {since}, {}", count(failures, "failure"))
-        }
+        Err((why, next)) => Verdict::Suppress(why, next),
     };
-    Wish::Say(Event::Failure, remark)
+    Judgement { verdict, close }
 }
 
-/// A failure that was told goes on.
-fn repeat(scene: &Scene<'_>, trouble: &Trouble, told: &Told) -> Wish {
-    let known = told.kinds.contains(&trouble.kind);
+/// What a run is worth, apart from flapping.
+fn candidate(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Candidate {
+    match &health.open {
+        Some(open) if facts.status != Status::Ok => failing(moment, health, facts, open),
+        _ => well(moment, health, facts, seen),
+    }
+}
+
+fn failing(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, open: &OpenIncident) -> Candidate {
+    if !moment.settings.on.asks(On::Failure) {
+        return Candidate::Suppress(Suppressed::NotAsked, None);
+    }
+    let acknowledged = health.acknowledged(open);
+    if let Some(reported) = &open.reported {
+        return continuing(moment, facts, open, (reported, acknowledged));
+    }
+    if health.streak < moment.settings.after {
+        return Candidate::Suppress(Suppressed::BelowAfter, None);
+    }
+    if acknowledged.is_some() {
+        return Candidate::Suppress(Suppressed::Acknowledged, acknowledged);
+    }
+    Candidate::Report(Event::Failure, Update::First { since: open.since, failures: open.failures })
+}
+
+/// A failure that was reported goes on. What is news is reported at once, anything else when a repetition is due.
+fn continuing(
+    moment: &Moment<'_>,
+    facts: &Facts<'_>,
+    open: &OpenIncident,
+    (reported, acknowledged): (&Reported, Option<Timestamp>),
+) -> Candidate {
+    let known = reported.kinds.contains(&open.kind);
     // After so many kinds a new one is no news any more.
-    let endless = told.kinds.len() >= MOST_KINDS;
-    let worse = trouble.status.badness() > told.status.badness();
-    let remark = if trouble.status != told.status {
-        format!("{}: was {}", if worse { "worse" } else { "better" }, told.status.as_str())
-    } else if known && trouble.same > 1 {
-        format!("same failure, {} time", ordinal(trouble.same))
+    let endless = reported.kinds.len() >= MOST_KINDS;
+    let worse = open.status.badness() > reported.worst().badness();
+    let changed = open.status != reported.status;
+    let new_status = changed && !reported.changes.contains(&(reported.status, open.status));
+    let hang_ends = open.hung == Some(facts.run);
+    let lasts = intermittent::lasts(open);
+    let update = if hang_ends {
+        Update::HangEnds { took: facts.took, ending: facts.ending.clone() }
+    } else if open.status.badness() > reported.status.badness() {
+        Update::Worse { was: reported.status }
+    } else if changed && open.status == Status::Unknown {
+        Update::Unknown { since: moment.now, was: reported.status }
+    } else if changed {
+        Update::Better { was: reported.status }
+    } else if lasts {
+        Update::Lasts { failures: open.failures, since: open.since }
+    } else if known && open.same > 1 {
+        Update::Same { times: open.same, since: open.same_since }
     } else if known {
-        "failing as before".to_owned()
+        Update::AsBefore
     } else if endless {
-        "failing differently each time".to_owned()
+        Update::DifferentEachTime
     } else {
-        format!("failing differently since {}", clock(trouble.same_since, scene.zone, scene.now))
+        Update::Different { since: open.same_since, was: reported.line.clone() }
     };
-    if worse || !(known || endless) {
-        return Wish::Say(Event::Repeat, remark);
+    let lasts = lasts && acknowledged.is_none();
+    if hang_ends || worse || new_status || lasts || !(known || endless) {
+        return Candidate::Report(Event::Repeat, update);
     }
-    match scene.settings.repeat {
-        Repeat::Always => Wish::Say(Event::Repeat, remark),
-        Repeat::Never => Wish::Hold(Hold::RepeatNotDue, None),
-        Repeat::Every(length) => {
-            let (slot, clock) = (shift(told.slot, length), shift(told.at, length));
-            match scene.slot >= slot || scene.now >= clock {
-                true => Wish::Say(Event::Repeat, remark),
-                false => Wish::Hold(Hold::RepeatNotDue, Some(if slot > scene.now { slot } else { clock })),
-            }
-        }
+    if acknowledged.is_some() {
+        return Candidate::Suppress(Suppressed::Acknowledged, acknowledged);
+    }
+    match repeat_due(moment, reported, changed) {
+        Ok(()) => Candidate::Report(Event::Repeat, update),
+        Err(next) => Candidate::Suppress(Suppressed::RepeatNotDue, next),
     }
 }
 
-fn well(scene: &Scene<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Wish {
-    let asks = |on| scene.settings.on.asks(on);
+/// Whether a repetition is due; else when it is, if ever. A status that is not the one reported the last time does not
+/// wait for more than the first interval.
+pub(super) fn repeat_due(moment: &Moment<'_>, reported: &Reported, changed: bool) -> Result<(), Option<Timestamp>> {
+    let repeat = moment.settings.repeat;
+    let interval = if changed { repeat.first() } else { repeat.interval(reported.repeats) };
+    let interval = interval.ok_or(None)?;
+    let (slot, clock) = (shift(reported.slot, interval), shift(reported.at, interval));
+    if moment.slot >= slot || moment.now >= clock {
+        return Ok(());
+    }
+    Err(Some(if slot > moment.now { slot } else { clock }))
+}
+
+fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Candidate {
+    let asks = |on| moment.settings.on.asks(on);
     let blank = facts.stdout.trim().is_empty();
-    let trouble = health.trouble.as_deref();
-    let reported = trouble.filter(|trouble| trouble.told.is_some() || health.waiting.has(trouble.id));
+    let open = health.open.as_deref();
+    let reported = open.filter(|open| open.reported.is_some() || health.waiting.has(open.id));
     match reported {
-        Some(trouble) if asks(On::Recovery) => return Wish::Say(Event::Recovery, mended(trouble, scene)),
-        _ if asks(On::Change) && seen.changed => return Wish::Say(Event::Change, String::new()),
-        _ if asks(On::Output) && !blank => return Wish::Say(Event::Output, String::new()),
-        _ if asks(On::Success) => return Wish::Say(Event::Success, String::new()),
+        Some(open) if asks(On::Recovery) => {
+            let hang_ends = open.hung == Some(facts.run) && open.failures <= 1;
+            return Candidate::Report(
+                Event::Recovery,
+                match hang_ends {
+                    true => Update::HangEnds { took: facts.took, ending: facts.ending.clone() },
+                    false => open.recovered(moment.now),
+                },
+            );
+        }
+        _ if asks(On::Change) && seen.changed => return Candidate::Report(Event::Change, Update::None),
+        _ if asks(On::Output) && !blank => return Candidate::Report(Event::Output, Update::None),
+        _ if asks(On::Success) => return Candidate::Report(Event::Success, Update::None),
         _ => {}
     }
-    let why = match trouble {
-        Some(_) if asks(On::Recovery) && asks(On::Failure) => Hold::NeverReported,
-        _ if asks(On::Change) => Hold::Unchanged,
-        _ if asks(On::Output) => Hold::Blank,
-        _ => Hold::NotAsked,
+    let why = match open {
+        Some(_) if asks(On::Recovery) && asks(On::Failure) => Suppressed::NeverReported,
+        _ if asks(On::Change) => Suppressed::Unchanged,
+        _ if asks(On::Output) => Suppressed::Blank,
+        _ => Suppressed::NotAsked,
     };
-    Wish::Hold(why, None)
+    Candidate::Suppress(why, None)
 }
 
-/// While it flaps, what would be said of the status is held for that reason.
-fn hushed(wish: Wish, until: Timestamp) -> Wish {
-    match wish {
-        Wish::Say(..) | Wish::Hold(Hold::NeverReported | Hold::RepeatNotDue, _) => {
-            Wish::Hold(Hold::Flapping, Some(until))
+/// While the job flaps, what there is to report of its status is suppressed; but for a status that is worse than what was
+/// reported, and for a reminder.
+fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen, until: Timestamp) -> Candidate {
+    let worst = health.flapping.as_ref().map(|flapping| flapping.worst).unwrap_or_default();
+    let failing = facts.status != Status::Ok;
+    match candidate(moment, health, facts, seen) {
+        Candidate::Report(event, _) if failing && facts.status.badness() > worst.badness() => {
+            Candidate::Report(event, Update::Worse { was: worst })
         }
-        hold => hold,
+        Candidate::Report(..) | Candidate::Suppress(Suppressed::NeverReported | Suppressed::RepeatNotDue, _) => {
+            match flap::reminder(moment.settings, health, moment.now) {
+                Some(update) => Candidate::Flap(FlapChange::Continues, update),
+                None => Candidate::Suppress(Suppressed::Flapping, Some(until)),
+            }
+        }
+        other => other,
     }
-}
-
-/// "12 failures in 2h 3m".
-pub(super) fn mended(trouble: &Trouble, scene: &Scene<'_>) -> String {
-    let end = trouble.mended.unwrap_or(scene.now);
-    let length = format_duration(between(trouble.since, end));
-    let failures = format!("{} in {length}", count(trouble.failures, "failure"));
-    if end == scene.now { failures } else { format!("ok since {}, {failures}", clock(end, scene.zone, scene.now)) }
-}
-
-/// "6 changes of status in 25m, silent until it is steady for 30m".
-fn flapping(settings: &Settings, health: &Health) -> String {
-    let Some(flap) = flap::setting(settings) else { return String::new() };
-    let mut changes = health.changes.iter().rev().take(flap.changes as usize);
-    let (last, first) = (changes.next(), changes.next_back());
-    let length = last.zip(first).map_or(flap.within, |(last, first)| between(*first, *last));
-    let (length, within) = (format_duration(length), format_duration(flap.within));
-    format!("{} changes of status in {length}, silent until it is steady for {within}", flap.changes)
-}
-
-/// "steady again: ok for 30m".
-pub(super) fn steady(health: &Health, status: Status, now: Timestamp) -> String {
-    let length = health.changes.back().map_or_else(Default::default, |last| between(*last, now));
-    format!("steady again: {} for {}", status.as_str(), format_duration(length))
 }
 
 impl Health {
-    /// A run ended, so it no longer hangs. That one hung for long enough to be told of is remembered until one does not:
-    /// a job that is always too slow is not told anew each time.
-    fn loosen(&mut self, settings: &Settings) {
+    /// A run ended, so it no longer hangs. That one hung for long enough to be reported is remembered until one does not:
+    /// a job that is always too slow is not reported anew each time.
+    fn end_hang(&mut self, settings: &Settings) {
         if self.skips < settings.stuck_after.max(1) {
             self.stuck.at = None;
         }
         (self.skips, self.stuck.told) = (0, false);
     }
 
-    /// Flapping was over before this run changed the status again, and nobody asked in between: what people know is what
-    /// they would have been told then.
-    fn lull(&mut self, scene: &Scene<'_>, next: Status) {
-        let over = flap::steady_at(scene.settings, self).is_none_or(|at| at <= scene.now);
-        let Some(last) = self.status().filter(|last| self.flapping && over && *last != next) else { return };
-        self.flapping = false;
-        match &mut self.trouble {
-            Some(trouble) if last != Status::Ok => _ = trouble.tell(scene.now, scene.now),
-            trouble => {
-                *trouble = None;
-                self.parked.clear();
+    /// What is over with this run; of a conversation, that its first message is to say so.
+    fn settle(&mut self, moment: &Moment<'_>, next: Status) -> Option<Box<Notification>> {
+        self.settle_flapping(moment, next);
+        let over = self.conversation_ends(moment.settings).is_some_and(|at| at <= moment.now);
+        let ended = if over { self.end_conversation(moment, next) } else { None };
+        if moment.settings.intermittent.is_none() {
+            self.conversation = None;
+        }
+        ended
+    }
+
+    /// Flapping was over before this run changed the status again: what people know is what they would have been told
+    /// then.
+    fn settle_flapping(&mut self, moment: &Moment<'_>, next: Status) {
+        let over = flap::steady_at(moment.settings, self).is_none_or(|at| at <= moment.now);
+        let turns = |last: &Status| (*last == Status::Ok) != (next == Status::Ok);
+        let Some(last) = self.status().filter(|last| self.is_flapping() && over && turns(last)) else { return };
+        self.flapping = None;
+        match &mut self.open {
+            Some(open) if last != Status::Ok => _ = open.report(moment.now, moment.now, false, false),
+            open => {
+                *open = None;
+                self.others.clear();
             }
         }
     }
 
-    /// It is ok: who was told that it is not is owed a recovery, if such are asked for.
-    fn owe(&mut self, settings: &Settings, now: Timestamp) {
-        if let Some(trouble) = &mut self.trouble
-            && trouble.told.is_some()
+    /// It is ok: a recovery is due to who was told that it is not, if such are asked for.
+    fn mark_recovery_due(&mut self, settings: &Settings, now: Timestamp) {
+        if let Some(open) = &mut self.open
+            && open.reported.is_some()
             && settings.on.asks(On::Recovery)
         {
-            trouble.mended.get_or_insert(now);
+            open.resolved_at.get_or_insert(now);
         }
     }
 
-    /// It is ok, and nothing is owed: the incident is closed.
-    fn close_unowed(&mut self, status: Status, now: Timestamp) {
-        let over = |trouble: &mut Box<Trouble>| status == Status::Ok && trouble.mended.is_none();
-        let Some(trouble) = self.trouble.take_if(over) else { return };
-        for parked in std::mem::take(&mut self.parked) {
-            self.waiting.mend(parked.id, parked.failures, now);
+    /// It is ok, and no recovery is due: the incident is closed.
+    fn close_if_nothing_due(&mut self, status: Status, now: Timestamp) {
+        let over = |open: &mut Box<OpenIncident>| status == Status::Ok && open.resolved_at.is_none();
+        let Some(open) = self.open.take_if(over) else { return };
+        for other in std::mem::take(&mut self.others) {
+            self.waiting.resolve(other.id, other.failures, now);
         }
-        self.waiting.mend(trouble.id, trouble.failures, now);
+        self.waiting.resolve(open.id, open.failures, now);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::stories::{Life, at, run_as};
-use super::{Event, Health, Hold, Threading, Verdict, Word, due, judge, skipped, unsaid, wake};
+use super::stories::{Life, at, hang, run_as};
+use super::{Event, Health, Notification, Suppressed, Threading, Verdict, due, judge, retract, skipped, wake};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 
@@ -16,7 +16,7 @@ enum Happens {
     /// A run ends, so many seconds after what came before.
     Run(&'static str, u64),
     /// The same, and what it said could not be.
-    Unsaid(&'static str, u64),
+    NotReported(&'static str, u64),
     /// A due time passes, since a run is still going.
     Skip(u64),
     /// Somebody wants silence.
@@ -26,12 +26,12 @@ enum Happens {
 }
 
 /// What came of it.
-struct Told {
+struct Step {
     at: Timestamp,
     verdict: Option<Verdict>,
-    words: Vec<Word>,
+    words: Vec<Notification>,
     /// The words were taken back.
-    unsaid: bool,
+    retracted: bool,
     run: Option<&'static str>,
     health: Health,
 }
@@ -55,7 +55,7 @@ fn happens() -> impl Strategy<Value = Happens> {
     let run = || (prop::sample::select(&RUNS[..]), prop_oneof![1u64..90, 60u64..3_600, 3_600u64..40_000]);
     prop_oneof![
         20 => run().prop_map(|(what, after)| Happens::Run(what, after)),
-        2 => run().prop_map(|(what, after)| Happens::Unsaid(what, after)),
+        2 => run().prop_map(|(what, after)| Happens::NotReported(what, after)),
         4 => (1u64..600).prop_map(Happens::Skip),
         1 => (1u64..20_000).prop_map(Happens::Silence),
         1 => (1u64..100_000).prop_map(Happens::Back),
@@ -87,13 +87,15 @@ fn notify() -> impl Strategy<Value = String> {
 }
 
 /// Lives through it, with the clock asked whenever it is due.
-fn live(notify: &str, life: &[Happens]) -> (Life, Vec<Told>) {
+fn live(notify: &str, life: &[Happens]) -> (Life, Vec<Step>) {
     let mut job = Life::new(notify);
     let mut told = Vec::new();
     let mut now = at("08:00");
     for happens in life {
         let after = match happens {
-            Happens::Run(_, after) | Happens::Unsaid(_, after) | Happens::Skip(after) => Duration::from_secs(*after),
+            Happens::Run(_, after) | Happens::NotReported(_, after) | Happens::Skip(after) => {
+                Duration::from_secs(*after)
+            }
             Happens::Silence(_) | Happens::Back(_) => Duration::ZERO,
         };
         let next = shift(now, after);
@@ -103,30 +105,33 @@ fn live(notify: &str, life: &[Happens]) -> (Life, Vec<Told>) {
             assert!(looks < 100, "the clock is due for ever");
             let at = at.max(now);
             let words = wake(&job.settings, &mut job.health, &job.zone, at);
-            told.push(Told { at, verdict: None, words, unsaid: false, run: None, health: job.health.clone() });
+            told.push(Step { at, verdict: None, words, retracted: false, run: None, health: job.health.clone() });
         }
         now = next;
         let (mut verdict, mut words, mut run, mut taken) = (None, Vec::new(), None, false);
         match happens {
-            Happens::Run(what, _) | Happens::Unsaid(what, _) => {
+            Happens::Run(what, _) | Happens::NotReported(what, _) => {
                 let judged = job.run(what, now);
-                taken = matches!(happens, Happens::Unsaid(..));
+                taken = matches!(happens, Happens::NotReported(..));
                 if let Verdict::Notify(word) = &judged {
-                    words.push(Word::clone(word));
+                    words.push(Notification::clone(word));
                     if taken {
-                        unsaid(&mut job.health, word);
+                        retract(&mut job.health, word);
                     }
                 }
                 (verdict, run) = (Some(judged), Some(*what));
             }
-            Happens::Skip(_) => words.extend(skipped(&job.settings, &mut job.health, &job.zone, now)),
+            Happens::Skip(_) => {
+                let hang = hang(job.next_run());
+                words.extend(skipped(&job.settings, &mut job.health, hang, &job.zone, now));
+            }
             Happens::Silence(length) => job.health.silence(Some(shift(now, Duration::from_secs(*length)))),
             Happens::Back(seconds) => {
                 let back = i64::try_from(*seconds).expect("it is small");
                 now = now.saturating_sub(jiff::SignedDuration::from_secs(back)).expect("it is in range");
             }
         }
-        told.push(Told { at: now, verdict, words, unsaid: taken, run, health: job.health.clone() });
+        told.push(Step { at: now, verdict, words, retracted: taken, run, health: job.health.clone() });
     }
     (job, told)
 }
@@ -138,13 +143,13 @@ proptest! {
     fn no_recovery_without_a_failure_that_was_told(notify in notify(), life in prop::collection::vec(happens(), 1..80)) {
         let mut reported = false;
         for told in live(&notify, &life).1 {
-            for word in told.words.iter().filter(|_| !told.unsaid) {
+            for word in told.words.iter().filter(|_| !told.retracted) {
                 if word.event == Event::Recovery {
                     prop_assert!(reported || !word.digest.is_empty(), "{word:?}");
                 }
                 // What a closed incident had told is told no more; what flaps was told.
                 reported = match word.event {
-                    Event::Failure | Event::Repeat | Event::Flapping => true,
+                    Event::Failure | Event::Missing | Event::Repeat | Event::Flapping | Event::Stuck => true,
                     Event::Recovery => false,
                     _ => reported,
                 };
@@ -158,7 +163,7 @@ proptest! {
     ) {
         let mut open = std::collections::BTreeSet::new();
         for told in live(&notify, &life).1 {
-            for word in told.words.iter().filter(|_| !told.unsaid) {
+            for word in told.words.iter().filter(|_| !told.retracted) {
                 let id = word.incident.map(|incident| incident.id);
                 match word.thread {
                     Threading::None => {}
@@ -166,7 +171,7 @@ proptest! {
                         prop_assert!(open.insert(id.expect("a thread is an incident's")));
                     }
                     Threading::Reply | Threading::Broadcast => prop_assert!(id.is_some_and(|id| open.contains(&id))),
-                    Threading::Close => {
+                    Threading::Close | Threading::CloseInThread | Threading::CloseByEdit => {
                         let ended: Vec<u64> = id.into_iter().chain(word.also.iter().map(|also| also.id)).collect();
                         prop_assert!(ended.iter().all(|id| open.contains(id)), "{ended:?} {open:?}");
                         ended.iter().for_each(|id| _ = open.remove(id));
@@ -203,10 +208,11 @@ proptest! {
         let life = life.into_iter().filter(|happens| !matches!(happens, Happens::Back(_))).collect::<Vec<_>>();
         let (job, told) = live(&notify, &life);
         let limit = u64::from(job.settings.rate_limit.count.get());
-        let exempt = |word: &Word| {
-            matches!(word.event, Event::Failure | Event::Recovery | Event::Flapping) || !word.digest.is_empty()
+        let exempt = |word: &Notification| {
+            let first = word.event == Event::Stuck && word.thread == Threading::Open;
+            first || matches!(word.event, Event::Failure | Event::Recovery | Event::Flapping) || !word.digest.is_empty()
         };
-        let said = told.iter().filter(|told| !told.unsaid);
+        let said = told.iter().filter(|told| !told.retracted);
         let said = said.filter(|told| told.words.iter().any(|word| !exempt(word))).map(|told| told.at);
         let said = said.collect::<Vec<_>>();
         for from in &said {
@@ -222,18 +228,19 @@ proptest! {
             let (Some(run), Some(verdict)) = (told.run, &told.verdict) else { continue };
             match verdict {
                 Verdict::NotRun => prop_assert_eq!(run, "not run"),
-                Verdict::Notify(_) => prop_assert!(told.unsaid || told.health.silenced().is_none()),
-                Verdict::Hold(why, next) => {
+                Verdict::Notify(_) => prop_assert!(told.retracted || told.health.silenced().is_none()),
+                Verdict::Suppress(why, next) => {
                     let ok = run.starts_with("ok");
                     match why {
-                        Hold::Blank => prop_assert_eq!(run, "ok"),
-                        Hold::Unchanged | Hold::NeverReported => prop_assert!(ok),
-                        Hold::BelowAfter | Hold::RepeatNotDue => prop_assert!(!ok),
-                        Hold::Silenced => prop_assert!(told.health.silenced().is_some() && next.is_some()),
-                        Hold::QuietHours => prop_assert!(job.settings.quiet_hours.is_some()),
-                        Hold::Flapping => prop_assert!(job.settings.flap.is_some() && told.health.is_flapping()),
-                        Hold::RateLimited => prop_assert!(told.health.suppressed() > 0),
-                        Hold::NotAsked => {}
+                        Suppressed::Blank => prop_assert_eq!(run, "ok"),
+                        Suppressed::Unchanged | Suppressed::NeverReported => prop_assert!(ok),
+                        Suppressed::BelowAfter | Suppressed::RepeatNotDue => prop_assert!(!ok),
+                        Suppressed::Silenced => prop_assert!(told.health.silenced().is_some() && next.is_some()),
+                        Suppressed::QuietHours => prop_assert!(job.settings.quiet_hours.is_some()),
+                        Suppressed::Flapping => prop_assert!(job.settings.flap.is_some() && told.health.is_flapping()),
+                        Suppressed::RateLimited => prop_assert!(told.health.suppressed() > 0),
+                        Suppressed::NotAsked => {}
+                        Suppressed::Acknowledged => prop_assert!(false, "nobody acknowledges here"),
                     }
                     prop_assert!(next.is_none_or(|next| next > told.at), "{why} until {next:?} at {}", told.at);
                 }

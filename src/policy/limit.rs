@@ -18,24 +18,24 @@ use serde::{Deserialize, Serialize};
 use crate::document::Rate;
 
 /// What is remembered of a rate: when its budget will be whole again, in nanoseconds since 1970; 0 when nothing was
-/// spent.
+/// used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Spent(u64);
+pub(super) struct Budget(u64);
 
 /// Nanoseconds since 1970 that both u64 and governor's arithmetic carry: the year 2255.
 const LATEST: u64 = 9_000_000_000 * 1_000_000_000;
 
-impl Spent {
-    /// Spends one alert, or says from when on one may be spent. A whole budget carries `rate.count` alerts at once, and
+impl Budget {
+    /// Takes one alert, or says from when on one may be sent. A whole budget carries `rate.count` alerts at once, and
     /// grows back evenly.
-    pub(super) fn spend(&mut self, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {
+    pub(super) fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {
         let each = rate.per.checked_div(rate.count.get()).unwrap_or_default().max(Duration::from_nanos(1));
         let quota = Quota::with_period(each).expect("the period is at least a nanosecond").allow_burst(rate.count);
         let now = nanos(now);
         let whole = u64::try_from(rate.per.as_nanos()).unwrap_or(LATEST);
-        // Spending alone never gets further ahead than the whole budget. A little further: the clock was corrected, or
-        // the limit changed, and the budget counts as spent. Much further: the clock was wrong, and nothing counts.
+        // Taking alone never gets further ahead than the whole budget. A little further: the clock was corrected, or
+        // the limit changed, and the budget counts as used up. Much further: the clock was wrong, and nothing counts.
         let most = now.saturating_add(whole);
         let known = if self.0 > most.saturating_add(whole) { 0 } else { self.0.min(most) };
         let store = Store(Cell::new(known));
@@ -58,9 +58,9 @@ impl StateStore for &Store {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let known = Some(self.0.get()).filter(|spent| *spent > 0).map(Nanos::new);
-        let (answer, spent) = f(known)?;
-        self.0.set(spent.as_u64());
+        let known = Some(self.0.get()).filter(|budget| *budget > 0).map(Nanos::new);
+        let (answer, budget) = f(known)?;
+        self.0.set(budget.as_u64());
         Ok(answer)
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
 
-    use super::Spent;
+    use super::Budget;
     use crate::clock::shift;
     use crate::document::parse_rate;
 
@@ -126,29 +126,29 @@ mod tests {
     #[test]
     fn twenty_an_hour_are_twenty_at_once_and_then_one_every_three_minutes() {
         let rate = parse_rate("20/h").expect("a rate");
-        let mut spent = Spent::default();
+        let mut budget = Budget::default();
         for _ in 0..20 {
-            assert_eq!(spent.spend(rate, at(0)), Ok(()));
+            assert_eq!(budget.take(rate, at(0)), Ok(()));
         }
-        assert_eq!(spent.spend(rate, at(0)), Err(at(180)));
-        assert_eq!(spent.spend(rate, at(179)), Err(at(180)));
-        assert_eq!(spent.spend(rate, at(180)), Ok(()));
-        assert_eq!(spent.spend(rate, at(181)), Err(at(360)));
-        assert_eq!(spent.spend(rate, at(360)), Ok(()));
+        assert_eq!(budget.take(rate, at(0)), Err(at(180)));
+        assert_eq!(budget.take(rate, at(179)), Err(at(180)));
+        assert_eq!(budget.take(rate, at(180)), Ok(()));
+        assert_eq!(budget.take(rate, at(181)), Err(at(360)));
+        assert_eq!(budget.take(rate, at(360)), Ok(()));
     }
 
     #[test]
     fn a_clock_that_was_wrong_by_years_does_not_silence_a_job_for_years() {
         let rate = parse_rate("1/h").expect("a rate");
-        let mut spent = Spent::default();
-        assert_eq!(spent.spend(rate, "2099-01-01T00:00:00Z".parse().expect("a time")), Ok(()));
-        assert_eq!(spent.spend(rate, at(0)), Ok(()));
-        assert_eq!(spent.spend(rate, at(1)), Err(at(3_600)));
+        let mut budget = Budget::default();
+        assert_eq!(budget.take(rate, "2099-01-01T00:00:00Z".parse().expect("a time")), Ok(()));
+        assert_eq!(budget.take(rate, at(0)), Ok(()));
+        assert_eq!(budget.take(rate, at(1)), Err(at(3_600)));
         let day = parse_rate("1/d").expect("a rate");
-        assert_eq!(spent.spend(day, at(3_600)), Ok(()));
-        assert_eq!(spent.spend(rate, at(85_000)), Err(at(88_600)));
+        assert_eq!(budget.take(day, at(3_600)), Ok(()));
+        assert_eq!(budget.take(rate, at(85_000)), Err(at(88_600)));
         for extreme in [Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH] {
-            let _ = Spent::default().spend(rate, extreme);
+            let _ = Budget::default().take(rate, extreme);
         }
     }
 
@@ -158,10 +158,10 @@ mod tests {
             count in 1u32..30, per in 1u64..5_000, gaps in prop::collection::vec(0u64..600, 1..200), window in 1u64..5_000,
         ) {
             let rate = parse_rate(&format!("{count}/{per}s")).expect("a rate");
-            let (mut spent, mut now, mut sent) = (Spent::default(), 0, Vec::new());
+            let (mut budget, mut now, mut sent) = (Budget::default(), 0, Vec::new());
             for gap in gaps {
                 now += gap;
-                match spent.spend(rate, at(now)) {
+                match budget.take(rate, at(now)) {
                     Ok(()) => sent.push(now),
                     Err(next) => prop_assert!(next > at(now)),
                 }

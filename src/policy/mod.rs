@@ -1,34 +1,48 @@
-//! Whether a run is worth a word: pure, with a reason for every verdict, the silent ones too.
+//! Whether to notify: pure, with a reason for every decision, those to suppress too.
 //!
 //! Before it: an `Outcome`. After it: a `Notice` for `message`, or a reason that is kept with the run.
 //!
 //! A job's [`Health`] is all that is remembered; it goes in and comes out changed, and is stored with the verdict.
 //! [`judge`] takes each run that ended, [`skipped`] each due time that passed because one did not, and [`wake`] the
-//! times that nothing but the clock brings: [`due`] tells the next of them. Whoever finds that a word cannot be said
-//! after all gives it back to [`unsaid`]. Invariants:
+//! times that nothing but the clock brings: [`due`] tells the next of them. Whoever finds that a notification cannot be
+//! sent after all gives it back to [`retract`]. Invariants:
 //!
-//! - No recovery without a failure that was told before, or is told by the same message.
+//! - No recovery without a failure that was reported before, or is reported by the same message.
 //! - The first failure of an incident (once `after` is reached) and its recovery pass every limit; quiet hours, a
 //!   silence and flapping delay them, and lose neither.
 //! - Time goes by the wall clock; one that was set back delays nothing by more than the setting itself would.
 
 mod address;
+mod decision;
 mod diff;
 mod flap;
 mod health;
+mod holds;
+mod incident;
+#[cfg(test)]
+mod incident_stories;
+mod intermittent;
 mod judge;
 #[cfg(test)]
 mod laws;
 mod limit;
+#[cfg(test)]
+mod noisy_week;
+mod notify;
+mod outlook;
+mod patterns;
 mod quiet;
 mod same;
 mod settings;
-mod speak;
+mod slow;
 #[cfg(test)]
 mod stories;
+mod telling;
+mod update;
 mod wake;
 mod words;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -36,15 +50,25 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Mention, parse_channel, parse_mention};
-pub use health::{Before, Health};
+pub use decision::{Decision, Suppressed, UnknownWord};
+pub use health::{Abandoned, Ended, Health, LastEnd, LastRun, Previous};
+pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
-pub use settings::{Asked, Attach, Flap, KEYS, On, Settings, Statuses, read};
-pub use speak::unsaid;
+pub use notify::retract;
+pub use outlook::{AckEnd, Open, ack_ends, line_of, open, telling_line};
+pub use same::normal;
+pub use settings::{Asked, Attach, Flap, Intermittent, KEYS, Normalize, On, Repeat, Settings, Statuses, read};
+pub use slow::{Slow, slow, slow_after};
+pub(crate) use telling::telling;
+pub use update::{Hang, Update};
 pub use wake::{due, skipped, wake};
+pub(crate) use words::{clock as time_of_day, count, ordinal};
 
-use self::health::{Stuck, Trouble};
-use self::limit::Spent;
-use self::quiet::Waiting;
+use self::health::Stuck;
+use self::incident::OpenIncident;
+use self::limit::Budget;
+use self::patterns::{Begun, Conversation};
+use self::quiet::{Nights, Waiting};
 use crate::exec::{Ending, Reason, Status};
 use crate::id::{Channel, RunId};
 
@@ -54,7 +78,7 @@ use crate::id::{Channel, RunId};
 pub enum Event {
     /// Ok, and something was printed.
     Output,
-    /// Not ok: the first word of an incident.
+    /// Not ok: the first message of an incident.
     Failure,
     /// Not ok still.
     Repeat,
@@ -68,35 +92,35 @@ pub enum Event {
     Flapping,
     /// Due times pass because the last run is still going.
     Stuck,
-}
-
-/// Why nothing is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hold {
-    /// Fewer failures in a row than `after`.
-    BelowAfter,
-    /// The failure was reported, and `repeat` has not passed.
-    RepeatNotDue,
-    /// `rate_limit` is used up.
-    RateLimited,
-    /// Within `quiet_hours`.
-    QuietHours,
-    /// The status changes too often.
-    Flapping,
-    /// A person, or a directive, asked for silence.
-    Silenced,
-    /// The output is the same as before.
-    Unchanged,
-    /// There is nothing to say: no output, or the template renders to blanks.
-    Blank,
-    /// `notify.on` does not ask for it.
-    NotAsked,
-    /// Ok again, and nobody was told that it was not.
-    NeverReported,
+    /// Due times pass because other runs hold every place; or that is over.
+    Starved,
+    /// An expected run did not come: the first message of an incident.
+    Missing,
+    /// A run takes longer than `notify.slow` allows, and goes on.
+    Slow,
 }
 
 impl Event {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Output,
+        Self::Failure,
+        Self::Repeat,
+        Self::Recovery,
+        Self::Success,
+        Self::Change,
+        Self::Flapping,
+        Self::Stuck,
+        Self::Starved,
+        Self::Missing,
+        Self::Slow,
+    ];
+
+    /// Whether it says something of an incident, other than that the status changes too often.
+    fn is_of_an_incident(self) -> bool {
+        matches!(self, Self::Failure | Self::Missing | Self::Repeat | Self::Recovery | Self::Stuck)
+    }
+
     /// As in files and messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -108,35 +132,14 @@ impl Event {
             Self::Change => "change",
             Self::Flapping => "flapping",
             Self::Stuck => "stuck",
-        }
-    }
-}
-
-impl Hold {
-    /// As in logs, history and `why`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BelowAfter => "below-after",
-            Self::RepeatNotDue => "repeat-not-due",
-            Self::RateLimited => "rate-limited",
-            Self::QuietHours => "quiet-hours",
-            Self::Flapping => "flapping",
-            Self::Silenced => "silenced",
-            Self::Unchanged => "unchanged",
-            Self::Blank => "blank",
-            Self::NotAsked => "not-asked",
-            Self::NeverReported => "never-reported",
+            Self::Starved => "starved",
+            Self::Missing => "missing",
+            Self::Slow => "slow",
         }
     }
 }
 
 impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -151,17 +154,8 @@ pub struct Incident {
     pub started: Timestamp,
     /// Failures so far, this one included.
     pub failures: u32,
-}
-
-/// How often a failure that goes on is told again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// At most so often.
-    Every(Duration),
-    /// Not.
-    Never,
-    /// After every run.
-    Always,
+    /// When it was ok again, where it is.
+    pub ended: Option<Timestamp>,
 }
 
 /// What judging needs to know of a run that ended.
@@ -183,6 +177,8 @@ pub struct Facts<'a> {
     pub output: &'a str,
     /// How the process ended.
     pub ending: &'a Ending,
+    /// How long the run took.
+    pub took: Duration,
     /// Which incident of the job a failure belongs to, where a directive says so.
     pub key: Option<&'a str>,
 }
@@ -190,12 +186,27 @@ pub struct Facts<'a> {
 /// What is to be done about a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Say this.
-    Notify(Box<Word>),
-    /// Say nothing, for this reason; the next word on it is possible then, if that is known.
-    Hold(Hold, Option<Timestamp>),
+    /// Draft this.
+    Notify(Box<Notification>),
+    /// Send nothing, for this reason; the next message about it is possible then, if that is known.
+    Suppress(Suppressed, Option<Timestamp>),
     /// Its precondition was not met: there is nothing to say, nor to count.
     NotRun,
+}
+
+/// What is decided about a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Whether there is a message.
+    pub verdict: Verdict,
+    /// An incident that ends with the run although no message about that is asked for: its first message is edited.
+    pub close: Option<Box<Notification>>,
+}
+
+impl From<Verdict> for Judgement {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, close: None }
+    }
 }
 
 /// How a message stands to the thread of its incident.
@@ -212,11 +223,16 @@ pub enum Threading {
     Broadcast,
     /// The same, and the thread's first message is edited to say that it is over.
     Close,
+    /// The thread's first message is edited to say that it is over; the message goes into the thread and is not shown in
+    /// the channel.
+    CloseInThread,
+    /// The thread's first message is edited to say that it is over, and there is no other message.
+    CloseByEdit,
 }
 
-/// Something that is worth a message.
+/// Something that is worth a message: what it is about, and where it belongs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Word {
+pub struct Notification {
     /// What it is about.
     pub event: Event,
     /// The status that it tells: the run's; `unknown` of a run that does not end.
@@ -225,59 +241,97 @@ pub struct Word {
     pub run: Option<RunId>,
     /// The incident that it belongs to.
     pub incident: Option<Incident>,
-    /// Further incidents of the job that end with it: failures under other keys, which were told.
+    /// Further incidents of the job that end with it: failures under other keys, which were reported.
     pub also: Vec<Incident>,
     /// How it stands to the incident's thread; never anything but `None` without `thread`.
     pub thread: Threading,
-    /// Under which statuses the incident was told before this word.
+    /// Under which statuses the incident was reported before.
     pub told: Statuses,
+    /// The channels that took a message of the incident before; not known of one that version 0.1 reported.
+    pub told_in: Vec<Channel>,
     /// It is the first that people hear of a critical failure: they are to be pinged.
     pub pings: bool,
     /// Alerts that `rate_limit` held since the last message.
     pub suppressed: u32,
-    /// What to add in words: "same failure, 14th time"; may be empty.
-    pub remark: String,
+    /// What has changed against what was reported of the incident before.
+    pub update: Update,
+    /// What the first message of the thread is edited to say, where this one changes that.
+    pub headline: Option<Update>,
+    /// When the next message about the incident comes, unless it changes before; none where that is not known, or when
+    /// none comes.
+    pub next: Option<Timestamp>,
     /// stdout against the last ok run's, as a unified diff without a header; empty when they say the same.
     pub diff: String,
     /// The run before.
-    pub previous: Option<Before>,
-    /// What waited for the end of `quiet_hours` and is told along, a line each: plain text with a line of output in it,
+    pub previous: Option<Previous>,
+    /// What waited for the end of `quiet_hours` and goes along, a line each: plain text with a line of output in it,
     /// not yet escaped.
     pub digest: Vec<String>,
-    /// What speaking changed, to take it back.
+    /// What sending it changed, to take it back.
     undo: Undo,
 }
 
-/// What was before a word was said.
+/// What was before a notification was sent.
 #[derive(Clone, Debug, PartialEq)]
 struct Undo {
-    trouble: Option<Box<Trouble>>,
-    parked: Vec<Trouble>,
-    spent: Spent,
+    open: Option<Box<OpenIncident>>,
+    others: Vec<OpenIncident>,
+    budget: Budget,
     suppressed: u32,
     waiting: Waiting,
     stuck: Stuck,
+    conversation: Option<Box<Conversation>>,
+    begun: VecDeque<Begun>,
+    nights: Nights,
 }
 
-impl Word {
+impl Threading {
+    /// Whether the thread's first message is edited to say that the incident is over.
+    pub fn closes(self) -> bool {
+        matches!(self, Self::Close | Self::CloseInThread | Self::CloseByEdit)
+    }
+
+    /// Whether the message is visible in the channel.
+    pub fn is_visible(self) -> bool {
+        matches!(self, Self::None | Self::Open | Self::Broadcast | Self::Close)
+    }
+}
+
+impl Notification {
     /// Who is pinged, as Slack writes it in mrkdwn: on critical, the first time and when it got worse.
     pub fn mentions(&self, settings: &Settings) -> Vec<String> {
         settings.mention.iter().filter(|_| self.pings).map(Mention::markup).collect()
     }
 
-    /// Where it goes: the channels of its status. The end of an incident goes where the incident was told, so that
-    /// nobody who heard of a failure misses that it is over; and to the channels of `ok`, where those are set apart.
+    /// Where it goes. What follows in an incident goes wherever the incident was reported, so that nobody who heard of
+    /// it misses what became of it. A failure goes to the channels of its status too, unless it is better than what was
+    /// reported; a recovery where the channels of `ok` are set apart.
     pub fn channels(&self, settings: &Settings, default: Option<&Channel>) -> Vec<Channel> {
-        let ends = self.event == Event::Recovery || self.thread == Threading::Close;
-        let told = if ends { self.told } else { Statuses::default() };
-        let apart = settings.channels.iter().any(|(status, _)| *status == self.status);
-        let own = Some(self.status).filter(|_| told.is_empty() || apart);
-        let mut all = Vec::new();
-        for channel in told.iter().chain(own).flat_map(|status| settings.channels_for(status, default)) {
-            if !all.contains(&channel) {
-                all.push(channel);
-            }
+        let of = |status| settings.channels_for(status, default);
+        let mut all = self.told_in.clone();
+        if all.is_empty() {
+            // Version 0.1 kept only under which statuses the incident was reported.
+            all = self.told.iter().flat_map(of).collect();
         }
+        let apart = settings.channels.iter().any(|(status, _)| *status == self.status);
+        let better = matches!(self.update, Update::Better { .. } | Update::Unknown { .. });
+        // Where the configuration names other channels by now, the present ones hear of the end too.
+        let mut configured = self.told.iter().flat_map(of);
+        let moved = !self.told_in.is_empty() && !configured.any(|channel| self.told_in.contains(&channel));
+        let own = match self.status {
+            Status::Ok => apart || moved,
+            _ => !better,
+        };
+        if own || all.is_empty() {
+            all.extend(of(self.status));
+        }
+        let mut seen = Vec::new();
+        all.retain(|channel| {
+            !seen.contains(channel) && {
+                seen.push(channel.clone());
+                true
+            }
+        });
         all
     }
 }

@@ -1,20 +1,24 @@
 //! `quiet_hours`: alerts that wait, and the digest that they become when the hours end. Pure.
 //!
-//! Before it: `judge`, which puts in what is worth a word and must wait. After it: `wake`, which says it. Invariants: at
+//! Before it: `judge`, which puts in what must wait. After it: `wake`, which sends it. Invariants: at
 //! most [`MOST`] lines wait, of an incident one; what does not fit is counted, and good news makes room for bad.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::health::{Trouble, is_default, kept};
+use super::incident::{OpenIncident, is_default, kept};
 use super::same::normal;
-use super::words::{clock, count};
+use super::telling::telling;
+use super::words::{clock, count, ordinal};
 use super::{Event, Settings};
+use crate::clock::between;
+use crate::document::format_duration;
 use crate::exec::Status;
-use crate::order;
 
-/// So many alerts wait with their words; of more only the number is kept.
+/// So many alerts wait with what they say; of more only the number is kept.
 const MOST: usize = 20;
 
 /// A line of output in a digest takes at most this many bytes.
@@ -24,36 +28,36 @@ const LONGEST_LINE: usize = 160;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Waiting {
-    #[serde(rename = "l", skip_serializing_if = "is_default")]
-    list: Vec<Alert>,
+    #[serde(alias = "l", skip_serializing_if = "is_default")]
+    list: Vec<Deferred>,
     /// Alerts that did not fit.
-    #[serde(rename = "m", skip_serializing_if = "is_default")]
+    #[serde(alias = "m", skip_serializing_if = "is_default")]
     more: u32,
     /// When the hours end; none when they never do.
-    #[serde(rename = "u", skip_serializing_if = "is_default")]
+    #[serde(alias = "u", skip_serializing_if = "is_default")]
     pub(super) until: Option<Timestamp>,
 }
 
-/// One that waits.
+/// An alert that waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Alert {
-    #[serde(rename = "t")]
+pub(super) struct Deferred {
+    #[serde(alias = "t")]
     pub(super) at: Timestamp,
-    #[serde(rename = "e")]
+    #[serde(alias = "e")]
     pub(super) event: Event,
-    #[serde(rename = "s")]
+    #[serde(alias = "s")]
     pub(super) status: Status,
     /// The incident that it is about.
-    #[serde(rename = "i", default, skip_serializing_if = "is_default")]
+    #[serde(alias = "i", default, skip_serializing_if = "is_default")]
     pub(super) incident: Option<u64>,
     /// Failures of the incident; of anything else, how often it was the same.
-    #[serde(rename = "n", default, skip_serializing_if = "is_default")]
+    #[serde(alias = "n", default, skip_serializing_if = "is_default")]
     pub(super) times: u32,
     /// When that was over.
-    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
+    #[serde(alias = "r", default, skip_serializing_if = "is_default")]
     pub(super) ended: Option<Timestamp>,
     /// A line of what was written.
-    #[serde(rename = "l", default, skip_serializing_if = "is_default")]
+    #[serde(alias = "l", default, skip_serializing_if = "is_default")]
     pub(super) line: String,
 }
 
@@ -67,11 +71,38 @@ pub(super) fn end(settings: &Settings, zone: &TimeZone, now: Timestamp) -> Optio
     settings.quiet_hours.as_ref()?.next_close(now, zone)
 }
 
-/// The line of a text that tells most: the first of good news, the last of bad.
+/// The line of a text that tells most: the first of good news, of bad news mostly the last.
 pub(super) fn telling_line(text: &str, status: Status) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = if status == Status::Ok { lines.next() } else { lines.next_back() };
-    kept(line.unwrap_or_default(), LONGEST_LINE).to_owned()
+    let line = match status {
+        Status::Ok => text.lines().find(|line| !line.trim().is_empty()),
+        _ => telling(text),
+    };
+    kept(line.unwrap_or_default().trim(), LONGEST_LINE).to_owned()
+}
+
+/// Nights in a row in whose quiet hours the job failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Nights {
+    count: u32,
+    /// When the last of them ended.
+    ended: Option<Timestamp>,
+}
+
+/// Quiet hours that end within this time of the last ones are those of the next night.
+const NEXT_NIGHT: Duration = Duration::from_secs(36 * 3_600);
+
+impl Nights {
+    /// One more night ended, with failures in it.
+    pub(super) fn count(&mut self, now: Timestamp) {
+        let next = self.ended.is_some_and(|ended| between(ended, now) < NEXT_NIGHT);
+        self.count = if next { self.count.saturating_add(1) } else { 1 };
+        self.ended = Some(now);
+    }
+
+    pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
+        self.ended = self.ended.map(|at| at.min(now));
+    }
 }
 
 impl Waiting {
@@ -79,19 +110,28 @@ impl Waiting {
         self.list.is_empty() && self.more == 0
     }
 
-    /// Alerts that wait, those without words included.
+    /// Alerts that wait, those that did not fit included.
     pub(super) fn count(&self) -> u32 {
-        let times = |alert: &Alert| if alert.incident.is_some() { 1 } else { alert.times };
+        let times = |alert: &Deferred| if alert.incident.is_some() { 1 } else { alert.times };
         self.list.iter().map(times).fold(self.more, u32::saturating_add)
     }
 
-    pub(super) fn last(&self) -> Option<&Alert> {
+    pub(super) fn last(&self) -> Option<&Deferred> {
         self.list.last()
     }
 
-    /// The last incident that is over and was never told.
-    pub(super) fn ended(&self) -> Option<&Alert> {
+    /// The last incident that is over and was never reported.
+    pub(super) fn ended(&self) -> Option<&Deferred> {
         self.list.iter().rev().find(|alert| alert.ended.is_some())
+    }
+
+    /// The worst status that waits.
+    pub(super) fn worst(&self) -> Status {
+        self.list.iter().map(|deferred| deferred.status).max_by_key(|status| status.badness()).unwrap_or_default()
+    }
+
+    pub(super) fn has_incidents(&self) -> bool {
+        self.list.iter().any(|deferred| deferred.incident.is_some())
     }
 
     pub(super) fn has(&self, incident: u64) -> bool {
@@ -100,9 +140,9 @@ impl Waiting {
 
     /// Takes one in; of an incident that waits already, what has become of it; of what was said before, that it was said
     /// again.
-    pub(super) fn put(&mut self, alert: Alert) {
-        let again = |known: &&mut Alert| {
-            let what = |alert: &Alert| (alert.event, alert.status, alert.incident);
+    pub(super) fn put(&mut self, alert: Deferred) {
+        let again = |known: &&mut Deferred| {
+            let what = |alert: &Deferred| (alert.event, alert.status, alert.incident);
             known.incident.is_none() && what(known) == what(&alert) && normal(&known.line) == normal(&alert.line)
         };
         if let Some(known) = self.list.iter_mut().find(again) {
@@ -123,7 +163,7 @@ impl Waiting {
         }
         if self.list.len() >= MOST {
             self.more = self.more.saturating_add(1);
-            let good = |alert: &Alert| matches!(alert.event, Event::Output | Event::Success | Event::Change);
+            let good = |alert: &Deferred| matches!(alert.event, Event::Output | Event::Success | Event::Change);
             match self.list.iter().position(good) {
                 Some(first) if !good(&alert) => self.list.remove(first),
                 _ => return,
@@ -133,7 +173,7 @@ impl Waiting {
     }
 
     /// An incident is over.
-    pub(super) fn mend(&mut self, incident: u64, failures: u32, now: Timestamp) {
+    pub(super) fn resolve(&mut self, incident: u64, failures: u32, now: Timestamp) {
         for alert in self.list.iter_mut().filter(|alert| alert.incident == Some(incident)) {
             alert.ended.get_or_insert(now);
             alert.times = failures;
@@ -151,12 +191,12 @@ impl Waiting {
         }
     }
 
-    /// An incident was told, and waits no more.
+    /// An incident was reported, and waits no more.
     pub(super) fn forget(&mut self, incident: u64) {
         self.list.retain(|alert| alert.incident != Some(incident));
     }
 
-    pub(super) fn heed(&mut self, now: Timestamp) {
+    pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
         for alert in &mut self.list {
             alert.at = alert.at.min(now);
             alert.ended = alert.ended.map(|at| at.min(now));
@@ -164,10 +204,16 @@ impl Waiting {
     }
 
     /// The digest: what still fails first, then the rest in its order, then how many are left out.
-    pub(super) fn lines(&self, trouble: Option<&Trouble>, zone: &TimeZone, now: Timestamp) -> Vec<String> {
+    pub(super) fn lines(
+        &self,
+        open: Option<&OpenIncident>,
+        nights: Nights,
+        zone: &TimeZone,
+        now: Timestamp,
+    ) -> Vec<String> {
         let mut list = self.list.iter().collect::<Vec<_>>();
-        order::by_key(&mut list, |alert| (alert.incident.is_none() || alert.ended.is_some(), alert.at));
-        let mut lines = list.into_iter().map(|alert| alert.words(trouble, zone, now)).collect::<Vec<_>>();
+        list.sort_by_key(|alert| (alert.incident.is_none() || alert.ended.is_some(), alert.at));
+        let mut lines = list.into_iter().map(|alert| alert.line(open, nights, zone, now)).collect::<Vec<_>>();
         if self.more > 0 {
             lines.push(format!("and {} more", self.more));
         }
@@ -175,17 +221,23 @@ impl Waiting {
     }
 }
 
-impl Alert {
-    fn words(&self, trouble: Option<&Trouble>, zone: &TimeZone, now: Timestamp) -> String {
-        let open = trouble.filter(|trouble| self.incident == Some(trouble.id) && trouble.mended.is_none());
-        let at = clock(open.map_or(self.at, |trouble| trouble.since), zone, now);
-        let failures = count(open.map_or(self.times, |trouble| trouble.failures), "failure");
+impl Deferred {
+    fn line(&self, open: Option<&OpenIncident>, nights: Nights, zone: &TimeZone, now: Timestamp) -> String {
+        let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
+        let at = clock(open.map_or(self.at, |open| open.since), zone, now);
+        let failures = count(open.map_or(self.times, |open| open.failures), "failure");
+        let nights = match nights.count {
+            0..=1 => String::new(),
+            nights => format!(", {} night in a row", ordinal(nights.into())),
+        };
         let what = match (self.incident, self.event, self.ended) {
             (Some(_), Event::Recovery, _) => format!("ok since {at} after {failures}"),
             (Some(_), _, Some(ended)) => {
-                format!("{} from {at} to {}, {failures}", self.status.as_str(), clock(ended, zone, now))
+                let (status, to) = (self.status.as_str(), clock(ended, zone, now));
+                let lasted = format_duration(between(self.at, ended));
+                format!("{status} from {at} to {to} ({lasted}), {failures}{nights}")
             }
-            (Some(_), ..) => format!("{} since {at}, {failures}, failing still", self.status.as_str()),
+            (Some(_), ..) => format!("{} since {at}, {failures}{nights}, failing still", self.status.as_str()),
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times", self.times),
             (None, event, _) => format!("{at} {event}"),
         };
@@ -198,7 +250,7 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::{Alert, MOST, Waiting, telling_line};
+    use super::{Deferred, MOST, Nights, Waiting, telling_line};
     use crate::exec::Status;
     use crate::policy::Event;
 
@@ -206,29 +258,29 @@ mod tests {
         format!("2026-11-23T{time}:00Z").parse().expect("a time")
     }
 
-    fn alert(time: &str, event: Event, line: &str) -> Alert {
+    fn alert(time: &str, event: Event, line: &str) -> Deferred {
         let status = if event == Event::Failure { Status::Critical } else { Status::Ok };
         let incident = (event == Event::Failure).then_some(7);
-        Alert { at: at(time), event, status, incident, times: 1, ended: None, line: line.to_owned() }
+        Deferred { at: at(time), event, status, incident, times: 1, ended: None, line: line.to_owned() }
     }
 
     #[test]
     fn the_digest_tells_first_what_still_fails() {
         let mut waiting = Waiting::default();
         waiting.put(alert("01:00", Event::Output, "three files"));
-        waiting.put(Alert {
+        waiting.put(Deferred {
             incident: Some(6),
             ended: Some(at("02:00")),
             ..alert("01:30", Event::Failure, "no route")
         });
         waiting.put(alert("03:14", Event::Failure, "disk full"));
-        waiting.put(Alert { times: 12, ..alert("04:00", Event::Failure, "disk full") });
+        waiting.put(Deferred { times: 12, ..alert("04:00", Event::Failure, "disk full") });
         assert_eq!(
-            waiting.lines(None, &TimeZone::UTC, at("07:00")),
+            waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00")),
             [
                 "critical since 03:14, 12 failures, failing still: disk full",
                 "01:00 output: three files",
-                "critical from 01:30 to 02:00, 1 failure: no route",
+                "critical from 01:30 to 02:00 (30m), 1 failure: no route",
             ]
         );
     }
@@ -239,7 +291,7 @@ mod tests {
         for line in ["done in 3s", "done in 12s", "nothing to do", "done in 1m 3s"] {
             waiting.put(alert("01:00", Event::Output, line));
         }
-        let lines = waiting.lines(None, &TimeZone::UTC, at("07:00"));
+        let lines = waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00"));
         assert_eq!(lines, ["01:00 output, 3 times: done in 3s", "01:00 output: nothing to do"]);
         assert_eq!(waiting.count(), 4);
     }
@@ -251,7 +303,7 @@ mod tests {
             waiting.put(alert("01:00", Event::Output, &letter.to_string()));
         }
         waiting.put(alert("03:14", Event::Failure, "disk full"));
-        let lines = waiting.lines(None, &TimeZone::UTC, at("07:00"));
+        let lines = waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00"));
         assert_eq!((lines.len(), waiting.count()), (MOST + 1, 26));
         assert_eq!(
             lines.first().map(String::as_str),

@@ -2,9 +2,13 @@
 //! are compared. Pure text in, pure text out.
 //!
 //! Before it: cleaned output. After it: `judge`, which compares [`fingerprint`]s of failures and [`digest`]s of good
-//! output. Invariants: linear in the text; the hash is our own (FNV-1a), since it is kept on disk and std's may change.
+//! output. Invariants: linear in the text; the hash is FNV-1a, since it is kept on disk and
+//! std's may change; a collision costs one message.
 
 use std::borrow::Cow;
+use std::hash::Hasher;
+
+use fnv::FnvHasher;
 
 use super::Facts;
 use crate::exec::Ending;
@@ -45,33 +49,31 @@ const CALENDAR: [&str; 19] = [
 /// What a failure looks like, as a number: the way it ended and what it wrote. Two failures with the same fingerprint are
 /// the same failure. Where the run was cut off (timeout, stop) the output depends on the instant, and is left out.
 pub(super) fn fingerprint(facts: &Facts<'_>, normalize: bool) -> u64 {
-    let hash = Hash::new().bytes(facts.reason.as_str().as_bytes());
+    let hash = Hash::default().bytes(facts.reason.as_str().as_bytes());
     let hash = match facts.ending {
         Ending::Exited { code } => hash.bytes(&code.to_le_bytes()),
         Ending::Signaled { signal } => hash.bytes(&signal.to_le_bytes()),
         Ending::NotStarted { error } => hash.text(error, normalize),
-        Ending::TimedOut { .. } | Ending::Interrupted => return hash.0,
+        Ending::Reported { ok } => hash.bytes(&[u8::from(*ok)]),
+        // One that began and did not end is another failure than one that did not come.
+        Ending::Unfinished { .. } => return hash.bytes(b"unfinished").0.finish(),
+        Ending::TimedOut { .. } | Ending::Interrupted | Ending::Missing { .. } => return hash.0.finish(),
     };
-    hash.ends(facts.output, normalize).0
+    hash.ends(facts.output, normalize).0.finish()
 }
 
 /// A text as a number, for telling whether output changed.
 pub(super) fn digest(text: &str, normalize: bool) -> u64 {
-    Hash::new().text(text, normalize).0
+    Hash::default().text(text, normalize).0.finish()
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): stable across releases, and good enough where a collision costs one message.
-struct Hash(u64);
+/// The hash under construction.
+#[derive(Default)]
+struct Hash(FnvHasher);
 
 impl Hash {
-    fn new() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-
     fn bytes(mut self, bytes: &[u8]) -> Self {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        self.0.write(bytes);
         self
     }
 
@@ -101,7 +103,7 @@ impl Hash {
 
 /// A line without what changes from run to run: every number, time, hex string and UUID is one `#`, and runs of blanks
 /// (columns shift when a number grows) are one blank.
-pub(super) fn normal(line: &str) -> String {
+pub fn normal(line: &str) -> String {
     let mut out = Normal { text: String::with_capacity(line.len()) };
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
@@ -281,6 +283,7 @@ mod tests {
                 stdout: "",
                 output,
                 ending: &ending,
+                took: Duration::ZERO,
                 key: None,
             };
             fingerprint(&facts, true)

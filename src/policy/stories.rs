@@ -9,7 +9,10 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
-use super::{Facts, Health, Hold, Settings, Threading, Verdict, Word, due, judge, read, skipped, unsaid, wake};
+use super::{
+    Facts, Hang, Health, Judgement, Notification, Settings, Suppressed, Threading, Update, Verdict, due, judge, read,
+    retract, skipped, wake,
+};
 use crate::clock::shift;
 use crate::diagnostic::Sources;
 use crate::document::{Reader, Table, parse_duration};
@@ -22,7 +25,9 @@ pub(super) struct Life {
     pub(super) health: Health,
     pub(super) zone: TimeZone,
     runs: u64,
-    last: Option<Word>,
+    last: Option<Notification>,
+    /// The silent edit that came with the last run.
+    closed: Option<Notification>,
 }
 
 pub(super) fn settings(notify: &str) -> Settings {
@@ -51,15 +56,30 @@ pub(super) fn run_as<T>(what: &str, run: u64, scheduled: Timestamp, with: impl F
     };
     let skipped = how == "not run";
     // `critical@disk: text` has the key `disk`.
-    let facts =
-        Facts { run: RunId(run), scheduled, status, reason, skipped, stdout: text, output: text, ending: &ending, key };
+    let facts = Facts {
+        run: RunId(run),
+        scheduled,
+        status,
+        reason,
+        skipped,
+        stdout: text,
+        output: text,
+        ending: &ending,
+        took: Duration::from_secs(1),
+        key,
+    };
     with(&facts)
 }
 
 impl Life {
     pub(super) fn new(notify: &str) -> Self {
         let zone = TimeZone::get("Europe/Berlin").expect("the zone is known");
-        Self { settings: settings(notify), health: Health::default(), zone, runs: 0, last: None }
+        Self { settings: settings(notify), health: Health::default(), zone, runs: 0, last: None, closed: None }
+    }
+
+    /// The number that the next run has.
+    pub(super) fn next_run(&self) -> u64 {
+        self.runs + 1
     }
 
     fn remember(&mut self) {
@@ -72,8 +92,10 @@ impl Life {
         self.runs += 1;
         let verdict =
             run_as(what, self.runs, now, |facts| judge(&self.settings, &mut self.health, facts, &self.zone, now));
+        let Judgement { verdict, close } = verdict;
+        self.closed = close.map(|close| *close);
         self.last = match &verdict {
-            Verdict::Notify(word) => Some(Word::clone(word)),
+            Verdict::Notify(word) => Some(Notification::clone(word)),
             _ => None,
         };
         verdict
@@ -82,23 +104,25 @@ impl Life {
     /// One step of a story, and what came of it.
     fn step(&mut self, what: &str, now: Timestamp) -> String {
         let due = due(&self.settings, &self.health);
-        assert!(due.is_none_or(|due| due >= now), "{what}: the clock was due at {due:?}");
+        // What a silence owes that was ended before its time is due at once, whatever the time is.
+        let at_once = what == "clock" && due == Some(Timestamp::MIN);
+        assert!(at_once || due.is_none_or(|due| due >= now), "{what}: the clock was due at {due:?}");
         match what.split_once(' ').unwrap_or((what, "")) {
             ("clock", _) => {
-                assert_eq!(due, Some(now), "the clock is due");
+                assert!(at_once || due == Some(now), "the clock is due at {due:?}");
                 self.remember();
                 let words = wake(&self.settings, &mut self.health, &self.zone, now);
                 assert!(super::due(&self.settings, &self.health).is_none_or(|due| due > now), "it is due no more");
                 self.last = words.last().cloned();
-                words.iter().map(shown).collect::<Vec<_>>().join(" && ")
+                words.iter().map(|word| self.shown(word, now)).collect::<Vec<_>>().join(" && ")
             }
             ("skip", _) => {
                 self.remember();
-                self.last = skipped(&self.settings, &mut self.health, &self.zone, now);
-                self.last.as_ref().map(shown).unwrap_or_default()
+                self.last = skipped(&self.settings, &mut self.health, hang(self.runs + 1), &self.zone, now);
+                self.last.as_ref().map(|word| self.shown(word, now)).unwrap_or_default()
             }
-            ("unsaid", _) => {
-                unsaid(&mut self.health, &self.last.take().expect("a word was said"));
+            ("retract", _) => {
+                retract(&mut self.health, &self.last.take().expect("a word was said"));
                 String::new()
             }
             ("silence", length) => {
@@ -111,24 +135,35 @@ impl Life {
             }
             _ => {
                 let verdict = self.run(what, now);
-                self.told(&verdict)
+                let closed = self.closed.take().map(|closed| format!(" && {}", self.shown(&closed, now)));
+                format!("{}{}", self.told(&verdict, now), closed.unwrap_or_default())
             }
         }
     }
 
-    fn told(&self, verdict: &Verdict) -> String {
+    fn shown(&self, word: &Notification, now: Timestamp) -> String {
+        shown(word, &self.zone, now)
+    }
+
+    pub(super) fn told(&self, verdict: &Verdict, now: Timestamp) -> String {
         let clock = |at: Timestamp| at.to_zoned(self.zone.clone()).strftime("%d %H:%M").to_string();
         match verdict {
-            Verdict::Notify(word) => shown(word),
-            Verdict::Hold(why, None) => format!("held: {why}"),
-            Verdict::Hold(why, Some(next)) => format!("held: {why} until {}", clock(*next)),
+            Verdict::Notify(word) => self.shown(word, now),
+            Verdict::Suppress(why, None) => format!("held: {why}"),
+            Verdict::Suppress(why, Some(next)) => format!("held: {why} until {}", clock(*next)),
             Verdict::NotRun => "not run".to_owned(),
         }
     }
 }
 
-/// A word on a line.
-fn shown(word: &Word) -> String {
+/// A run that has been running for an hour.
+pub(super) fn hang(run: u64) -> Hang {
+    let age = Duration::from_secs(3_600);
+    Hang { run: RunId(run), process: None, age, skipped: 0, line: "copying".to_owned() }
+}
+
+/// A notification on a line.
+fn shown(word: &Notification, zone: &TimeZone, now: Timestamp) -> String {
     let mut line = format!("{} {}", word.event, word.status.as_str());
     let incident = word.incident.map_or(0, |incident| incident.id);
     match word.thread {
@@ -137,6 +172,8 @@ fn shown(word: &Word) -> String {
         Threading::Reply => _ = write!(line, ", in #{incident}"),
         Threading::Broadcast => _ = write!(line, ", shown in #{incident}"),
         Threading::Close => _ = write!(line, ", closes #{incident}"),
+        Threading::CloseInThread => _ = write!(line, ", closes #{incident} in its thread"),
+        Threading::CloseByEdit => _ = write!(line, ", only edits #{incident}"),
     }
     word.also.iter().for_each(|also| _ = write!(line, " and #{}", also.id));
     if word.pings {
@@ -145,8 +182,12 @@ fn shown(word: &Word) -> String {
     if word.suppressed > 0 {
         _ = write!(line, ", {} suppressed", word.suppressed);
     }
-    if !word.remark.is_empty() {
-        _ = write!(line, " ({})", word.remark);
+    let update = word.update.sentence(zone, now);
+    if !update.is_empty() {
+        _ = write!(line, " ({update})");
+    }
+    if let Some(headline) = word.headline.as_ref().filter(|headline| **headline != Update::None) {
+        _ = write!(line, " [{}]", headline.sentence(zone, now));
     }
     word.digest.iter().for_each(|digest| _ = write!(line, " | {digest}"));
     line
@@ -161,7 +202,7 @@ pub(super) fn at(time: &str) -> Timestamp {
 }
 
 /// Each step: when, what happened, what came of it.
-fn story(notify: &str, steps: &[(&str, &str, &str)]) {
+pub(super) fn story(notify: &str, steps: &[(&str, &str, &str)]) {
     let mut life = Life::new(notify);
     for (time, what, outcome) in steps {
         assert_eq!(life.step(what, at(time)), *outcome, "{time} {what}");
@@ -178,7 +219,7 @@ fn a_failure_is_told_once_then_hourly_and_its_end_is_told() {
             ("03:15", "critical: disk full", "held: repeat-not-due until 23 04:10"),
             ("04:05", "critical: disk full", "held: repeat-not-due until 23 04:10"),
             ("04:10", "critical: disk full", "repeat critical, in #2 (same failure, 4th time)"),
-            ("04:15", "critical: disk full", "held: repeat-not-due until 23 05:10"),
+            ("04:15", "critical: disk full", "held: repeat-not-due until 23 06:10"),
             ("04:20", "ok: fine", "recovery ok, closes #2 (5 failures in 1h 10m)"),
             ("04:25", "ok: fine", "output ok"),
             ("04:30", "critical: disk full", "failure critical, opens #9, pings"),
@@ -210,7 +251,7 @@ fn failures_with_different_keys_are_different_incidents_and_end_together() {
             ("03:01", "silence 1h", ""),
             ("03:02", "critical@disk", "held: silenced until 23 04:01"),
             ("03:03", "ok", "held: silenced until 23 04:01"),
-            ("04:01", "clock", "recovery ok, closes #1 (ok since 03:03, 1 failure in 3m)"),
+            ("04:01", "clock", "recovery ok, closes #1 in its thread (ok since 03:03, 1 failure in 3m)"),
         ],
     );
 }
@@ -230,7 +271,7 @@ fn a_key_that_is_new_each_time_does_not_make_endless_noise() {
 
 #[test]
 fn an_hourly_job_is_repeated_each_hour_though_its_runs_take_their_time() {
-    let mut life = Life::new("");
+    let mut life = Life::new("repeat = \"1h\"");
     for (slot, end, said) in [
         ("03:00", "03:00:07", "failure critical, opens #1, pings"),
         ("04:00", "04:00:02", "repeat critical, in #1 (same failure, 2nd time)"),
@@ -238,9 +279,9 @@ fn an_hourly_job_is_repeated_each_hour_though_its_runs_take_their_time() {
         ("05:30", "05:30:01", "held: repeat-not-due until 23 06:00"),
     ] {
         let verdict = run_as("critical", 1, at(slot), |facts| {
-            judge(&life.settings, &mut life.health, facts, &life.zone, at(end))
+            judge(&life.settings, &mut life.health, facts, &life.zone, at(end)).verdict
         });
-        assert_eq!(life.told(&verdict), said);
+        assert_eq!(life.told(&verdict, at(end)), said);
     }
 }
 
@@ -268,13 +309,13 @@ fn a_status_that_gets_worse_speaks_at_once_and_one_that_gets_better_waits_if_it_
         &[
             ("03:00", "warning: 81%", "failure warning, opens #1"),
             ("03:01", "warning: 85%", "held: repeat-not-due until 23 04:00"),
-            ("03:02", "unknown: ?", "repeat unknown, in #1 (worse: was warning)"),
-            ("03:03", "critical: 96%", "repeat critical, in #1, pings (worse: was unknown)"),
+            ("03:02", "unknown: ?", "repeat unknown, shown in #1 (worse: was warning)"),
+            ("03:03", "critical: 96%", "repeat critical, shown in #1, pings (worse: was unknown)"),
             ("03:04", "critical: 97%", "held: repeat-not-due until 23 04:03"),
-            ("03:05", "warning: 89%", "held: repeat-not-due until 23 04:03"),
-            ("03:06", "critical: 97%", "held: repeat-not-due until 23 04:03"),
-            ("04:03", "warning: 89%", "repeat warning, in #1 (better: was critical)"),
-            ("04:04", "critical: 95%", "repeat critical, in #1, pings (worse: was warning)"),
+            ("03:05", "warning: 89%", "repeat warning, in #1 (better: was critical)"),
+            ("03:06", "critical: 97%", "repeat critical, in #1 (worse: was warning)"),
+            ("04:03", "warning: 89%", "held: repeat-not-due until 23 04:06"),
+            ("04:04", "critical: 95%", "held: repeat-not-due until 23 04:06"),
             ("04:05", "ok", "recovery ok, closes #1 (9 failures in 1h 5m)"),
         ],
     );
@@ -365,7 +406,7 @@ fn only_what_is_asked_for_is_told() {
         "on = [\"failure\"]",
         &[
             ("03:01", "critical", "failure critical, opens #1, pings"),
-            ("03:02", "ok: fine", "held: not-asked"),
+            ("03:02", "ok: fine", "held: not-asked && recovery ok, only edits #1 (1 failure in 1m)"),
             ("03:03", "critical", "failure critical, opens #3, pings"),
         ],
     );
@@ -382,15 +423,15 @@ fn only_what_is_asked_for_is_told() {
 }
 
 #[test]
-fn a_change_is_told_and_a_time_stamp_is_none() {
+fn a_change_is_told_exactly() {
     story(
         "on = [\"change\", \"failure\"]",
         &[
             ("03:00", "ok: 3 users at 03:00", "held: unchanged"),
-            ("03:01", "ok: 4 users at 03:01", "held: unchanged"),
+            ("03:01", "ok: 4 users at 03:01", "change ok"),
             ("03:02", "ok: nobody at 03:02", "change ok"),
             ("03:03", "critical: no answer", "failure critical, opens #4, pings"),
-            ("03:04", "ok: nobody at 03:04", "held: unchanged"),
+            ("03:04", "ok: nobody at 03:04", "change ok && recovery ok, only edits #4 (1 failure in 1m)"),
         ],
     );
     let mut life = Life::new("on = [\"change\"]\nnormalize = false");
@@ -437,9 +478,9 @@ fn a_job_that_flaps_is_told_once_and_once_more_when_it_is_steady() {
         "flap = { changes = 4, within = \"30m\" }",
         &[
             ("03:00", "critical", "failure critical, opens #1, pings"),
-            ("03:05", "ok", "recovery ok, closes #1 (1 failure in 5m)"),
+            ("03:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
             ("03:10", "critical", "failure critical, opens #3, pings"),
-            ("03:15", "ok", "recovery ok, closes #3 (1 failure in 5m)"),
+            ("03:15", "ok", "recovery ok, closes #3 in its thread (1 failure in 5m)"),
             (
                 "03:20",
                 "critical",
@@ -452,7 +493,11 @@ fn a_job_that_flaps_is_told_once_and_once_more_when_it_is_steady() {
             ("03:45", "ok", "held: flapping until 23 04:10"),
             ("04:10", "clock", "flapping ok, closes #5 (steady again: ok for 30m)"),
             ("04:15", "ok: x", "output ok"),
-            ("04:20", "critical", "failure critical, opens #12, pings"),
+            (
+                "04:20",
+                "critical",
+                "failure critical, opens #12, pings (failed 6 of 12 runs since 03:00, intermittently)",
+            ),
         ],
     );
 }
@@ -482,7 +527,7 @@ fn flapping_that_was_over_before_anybody_asked_the_clock_is_over() {
             life.run(what, at(&format!("03:0{minute}")));
         });
         let verdict = life.run(last[1], at("04:00"));
-        life.told(&verdict)
+        life.told(&verdict, at("04:00"))
     };
     assert_eq!(lived(["ok", "critical"]), "failure critical, opens #6, pings");
     assert_eq!(lived(["critical", "ok"]), "recovery ok, closes #3 (2 failures in 58m)");
@@ -510,7 +555,7 @@ fn what_happens_in_quiet_hours_comes_as_one_digest() {
             (
                 "24 07:00",
                 "clock",
-                "recovery ok, closes #1 (1 alert in quiet hours) | warning from 22:00 to 22:05, 2 failures: 82%",
+                "recovery ok, closes #1 (1 alert in quiet hours) | warning from 21:00 to 22:05 (1h 5m), 2 failures: 82%",
             ),
         ],
     );
@@ -526,8 +571,7 @@ fn what_happens_in_quiet_hours_comes_as_one_digest() {
             (
                 "24 07:00",
                 "clock",
-                "failure critical, opens #6, pings (3 alerts in quiet hours) | critical since 05:00, 1 failure, failing \
-             still: no route | 22:05 output: three files | critical from 03:00 to 03:10, 2 failures: disk full",
+                "failure critical, opens #6, pings (3 alerts in quiet hours) | critical since 05:00, 1 failure, failing still: no route | 22:05 output: three files | critical from 03:00 to 03:10 (10m), 2 failures: disk full",
             ),
             ("24 07:05", "critical: no route", "held: repeat-not-due until 24 08:00"),
             ("24 07:10", "ok", "recovery ok, closes #6 (2 failures in 2h 10m)"),
@@ -545,7 +589,7 @@ fn a_failure_of_the_night_and_its_end_are_told_together_in_the_morning() {
             (
                 "24 07:00",
                 "clock",
-                "recovery ok (1 alert in quiet hours) | critical from 03:00 to 03:10, 1 failure: disk full",
+                "recovery ok (1 alert in quiet hours) | critical from 03:00 to 03:10 (10m), 1 failure: disk full",
             ),
             ("24 07:05", "ok", "held: blank"),
         ],
@@ -555,8 +599,8 @@ fn a_failure_of_the_night_and_its_end_are_told_together_in_the_morning() {
     life.step("critical: disk full", at("24 03:00"));
     let verdict = life.run("ok", at("24 07:01"));
     assert_eq!(
-        life.told(&verdict),
-        "recovery ok (1 failure in 4h 1m) | critical from 03:00 to 07:01, 1 failure: disk full"
+        life.told(&verdict, at("24 07:01")),
+        "recovery ok (1 failure in 4h 1m) | critical from 03:00 to 07:01 (4h 1m), 1 failure: disk full"
     );
 }
 
@@ -614,7 +658,7 @@ fn what_is_excepted_from_quiet_hours_speaks_and_so_does_its_end() {
             (
                 "24 07:00",
                 "clock",
-                "recovery ok (2 alerts in quiet hours) | 02:50 output: fine | warning from 03:15 to 03:20, 1 failure: 81%",
+                "recovery ok (2 alerts in quiet hours) | 02:50 output: fine | warning from 03:15 to 03:20 (5m), 1 failure: 81%",
             ),
         ],
     );
@@ -627,9 +671,9 @@ fn what_is_excepted_from_quiet_hours_speaks_and_so_does_its_end() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #3 (1 alert in quiet hours) | warning from 03:00 to 03:05, 1 failure: 81%",
+                "repeat critical, shown in #3 (1 alert in quiet hours) | warning from 03:00 to 03:05 (5m), 1 failure: 81%",
             ),
-            ("24 07:05", "ok", "recovery ok, closes #3 (1 failure in 3h 55m)"),
+            ("24 07:05", "ok", "recovery ok, closes #3 in its thread (1 failure in 3h 55m)"),
         ],
     );
 }
@@ -648,8 +692,8 @@ fn flapping_through_the_night_is_a_line_of_the_digest() {
             (
                 "24 07:00",
                 "clock",
-                "recovery ok (3 alerts in quiet hours) | critical from 03:01 to 03:02, 1 failure: x | 03:02 flapping: 2 \
-             changes of status in 1m, silent until it is steady for 10m | 03:14 flapping: steady again: ok for 10m",
+                "recovery ok (3 alerts in quiet hours) | critical from 03:01 to 03:02 (1m), 1 failure: x | 03:02 flapping: 2 \
+                 changes of status in 1m, silent until it is steady for 10m | 03:14 flapping: steady again: ok for 10m",
             ),
         ],
     );
@@ -674,7 +718,12 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
         &[
             ("03:00", "silence 1h", ""),
             ("03:05", "critical: x", "held: silenced until 23 04:00"),
-            ("04:05", "critical: x", "failure critical, opens #1, pings (failing since 03:05, 2 failures)"),
+            (
+                "04:00",
+                "clock",
+                "failure critical, opens #1, pings (still failing, 1 failure since 03:05: the silence ended)",
+            ),
+            ("04:05", "critical: x", "held: repeat-not-due until 23 05:00"),
         ],
     );
     story(
@@ -684,6 +733,7 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
             ("03:01", "silence 1h", ""),
             ("03:10", "ok", "held: silenced until 23 04:01"),
             ("03:15", "critical: x", "held: repeat-not-due until 23 04:00"),
+            ("04:01", "clock", "repeat critical, in #1 (still failing, 2 failures since 03:00: the silence ended)"),
             ("04:10", "ok", "recovery ok, closes #1 (2 failures in 1h 10m)"),
         ],
     );
@@ -694,7 +744,24 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
             ("03:01", "silence 1h", ""),
             ("03:10", "ok", "held: silenced until 23 04:01"),
             ("03:12", "again", ""),
-            ("03:15", "ok", "recovery ok, closes #1 (ok since 03:10, 1 failure in 10m)"),
+            ("03:12", "clock", "recovery ok, closes #1 in its thread (ok since 03:10, 1 failure in 10m)"),
+            ("03:15", "ok", "held: blank"),
+        ],
+    );
+}
+
+#[test]
+fn the_end_of_a_silence_tells_nothing_of_a_job_that_flaps() {
+    story(
+        "flap = { changes = 2, within = \"10m\" }\nrepeat = \"never\"",
+        &[
+            ("03:00", "ok", "held: blank"),
+            ("03:01", "critical", "failure critical, opens #2, pings"),
+            ("03:02", "ok", "flapping ok, shown in #2 (2 changes of status in 1m, silent until it is steady for 10m)"),
+            ("03:03", "silence 4m", ""),
+            ("03:04", "critical", "held: flapping until 23 03:14"),
+            ("03:07", "clock", ""),
+            ("03:14", "clock", "flapping critical, shown in #2 (steady again: critical for 10m)"),
         ],
     );
 }
@@ -706,19 +773,19 @@ fn a_job_that_hangs_is_told_once() {
         &[
             ("03:00", "skip", ""),
             ("03:01", "skip", ""),
-            ("03:02", "skip", "stuck unknown (3 due times skipped in a row)"),
+            ("03:02", "skip", "stuck critical, opens #1, pings (3 due times skipped in a row)"),
             ("03:03", "skip", ""),
-            ("03:30", "ok", "held: blank"),
+            ("03:30", "ok", "recovery ok, closes #1 (ended after 1s, exit code 0)"),
             // The next run hangs too: that is told as a failure would be repeated.
             ("03:31", "skip", ""),
             ("03:32", "skip", ""),
             ("03:33", "skip", ""),
-            ("04:02", "skip", "stuck unknown (4 due times skipped in a row)"),
-            ("04:03", "ok", "held: blank"),
+            ("04:02", "skip", "stuck critical, opens #2, pings (4 due times skipped in a row)"),
+            ("04:03", "ok", "recovery ok, closes #2 (ended after 1s, exit code 0)"),
             ("04:04", "ok", "held: blank"),
             ("04:05", "skip", ""),
             ("04:06", "skip", ""),
-            ("04:07", "skip", "stuck unknown (3 due times skipped in a row)"),
+            ("04:07", "skip", "stuck critical, opens #4, pings (failed 3 of 4 runs since 02:02, intermittently)"),
         ],
     );
     story("stuck_after = 0", &[("03:00", "skip", ""), ("03:01", "skip", ""), ("03:02", "skip", "")]);
@@ -726,9 +793,19 @@ fn a_job_that_hangs_is_told_once() {
         "stuck_after = 1\nrate_limit = \"1/h\"",
         &[
             ("03:00", "ok: x", "output ok"),
-            ("03:10", "skip", ""),
+            ("03:10", "skip", "stuck critical, opens #2, pings (1 due time skipped in a row)"),
             ("03:20", "skip", ""),
-            ("04:00", "skip", "stuck unknown, 1 suppressed (3 due times skipped in a row)"),
+            ("04:00", "skip", ""),
+        ],
+    );
+    // That the run is over is told, also where it fails as before.
+    story(
+        "stuck_after = 1\nrepeat = \"never\"",
+        &[
+            ("03:00", "critical: x", "failure critical, opens #1, pings"),
+            ("03:10", "skip", "stuck critical, in #1 (1 due time skipped in a row)"),
+            ("03:30", "critical: x", "repeat critical, in #1 (ended after 1s, exit code 2)"),
+            ("03:40", "critical: x", "held: repeat-not-due"),
         ],
     );
     story(
@@ -736,7 +813,11 @@ fn a_job_that_hangs_is_told_once() {
         &[
             ("24 03:00", "skip", ""),
             ("24 03:01", "skip", ""),
-            ("24 07:00", "clock", "stuck unknown (1 alert in quiet hours) | 03:00 stuck: 1 due time skipped in a row"),
+            (
+                "24 07:00",
+                "clock",
+                "failure critical, opens #1, pings (1 alert in quiet hours) | critical since 02:00, 1 failure, failing still: 1 due time skipped in a row",
+            ),
         ],
     );
 }
@@ -747,16 +828,16 @@ fn a_word_that_could_not_be_said_was_not() {
         "rate_limit = \"1/h\"",
         &[
             ("03:00", "ok: x", "output ok"),
-            ("03:00", "unsaid", ""),
+            ("03:00", "retract", ""),
             ("03:01", "ok: x", "output ok"),
             ("03:02", "critical", "failure critical, opens #3, pings"),
-            ("03:02", "unsaid", ""),
+            ("03:02", "retract", ""),
             ("03:03", "ok", "held: never-reported"),
             ("03:04", "critical", "failure critical, opens #5, pings"),
-            ("03:05", "ok", "recovery ok, closes #5 (1 failure in 1m)"),
-            ("03:05", "unsaid", ""),
-            ("03:06", "ok", "recovery ok, closes #5 (ok since 03:05, 1 failure in 1m)"),
-            ("03:06", "unsaid", ""),
+            ("03:05", "ok", "recovery ok, closes #5 in its thread (1 failure in 1m)"),
+            ("03:05", "retract", ""),
+            ("03:06", "ok", "recovery ok, closes #5 in its thread (ok since 03:05, 1 failure in 1m)"),
+            ("03:06", "retract", ""),
             ("03:07", "ok", "held: blank"),
             ("03:08", "critical", "failure critical, opens #9, pings"),
         ],
@@ -769,8 +850,8 @@ fn a_failure_after_good_news_that_rendered_to_blanks_is_a_new_one() {
         "on = [\"output\", \"failure\"]",
         &[
             ("03:00", "critical", "failure critical, opens #1, pings"),
-            ("03:01", "ok: x", "output ok"),
-            ("03:01", "unsaid", ""),
+            ("03:01", "ok: x", "output ok && recovery ok, only edits #1 (1 failure in 1m)"),
+            ("03:01", "retract", ""),
             ("03:02", "critical", "failure critical, opens #3, pings"),
         ],
     );
@@ -814,7 +895,7 @@ fn a_recovery_goes_where_its_failure_was_told() {
     assert_eq!(channels("", &["critical", "ok", "ok: x"]), [["#ops"], ["#ops"], ["#ops"]]);
     assert_eq!(
         channels("channels = { critical = \"pager\" }", &["warning", "critical", "ok", "ok: x"]),
-        [vec!["#ops"], vec!["#pager"], vec!["#pager", "#ops"], vec!["#ops"]]
+        [vec!["#ops"], vec!["#ops", "#pager"], vec!["#pager", "#ops"], vec!["#ops"]]
     );
     assert_eq!(
         channels("channels = { critical = \"pager\", ok = \"log\" }", &["critical", "ok", "ok: x"]),
@@ -826,22 +907,27 @@ fn a_recovery_goes_where_its_failure_was_told() {
 /// A week from Monday 00:00: what was said, and between two words how often nothing was, by reason.
 fn week(notify: &str, every: Duration, outcome: impl Fn(u64) -> String) -> String {
     let (mut life, start) = (Life::new(notify), at("00:00"));
-    let (mut told, mut held) = (String::new(), Vec::<(Hold, usize)>::new());
+    let (mut told, mut held) = (String::new(), Vec::<(Suppressed, usize)>::new());
     let end = shift(start, Duration::from_secs(7 * 86_400));
     let (mut now, mut number) = (start, 0);
     while now < end {
         let mut said = Vec::new();
         while let Some(due) = due(&life.settings, &life.health).filter(|due| *due <= now) {
-            said.extend(wake(&life.settings, &mut life.health, &life.zone, due).iter().map(|word| (due, shown(word))));
+            said.extend(
+                wake(&life.settings, &mut life.health, &life.zone, due)
+                    .iter()
+                    .map(|word| (due, shown(word, &life.zone, due))),
+            );
         }
         match life.run(&outcome(number), now) {
-            Verdict::Notify(word) => said.push((now, shown(&word))),
+            Verdict::Notify(word) => said.push((now, shown(&word, &life.zone, now))),
             Verdict::NotRun => {}
-            Verdict::Hold(why, _) => match held.iter_mut().find(|(known, _)| *known == why) {
+            Verdict::Suppress(why, _) => match held.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, count)) => *count += 1,
                 None => held.push((why, 1)),
             },
         }
+        said.extend(life.closed.take().map(|closed| (now, shown(&closed, &life.zone, now))));
         for (at, said) in said {
             let at = at.to_zoned(life.zone.clone()).strftime("%a %H:%M");
             for (why, count) in held.drain(..) {
@@ -879,11 +965,11 @@ fn a_week_of_a_job_that_slowly_gets_worse() {
         "          840 x blank
 Wed 22:00 failure warning, opens #841
           287 x repeat-not-due
-Thu 22:00 repeat warning, in #841 (same failure, 289th time)
+Thu 22:00 repeat warning, shown in #841 (same failure, 289th time)
           287 x repeat-not-due
-Fri 22:00 repeat warning, in #841 (same failure, 577th time)
+Fri 22:00 repeat warning, shown in #841 (same failure, 577th time)
           263 x repeat-not-due
-Sat 20:00 repeat critical, in #841, pings (worse: was warning)
+Sat 20:00 repeat critical, shown in #841, pings (worse: was warning)
           191 x repeat-not-due
 Sun 12:00 recovery ok, closes #841 (1032 failures in 3d 14h)
           143 x blank
@@ -902,11 +988,11 @@ fn a_week_of_a_noisy_job() {
         }
     });
     // What it prints at night is one line of the morning's digest, beside the failure of the night.
-    let day = |day: &str, held: u32, alerts: u32, first: &str, times: u32, suppressed: &str, last: u32| {
+    let day = |day: &str, held: u32, alerts: u32, first: &str, times: u32, suppressed: &str, last: u32, night: &str| {
         format!(
             "          {held} x quiet-hours
 {day} 07:00 recovery ok{suppressed} ({alerts} alerts in quiet hours) | {first} output, {times} times: done | critical \
-             from 03:00 to 03:30, 6 failures: lock held by pid 41
+             from 03:00 to 03:30 (30m), 6 failures{night}: lock held by pid 41
 {day} 07:00 output ok
           71 x rate-limited
 {day} 13:00 output ok, 71 suppressed
@@ -916,9 +1002,14 @@ fn a_week_of_a_noisy_job() {
 "
         )
     };
-    let rest = ["Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let rest = rest.map(|name| day(name, 108, 102, "22:00", 101, ", 35 suppressed", 35)).concat();
-    assert_eq!(told, format!("{}{rest}          24 x quiet-hours\n", day("Mon", 84, 78, "00:00", 77, "", 35)));
+    let rest = [("Tue", "2nd"), ("Wed", "3rd"), ("Thu", "4th"), ("Fri", "5th"), ("Sat", "6th"), ("Sun", "7th")];
+    let rest = rest
+        .map(|(name, night)| {
+            let night = format!(", {night} night in a row");
+            day(name, 108, 102, "22:00", 101, ", 35 suppressed", 35, &night)
+        })
+        .concat();
+    assert_eq!(told, format!("{}{rest}          24 x quiet-hours\n", day("Mon", 84, 78, "00:00", 77, "", 35, "")));
 }
 
 #[test]
@@ -934,17 +1025,16 @@ fn a_week_of_a_flapping_job() {
         };
         if bad { "critical: refused".to_owned() } else { "ok".to_owned() }
     });
-    let flapping = |day: &str, first: u32, end: &str, held: u32| {
+    // From the third incident on they are one conversation, which goes on through Saturday's failure.
+    let begins = |day: &str, first: u32| {
         format!(
             "{day} 10:00 failure critical, opens #{first}, pings
-{day} 10:05 recovery ok, closes #{first} (1 failure in 5m)
+{day} 10:05 recovery ok, closes #{first} in its thread (1 failure in 5m)
 {day} 10:10 failure critical, opens #{}, pings
-{day} 10:15 recovery ok, closes #{} (1 failure in 5m)
-{day} 10:20 failure critical, opens #{last}, pings
+{day} 10:15 recovery ok, closes #{} in its thread (1 failure in 5m)
+{day} 10:20 failure critical, opens #{last}, pings (failed 3 of 5 runs since 10:00, intermittently)
 {day} 10:25 flapping ok, shown in #{last} (6 changes of status in 25m, silent until it is steady for 30m)
-          {held} x flapping
-          1 x blank
-{day} {end} flapping ok, closes #{last} (steady again: ok for 30m)
+          11 x flapping
 ",
             first + 2,
             first + 2,
@@ -953,14 +1043,95 @@ fn a_week_of_a_flapping_job() {
     };
     let told_so = format!(
         "          408 x blank
-{}          846 x blank
-{}          246 x blank
-Sat 10:00 failure critical, opens #1561, pings
-Sat 10:05 recovery ok, closes #1561 (1 failure in 5m)
-          454 x blank
+{}          1 x blank
+Tue 11:25 flapping ok, shown in #413 (steady again: ok for 30m)
+          281 x blank
+Wed 10:50 recovery ok, only edits #413 (ok for 1d; 6 of 298 runs had failed)
+          565 x blank
+{}Fri 11:25 flapping ok, in #1277 (still changing: 18 changes of status since 10:00)
+          23 x flapping
+          1 x blank
+Fri 13:25 flapping ok, shown in #1277 (steady again: ok for 30m)
+          246 x blank
+Sat 10:00 failure critical, shown in #1277 [failed 19 of 289 runs since 2026-11-27 10:00, intermittently]
+Sat 10:05 recovery ok, in #1277 (1 failure in 5m)
+          287 x blank
+Sun 10:00 recovery ok, only edits #1277 (ok for 1d; 19 of 576 runs had failed)
+          167 x blank
 ",
-        flapping("Tue", 409, "11:25", 11),
-        flapping("Fri", 1273, "13:25", 35),
+        begins("Tue", 409),
+        begins("Fri", 1273),
     );
     assert_eq!(told, told_so);
+}
+
+/// What version 0.1 wrote: a name, and a job's state.
+fn kept_by_0_1(name: &str) -> Health {
+    let mut lines = include_str!("health-0.1.tsv").lines().filter_map(|line| line.split_once('\t'));
+    let (_, json) = lines.find(|(known, _)| *known == name).expect("it was captured");
+    serde_json::from_str(json).expect("it can be read")
+}
+
+#[test]
+fn a_job_goes_on_from_what_version_0_1_kept() {
+    let quiet = "quiet_hours = \"22:00-07:00\"";
+    for (name, notify, time, what, outcome) in [
+        ("well", "", "03:10", "critical: disk full", "failure critical, opens #9, pings"),
+        ("failing", "", "03:10", "critical: disk full", "held: repeat-not-due until 23 04:05"),
+        ("failing", "", "03:10", "ok", "recovery ok, closes #2 (2 failures in 5m)"),
+        ("below", "after = 3", "03:15", "warning: 83%", "failure warning, opens #1 (failing since 03:05, 3 failures)"),
+        ("worse", "", "03:15", "ok", "recovery ok, closes #1 (3 failures in 15m)"),
+        ("silenced", "", "05:01", "clock", "recovery ok, closes #1 in its thread (ok since 03:05, 1 failure in 5m)"),
+        ("keys", "", "03:10", "ok", "recovery ok, closes #2 and #1 (1 failure in 5m)"),
+        (
+            "flapping",
+            "flap = { changes = 3, within = \"10m\" }",
+            "03:05",
+            "critical: a",
+            "held: flapping until 23 03:13",
+        ),
+        (
+            "quiet",
+            quiet,
+            "24 07:00",
+            "clock",
+            "failure warning, opens #4 (3 alerts in quiet hours) | warning since 23:30, 1 failure, failing still: 81% | \
+             critical from 23:00 to 23:10 (10m), 1 failure: disk full | 23:20 output: hello",
+        ),
+        (
+            "excepted",
+            "quiet_hours = \"22:00-07:00\"\nquiet_except = [\"critical\"]",
+            "23:10",
+            "ok",
+            "recovery ok, closes #1 in its thread (1 failure in 10m)",
+        ),
+        ("stuck", "stuck_after = 2", "03:15", "skip", ""),
+        (
+            "limited",
+            "rate_limit = \"1/h\"\nrepeat = \"always\"",
+            "03:15",
+            "ok",
+            "recovery ok, closes #1, 2 suppressed (3 failures in 15m)",
+        ),
+        ("never_reported", "", "03:15", "ok", "recovery ok, closes #1 in its thread (ok since 03:05, 1 failure in 5m)"),
+    ] {
+        let mut life = Life::new(notify);
+        life.health = kept_by_0_1(name);
+        life.runs = 8;
+        assert_eq!(life.step(what, at(time)), outcome, "{name}");
+    }
+}
+
+#[test]
+fn what_is_kept_has_whole_words_as_keys() {
+    for line in include_str!("health-0.1.tsv").lines() {
+        let (name, old) = line.split_once('\t').expect("a name and a state");
+        let health = kept_by_0_1(name);
+        let json = serde_json::to_string(&health).expect("it can be written");
+        assert!(json.starts_with("{\"format\":2,"), "{json}");
+        for key in json.split('"').skip(1).step_by(2).filter(|key| json.contains(&format!("\"{key}\":"))) {
+            assert!(key.len() > 1, "{key} in {json}");
+        }
+        assert_eq!(serde_json::from_str::<Health>(&json).expect("it can be read"), health, "{old}");
+    }
 }

@@ -1,20 +1,20 @@
-//! What is worth a word without a run having ended: quiet hours that end, a job that is steady again, a silence that is
+//! What there is to report without a run having ended: quiet hours that end, a job that is steady again, a silence that is
 //! over, due times that pass because a run hangs. Pure.
 //!
-//! Before it: the daemon, which asks [`due`] when to look again. After it: the same words as of a run. Invariant: after
-//! [`wake`] at the time that [`due`] named, `due` names a later one or none.
+//! Before it: the daemon, which asks [`due`] when to look again. After it: the same notifications as of a run. Invariant:
+//! after [`wake`] at the time that [`due`] named, `due` names a later one or none.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::flap;
 use super::health::{Health, Stuck};
-use super::judge::{mended, steady};
+use super::incident::OpenIncident;
+use super::judge::repeat_due;
+use super::notify::{Draft, FlapChange, Moment};
 use super::quiet;
 use super::settings::On;
-use super::speak::{Say, Scene};
-use super::words::count;
-use super::{Event, Hold, Incident, Repeat, Settings, Threading, Word};
+use super::{Event, Hang, Incident, Notification, Settings, Suppressed, Threading, Update};
 use crate::clock::shift;
 use crate::exec::Status;
 
@@ -22,102 +22,138 @@ use crate::exec::Status;
 pub fn due(settings: &Settings, health: &Health) -> Option<Timestamp> {
     let steady = flap::steady_at(settings, health);
     let digest = health.waiting.until.filter(|_| !health.waiting.is_empty());
-    let owed = health.silenced.filter(|_| is_owed(health));
-    // Nothing is said before a silence ends.
-    let silenced = health.silenced.unwrap_or(Timestamp::MIN);
-    [steady, digest, owed].into_iter().flatten().map(|at| at.max(silenced)).min()
+    // Nothing is sent before a silence ends.
+    let silenced = health.silenced().unwrap_or(Timestamp::MIN);
+    let recovery = health.silenced().filter(|_| recovery_is_due(health));
+    let owed = is_owed(health).then_some(silenced);
+    [steady, digest, recovery, owed].into_iter().flatten().map(|at| at.max(silenced)).min()
 }
 
-/// A recovery that only a silence has held.
+/// A recovery that only a silence has suppressed.
+fn recovery_is_due(health: &Health) -> bool {
+    !health.is_flapping() && health.open.as_deref().is_some_and(|open| open.resolved_at.is_some() && !open.retracted)
+}
+
+/// Something about the open incident was not told because of a silence, and is to be told when that ends.
 fn is_owed(health: &Health) -> bool {
-    !health.flapping && health.trouble.as_deref().is_some_and(|trouble| trouble.mended.is_some() && !trouble.unsaid)
+    health.open.as_deref().is_some_and(|open| open.silenced.is_some())
 }
 
-/// Says what the time has come for.
-pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Timestamp) -> Vec<Word> {
-    health.heed(now);
-    if health.silenced.is_some() {
+/// The notifications that the time has come for.
+pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Timestamp) -> Vec<Notification> {
+    health.clamp_to_now(now);
+    if health.silenced().is_some() {
         return Vec::new();
     }
-    let scene = Scene { settings, zone, now, slot: now };
-    let mut words = Vec::new();
+    let owed = health.open.as_deref_mut().and_then(|open| open.silenced.take());
+    let moment = Moment { settings, zone, now, slot: now };
+    let mut all = Vec::new();
     let status = health.status().unwrap_or_default();
     if flap::steady_at(settings, health).is_some_and(|at| at <= now) {
-        let remark = steady(health, status, now);
-        words.extend(health.say(&scene, Event::Flapping, Some(false), status, remark));
+        let update = flap::ends(health, status, now);
+        all.extend(health.of_clock(&moment, Event::Flapping, FlapChange::Ends, status, update));
     }
     if !health.waiting.is_empty() {
         match quiet::is_quiet(settings, zone, now) {
             true => health.waiting.until = quiet::end(settings, zone, now),
-            false => words.extend(digest(&scene, health, status)),
+            false => all.extend(digest(&moment, health, status)),
         }
     }
-    if is_owed(health)
-        && let Some(trouble) = health.trouble.clone()
+    if recovery_is_due(health)
+        && let Some(open) = health.open.clone()
     {
-        words.extend(health.say(&scene, Event::Recovery, None, status, mended(&trouble, &scene)));
+        let update = open.recovered(now);
+        all.extend(health.of_clock(&moment, Event::Recovery, FlapChange::None, status, update));
+    } else if let Some(by) = owed {
+        all.extend(still_failing(&moment, health, by));
     }
-    words
+    all
+}
+
+/// A silence is over, and the job fails still.
+fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option<Notification> {
+    let open = health.open.clone().filter(|open| open.resolved_at.is_none())?;
+    let is_worth_it = open.reported.is_some() || health.streak >= moment.settings.after;
+    let asks = moment.settings.on.asks(On::Failure) && is_worth_it;
+    if !asks || health.is_flapping() || health.waiting.has(open.id) || health.acknowledged(&open).is_some() {
+        return None;
+    }
+    let event = if open.reported.is_some() { Event::Repeat } else { Event::Failure };
+    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures };
+    health.of_clock(moment, event, FlapChange::None, open.status, update)
 }
 
 /// One message of what waited: about what fails still, if anything does, else about the last that is over, else about
 /// the last good news.
-fn digest(scene: &Scene<'_>, health: &mut Health, status: Status) -> Option<Word> {
-    let remark = format!("{} in quiet hours", count(health.waiting.count(), "alert"));
-    let open = health.trouble.as_deref().filter(|trouble| trouble.told.is_some() || health.waiting.has(trouble.id));
+fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<Notification> {
+    let update = Update::QuietHoursEnd { alerts: health.waiting.count() };
+    let open = health.open.as_deref().filter(|open| open.reported.is_some() || health.waiting.has(open.id));
     let over = health.waiting.ended().cloned();
     let (event, status) = match (open, &over, health.waiting.last()) {
-        _ if health.flapping => (Event::Flapping, status),
-        (Some(trouble), ..) if trouble.mended.is_some() => (Event::Recovery, Status::Ok),
-        (Some(trouble), ..) if trouble.told.is_some() => (Event::Repeat, trouble.status),
-        (Some(trouble), ..) => (Event::Failure, trouble.status),
+        _ if health.is_flapping() => (Event::Flapping, status),
+        (Some(open), ..) if open.resolved_at.is_some() => (Event::Recovery, Status::Ok),
+        (Some(open), ..) if open.reported.is_some() => (Event::Repeat, open.status),
+        (Some(open), ..) => (Event::Failure, open.status),
         (_, Some(_), _) => (Event::Recovery, Status::Ok),
-        (_, _, Some(alert)) => (alert.event, alert.status),
+        (_, _, Some(deferred)) => (deferred.event, deferred.status),
         (_, _, None) => (Event::Output, Status::Ok),
     };
-    let mut word = health.say(scene, event, None, status, remark)?;
-    if let (Event::Recovery, None, Some(over)) = (event, word.incident, over) {
-        word.incident = over.incident.map(|id| Incident { id, started: over.at, failures: over.times });
-        word.thread = Threading::None;
+    let mut notification = health.of_clock(moment, event, FlapChange::None, status, update)?;
+    if let (Event::Recovery, None, Some(over)) = (event, notification.incident, over) {
+        notification.incident =
+            over.incident.map(|id| Incident { id, started: over.at, failures: over.times, ended: over.ended });
+        notification.thread = Threading::None;
     }
-    Some(word)
+    Some(notification)
 }
 
-/// A due time passed because the last run is still going. At `stuck_after` of them in a row that is worth a word, once
-/// for each hang; while one run after another hangs, as often as a failure would be repeated.
-pub fn skipped(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Timestamp) -> Option<Word> {
-    health.heed(now);
+/// A due time passed because the last run is still going. At `stuck_after` of them in a row the job fails: an incident
+/// like any other, which is repeated while the run goes on. Where one run after another hangs, the next is reported only
+/// when a repetition would be.
+pub fn skipped(
+    settings: &Settings,
+    health: &mut Health,
+    hang: Hang,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Option<Notification> {
+    health.clamp_to_now(now);
     health.skips = health.skips.saturating_add(1);
     let wanted = settings.stuck_after > 0 && settings.on.asks(On::Failure);
-    if !wanted || health.skips < settings.stuck_after || health.stuck.told || health.silenced.is_some() {
+    if !wanted || health.skips < settings.stuck_after || health.silenced().is_some() {
         return None;
     }
-    let again = match (health.stuck.at, settings.repeat) {
-        (None, _) | (_, Repeat::Always) => true,
-        (Some(_), Repeat::Never) => false,
-        (Some(at), Repeat::Every(length)) => now >= shift(at, length),
-    };
-    if !again {
-        return None;
-    }
-    let scene = Scene { settings, zone, now, slot: now };
-    let before = (health.stuck, health.suppressed);
-    health.stuck = Stuck { told: true, at: Some(now) };
-    let say = Say {
-        event: Event::Stuck,
-        flap: None,
-        status: Status::Unknown,
-        run: None,
-        remark: format!("{} skipped in a row", count(health.skips, "due time")),
-        line: String::new(),
-        must: false,
-    };
-    match health.speak(&scene, say) {
-        Ok(mut word) => {
-            word.undo.stuck = before.0;
-            Some(word)
+    let moment = Moment { settings, zone, now, slot: now };
+    if health.stuck.told {
+        let reported = health.open.as_deref().and_then(|open| open.reported.as_ref())?;
+        if health.open.as_deref().is_some_and(|open| health.acknowledged(open).is_some()) {
+            return None;
         }
-        Err((Hold::RateLimited, _)) => {
+        repeat_due(&moment, reported, false).ok()?;
+    } else if let Some(at) = health.stuck.at
+        && settings.repeat.first().is_none_or(|interval| now < shift(at, interval))
+    {
+        return None;
+    }
+    let before = (health.stuck, health.suppressed, health.open.clone());
+    health.stuck = Stuck { told: true, at: Some(now) };
+    health.hangs(&hang, now);
+    let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
+    let draft = Draft {
+        event: Event::Stuck,
+        flap: FlapChange::None,
+        status: Status::Critical,
+        run: Some(hang.run),
+        line: hang.line.clone(),
+        update: Update::Hangs(Hang { skipped: health.skips, ..hang }),
+        exempt: first,
+    };
+    match health.notify(&moment, draft) {
+        Ok(mut notification) => {
+            (notification.undo.stuck, notification.undo.open) = (before.0, before.2);
+            Some(notification)
+        }
+        Err((Suppressed::RateLimited, _)) => {
             // It is tried again at the next due time, and counts as one.
             health.stuck = before.0;
             if health.skips > settings.stuck_after {
@@ -130,16 +166,35 @@ pub fn skipped(settings: &Settings, health: &mut Health, zone: &TimeZone, now: T
 }
 
 impl Health {
-    /// Says something of the last run that no limit holds.
-    fn say(
+    /// A run does not end: it opens an incident, or goes on with the one that is open.
+    fn hangs(&mut self, hang: &Hang, now: Timestamp) {
+        let since = now.saturating_sub(hang.age).unwrap_or(now);
+        if self.open.as_deref().is_some_and(|open| open.hung == Some(hang.run)) {
+            return;
+        }
+        self.failed += 1;
+        if let Some(conversation) = &mut self.conversation {
+            conversation.last_failure = now;
+        }
+        match &mut self.open {
+            Some(open) if open.resolved_at.is_none() => open.hangs(hang.run, now),
+            open => *open = Some(Box::new(OpenIncident::hanging(hang.run, since, now))),
+        }
+    }
+
+    /// A notification about the last run, which no limit suppresses.
+    fn of_clock(
         &mut self,
-        scene: &Scene<'_>,
+        moment: &Moment<'_>,
         event: Event,
-        flap: Option<bool>,
+        flap: FlapChange,
         status: Status,
-        remark: String,
-    ) -> Option<Word> {
+        update: Update,
+    ) -> Option<Notification> {
         let run = self.last.as_ref().map(|last| last.run);
-        self.speak(scene, Say { event, flap, status, run, remark, line: String::new(), must: true }).ok()
+        // What it says of the incident stays what was said of it.
+        let line = self.open.as_deref().and_then(|open| open.reported.as_ref()).map(|known| known.line.clone());
+        let draft = Draft { event, flap, status, run, update, line: line.unwrap_or_default(), exempt: true };
+        self.notify(moment, draft).ok()
     }
 }

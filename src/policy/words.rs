@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use crate::clock::between;
 
 /// `1st`, `2nd`, `3rd`, `11th` …
-pub(super) fn ordinal(number: u32) -> String {
+pub(crate) fn ordinal(number: u64) -> String {
     let ending = match (number % 10, number % 100) {
         (_, 11..=13) => "th",
         (1, _) => "st",
@@ -18,12 +18,12 @@ pub(super) fn ordinal(number: u32) -> String {
 }
 
 /// `1 failure`, `2 failures`.
-pub(super) fn count(number: u32, one: &str) -> String {
+pub(crate) fn count(number: u32, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 /// A time as people say it: `03:14`; with the date when that was more than a day ago.
-pub(super) fn clock(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
+pub(crate) fn clock(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
     let recent = between(at, now).as_secs() < 86_400;
     at.to_zoned(zone.clone()).strftime(if recent { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
 }

@@ -14,7 +14,6 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::document::{Refusal, did_you_mean};
-use crate::order;
 
 pub(super) const DAY: u16 = 24 * 60;
 const WEEK: u16 = 7 * DAY;
@@ -112,7 +111,7 @@ fn minute_of_week(wall: DateTime) -> u16 {
 
 /// Sorted and disjoint; stretches that touch become one.
 fn merge(mut open: Vec<(u16, u16)>) -> Arc<[(u16, u16)]> {
-    order::by(&mut open, Ord::cmp);
+    open.sort();
     let mut merged: Vec<(u16, u16)> = Vec::with_capacity(open.len());
     for (start, end) in open {
         match merged.last_mut() {

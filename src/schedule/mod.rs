@@ -6,10 +6,13 @@
 //! Two clocks: `every` and `burst` count on the monotonic one and do not care how the wall clock is set; `cron` and
 //! `working_hours` follow the wall clock of the job's zone.
 
+mod after;
 mod agenda;
 mod cadence;
 mod cron;
+mod expect;
 mod hours;
+mod questions;
 mod read;
 mod slots;
 mod times;
@@ -22,15 +25,17 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use after::{After, On, after_jobs};
 pub use agenda::Agenda;
-pub use cadence::{Cadence, Due, Saved, Slot, Taken};
+pub use cadence::{Absent, Cadence, Due, Saved, Slot, Taken};
 pub use cron::Cron;
+pub use expect::{Expect, Expected};
 pub use hours::{Hours, parse_hours};
-pub use read::{KEYS, SCHEDULE_KEYS, read, read_zone};
+pub use read::{KEYS, SCHEDULE_KEYS, read, read_zone, runs_elsewhere};
 pub use times::{Times, parse_times};
 pub use upcoming::Upcoming;
 
-/// What happens to a slot while the last run is still going; SPEC 3, `overlap`.
+/// What happens to a slot while the last run is still going: `overlap`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
@@ -45,7 +50,7 @@ pub enum Overlap {
     Replace,
 }
 
-/// What happens to slots that passed while the daemon was down; SPEC 3, `catch_up`.
+/// What happens to slots that passed while the daemon was down: `catch_up`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CatchUp {
@@ -56,7 +61,7 @@ pub enum CatchUp {
     Once,
 }
 
-/// When a job runs that was never seen before; SPEC 3, `first_run`.
+/// When a job runs that was never seen before: `first_run`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirstRun {
@@ -65,9 +70,23 @@ pub enum FirstRun {
     Now,
     /// After one interval.
     Wait,
+    /// At once, and at each later start of the daemon too.
+    Always,
 }
 
-/// From where an interval is measured; SPEC 3, `every_from`.
+/// When the start of the daemon asks for a run, whatever the schedule says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtStart {
+    /// Never.
+    #[default]
+    Never,
+    /// Each time: `first_run = "always"`.
+    Always,
+    /// The first time after the machine was booted: `cron = "@reboot"`.
+    AfterBoot,
+}
+
+/// From where an interval is measured: `every_from`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EveryFrom {
@@ -78,7 +97,7 @@ pub enum EveryFrom {
     Finish,
 }
 
-/// When a job is due; SPEC 4.
+/// When a job is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Schedule {
     /// At an interval.
@@ -87,6 +106,12 @@ pub enum Schedule {
     Burst(Burst),
     /// At the wall times of a calendar.
     Cron(Arc<Cron>),
+    /// At no time of its own: once after each boot of the machine.
+    Reboot,
+    /// Something else starts it: the daemon waits for the report of a run.
+    Expect(Box<Expect>),
+    /// When runs of other jobs have ended.
+    After(Box<After>),
 }
 
 /// A plain interval.
@@ -136,6 +161,10 @@ pub struct Timing {
     pub overlap: Overlap,
     /// What happens to slots that passed while the daemon was down.
     pub catch_up: CatchUp,
+    /// Whether a start of the daemon asks for a run too.
+    pub at_start: AtStart,
+    /// Runs that share one of these are never in progress at one time; sorted, each once.
+    pub locks: Box<[Arc<str>]>,
     /// A job that is not enabled is never due.
     pub enabled: bool,
 }
@@ -157,6 +186,8 @@ impl Timing {
             jitter: Duration::ZERO,
             overlap: Overlap::default(),
             catch_up: CatchUp::default(),
+            at_start: AtStart::default(),
+            locks: Box::default(),
             enabled: true,
         }
     }
@@ -178,14 +209,20 @@ impl Timing {
                 format!("every {every} until {count} {what}{plural}, then pause {pause}")
             }
             Schedule::Cron(cron) => format!("cron {}", cron.text()),
+            Schedule::Reboot => "at each boot".to_owned(),
+            Schedule::Expect(expect) => expect.describe(),
+            Schedule::After(after) => after.describe(),
         };
+        if self.at_start == AtStart::Always {
+            words.push_str(" and at each start of the daemon");
+        }
         if let Some(hours) = &self.hours {
             let _ = write!(words, ", {hours}");
         }
         words
     }
 
-    /// As `--max-alert` and `--pause-time` want it (SPEC 4.2): a plain `every` becomes a burst that ends with so many
+    /// As `--max-alert` and `--pause-time` want it: a plain `every` becomes a burst that ends with so many
     /// alerts; anything else stays.
     #[must_use]
     pub fn into_burst(mut self, alerts: u32, pause: Duration) -> Self {
@@ -195,22 +232,40 @@ impl Timing {
         self
     }
 
-    /// The interval of `every` and `burst`; a calendar has none.
+    /// The interval of `every`, `burst` and `expect.every`; a calendar has none.
     pub fn every(&self) -> Option<Duration> {
-        self.pulse().map(|pulse| pulse.every)
+        match &self.schedule {
+            Schedule::Expect(expect) => expect.every(),
+            _ => self.pulse().map(|pulse| pulse.every),
+        }
+    }
+
+    /// What is expected of a job that something else runs.
+    pub fn expect(&self) -> Option<&Expect> {
+        if let Schedule::Expect(expect) = &self.schedule { Some(expect) } else { None }
+    }
+
+    /// The jobs whose runs it follows.
+    pub fn after(&self) -> Option<&After> {
+        if let Schedule::After(after) = &self.schedule { Some(after) } else { None }
+    }
+
+    /// Whether something else runs the job, and the daemon only waits for its reports.
+    pub fn runs_elsewhere(&self) -> bool {
+        self.expect().is_some()
     }
 
     fn pulse(&self) -> Option<Every> {
         match &self.schedule {
             Schedule::Every(pulse) | Schedule::Burst(Burst { pulse, .. }) => Some(*pulse),
-            Schedule::Cron(_) => None,
+            Schedule::Cron(_) | Schedule::Reboot | Schedule::Expect(_) | Schedule::After(_) => None,
         }
     }
 
     fn burst(&self) -> Option<&Burst> {
         match &self.schedule {
             Schedule::Burst(burst) => Some(burst),
-            Schedule::Every(_) | Schedule::Cron(_) => None,
+            _ => None,
         }
     }
 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::{Burst, Cron, Every, Hours, Limit, Schedule, Timing, parse_hours};
+use super::{
+    AtStart, Burst, Cron, Every, Expect, Expected, FirstRun, Hours, Limit, Schedule, Timing, after, expect, parse_hours,
+};
 use crate::diagnostic::{Code, Problem};
-use crate::document::{Key, Kind, Reader, Refusal, Table, Text, did_you_mean, nearest};
+use crate::document::{Key, Kind, Reader, Refusal, Table, Text, Value, did_you_mean, nearest};
 
-/// No interval is shorter; SPEC 4.1.
+/// No interval is shorter.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// No burst is longer than this many runs or alerts.
@@ -17,13 +19,13 @@ const MOST: i64 = 1_000_000;
 
 const OVERLAP: &[&str] = &["skip", "queue", "allow", "replace"];
 const CATCH_UP: &[&str] = &["none", "once"];
-const FIRST_RUN: &[&str] = &["now", "wait"];
+const FIRST_RUN: &[&str] = &["now", "wait", "always"];
 const EVERY_FROM: &[&str] = &["start", "finish"];
 
 /// The keys that say when a job is due; exactly one of them stands in a job, and none in `[defaults]`.
-pub const SCHEDULE_KEYS: &[&str] = &["every", "burst", "cron"];
+pub const SCHEDULE_KEYS: &[&str] = &["every", "burst", "cron", "expect", "after"];
 
-const ONE_SCHEDULE: &str = "a job has one schedule: one of `every`, `burst` and `cron`";
+const ONE_SCHEDULE: &str = "a job has one schedule: one of `every`, `burst`, `cron`, `expect` and `after`";
 const NO_SCHEDULE: &str = "add one: `every = \"5m\"`, `cron = \"0 9 * * *\"` or \
                            `burst = { every = \"2s\", runs = 3, pause = \"60m\" }`";
 
@@ -68,13 +70,34 @@ pub const KEYS: &[Key] = &[
         kind: Kind::Text,
         default: "",
         about: "Schedule: a calendar of five fields (minute, hour, day of the month, month, day of the week) with names, \
-                ranges, steps, lists, `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.",
+                ranges, steps, lists, `L`, `W` and `#`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; or `@reboot`: once after each boot of the machine.",
+    },
+    Key {
+        name: "expect",
+        kind: Kind::Table(expect::KEYS),
+        default: "",
+        about: "Schedule, in the place of `command`: something else runs this job and reports it. A run that does not come by \
+                its due time plus `grace` is missing, which is an incident like any other.",
+    },
+    Key {
+        name: "after",
+        kind: Kind::OneOf(&[Kind::Text, Kind::Table(after::KEYS)]),
+        default: "",
+        about: "Schedule: due when a run of that job, or of each of those jobs, has ended well since this one last ran.",
+    },
+    Key {
+        name: "lock",
+        kind: Kind::TextOrList,
+        default: "",
+        about: "Jobs with the same lock never run at one time; of those that wait, the one that is due longest comes first. \
+                A run keeps its locks until its last attempt has ended.",
     },
     Key {
         name: "first_run",
         kind: Kind::Choice(FIRST_RUN),
         default: "now",
-        about: "With `every` and `burst`: a job never seen before runs at once, or after its first interval.",
+        about: "With `every` and `burst`: a job never seen before runs at once, or after its first interval. `always`, with any \
+                schedule: at each start of the daemon too.",
     },
     Key {
         name: "every_from",
@@ -131,9 +154,12 @@ pub fn read(table: &mut Table<'_>, zone: &TimeZone) -> Option<Timing> {
     let overlap = sound(table, "overlap", |table| table.choice("overlap", OVERLAP));
     let catch_up = sound(table, "catch_up", |table| table.choice("catch_up", CATCH_UP));
     let enabled = sound(table, "enabled", |table| table.flag("enabled"));
+    let locks = sound(table, "lock", locks);
     let for_every = only_with_every(table);
+    let has_a_meaning = refuse_about_running(table);
 
-    let (first_run, every_from) = (first_run?, every_from?);
+    let (first_run, every_from): (Option<FirstRun>, _) = (first_run?, every_from?);
+    let at_each_start = first_run == Some(FirstRun::Always);
     let mut schedule = schedule?;
     match &mut schedule {
         Schedule::Every(pulse) => {
@@ -141,15 +167,22 @@ pub fn read(table: &mut Table<'_>, zone: &TimeZone) -> Option<Timing> {
             pulse.from = every_from.unwrap_or_default();
         }
         Schedule::Burst(burst) => burst.pulse.first_run = first_run.unwrap_or_default(),
-        Schedule::Cron(_) => {}
+        Schedule::Cron(_) | Schedule::Reboot | Schedule::Expect(_) | Schedule::After(_) => {}
     }
+    let at_start = match schedule {
+        Schedule::Reboot => AtStart::AfterBoot,
+        _ if at_each_start => AtStart::Always,
+        _ => AtStart::Never,
+    };
     let mut timing = Timing::new(schedule, zone?);
     timing.jitter = below_interval(table, &timing, jitter?.unwrap_or_default())?;
     timing.hours = hours?.flatten();
     timing.overlap = overlap?.unwrap_or_default();
     timing.catch_up = catch_up?.unwrap_or_default();
+    timing.locks = locks?.unwrap_or_default();
+    timing.at_start = at_start;
     timing.enabled = enabled?.unwrap_or(true);
-    for_every.then_some(timing)
+    (for_every && has_a_meaning).then_some(timing)
 }
 
 /// `Some(None)` when the key is not there, `None` when it is there and cannot be used.
@@ -167,6 +200,7 @@ fn sound<'d, T>(
 fn schedule(table: &mut Table<'_>) -> Option<Schedule> {
     let present = |table: &mut Table<'_>, key| table.value(key).is_some();
     let (every, burst, cron) = (present(table, "every"), present(table, "burst"), present(table, "cron"));
+    let (expect, after) = (present(table, "expect"), present(table, "after"));
     let written: Vec<&str> = SCHEDULE_KEYS.iter().copied().filter(|key| table.own_value(key).is_some()).collect();
     let first = written.iter().copied().min_by_key(|key| table.own_value(key).map(|value| value.at.start));
     let mut alone = true;
@@ -181,9 +215,13 @@ fn schedule(table: &mut Table<'_>) -> Option<Schedule> {
         None
     };
     let burst = if counts("burst", burst) { Some(read_burst(table).map(Schedule::Burst)) } else { None };
-    let cron =
-        if counts("cron", cron) { Some(read_cron(table).map(|cron| Schedule::Cron(Arc::new(cron)))) } else { None };
-    let found = every.or(burst).or(cron);
+    let cron = if counts("cron", cron) { Some(read_cron(table)) } else { None };
+    let expect = if counts("expect", expect) { Some(read_expect(table)) } else { None };
+    let after = match counts("after", after) {
+        true => Some(after::read(table).map(|after| Schedule::After(Box::new(after)))),
+        false => None,
+    };
+    let found = every.or(burst).or(cron).or(expect).or(after);
     if found.is_none()
         && !is_mistyped(table)
         && let Some(place) = table.place()
@@ -236,9 +274,134 @@ fn read_burst(table: &mut Table<'_>) -> Option<Burst> {
     Some(Burst { pulse: Every::new(interval?), limit, pause: pause? }).filter(|_| !both)
 }
 
-fn read_cron(table: &mut Table<'_>) -> Option<Cron> {
+fn read_cron(table: &mut Table<'_>) -> Option<Schedule> {
     let text = table.text("cron")?;
-    Cron::parse(text.value).map_err(|refusal| push(table, Code::InvalidCron, &text, refusal)).ok()
+    if text.value.trim().eq_ignore_ascii_case("@reboot") {
+        return Some(Schedule::Reboot);
+    }
+    parse_calendar(table, &text).map(Schedule::Cron)
+}
+
+fn parse_calendar(table: &Table<'_>, text: &Text<'_>) -> Option<Arc<Cron>> {
+    match Cron::parse(text.value) {
+        Ok(cron) => Some(Arc::new(cron)),
+        Err(refusal) => {
+            push(table, Code::InvalidCron, text, refusal);
+            None
+        }
+    }
+}
+
+/// Whether the job of this file is run by something else, so that it has no command.
+pub fn runs_elsewhere(table: &Table<'_>) -> bool {
+    table.own_value("expect").is_some() && table.own_value("command").is_none()
+}
+
+fn read_expect(table: &mut Table<'_>) -> Option<Schedule> {
+    let mut expect = table.table("expect")?;
+    let every = sound(&mut expect, "every", |expect| read_every(expect, "every"));
+    let cron = sound(&mut expect, "cron", read_calendar);
+    let grace = expect.duration("grace");
+    let both =
+        expect.conflict("every", "cron", "a run is due so long after the last one, or at the times of a calendar");
+    if expect.own_value("grace").is_none() {
+        expect.missing("grace", "say how long after its due time a run may begin, as `grace = \"30m\"`");
+    }
+    if matches!((&every, &cron), (Some(None), Some(None))) {
+        expect.missing("every", "say when a run is due, as `every = \"1d\"` or `cron = \"0 3 * * *\"`");
+    }
+    expect.finish();
+    let times = match (every?, cron?) {
+        (Some(every), None) => Expected::Every(every),
+        (None, Some(cron)) => Expected::Cron(cron),
+        _ => return None,
+    };
+    Some(Schedule::Expect(Box::new(Expect { times, grace: grace? }))).filter(|_| !both)
+}
+
+/// The calendar of `expect`: whoever boots the machine has no time.
+fn read_calendar(table: &mut Table<'_>) -> Option<Arc<Cron>> {
+    let text = table.text("cron")?;
+    if text.value.trim().eq_ignore_ascii_case("@reboot") {
+        let problem = Problem::new(Code::InvalidCron, text.at, "a boot of the machine has no time at which it is due");
+        table.push(problem.help("name the times of a calendar, as `cron = \"0 3 * * *\"`"));
+        return None;
+    }
+    parse_calendar(table, &text)
+}
+
+/// Names of locks: some text each.
+fn locks(table: &mut Table<'_>) -> Option<Box<[Arc<str>]>> {
+    let value = table.value("lock")?;
+    let texts = value.texts()?;
+    if texts.iter().any(|text| text.value.trim().is_empty()) {
+        let help = "name it after what only one run may use: `lock = \"db\"`";
+        return value.refuse(Code::InvalidValue, "a lock has no name", help);
+    }
+    let mut names: Vec<Arc<str>> = texts.iter().map(|text| text.value.into()).collect();
+    names.sort();
+    names.dedup();
+    Some(names.into())
+}
+
+/// The keys that say how the daemon runs a command. Those of `[defaults]` are not counted.
+const ABOUT_RUNNING: &[&str] = &[
+    "command",
+    "shell",
+    "working_dir",
+    "inherit_env",
+    "env",
+    "env_file",
+    "stdin",
+    "umask",
+    "nice",
+    "user",
+    "group",
+    "kill_after",
+    "retries",
+    "overlap",
+    "catch_up",
+    "first_run",
+    "every_from",
+    "jitter",
+    "lock",
+];
+
+/// With `expect` the daemon runs nothing: what says how it would is a mistake.
+fn refuse_about_running(table: &Table<'_>) -> bool {
+    let mut good = true;
+    if let Some(after) = table.own_value("after") {
+        for (key, why) in
+            [("jitter", "it has no times of its own"), ("catch_up", "the end of another run is never missed")]
+        {
+            let Some(value) = table.own_value(key) else { continue };
+            good = false;
+            let problem = Problem::new(
+                Code::ConflictingKeys,
+                value.key_at,
+                format!("`{key}` has no meaning with `after`: {why}"),
+            );
+            table.push(problem.also(after.key_at, "`after` is here").help("take it out"));
+        }
+    }
+    let Some(expect) = table.own_value("expect") else { return good };
+    for key in ABOUT_RUNNING {
+        let Some(value) = table.own_value(key) else { continue };
+        good = false;
+        let (message, help) = match *key {
+            "command" => (
+                "this job has an `expect` and a `command`".to_owned(),
+                "with `expect` something else runs the command and reports it, through `wrap` or a ping: take one of the two out",
+            ),
+            key => (
+                format!("`{key}` has no meaning with `expect`: the daemon does not run this job"),
+                "take it out; whatever runs the job decides this",
+            ),
+        };
+        let problem = Problem::new(Code::ConflictingKeys, value.key_at, message);
+        table.push(problem.also(expect.key_at, "`expect` is here").help(help));
+    }
+    good
 }
 
 /// The hours of one text or several; an empty list is no hours, and takes those of `[defaults]` away.
@@ -267,8 +430,12 @@ fn push(table: &Table<'_>, code: Code, text: &Text<'_>, refusal: Refusal) {
 
 /// A time zone by its IANA name, as this machine knows it.
 pub fn read_zone(text: &Text<'_>, reader: &Reader) -> Option<TimeZone> {
-    if let Ok(zone) = TimeZone::get(text.value) {
+    if let Some(zone) = crate::clock::zone(text.value) {
         return Some(zone);
+    }
+    // What needs no table is known without any: a slim image has no tzdata.
+    if ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu"].iter().any(|name| name.eq_ignore_ascii_case(text.value)) {
+        return Some(TimeZone::UTC);
     }
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
     let names = || known.iter().map(String::as_str);
@@ -285,13 +452,17 @@ pub fn read_zone(text: &Text<'_>, reader: &Reader) -> Option<TimeZone> {
 }
 
 /// Keys that mean something beside an interval only: `every_from` beside `every`, `first_run` beside `burst` too. From
-/// `[defaults]` they come to every job, and are left aside.
+/// `[defaults]` they come to every job, and are not counted.
 fn only_with_every(table: &Table<'_>) -> bool {
-    let other = ["burst", "cron"].into_iter().find_map(|key| Some((key, table.own_value(key)?)));
+    let other = ["burst", "cron", "after"].into_iter().find_map(|key| Some((key, table.own_value(key)?)));
     let Some((other, schedule)) = other.filter(|_| table.own_value("every").is_none()) else { return true };
     let mut alone = true;
     for (key, with) in [("first_run", "`every` and `burst`"), ("every_from", "`every`")] {
-        if let Some(value) = table.own_value(key).filter(|_| (key, other) != ("first_run", "burst")) {
+        let fits = |value: &Value<'_>| {
+            let always = value.is_text() && value.text().is_some_and(|text| text.value == "always");
+            key == "first_run" && (other == "burst" || always)
+        };
+        if let Some(value) = table.own_value(key).filter(|value| !fits(value)) {
             alone = false;
             let message = format!("`{key}` has a meaning with {with} only, and this job has a `{other}`");
             let problem = Problem::new(Code::ConflictingKeys, value.key_at, message);

@@ -11,7 +11,6 @@ use jiff::{Span, Timestamp, civil};
 
 use super::hours::{DAY, HELP as HOURS, parse_days, parse_time, pieces, refusal, trimmed};
 use crate::document::Refusal;
-use crate::order;
 
 const HELP: &str = "write days and times as `09:00`, `Mon-Fri 09:00` or `Mon,Thu 08:30,17:00`";
 
@@ -72,7 +71,8 @@ pub fn parse_times(text: &str) -> Result<Times, Refusal> {
         }
         minutes.push(minute);
     }
-    order::distinct(&mut minutes);
+    minutes.sort();
+    minutes.dedup();
     Ok(Times { days, minutes: minutes.into(), text: text.trim().into() })
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Cadence, Saved, Taken, Timing};
-use crate::clock::{Mono, Now, shift};
+use super::{Cadence, Saved, Slot, Taken, Timing};
+use crate::clock::{Mono, Now, between, shift};
 
 /// Nobody looks further ahead: ten years.
 const FARTHEST: Duration = Duration::from_secs(10 * 366 * 86_400);
@@ -26,6 +26,44 @@ impl Timing {
         let now = Now { wall: from, mono: Mono::default() };
         Upcoming { timing: self, cadence: self.begin(seed, past, now), now, end: shift(from, FARTHEST) }
     }
+
+    /// A job's place in its schedule, when everything that was due until then has passed without a run.
+    pub fn passed_until(&self, seed: &str, saved: Saved, then: Now) -> Saved {
+        let mut cadence = self.begin(seed, Some(&saved), then);
+        match cadence.pass(self, then) {
+            Taken::NotYet => saved,
+            _ => cadence.save(then),
+        }
+    }
+}
+
+impl Upcoming<'_> {
+    /// A due time of a run that something else starts: runs are taken to come when they are due.
+    fn expected(&mut self, slot: Slot) -> Option<Timestamp> {
+        let due = slot.scheduled;
+        if due > self.end {
+            return None;
+        }
+        let ahead = between(self.now.wall, due);
+        self.now = Now { wall: self.now.wall.max(due), mono: self.now.mono + ahead };
+        self.cadence.came(self.timing, due, self.now);
+        Some(due)
+    }
+}
+
+impl Timing {
+    /// Until when a burst pauses that is over: after its last alert, or from its last run to the next.
+    pub fn pauses(&self, past: &Saved, now: Timestamp) -> Option<Timestamp> {
+        let burst = self.burst()?;
+        let after_alerts = past.pause_until();
+        let between_runs = || {
+            let (last, next) = (past.last()?, past.next()?);
+            // The grid may be shifted by less than a millisecond.
+            let paused = between(last, next) + Duration::from_millis(1) >= burst.pause;
+            Some(next).filter(|_| paused && burst.pause > burst.pulse.every)
+        };
+        after_alerts.or_else(between_runs).filter(|until| *until > now)
+    }
 }
 
 impl Iterator for Upcoming<'_> {
@@ -34,6 +72,9 @@ impl Iterator for Upcoming<'_> {
     fn next(&mut self) -> Option<Timestamp> {
         loop {
             let slot = self.cadence.slot()?;
+            if self.timing.runs_elsewhere() {
+                return self.expected(slot);
+            }
             let mono = slot.mono(self.now).max(self.now.mono);
             self.now = Now { wall: shift(self.now.wall, mono - self.now.mono), mono };
             if self.now.wall > self.end {
@@ -45,7 +86,7 @@ impl Iterator for Upcoming<'_> {
                     return Some(self.now.wall);
                 }
                 Taken::Outside => {}
-                Taken::NotYet => return None,
+                Taken::NotYet | Taken::Absent(_) => return None,
             }
         }
     }

@@ -11,14 +11,13 @@ use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
 
 use crate::clock;
-use crate::daemon::speak::{self, About, Burst, Decision, Said, Voice};
 use crate::diagnostic::{Code, Place, Problem};
-use crate::exec::{self, Captured, Ending, Outcome, Output};
+use crate::exec::{self, Captured, Ending, Outcome, Output, Reason, Run, Status, Trigger};
 use crate::id::{Channel, RunId};
 use crate::message::{Message, Thread};
-use crate::order;
-use crate::plan::{Case, Given, Job, Plan};
-use crate::policy::Health;
+use crate::plan::{Case, Given, GivenRun, Job, Plan, Step};
+use crate::policy::{self, Decision, Health, HoldKind};
+use crate::report::{self, Burst, RunEnd, Said, Sender};
 
 /// Cases begin at noon of a Monday, in the job's zone: most working hours are open, most quiet hours are not.
 const NOON: DateTime = date(2026, 1, 5).at(12, 0, 0, 0);
@@ -28,41 +27,53 @@ const TOOK: Duration = Duration::from_secs(1);
 
 /// Tries every case of every job; a case that does not come out is a problem at what it expects.
 pub fn check(plan: &Plan) -> Vec<Problem> {
-    let voice = crate::daemon::voice(plan);
-    plan.jobs.iter().flat_map(|job| job.cases.iter().flat_map(|case| failures(job, case, &voice))).collect()
+    let sender = report::sender(plan);
+    plan.jobs.iter().flat_map(|job| job.cases.iter().flat_map(|case| failures(job, case, &sender))).collect()
 }
+
+/// Who holds a job in a case.
+const SOMEBODY: &str = "somebody";
 
 /// What came of a case's last run.
 struct Came {
-    outcome: Arc<Outcome>,
+    /// How it ended; `None` when it did not take place.
+    outcome: Option<Arc<Outcome>>,
     said: Said,
 }
 
-fn failures(job: &Job, case: &Case, voice: &Voice) -> Vec<Problem> {
-    let Some(came) = play(job, case, voice) else { return Vec::new() };
+fn failures(job: &Job, case: &Case, sender: &Sender) -> Vec<Problem> {
+    let came = match play(job, case, sender) {
+        Ok(Some(came)) => came,
+        Ok(None) => return Vec::new(),
+        Err(problem) => return vec![*problem],
+    };
     let expected = &case.expected;
-    let (decision, status) = (&came.said.decision, came.outcome.status.as_str());
+    let decision = came.said.decision;
     let mut found = Vec::new();
     let mut differs = |place: Place, expected: String, came: String| {
         let message = format!("`{}`: expected {expected}, and {came}", case.name);
         found.push(Problem::new(Code::FailingTest, place, message));
     };
     if let Some((wanted, at)) = &expected.status
-        && wanted != status
+        && came.outcome.as_ref().is_none_or(|outcome| wanted != outcome.status.as_str())
     {
-        differs(*at, format!("the status {wanted}"), format!("the run is {status} ({})", why(&came.outcome)));
+        let came = match &came.outcome {
+            Some(outcome) => format!("the run is {} ({})", outcome.status.as_str(), why(outcome)),
+            None => "the job is paused: it does not run".to_owned(),
+        };
+        differs(*at, format!("the status {wanted}"), came);
     }
-    if let Some((wanted, at)) = &expected.held
-        && *wanted != decision.words()
+    if let Some((wanted, at)) = &expected.suppressed
+        && *wanted != decision.to_string()
     {
-        differs(*at, format!("nothing to be said ({wanted})"), told(&came));
+        differs(*at, format!("no message ({wanted})"), told(&came));
     }
-    let silent = !matches!(decision, Decision::Notified(_));
+    let silent = !decision.is_notified();
     if let Some((wanted, at)) = &expected.event
-        && format!("notified: {wanted}") != decision.words()
+        && decision.event().is_none_or(|event| wanted != event.as_str())
     {
         differs(*at, format!("a message about {wanted}"), told(&came));
-    } else if let (true, Some(at)) = (silent, spoken_place(case)) {
+    } else if let (true, Some(at)) = (silent, place_of_message(case)) {
         differs(at, "a message".to_owned(), told(&came));
     }
     if silent {
@@ -75,8 +86,10 @@ fn failures(job: &Job, case: &Case, voice: &Voice) -> Vec<Problem> {
     if let Some((wanted, at)) = &expected.channel {
         let mut wanted: Vec<String> = wanted.iter().map(|name| Channel::new(name).to_string()).collect();
         let mut went: Vec<String> = came.said.messages.iter().map(|message| message.channel.to_string()).collect();
-        order::distinct(&mut wanted);
-        order::distinct(&mut went);
+        wanted.sort();
+        wanted.dedup();
+        went.sort();
+        went.dedup();
         if wanted != went {
             let nowhere = went.iter().all(|channel| channel == "#");
             let went = if nowhere { "to no channel".to_owned() } else { format!("to {}", went.join(", ")) };
@@ -87,7 +100,7 @@ fn failures(job: &Job, case: &Case, voice: &Voice) -> Vec<Problem> {
 }
 
 /// Where the case says, without naming the event, that something is said.
-fn spoken_place(case: &Case) -> Option<Place> {
+fn place_of_message(case: &Case) -> Option<Place> {
     let expected = &case.expected;
     if expected.event.is_some() {
         return None;
@@ -95,25 +108,95 @@ fn spoken_place(case: &Case) -> Option<Place> {
     expected.contains.first().map(|(_, at)| *at).or(expected.channel.as_ref().map(|(_, at)| *at))
 }
 
-/// Plays the runs; `None` when there is none.
-fn play(job: &Job, case: &Case, voice: &Voice) -> Option<Came> {
+/// Plays the steps; `None` when no run is among them. The error is about what a person cannot ask for then.
+fn play(job: &Job, case: &Case, sender: &Sender) -> Result<Option<Came>, Box<Problem>> {
     let zone = &job.timing.zone;
-    let mut now = zone.to_zoned(NOON).ok()?.timestamp();
+    let Ok(noon) = zone.to_zoned(NOON) else { return Ok(None) };
+    let mut now = noon.timestamp();
     let mut health = Health::default();
-    let mut last = None;
+    let mut pause = None;
+    let (mut last, mut seen) = (None, None);
     for (given, number) in case.given.iter().zip(1..) {
         now = time_of(given, now, zone);
-        let run = speak::manual_run(RunId(number), job, now);
-        let outcome = Arc::new(outcome(job, given, now));
-        let about = About { run: &run, outcome: &outcome, now };
-        let mut said = speak::judge(job, &mut health, about, Burst::Open, voice);
+        wake(job, &mut health, now, sender);
+        let given_run = match &given.step {
+            Step::Hold(kind, length) => {
+                let until = clock::shift(now, *length);
+                match kind {
+                    HoldKind::Pause => pause = pause.max(Some(until)),
+                    HoldKind::Silence | HoldKind::Ack => hold(job, &mut health, (*kind, until), now)
+                        .map_err(|why| Box::new(not_possible(case, given, why)))?,
+                }
+                continue;
+            }
+            Step::Run(run) => run,
+        };
+        if !given_run.triggered && pause.is_some_and(|until| until > now) {
+            let said = Said { messages: Vec::new(), decision: Decision::Paused };
+            last = Some(Came { outcome: None, said });
+            continue;
+        }
+        let trigger = if given_run.triggered { Trigger::Manual } else { Trigger::Schedule };
+        let run = Run::new(RunId(number), job.name.clone(), Arc::clone(&job.command), now, trigger);
+        let outcome = Arc::new(report::conditioned(job, &health, outcome(job, given_run, seen, now)));
+        if outcome.reason != Reason::Missing {
+            seen = Some(outcome.started);
+        }
+        let before = health.status();
+        let end = RunEnd { run: &run, outcome: &outcome, now };
+        let mut said = report::judge(job, &mut health, end, Burst::Open, sender);
         said.messages.retain(|message| message.thread != Thread::Edit);
-        last = Some(Came { outcome, said });
+        release(job, &mut health, before, said.decision, now);
+        last = Some(Came { outcome: Some(outcome), said });
     }
-    last
+    Ok(last)
 }
 
-/// When a run is: after the one before, and then at the next such time of day.
+/// What the time alone brings before the next step: the end of quiet hours, of flapping, of a silence.
+fn wake(job: &Job, health: &mut Health, now: Timestamp, sender: &Sender) {
+    while let Some(due) = policy::due(&job.notify, health).filter(|due| *due <= now) {
+        report::wake(job, health, sender, due);
+        if policy::due(&job.notify, health).is_some_and(|next| next <= due) {
+            break;
+        }
+    }
+}
+
+/// A person holds the job's messages; the error says why that is not possible.
+fn hold(
+    job: &Job,
+    health: &mut Health,
+    (kind, until): (HoldKind, Timestamp),
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    let mut held = health.held().cloned().unwrap_or_default();
+    if kind == HoldKind::Silence {
+        held.silence = held.silence.filter(|(known, _)| *known > until).or(Some((until, SOMEBODY.to_owned())));
+    } else {
+        let open = policy::open(&job.notify, health, now);
+        let open = open.first().ok_or("there is no open incident to acknowledge")?;
+        held.ack = Some((open.id, until));
+    }
+    health.hold(held);
+    Ok(())
+}
+
+/// An acknowledgement may be over with a run.
+fn release(job: &Job, health: &mut Health, before: Option<Status>, decision: Decision, now: Timestamp) {
+    let Some(mut held) = health.held().filter(|held| held.ack.is_some()).cloned() else { return };
+    let incident = held.ack.map(|(incident, _)| incident);
+    let open = policy::open(&job.notify, health, now);
+    if policy::ack_ends(incident, &open, decision.event(), before, health.status()).is_some() {
+        held.ack = None;
+        health.hold(held);
+    }
+}
+
+fn not_possible(case: &Case, given: &Given, why: &str) -> Problem {
+    Problem::new(Code::FailingTest, given.place, format!("`{}`: {why}", case.name))
+}
+
+/// When a step is: after the one before, and then at the next such time of day.
 fn time_of(given: &Given, before: Timestamp, zone: &TimeZone) -> Timestamp {
     let after = clock::shift(before, given.after);
     let Some(time) = given.at else { return after };
@@ -123,7 +206,11 @@ fn time_of(given: &Given, before: Timestamp, zone: &TimeZone) -> Timestamp {
     zone.to_zoned(date.to_datetime(time)).map_or(after, |at| at.timestamp())
 }
 
-fn outcome(job: &Job, given: &Given, now: Timestamp) -> Outcome {
+fn outcome(job: &Job, given: &GivenRun, seen: Option<Timestamp>, now: Timestamp) -> Outcome {
+    if let Ending::Missing { .. } = given.ending {
+        let grace = job.timing.expect().map_or(Duration::ZERO, |expect| expect.grace);
+        return Outcome::missing(now.saturating_sub(grace).unwrap_or(now), grace, seen, now);
+    }
     let captured = |text: &str| Captured { head: text.as_bytes().to_vec(), ..Captured::default() };
     let ending = match given.ending {
         Ending::TimedOut { killed, .. } => {
@@ -144,9 +231,9 @@ fn why(outcome: &Outcome) -> String {
 }
 
 fn told(came: &Came) -> String {
-    match &came.said.decision {
+    match came.said.decision {
         Decision::Notified(event) => format!("a message about {event} comes"),
-        other => format!("nothing is said: {}", other.words()),
+        other => format!("none comes: {other}"),
     }
 }
 

@@ -5,6 +5,7 @@
 //! same plan and scenario give the same transcript, daylight-saving nights included. Every job begins as one that was
 //! never seen before.
 
+pub mod assume;
 pub mod cases;
 mod scenario;
 
@@ -15,13 +16,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::{self, Mono, Now};
-use crate::daemon::dispatcher::{Dispatcher, Past, Turn};
-use crate::exec::{Captured, Outcome, Run, Status};
+use crate::daemon::dispatcher::{Dispatcher, Entry, Past, RunReport, Turn};
+use crate::daemon::{Asker, NewHold, NewRun, Reply, Request};
+use crate::exec::{Outcome, Run, Status};
 use crate::id::{Channel, JobName, RunId};
-use crate::plan::Plan;
-use crate::policy::Event;
+use crate::message::{Conditions, Message, Thread};
+use crate::plan::{Job, Plan};
+use crate::policy::{By, Decision, Event, Via};
 
-pub use scenario::{Assumption, Printed, Scenario};
+pub use scenario::{Asked, Assumed, Assumption, Printed, Scenario, What};
+
+/// Who asks for something in a simulation.
+const SOMEBODY: &str = "somebody";
 
 /// What is due again and again without time going by is given up after so many rounds: a fault of ours must not hang.
 const MOST_ROUNDS: u32 = 100_000;
@@ -39,9 +45,9 @@ pub enum Happening {
         run: RunId,
         /// What it was assumed to come to.
         status: Status,
-        /// Whether it was told, and why not: `notified: failure`, `repeat-not-due`.
-        decision: String,
-        /// When the next word is possible.
+        /// Whether it was told, and why not.
+        decision: Decision,
+        /// When the next message is possible.
         until: Option<Timestamp>,
     },
     /// A message would have been sent.
@@ -54,8 +60,23 @@ pub enum Happening {
         channel: Channel,
         /// What about.
         event: Option<Event>,
+        /// How it stands to the thread of its incident.
+        thread: Thread,
         /// Its plain text.
         text: String,
+    },
+    /// A person asked for something.
+    Asked {
+        /// When.
+        at: Timestamp,
+        /// What.
+        what: What,
+        /// Of which jobs.
+        pattern: String,
+        /// Until when.
+        until: Option<Timestamp>,
+        /// Why it is refused.
+        refused: Option<String>,
     },
 }
 
@@ -63,15 +84,15 @@ impl Happening {
     /// When.
     pub fn at(&self) -> Timestamp {
         match self {
-            Self::Run { at, .. } | Self::Message { at, .. } => *at,
+            Self::Run { at, .. } | Self::Message { at, .. } | Self::Asked { at, .. } => *at,
         }
     }
 }
 
 /// Runs the plan's jobs (all, or those named in the scenario) through a stretch of time; each happening is given to
-/// `tell` in the order of time.
-pub fn run(plan: &Plan, scenario: &Scenario, tell: impl FnMut(Happening)) {
-    Simulation::new(plan, scenario, tell).run();
+/// `tell` in the order of time. The answer is how many due times of each job passed because of a pause.
+pub fn run(plan: &Plan, scenario: &Scenario, tell: impl FnMut(Happening)) -> BTreeMap<JobName, u64> {
+    Simulation::new(plan, scenario, tell).run()
 }
 
 /// What goes on between two looks at the clock.
@@ -83,20 +104,72 @@ struct Simulation<'a, T> {
     /// Ends of the runs in progress.
     going: BinaryHeap<Reverse<(Mono, RunId)>>,
     runs: HashMap<RunId, Arc<Run>>,
+    /// The due times of expected runs about which it is settled whether one comes.
+    settled: HashMap<JobName, Timestamp>,
+    /// Whether there is any job that something else runs.
+    expects: bool,
     /// What is not told yet: a run is told when it ends, under the time at which it started.
     untold: BTreeMap<(Timestamp, u64), Happening>,
     number: u64,
+    /// What people ask for; the last is the first.
+    requests: Vec<Pending>,
+    /// The rows of due times that have passed, each with its job and its count.
+    passed: HashMap<RunId, (JobName, u64)>,
+}
+
+/// Something that a person will ask for.
+struct Pending {
+    at: Timestamp,
+    until: Option<Timestamp>,
+    what: What,
+    pattern: String,
+}
+
+fn requests(plan: &Plan, scenario: &Scenario) -> Vec<Pending> {
+    let of = |asked: &Asked| {
+        let zone = plan.job(&asked.pattern).map_or(&plan.config.zone, |job| &job.timing.zone);
+        let times = asked.times(scenario.from, scenario.end(), zone);
+        let (what, pattern) = (asked.what, asked.pattern.clone());
+        times.into_iter().map(move |(at, until)| Pending { at, until, what, pattern: pattern.clone() })
+    };
+    let mut all: Vec<Pending> = scenario.requests.iter().flat_map(of).collect();
+    all.sort_by_key(|pending| Reverse(pending.at));
+    all
+}
+
+/// The job, without its conditions where the scenario does not say what it prints: nothing would be there to judge, and each
+/// run would fail for it.
+fn judged_by_what_is_known(job: &Arc<Job>, scenario: &Scenario) -> Arc<Job> {
+    if job.conditions.is_empty() || scenario.printed(&job.name).is_some() {
+        return Arc::clone(job);
+    }
+    Arc::new(Job { conditions: Conditions::default(), ..job.as_ref().clone() })
 }
 
 impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
     fn new(plan: &'a Plan, scenario: &'a Scenario, tell: T) -> Self {
         let now = Now { wall: scenario.from, mono: Mono::default() };
-        let mut dispatcher = Dispatcher::new(plan.config.limits, crate::daemon::voice(plan), 1, now);
+        let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(plan), 1, now);
         for job in plan.jobs.iter().filter(|job| scenario.covers(&job.name)) {
-            dispatcher.add(Arc::clone(job), Past::default(), now);
+            dispatcher.add(judged_by_what_is_known(job, scenario), Past::default(), now);
         }
+        drop(dispatcher.daemon_started("simulated", now));
         let (going, runs, untold) = (BinaryHeap::new(), HashMap::new(), BTreeMap::new());
-        Self { plan, scenario, tell, dispatcher, going, runs, untold, number: 0 }
+        let expects = plan.jobs.iter().any(|job| job.timing.runs_elsewhere());
+        Self {
+            plan,
+            scenario,
+            tell,
+            dispatcher,
+            going,
+            runs,
+            settled: HashMap::new(),
+            expects,
+            untold,
+            number: 0,
+            requests: requests(plan, scenario),
+            passed: HashMap::new(),
+        }
     }
 
     /// The time of the calendar at a time of the stop-watch: in here neither is ever set.
@@ -104,11 +177,12 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
         Now { wall: clock::shift(self.scenario.from, mono.0), mono }
     }
 
-    fn run(mut self) {
+    fn run(mut self) -> BTreeMap<JobName, u64> {
         let end = Mono(self.scenario.length);
         let mut now = self.now_at(Mono::default());
         let mut rounds = 0;
         loop {
+            let asked = self.ask(now);
             let turn = self.dispatcher.tick(now);
             self.take(turn, now);
             while let Some(Reverse((at, id))) = self.going.peek().copied().filter(|Reverse((at, _))| *at <= now.mono) {
@@ -118,9 +192,19 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
                 let turn = self.dispatcher.finished(id, outcome, now);
                 self.take(turn, now);
             }
+            let expected = self.expected(now);
             self.tell_until(self.going.peek().map(|Reverse((at, _))| *at));
             let ends = self.going.peek().map(|Reverse((at, _))| *at);
-            let Some(next) = self.dispatcher.next().into_iter().chain(ends).min().filter(|next| *next < end) else {
+            let Some(next) = self
+                .dispatcher
+                .next()
+                .into_iter()
+                .chain(ends)
+                .chain(expected)
+                .chain(asked)
+                .min()
+                .filter(|next| *next < end)
+            else {
                 break;
             };
             rounds = if next > now.mono { 0 } else { rounds + 1 };
@@ -129,29 +213,101 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
             }
             now = self.now_at(next.max(now.mono));
         }
+        // Due times that have passed in a pause that goes on are written when the daemon stops.
+        let (_, turn) = self.dispatcher.apply(&Request::Stop, now);
+        turn.entries.into_iter().for_each(|entry| self.note_passed(&entry));
         self.tell_until(None);
+        let mut passed = BTreeMap::new();
+        for (job, count) in self.passed.into_values() {
+            *passed.entry(job).or_default() += count;
+        }
+        passed
+    }
+
+    /// People ask for what the scenario says by now. The answer is when they ask next.
+    fn ask(&mut self, now: Now) -> Option<Mono> {
+        while let Some(Pending { at, until, what, pattern }) = self.requests.pop_if(|next| next.at <= now.wall) {
+            let asker = Asker { by: By { uid: None, name: SOMEBODY.to_owned() }, via: Via::Socket };
+            let request = match what {
+                What::Trigger => Request::Trigger(NewRun { job: JobName::new(pattern.as_str()), note: None, asker }),
+                What::Hold(kind) => Request::Hold(NewHold {
+                    kind,
+                    pattern: pattern.clone(),
+                    length: None,
+                    until,
+                    until_ok: false,
+                    note: None,
+                    asker,
+                }),
+            };
+            let (reply, turn) = self.dispatcher.apply(&request, now);
+            let (until, refused) = match reply {
+                Some(Reply::Refused(failure)) => (until, Some(failure.error.message)),
+                Some(Reply::Held(answer)) => (Some(answer.until), None),
+                _ => (until, None),
+            };
+            self.note(Happening::Asked { at, what, pattern, until, refused });
+            self.take(turn, now);
+        }
+        self.requests.last().map(|next| now.mono + clock::between(now.wall, next.at))
+    }
+
+    fn note_passed(&mut self, entry: &Entry) {
+        if let Entry::Passed(row) = entry
+            && let Some((count, _)) = row.details.passed
+        {
+            self.passed.insert(row.id, (row.job.clone(), count));
+        }
+    }
+
+    /// Runs that something else starts come when they are due, unless they are assumed to be missing. The answer is when the
+    /// next one is due.
+    fn expected(&mut self, now: Now) -> Option<Mono> {
+        if !self.expects {
+            return None;
+        }
+        loop {
+            let waited = self.dispatcher.expected().filter(|(job, due)| self.settled.get(*job) != Some(due));
+            let (job, due) = waited.min_by_key(|(_, due)| *due).map(|(job, due)| (job.clone(), due))?;
+            if due > now.wall {
+                return Some(now.mono + clock::between(now.wall, due));
+            }
+            self.settled.insert(job.clone(), due);
+            let zone = self.plan.job(job.as_str()).map_or(&self.plan.config.zone, |job| &job.timing.zone);
+            if self.scenario.is_missing(&job, due, zone) {
+                continue;
+            }
+            if let Ok((_, turn)) = self.dispatcher.report_begin(&job, RunReport::default(), now.wall, now) {
+                self.take(turn, now);
+            }
+        }
     }
 
     /// Takes what a turn starts, and notes what it tells.
     fn take(&mut self, turn: Turn, now: Now) {
+        for (run, _) in turn.reported {
+            self.going.push(Reverse((now.mono + self.scenario.took, run.id)));
+            self.runs.insert(run.id, run);
+        }
         for run in turn.start {
             self.going.push(Reverse((now.mono + self.scenario.took, run.id)));
             self.runs.insert(run.id, run);
         }
-        for record in turn.records {
-            if let Some(ended) = record.ended {
+        for entry in turn.entries {
+            self.note_passed(&entry);
+            if let Some(ended) = entry.ended() {
                 self.note(Happening::Run {
                     at: ended.outcome.started,
                     job: ended.run.job.clone(),
                     run: ended.run.id,
                     status: ended.outcome.status,
-                    decision: ended.decision.words(),
+                    decision: ended.decision,
                     until: ended.decision.until(),
                 });
             }
-            for message in record.messages {
-                let (job, channel, event, text) = (message.job, message.channel, message.event, message.text);
-                self.note(Happening::Message { at: now.wall, job, channel, event, text });
+            for message in entry.into_messages() {
+                let Message { job, channel, event, thread, text, .. } = message;
+                self.note(Happening::Message { at: now.wall, job, channel, event, thread, text });
             }
         }
     }
@@ -180,12 +336,7 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
         let zone = || self.plan.job(run.job.as_str()).map_or(&self.plan.config.zone, |job| &job.timing.zone);
         let status =
             if scenario.assumptions.is_empty() { Status::Ok } else { scenario.status(&run.job, started, zone()) };
-        let mut outcome = Outcome::status_only(status, finished);
-        (outcome.started, outcome.took) = (started, scenario.took);
-        if let Some(text) = scenario.printed(&run.job) {
-            let captured = Captured { head: format!("{text}\n").into_bytes(), ..Captured::default() };
-            (outcome.output.both, outcome.output.stdout) = (captured.clone(), captured);
-        }
-        outcome
+        let printed = scenario.printed(&run.job).map(|text| format!("{text}\n")).unwrap_or_default();
+        assume::outcome(&run.command, status, &printed, started, scenario.took)
     }
 }

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 
+use crate::clock::shift;
 use crate::exec::Status;
 use crate::id::JobName;
+use crate::policy::HoldKind;
 
 /// A stretch of time and what happens in it.
 #[derive(Clone, Debug)]
@@ -24,6 +26,49 @@ pub struct Scenario {
     pub assumptions: Vec<Assumption>,
     /// What runs print; the last one that fits counts, and without any they print nothing.
     pub printed: Vec<Printed>,
+    /// What people ask for.
+    pub requests: Vec<Asked>,
+}
+
+/// What a person asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A run.
+    Trigger,
+    /// A pause, a silence, an acknowledgement.
+    Hold(HoldKind),
+}
+
+impl What {
+    /// As in the names of the commands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trigger => "trigger",
+            Self::Hold(kind) => kind.as_str(),
+        }
+    }
+}
+
+/// `PATTERN@FROM-TO` or `JOB@TIME`: a person asks for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What.
+    pub what: What,
+    /// Of which jobs.
+    pub pattern: String,
+    /// When.
+    when: When,
+}
+
+/// When a person asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// From then until then.
+    Window(Window),
+    /// Every day at this time.
+    Daily(Time),
+    /// Once.
+    Once(DateTime),
 }
 
 /// `JOB=TEXT`: what every run of a job prints.
@@ -35,13 +80,22 @@ pub struct Printed {
     pub text: String,
 }
 
+/// What a run is assumed to come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assumed {
+    /// It ends with this status.
+    Status(Status),
+    /// Something else is to start it, and it does not come.
+    Missing,
+}
+
 /// `JOB=STATUS@FROM-TO`: what the runs of a job come to in a window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assumption {
     /// The job; `*` is all.
     pub job: String,
     /// What its runs come to.
-    pub status: Status,
+    pub assumed: Assumed,
     /// When; `None` is always.
     pub window: Option<Window>,
 }
@@ -69,8 +123,18 @@ impl Scenario {
 
     /// What a run of `job` that starts at `at` comes to.
     pub fn status(&self, job: &JobName, at: Timestamp, zone: &TimeZone) -> Status {
+        let status = |assumption: &Assumption| match assumption.assumed {
+            Assumed::Status(status) => Some(status),
+            Assumed::Missing => None,
+        };
+        let fits = |assumption: &&Assumption| assumption.fits(job, at, zone) && status(assumption).is_some();
+        self.assumptions.iter().rev().find(fits).and_then(status).unwrap_or(Status::Ok)
+    }
+
+    /// Whether the expected run of `job` that is due at `at` does not come.
+    pub fn is_missing(&self, job: &JobName, at: Timestamp, zone: &TimeZone) -> bool {
         let fits = |assumption: &&Assumption| assumption.fits(job, at, zone);
-        self.assumptions.iter().rev().find(fits).map_or(Status::Ok, |assumption| assumption.status)
+        self.assumptions.iter().rev().find(fits).is_some_and(|assumption| assumption.assumed == Assumed::Missing)
     }
 }
 
@@ -83,22 +147,76 @@ impl Printed {
     }
 }
 
+impl Asked {
+    /// Reads `PATTERN@FROM-TO`, or `JOB@TIME` of what needs no end; the error says what is wrong.
+    pub fn parse(what: What, text: &str) -> Result<Self, String> {
+        let form = match what {
+            What::Trigger => "write JOB@TIME, such as `disk@03:10`",
+            What::Hold(HoldKind::Ack) => "write JOB@TIME or JOB@FROM-TO, such as `disk@03:10`",
+            What::Hold(_) => "write PATTERN@FROM-TO, such as `db/*@03:00-04:00`",
+        };
+        let (pattern, when) = text.rsplit_once('@').ok_or_else(|| format!("`{text}` names no time; {form}"))?;
+        let instant = || time(when).map(When::Daily).or_else(|| date(when).map(When::Once));
+        let window = || Window::parse(when).map(When::Window);
+        let read = match what {
+            What::Trigger => instant(),
+            What::Hold(HoldKind::Ack) => window().or_else(instant),
+            What::Hold(_) => window(),
+        };
+        let when = read.ok_or_else(|| format!("`{when}` is no time for this; {form}"))?;
+        Ok(Self { what, pattern: pattern.to_owned(), when })
+    }
+
+    /// When it is asked for between two times, each with its end where it says one. What began before is asked for at the
+    /// beginning.
+    pub fn times(&self, from: Timestamp, to: Timestamp, zone: &TimeZone) -> Vec<(Timestamp, Option<Timestamp>)> {
+        let at = |local: DateTime| zone.to_timestamp(local).ok();
+        let first = zone.to_datetime(from).date().yesterday().unwrap_or(jiff::civil::Date::MIN);
+        let days = first.series(jiff::Span::new().days(1)).take_while(|day| *day <= zone.to_datetime(to).date());
+        let all: Vec<(Option<Timestamp>, Option<Timestamp>)> = match self.when {
+            When::Once(local) => vec![(at(local), None)],
+            When::Window(Window::Once(begin, end)) => vec![(at(begin), at(end))],
+            When::Daily(time) => days.map(|day| (at(day.to_datetime(time)), None)).collect(),
+            When::Window(Window::Daily(begin, end)) => days
+                .map(|day| {
+                    let last = if begin < end { day } else { day.tomorrow().unwrap_or(day) };
+                    (at(day.to_datetime(begin)), at(last.to_datetime(end)))
+                })
+                .collect(),
+        };
+        let within = |(begin, end): (Option<Timestamp>, Option<Timestamp>)| match (begin?, end) {
+            (begin, Some(end)) if end > from => Some((begin.max(from), Some(end))),
+            (begin, None) if begin >= from => Some((begin, None)),
+            _ => None,
+        };
+        all.into_iter().filter_map(within).filter(|(begin, _)| *begin < to).collect()
+    }
+}
+
+impl Scenario {
+    /// Where the stretch of time ends.
+    pub fn end(&self) -> Timestamp {
+        shift(self.from, self.length)
+    }
+}
+
 impl Assumption {
     /// Reads `JOB=STATUS` or `JOB=STATUS@FROM-TO`; the error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let form = "write JOB=STATUS@FROM-TO, such as `disk=critical@03:00-04:00`";
         let (job, rest) = text.split_once('=').ok_or_else(|| format!("`{text}` names no status; {form}"))?;
         let (status, window) = rest.split_once('@').map_or((rest, None), |(status, window)| (status, Some(window)));
-        let status = match status {
-            "ok" => Status::Ok,
-            "warning" => Status::Warning,
-            "critical" | "fail" => Status::Critical,
-            "unknown" => Status::Unknown,
-            _ => return Err(format!("`{status}` is no status; it can be ok, warning, critical or unknown")),
+        let assumed = match status {
+            "ok" => Assumed::Status(Status::Ok),
+            "warning" => Assumed::Status(Status::Warning),
+            "critical" | "fail" => Assumed::Status(Status::Critical),
+            "unknown" => Assumed::Status(Status::Unknown),
+            "missing" => Assumed::Missing,
+            _ => return Err(format!("`{status}` is no status; it can be ok, warning, critical, unknown or missing")),
         };
         let window =
             window.map(|window| Window::parse(window).ok_or_else(|| format!("`{window}` is no window; {form}")));
-        Ok(Self { job: job.to_owned(), status, window: window.transpose()? })
+        Ok(Self { job: job.to_owned(), assumed, window: window.transpose()? })
     }
 
     fn fits(&self, job: &JobName, at: Timestamp, zone: &TimeZone) -> bool {
@@ -138,10 +256,47 @@ fn date(text: &str) -> Option<DateTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Assumption, Scenario};
+    use super::{Asked, Assumption, Scenario, What};
     use crate::exec::Status;
     use crate::id::JobName;
+    use crate::policy::HoldKind;
     use jiff::tz::TimeZone;
+
+    #[test]
+    fn what_people_ask_for_has_its_times() {
+        let zone = TimeZone::get("Europe/Berlin").expect("the zone is known");
+        let (pause, ack) = (What::Hold(HoldKind::Pause), What::Hold(HoldKind::Ack));
+        // From 02:30 of a Saturday to 02:30 of a Monday in Berlin; on the Sunday clocks go forward.
+        let (from, to) = ("2026-03-28T01:30:00Z", "2026-03-30T00:30:00Z");
+        for (what, text, times) in [
+            (pause, "db/*@03:00-04:00", "03-28T02:00>03-28T03:00 03-29T01:00>03-29T02:00"),
+            (pause, "db/*@22:00-03:00", "03-28T01:30>03-28T02:00 03-28T21:00>03-29T01:00 03-29T20:00>03-30T01:00"),
+            (pause, "a@b@2026-03-28T04:00-2026-03-28T05:30", "03-28T03:00>03-28T04:30"),
+            (pause, "a@2026-03-27T04:00-2026-03-27T05:30", ""),
+            (What::Trigger, "disk@12:00", "03-28T11:00 03-29T10:00"),
+            (What::Trigger, "disk@2026-03-29T12:00", "03-29T10:00"),
+            (ack, "disk@2026-03-29T12:00", "03-29T10:00"),
+            (ack, "disk@12:00-13:00", "03-28T11:00>03-28T12:00 03-29T10:00>03-29T11:00"),
+        ] {
+            let asked = Asked::parse(what, text).expect(text);
+            let short = |at: jiff::Timestamp| at.strftime("%m-%dT%H:%M").to_string();
+            let times_of = asked.times(from.parse().expect("a time"), to.parse().expect("a time"), &zone);
+            let told = times_of.iter().map(|(begin, end)| match end {
+                Some(end) => format!("{}>{}", short(*begin), short(*end)),
+                None => short(*begin),
+            });
+            assert_eq!(told.collect::<Vec<_>>().join(" "), times, "{text}");
+        }
+        for (what, text) in [
+            (pause, "db/*"),
+            (pause, "db/*@03:00"),
+            (pause, "db/*@"),
+            (ack, "disk@noon"),
+            (What::Trigger, "disk@03:00-04:00"),
+        ] {
+            assert!(Asked::parse(what, text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn assumptions_hold_in_their_windows() {
@@ -164,6 +319,7 @@ mod tests {
                 jobs: Vec::new(),
                 assumptions: vec![Assumption::parse(text).expect(text)],
                 printed: Vec::new(),
+                requests: Vec::new(),
             };
             assert_eq!(scenario.status(&disk, at.parse().expect("a time"), &zone), status, "{text} at {at}");
         }

@@ -5,59 +5,19 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::core::{BLOCK, Core, NEXT_RUN};
-use super::lazy::Lazy;
-use super::overlay::{MOST_UNSAVED, Overlay};
-use super::types::{
-    Fate, JobState, MessageId, Record, Recorded, RunRow, Settlement, Standing, StoreError, Stored, ThreadChange,
-};
-use super::{mail, runs};
-use crate::id::JobName;
-use crate::message::Message;
-
-/// One change that its caller waits for.
-#[derive(Debug)]
-pub(super) enum Write {
-    /// A run with messages; their numbers are given when it is written.
-    Record(Box<Accepted>),
-    /// What came of messages.
-    Settle(Settlement),
-}
-
-/// A [`Record`] with its messages as rows.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    pub(super) run: Option<RunRow>,
-    pub(super) state: Option<(JobName, JobState)>,
-    pub(super) messages: Vec<Stored>,
-}
-
-impl From<Record> for Write {
-    fn from(record: Record) -> Self {
-        let waiting = |message: Message| Stored {
-            id: MessageId(0),
-            standing: Standing::Waiting,
-            queued: message.created,
-            attempts: 0,
-            why: None,
-            message,
-            parent: None,
-            superseded: false,
-        };
-        let messages = record.messages.into_iter().map(waiting).collect();
-        Self::Record(Box::new(Accepted { run: record.run, state: record.state, messages }))
-    }
-}
-
-/// The answer to a [`Write`].
-pub(super) type Answer = Result<Recorded, StoreError>;
+use super::change::{Accepted, Answer, Settled, Write};
+use super::core::{BLOCK, Core, NEXT_HOLD, NEXT_RUN};
+use super::deferred::Deferred;
+use super::overlay::Overlay;
+use super::types::{Class, Disposition, MessageId, Recorded, RunRow, Settlement, StoreError, ThreadChange};
+use super::{holds, mail, runs};
 
 impl Core {
     /// Makes the changes in one transaction, on disk when it returns; when that fails they are held in memory. What a
     /// failure leaves to be written later is put into `rest`.
-    pub(super) fn commit(&mut self, mut writes: Vec<Write>, rest: &mut Lazy) -> Vec<Answer> {
+    pub(super) fn commit(&mut self, mut writes: Vec<Write>, rest: &mut Deferred) -> Vec<Answer> {
         let ids: Vec<Vec<MessageId>> = writes.iter_mut().map(|write| self.number(write)).collect();
-        match self.writing(|core| core.write(&writes, &Lazy::default())) {
+        match self.writing(|core| core.write(&writes, &Deferred::default())) {
             Ok(settled) => {
                 for (write, settled) in writes.iter().zip(settled) {
                     self.count(write, settled);
@@ -72,7 +32,7 @@ impl Core {
     }
 
     /// Writes what was allowed to wait; on failure it comes back in `rest`.
-    pub(super) fn write_lazy(&mut self, chunk: Lazy, rest: &mut Lazy) -> Result<(), StoreError> {
+    pub(super) fn write_deferred(&mut self, chunk: Deferred, rest: &mut Deferred) -> Result<(), StoreError> {
         for run in &chunk.runs {
             self.saw(run.finished);
         }
@@ -88,18 +48,18 @@ impl Core {
     }
 
     /// One transaction. The answer is how many messages each settlement found.
-    pub(super) fn write(&mut self, writes: &[Write], lazy: &Lazy) -> Result<Vec<u64>, StoreError> {
-        let highest = highest_run(writes, lazy).max(self.last_run);
+    pub(super) fn write(&mut self, writes: &[Write], deferred: &Deferred) -> Result<Vec<u64>, StoreError> {
+        let highest = highest_run(writes, deferred).max(self.last_run);
         // Numbers are set apart well before they are used, more of them where runs are frequent.
         let reserve = (highest + BLOCK / 2 >= self.reserved)
             .then(|| highest + 1 + BLOCK.max(4 * highest.saturating_sub(self.last_run)));
         self.synchronous(!writes.is_empty() || reserve.is_some() || !self.overlay.is_empty())?;
         // Taken out so that the connection can be borrowed; comes back unless all of it is on disk.
         let overlay = std::mem::take(&mut self.overlay);
-        let written = self.db().and_then(|db| {
+        let written = self.disk().and_then(|db| {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             write_overlay(&tx, &overlay)?;
-            write_rows(&tx, lazy)?;
+            write_rows(&tx, deferred)?;
             let settled = writes.iter().map(|write| write_one(&tx, write)).collect::<rusqlite::Result<_>>()?;
             if let Some(next) = reserve {
                 runs::put_note(&tx, NEXT_RUN, Some(&next.to_string()))?;
@@ -111,6 +71,7 @@ impl Core {
             self.overlay = overlay;
         } else {
             self.last_run = highest;
+            self.retention.wrote(writes.len() + deferred.len());
             self.reserved = reserve.unwrap_or(self.reserved);
         }
         written
@@ -129,9 +90,13 @@ impl Core {
                 }
                 record.messages.iter().map(|stored| stored.id).collect()
             }
-            Write::Settle(settlement) => {
-                self.saw(settlement.at);
-                Vec::new()
+            Write::Settle(settled) => {
+                self.saw(settled.settlement.at);
+                for (stored, _) in &mut settled.follow {
+                    stored.id = MessageId(self.next_message);
+                    self.next_message += 1;
+                }
+                settled.follow.iter().map(|(stored, _)| stored.id).collect()
             }
         }
     }
@@ -145,8 +110,14 @@ impl Core {
                     *depth.of(stored.class()) += 1;
                 }
             }
-            Write::Settle(settlement) if matches!(settlement.fate, Fate::Retry { .. }) => {}
-            Write::Settle(settlement) => {
+            Write::Settle(change) => {
+                let Settled { settlement, follow } = change.as_ref();
+                for (stored, _) in follow {
+                    *self.lanes.entry(stored.message.channel.clone()).or_default().of(stored.class()) += 1;
+                }
+                if matches!(settlement.disposition, Disposition::Retry { .. }) {
+                    return;
+                }
                 if let Some(depth) = self.lanes.get_mut(&settlement.channel) {
                     let count = depth.of(settlement.class);
                     *count = count.saturating_sub(settled);
@@ -159,7 +130,7 @@ impl Core {
     }
 
     /// Holds a change that the disk did not take.
-    fn hold(&mut self, write: Write, ids: Vec<MessageId>, rest: &mut Lazy) -> Answer {
+    fn hold(&mut self, write: Write, ids: Vec<MessageId>, rest: &mut Deferred) -> Answer {
         match write {
             Write::Record(record) => {
                 let Accepted { run, state, messages } = *record;
@@ -169,19 +140,29 @@ impl Core {
                 if let Some((job, state)) = state {
                     rest.remember(job, state);
                 }
-                if self.overlay.unsaved.len() + messages.len() > MOST_UNSAVED {
-                    return Err(StoreError::Full);
+                let Some(gone) = self.overlay.make_room(messages.len()) else { return Err(StoreError::Full) };
+                if gone > 0 {
+                    self.trouble.send_modify(|trouble| trouble.dropped_messages += gone as u64);
+                    let _counted = self.recount();
                 }
                 for stored in messages {
                     *self.lanes.entry(stored.message.channel.clone()).or_default().of(stored.class()) += 1;
                     self.overlay.unsaved.insert(stored.id, stored);
                 }
             }
-            Write::Settle(settlement) => {
-                let settled = settlement.ids.len() as u64;
-                let write = Write::Settle(settlement);
+            Write::Settle(change) => {
+                let settled = change.settlement.ids.len() as u64;
+                let write = Write::Settle(change);
                 self.count(&write, settled);
-                if let Write::Settle(settlement) = write {
+                if let Write::Settle(change) = write {
+                    let Settled { settlement, follow } = *change;
+                    for (mut stored, file_of) in follow {
+                        if let Some(from) = file_of.and_then(|from| self.overlay.unsaved.get(&from)) {
+                            let file = stored.message.attachment.take();
+                            stored.message.attachment = file.or_else(|| from.message.attachment.clone());
+                        }
+                        self.overlay.unsaved.insert(stored.id, stored);
+                    }
                     self.overlay.settle(settlement);
                 }
             }
@@ -192,20 +173,24 @@ impl Core {
     }
 }
 
-fn highest_run(writes: &[Write], lazy: &Lazy) -> u64 {
+fn highest_run(writes: &[Write], deferred: &Deferred) -> u64 {
     let recorded = writes.iter().filter_map(|write| match write {
         Write::Record(record) => record.run.as_ref().map(|run| run.id.0),
         Write::Settle(_) => None,
     });
-    let ended = lazy.runs.iter().map(|run: &RunRow| run.id.0);
-    let begun = lazy.begun.last_key_value().map(|(id, _)| id.0);
+    let ended = deferred.runs.iter().map(|run: &RunRow| run.id.0);
+    let begun = deferred.begun.last_key_value().map(|(id, _)| id.0);
     recorded.chain(ended).chain(begun).max().unwrap_or(0)
 }
 
-fn write_rows(db: &Connection, lazy: &Lazy) -> rusqlite::Result<()> {
-    lazy.begun.values().try_for_each(|run| runs::begin(db, run))?;
-    lazy.runs.iter().try_for_each(|run| runs::finish(db, run))?;
-    lazy.states.iter().try_for_each(|(job, state)| runs::put_state(db, job, state))
+fn write_rows(db: &Connection, deferred: &Deferred) -> rusqlite::Result<()> {
+    deferred.begun.values().try_for_each(|run| runs::begin(db, run))?;
+    deferred.runs.iter().try_for_each(|run| runs::finish(db, run))?;
+    if let Some((holds, next)) = &deferred.holds {
+        holds::put(db, holds)?;
+        runs::put_note(db, NEXT_HOLD, Some(&next.to_string()))?;
+    }
+    deferred.states.iter().try_for_each(|(job, state)| runs::put_state(db, job, state))
 }
 
 /// The answer is how many messages a settlement found.
@@ -215,6 +200,9 @@ fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
             let Accepted { run, state, messages } = record.as_ref();
             if let Some(run) = run {
                 runs::finish(db, run)?;
+                if let Some(first) = messages.iter().find(|stored| !stored.is_edit()) {
+                    mail::keep_for_run(db, run.id, &first.message)?;
+                }
             }
             if let Some((job, state)) = state {
                 runs::put_state(db, job, state)?;
@@ -222,15 +210,30 @@ fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
             messages.iter().try_for_each(|stored| mail::insert(db, stored))?;
             Ok(0)
         }
-        Write::Settle(Settlement { ids, channel, class: _, fate, thread, at }) => {
+        Write::Settle(change) => {
+            let Settled { settlement, follow } = change.as_ref();
+            let Settlement { ids, channel, class, disposition, thread, first, note, at, follow: _ } = settlement;
+            for (stored, file_of) in follow {
+                mail::insert(db, stored)?;
+                if let Some(from) = file_of {
+                    mail::take_file(db, *from, stored.id)?;
+                }
+            }
+            if let Some((key, value)) = note {
+                runs::put_note(db, key, Some(value))?;
+            }
             let mut settled = 0;
             for id in ids {
-                settled += u64::from(mail::settle(db, *id, fate)?);
+                settled += u64::from(mail::settle(db, *id, disposition)?);
             }
-            if matches!(fate, Fate::Delivered | Fate::Told) {
+            let shown = matches!(class, Class::Alert | Class::Detail | Class::Late);
+            if shown && matches!(disposition, Disposition::Delivered | Disposition::Announced) {
                 mail::put_sent(db, channel, *at)?;
             }
             mail::put_thread(db, channel, thread, *at)?;
+            if let Some((incident, first)) = first.as_deref().and_then(|first| Some((first.incident?, first))) {
+                mail::put_first(db, channel, incident, first)?;
+            }
             Ok(settled)
         }
     }
@@ -238,7 +241,11 @@ fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
 
 fn write_overlay(db: &Connection, overlay: &Overlay) -> rusqlite::Result<()> {
     overlay.unsaved.values().try_for_each(|stored| mail::insert(db, stored))?;
-    overlay.unsettled.iter().try_for_each(|(id, fate)| mail::settle(db, *id, fate).map(drop))?;
+    overlay.unsettled.iter().try_for_each(|(id, disposition)| mail::settle(db, *id, disposition).map(drop))?;
+    overlay.retries.iter().try_for_each(|(id, (why, progress))| {
+        let retry = Disposition::Retry { why: why.clone(), progress: *progress };
+        mail::settle(db, *id, &retry).map(drop)
+    })?;
     overlay.sent.iter().try_for_each(|(channel, at)| mail::put_sent(db, channel, *at))?;
     overlay.threads.iter().try_for_each(|((incident, channel), (parent, at))| {
         let change = match parent.clone() {
@@ -246,5 +253,6 @@ fn write_overlay(db: &Connection, overlay: &Overlay) -> rusqlite::Result<()> {
             None => ThreadChange::Forget(*incident),
         };
         mail::put_thread(db, channel, &change, *at)
-    })
+    })?;
+    overlay.firsts.iter().try_for_each(|((incident, channel), first)| mail::put_first(db, channel, *incident, first))
 }

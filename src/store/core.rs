@@ -7,17 +7,25 @@
 //! disk with the overlay over it; the counts of `lanes` are those of that view.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 
-use super::folder::{self, Lock};
-use super::lazy::Lazy;
+use super::columns::MOST;
+use super::deferred::Deferred;
+use super::folder::{self, DATABASE, FileId, Lock, OpenError, file_id};
 use super::overlay::Overlay;
-use super::types::{Depth, Loaded, Look, MessageId, Salvaged, StoreError, Stored, Trouble, Which};
-use super::{mail, runs, salvage, schema};
+use super::runs::uint;
+use super::stand_in::{self, Snapshot};
+use super::types::{
+    CarriedOver, Cause, Class, Depth, Fault, Heads, Loaded, MessageId, OutboxPoll, RunRow, RunningRow, StoreError,
+    Stored, Trouble,
+};
+use super::{holds, mail, retention, runs, salvage, schema};
+use crate::clock::{Mono, Now};
+use crate::exec::Trigger;
 use crate::id::{Channel, JobName};
 
 /// Run numbers that are set apart on disk at a time: as many may be skipped after a crash.
@@ -26,16 +34,20 @@ pub(super) const BLOCK: u64 = 1_000;
 /// Where the number of the next run stands among the notes.
 pub(super) const NEXT_RUN: &str = "next_run";
 
+/// The note that holds the number of the next hold.
+pub(super) const NEXT_HOLD: &str = "next_hold";
+
+/// Where the time that can be trusted stands among the notes.
+const TRUSTED: &str = "trusted_time";
+
 /// The database and what is kept beside it.
 #[derive(Debug)]
 pub(super) struct Core {
-    /// `None` after a damaged file was set aside and no new one could be begun yet.
+    /// `None` only while one takes the place of another.
     db: Option<Connection>,
-    /// The state directory; `None` for a database in memory.
-    dir: Option<PathBuf>,
-    _lock: Option<Lock>,
-    /// A damaged file that was set aside, and has no successor yet.
-    replacing: Option<PathBuf>,
+    footing: Footing,
+    /// `None` for a database that lives in memory by intention.
+    home: Option<Home>,
     pub(super) overlay: Overlay,
     pub(super) lanes: HashMap<Channel, Depth>,
     /// SQLite's count of commits by other connections, at the time when `lanes` was counted.
@@ -46,24 +58,132 @@ pub(super) struct Core {
     pub(super) reserved: u64,
     full_sync: bool,
     pub(super) trouble: watch::Sender<Trouble>,
-    /// The latest time that came by: the store has no clock.
+    /// The time that came by last, for stamps: only its thread has a clock.
     newest: Timestamp,
-    pub(super) retention: super::retention::Retention,
+    pub(super) retention: retention::Retention,
+}
+
+/// What the connection leads to.
+#[derive(Debug)]
+pub(super) enum Footing {
+    /// Where it should be.
+    Sound,
+    /// What could be read of the disk, in memory: the disk cannot be used.
+    Snapshot {
+        /// Nothing could be read, so that the disk's numbers are not known.
+        blind: bool,
+        /// Why.
+        why: StoreError,
+    },
+    /// The file that was removed, which lives on as long as it is open: no new one can be written.
+    Orphan(StoreError),
+}
+
+/// Where the state of a daemon lives.
+#[derive(Debug)]
+pub(super) struct Home {
+    dir: PathBuf,
+    lock: Option<Lock>,
+    /// The database and its log, as they were opened.
+    files: Vec<(PathBuf, FileId)>,
+}
+
+impl Home {
+    /// A state directory; without a lock where it cannot be written.
+    pub(super) fn new(dir: &Path, lock: Option<Lock>) -> Self {
+        Self { dir: dir.to_owned(), lock, files: Vec::new() }
+    }
+
+    /// Notes which files were opened.
+    fn opened(&mut self) {
+        let path = self.dir.join(DATABASE);
+        let files = [path.clone(), folder::with_end(&path, "-wal")];
+        self.files = files.into_iter().filter_map(|path| file_id(&path).map(|id| (path, id))).collect();
+    }
+
+    /// Whether another process would open the same files.
+    fn is_in_place(&self) -> bool {
+        self.files.iter().all(|(path, id)| file_id(path) == Some(*id))
+            && self.lock.as_ref().is_none_or(Lock::is_in_place)
+    }
+
+    /// Makes sure that no other daemon uses the directory.
+    fn lock(&mut self) -> Result<(), StoreError> {
+        if !self.lock.as_ref().is_some_and(Lock::is_in_place) {
+            self.lock = None;
+            self.lock = Some(folder::lock(&self.dir).map_err(OpenError::trouble)?);
+        }
+        Ok(())
+    }
+}
+
+/// Opens the database of a state directory: finishes what an earlier process began, and puts a new one in the place of a
+/// damaged one.
+pub(super) fn open_disk(dir: &Path, now: Timestamp) -> Result<Connection, OpenError> {
+    salvage::finish(dir)?;
+    let opened = open_sound(dir, now);
+    match opened {
+        Err(error) if error.is_damage() => {
+            salvage::replace(dir, now)?;
+            open_sound(dir, now)
+        }
+        Err(OpenError::Database { path, error: error @ StoreError::Database { fault: Fault::Other(_), .. } }) => {
+            // The library's "I/O error" has many causes; the file system names its own.
+            let error = folder::probe(dir).err().map_or(error, StoreError::from);
+            Err(OpenError::Database { path, error })
+        }
+        other => other,
+    }
+}
+
+fn open_sound(dir: &Path, now: Timestamp) -> Result<Connection, OpenError> {
+    let path = folder::prepare(dir)?;
+    if salvage::log_is_broken(&path) {
+        let error = StoreError::Database { fault: Fault::Damaged, source: None };
+        return Err(OpenError::Database { path, error });
+    }
+    let db = schema::open(&path).map_err(|refusal| refusal.at(&path))?;
+    let looked = || {
+        // What a start reads of tables that were not looked through, or by an index of theirs.
+        mail::next_id(&db)?;
+        mail::depths(&db)?;
+        runs::states(&db)?;
+        runs::running(&db)?;
+        runs::last_run(&db)?;
+        runs::last_end(&db)?;
+        mail::repair(&db, now)
+    };
+    match looked().map_err(StoreError::from) {
+        Err(error) if error.is_damage() => Err(OpenError::Database { path, error }),
+        // A disk that is full can still be read.
+        _ => Ok(db),
+    }
 }
 
 impl Core {
     /// Takes an opened database over. Sets the first block of run numbers apart.
-    pub(super) fn new(db: Connection, dir: Option<(PathBuf, Lock)>, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        db: Connection,
+        footing: Footing,
+        home: Option<Home>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let notes = runs::notes(&db)?;
-        let noted = notes.get(NEXT_RUN).and_then(|next| next.parse().ok()).unwrap_or(1);
-        let next_run: u64 = (runs::last_run(&db)? + 1).max(noted);
-        let next_message = mail::next_id(&db)?;
-        let (dir, lock) = dir.unzip();
+        let noted = notes.get(NEXT_RUN).and_then(|next| next.parse().ok()).filter(|next| *next <= uint(MOST));
+        let mut next_run: u64 = (runs::last_run(&db)? + 1).max(noted.unwrap_or(1));
+        let mut next_message = mail::next_id(&db)?;
+        if matches!(footing, Footing::Snapshot { blind: true, .. }) {
+            // Numbers that the disk cannot have given out: milliseconds since 1970.
+            let unused = uint(now.as_millisecond()).max(1 << 40);
+            (next_run, next_message) = (unused, unused);
+        }
+        // What an earlier daemon trusted in; without it, when the last run ended.
+        let trusted = notes.get(TRUSTED).and_then(|at| at.parse().ok());
+        let last = trusted.and_then(|at| Timestamp::from_microsecond(at).ok()).or(runs::last_end(&db)?);
         let mut core = Self {
             db: Some(db),
-            dir,
-            _lock: lock,
-            replacing: None,
+            footing,
+            home,
             overlay: Overlay::default(),
             lanes: HashMap::new(),
             version: 0,
@@ -73,13 +193,33 @@ impl Core {
             full_sync: true,
             trouble: watch::Sender::new(Trouble::default()),
             newest: now,
-            retention: super::retention::Retention::default(),
+            retention: retention::Retention::new(last.unwrap_or(now)),
         };
-        core.recount()?;
+        core.settle_in()?;
         Ok(core)
     }
 
-    /// How the disk does.
+    /// After a connection was taken: which files it has open, what is to be told, what waits.
+    fn settle_in(&mut self) -> Result<(), StoreError> {
+        let (mut failing, mut carried) = (None, None);
+        match &self.footing {
+            Footing::Sound => {
+                carried = salvage::noted(self.db()?)?;
+                if let Some(home) = &mut self.home {
+                    home.opened();
+                }
+            }
+            Footing::Snapshot { why, .. } | Footing::Orphan(why) => failing = Some(why.clone()),
+        }
+        let unsaved = self.overlay.unsaved.len();
+        self.trouble.send_modify(|trouble| {
+            (trouble.failing, trouble.unsaved) = (failing, unsaved);
+            trouble.carried = carried.or(trouble.carried.take());
+        });
+        self.recount()
+    }
+
+    /// The health of the disk.
     pub(super) fn trouble(&self) -> watch::Receiver<Trouble> {
         self.trouble.subscribe()
     }
@@ -89,22 +229,131 @@ impl Core {
         self.overlay.is_empty()
     }
 
-    /// The latest time that came by.
-    pub(super) fn newest(&self) -> Timestamp {
-        self.newest
-    }
-
     /// A time came by.
     pub(super) fn saw(&mut self, at: Timestamp) {
-        self.newest = self.newest.max(at);
+        self.newest = at;
     }
 
-    /// The connection; begins a new database where the old one was set aside.
+    /// The connection, to read.
     pub(super) fn db(&mut self) -> Result<&mut Connection, StoreError> {
-        if self.db.is_none() {
-            self.begin_anew()?;
-        }
         self.db.as_mut().ok_or(StoreError::Closed)
+    }
+
+    /// The connection, to write: an error where it does not lead to the disk.
+    pub(super) fn disk(&mut self) -> Result<&mut Connection, StoreError> {
+        if let Footing::Snapshot { why, .. } | Footing::Orphan(why) = &self.footing {
+            return Err(why.clone());
+        }
+        if self.home.as_ref().is_some_and(|home| !home.is_in_place()) {
+            self.write_anew()?;
+        }
+        self.db()
+    }
+
+    /// Runs that were in progress when the daemon died stand in the history. They stay among the runs in progress until
+    /// the daemon has told of them: it may die before that, and records them again. What something else started may go on.
+    pub(super) fn note_interrupted(&mut self, runs: &[RunningRow], now: Timestamp) {
+        for run in runs.iter().filter(|run| run.trigger != Trigger::Reported) {
+            let _told_by_trouble = self.writing(|core| Ok(runs::put(core.disk()?, &RunRow::interrupted(run, now))?));
+        }
+    }
+
+    /// Why the connection does not lead to the disk, where it does not.
+    pub(super) fn footing(&self) -> Result<(), StoreError> {
+        match &self.footing {
+            Footing::Sound => Ok(()),
+            Footing::Snapshot { why, .. } | Footing::Orphan(why) => Err(why.clone()),
+        }
+    }
+
+    /// Tries the disk again, where it could not be used.
+    pub(super) fn reopen(&mut self) -> Result<bool, StoreError> {
+        match &self.footing {
+            Footing::Sound => return Ok(false),
+            Footing::Orphan(_) => self.write_anew()?,
+            Footing::Snapshot { blind, .. } => {
+                let blind = *blind;
+                let Some(home) = &mut self.home else { return Ok(false) };
+                home.lock()?;
+                let db = open_disk(&home.dir, self.newest).map_err(OpenError::trouble)?;
+                if blind {
+                    self.interrupt_strangers(&db)?;
+                }
+                self.take(db)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes a database over that has what the connection led to until now.
+    fn take(&mut self, db: Connection) -> Result<(), StoreError> {
+        self.next_message = self.next_message.max(mail::next_id(&db)?);
+        self.last_run = self.last_run.max(runs::last_run(&db)?);
+        // Whatever was set apart is to be set apart in this one.
+        self.reserved = self.last_run + 1;
+        self.db = Some(db);
+        (self.footing, self.full_sync) = (Footing::Sound, true);
+        self.settle_in()
+    }
+
+    /// Runs that were in progress when an earlier daemon died, and that this one could not know of at its start.
+    fn interrupt_strangers(&self, db: &Connection) -> Result<(), StoreError> {
+        for run in runs::running(db)? {
+            runs::finish(db, &RunRow::interrupted(&run, self.newest))?;
+        }
+        Ok(())
+    }
+
+    /// The database or its lock was removed or replaced: everything is written to a new file in its place. What stands
+    /// there by now is kept under another name.
+    fn write_anew(&mut self) -> Result<(), StoreError> {
+        match self.copy_anew() {
+            Ok(kept_as) => {
+                let dir = self.home.as_ref().map(|home| home.dir.clone()).ok_or(StoreError::Closed)?;
+                self.db = None;
+                folder::switch(&dir, &kept_as).map_err(OpenError::trouble)?;
+                let db = open_disk(&dir, self.newest).map_err(OpenError::trouble)?;
+                self.take(db)
+            }
+            Err(why) => {
+                self.footing = Footing::Orphan(why.clone());
+                Err(why)
+            }
+        }
+    }
+
+    /// Writes everything to a new file. The answer is under which name that is kept which stands in its place.
+    fn copy_anew(&mut self) -> Result<PathBuf, StoreError> {
+        let home = self.home.as_mut().ok_or(StoreError::Closed)?;
+        home.lock()?;
+        let kept_as = folder::free_name(&home.dir, "found", self.newest).map_err(OpenError::trouble)?;
+        let new = folder::begin_successor(&home.dir).map_err(OpenError::trouble)?;
+        let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+        let count = |table: &str| db.query_row(&format!("SELECT count(*) FROM {table}"), (), |row| row.get(0));
+        let (messages, jobs) = (uint(count("message")?), uint(count("job")?));
+        let carried = CarriedOver { cause: Cause::Moved, kept_as, messages, jobs, unreadable: 0 };
+        let note = serde_json::to_string(&carried).map_err(|error| StoreError::other(error.to_string()))?;
+        runs::put_note(db, salvage::NOTE, Some(&note))?;
+        db.execute("VACUUM INTO ?1", [new.to_string_lossy()])?;
+        Ok(carried.kept_as)
+    }
+
+    /// The database was found damaged: a new one takes its place, or, where there is no room for one, what can be read of
+    /// it is kept in memory until there is.
+    fn replace_damaged(&mut self) -> Result<(), StoreError> {
+        let Some(home) = &self.home else { return Err(StoreError::Closed) };
+        let dir = home.dir.clone();
+        self.db = None;
+        let replaced = salvage::replace(&dir, self.newest).and_then(|_| open_disk(&dir, self.newest));
+        match replaced {
+            Ok(db) => self.take(db),
+            Err(error) => {
+                let Snapshot { db, blind } = stand_in::snapshot(&dir, self.newest)?;
+                self.db = Some(db);
+                self.footing = Footing::Snapshot { blind, why: error.trouble() };
+                self.settle_in()
+            }
+        }
     }
 
     /// Everything that a daemon begins with, and the first run numbers set apart.
@@ -113,12 +362,18 @@ impl Core {
         let block = next_run + BLOCK;
         self.synchronous(true)?;
         // A disk that is full is no reason not to start: `trouble` says so, and it is tried again with the first run.
-        if self.writing(|core| Ok(runs::put_note(core.db()?, NEXT_RUN, Some(&block.to_string()))?)).is_ok() {
+        if self.writing(|core| Ok(runs::put_note(core.disk()?, NEXT_RUN, Some(&block.to_string()))?)).is_ok() {
             self.reserved = block;
         }
         let (mut notes, jobs) = self.read(|db| Ok((runs::notes(db)?, runs::states(db)?)))?;
-        notes.remove(NEXT_RUN);
-        Ok(Loaded { jobs, notes, next_run })
+        let (told, refused) = self.read(|db| Ok((mail::told(db)?, mail::refused(db)?)))?;
+        let (holds, passed) = self.read(|db| Ok((holds::all(db)?, runs::passed(db)?)))?;
+        let known = notes.get(NEXT_HOLD).and_then(|next| next.parse().ok()).unwrap_or(1);
+        let next_hold = holds.iter().map(|hold| hold.id + 1).max().unwrap_or(1).max(known);
+        for ours in [NEXT_RUN, NEXT_HOLD, TRUSTED, salvage::NOTE] {
+            notes.remove(ours);
+        }
+        Ok(Loaded { jobs, notes, holds, next_hold, passed, next_run, told, refused })
     }
 
     /// Up to which number (exclusive) runs may be numbered before the disk has to hear of it.
@@ -129,7 +384,7 @@ impl Core {
     /// Writes; how that went is what [`Trouble`] says.
     pub(super) fn writing<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let done = self.trying(work);
-        let failing = done.as_ref().err().map(ToString::to_string);
+        let failing = done.as_ref().err().cloned();
         let unsaved = self.overlay.unsaved.len();
         self.trouble.send_if_modified(|trouble| {
             let changed = trouble.failing != failing || trouble.unsaved != unsaved;
@@ -143,9 +398,8 @@ impl Core {
     /// Reads or writes; a damaged file is replaced, and the work tried on the new one.
     fn trying<T>(&mut self, mut work: impl FnMut(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let done = work(self);
-        if matches!(done, Err(StoreError::Database { corrupt: true, .. })) && self.dir.is_some() {
-            self.db = None;
-            return self.begin_anew().and_then(|()| work(self));
+        if done.as_ref().is_err_and(StoreError::is_damage) && self.home.is_some() {
+            return self.replace_damaged().and_then(|()| work(self));
         }
         done
     }
@@ -158,9 +412,46 @@ impl Core {
         self.trying(|core| Ok(work(core.db()?)?))
     }
 
+    /// The time for whoever drives the store in place, where only the times of what is written are known.
+    pub(super) fn unclocked(&self) -> Now {
+        let since = crate::clock::between(Timestamp::UNIX_EPOCH, self.newest);
+        Now { wall: self.newest, mono: Mono(since) }
+    }
+
+    /// Clears away in proportion to what was written. The answer is whether there may be more to do.
+    pub(super) fn keep_limits(&mut self, now: Now) -> bool {
+        while self.retention.is_due() {
+            if self.clear_away(now).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The same for a database that lives in memory, which no thread looks after.
+    pub(super) fn keep_limits_in_memory(&mut self) {
+        if self.home.is_none() {
+            self.keep_limits(self.unclocked());
+        }
+    }
+
     /// One step of the clearing away.
-    pub(super) fn tend(&mut self) -> Result<bool, StoreError> {
-        self.trying(super::retention::step)
+    pub(super) fn clear_away(&mut self, now: Now) -> Result<bool, StoreError> {
+        if !matches!(self.footing, Footing::Sound) {
+            return Ok(false);
+        }
+        // A crash of the machine that brings old history back costs nothing.
+        self.synchronous(false)?;
+        let step = self.trying(|core| {
+            core.db()?;
+            let db = core.db.as_ref().ok_or(StoreError::Closed)?;
+            retention::step(db, &mut core.retention, now)
+        })?;
+        self.gave_up_letters(step.letters);
+        if step.pruned {
+            self.remember_trusted_time()?;
+        }
+        Ok(step.more)
     }
 
     /// How much waits, by channel.
@@ -177,7 +468,7 @@ impl Core {
     }
 
     /// Counts anew: at the start, and when another process wrote.
-    fn recount(&mut self) -> Result<(), StoreError> {
+    pub(super) fn recount(&mut self) -> Result<(), StoreError> {
         let version = self.external_version()?;
         let mut lanes = mail::depths(self.db()?)?;
         let settled: Vec<MessageId> = self.overlay.unsettled.keys().copied().collect();
@@ -197,24 +488,30 @@ impl Core {
         Ok(())
     }
 
-    /// A channel's oldest messages. A single one comes with its attachment.
-    pub(super) fn heads(&mut self, channel: &Channel, which: Which, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        let more = limit + self.overlay.unsettled.len();
-        let read = self.trying(|core| Ok(mail::heads(core.db()?, channel, which, more)?));
+    /// A channel's oldest messages of a class that may be tried at `now`. A single one comes with its attachment.
+    pub(super) fn heads(
+        &mut self,
+        channel: &Channel,
+        class: Class,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Heads, StoreError> {
+        let more = limit + self.overlay.unsettled.len() + self.overlay.retries.len();
+        let read = self.trying(|core| Ok(mail::heads(core.db()?, channel, class, more, now)?));
         // What is held in memory goes out although the disk cannot even be read.
-        let rows = match read {
-            Ok(rows) => rows,
+        let disk = match read {
+            Ok(heads) => heads,
             Err(error) if self.overlay.unsaved.is_empty() => return Err(error),
-            Err(_) => Vec::new(),
+            Err(_) => Heads::default(),
         };
-        let mut rows = self.overlay.heads(rows, channel, which, limit);
+        let mut heads = self.overlay.heads(disk, channel, class, limit, now);
         if limit == 1
-            && let Some(row) = rows.first_mut()
+            && let Some(row) = heads.rows.first_mut()
             && row.message.attachment.is_none()
         {
             row.message.attachment = mail::attachment(self.db()?, row.id)?;
         }
-        Ok(rows)
+        Ok(heads)
     }
 
     /// Makes dead letters of alerts that wait since before `cutoff`. The answer is how many.
@@ -223,7 +520,8 @@ impl Core {
         let oldest = self.trying(|core| Ok(mail::oldest(core.db()?)?))?;
         if oldest.is_some_and(|oldest| oldest < cutoff) {
             self.synchronous(true)?;
-            count += self.writing(|core| Ok(mail::expire(core.db()?, cutoff, why)?))?;
+            // While the disk fails, which `trouble` tells, what is on it does not grow too old.
+            count += self.writing(|core| Ok(mail::expire(core.disk()?, cutoff, why)?)).unwrap_or(0);
         }
         if count > 0 {
             self.trying(Self::recount)?;
@@ -232,25 +530,27 @@ impl Core {
     }
 
     /// Everything that is to be known of the outbox now and then, at one go.
-    pub(super) fn look(&mut self, cutoff: Timestamp, why: &str) -> Look {
+    pub(super) fn poll(&mut self, cutoff: Timestamp, why: &str) -> OutboxPoll {
+        // Somebody may have removed the database since; an idle daemon looks no more often than this.
+        let _told = self.writing(|core| core.disk().map(drop));
         let expired = self.expire(cutoff, why);
         let depths = self.depths(true);
         let dead_letters = self.read(mail::any_dead).unwrap_or(true);
-        Look { expired, depths, dead_letters }
+        OutboxPoll { expired, depths, dead_letters }
     }
 
     /// Sends what waits for one channel to another.
     pub(super) fn redirect(&mut self, job: Option<&JobName>, from: &Channel, to: &Channel) -> Result<(), StoreError> {
         self.overlay.redirect(job, from, to);
         self.synchronous(true)?;
-        self.writing(|core| Ok(mail::redirect(core.db()?, job, from, to)?))?;
+        self.writing(|core| Ok(mail::redirect(core.disk()?, job, from, to)?))?;
         self.trying(Self::recount)
     }
 
     /// A small fact, on disk when it returns.
     pub(super) fn remember(&mut self, key: &str, value: Option<&str>) -> Result<(), StoreError> {
         self.synchronous(true)?;
-        self.writing(|core| Ok(runs::put_note(core.db()?, key, value)?))
+        self.writing(|core| Ok(runs::put_note(core.disk()?, key, value)?))
     }
 
     /// Sets messages waiting again.
@@ -266,7 +566,7 @@ impl Core {
     fn change<T>(&mut self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         self.synchronous(true)?;
         let done = self.writing(|core| {
-            let tx = core.db()?.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = core.disk()?.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&tx)?;
             tx.commit()?;
             Ok(done)
@@ -278,17 +578,24 @@ impl Core {
     /// The end: what is held goes to disk if it can, run numbers that were set apart and not used are given back, and
     /// the log goes into the database.
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
-        self.writing(|core| core.write(&[], &Lazy::default()))?;
+        self.writing(|core| core.write(&[], &Deferred::default()))?;
         let next = (self.last_run + 1).to_string();
         self.remember(NEXT_RUN, Some(&next))?;
         self.reserved = self.last_run + 1;
-        let db = self.db()?;
+        self.remember_trusted_time()?;
+        let db = self.disk()?;
         db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))?;
         Ok(())
     }
 
+    /// The next daemon goes on from here, should the clock be ahead by then.
+    fn remember_trusted_time(&mut self) -> Result<(), StoreError> {
+        let trusted = self.retention.trusted().as_microsecond().to_string();
+        Ok(runs::put_note(self.disk()?, TRUSTED, Some(&trusted))?)
+    }
+
     /// Counts dead letters that were given up.
-    pub(super) fn gave_up_letters(&mut self, count: usize) {
+    fn gave_up_letters(&mut self, count: usize) {
         if count > 0 {
             self.trouble.send_modify(|trouble| trouble.dropped_letters += count as u64);
         }
@@ -304,25 +611,18 @@ impl Core {
         Ok(())
     }
 
-    /// Sets the damaged file aside and begins a new one with what can be read of it.
-    fn begin_anew(&mut self) -> Result<(), StoreError> {
-        let Some(dir) = self.dir.clone() else { return Err(StoreError::Closed) };
-        let words = |why: String| StoreError::Database { why, corrupt: false };
-        let aside = match self.replacing.take() {
-            // The last try came this far.
-            Some(aside) => aside,
-            None => folder::set_aside(&dir, self.newest).map_err(|error| words(error.to_string()))?,
-        };
-        self.replacing = Some(aside.clone());
-        self.trouble.send_modify(|trouble| trouble.set_aside = Some(aside.clone()));
-        let path = folder::prepare(&dir).map_err(|error| words(error.to_string()))?;
-        let mut db = schema::open(&path).map_err(|refusal| words(refusal.at(&path).to_string()))?;
-        let _carried: Salvaged = salvage::carry_over(&aside, &mut db)?;
-        self.next_message = self.next_message.max(mail::next_id(&db)?);
-        runs::put_note(&db, NEXT_RUN, Some(&self.reserved.to_string()))?;
-        self.db = Some(db);
-        self.replacing = None;
-        self.full_sync = true;
-        self.recount()
+    /// Somebody was told that a database took the place of another one.
+    pub(super) fn told_of_carried(&mut self) {
+        self.trouble.send_if_modified(|trouble| {
+            trouble.carried = None;
+            false
+        });
+        // Should it fail it is told once more after the next start.
+        let _told = self.remember(salvage::NOTE, None);
+    }
+
+    /// Messages that are not on disk.
+    pub(super) fn unsaved(&self) -> Vec<Stored> {
+        self.overlay.unsaved.values().cloned().collect()
     }
 }

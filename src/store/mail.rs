@@ -1,41 +1,62 @@
 //! \[db\] The SQL of the outbox: rows in, rows out, no decisions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params, params_from_iter};
 
-use super::runs::{PAGE, int, time, uint};
-use super::types::{Class, Depth, Fate, MessageId, OutboxFilter, Standing, Stored, ThreadChange, Which};
+use super::columns::{self, MOST, count, maybe_number, maybe_text, number, text, time};
+use super::runs::{PAGE, int};
+use super::types::{
+    Class, Depth, Disposition, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, Progress, Stored,
+    ThreadChange,
+};
 use crate::exec::Status;
-use crate::id::{Channel, JobName};
-use crate::message::{Attachment, Message, Thread};
+use crate::id::{Channel, JobName, RunId};
+use crate::message::{Attachment, Message, Route, Thread};
 use crate::notify::Parent;
 
 /// Puts a message in. Its attachment goes apart.
 pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
     let (id, message) = (int(stored.id.0), &stored.message);
     if let Some(attachment) = &message.attachment {
-        let sql = "INSERT OR REPLACE INTO attachment VALUES (?1, ?2, ?3)";
+        let sql = "INSERT OR REPLACE INTO attachment (message, name, content) VALUES (?1, ?2, ?3)";
         db.prepare_cached(sql)?.execute(params![id, attachment.name, attachment.content])?;
     }
     let body = body(message);
-    let sql = "INSERT INTO message (id, channel, state, edit, queued, attempts, why, job, incident, body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    db.prepare_cached(sql)?.execute(params![
-        id,
-        message.channel.as_str(),
-        stored.standing.number(),
-        message.thread == Thread::Edit,
-        stored.queued.as_microsecond(),
-        stored.attempts,
-        stored.why,
-        message.job.as_ref().map(JobName::as_str),
-        message.incident.map(int),
-        body,
-    ])?;
+    let sql = "INSERT INTO message (id, channel, state, edit, queued, attempts, why, not_before, timeouts, refusals, forwarded, \
+               job, incident, body) \
+               VALUES (:id, :channel, :state, :edit, :queued, :attempts, :why, :not_before, :timeouts, :refusals, \
+               :forwarded, :job, :incident, :body)";
+    db.prepare_cached(sql)?.execute(named_params! {
+        ":id": id,
+        ":channel": message.channel.as_str(),
+        ":state": stored.state.number(),
+        ":edit": Class::of(message).number(),
+        ":queued": stored.queued.as_microsecond(),
+        ":attempts": stored.attempts,
+        ":why": stored.why,
+        ":not_before": moment(stored.progress.not_before),
+        ":timeouts": stored.progress.timeouts,
+        ":refusals": stored.progress.refusals,
+        ":forwarded": stored.progress.forwarded,
+        ":job": message.job.as_ref().map(JobName::as_str),
+        ":incident": message.incident.map(int),
+        ":body": body,
+    })?;
     Ok(())
+}
+
+/// Hands a message's file over to another.
+pub(super) fn take_file(db: &Connection, from: MessageId, to: MessageId) -> Result<()> {
+    let sql = "UPDATE OR REPLACE attachment SET message = ?2 WHERE message = ?1";
+    db.prepare_cached(sql)?.execute([int(from.0), int(to.0)]).map(drop)
+}
+
+/// A time as the database has it; 0 is none.
+fn moment(at: Option<Timestamp>) -> i64 {
+    at.map_or(0, Timestamp::as_microsecond)
 }
 
 /// The message as JSON, without its attachment.
@@ -47,28 +68,33 @@ fn body(message: &Message) -> String {
     .unwrap_or_default()
 }
 
-/// The next number that no message ever had.
+/// The next number that no message ever had. The table's own count may be missing or behind in a file that was repaired.
 pub(super) fn next_id(db: &Connection) -> Result<u64> {
-    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'message'";
-    Ok(db.query_row(sql, (), |row| row.get(0)).optional()?.map_or(1, |last: i64| uint(last) + 1))
+    let sql = "SELECT max(ifnull((SELECT max(seq) FROM sqlite_sequence WHERE name = 'message' AND seq <= ?1), 0), \
+                          ifnull((SELECT max(id) FROM message WHERE id <= ?1), 0))";
+    Ok(db.query_row(sql, [MOST], |row| count(row, 0))? + 1)
 }
 
 /// Writes what came of a message. The answer is whether it was there.
-pub(super) fn settle(db: &Connection, id: MessageId, fate: &Fate) -> Result<bool> {
+pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) -> Result<bool> {
     let id = int(id.0);
-    let rows = match fate {
-        Fate::Delivered | Fate::Superseded => {
+    let rows = match disposition {
+        Disposition::Delivered | Disposition::Superseded => {
             db.prepare_cached("DELETE FROM attachment WHERE message = ?1")?.execute([id])?;
             db.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([id])?
         }
         // One that somebody set waiting again meanwhile stays so.
-        Fate::Told => db.prepare_cached("UPDATE message SET state = 2 WHERE id = ?1 AND state = 1")?.execute([id])?,
-        // Of a late one the reason why it is a dead letter stays.
-        Fate::Retry { why } => {
-            let sql = "UPDATE message SET attempts = attempts + 1, why = ?2 WHERE id = ?1 AND state = 0";
-            db.prepare_cached(sql)?.execute(params![id, why])?
+        Disposition::Announced => {
+            db.prepare_cached("UPDATE message SET state = 2 WHERE id = ?1 AND state = 1")?.execute([id])?
         }
-        Fate::Dead { why } => {
+        // Of a late one the reason why it is a dead letter stays.
+        Disposition::Retry { why, progress } => {
+            let sql = "UPDATE message SET attempts = attempts + 1, why = ?2, not_before = ?3, timeouts = ?4, refusals = ?5, \
+                       forwarded = ?6 WHERE id = ?1 AND state = 0";
+            let Progress { not_before, timeouts, refusals, forwarded } = *progress;
+            db.prepare_cached(sql)?.execute(params![id, why, moment(not_before), timeouts, refusals, forwarded])?
+        }
+        Disposition::Dead { why } => {
             let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2 WHERE id = ?1";
             db.prepare_cached(sql)?.execute(params![id, why])?
         }
@@ -80,12 +106,8 @@ pub(super) fn settle(db: &Connection, id: MessageId, fate: &Fate) -> Result<bool
 pub(super) fn class_of(db: &Connection, id: MessageId) -> Result<Option<(Channel, Class)>> {
     db.prepare_cached("SELECT channel, state, edit FROM message WHERE id = ?1 AND state < 2")?
         .query_row([int(id.0)], |row| {
-            let class = match (row.get::<_, i64>(1)?, row.get::<_, bool>(2)?) {
-                (0, false) => Class::Alert,
-                (0, true) => Class::Edit,
-                _ => Class::Late,
-            };
-            Ok((Channel::new(&row.get::<_, String>(0)?), class))
+            let class = Class::from_numbers(number(row, 1)?, number(row, 2)?);
+            Ok((Channel::new(&text(row, 0)?), class))
         })
         .optional()
 }
@@ -95,7 +117,7 @@ pub(super) fn put_thread(db: &Connection, channel: &Channel, change: &ThreadChan
     match change {
         ThreadChange::Keep => {}
         ThreadChange::Set(incident, parent) => {
-            let sql = "INSERT OR REPLACE INTO thread VALUES (?1, ?2, ?3, ?4, ?5)";
+            let sql = "INSERT OR REPLACE INTO thread (incident, channel, place, ts, at) VALUES (?1, ?2, ?3, ?4, ?5)";
             let at = at.as_microsecond();
             db.prepare_cached(sql)?.execute(params![
                 int(*incident),
@@ -105,6 +127,11 @@ pub(super) fn put_thread(db: &Connection, channel: &Channel, change: &ThreadChan
                 at
             ])?;
         }
+        ThreadChange::SetAll(incidents, parent) => {
+            for incident in incidents {
+                put_thread(db, channel, &ThreadChange::Set(*incident, parent.clone()), at)?;
+            }
+        }
         ThreadChange::Forget(incident) => {
             let sql = "DELETE FROM thread WHERE incident = ?1 AND channel = ?2";
             db.prepare_cached(sql)?.execute(params![int(*incident), channel.as_str()])?;
@@ -113,9 +140,53 @@ pub(super) fn put_thread(db: &Connection, channel: &Channel, change: &ThreadChan
     Ok(())
 }
 
+/// The channels that took the first message of an incident, by its number.
+pub(super) fn told(db: &Connection) -> Result<HashMap<u64, Vec<Channel>>> {
+    let mut statement = db.prepare("SELECT incident, channel FROM thread")?;
+    let mut rows = statement.query(())?;
+    let mut told: HashMap<u64, Vec<Channel>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        told.entry(count(row, 0)?).or_default().push(Channel::new(&text(row, 1)?));
+    }
+    Ok(told)
+}
+
+/// The first messages of incidents: in each channel one.
+pub(super) fn threads(db: &Connection, incidents: &[u64]) -> Result<HashMap<u64, Vec<(Channel, Parent)>>> {
+    let mut statement = db.prepare_cached("SELECT channel, place, ts FROM thread WHERE incident = ?1")?;
+    let mut threads = HashMap::with_capacity(incidents.len());
+    for incident in incidents {
+        let rows = statement.query_map([int(*incident)], |row| {
+            let parent = Parent { channel: text(row, 1)?, ts: text(row, 2)? };
+            Ok((Channel::new(&text(row, 0)?), parent))
+        })?;
+        threads.insert(*incident, rows.collect::<Result<_>>()?);
+    }
+    Ok(threads)
+}
+
+/// Incidents of which a message is a dead letter, and of which nothing was taken, waits, or was told elsewhere.
+pub(super) fn refused(db: &Connection) -> Result<HashSet<u64>> {
+    let sql = "SELECT DISTINCT incident FROM message WHERE state = 2 AND edit = 0 AND forwarded = 0 AND incident NOT IN \
+               (SELECT incident FROM thread UNION SELECT incident FROM message \
+               WHERE incident IS NOT NULL AND (state < 2 OR forwarded = 1))";
+    let mut statement = db.prepare(sql)?;
+    let rows = statement.query_map((), |row| count(row, 0))?;
+    rows.collect()
+}
+
+/// Writes what the first message of an incident's thread says.
+pub(super) fn put_first(db: &Connection, channel: &Channel, incident: u64, first: &Message) -> Result<()> {
+    // A message that cannot be written as JSON is one that nobody knows.
+    let body = serde_json::to_string(first).ok();
+    let sql = "UPDATE thread SET first = ?3 WHERE incident = ?1 AND channel = ?2";
+    db.prepare_cached(sql)?.execute(params![int(incident), channel.as_str(), body])?;
+    Ok(())
+}
+
 /// Notes when a channel was last written to.
 pub(super) fn put_sent(db: &Connection, channel: &Channel, at: Timestamp) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO lane VALUES (?1, ?2)";
+    let sql = "INSERT OR REPLACE INTO lane (channel, sent) VALUES (?1, ?2)";
     db.prepare_cached(sql)?.execute(params![channel.as_str(), at.as_microsecond()])?;
     Ok(())
 }
@@ -123,7 +194,7 @@ pub(super) fn put_sent(db: &Connection, channel: &Channel, at: Timestamp) -> Res
 /// When each channel was last written to.
 pub(super) fn sent(db: &Connection) -> Result<HashMap<Channel, Timestamp>> {
     let mut statement = db.prepare("SELECT channel, sent FROM lane")?;
-    let rows = statement.query_map((), |row| Ok((Channel::new(&row.get::<_, String>(0)?), time(row.get(1)?))))?;
+    let rows = statement.query_map((), |row| Ok((Channel::new(&text(row, 0)?), time(row, 1)?)))?;
     rows.collect()
 }
 
@@ -134,84 +205,200 @@ pub(super) fn depths(db: &Connection) -> Result<HashMap<Channel, Depth>> {
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
-        let depth = depths.entry(Channel::new(&row.get::<_, String>(0)?)).or_default();
-        let count = uint(row.get(3)?);
-        match (row.get::<_, i64>(1)?, row.get::<_, bool>(2)?) {
-            (0, false) => depth.alerts += count,
-            (0, true) => depth.edits += count,
-            _ => depth.late += count,
+        let depth = depths.entry(Channel::new(&text(row, 0)?)).or_default();
+        let count = count(row, 3)?;
+        // Only what `heads` finds is counted: the worker would ask again and again for anything else.
+        match (number(row, 1)?, number(row, 2)?) {
+            (1, 0) | (0, 0..=3) => *depth.of(Class::from_numbers(number(row, 1)?, number(row, 2)?)) += count,
+            _ => {}
         }
     }
     Ok(depths)
 }
 
 const COLUMNS: &str = "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
-     edit AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel AND later.state = 0 \
-                      AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
+     edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel AND later.state = 0 \
+                      AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident), message.job, \
+     not_before, timeouts, refusals, forwarded, CASE edit WHEN 1 THEN thread.first END";
 const TABLES: &str =
     "message LEFT JOIN thread ON thread.incident = message.incident AND thread.channel = message.channel";
 
-/// The oldest messages of a channel, in their order.
-pub(super) fn heads(db: &Connection, channel: &Channel, which: Which, limit: usize) -> Result<Vec<Stored>> {
-    // Each branch walks the partial index; the planner would sort for a condition on two states or both kinds.
-    let branch = |state: u8, edit: u8| {
-        format!(
-            "SELECT * FROM (SELECT {COLUMNS} FROM {TABLES} WHERE message.channel = ?1 AND state < 2 AND state = {state} \
-             AND edit = {edit} ORDER BY message.id LIMIT ?2)"
-        )
+/// The oldest messages of a channel of one class that may be tried at `now`, in their order; when there is none, when the
+/// next may be.
+pub(super) fn heads(db: &Connection, channel: &Channel, class: Class, limit: usize, now: Timestamp) -> Result<Heads> {
+    let state = if class == Class::Late { 1 } else { 0 };
+    let kind = class.number();
+    // An edit waits for the message that it changes, should that still be on its way.
+    let blocked = match class {
+        Class::Edit => {
+            "AND (thread.ts IS NOT NULL OR NOT EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel \
+             AND earlier.state = 0 AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident))"
+        }
+        _ => "",
     };
-    let sql = match which {
-        Which::Late => branch(1, 0),
-        Which::Alerts => branch(0, 0),
-        Which::All => format!("{} UNION ALL {} ORDER BY 1 LIMIT ?2", branch(0, 0), branch(0, 1)),
-    };
-    let mut statement = db.prepare_cached(&sql)?;
+    // Walks the partial index: its condition is repeated.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {TABLES} WHERE message.channel = ?1 AND state < 2 AND state = {state} AND edit = {kind} \
+         AND not_before <= ?3 {blocked} ORDER BY message.id LIMIT ?2"
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    statement.query_map(params![channel.as_str(), limit], row)?.collect()
+    let at = now.as_microsecond();
+    let rows: Vec<Stored> =
+        db.prepare_cached(&sql)?.query_map(params![channel.as_str(), limit, at], row)?.collect::<Result<_>>()?;
+    if !rows.is_empty() {
+        return Ok(Heads { rows, later: None });
+    }
+    let sql = format!(
+        "SELECT min(not_before) FROM message WHERE channel = ?1 AND state < 2 AND state = {state} AND edit = {kind} \
+         AND not_before > ?2"
+    );
+    let later = db.prepare_cached(&sql)?.query_row(params![channel.as_str(), at], |row| match number(row, 0)? {
+        0 => Ok(None),
+        _ => Ok(Some(time(row, 0)?)),
+    })?;
+    Ok(Heads { rows, later })
+}
+
+/// What a run said first, kept beside it in the history.
+pub(super) fn keep_for_run(db: &Connection, run: RunId, message: &Message) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO run_message (run, body) VALUES (?1, ?2)";
+    db.prepare_cached(sql)?.execute(params![int(run.0), body(message)])?;
+    Ok(())
+}
+
+/// What a run said first; none where it said nothing, or where a later version wrote it in a way that is not known.
+pub(super) fn of_run(db: &Connection, run: RunId) -> Result<Option<Message>> {
+    let sql = "SELECT body FROM run_message WHERE run = ?1";
+    let body = db.prepare_cached(sql)?.query_row([int(run.0)], |row| text(row, 0)).optional()?;
+    Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
 }
 
 /// The file that goes with a message.
 pub(super) fn attachment(db: &Connection, id: MessageId) -> Result<Option<Attachment>> {
     db.prepare_cached("SELECT name, content FROM attachment WHERE message = ?1")?
-        .query_row([int(id.0)], |row| Ok(Attachment { name: row.get(0)?, content: row.get(1)? }))
+        .query_row([int(id.0)], |row| Ok(Attachment { name: text(row, 0)?, content: text(row, 1)? }))
         .optional()
 }
 
 fn row(row: &Row<'_>) -> Result<Stored> {
-    let channel = Channel::new(&row.get::<_, String>(5)?);
-    let place: Option<String> = row.get(7)?;
-    let parent = place.zip(row.get(8)?).map(|(channel, ts)| Parent { channel, ts });
+    let thread = maybe_text(row, 7)?.zip(maybe_text(row, 8)?).map(|(channel, ts)| Parent { channel, ts });
+    let (id, queued) = (MessageId(count(row, 0)?), time(row, 2)?);
+    let channel = Channel::new(&text(row, 5)?);
+    let message = match serde_json::from_str::<Message>(&text(row, 6)?) {
+        // The column says where it goes now.
+        Ok(message) => Message { channel, ..message },
+        Err(error) => {
+            let job = maybe_text(row, 10)?.map(JobName::new);
+            unreadable(id, channel, job, queued, &error.to_string())
+        }
+    };
+    let small = |column| -> Result<u32> { Ok(u32::try_from(count(row, column)?).unwrap_or(u32::MAX)) };
     Ok(Stored {
-        id: MessageId(uint(row.get(0)?)),
-        standing: Standing::from_number(row.get(1)?),
-        queued: time(row.get(2)?),
-        attempts: row.get(3)?,
-        why: row.get(4)?,
-        message: message(channel, &row.get::<_, String>(6)?),
-        parent,
-        superseded: row.get::<_, Option<bool>>(9)?.unwrap_or(false),
+        id,
+        state: MessageState::from_number(number(row, 1)?),
+        queued,
+        attempts: small(3)?,
+        why: maybe_text(row, 4)?,
+        progress: Progress {
+            not_before: (number(row, 11)? > 0).then(|| time(row, 11)).transpose()?,
+            timeouts: small(12)?,
+            refusals: small(13)?,
+            forwarded: number(row, 14)? == 1,
+        },
+        parent: message.route.target.clone().or(thread),
+        // One that cannot be read is as one that is not known: the edit takes its place as it stands.
+        first: maybe_text(row, 15)?.and_then(|first| serde_json::from_str(&first).ok()),
+        message,
+        superseded: number(row, 9)? == 1,
     })
 }
 
-/// The message of a row. The column says where it goes now; a body that cannot be read is still a message, which says so.
-fn message(channel: Channel, body: &str) -> Message {
-    match serde_json::from_str::<Message>(body) {
-        Ok(message) => Message { channel, ..message },
-        Err(error) => Message {
-            job: None,
-            run: None,
-            event: None,
-            status: Status::Unknown,
-            channel,
-            text: format!("a message of another slack-alert cannot be read: {error}"),
-            blocks: Vec::new(),
-            color: None,
-            incident: None,
-            thread: Thread::None,
-            attachment: None,
-            created: Timestamp::default(),
-        },
+/// What is sent in the place of a message whose content is damaged: all that is known of it.
+pub(super) fn unreadable(
+    id: MessageId,
+    channel: Channel,
+    job: Option<JobName>,
+    queued: Timestamp,
+    why: &str,
+) -> Message {
+    let of = job.as_ref().map(|job| format!(" of job {job}")).unwrap_or_default();
+    let since = queued.strftime("%Y-%m-%d %H:%M:%S UTC");
+    Message {
+        job,
+        run: None,
+        event: None,
+        status: Status::Unknown,
+        channel,
+        text: crate::slack::escape(&format!(
+            "a message that cannot be read: number {id} in the outbox{of}, queued {since}. Its row in the database is damaged ({why}); \
+             `slack-alert history` may still show the run."
+        )),
+        blocks: Vec::new(),
+        color: None,
+        incident: None,
+        thread: Thread::None,
+        attachment: None,
+        created: queued,
+        route: Route::default(),
     }
+}
+
+/// A channel whose name is no text is one that nobody can ask for: the message itself says where it goes.
+fn mend_channels(db: &Connection) -> Result<usize> {
+    let mut changed = 0;
+    let names: Vec<Vec<u8>> = db
+        .prepare("SELECT DISTINCT CAST(channel AS BLOB) FROM message")?
+        .query_map((), |row| columns::bytes(row, 0))?
+        .collect::<Result<_>>()?;
+    for name in names.iter().filter(|name| std::str::from_utf8(name).is_err()) {
+        let rows: Vec<(i64, String)> = db
+            .prepare("SELECT id, body FROM message WHERE CAST(channel AS BLOB) = ?1")?
+            .query_map([name], |row| Ok((number(row, 0)?, text(row, 1)?)))?
+            .collect::<Result<_>>()?;
+        for (id, body) in rows {
+            let told = serde_json::from_str::<Message>(&body).map(|message| message.channel);
+            let channel = told.unwrap_or_else(|_| Channel::new(&String::from_utf8_lossy(name)));
+            changed += db.execute("UPDATE message SET channel = ?2 WHERE id = ?1", params![id, channel.as_str()])?;
+        }
+    }
+    Ok(changed)
+}
+
+/// Puts values right that no version of the program writes and that would hide a message for ever: a state that there is
+/// not, a number that cannot be settled, a time of nowhere. The answer is how many rows it changed.
+pub(super) fn repair(db: &Connection, now: Timestamp) -> Result<usize> {
+    let (now, last) = (now.as_microsecond(), Timestamp::MAX.as_microsecond());
+    let mut changed = 0;
+    for (column, good, value) in [
+        ("state", "state IN (0, 1, 2)".to_owned(), 0),
+        ("edit", "edit IN (0, 1, 2, 3)".to_owned(), 0),
+        ("attempts", "attempts BETWEEN 0 AND 1000000".to_owned(), 0),
+        ("queued", format!("queued BETWEEN 1 AND {last}"), now),
+        // No pause is longer than a day: it comes from a clock that was ahead.
+        ("not_before", format!("not_before BETWEEN 0 AND {now} + 86400000000"), 0),
+        ("timeouts", "timeouts BETWEEN 0 AND 1000".to_owned(), 0),
+        ("refusals", "refusals BETWEEN 0 AND 1000".to_owned(), 0),
+        ("forwarded", "forwarded IN (0, 1)".to_owned(), 0),
+    ] {
+        let bad = format!("typeof({column}) <> 'integer' OR NOT ({good})");
+        // A disk that is full must not be written to for nothing.
+        let any: bool =
+            db.query_row(&format!("SELECT EXISTS (SELECT 1 FROM message WHERE {bad})"), (), |row| row.get(0))?;
+        if any {
+            changed += db.execute(&format!("UPDATE message SET {column} = ?1 WHERE {bad}"), [value])?;
+        }
+    }
+    changed += mend_channels(db)?;
+    let odd: Vec<i64> = db
+        .prepare("SELECT id FROM message WHERE id NOT BETWEEN 1 AND ?1 LIMIT 10000")?
+        .query_map([MOST], |row| number(row, 0))?
+        .collect::<Result<_>>()?;
+    for id in odd {
+        let next = int(next_id(db)?);
+        db.execute("UPDATE OR REPLACE attachment SET message = ?2 WHERE message = ?1", [id, next])?;
+        changed += db.execute("UPDATE message SET id = ?2 WHERE id = ?1", [id, next])?;
+    }
+    Ok(changed)
 }
 
 /// Makes dead letters of alerts that wait since before `cutoff`; their channels are to be told. The answer is how many.
@@ -224,7 +411,8 @@ pub(super) fn expire(db: &Connection, cutoff: Timestamp, why: &str) -> Result<us
 /// Since when the message waits that waits longest.
 pub(super) fn oldest(db: &Connection) -> Result<Option<Timestamp>> {
     let sql = "SELECT min(queued) FROM message WHERE state = 0 AND edit = 0";
-    db.prepare_cached(sql)?.query_row((), |row| Ok(row.get::<_, Option<i64>>(0)?.map(time)))
+    db.prepare_cached(sql)?
+        .query_row((), |row| Ok(maybe_number(row, 0)?.and_then(|oldest| Timestamp::from_microsecond(oldest).ok())))
 }
 
 /// Whether there are dead letters.
@@ -237,21 +425,45 @@ pub(super) fn list(db: &Connection, filter: &OutboxFilter) -> Result<Vec<Stored>
     let mut sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE message.id > ?1");
     let mut values = vec![Value::Integer(int(filter.after.map_or(0, |id| id.0)))];
     if filter.dead {
-        sql.push_str(" AND state > 0");
+        // What its channel does not take is told elsewhere and tried again by itself: a person may hurry it.
+        sql.push_str(" AND (state > 0 OR refusals > 0)");
     }
+    let mut and = |column: &str, value: Value| {
+        values.push(value);
+        sql.push_str(&format!(" AND message.{column} ?{}", values.len()));
+    };
     if let Some(channel) = &filter.channel {
-        sql.push_str(" AND message.channel = ?2");
-        values.push(Value::Text(channel.as_str().to_owned()));
+        and("channel =", Value::Text(channel.as_str().to_owned()));
+    }
+    if let Some(job) = &filter.job {
+        and("job =", Value::Text(job.as_str().to_owned()));
+    }
+    if let Some(state) = filter.state {
+        and("state =", Value::Integer(state.number()));
+    }
+    if let Some(before) = filter.before {
+        and("id <", Value::Integer(int(before.0)));
     }
     let limit = if filter.limit == 0 { PAGE } else { filter.limit };
-    sql.push_str(&format!(" ORDER BY message.id LIMIT {limit}"));
+    let order = if filter.newest_first { " DESC" } else { "" };
+    sql.push_str(&format!(" ORDER BY message.id{order} LIMIT {limit}"));
     let mut statement = db.prepare(&sql)?;
     statement.query_map(params_from_iter(values), row)?.collect()
 }
 
+/// The outbox in numbers.
+pub(super) fn counts(db: &Connection) -> Result<OutboxCounts> {
+    let sql = "SELECT (SELECT count(*) FROM message WHERE state = 0), (SELECT count(*) FROM message WHERE state = 1), \
+                      (SELECT count(*) FROM message WHERE state = 2), (SELECT min(queued) FROM message WHERE state = 0)";
+    db.prepare_cached(sql)?.query_row((), |row| {
+        let oldest = maybe_number(row, 3)?.and_then(|at| Timestamp::from_microsecond(at).ok());
+        Ok(OutboxCounts { waiting: count(row, 0)?, late: count(row, 1)?, dead: count(row, 2)?, oldest })
+    })
+}
+
 /// Sets messages waiting again, from now on. The answer is which of them there were.
 pub(super) fn retry(db: &Connection, ids: &[MessageId], now: Timestamp) -> Result<Vec<MessageId>> {
-    let mut statement = db.prepare_cached("UPDATE message SET state = 0, attempts = 0, queued = ?2 WHERE id = ?1")?;
+    let mut statement = db.prepare_cached("UPDATE message SET state = 0, attempts = 0, queued = ?2, not_before = 0, timeouts = 0, refusals = 0 WHERE id = ?1")?;
     each(ids, |id| Ok(statement.execute(params![id, now.as_microsecond()])? > 0))
 }
 

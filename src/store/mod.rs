@@ -6,10 +6,14 @@
 //! batches, and never make anybody wait. While the disk fails messages are held in memory, answered and delivered as
 //! ever, and [`Store::trouble`] says so. One daemon to a state directory; other processes read beside it ([`Reader`]).
 
+mod change;
+mod columns;
 mod commit;
 mod core;
+mod deferred;
 mod folder;
-mod lazy;
+mod holds;
+mod leaves;
 mod mail;
 mod overlay;
 mod reader;
@@ -18,11 +22,15 @@ mod runs;
 mod salvage;
 mod schema;
 mod settings;
+pub mod spool;
+mod stand_in;
 mod thread;
+mod trusted;
 mod types;
+mod wal;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,20 +38,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use self::commit::{Answer, Write};
-use self::core::Core;
+use self::change::{Answer, Write};
+use self::core::{Core, Footing, Home};
+use self::deferred::Deferred;
 pub use self::folder::OpenError;
-use self::lazy::Lazy;
 pub use self::reader::Reader;
-pub use self::retention::{KEEP_HISTORY, MOST_BYTES, MOST_DEAD_LETTERS};
+pub use self::retention::{MOST_BYTES, MOST_DEAD_LETTERS};
 pub use self::settings::{LIMIT_KEYS, read_history};
+use self::stand_in::Snapshot;
 use self::thread::{Inbox, Op};
 pub use self::types::{
-    Class, Depth, Fate, HistoryFilter, JobState, KEPT_OUTPUT, Loaded, Look, MessageId, Opened, OutboxFilter, Record,
-    Recorded, RunRow, RunningRow, Salvaged, Settlement, Standing, StoreError, Stored, Tally, ThreadChange, Trouble,
-    Which,
+    CarriedOver, Cause, Class, Depth, Details, Disposition, Fault, FollowUp, Heads, HistoryFilter, JobState,
+    KEPT_OUTPUT, Loaded, MessageId, MessageState, Opened, OutboxCounts, OutboxFilter, OutboxPoll, Progress, Record,
+    Recorded, RunRow, RunningRow, Settlement, StoreError, Stored, Tally, ThreadChange, Trouble,
 };
+use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
+use crate::message::Message;
+use crate::notify::Parent;
+use crate::policy::Hold;
 
 /// The database; clones are handles to the same one. The last one to go writes what waits and closes it.
 #[derive(Clone)]
@@ -54,6 +67,8 @@ pub struct Store {
 struct Shared {
     inbox: Arc<Inbox>,
     trouble: watch::Receiver<Trouble>,
+    /// The state directory, where there is one.
+    dir: Option<PathBuf>,
     driver: Driver,
 }
 
@@ -61,12 +76,13 @@ enum Driver {
     /// A thread of its own: nothing on disk ever holds up the daemon's loop.
     Thread(Option<JoinHandle<()>>),
     /// Driven in place by whoever calls.
-    Inline(Box<Mutex<(Core, Lazy)>>),
+    Inline(Box<Mutex<(Core, Deferred)>>),
 }
 
 impl Store {
-    /// Opens the state of a daemon: makes and locks the directory, brings the schema up to date, sets a damaged database
-    /// aside, and notes the runs that were in progress as interrupted.
+    /// Opens the state of a daemon: makes and locks the directory, brings the schema up to date, and puts a new database in
+    /// the place of a damaged one. Where the disk cannot be used it begins in memory, and [`Store::trouble`] says why.
+    #[expect(clippy::disallowed_methods, reason = "the door of threads: the one that owns the database")]
     pub fn open(dir: &Path, now: Timestamp) -> Result<(Self, Opened), OpenError> {
         let (core, opened) = open_core(dir, now)?;
         let inbox = Arc::new(Inbox::default());
@@ -76,10 +92,11 @@ impl Store {
         let run = move || thread::work(&theirs, core);
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(run).map_err(io)?;
         let driver = Driver::Thread(Some(thread));
-        Ok((Self { shared: Arc::new(Shared { inbox, trouble, driver }) }, opened))
+        Ok((Self { shared: Arc::new(Shared { inbox, trouble, dir: Some(dir.to_owned()), driver }) }, opened))
     }
 
-    /// The same without a thread: every call is done when it returns. For commands that make one run.
+    /// The same without a thread: every call is done when it returns. For simulations of a daemon's life, where nothing may take
+    /// real time.
     pub fn open_inline(dir: &Path, now: Timestamp) -> Result<(Self, Opened), OpenError> {
         let (core, opened) = open_core(dir, now)?;
         Ok((Self::inline(core), opened))
@@ -87,11 +104,8 @@ impl Store {
 
     /// A database in memory, driven in place: for `--dry-run` and for simulations, where nothing may take real time.
     pub fn memory(now: Timestamp) -> Result<Self, StoreError> {
-        let db = schema::open_in_memory().map_err(|refusal| match refusal {
-            schema::Refusal::Error(error) => error,
-            schema::Refusal::Newer(_) => StoreError::Closed,
-        })?;
-        Ok(Self::inline(Core::new(db, None, now)?))
+        let db = schema::open_in_memory().map_err(schema::Refusal::error)?;
+        Ok(Self::inline(Core::new(db, Footing::Sound, None, now)?))
     }
 
     /// Opens the database of a state directory beside its daemon.
@@ -99,13 +113,20 @@ impl Store {
         Reader::open(dir)
     }
 
-    fn inline(core: Core) -> Self {
+    fn inline(mut core: Core) -> Self {
+        let now = core.unclocked();
+        core.retention.advance(now);
         let trouble = core.trouble();
-        let driver = Driver::Inline(Box::new(Mutex::new((core, Lazy::default()))));
-        Self { shared: Arc::new(Shared { inbox: Arc::default(), trouble, driver }) }
+        let driver = Driver::Inline(Box::new(Mutex::new((core, Deferred::default()))));
+        Self { shared: Arc::new(Shared { inbox: Arc::default(), trouble, dir: None, driver }) }
     }
 
-    /// How the disk does; changes are for the log.
+    /// The state directory; none for a database in memory.
+    pub fn dir(&self) -> Option<&Path> {
+        self.shared.dir.as_deref()
+    }
+
+    /// The health of the disk; changes are for the log.
     pub fn trouble(&self) -> watch::Receiver<Trouble> {
         self.shared.trouble.clone()
     }
@@ -117,7 +138,7 @@ impl Store {
 
     /// A run has started. Never waits.
     pub fn begin(&self, run: RunningRow) {
-        self.gather(Some(run.id), |lazy| lazy.begin(run));
+        self.gather(Some(run.id), |deferred| deferred.begin(run));
     }
 
     /// Keeps what a run leaves behind. With messages it returns when they are on disk (or held, see [`Recorded`]);
@@ -132,14 +153,19 @@ impl Store {
 
     /// Keeps a run that nothing is said about, and what is remembered of its job. Never waits; on disk within a second.
     pub fn keep(&self, run: Option<RunRow>, state: Option<(JobName, JobState)>) {
-        self.gather(run.as_ref().map(|run| run.id), |lazy| {
+        self.gather(run.as_ref().map(|run| run.id), |deferred| {
             if let Some(run) = run {
-                lazy.finish(run);
+                deferred.finish(run);
             }
             if let Some((job, state)) = state {
-                lazy.remember(job, state);
+                deferred.remember(job, state);
             }
         });
+    }
+
+    /// Keeps all holds as they are from here on, and the number of the next. Never waits; on disk within a second.
+    pub fn keep_holds(&self, holds: Vec<Hold>, next: u64) {
+        self.gather(None, |deferred| deferred.hold(holds, next));
     }
 
     /// Keeps a small fact under a name, or forgets it; on disk when it returns.
@@ -159,6 +185,16 @@ impl Store {
         }
     }
 
+    /// Somebody was told that a database took the place of another one. Never waits.
+    pub fn told_of_carried(&self) {
+        self.tell(Core::told_of_carried);
+    }
+
+    /// Messages that are in memory alone: what a stop leaves behind when the disk does not take it.
+    pub async fn unsaved(&self) -> Result<Vec<Stored>, StoreError> {
+        self.call(|core| Ok(core.unsaved())).await
+    }
+
     /// The end of a daemon: writes everything and gives back the run numbers that were set apart. The database closes
     /// when the last handle goes.
     pub async fn close(&self) -> Result<(), StoreError> {
@@ -176,12 +212,6 @@ impl Store {
         self.tell(move |core| core.retention.most_bytes = most);
     }
 
-    /// Clears away one step's worth of old history; the answer is whether there is more. The thread does this by itself;
-    /// this is for whoever drives the database in place.
-    pub async fn tend(&self) -> Result<bool, StoreError> {
-        self.call(Core::tend).await
-    }
-
     /// Runs, newest first, without their output.
     pub async fn history(&self, filter: HistoryFilter) -> Result<Vec<RunRow>, StoreError> {
         self.call(move |core| core.read(|db| runs::history(db, &filter))).await
@@ -192,9 +222,36 @@ impl Store {
         self.call(move |core| core.read(|db| runs::tally(db, below, (since, until), runs::STEP))).await
     }
 
+    /// The last runs of some jobs, the newest first: status and how long each took.
+    pub async fn strips(
+        &self,
+        jobs: Vec<JobName>,
+        length: u32,
+    ) -> Result<std::collections::HashMap<JobName, Vec<(Status, Duration)>>, StoreError> {
+        self.call(move |core| core.read(|db| runs::strips(db, &jobs, length))).await
+    }
+
+    /// The first messages of incidents, by their numbers: in each channel one.
+    pub async fn threads(
+        &self,
+        incidents: Vec<u64>,
+    ) -> Result<std::collections::HashMap<u64, Vec<(Channel, Parent)>>, StoreError> {
+        self.call(move |core| core.read(|db| mail::threads(db, &incidents))).await
+    }
+
+    /// The outbox in numbers.
+    pub async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
+        self.call(|core| core.read(mail::counts)).await
+    }
+
     /// One run with its output.
     pub async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
         self.call(move |core| core.read(|db| runs::run(db, id))).await
+    }
+
+    /// What a run said first.
+    pub async fn run_message(&self, id: RunId) -> Result<Option<Message>, StoreError> {
+        self.call(move |core| core.read(|db| mail::of_run(db, id))).await
     }
 
     /// Waits until a message came in since the last time that this was asked.
@@ -207,20 +264,26 @@ impl Store {
         self.call(move |core| core.depths(anew)).await
     }
 
-    /// A channel's oldest messages; a single one comes with its attachment.
-    pub async fn heads(&self, channel: Channel, which: Which, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        self.call(move |core| core.heads(&channel, which, limit)).await
+    /// A channel's oldest messages of a class that may be tried at `now`; a single one comes with its attachment.
+    pub async fn heads(
+        &self,
+        channel: Channel,
+        class: Class,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Heads, StoreError> {
+        self.call(move |core| core.heads(&channel, class, limit, now)).await
     }
 
     /// Writes what came of messages; on disk (or held) when it returns.
     pub async fn settle(&self, settlement: Settlement) -> Result<(), StoreError> {
-        self.write(Write::Settle(settlement)).await.map(drop)
+        self.write(settlement.into()).await.map(drop)
     }
 
     /// Makes dead letters of alerts that wait since before `cutoff`, with `why`: their channels are to be told. Then looks
     /// at all that waits, counting it anew.
-    pub async fn look(&self, cutoff: Timestamp, why: String) -> Result<Look, StoreError> {
-        self.call(move |core| Ok(core.look(cutoff, &why))).await
+    pub async fn poll(&self, cutoff: Timestamp, why: String) -> Result<OutboxPoll, StoreError> {
+        self.call(move |core| Ok(core.poll(cutoff, &why))).await
     }
 
     /// When each channel was last written to.
@@ -252,15 +315,15 @@ impl Store {
         self.call(move |core| core.discard(&ids)).await
     }
 
-    fn gather(&self, run: Option<RunId>, put: impl FnOnce(&mut Lazy)) {
+    fn gather(&self, run: Option<RunId>, put: impl FnOnce(&mut Deferred)) {
         match &self.shared.driver {
             Driver::Thread(_) => self.shared.inbox.gather(run, put),
             Driver::Inline(state) => {
-                let (core, lazy) = &mut *lock(state);
-                put(lazy);
-                if lazy.len() >= thread::CHUNK {
+                let (core, deferred) = &mut *lock(state);
+                put(deferred);
+                if deferred.len() >= thread::CHUNK {
                     // A failure is told by `trouble`, and what was not written waits on.
-                    let _told = write_all(core, lazy);
+                    let _told = write_all(core, deferred);
                 }
             }
         }
@@ -268,14 +331,20 @@ impl Store {
 
     async fn write(&self, write: Write) -> Answer {
         match &self.shared.driver {
-            Driver::Inline(_) => self.in_place(|core, lazy| {
+            Driver::Inline(_) => self.in_place(|core, deferred| {
                 let (reply, mut answer) = oneshot::channel();
                 // A failure is told by `trouble`; what the record says is newer than what is left then.
-                let _told = write_all(core, lazy);
+                let _told = write_all(core, deferred);
                 if let Write::Record(record) = &write {
-                    lazy.overtaken(record);
+                    deferred.overtaken(record);
                 }
-                thread::perform(core, vec![Op::Write(write, reply)], lazy, &mut Vec::new(), &self.shared.inbox.arrived);
+                thread::perform(
+                    core,
+                    vec![Op::Write(write, reply)],
+                    deferred,
+                    &mut Vec::new(),
+                    &self.shared.inbox.arrived,
+                );
                 answer.try_recv().unwrap_or(Err(StoreError::Closed))
             }),
             Driver::Thread(_) => {
@@ -291,9 +360,9 @@ impl Store {
         work: impl FnOnce(&mut Core) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match &self.shared.driver {
-            Driver::Inline(_) => self.in_place(|core, lazy| {
+            Driver::Inline(_) => self.in_place(|core, deferred| {
                 // A failure is told by `trouble`.
-                let _told = write_all(core, lazy);
+                let _told = write_all(core, deferred);
                 work(core)
             }),
             Driver::Thread(_) => {
@@ -313,48 +382,54 @@ impl Store {
         }
     }
 
-    fn in_place<T>(&self, work: impl FnOnce(&mut Core, &mut Lazy) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn in_place<T>(
+        &self,
+        work: impl FnOnce(&mut Core, &mut Deferred) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let Driver::Inline(state) = &self.shared.driver else { return Err(StoreError::Closed) };
-        let (core, lazy) = &mut *lock(state);
-        work(core, lazy)
+        let (core, deferred) = &mut *lock(state);
+        work(core, deferred)
     }
 }
 
-fn lock(state: &Mutex<(Core, Lazy)>) -> MutexGuard<'_, (Core, Lazy)> {
+fn lock(state: &Mutex<(Core, Deferred)>) -> MutexGuard<'_, (Core, Deferred)> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write_all(core: &mut Core, lazy: &mut Lazy) -> Result<(), StoreError> {
-    while !lazy.is_empty() || !core.is_clean() {
-        let chunk = lazy.take(thread::CHUNK);
-        core.write_lazy(chunk, lazy)?;
+fn write_all(core: &mut Core, deferred: &mut Deferred) -> Result<(), StoreError> {
+    while !deferred.is_empty() || !core.is_clean() {
+        let chunk = deferred.take(thread::CHUNK);
+        core.write_deferred(chunk, deferred)?;
     }
+    core.keep_limits_in_memory();
     Ok(())
 }
 
+/// Opens the state of a daemon. What keeps it from the disk is no reason not to start: it begins in memory then, says so,
+/// and tries the disk again. Another daemon in the same directory is one, and so is a database of a later version.
 fn open_core(dir: &Path, now: Timestamp) -> Result<(Core, Opened), OpenError> {
-    let lock = folder::lock(dir)?;
-    let path = folder::prepare(dir)?;
     let mut opened = Opened::default();
-    let at = |error: StoreError| OpenError::Database { path: path.clone(), error };
-    let db = match schema::open(&path) {
-        Err(refusal) if refusal.corrupt() => {
-            let aside = folder::set_aside(dir, now)?;
-            folder::prepare(dir)?;
-            let mut db = schema::open(&path).map_err(|refusal| refusal.at(&path))?;
-            opened.salvaged = salvage::carry_over(&aside, &mut db).map_err(at)?;
-            opened.set_aside = Some(aside);
-            db
-        }
-        other => other.map_err(|refusal| refusal.at(&path))?,
+    let lock = match folder::lock(dir) {
+        Err(error @ OpenError::Locked { .. }) => return Err(error),
+        lock => lock,
     };
-    opened.interrupted = runs::running(&db).map_err(|error| at(error.into()))?;
-    for run in &opened.interrupted {
-        // They stay among the runs in progress until the daemon has told of them: it may die before that. A disk that is
-        // full is no reason not to start either: the daemon records them again.
-        let _unwritten = runs::put(&db, &RunRow::interrupted(run, now));
-    }
-    let core = Core::new(db, Some((dir.to_owned(), lock)), now).map_err(at)?;
+    opened.warnings.extend(folder::others_may_write(dir));
+    let (lock, disk) = match lock {
+        Ok(lock) => (Some(lock), core::open_disk(dir, now)),
+        Err(error) => (None, Err(error)),
+    };
+    let at = |error: StoreError| OpenError::Database { path: dir.join(folder::DATABASE), error };
+    let (db, footing) = match disk {
+        Ok(db) => (db, Footing::Sound),
+        Err(error @ OpenError::Newer { .. }) => return Err(error),
+        Err(error) => {
+            let Snapshot { db, blind } = stand_in::snapshot(dir, now).map_err(at)?;
+            (db, Footing::Snapshot { blind, why: error.trouble() })
+        }
+    };
+    let mut core = Core::new(db, footing, Some(Home::new(dir, lock)), now).map_err(at)?;
+    opened.interrupted = core.read(runs::running).map_err(at)?;
+    core.note_interrupted(&opened.interrupted, now);
     Ok((core, opened))
 }
 
@@ -369,9 +444,9 @@ impl Drop for Shared {
                 }
             }
             Driver::Inline(state) => {
-                let (core, lazy) = state.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let (core, deferred) = state.get_mut().unwrap_or_else(PoisonError::into_inner);
                 // Told by `close`, which comes before.
-                let _told = write_all(core, lazy).and_then(|()| core.finish());
+                let _told = write_all(core, deferred).and_then(|()| core.finish());
             }
         }
     }

@@ -10,9 +10,10 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::folder::{DATABASE, OpenError};
 use super::types::{Depth, HistoryFilter, JobState, MessageId, OutboxFilter, RunRow, RunningRow, StoreError, Stored};
-use super::{mail, runs, schema};
+use super::{holds, mail, runs, schema};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Attachment;
+use crate::policy::Hold;
 
 /// An open database beside the daemon.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Reader {
 
 impl Reader {
     /// Opens the database of a state directory.
+    #[expect(clippy::disallowed_methods, reason = "the door of the database: whether there is one")]
     pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join(DATABASE);
         if let Err(error) = path.symlink_metadata() {
@@ -49,9 +51,19 @@ impl Reader {
         Ok(runs::running(&self.db)?)
     }
 
+    /// What people have asked for.
+    pub fn holds(&self) -> Result<Vec<Hold>, StoreError> {
+        Ok(holds::all(&self.db)?)
+    }
+
     /// What is remembered of each job.
     pub fn jobs(&self) -> Result<std::collections::HashMap<JobName, JobState>, StoreError> {
         Ok(runs::states(&self.db)?)
+    }
+
+    /// Small facts by name, as [`Store::remember`](super::Store::remember) was told them.
+    pub fn notes(&self) -> Result<std::collections::HashMap<String, String>, StoreError> {
+        Ok(runs::notes(&self.db)?)
     }
 
     /// Messages in the outbox, oldest first, without their attachments.

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::types::{HistoryFilter, JobState, RunRow, RunningRow, Tally};
+use super::columns::{MOST, bytes, count, maybe_number, maybe_text, number, text, time};
+use super::types::{Details, HistoryFilter, JobState, RunRow, RunningRow, Tally};
 use crate::exec::{Captured, Ending, Reason, Status};
 use crate::id::{JobName, RunId};
 use crate::message::summary::JobReport;
+use crate::policy::{By, Decision, Event, Suppressed};
 
 /// Rows of a page when no number is asked for.
 pub(super) const PAGE: u32 = 100;
@@ -28,11 +30,6 @@ pub(super) fn int(number: u64) -> i64 {
 /// The other way.
 pub(super) fn uint(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
-}
-
-/// A time from the database; one that no calendar has is the epoch.
-pub(super) fn time(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or_default()
 }
 
 /// The word that serde has for a plain variant.
@@ -57,18 +54,19 @@ fn job(db: &Connection, name: &JobName) -> Result<i64> {
     db.prepare_cached("INSERT INTO job (name) VALUES (?1)")?.insert([name.as_str()])
 }
 
-/// A run has started.
+/// A run has started, or goes on although the daemon that it started under has died: then it was no end that was noted of it.
 pub(super) fn begin(db: &Connection, run: &RunningRow) -> Result<()> {
-    let sql =
-        "INSERT OR REPLACE INTO running (id, job, number, trigger, scheduled, started) VALUES (?1,?2,?3,?4,?5,?6)";
-    db.prepare_cached(sql)?.execute(params![
-        int(run.id.0),
-        run.job.as_str(),
-        int(run.number),
-        word(run.trigger),
-        run.scheduled.as_microsecond(),
-        run.started.as_microsecond(),
-    ])?;
+    let sql = "INSERT OR REPLACE INTO running (id, job, number, trigger, scheduled, started) VALUES (:id, :job, :number, :trigger, :scheduled, :started)";
+    db.prepare_cached(sql)?.execute(named_params! {
+        ":id": int(run.id.0),
+        ":job": run.job.as_str(),
+        ":number": int(run.number),
+        ":trigger": word(run.trigger),
+        ":scheduled": run.scheduled.as_microsecond(),
+        ":started": run.started.as_microsecond(),
+    })?;
+    let undecided = "DELETE FROM run WHERE id = ?1 AND verdict = '' AND reason = 'interrupted'";
+    db.prepare_cached(undecided)?.execute([int(run.id.0)])?;
     Ok(())
 }
 
@@ -81,32 +79,63 @@ pub(super) fn finish(db: &Connection, run: &RunRow) -> Result<()> {
 /// A row of the history, in the place of one of the same number.
 pub(super) fn put(db: &Connection, run: &RunRow) -> Result<()> {
     let job = job(db, &run.job)?;
-    let sql =
-        "INSERT OR REPLACE INTO run VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)";
+    let sql = "INSERT OR REPLACE INTO run \
+               (id, job, number, trigger, scheduled, started, finished, took, attempts, status, reason, ending, verdict, \
+                event, suppressed, until, line, by_uid, by_name, note, passed, hold, stdout, stdout_tail, stdout_dropped, stderr, stderr_tail, stderr_dropped) \
+               VALUES (:id, :job, :number, :trigger, :scheduled, :started, :finished, :took, :attempts, :status, :reason, \
+                :ending, :verdict, :event, :suppressed, :until, :line, :by_uid, :by_name, :note, :passed, :hold, :stdout, :stdout_tail, :stdout_dropped, :stderr, \
+                :stderr_tail, :stderr_dropped)";
     let ending = serde_json::to_string(&run.ending).unwrap_or_default();
-    db.prepare_cached(sql)?.execute(params![
-        int(run.id.0),
-        job,
-        int(run.number),
-        word(run.trigger),
-        run.scheduled.as_microsecond(),
-        run.started.as_microsecond(),
-        run.finished.as_microsecond(),
-        i64::try_from(run.took.as_micros()).unwrap_or(i64::MAX),
-        run.attempts,
-        run.status.as_str(),
-        run.reason.as_str(),
-        ending,
-        run.verdict,
-        run.until.map(Timestamp::as_microsecond),
-        blob(&run.stdout.head),
-        blob(&run.stdout.tail),
-        dropped(&run.stdout),
-        blob(&run.stderr.head),
-        blob(&run.stderr.tail),
-        dropped(&run.stderr),
-    ])?;
+    db.prepare_cached(sql)?.execute(named_params! {
+        ":id": int(run.id.0),
+        ":job": job,
+        ":number": int(run.number),
+        ":trigger": word(run.trigger),
+        ":scheduled": run.scheduled.as_microsecond(),
+        ":started": run.started.as_microsecond(),
+        ":finished": run.finished.as_microsecond(),
+        ":took": i64::try_from(run.took.as_micros()).unwrap_or(i64::MAX),
+        ":attempts": run.attempts,
+        ":status": run.status.as_str(),
+        ":reason": run.reason.as_str(),
+        ":ending": ending,
+        ":verdict": verdict(run.decision),
+        ":event": run.decision.event().map(Event::as_str),
+        ":suppressed": run.decision.suppressed().map(Suppressed::as_str),
+        ":until": run.decision.until().map(Timestamp::as_microsecond),
+        ":line": run.details.line,
+        ":by_uid": run.details.by.as_ref().and_then(|by| by.uid),
+        ":by_name": run.details.by.as_ref().map(|by| by.name.as_str()),
+        ":note": run.details.note,
+        ":passed": run.details.passed.map(|(count, _)| int(count)),
+        ":hold": run.details.passed.map(|(_, hold)| int(hold)),
+        ":stdout": blob(&run.stdout.head),
+        ":stdout_tail": blob(&run.stdout.tail),
+        ":stdout_dropped": dropped(&run.stdout),
+        ":stderr": blob(&run.stderr.head),
+        ":stderr_tail": blob(&run.stderr.tail),
+        ":stderr_dropped": dropped(&run.stderr),
+    })?;
     Ok(())
+}
+
+/// The column `verdict`: which other column has the decision, or all of it.
+fn verdict(decision: Decision) -> String {
+    match decision {
+        Decision::Notified(_) => "notified".to_owned(),
+        Decision::Suppressed(..) => "suppressed".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The decision from its columns; rows of schema 1 have all of it in `verdict`. A word of a later version is no decision.
+fn decision(verdict: &str, event: Option<&str>, suppressed: Option<&str>, until: Option<Timestamp>) -> Decision {
+    let decision = match (event, suppressed) {
+        (Some(event), _) => event.parse().map(Decision::Notified),
+        (_, Some(why)) => why.parse().map(|why| Decision::Suppressed(why, None)),
+        (None, None) => verdict.parse(),
+    };
+    decision.unwrap_or_default().with_until(until)
 }
 
 fn blob(bytes: &[u8]) -> Option<&[u8]> {
@@ -129,10 +158,9 @@ pub(super) fn put_state(db: &Connection, name: &JobName, state: &JobState) -> Re
 pub(super) fn states(db: &Connection) -> Result<HashMap<JobName, JobState>> {
     let mut statement =
         db.prepare("SELECT name, cadence, health FROM job WHERE cadence IS NOT NULL OR health IS NOT NULL")?;
-    let json = Option::<String>::unwrap_or_default;
     let rows = statement.query_map((), |row| {
-        let name: String = row.get(0)?;
-        Ok((JobName::new(name), JobState { cadence: json(row.get(1)?).into(), health: json(row.get(2)?).into() }))
+        let state = JobState { cadence: text(row, 1)?.into(), health: text(row, 2)?.into() };
+        Ok((JobName::new(text(row, 0)?), state))
     })?;
     rows.collect()
 }
@@ -142,12 +170,12 @@ pub(super) fn running(db: &Connection) -> Result<Vec<RunningRow>> {
     let mut statement = db.prepare("SELECT id, job, number, trigger, scheduled, started FROM running ORDER BY id")?;
     let rows = statement.query_map((), |row| {
         Ok(RunningRow {
-            id: RunId(uint(row.get(0)?)),
-            job: JobName::new(row.get::<_, String>(1)?),
-            number: uint(row.get(2)?),
-            trigger: from_word(row.get(3)?, crate::exec::Trigger::Schedule),
-            scheduled: time(row.get(4)?),
-            started: time(row.get(5)?),
+            id: RunId(count(row, 0)?),
+            job: JobName::new(text(row, 1)?),
+            number: count(row, 2)?,
+            trigger: from_word(text(row, 3)?, crate::exec::Trigger::Schedule),
+            scheduled: time(row, 4)?,
+            started: time(row, 5)?,
         })
     })?;
     rows.collect()
@@ -155,15 +183,23 @@ pub(super) fn running(db: &Connection) -> Result<Vec<RunningRow>> {
 
 /// The greatest number that a run has, in history or in progress.
 pub(super) fn last_run(db: &Connection) -> Result<u64> {
-    let sql = "SELECT max(ifnull((SELECT max(id) FROM run), 0), ifnull((SELECT max(id) FROM running), 0))";
-    db.query_row(sql, (), |row| Ok(uint(row.get(0)?)))
+    let sql = "SELECT max(ifnull((SELECT max(id) FROM run WHERE id <= ?1), 0), \
+                          ifnull((SELECT max(id) FROM running WHERE id <= ?1), 0))";
+    db.query_row(sql, [MOST], |row| count(row, 0))
+}
+
+/// When the run with the greatest number ended.
+pub(super) fn last_end(db: &Connection) -> Result<Option<Timestamp>> {
+    db.query_row("SELECT finished FROM run ORDER BY id DESC LIMIT 1", (), |row| time(row, 0)).optional()
 }
 
 /// A small fact.
 pub(super) fn put_note(db: &Connection, key: &str, value: Option<&str>) -> Result<()> {
     match value {
         Some(value) => db
-            .prepare_cached("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")?
+            .prepare_cached(
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            )?
             .execute([key, value])?,
         None => db.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?,
     };
@@ -172,15 +208,16 @@ pub(super) fn put_note(db: &Connection, key: &str, value: Option<&str>) -> Resul
 
 /// All small facts.
 pub(super) fn notes(db: &Connection) -> Result<HashMap<String, String>> {
-    db.prepare("SELECT key, value FROM meta")?.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    db.prepare("SELECT key, value FROM meta")?.query_map((), |row| Ok((text(row, 0)?, text(row, 1)?)))?.collect()
 }
 
-const COLUMNS: &str = "run.id, job.name, run.number, run.trigger, run.scheduled, run.started, run.finished, run.took, \
-                       run.attempts, run.status, run.reason, run.ending, run.verdict, run.until";
+const COLUMNS: &str = "run.id, ifnull(job.name, 'job ' || run.job), run.number, run.trigger, run.scheduled, run.started, run.finished, run.took, \
+                       run.attempts, run.status, run.reason, run.ending, run.verdict, run.event, run.suppressed, run.until, \
+                       run.line, run.by_uid, run.by_name, run.note, run.passed, run.hold";
 
 /// Runs, newest first, without their output.
 pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<RunRow>> {
-    let mut sql = format!("SELECT {COLUMNS} FROM run JOIN job ON job.id = run.job WHERE 1");
+    let mut sql = format!("SELECT {COLUMNS} FROM run LEFT JOIN job ON job.id = run.job WHERE 1");
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
     let mut and = |condition: &str, value: Box<dyn ToSql>| {
         values.push(value);
@@ -195,6 +232,9 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<Run
         values.push(Box::new(value));
         sql.push_str(&format!(" AND {condition} ?{}", values.len()));
     };
+    if let Some(began) = filter.began {
+        and("run.started =", began.as_microsecond());
+    }
     if let Some(since) = filter.since {
         and("run.finished >=", since.as_microsecond());
     }
@@ -207,10 +247,32 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<Run
     if filter.failed {
         sql.push_str(" AND run.status <> 'ok'");
     }
+    if let Some(status) = filter.status {
+        sql.push_str(&format!(" AND run.status = '{}' AND run.verdict <> 'paused'", status.as_str()));
+    }
     let limit = if filter.limit == 0 { PAGE } else { filter.limit };
     sql.push_str(&format!(" ORDER BY run.id DESC LIMIT {limit}"));
     let mut statement = db.prepare(&sql)?;
     statement.query_map(rusqlite::params_from_iter(values), row)?.collect()
+}
+
+/// The last runs of some jobs that count as runs, the newest first: status and how long each took.
+pub(super) fn strips(
+    db: &Connection,
+    jobs: &[JobName],
+    length: u32,
+) -> Result<HashMap<JobName, Vec<(Status, Duration)>>> {
+    let sql = "SELECT status, took FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) \
+               AND verdict NOT IN ('not-run', 'paused') ORDER BY id DESC LIMIT ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut strips = HashMap::with_capacity(jobs.len());
+    for job in jobs {
+        let rows = statement.query_map(params![job.as_str(), length], |row| {
+            Ok((from_word(text(row, 0)?, Status::Unknown), Duration::from_micros(count(row, 1)?)))
+        })?;
+        strips.insert(job.clone(), rows.collect::<Result<_>>()?);
+    }
+    Ok(strips)
 }
 
 /// Counts the runs that ended within a time, looking at `rows` runs with lower numbers than `below`. Numbers rise with
@@ -222,30 +284,42 @@ pub(super) fn tally(
     rows: u32,
 ) -> Result<Tally> {
     let below = below.map_or(i64::MAX, |below| int(below.0));
-    let step = "SELECT id, job, finished, took, status, verdict FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    let step = "SELECT id, job, finished, took, status, verdict, event, suppressed FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
     let bounds = format!("SELECT min(id), max(finished), count(*) FROM ({step})");
-    let (lowest, latest, found): (Option<i64>, Option<i64>, u32) = db
-        .prepare_cached(&bounds)?
-        .query_row(params![below, rows], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (lowest, latest, found): (Option<i64>, Option<i64>, u32) =
+        db.prepare_cached(&bounds)?.query_row(params![below, rows], |row| {
+            Ok((maybe_number(row, 0)?, maybe_number(row, 1)?, u32::try_from(count(row, 2)?).unwrap_or(u32::MAX)))
+        })?;
     if latest.is_none_or(|latest| latest <= since.as_microsecond()) {
         return Ok(Tally::default());
     }
+    let counted = Suppressed::ALL.iter().filter(|why| why.counts()).map(|why| format!("'{why}'"));
+    let counted = counted.collect::<Vec<_>>().join(", ");
+    // Rows of schema 1 have the decision in `verdict`.
     let sql = format!(
         "SELECT job.name, count(*), sum(status <> 'ok'), max(took), \
-                sum(verdict IN ('below-after', 'repeat-not-due', 'rate-limited', 'quiet-hours', 'flapping', 'silenced')), \
-                sum(verdict LIKE 'notified:%') \
-         FROM ({step}) AS step JOIN job ON job.id = step.job \
-         WHERE finished > ?3 AND finished <= ?4 AND verdict <> 'not-run' GROUP BY job.id"
+                sum(ifnull(suppressed, verdict) IN ({counted})), \
+                sum(event IS NOT NULL OR verdict LIKE 'notified:%'), sum(took), \
+                sum(ifnull(event, '') IN ('output', 'success', 'change')), sum(ifnull(event, '') = 'failure'), \
+                sum(ifnull(event, '') = 'repeat'), sum(ifnull(event, '') = 'failure' AND ifnull(following, '') = 'ok') \
+         FROM (SELECT *, lead(status) OVER (PARTITION BY job ORDER BY id) AS following FROM ({step})) AS step \
+         JOIN job ON job.id = step.job \
+         WHERE finished > ?3 AND finished <= ?4 AND verdict NOT IN ('not-run', 'paused') GROUP BY job.id"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let jobs = statement.query_map(params![below, rows, since.as_microsecond(), until.as_microsecond()], |row| {
         Ok(JobReport {
-            job: JobName::new(row.get::<_, String>(0)?),
-            runs: uint(row.get(1)?),
-            failures: uint(row.get(2)?),
-            longest: Duration::from_micros(uint(row.get(3)?)),
-            held: uint(row.get(4)?),
-            told: uint(row.get(5)?),
+            job: JobName::new(text(row, 0)?),
+            runs: count(row, 1)?,
+            failures: count(row, 2)?,
+            longest: Duration::from_micros(count(row, 3)?),
+            held: count(row, 4)?,
+            told: count(row, 5)?,
+            took: Duration::from_micros(count(row, 6)?),
+            good: count(row, 7)?,
+            begun: count(row, 8)?,
+            repeats: count(row, 9)?,
+            single: count(row, 10)?,
         })
     })?;
     let next = lowest.filter(|_| found == rows).map(|lowest| RunId(uint(lowest)));
@@ -256,47 +330,92 @@ pub(super) fn tally(
 pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<RunRow>> {
     let sql = format!(
         "SELECT {COLUMNS}, stdout, stdout_tail, stdout_dropped, stderr, stderr_tail, stderr_dropped \
-         FROM run JOIN job ON job.id = run.job WHERE run.id = ?1"
+         FROM run LEFT JOIN job ON job.id = run.job WHERE run.id = ?1"
     );
     let read =
-        |found: &Row<'_>| Ok(RunRow { stdout: captured(found, 14)?, stderr: captured(found, 17)?, ..row(found)? });
+        |found: &Row<'_>| Ok(RunRow { stdout: captured(found, 22)?, stderr: captured(found, 25)?, ..row(found)? });
     db.query_row(&sql, [int(id.0)], read).optional()
 }
 
 fn captured(row: &Row<'_>, at: usize) -> Result<Captured> {
-    Ok(Captured {
-        head: row.get::<_, Option<Vec<u8>>>(at)?.unwrap_or_default(),
-        tail: row.get::<_, Option<Vec<u8>>>(at + 1)?.unwrap_or_default(),
-        dropped: uint(row.get::<_, Option<i64>>(at + 2)?.unwrap_or(0)),
-    })
+    Ok(Captured { head: bytes(row, at)?, tail: bytes(row, at + 1)?, dropped: count(row, at + 2)? })
 }
 
 fn row(row: &Row<'_>) -> Result<RunRow> {
     Ok(RunRow {
-        id: RunId(uint(row.get(0)?)),
-        job: JobName::new(row.get::<_, String>(1)?),
-        number: uint(row.get(2)?),
-        trigger: from_word(row.get(3)?, crate::exec::Trigger::Schedule),
-        scheduled: time(row.get(4)?),
-        started: time(row.get(5)?),
-        finished: time(row.get(6)?),
-        took: Duration::from_micros(uint(row.get(7)?)),
-        attempts: row.get(8)?,
-        status: from_word(row.get(9)?, Status::Unknown),
-        reason: from_word(row.get(10)?, Reason::Exit),
-        ending: serde_json::from_str(&row.get::<_, String>(11)?).unwrap_or(Ending::Interrupted),
-        verdict: row.get(12)?,
-        until: row.get::<_, Option<i64>>(13)?.map(time),
+        id: RunId(count(row, 0)?),
+        job: JobName::new(text(row, 1)?),
+        number: count(row, 2)?,
+        trigger: from_word(text(row, 3)?, crate::exec::Trigger::Schedule),
+        scheduled: time(row, 4)?,
+        started: time(row, 5)?,
+        finished: time(row, 6)?,
+        took: Duration::from_micros(count(row, 7)?),
+        attempts: u32::try_from(count(row, 8)?).unwrap_or(u32::MAX),
+        status: from_word(text(row, 9)?, Status::Unknown),
+        reason: from_word(text(row, 10)?, Reason::Exit),
+        ending: serde_json::from_str(&text(row, 11)?).unwrap_or(Ending::Interrupted),
+        decision: decision(
+            &text(row, 12)?,
+            maybe_text(row, 13)?.as_deref(),
+            maybe_text(row, 14)?.as_deref(),
+            maybe_number(row, 15)?.and_then(|until| Timestamp::from_microsecond(until).ok()),
+        ),
+        details: details(row)?,
         stdout: Captured::default(),
         stderr: Captured::default(),
     })
 }
 
-/// Deletes up to `count` of the oldest runs: those that ended before `before`, or all when it is `None`. Looks at no
-/// other rows, so that the work is bounded. The answer is how many went.
-pub(super) fn delete_oldest(db: &Connection, count: u32, before: Option<Timestamp>) -> Result<usize> {
-    let oldest = "SELECT id, finished FROM run ORDER BY id LIMIT ?1";
-    let cutoff = before.map_or(i64::MAX, Timestamp::as_microsecond);
-    let sql = format!("DELETE FROM run WHERE id IN (SELECT id FROM ({oldest}) WHERE finished < ?2)");
-    db.prepare_cached(&sql)?.execute(params![count, cutoff])
+fn details(row: &Row<'_>) -> Result<Details> {
+    let uid = maybe_number(row, 17)?.and_then(|uid| u32::try_from(uid).ok());
+    Ok(Details {
+        line: maybe_text(row, 16)?,
+        by: maybe_text(row, 18)?.map(|name| By { uid, name }),
+        note: maybe_text(row, 19)?,
+        passed: maybe_number(row, 20)?.map(uint).zip(maybe_number(row, 21)?.map(uint)),
+    })
+}
+
+/// Due times that have passed because of holds that are there.
+pub(super) fn passed(db: &Connection) -> Result<Vec<RunRow>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM run LEFT JOIN job ON job.id = run.job WHERE run.hold IN (SELECT id FROM hold) ORDER BY run.id"
+    );
+    db.prepare(&sql)?.query_map((), row)?.collect()
+}
+
+/// What deleting came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Deleted {
+    /// How many runs went.
+    pub(super) runs: usize,
+    /// The last of them that were looked at and are of a time to come: none up to it can go before that time.
+    pub(super) of_the_future: Option<i64>,
+}
+
+/// Deletes runs that ended before `before`, of the `most` oldest above the number `above`. Looks at no other rows, so that
+/// the work is bounded; `now` tells which of them carry a time to come, from a clock that was ahead.
+pub(super) fn delete_old(
+    db: &Connection,
+    most: u32,
+    above: i64,
+    (before, now): (Timestamp, Timestamp),
+) -> Result<Deleted> {
+    let sql = "SELECT id, finished FROM run WHERE id > ?1 ORDER BY id LIMIT ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![above, most], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+    let rows: Vec<(i64, i64)> = rows.collect::<Result<_>>()?;
+    let mut delete = db.prepare_cached("DELETE FROM run WHERE id = ?1")?;
+    let mut runs = 0;
+    for (id, _) in rows.iter().filter(|(_, finished)| *finished < before.as_microsecond()) {
+        runs += delete.execute([id])?;
+    }
+    let future = runs == 0 && rows.iter().all(|(_, finished)| *finished > now.as_microsecond());
+    Ok(Deleted { runs, of_the_future: rows.last().filter(|_| future).map(|(id, _)| *id) })
+}
+
+/// Deletes up to `most` of the oldest runs, whatever their age. The answer is how many went.
+pub(super) fn delete_oldest(db: &Connection, most: u32) -> Result<usize> {
+    db.prepare_cached("DELETE FROM run WHERE id IN (SELECT id FROM run ORDER BY id LIMIT ?1)")?.execute([most])
 }

@@ -6,19 +6,31 @@
 //! were made. A file with a greater number is left alone.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::columns;
 use super::folder::OpenError;
-use super::types::StoreError;
+use super::types::{Fault, StoreError};
 
 /// Migrations in their order; each is made in one transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
+];
 
 /// The schema that this program writes.
 #[expect(clippy::cast_possible_wrap, reason = "there are a handful of migrations")]
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
+
+/// No version of the program will have made more migrations; a greater number is damage.
+const MOST_VERSION: i64 = 9_999;
 
 /// How long a statement waits for another process that writes (`slack-alert outbox retry`): its transactions are short.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,9 +54,12 @@ impl Refusal {
         }
     }
 
-    /// Whether the file is damaged.
-    pub(super) fn corrupt(&self) -> bool {
-        matches!(self, Self::Error(StoreError::Database { corrupt: true, .. }))
+    /// As the error of a database without a path.
+    pub(super) fn error(self) -> StoreError {
+        match self {
+            Self::Newer(found) => StoreError::Newer { found, known: KNOWN },
+            Self::Error(error) => error,
+        }
     }
 }
 
@@ -55,6 +70,7 @@ impl From<rusqlite::Error> for Refusal {
 }
 
 /// Opens the writer's connection and brings the schema up to date.
+#[expect(clippy::disallowed_methods, reason = "the door of the database")]
 pub(super) fn open(path: &Path) -> Result<Connection, Refusal> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
@@ -63,7 +79,29 @@ pub(super) fn open(path: &Path) -> Result<Connection, Refusal> {
     Ok(db)
 }
 
+/// Makes a database in a file that is empty. It waits for no disk: whoever fills it syncs it, and nobody uses it before.
+#[expect(clippy::disallowed_methods, reason = "the door of the database")]
+pub(super) fn create(path: &Path) -> Result<Connection, Refusal> {
+    let mut db =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    db.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(()))?;
+    db.pragma_update(None, "synchronous", "OFF")?;
+    migrate(&mut db, 0)?;
+    Ok(db)
+}
+
+/// Makes a new database, and closes it; `None` where that cannot be done.
+#[expect(clippy::disallowed_methods, reason = "the door of the database")]
+pub(super) fn create_file(path: &Path) -> Option<()> {
+    let mut db = Connection::open(path).ok()?;
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL").ok()?;
+    migrate(&mut db, 0).ok()?;
+    db.close().ok()
+}
+
 /// Opens a database that lives in memory alone.
+#[expect(clippy::disallowed_methods, reason = "the door of the database")]
 pub(super) fn open_in_memory() -> Result<Connection, Refusal> {
     let mut db = Connection::open_in_memory()?;
     settle(&mut db)?;
@@ -71,19 +109,51 @@ pub(super) fn open_in_memory() -> Result<Connection, Refusal> {
 }
 
 /// Opens the connection of another process. One that may not write can still read.
+#[expect(clippy::disallowed_methods, reason = "the door of the database")]
 pub(super) fn open_beside(path: &Path) -> Result<Connection, Refusal> {
     let writing = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reading = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, writing).or_else(|_| Connection::open_with_flags(path, reading))?;
     db.busy_timeout(PATIENCE)?;
-    match version(&db)? {
+    let found = version(&db);
+    let (db, found) = match found {
+        Ok(found) => (db, found),
+        // Whoever may not write beside it can read it alone while no daemon has it open: then it has no log.
+        Err(error) => match open_unchanging(path) {
+            Some(alone) => {
+                let found = version(&alone)?;
+                (alone, found)
+            }
+            None => return Err(error.into()),
+        },
+    };
+    match found {
         found if found > KNOWN => Err(Refusal::Newer(found)),
         KNOWN => Ok(db),
-        _ => Err(Refusal::Error(StoreError::Database {
-            why: "an older slack-alert wrote it: start the daemon once, which brings it up to date".to_owned(),
-            corrupt: false,
-        })),
+        _ => Err(Refusal::Error(StoreError::other(
+            "an older slack-alert wrote it: start the daemon once, which brings it up to date",
+        ))),
     }
+}
+
+/// Opens a database that nobody has open, for a user who may not write into its folder. `None` where it has a log, or cannot
+/// be read.
+#[expect(clippy::disallowed_methods, reason = "the door of the database")]
+fn open_unchanging(path: &Path) -> Option<Connection> {
+    let log = std::fs::metadata(path.with_extension("db-wal"));
+    if log.is_ok_and(|log| log.len() > 0) {
+        return None;
+    }
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(uri, flags).ok()
 }
 
 fn version(db: &Connection) -> rusqlite::Result<i64> {
@@ -93,6 +163,9 @@ fn version(db: &Connection) -> rusqlite::Result<i64> {
 fn settle(db: &mut Connection) -> Result<(), Refusal> {
     db.busy_timeout(PATIENCE)?;
     let found = version(db)?;
+    if !(0..=MOST_VERSION).contains(&found) {
+        return Err(damaged(format!("no version has the schema {found}")));
+    }
     if found > KNOWN {
         return Err(Refusal::Newer(found));
     }
@@ -108,25 +181,36 @@ fn settle(db: &mut Connection) -> Result<(), Refusal> {
     db.pragma_update_and_check(None, "journal_size_limit", 4 << 20, |_| Ok(()))?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(48);
+    migrate(db, found)
+}
+
+fn migrate(db: &mut Connection, found: i64) -> Result<(), Refusal> {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
     for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
         let tx = db.transaction()?;
-        tx.execute_batch(migration)?;
+        // What a sound database of that version takes: one that does not is not what it says it is.
+        tx.execute_batch(migration).map_err(|error| match error.sqlite_error_code() {
+            Some(DiskFull | SystemIoFailure | ReadOnly | DatabaseBusy | CannotOpen | PermissionDenied) => error.into(),
+            _ => damaged(error.to_string()),
+        })?;
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }
     Ok(())
 }
 
-/// Looks at every page of the tables without which the daemon cannot start. History is larger: damage there shows when
-/// it is met, and then the database is replaced in use.
+fn damaged(why: String) -> Refusal {
+    Refusal::Error(StoreError::Database { fault: Fault::Damaged, source: Some(Arc::from(Box::from(why))) })
+}
+
+/// Looks at every page of the tables without which the daemon cannot start, and holds the outbox against its indexes.
+/// History is larger: damage there shows when it is met, and then the database is replaced in use.
 fn check(db: &Connection) -> Result<(), Refusal> {
-    for table in ["meta", "job", "running", "message", "thread", "lane"] {
-        let answer: String = db.query_row(&format!("PRAGMA quick_check('{table}')"), (), |row| row.get(0))?;
+    for table in ["meta", "job", "running", "hold", "message", "attachment", "thread", "lane"] {
+        let check = if table == "message" { "integrity_check" } else { "quick_check" };
+        let answer = db.query_row(&format!("PRAGMA {check}('{table}')"), (), |row| columns::text(row, 0))?;
         if answer != "ok" {
-            return Err(Refusal::Error(StoreError::Database {
-                why: format!("the database is damaged: {answer}"),
-                corrupt: true,
-            }));
+            return Err(damaged(answer));
         }
     }
     Ok(())

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::retention::KEEP_HISTORY;
-use crate::document::{Key, Kind, Table};
+use crate::document::{Key, Kind, Table, default_of};
 
 /// The keys of `[limits]` that the store takes.
 pub const LIMIT_KEYS: &[Key] = &[Key {
@@ -15,5 +14,5 @@ pub const LIMIT_KEYS: &[Key] = &[Key {
 
 /// Reads `history`.
 pub fn read_history(table: &mut Table<'_>) -> Duration {
-    table.duration("history").unwrap_or(KEEP_HISTORY)
+    table.duration("history").unwrap_or_else(|| default_of(LIMIT_KEYS, "history").duration())
 }

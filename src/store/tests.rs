@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::core::Core;
 use super::*;
 use crate::exec::{Captured, Ending, Reason, Status, Trigger};
-use crate::message::{Attachment, Message, Thread};
+use crate::message::{Attachment, Message, Route, Thread};
 use crate::notify::Parent;
+use crate::policy::{Decision, Event, Suppressed};
 
 const T0: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -25,6 +26,11 @@ fn now<T>(future: impl Future<Output = T>) -> T {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("a store that is driven in place never waits"),
     }
+}
+
+/// One step of the clearing away.
+async fn clear_away(store: &Store) -> Result<bool, StoreError> {
+    store.call(|core| core.clear_away(core.unclocked())).await
 }
 
 fn memory() -> Store {
@@ -45,6 +51,7 @@ fn message(channel: &str, text: &str) -> Message {
         thread: Thread::None,
         attachment: None,
         created: T0,
+        route: Route::default(),
     }
 }
 
@@ -71,8 +78,7 @@ fn over(id: u64, job: &str, status: Status) -> RunRow {
         status,
         reason: Reason::Timeout,
         ending: Ending::TimedOut { after: Duration::from_secs(2), killed: true },
-        verdict: "repeat-not-due".into(),
-        until: Some(at(99)),
+        decision: Decision::Suppressed(Suppressed::RepeatNotDue, Some(at(99))),
         ..RunRow::interrupted(&running(id, job), at(id + 3))
     }
 }
@@ -81,25 +87,40 @@ fn put(store: &Store, messages: Vec<Message>) -> Recorded {
     now(store.record(Record { messages, ..Record::default() })).expect("it is taken")
 }
 
-fn heads(store: &Store, channel: &str, which: Which) -> Vec<String> {
-    let heads = now(store.heads(Channel::new(channel), which, 100)).expect("it can be read");
-    heads.into_iter().map(|stored| stored.message.text).collect()
+/// A channel's oldest messages, long after everything.
+fn rows(store: &Store, channel: &str, class: Class, limit: usize) -> Vec<Stored> {
+    now(store.heads(Channel::new(channel), class, limit, Timestamp::MAX)).expect("it can be read").rows
+}
+
+fn heads(store: &Store, channel: &str, class: Class) -> Vec<String> {
+    rows(store, channel, class, 100).into_iter().map(|stored| stored.message.text).collect()
 }
 
 fn depth(store: &Store, channel: &str) -> (u64, u64, u64) {
     let count = |anew| {
         let depths = now(store.depths(anew)).expect("it can be read");
         let found = depths.into_iter().find(|(name, _)| *name == Channel::new(channel));
-        found.map_or((0, 0, 0), |(_, Depth { alerts, edits, late })| (alerts, edits, late))
+        found.map_or((0, 0, 0), |(_, Depth { alerts, edits, late, .. })| (alerts, edits, late))
     };
     let (kept, counted) = (count(false), count(true));
     assert_eq!(kept, counted, "the counts that are kept are those of the database");
     counted
 }
 
-fn settle(store: &Store, ids: &[MessageId], channel: &str, class: Class, fate: Fate) {
+fn settle(store: &Store, ids: &[MessageId], channel: &str, class: Class, disposition: Disposition) {
     let (channel, thread) = (Channel::new(channel), ThreadChange::Keep);
-    now(store.settle(Settlement { ids: ids.to_vec(), channel, class, fate, thread, at: at(7) })).expect("it is taken");
+    now(store.settle(Settlement {
+        ids: ids.to_vec(),
+        channel,
+        class,
+        disposition,
+        thread,
+        first: None,
+        follow: Vec::new(),
+        note: None,
+        at: at(7),
+    }))
+    .expect("it is taken");
 }
 
 fn with_core<T>(store: &Store, work: impl FnOnce(&mut Core) -> T) -> T {
@@ -126,9 +147,9 @@ fn a_message_comes_back_as_it_was_its_file_only_when_it_is_alone() {
     let first = Message { attachment: file, ..message("ops", "first") };
     let recorded = put(&store, vec![first.clone(), message("dev", "other"), message("ops", "second")]);
     assert_eq!(recorded, Recorded { ids: vec![MessageId(1), MessageId(2), MessageId(3)], durable: true });
-    let alone = now(store.heads(Channel::new("ops"), Which::All, 1)).expect("it can be read");
+    let alone = rows(&store, "ops", Class::Alert, 1);
     assert_eq!(alone.iter().map(|stored| &stored.message).collect::<Vec<_>>(), [&first]);
-    let both = now(store.heads(Channel::new("ops"), Which::Alerts, 9)).expect("it can be read");
+    let both = rows(&store, "ops", Class::Alert, 9);
     assert_eq!((both.len(), both[0].message.attachment.clone(), both[1].id), (2, None, MessageId(3)));
     assert_eq!((depth(&store, "ops"), depth(&store, "dev")), ((2, 0, 0), (1, 0, 0)));
 }
@@ -137,25 +158,31 @@ fn a_message_comes_back_as_it_was_its_file_only_when_it_is_alone() {
 fn what_comes_of_a_message_is_seen_in_the_counts_and_in_the_list() {
     let store = memory();
     let ids = put(&store, (0..5).map(|n| message("ops", &format!("m{n}"))).collect()).ids;
-    settle(&store, &ids[..1], "ops", Class::Alert, Fate::Delivered);
-    settle(&store, &ids[1..2], "ops", Class::Alert, Fate::Retry { why: "503".into() });
-    settle(&store, &ids[2..3], "ops", Class::Alert, Fate::Dead { why: "channel_not_found".into() });
-    settle(&store, &ids[3..4], "ops", Class::Alert, Fate::Superseded);
-    assert_eq!((heads(&store, "ops", Which::All), depth(&store, "ops")), (vec!["m1".into(), "m4".into()], (2, 0, 0)));
+    settle(&store, &ids[..1], "ops", Class::Alert, Disposition::Delivered);
+    settle(
+        &store,
+        &ids[1..2],
+        "ops",
+        Class::Alert,
+        Disposition::Retry { why: "503".into(), progress: Progress::default() },
+    );
+    settle(&store, &ids[2..3], "ops", Class::Alert, Disposition::Dead { why: "channel_not_found".into() });
+    settle(&store, &ids[3..4], "ops", Class::Alert, Disposition::Superseded);
+    assert_eq!((heads(&store, "ops", Class::Alert), depth(&store, "ops")), (vec!["m1".into(), "m4".into()], (2, 0, 0)));
     let all = now(store.outbox_list(OutboxFilter::default())).expect("it can be read");
-    let told: Vec<_> = all.iter().map(|s| (s.id.0, s.standing, s.attempts, s.why.as_deref())).collect();
+    let told: Vec<_> = all.iter().map(|s| (s.id.0, s.state, s.attempts, s.why.as_deref())).collect();
     assert_eq!(
         told,
         [
-            (2, Standing::Waiting, 1, Some("503")),
-            (3, Standing::Dead, 1, Some("channel_not_found")),
-            (5, Standing::Waiting, 0, None)
+            (2, MessageState::Waiting, 1, Some("503")),
+            (3, MessageState::Dead, 1, Some("channel_not_found")),
+            (5, MessageState::Waiting, 0, None)
         ]
     );
     let dead = OutboxFilter { dead: true, ..OutboxFilter::default() };
     assert_eq!(now(store.outbox_list(dead.clone())).expect("it can be read").len(), 1);
     assert_eq!(now(store.outbox_retry(vec![MessageId(3), MessageId(99)], at(50))), Ok(vec![MessageId(3)]));
-    assert_eq!(heads(&store, "ops", Which::All), ["m1", "m2", "m4"], "it takes its old place");
+    assert_eq!(heads(&store, "ops", Class::Alert), ["m1", "m2", "m4"], "it takes its old place");
     assert_eq!(now(store.outbox_drop(vec![MessageId(2)])), Ok(vec![MessageId(2)]));
     assert_eq!(depth(&store, "ops"), (2, 0, 0));
     let page = OutboxFilter { after: Some(MessageId(3)), limit: 1, ..OutboxFilter::default() };
@@ -167,14 +194,14 @@ fn an_alert_that_is_too_old_is_late_then_told_then_dead_and_edits_do_not_age() {
     let store = memory();
     put(&store, vec![message("ops", "old"), threaded("ops", "edit", 1, Thread::Edit)]);
     put(&store, vec![Message { created: at(100), ..message("ops", "young") }]);
-    let look = |cutoff| now(store.look(at(cutoff), "too old".into())).expect("the store is open");
-    let oldest = || now(store.heads(Channel::new("ops"), Which::Alerts, 1)).expect("it can be read")[0].queued;
+    let look = |cutoff| now(store.poll(at(cutoff), "too old".into())).expect("the store is open");
+    let oldest = || rows(&store, "ops", Class::Alert, 1)[0].queued;
     let none_is = look(0);
     assert_eq!((none_is.expired, oldest(), none_is.dead_letters), (Ok(0), T0, false));
     let one_is = look(50);
     assert_eq!((one_is.expired, depth(&store, "ops"), oldest()), (Ok(1), (1, 1, 1), at(100)));
-    assert_eq!(heads(&store, "ops", Which::Late), ["old"]);
-    settle(&store, &[MessageId(1)], "ops", Class::Late, Fate::Told);
+    assert_eq!(heads(&store, "ops", Class::Late), ["old"]);
+    settle(&store, &[MessageId(1)], "ops", Class::Late, Disposition::Announced);
     assert_eq!(depth(&store, "ops"), (1, 1, 0));
     let dead = now(store.outbox_list(OutboxFilter { dead: true, ..OutboxFilter::default() })).expect("it can be read");
     assert_eq!((dead.len(), dead[0].why.as_deref()), (1, Some("too old")));
@@ -189,9 +216,21 @@ fn a_thread_is_remembered_forgotten_and_only_the_last_edit_counts() {
     let store = memory();
     let ids = put(&store, vec![threaded("ops", "open", 7, Thread::Open)]).ids;
     let parent = Parent { channel: "C1".into(), ts: "1.2".into() };
-    let (channel, fate) = (Channel::new("ops"), Fate::Delivered);
+    let (channel, disposition) = (Channel::new("ops"), Disposition::Delivered);
     let thread = ThreadChange::Set(7, parent.clone());
-    now(store.settle(Settlement { ids, channel, class: Class::Alert, fate, thread, at: T0 })).expect("it is taken");
+    let first = Some(Box::new(threaded("ops", "open", 7, Thread::Open)));
+    now(store.settle(Settlement {
+        ids,
+        channel,
+        class: Class::Alert,
+        disposition,
+        thread,
+        first: first.clone(),
+        follow: Vec::new(),
+        note: None,
+        at: T0,
+    }))
+    .expect("it is taken");
     put(
         &store,
         vec![
@@ -201,15 +240,29 @@ fn a_thread_is_remembered_forgotten_and_only_the_last_edit_counts() {
             threaded("dev", "elsewhere", 7, Thread::Reply),
         ],
     );
-    let all = now(store.heads(Channel::new("ops"), Which::All, 9)).expect("it can be read");
+    let all = rows(&store, "ops", Class::Edit, 9);
     let seen: Vec<_> = all.iter().map(|s| (s.message.text.as_str(), s.parent.is_some(), s.superseded)).collect();
-    assert_eq!(seen, [("edit 1", true, true), ("reply", true, false), ("edit 2", true, false)]);
+    assert_eq!(seen, [("edit 1", true, true), ("edit 2", true, false)]);
+    assert_eq!(rows(&store, "ops", Class::Alert, 9)[0].parent.as_ref(), Some(&parent));
+    assert_eq!(all[0].first, first, "an edit knows what it changes");
+    assert_eq!(rows(&store, "ops", Class::Alert, 9)[0].first, None, "a reply changes nothing");
     assert_eq!(all[0].parent.as_ref(), Some(&parent));
-    assert_eq!(now(store.heads(Channel::new("dev"), Which::All, 9)).expect("it can be read")[0].parent, None);
-    let (channel, fate, thread) = (Channel::new("ops"), Fate::Superseded, ThreadChange::Forget(7));
+    assert_eq!(rows(&store, "dev", Class::Alert, 9)[0].parent, None);
+    let (channel, disposition, thread) = (Channel::new("ops"), Disposition::Superseded, ThreadChange::Forget(7));
     let ids = vec![all[0].id];
-    now(store.settle(Settlement { ids, channel, class: Class::Edit, fate, thread, at: T0 })).expect("it is taken");
-    assert_eq!(now(store.heads(Channel::new("ops"), Which::All, 1)).expect("it can be read")[0].parent, None);
+    now(store.settle(Settlement {
+        ids,
+        channel,
+        class: Class::Edit,
+        disposition,
+        thread,
+        first: None,
+        follow: Vec::new(),
+        note: None,
+        at: T0,
+    }))
+    .expect("it is taken");
+    assert_eq!(rows(&store, "ops", Class::Alert, 1)[0].parent, None);
     assert_eq!(depth(&store, "ops"), (1, 1, 0));
 }
 
@@ -220,13 +273,10 @@ fn a_changed_channel_takes_effect_for_what_waits() {
     put(&store, vec![message("ops", "ours"), other]);
     now(store.redirect(Some(JobName::new("disk")), Channel::new("ops"), Channel::new("new"))).expect("it is taken");
     assert_eq!(
-        (heads(&store, "new", Which::All), heads(&store, "ops", Which::All)),
+        (heads(&store, "new", Class::Alert), heads(&store, "ops", Class::Alert)),
         (vec!["ours".to_owned()], vec!["theirs".to_owned()])
     );
-    assert_eq!(
-        now(store.heads(Channel::new("new"), Which::All, 1)).expect("ok")[0].message.channel,
-        Channel::new("new")
-    );
+    assert_eq!(rows(&store, "new", Class::Alert, 1)[0].message.channel, Channel::new("new"));
 }
 
 #[test]
@@ -257,9 +307,22 @@ fn history_comes_back_as_it_was_newest_first_and_by_filter() {
 }
 
 #[test]
+fn a_message_number_is_never_used_twice_even_where_the_count_of_numbers_is_lost() {
+    let store = memory();
+    put(&store, vec![message("ops", "one"), message("ops", "two")]);
+    with_core(&store, |core| {
+        let db = core.db().expect("it is open");
+        db.execute("DELETE FROM sqlite_sequence", ()).expect("it may be written");
+        assert_eq!(mail::next_id(db), Ok(3));
+        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('message', 1)", ()).expect("it may be written");
+        assert_eq!(mail::next_id(db), Ok(3), "a count that is behind is no better");
+    });
+}
+
+#[test]
 fn job_state_and_notes_come_back() {
     let store = memory();
-    let (job, state) = (JobName::new("disk"), |n: u64| JobState::new(&n, &[n, n]));
+    let (job, state) = (JobName::new("disk"), |n: u64| JobState::new(&n, &[n, n]).expect("numbers are JSON"));
     for n in 0..5 {
         store.keep(None, Some((job.clone(), state(n))));
     }
@@ -282,14 +345,14 @@ fn a_full_disk_loses_no_alert_stops_none_and_repeats_none() {
     let held = put(&store, vec![message("ops", &big), message("ops", "small"), message("dev", &big)]);
     assert!(!held.durable);
     let told = trouble.borrow().clone();
-    assert_eq!(told.failing.as_deref(), Some("the disk is full"));
+    assert_eq!(told.failing.as_ref().map(ToString::to_string).as_deref(), Some("the disk is full"));
     assert_eq!((told.unsaved, depth(&store, "ops"), depth(&store, "dev")), (3, (4, 0, 0), (1, 0, 0)));
-    assert_eq!(heads(&store, "ops", Which::All), ["on disk", "on disk too", &big, "small"]);
+    assert_eq!(heads(&store, "ops", Class::Alert), ["on disk", "on disk too", &big, "small"]);
     // What is on disk, and what is not, is settled all the same, and not seen again.
-    settle(&store, &ids[..1], "ops", Class::Alert, Fate::Delivered);
-    settle(&store, &held.ids[..1], "ops", Class::Alert, Fate::Delivered);
+    settle(&store, &ids[..1], "ops", Class::Alert, Disposition::Delivered);
+    settle(&store, &held.ids[..1], "ops", Class::Alert, Disposition::Delivered);
     assert_eq!(
-        (heads(&store, "ops", Which::All), depth(&store, "ops")),
+        (heads(&store, "ops", Class::Alert), depth(&store, "ops")),
         (vec!["on disk too".to_owned(), "small".to_owned()], (2, 0, 0))
     );
     let run =
@@ -336,14 +399,14 @@ fn history_goes_by_age_and_by_size_in_small_steps_and_gives_its_room_back() {
             core.db().expect("open").pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).expect("open")
         })
     };
-    assert_eq!(now(store.tend()), Ok(false), "all is young and there is room");
+    assert_eq!(now(clear_away(&store)), Ok(false), "all is young and there is room");
     store.keep_history(Duration::from_secs(500));
-    assert_eq!((now(store.tend()), count()), (Ok(true), 1_800));
-    while now(store.tend()) == Ok(true) {}
+    assert_eq!((now(clear_away(&store)), count()), (Ok(true), 1_800));
+    while now(clear_away(&store)) == Ok(true) {}
     assert_eq!(count(), 501);
     store.keep_bytes(1 << 20);
     let before = pages();
-    while now(store.tend()) == Ok(true) {}
+    while now(clear_away(&store)) == Ok(true) {}
     assert!(count() < 300 && count() > 0, "{}", count());
     assert!(pages() < before && pages() * 4096 < 2 << 20, "{} of {before}", pages());
     assert_eq!(now(store.run(RunId(2_000))).expect("it can be read").map(|run| run.id), Some(RunId(2_000)));
@@ -371,14 +434,14 @@ fn a_times_runs_are_counted_step_by_step_by_job() {
     let store = memory();
     for id in 1..=30 {
         let status = if id % 3 == 0 { Status::Critical } else { Status::Ok };
-        let verdict = match id {
-            _ if id % 6 == 0 => "notified: failure",
-            _ if id % 3 == 0 => "rate-limited",
-            10 => "not-run",
-            _ => "blank",
+        let decision = match id {
+            _ if id % 6 == 0 => Decision::Notified(Event::Failure),
+            _ if id % 3 == 0 => Decision::Suppressed(Suppressed::RateLimited, None),
+            10 => Decision::NotRun,
+            _ => Decision::Suppressed(Suppressed::Blank, None),
         };
         let row = over(id, if id % 2 == 0 { "even" } else { "odd" }, status);
-        store.keep(Some(RunRow { verdict: verdict.into(), took: Duration::from_secs(id), ..row }), None);
+        store.keep(Some(RunRow { decision, took: Duration::from_secs(id), ..row }), None);
     }
     now(store.flush()).expect("it is written");
     // Ends are at id + 3: runs 7 to 24 ended in that time.
@@ -402,4 +465,155 @@ fn a_times_runs_are_counted_step_by_step_by_job() {
         }
     }
     assert!((runs, steps) == (17, 7), "{runs} runs in {steps} steps");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test has a database of its own")]
+fn a_database_of_version_0_1_keeps_what_was_decided_about_its_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let db = rusqlite::Connection::open(dir.path().join("state.db")).expect("a database");
+    db.execute_batch(include_str!("schema-1.sql")).expect("the schema of 0.1");
+    db.execute_batch("PRAGMA user_version = 1; INSERT INTO job (id, name) VALUES (1, 'disk')").expect("a job");
+    let cases = [
+        ("notified: failure", None, Decision::Notified(Event::Failure)),
+        ("notified: recovery", None, Decision::Notified(Event::Recovery)),
+        ("repeat-not-due", Some(99), Decision::Suppressed(Suppressed::RepeatNotDue, Some(at(99)))),
+        ("quiet-hours", None, Decision::Suppressed(Suppressed::QuietHours, None)),
+        ("blank", None, Decision::Suppressed(Suppressed::Blank, None)),
+        ("not-run", None, Decision::NotRun),
+        ("replaced", None, Decision::Replaced),
+        ("job-gone", None, Decision::JobGone),
+        ("", None, Decision::Undecided),
+    ];
+    for (id, (verdict, until, _)) in (1..).zip(&cases) {
+        let until: Option<i64> = until.map(|until: i64| until * 1_000_000);
+        db.execute(
+            "INSERT INTO run VALUES (?1, 1, ?1, 'schedule', 0, 0, ?1, 1, 1, 'critical', 'exit', '{}', ?2, ?3, \
+             NULL, NULL, NULL, NULL, NULL, NULL)",
+            rusqlite::params![id, verdict, until],
+        )
+        .expect("a row");
+    }
+    drop(db);
+    let (store, _) = Store::open_inline(dir.path(), T0).expect("it opens");
+    let rows = now(store.history(HistoryFilter::default())).expect("it can be read");
+    let decisions: Vec<Decision> = rows.iter().rev().map(|row| row.decision).collect();
+    assert_eq!(decisions, cases.map(|(_, _, decision)| decision));
+    // The same row again, as this version writes it.
+    store.keep(rows.first().cloned().map(|row| RunRow { decision: cases[2].2, ..row }), None);
+    now(store.flush()).expect("it is written");
+    assert_eq!(now(store.history(HistoryFilter::default())).expect("it can be read")[0].decision, cases[2].2);
+    let tally = now(store.tally(None, Timestamp::MIN, at(1))).expect("it can be counted");
+    let [job] = tally.jobs.as_slice() else { panic!("{tally:?}") };
+    assert_eq!((job.runs, job.held, job.told), (8, 3, 2));
+}
+
+#[test]
+fn a_message_with_any_value_in_any_column_still_goes_out() {
+    for change in [
+        "body = CAST(x'7bff7d' AS TEXT)",
+        "body = ''",
+        "body = 'null'",
+        "why = CAST(x'ff00' AS TEXT)",
+        "job = CAST(x'ff' AS TEXT)",
+        "channel = CAST(x'7bff7d' AS TEXT)",
+        "attempts = -5",
+        "attempts = 99999999999",
+        "state = -1",
+        "state = 7",
+        "edit = 9",
+        "queued = -9223372036854775808",
+        "queued = 9223372036854775807",
+        "incident = -1",
+        "id = -3",
+        "id = 9223372036854775807",
+    ] {
+        let store = memory();
+        put(&store, vec![message("ops", "one")]);
+        with_core(&store, |core| {
+            let db = core.db().expect("it is open");
+            db.execute(&format!("UPDATE message SET {change}"), ()).expect("it may be written");
+            mail::repair(db, at(50)).expect("it may be written");
+            assert_eq!(mail::repair(db, at(50)), Ok(0), "once is enough");
+            assert_eq!(mail::next_id(db), Ok(if change.starts_with("id") { 3 } else { 2 }), "{change}");
+        });
+        assert_eq!(depth(&store, "ops").0, 1, "{change}");
+        let heads = rows(&store, "ops", Class::Alert, 5);
+        assert_eq!(heads.len(), 1, "{change}");
+        if change.starts_with("body") {
+            let text = &heads[0].message.text;
+            assert!(
+                text.contains("cannot be read") && text.contains("job disk") && text.contains("number 1"),
+                "{text}"
+            );
+        }
+        settle(&store, &[heads[0].id], "ops", Class::Alert, Disposition::Delivered);
+        assert_eq!(depth(&store, "ops").0, 0, "{change}");
+    }
+}
+
+#[test]
+fn no_value_in_a_row_of_the_history_or_of_a_job_hides_the_others() {
+    let store = memory();
+    for id in 1..=3 {
+        store.keep(Some(over(id, "disk", Status::Ok)), Some((JobName::new("disk"), JobState::default())));
+        store.begin(running(id + 10, "disk"));
+    }
+    now(store.flush()).expect("it is written");
+    let columns = |db: &rusqlite::Connection, table: &str| -> Vec<(String, String)> {
+        let mut statement = db.prepare(&format!("PRAGMA table_info({table})")).expect("it is SQL");
+        let rows = statement.query_map((), |row| Ok((row.get(1)?, row.get(2)?))).expect("it is a table");
+        rows.collect::<Result<_, _>>().expect("it can be read")
+    };
+    for table in ["run", "running", "job", "meta"] {
+        let all = with_core(&store, |core| columns(core.db().expect("it is open"), table));
+        for (column, kind) in all {
+            for value in match kind.as_str() {
+                "TEXT" => &["CAST(x'ff00fe' AS TEXT)", "''", "'null'"][..],
+                "INTEGER" => &["-1", "9223372036854775807", "-9223372036854775808"],
+                _ => &["x'ff00fe'", "x''"],
+            } {
+                let sql =
+                    format!("UPDATE {table} SET {column} = {value} WHERE rowid = (SELECT max(rowid) FROM {table})");
+                // Without a rowid, and where a number is in the way, there is nothing to try.
+                let _refused = with_core(&store, |core| core.db().expect("it is open").execute(&sql, ()));
+                assert!(now(store.load()).is_ok(), "{table}.{column} = {value}");
+                let runs = now(store.history(HistoryFilter::default())).expect("it can be read");
+                assert!((2..=3).contains(&runs.len()), "{table}.{column} = {value}: {runs:?}");
+                assert!(runs.iter().all(|run| now(store.run(run.id)).is_ok()), "{table}.{column} = {value}");
+                let running = with_core(&store, |core| core.read(runs::running)).expect("it can be read");
+                assert_eq!(running.len(), 3, "{table}.{column} = {value}");
+                assert!(now(store.tally(None, T0, at(99))).is_ok(), "{table}.{column} = {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn runs_with_a_time_to_come_keep_no_older_ones_from_being_deleted() {
+    let store = memory();
+    for id in 1..=900 {
+        // A clock that was ahead for the first 500 runs.
+        let finished = if id <= 500 { at(60 * 86_400) } else { at(id) };
+        store.keep(Some(RunRow { finished, ..over(id, "disk", Status::Ok) }), None);
+    }
+    store.keep(Some(RunRow { finished: at(5_000), ..over(901, "disk", Status::Ok) }), None);
+    now(store.flush()).expect("it is written");
+    store.keep_history(Duration::from_secs(60));
+    while now(clear_away(&store)).expect("it can be written") {}
+    let filter = HistoryFilter { limit: 2_000, ..HistoryFilter::default() };
+    let ids: Vec<u64> = now(store.history(filter)).expect("it can be read").iter().map(|run| run.id.0).collect();
+    assert_eq!((ids.len(), ids[0], ids[1]), (501, 901, 500), "the old ones are gone, those of a time to come are not");
+}
+
+#[test]
+fn a_database_in_memory_keeps_no_more_history_than_it_is_told_to() {
+    let store = memory();
+    store.keep_history(Duration::from_secs(1_000));
+    for id in 1..=10_000 {
+        store.keep(Some(over(id, "disk", Status::Ok)), None);
+    }
+    let filter = HistoryFilter { limit: 20_000, ..HistoryFilter::default() };
+    let kept = now(store.history(filter)).expect("it can be read").len();
+    assert!((1_000..=1_200).contains(&kept), "nobody else clears away: {kept}");
 }

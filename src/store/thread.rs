@@ -3,8 +3,8 @@
 //! Before it: [`Store`](super::Store), whose callers never wait for a disk unless they ask to. After it: [`Core`].
 //!
 //! What must be on disk is written at once, everything that came together in one transaction (group commit); the rest
-//! is written within [`LAZY`], in chunks small enough that a message never waits long behind one. Real time: the thread
-//! has no part in simulations, which drive the database in place.
+//! is written at once where the last write is [`SPACING`] ago, and then in chunks small enough that a message never waits
+//! long behind one. Real time: the thread has no part in simulations, which drive the database in place.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::commit::{Answer, Write};
+use super::change::{Answer, Write};
 use super::core::Core;
-use super::lazy::Lazy;
+use super::deferred::Deferred;
 use super::types::StoreError;
+use crate::clock::{Clock, Mono, System};
 use crate::id::RunId;
 
-/// History and job state are on disk after this long at the latest, as long as the disk is well.
-const LAZY: Duration = Duration::from_secs(1);
+/// From one write of what may wait to the next, where nothing hurries: a run that starts or ends leaves its trace on disk
+/// within this time however busy the daemon is, and at once when it is not. A daemon that is killed forgets no more than that.
+const SPACING: Duration = Duration::from_millis(100);
 
 /// So many rows that wait are written before that.
 const MANY: usize = 1_024;
@@ -33,7 +35,10 @@ const GROUP: usize = 256;
 /// Between two steps of the clearing away.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// While the disk fails: tries after a second, doubling to this.
+/// While the disk fails: tries after this long, doubling to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest time between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What the thread is asked.
@@ -50,8 +55,8 @@ pub(super) enum Op {
 #[derive(Default)]
 struct Gathered {
     urgent: VecDeque<Op>,
-    lazy: Lazy,
-    /// Does not wait for [`LAZY`]: much has gathered, or run numbers are about to run out.
+    deferred: Deferred,
+    /// Does not wait for [`SPACING`]: much has gathered, or run numbers are about to run out.
     hurry: bool,
     closing: bool,
     /// Up to which run number the disk has set numbers apart.
@@ -70,21 +75,21 @@ pub(super) struct Inbox {
 /// What the thread does next.
 enum Next {
     Ops(Vec<Op>),
-    Lazy,
-    Tend,
+    Deferred,
+    ClearAway,
     Close,
 }
 
 impl Gathered {
     /// Takes back what could not be written, unless a record that came meanwhile says something newer.
-    fn put_back(&mut self, rest: Lazy) {
+    fn put_back(&mut self, rest: Deferred) {
         if rest.is_empty() {
             return;
         }
-        self.lazy.put_back(rest);
+        self.deferred.put_back(rest);
         for op in &self.urgent {
             if let Op::Write(Write::Record(record), _) = op {
-                self.lazy.overtaken(record);
+                self.deferred.overtaken(record);
             }
         }
     }
@@ -99,7 +104,7 @@ impl Inbox {
     pub(super) fn push(&self, op: Op) {
         let mut gathered = self.lock();
         if let Op::Write(Write::Record(record), _) = &op {
-            gathered.lazy.overtaken(record);
+            gathered.deferred.overtaken(record);
         }
         gathered.urgent.push_back(op);
         drop(gathered);
@@ -107,12 +112,12 @@ impl Inbox {
     }
 
     /// Leaves something that may wait; `run` is the number that it concerns.
-    pub(super) fn gather(&self, run: Option<RunId>, put: impl FnOnce(&mut Lazy)) {
+    pub(super) fn gather(&self, run: Option<RunId>, put: impl FnOnce(&mut Deferred)) {
         let mut gathered = self.lock();
-        let idle = gathered.lazy.is_empty();
-        put(&mut gathered.lazy);
+        let idle = gathered.deferred.is_empty();
+        put(&mut gathered.deferred);
         let short = run.is_some_and(|run| run.0 + 500 >= gathered.reserved);
-        let hurry = !gathered.hurry && (short || gathered.lazy.len() >= MANY);
+        let hurry = !gathered.hurry && (short || gathered.deferred.len() >= MANY);
         gathered.hurry |= hurry;
         drop(gathered);
         if idle || hurry {
@@ -126,9 +131,9 @@ impl Inbox {
         self.wake.notify_one();
     }
 
-    /// Waits for something to do. `pause` is how long not to try the disk on its own account; `tending` says that there
+    /// Waits for something to do. `pause` is how long not to try the disk on its own account; `clearing` says that there
     /// is clearing away to do.
-    fn next(&self, pause: Option<Duration>, tending: bool) -> Next {
+    fn next(&self, pause: Option<Duration>, clearing: bool, written: Mono) -> Next {
         let mut gathered = self.lock();
         loop {
             if !gathered.urgent.is_empty() {
@@ -139,12 +144,16 @@ impl Inbox {
                 return Next::Close;
             }
             let (wait, then) = match pause {
-                Some(pause) => (pause, Next::Lazy),
-                None if gathered.hurry => return Next::Lazy,
-                None if !gathered.lazy.is_empty() => (LAZY, Next::Lazy),
-                None if tending => (BREATH, Next::Tend),
+                Some(pause) => (pause, Next::Deferred),
+                None if gathered.hurry => return Next::Deferred,
+                None if !gathered.deferred.is_empty() => match SPACING.saturating_sub(System.now().mono - written) {
+                    Duration::ZERO => return Next::Deferred,
+                    left => (left, Next::Deferred),
+                },
+                None if clearing => (BREATH, Next::ClearAway),
                 None => {
-                    let idle = |g: &mut Gathered| g.urgent.is_empty() && g.lazy.is_empty() && !g.closing && !g.hurry;
+                    let idle =
+                        |g: &mut Gathered| g.urgent.is_empty() && g.deferred.is_empty() && !g.closing && !g.hurry;
                     gathered = self.wake.wait_while(gathered, idle).unwrap_or_else(PoisonError::into_inner);
                     continue;
                 }
@@ -164,29 +173,34 @@ impl Inbox {
 /// The thread's life.
 pub(super) fn work(inbox: &Arc<Inbox>, mut core: Core) {
     inbox.lock().reserved = core.reserved();
-    let mut pause = None;
-    let mut tending = true;
+    // A disk that could not be used is tried again, whether anything waits for it or not.
+    let mut pause = core.trouble.borrow().failing.is_some().then_some(FIRST_PAUSE);
+    let mut clearing = true;
+    let mut written = Mono::default();
+    core.retention.advance(System.now());
     loop {
-        match inbox.next(pause, tending) {
+        match inbox.next(pause, clearing, written) {
             Next::Ops(ops) => {
-                let mut rest = Lazy::default();
+                let mut rest = Deferred::default();
                 let mut flushes = Vec::new();
                 perform(&mut core, ops, &mut rest, &mut flushes, &inbox.arrived);
                 inbox.lock().put_back(rest);
                 // Something of the rest with each: it must not wait for ever behind what is urgent.
-                let written = chunk(inbox, &mut core);
+                let done = chunk(inbox, &mut core, !flushes.is_empty());
                 for flush in flushes {
-                    let done = written.clone().and_then(|()| write_all(inbox, &mut core));
+                    let done = done.clone().and_then(|()| write_all(inbox, &mut core));
                     let _gone = flush.send(done);
                 }
-                pause = after(pause, &written);
+                pause = after(pause, &done);
+                clearing = done.is_ok() && core.keep_limits(System.now());
             }
-            Next::Lazy => {
-                let written = chunk(inbox, &mut core);
-                pause = after(pause, &written);
-                tending = written.is_ok();
+            Next::Deferred => {
+                let done = chunk(inbox, &mut core, true);
+                let now = System.now();
+                (pause, written) = (after(pause, &done), now.mono);
+                clearing = done.is_ok() && core.keep_limits(now);
             }
-            Next::Tend => tending = core.tend().unwrap_or(false),
+            Next::ClearAway => clearing = core.clear_away(System.now()).unwrap_or(false),
             Next::Close => {
                 // What could not be written by now is told by `flush`, which comes before.
                 let _told = write_all(inbox, &mut core).and_then(|()| core.finish());
@@ -201,32 +215,37 @@ pub(super) fn work(inbox: &Arc<Inbox>, mut core: Core) {
 fn after(pause: Option<Duration>, written: &Result<(), StoreError>) -> Option<Duration> {
     match (written, pause) {
         (Ok(()), _) => None,
-        (Err(_), None) => Some(Duration::from_secs(1)),
+        (Err(_), None) => Some(FIRST_PAUSE),
         (Err(_), Some(pause)) => Some((pause * 2).min(LONGEST_PAUSE)),
     }
 }
 
 /// Writes one chunk of what may wait, and what the disk did not take before.
-fn chunk(inbox: &Inbox, core: &mut Core) -> Result<(), StoreError> {
+fn chunk(inbox: &Inbox, core: &mut Core, try_disk: bool) -> Result<(), StoreError> {
+    if try_disk && core.reopen()? {
+        // What waits on the disk was not known until now.
+        inbox.arrived.notify_one();
+    }
     let mut gathered = inbox.lock();
-    let lazy = gathered.lazy.take(CHUNK);
+    let deferred = gathered.deferred.take(CHUNK);
     gathered.hurry = false;
     drop(gathered);
-    if lazy.is_empty() && core.is_clean() {
-        return Ok(());
+    if deferred.is_empty() && core.is_clean() {
+        // With nothing to write the disk is as it was at the last try.
+        return core.footing();
     }
-    let mut rest = Lazy::default();
-    let written = core.write_lazy(lazy, &mut rest);
+    let mut rest = Deferred::default();
+    let written = core.write_deferred(deferred, &mut rest);
     let mut gathered = inbox.lock();
     gathered.put_back(rest);
-    gathered.hurry |= written.is_ok() && gathered.lazy.len() >= CHUNK;
+    gathered.hurry |= written.is_ok() && gathered.deferred.len() >= CHUNK;
     written
 }
 
 fn write_all(inbox: &Inbox, core: &mut Core) -> Result<(), StoreError> {
     loop {
-        chunk(inbox, core)?;
-        if inbox.lock().lazy.is_empty() {
+        chunk(inbox, core, true)?;
+        if inbox.lock().deferred.is_empty() {
             return Ok(());
         }
     }
@@ -236,7 +255,7 @@ fn write_all(inbox: &Inbox, core: &mut Core) -> Result<(), StoreError> {
 pub(super) fn perform(
     core: &mut Core,
     ops: Vec<Op>,
-    rest: &mut Lazy,
+    rest: &mut Deferred,
     flushes: &mut Vec<oneshot::Sender<Result<(), StoreError>>>,
     arrived: &Notify,
 ) {
@@ -283,16 +302,17 @@ mod tests {
     #[test]
     fn what_the_disk_did_not_take_never_comes_back_over_what_is_newer() {
         let inbox = Inbox::default();
-        let (job, state) = (JobName::new("job"), |n: u64| JobState::new(&n, &n));
-        inbox.gather(None, |lazy| lazy.remember(job.clone(), state(1)));
-        let failed = inbox.lock().lazy.take(10);
+        let (job, state) = (JobName::new("job"), |n: u64| JobState::new(&n, &n).expect("numbers are JSON"));
+        inbox.gather(None, |deferred| deferred.remember(job.clone(), state(1)));
+        let failed = inbox.lock().deferred.take(10);
         let record = Record { state: Some((job.clone(), state(2))), ..Record::default() };
         inbox.push(Op::Write(record.into(), oneshot::channel().0));
         inbox.lock().put_back(failed);
-        assert!(inbox.lock().lazy.is_empty(), "the newer one is on its way");
+        assert!(inbox.lock().deferred.is_empty(), "the newer one is on its way");
         inbox.lock().urgent.clear();
-        inbox
-            .gather(None, |lazy| lazy.remember(JobName::new("other"), state(Timestamp::UNIX_EPOCH.as_second() as u64)));
-        assert_eq!(inbox.lock().lazy.len(), 1);
+        inbox.gather(None, |deferred| {
+            deferred.remember(JobName::new("other"), state(Timestamp::UNIX_EPOCH.as_second() as u64));
+        });
+        assert_eq!(inbox.lock().deferred.len(), 1);
     }
 }

@@ -114,12 +114,24 @@ fn keys(list: &[Key], before: &str, out: &mut Vec<(String, Key)>) {
         let below = tables(&key.kind);
         let is_section = matches!(
             name.as_str(),
-            "slack" | "limits" | "fallback" | "check" | "summary" | "notify" | "message" | "test"
+            "slack"
+                | "limits"
+                | "fallback"
+                | "control"
+                | "http"
+                | "heartbeat"
+                | "check"
+                | "summary"
+                | "notify"
+                | "message"
+                | "test"
         );
         if !is_section && !matches!(name.as_str(), "templates" | "defaults") {
             out.push((name.clone(), *key));
         }
-        for list in below {
+        // They have the keys of `[message]`, which are described there.
+        let again = matches!(name.as_str(), "message.failure" | "message.recovery");
+        for list in below.into_iter().filter(|_| !again) {
             keys(list, &format!("{name}."), out);
         }
     }
@@ -463,4 +475,88 @@ fn the_jobs_of_the_guides_are_without_errors() {
     }
     assert!(jobs >= 4, "only {jobs} jobs were found");
     assert_none(&complaints(folder.path(), &["error"]));
+}
+
+/// The texts of the repository that name commands, files and documents: pages for people, and the sources.
+fn texts() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut open: Vec<_> =
+        ["src", "man", "packaging", "benches", "tests/fuzz"].iter().map(|name| root.join(name)).collect();
+    open.extend(
+        fs::read_dir(root)
+            .expect("the repository")
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "md")),
+    );
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            found.push((path.strip_prefix(root).expect("below the root").display().to_string(), text));
+        }
+    }
+    assert!(found.len() > 150, "only {} texts were found", found.len());
+    found
+}
+
+/// What stands between two backticks on one line.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn no_text_names_a_command_that_does_not_exist() {
+    let mut cli = Cli::command();
+    cli.build();
+    let known: BTreeSet<&str> = cli.get_subcommands().map(Command::get_name).collect();
+    let mut tried = 0;
+    for (file, text) in texts() {
+        for command in quoted(&text).filter_map(|words| words.strip_prefix("slack-alert ")) {
+            let first = command.split(' ').next().unwrap_or_default().trim_matches(['[', ']', ',']);
+            if first.starts_with(|c: char| c.is_ascii_lowercase()) {
+                assert!(known.contains(first), "{file} names `slack-alert {first}`, which does not exist");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 30, "only {tried} commands were found");
+}
+
+/// Names in backticks that look like files of the repository.
+#[test]
+fn the_documents_name_files_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_path = |word: &&str| {
+        word.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
+            && word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
+            && (word.ends_with('/') || [".rs", ".md", ".toml", ".service"].iter().any(|ending| word.ends_with(ending)))
+    };
+    // Files of a user, not of the repository.
+    let of_users = |word: &str| ["jobs.d/", "state.db"].iter().any(|name| word.starts_with(name));
+    let mut tried = 0;
+    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "RELEASING.md", "README.md"] {
+        let text = fs::read_to_string(root.join(name)).expect("a document");
+        for word in quoted(&text).filter(is_path).filter(|word| !of_users(word)) {
+            let there = [root.join(word), root.join("src").join(word)].iter().any(|path| path.exists());
+            assert!(there, "{name} names {word}, which is not in the repository");
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "only {tried} names of files were found");
+}
+
+#[test]
+fn no_comment_cites_a_document_that_is_not_in_the_repository() {
+    for (file, text) in texts() {
+        for word in ["SPEC", "REVIEW", "NEXT.md", "DEVELOPERS"] {
+            let cites = |line: &&str| line.split(|c: char| !c.is_alphanumeric() && c != '.').any(|part| part == word);
+            let line = text.lines().find(cites);
+            assert!(
+                line.is_none(),
+                "{file} cites {word}, which is not in the repository: {}",
+                line.unwrap_or_default()
+            );
+        }
+    }
 }

@@ -10,6 +10,7 @@
 mod architecture;
 mod cli;
 mod docs;
+mod fuzz;
 mod os;
 mod sim;
 mod support;

@@ -3,17 +3,21 @@
 //! Pure: text in, files and notes out. Every line that is neither blank, comment nor setting is a job or a note, and the
 //! lines that are no job are kept in a file beside the jobs, each with its reason.
 
+mod common;
 mod fields;
 mod guess;
 mod line;
+mod remarks;
 mod settings;
+mod wrap;
 
 use std::path::PathBuf;
 
-use super::{Imported, NewFile, name, quote};
-use crate::order;
+use super::{Imported, NewFile, Target, name, quote};
+use common::Common;
 use line::{Line, When};
 use settings::{Settings, set};
+pub use wrap::{Wrapper, convert_wrapped};
 
 /// An entry on its way to a file.
 #[derive(Debug)]
@@ -40,7 +44,7 @@ struct Draft<'t> {
 
 /// Converts a crontab. `file_name` is what it is called in comments and notes (a path tells more than a bare name);
 /// `system` says whether a user stands before each command, as in `/etc/crontab` and `/etc/cron.d`; `None` guesses.
-pub fn convert(text: &str, file_name: &str, system: Option<bool>) -> Imported {
+pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target<'_>) -> Imported {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut imported = Imported::default();
     let mut left = Vec::new();
@@ -61,15 +65,37 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>) -> Imported {
     let mut entries = Vec::new();
     for draft in drafts {
         let (line, original) = (draft.line, draft.original);
-        match finish(draft, file_name, system, &mut imported) {
+        match finish(draft, file_name, (system, target), &mut imported) {
             Ok(entry) => entries.push(entry),
             Err(why) => left.push((line, original, why)),
         }
     }
+    let common = match target.defaults {
+        Some(defaults) => Common::written(defaults),
+        None => Common::of(entries.iter().map(|entry| (&entry.settings, &entry.when))),
+    };
+    if target.defaults.is_none() && !entries.is_empty() {
+        imported.files.push(common.write(file_name));
+    }
+    if !common.has_timeout() && !entries.is_empty() {
+        let text = "nothing ends a command that hangs, neither under cron nor here: set `timeout` in [defaults] of \
+                    slack_alert.toml";
+        imported.note(file_name, None, text);
+    }
     for (entry, name) in entries.iter().zip(name::for_commands(entries.iter().map(|entry| entry.command.as_str()))) {
         let path = PathBuf::from(format!("jobs.d/{name}.toml"));
-        let content = write_job(entry, file_name);
+        let content = write_job(entry, &common, file_name);
         imported.files.push(NewFile { path, content, secret: false, line: Some(entry.line) });
+    }
+    if let Some(entry) = entries.iter().find(|entry| entry.user.is_some()) {
+        let user = entry.user.unwrap_or_default();
+        let text = format!(
+            "jobs run as the users of the crontab (`{user}` …), which only root may do; the package's service is not root \
+             (`check`: cannot-switch-user) until it has the drop-in root.conf: \
+             `install -D -t /etc/systemd/system/slack-alert.service.d /usr/share/doc/slack-alert/drop-ins/root.conf`, then \
+             `systemctl daemon-reload` and restart"
+        );
+        imported.note(file_name, None, text);
     }
     if entries.iter().any(|entry| !entry.settings.silent) {
         let text = "cron mails whatever a command prints; slack-alert posts the stdout of a good run, and stdout and stderr of a \
@@ -121,7 +147,12 @@ fn read_lines<'t>(
 }
 
 /// User, command and input of an entry; or why it cannot be a job.
-fn finish<'t>(draft: Draft<'t>, file_name: &str, system: bool, imported: &mut Imported) -> Result<Entry<'t>, String> {
+fn finish<'t>(
+    draft: Draft<'t>,
+    file_name: &str,
+    (system, target): (bool, Target<'_>),
+    imported: &mut Imported,
+) -> Result<Entry<'t>, String> {
     let (user, rest) = if system { line::word(draft.rest) } else { ("", draft.rest) };
     let (command, stdin) = line::split_stdin(rest);
     let command = command.trim().to_owned();
@@ -131,11 +162,6 @@ fn finish<'t>(draft: Draft<'t>, file_name: &str, system: bool, imported: &mut Im
     if command.is_empty() {
         return Err("no command".to_owned());
     }
-    if draft.when == When::Reboot {
-        let why =
-            "`@reboot` has no equivalent: jobs run by the clock, not when the machine starts; a systemd unit does that";
-        return Err(why.to_owned());
-    }
     let mut note = |text: &str| imported.note(file_name, draft.line, text);
     if let When::Cron(_, true) = draft.when {
         note("cron draws a random time whenever it reads the file; here it was drawn once");
@@ -143,36 +169,20 @@ fn finish<'t>(draft: Draft<'t>, file_name: &str, system: bool, imported: &mut Im
     if user.contains('/') {
         note("the login class behind the user is left out");
     }
-    if is_relative(&command) && draft.settings.home.is_none() {
-        note(
-            "cron runs this in the home directory of its user, slack-alert in the folder of slack_alert.toml: set `working_dir`",
-        );
+    let Draft { line, original, description, when, mut settings, .. } = draft;
+    if remarks::needs_home(&command) && settings.home.is_none() {
+        let name = user.split([':', '/']).next().filter(|_| system);
+        settings.home = (target.home)(name);
+        match &settings.home {
+            Some(home) => note(&format!("it starts in {home}, its user's home, as under cron: `working_dir`")),
+            None => note(
+                "cron runs this in the home directory of its user, slack-alert in the folder of slack_alert.toml: set \
+                 `working_dir`",
+            ),
+        }
     }
-    if is_guarded(&command) {
-        note(
-            "when the test before `&&` says no the command fails, which cron does not mind and slack-alert reports: write \
-             `if …; then …; fi`",
-        );
-    }
-    let Draft { line, original, description, when, settings, .. } = draft;
+    remarks::of(&command).into_iter().for_each(&mut note);
     Ok(Entry { line, original, description, when, user: system.then_some(user), command, stdin, settings })
-}
-
-/// Whether a command is found, or goes, from where it starts.
-fn is_relative(command: &str) -> bool {
-    let (program, rest) = line::word(command);
-    let from = if program == "cd" { line::word(rest).0 } else { program };
-    let starts_elsewhere = from.starts_with(['/', '$', '~', '"', '\'', '-', '`', '(', '[', '{']);
-    !starts_elsewhere && (program == "cd" || from.split('=').next().is_some_and(|word| word.contains('/')))
-}
-
-/// Whether all that runs hangs on a test before it: `[ -x program ] && program`.
-fn is_guarded(command: &str) -> bool {
-    let test = ["test", "[", "[[", "command", "which", "type"].contains(&line::word(command).0);
-    let joint = command.match_indices(['&', '|', ';']).map(|(at, _)| &command[at..]);
-    // `2>&1` joins nothing.
-    let joint = joint.into_iter().find(|rest| rest.starts_with("&&") || rest.starts_with(['|', ';']));
-    test && joint.is_some_and(|rest| rest.starts_with("&&"))
 }
 
 /// The comment lines right above an entry as one sentence. Rulers and tables of the columns say nothing about it, and what
@@ -190,8 +200,8 @@ fn describe(comments: &[&str]) -> String {
     telling.join(" ")
 }
 
-fn write_job(entry: &Entry<'_>, file_name: &str) -> String {
-    let settings = &entry.settings;
+fn write_job(entry: &Entry<'_>, common: &Common, file_name: &str) -> String {
+    let settings = &common.taken_from(&entry.settings);
     let mut out = quote::comment(&format!("Imported from {file_name}:{}", entry.line));
     out.push_str(&quote::comment(entry.original.trim()));
     let mut put = |key: &str, value: String| {
@@ -210,8 +220,7 @@ fn write_job(entry: &Entry<'_>, file_name: &str) -> String {
     match &entry.when {
         When::Every(length) => put("every", quote::text(length)),
         When::Cron(cron, _) => put("cron", quote::text(cron)),
-        // Never a job: `finish` refuses it.
-        When::Reboot => {}
+        When::Reboot => put("cron", quote::text("@reboot")),
     }
     if let Some(zone) = &settings.zone {
         put("time_zone", quote::text(zone));
@@ -251,7 +260,7 @@ fn keep_the_rest(mut left: Vec<(usize, &str, String)>, file_name: &str, imported
     if left.is_empty() {
         return;
     }
-    order::by_key(&mut left, |(line, ..)| *line);
+    left.sort_by_key(|(line, ..)| *line);
     let mut content = quote::comment(&format!("The lines of {file_name} that did not become jobs, and why"));
     for (line, original, why) in left {
         content.push('\n');
@@ -271,9 +280,14 @@ fn base(file_name: &str) -> &str {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Imported;
-    use super::convert;
+    use super::super::{Imported, Target};
     use super::line::{self, Line};
+
+    /// For a folder whose `[defaults]` say nothing, on a machine without users.
+    fn convert(text: &str, file_name: &str, system: Option<bool>) -> Imported {
+        let defaults = toml::Table::new();
+        super::convert(text, file_name, system, Target { defaults: Some(&defaults), home: &|_| None })
+    }
 
     /// The one job that a crontab makes, without its comments.
     fn job(text: &str, system: bool) -> String {
@@ -304,6 +318,7 @@ mod tests {
             ("@daily root run", true, "command = \"run\"\ncron = \"@daily\"\nuser = \"root\""),
             ("@daily www:adm/staff run", true, "command = \"run\"\ncron = \"@daily\"\nuser = \"www\"\ngroup = \"adm\""),
             ("@every_second run", false, "command = \"run\"\nevery = \"1s\""),
+            ("@reboot run", false, "command = \"run\"\ncron = \"@reboot\""),
             (
                 "SHELL=/bin/bash\n@daily run",
                 false,
@@ -357,7 +372,6 @@ mod tests {
     #[test]
     fn what_becomes_no_job_is_noted_and_kept() {
         for (line, why) in [
-            ("@reboot run", "`@reboot` has no equivalent"),
             ("@daily", "no command"),
             ("@daily %x", "no command"),
             ("61 * * * * run", "minute: `61`"),
@@ -389,6 +403,12 @@ mod tests {
             ("@daily [ -x /run ] && /run", "the test before `&&`"),
             ("@daily command -v run >/dev/null 2>&1 && run", "the test before `&&`"),
             ("@daily run", "cron mails whatever"),
+            ("@daily flock -n /tmp/lock run", "`flock -n` fails"),
+            ("@daily /usr/bin/flock -xn /tmp/lock -c run", "`flock -n` fails"),
+            ("@daily run >/dev/null 2>&1", "throws all output away"),
+            ("@daily run &> /dev/null", "throws all output away"),
+            ("@daily sleep $((RANDOM % 60)); run", "sleeps for a random time"),
+            ("@daily perl -e 'sleep int(rand(60))' && run", "sleeps for a random time"),
         ] {
             let imported = convert(text, "tab", Some(false));
             assert!(imported.notes.iter().any(|note| note.text.contains(words)), "{text}: {:?}", imported.notes);

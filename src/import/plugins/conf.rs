@@ -26,9 +26,11 @@ impl Default for Pause {
 /// One setting: its name, its value as the file has it, and its line.
 pub(super) type Item = (String, String, Option<usize>);
 
-/// The message of an imported job: what the function returned, as the Python tool had it; a failure shows its traceback.
-const TEMPLATE: &str =
-    r#"{% if status == "ok" %}{{ stdout | trim }}{% else %}{{ stderr | tail(20) | code }}{% endif %}"#;
+/// The message of an imported job: what the function returned, as the Python tool had it.
+const TEMPLATE: &str = "{{ stdout | trim }}";
+
+/// How long a function may take; under the Python tool it could take for ever.
+const TIMEOUT: &str = "1h";
 
 /// Texts of the file that are carried over, by the names of the Python tool.
 #[derive(Debug, Default)]
@@ -119,6 +121,8 @@ fn write_settings(settings: &Settings, origin: &str, imported: &mut Imported) {
         [] => {}
         hours => out.push_str(&format!("working_hours = {}\n", quote::text(&hours.join(",")))),
     }
+    out.push_str("# The first run comes after the first interval.\nfirst_run = \"wait\"\n");
+    out.push_str(&format!("# This ends a function that hangs.\ntimeout = {}\n", quote::text(TIMEOUT)));
     out.push_str("# The message is what the function returned; a failure shows the end of its traceback.\n");
     out.push_str(&format!("template = {}\n", quote::text(TEMPLATE)));
     imported.files.push(NewFile { path: PathBuf::from("slack_alert.toml"), content: out, secret: false, line: None });
@@ -250,8 +254,10 @@ mod tests {
             settings.content,
             "# Imported from slack_alert.conf\njobs_dir = \"jobs.d\"\n\n[slack]\ntoken_file = \"slack.token\"\nchannel = \"#test\"\n\
              username = \"MovieBot\"\nicon_emoji = \":fire:\"\n\n[defaults]\n\
+             # The first run comes after the first interval.\nfirst_run = \"wait\"\n\
+             # This ends a function that hangs.\ntimeout = \"1h\"\n\
              # The message is what the function returned; a failure shows the end of its traceback.\n\
-             template = '{% if status == \"ok\" %}{{ stdout | trim }}{% else %}{{ stderr | tail(20) | code }}{% endif %}'\n"
+             template = \"{{ stdout | trim }}\"\n"
         );
         let everything = format!("{imported:?}");
         assert!(!everything.contains("xoxp"), "{everything}");

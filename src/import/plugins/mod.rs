@@ -1,7 +1,8 @@
 //! The plugins of the Python slack-alert become job files: one for each function that it would have scheduled.
 //!
-//! The host's `python3` reads the syntax trees (`scan.py`) and never imports a plugin; a job runs `run.py`, which strips
-//! the scheduling decorator as the Python tool did, calls the function and prints its result.
+//! The host's `python3` reads the syntax trees (`scan.py`) and never imports a plugin. All jobs run one helper file beside
+//! `slack_alert.toml` (`run.py`), which strips the scheduling decorator as the Python tool did, calls the function and
+//! prints its result.
 
 mod conf;
 
@@ -14,13 +15,16 @@ use std::process::Stdio;
 
 use serde::Deserialize;
 
-use super::{Imported, NewFile, name, quote, spell_micros, unique};
+use super::{Imported, NewFile, Target, name, quote, spell_micros, unique};
 use conf::Pause;
 
 /// Reads the plugins; says what it found in JSON.
 const SCAN: &str = include_str!("scan.py");
 
-/// Runs one function; part of every imported job.
+/// The helper's name.
+const HELPER: &str = "run_plugin.py";
+
+/// The helper: runs one function, which the job names. The folder of the plugins is put into its first lines.
 const RUN: &str = include_str!("run.py");
 
 /// The shortest interval that a job may have.
@@ -98,7 +102,8 @@ struct ScannedConf {
 
 /// Converts the plugins below `dir` (or below `dir/plugins`, as `--path` of the Python tool meant it), and its
 /// configuration file.
-pub fn convert(dir: &Path, conf: Option<&Path>) -> Result<Imported, ImportError> {
+#[expect(clippy::disallowed_methods, reason = "the door of import: whether a path that is named is a folder")]
+pub fn convert(dir: &Path, conf: Option<&Path>, target: Target<'_>) -> Result<Imported, ImportError> {
     let inner = dir.join("plugins");
     let dir = if inner.is_dir() { inner } else { dir.to_owned() };
     if !dir.is_dir() {
@@ -112,20 +117,22 @@ pub fn convert(dir: &Path, conf: Option<&Path>) -> Result<Imported, ImportError>
         imported.note(&dir.display().to_string(), None, note);
     }
     let mut taken = HashSet::new();
+    let own = lines_of_its_own(target.defaults);
     for file in &scanned.files {
         let shown = dir.join(&file.path).display().to_string();
         for note in &file.notes {
             imported.note(&shown, note.line, note.text.as_str());
         }
         for job in &file.jobs {
-            let path = absolute.join(&file.path);
-            let (Some(path), Some(folder)) = (path.to_str(), absolute.parent().and_then(Path::to_str)) else {
+            if absolute.to_str().is_none() {
                 imported.note(&shown, job.line, format!("`{}` is not a job: its path is not UTF-8", job.name));
                 continue;
-            };
+            }
             let name = unique(&mut taken, &job_name(&file.path, &job.name));
-            let mut content = quote::comment(&format!("Imported from {path}:{}", job.line));
-            write_job(job, pause, [path, folder], &mut content);
+            let from = absolute.join(&file.path);
+            let mut content = quote::comment(&format!("Imported from {}:{}", from.display(), job.line));
+            write_job(job, pause, &file.path, &mut content);
+            content.push_str(&own);
             if job.micros < SHORTEST_MICROS {
                 imported.note(&shown, job.line, format!("`{}`: the shortest interval is 10ms", job.name));
             }
@@ -136,6 +143,11 @@ pub fn convert(dir: &Path, conf: Option<&Path>) -> Result<Imported, ImportError>
     if taken.is_empty() {
         imported.note(&dir.display().to_string(), None, "no function here is a job");
     } else {
+        imported.files.push(helper(&absolute));
+        if target.defaults.is_some_and(|defaults| !defaults.contains_key("timeout")) {
+            let text = "nothing ends a function that hangs: set `timeout` in [defaults] of slack_alert.toml";
+            imported.note(&dir.display().to_string(), None, text);
+        }
         let text = "the Python tool posted results as they stood; here `&`, `<` and `>` are escaped: where a result has links or \
                     mentions of its own, write `stdout | safe` in the template";
         imported.note(&dir.display().to_string(), None, text);
@@ -170,7 +182,7 @@ fn job_name(file: &str, function: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn write_job(job: &ScannedJob, pause: Pause, [path, folder]: [&str; 2], out: &mut String) {
+fn write_job(job: &ScannedJob, pause: Pause, path: &str, out: &mut String) {
     for line in &job.source {
         out.push_str(&quote::comment(line));
     }
@@ -182,10 +194,31 @@ fn write_job(job: &ScannedJob, pause: Pause, [path, folder]: [&str; 2], out: &mu
     if !job.description.is_empty() {
         out.push_str(&format!("description = {}\n", quote::text(&job.description)));
     }
-    let [run, path, function, folder] = [RUN, path, &job.name, folder].map(quote::text);
-    out.push_str(&format!(
-        "{when}\nfirst_run = \"wait\"\nworking_dir = {folder}\ncommand = [\"python3\", \"-c\", {run}, {path}, {function}]\n"
-    ));
+    let command = quote::list(["python3", HELPER, path, &job.name]);
+    out.push_str(&format!("command = {command}\n{when}\n"));
+}
+
+/// What each job says because `[defaults]` of the file that is there say something else. A file that is new says it once.
+fn lines_of_its_own(defaults: Option<&toml::Table>) -> String {
+    let Some(defaults) = defaults else { return String::new() };
+    let mut out = String::new();
+    if defaults.get("first_run").and_then(|value| value.as_str()) != Some("wait") {
+        out.push_str("first_run = \"wait\"\n");
+    }
+    if defaults.contains_key("working_dir") {
+        out.push_str("working_dir = \".\"\n");
+    }
+    out
+}
+
+/// The file that all jobs run. The functions start in the folder above the plugins, as under the Python tool.
+fn helper(plugins: &Path) -> NewFile {
+    // A literal of JSON is one of Python too.
+    let literal = |path: &Path| serde_json::Value::from(path.to_string_lossy()).to_string();
+    let folders =
+        format!("PLUGINS = {}\nFOLDER = {}\n", literal(plugins), literal(plugins.parent().unwrap_or(plugins)));
+    let content = RUN.replacen("PLUGINS = FOLDER = None\n", &folders, 1);
+    NewFile { path: PathBuf::from(HELPER), content, secret: false, line: None }
 }
 
 /// Runs `scan.py`, which ends by itself within a minute.

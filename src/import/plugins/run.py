@@ -1,7 +1,13 @@
-# Runs one function of a Python slack-alert plugin and prints its result, unless it is falsy.
+# Runs one function of a Python slack-alert plugin and prints its result, unless it is falsy:
+# run_plugin.py FILE FUNCTION, where FILE is below PLUGINS. The functions start in FOLDER.
 import ast, builtins, os, sys, tokenize
 
-path, name = sys.argv[1:]
+PLUGINS = FOLDER = None
+
+file, name = sys.argv[1:]
+path = os.path.join(PLUGINS, file)
+os.chdir(FOLDER)
+sys.path[0] = ""
 answer = os.dup(1)
 os.dup2(2, 1)  # what the function itself prints is no message: it goes to stderr
 

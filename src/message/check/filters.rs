@@ -9,8 +9,9 @@ use super::purity::pure;
 use super::{BUILTIN_TESTS, Checker, FUNCTIONS, Type, filter_names, range, words};
 use crate::diagnostic::Code;
 use crate::document::{did_you_mean, nearest};
-use crate::message::filters::{mention_markup, nobody, strftime};
+use crate::message::filters::{nobody, strftime};
 use crate::message::vars::{self, VarKind};
+use crate::slack::mention_markup;
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, call: &Call<'_>, at: Range<usize>) -> Type {

@@ -27,6 +27,10 @@ pub(super) const BUILTIN_FILTERS: &str = "\
     int items join last length lines list lower map max min pprint reject rejectattr replace reverse round \
     safe select selectattr slice sort split string sum title trim unique upper zip";
 
+/// Jinja's own filters that the engine leaves out.
+const JINJA_FILTERS: &str =
+    "center filesizeformat forceescape random striptags tojson truncate urlencode wordcount wordwrap xmlattr";
+
 /// Jinja's own tests, as this engine has them.
 pub(super) const BUILTIN_TESTS: &str = "\
     != < <= == > >= boolean defined divisibleby endingwith eq equalto escaped even false filter float ge \
@@ -62,8 +66,8 @@ pub(super) struct Finding {
 /// What a template does, as far as its syntax tells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// It shows `stderr` or `output`.
-    pub(super) shows_stderr: bool,
+    /// It uses `json`.
+    pub(super) uses_json: bool,
     /// It uses what a command wrote, about which nothing is known beforehand.
     pub(super) uses_content: bool,
     /// Not all of it is rendered each time.
@@ -421,7 +425,7 @@ pub(super) fn inside(text: &str, range: Range<usize>) -> Range<usize> {
 }
 
 fn filter_names() -> impl Iterator<Item = &'static str> {
-    FILTERS.iter().map(|filter| filter.name).chain(words(BUILTIN_FILTERS))
+    FILTERS.iter().map(|filter| filter.name).chain(words(BUILTIN_FILTERS)).chain(words(JINJA_FILTERS))
 }
 
 fn words(list: &'static str) -> impl Iterator<Item = &'static str> {

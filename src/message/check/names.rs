@@ -16,7 +16,7 @@ impl Checker<'_> {
             return kind;
         }
         if let Some(var) = vars::find(name) {
-            self.facts.shows_stderr |= matches!(name, "stderr" | "output");
+            self.facts.uses_json |= name == "json";
             let content = matches!(var.kind, VarKind::Output | VarKind::Any | VarKind::Tables(_));
             self.facts.uses_content |= content || name == "previous";
             return Type::Known(var.kind);

@@ -30,16 +30,21 @@ pub struct Context<'a> {
     pub channel: Option<&'a Channel>,
     /// Where the token or URL comes from, in words.
     pub source: &'a str,
+    /// It went to an incoming webhook.
+    pub webhook: bool,
 }
 
 /// What a code of Slack's means for the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
+    /// Slack's own passing trouble.
     Again,
+    /// Too many messages.
     Limited,
+    /// The workspace has used up its plan.
     Plan,
+    /// Something has to change.
     Fix(Fault),
-    Unknown,
 }
 
 /// A method's answer: its JSON when it is `ok`.
@@ -50,6 +55,7 @@ pub fn method(raw: &Raw, about: Context<'_>) -> Result<Value, SendError> {
     match (value, said) {
         (Some(value), Some(true)) if (200..300).contains(&raw.status) => Ok(value),
         (Some(value), Some(false)) => Err(refused(&value, about)),
+        _ if (400..500).contains(&raw.status) => Err(foreign(raw.status, about)),
         _ => Err(not_slack(raw.status)),
     }
 }
@@ -61,8 +67,10 @@ pub fn receipt(value: &Value, thread: bool) -> Receipt {
         (Some(channel), Some(ts)) => Some(Parent { channel: channel.to_owned(), ts: ts.to_owned() }),
         _ => None,
     };
-    // A reply to a message that was deleted is posted all the same, on its own: only this tells.
-    let orphaned = thread && value.pointer("/message/thread_ts").and_then(Value::as_str).is_none();
+    // A reply to a message that was deleted is posted all the same, on its own: only the message as Slack shows it tells. An
+    // answer that does not show the message says nothing of that.
+    let shown = value.get("message").filter(|message| message.is_object());
+    let orphaned = thread && shown.is_some_and(|shown| shown.get("thread_ts").and_then(Value::as_str).is_none());
     Receipt { posted, orphaned, warnings: warnings(value) }
 }
 
@@ -72,7 +80,8 @@ pub fn auth_info(value: &Value, raw: &Raw) -> AuthInfo {
     let scopes = raw.scopes.as_ref().map(|scopes| {
         scopes.split(',').map(|scope| scope.trim().to_owned()).filter(|scope| !scope.is_empty()).collect()
     });
-    AuthInfo { team: text("team"), user: text("user"), url: text("url"), scopes }
+    let date = raw.date.as_deref().and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|at| at.timestamp());
+    AuthInfo { team: text("team"), user: text("user"), url: text("url"), scopes, date }
 }
 
 /// The answer of an incoming webhook: `ok` as plain text, or a code as plain text; some gates answer with JSON.
@@ -89,10 +98,19 @@ pub fn webhook(raw: &Raw, about: Context<'_>) -> Result<Receipt, SendError> {
     if raw.status == 200 && text == "ok" {
         return Ok(Receipt::default());
     }
-    match hook_class(text) {
-        Some(fault) if (400..500).contains(&raw.status) => {
-            Err(SendError::Permanent { why: words(text, fault, &Value::Null, about), fault })
-        }
+    let code = looks_like_code(text).then_some(text);
+    match raw.status {
+        400..500 => Err(match code {
+            Some(code) => coded(code, &Value::Null, about),
+            None => foreign(raw.status, about),
+        }),
+        // Whatever answered may have passed it on.
+        200..300 => Err(SendError::Uncertain {
+            why: format!(
+                "the answer (HTTP {}) is not that of a webhook: check {}, and slack.proxy",
+                raw.status, about.source
+            ),
+        }),
         _ => Err(not_slack(raw.status)),
     }
 }
@@ -100,7 +118,14 @@ pub fn webhook(raw: &Raw, about: Context<'_>) -> Result<Receipt, SendError> {
 /// An upload of bytes to the address that Slack gave out.
 pub fn upload(raw: &Raw) -> Result<(), SendError> {
     passing(raw, None)?;
-    if raw.status == 200 { Ok(()) } else { Err(not_slack(raw.status)) }
+    match raw.status {
+        200 => Ok(()),
+        status => Err(SendError::Permanent {
+            why: format!("the place that Slack gave for the file did not take it (HTTP {status})"),
+            code: None,
+            fault: Fault::Refused,
+        }),
+    }
 }
 
 /// Statuses that mean "later", whatever the body says.
@@ -115,6 +140,7 @@ fn passing(raw: &Raw, value: Option<&Value>) -> Result<(), SendError> {
         status @ 300..400 => {
             format!("the answer was a redirect (HTTP {status}), which is never followed: check api_url and proxy")
         }
+        408 => "the request took too long to arrive (HTTP 408)".to_owned(),
         407 => "the proxy wants a login (HTTP 407): put it into `slack.proxy`".to_owned(),
         _ => return Ok(()),
     };
@@ -129,6 +155,20 @@ fn wait(raw: &Raw, value: Option<&Value>) -> Duration {
     seconds.clamp(Duration::from_secs(1), LONGEST_WAIT)
 }
 
+/// Something that stands before Slack, or another server, refused this request.
+fn foreign(status: u16, about: Context<'_>) -> SendError {
+    let (address, fault) = (
+        if about.webhook { about.source } else { "slack.api_url" },
+        match status {
+            // The body is too large.
+            413 => Fault::Message,
+            _ => Fault::Refused,
+        },
+    );
+    let why = format!("it was refused (HTTP {status}) without a code of Slack's: check {address} and slack.proxy");
+    SendError::Permanent { why, code: None, fault }
+}
+
 /// Something else than Slack answered: a login page, a proxy, a wrong address.
 fn not_slack(status: u16) -> SendError {
     let why = format!("the answer is not Slack's (HTTP {status}): check api_url, the webhook's URL and the proxy");
@@ -137,124 +177,166 @@ fn not_slack(status: u16) -> SendError {
 
 /// `"ok": false`.
 fn refused(value: &Value, about: Context<'_>) -> SendError {
-    let code = code_of(value);
+    match value.get("error").and_then(Value::as_str).filter(|code| looks_like_code(code)) {
+        Some(code) => coded(code, value, about),
+        None => SendError::Permanent {
+            why: "Slack refused the message without a code".to_owned(),
+            code: None,
+            fault: Fault::Refused,
+        },
+    }
+}
+
+/// A refusal with a code.
+fn coded(code: &str, value: &Value, about: Context<'_>) -> SendError {
     let transient = |why, retry_after| SendError::Transient { why, retry_after };
-    match class(&code) {
+    match class(code) {
         Class::Again => transient(format!("Slack could not do it just now ({code})"), None),
         Class::Limited => {
             let wait = wait(&Raw::default(), Some(value));
             transient(format!("Slack asks to wait {} s ({code})", wait.as_secs()), Some(wait))
         }
         Class::Plan => transient(format!("the workspace has used up its plan ({code})"), Some(PLAN_WAIT)),
-        Class::Unknown => transient(format!("Slack refused with a code that is not known here ({code})"), None),
-        Class::Fix(fault) => SendError::Permanent { why: words(&code, fault, value, about), fault },
+        Class::Fix(fault) => {
+            SendError::Permanent { why: words(code, fault, value, about), code: Some(code.to_owned()), fault }
+        }
     }
 }
 
-/// The code, if it looks like one: whatever else stands there is not repeated.
-fn code_of(value: &Value) -> String {
-    let code = value.get("error").and_then(Value::as_str).unwrap_or_default();
-    let good = !code.is_empty() && code.len() <= 80 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if good { code.to_owned() } else { "without a code".to_owned() }
+/// Whether a text is a code of Slack's: whatever else stands there is not repeated.
+fn looks_like_code(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 80 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// What Slack's codes mean (its method pages, and what its SDKs do with them).
+/// What Slack's codes mean (its method pages, what its SDKs do with them, and the plain-text codes of webhooks).
+const CLASSES: &[(Class, &[&str])] = &[
+    (Class::Limited, &["ratelimited", "rate_limited"]),
+    (Class::Plan, &["message_limit_exceeded"]),
+    (
+        Class::Again,
+        &[
+            "internal_error",
+            "fatal_error",
+            "service_unavailable",
+            "request_timeout",
+            "team_added_to_org",
+            "org_login_required",
+            "update_failed",
+            "external_channel_migrating",
+            "rollup_error",
+        ],
+    ),
+    (
+        Class::Fix(Fault::Message),
+        &[
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "invalid_attachments",
+            "invalid_payload",
+            "missing_text_or_fallback_or_attachments",
+            "msg_blocks_too_long",
+            "msg_too_long",
+            "no_text",
+            "too_many_attachments",
+            "attachment_payload_limit_exceeded",
+            "markdown_text_conflict",
+            "invalid_metadata_format",
+            "invalid_metadata_schema",
+            "metadata_too_large",
+            "metadata_must_be_sent_from_app",
+            "invalid_arguments",
+            "invalid_json",
+            "json_not_object",
+        ],
+    ),
+    (
+        Class::Fix(Fault::Channel),
+        &[
+            "channel_not_found",
+            "channel_is_archived",
+            "channel_is_limited_access",
+            "not_in_channel",
+            "is_archived",
+            "is_inactive",
+            "no_permission",
+            "ekm_access_denied",
+            "messages_tab_disabled",
+            "team_not_found",
+            "user_not_found",
+            "action_prohibited",
+            "posting_to_general_channel_denied",
+            "posting_to_channel_denied",
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+        ],
+    ),
+    (
+        Class::Fix(Fault::Credentials),
+        &[
+            "not_authed",
+            "invalid_auth",
+            "account_inactive",
+            "token_revoked",
+            "token_expired",
+            "missing_scope",
+            "not_allowed_token_type",
+            "access_denied",
+            "accesslimited",
+            "two_factor_setup_required",
+            "enterprise_is_restricted",
+            "app_access_restricted",
+            "invalid_token",
+            "no_service",
+            "no_service_id",
+            "no_team",
+            "team_disabled",
+            "no_active_hooks",
+        ],
+    ),
+    (Class::Fix(Fault::Thread), &["thread_not_found", "message_not_found"]),
+    (
+        Class::Fix(Fault::Target),
+        &[
+            "cant_update_message",
+            "edit_window_closed",
+            "block_mismatch",
+            "streaming_state_conflict",
+            "cannot_reply_to_message",
+            "restricted_action_non_threadable_channel",
+            "restricted_action_thread_locked",
+        ],
+    ),
+];
+
+/// What a code means; of one that is not listed, that Slack does not take this message.
 fn class(code: &str) -> Class {
-    match code {
-        "ratelimited" | "rate_limited" => Class::Limited,
-        "message_limit_exceeded" => Class::Plan,
-        "internal_error"
-        | "fatal_error"
-        | "service_unavailable"
-        | "request_timeout"
-        | "team_added_to_org"
-        | "org_login_required"
-        | "update_failed"
-        | "external_channel_migrating" => Class::Again,
-        "invalid_blocks"
-        | "invalid_blocks_format"
-        | "invalid_attachments"
-        | "msg_blocks_too_long"
-        | "msg_too_long"
-        | "no_text"
-        | "too_many_attachments"
-        | "attachment_payload_limit_exceeded"
-        | "markdown_text_conflict"
-        | "invalid_metadata_format"
-        | "invalid_metadata_schema"
-        | "metadata_too_large"
-        | "metadata_must_be_sent_from_app"
-        | "invalid_arguments"
-        | "invalid_json"
-        | "json_not_object" => Class::Fix(Fault::Message),
-        // Faults of this program, or of an `api_url` that is no Web API: nothing that another try can mend.
-        "unknown_method"
-        | "deprecated_endpoint"
-        | "method_deprecated"
-        | "invalid_post_type"
-        | "missing_post_type"
-        | "invalid_charset"
-        | "invalid_form_data"
-        | "invalid_arg_name"
-        | "invalid_array_arg"
-        | "is_bot" => Class::Fix(Fault::Message),
-        "channel_not_found"
-        | "not_in_channel"
-        | "is_archived"
-        | "is_inactive"
-        | "no_permission"
-        | "cannot_reply_to_message"
-        | "ekm_access_denied"
-        | "messages_tab_disabled"
-        | "team_not_found"
-        | "user_not_found"
-        | "posting_to_general_channel_denied" => Class::Fix(Fault::Channel),
+    let listed = CLASSES.iter().find(|(_, codes)| codes.contains(&code)).map(|(class, _)| *class);
+    listed.unwrap_or_else(|| match code {
         _ if code.starts_with("restricted_action") => Class::Fix(Fault::Channel),
-        "not_authed"
-        | "invalid_auth"
-        | "account_inactive"
-        | "token_revoked"
-        | "token_expired"
-        | "missing_scope"
-        | "not_allowed_token_type"
-        | "access_denied"
-        | "accesslimited"
-        | "two_factor_setup_required"
-        | "enterprise_is_restricted"
-        | "app_access_restricted" => Class::Fix(Fault::Credentials),
-        "thread_not_found"
-        | "message_not_found"
-        | "cant_update_message"
-        | "edit_window_closed"
-        | "block_mismatch"
-        | "streaming_state_conflict" => Class::Fix(Fault::Thread),
-        _ => Class::Unknown,
-    }
+        _ if looks_malformed(code) => Class::Fix(Fault::Message),
+        _ => Class::Fix(Fault::Refused),
+    })
 }
 
-/// What the plain-text codes of webhooks mean.
-fn hook_class(code: &str) -> Option<Fault> {
-    match code {
-        "invalid_payload" | "no_text" | "invalid_blocks" | "too_many_attachments" | "invalid_attachments" => {
-            Some(Fault::Message)
-        }
-        "user_not_found"
-        | "channel_not_found"
-        | "channel_is_archived"
-        | "action_prohibited"
-        | "posting_to_general_channel_denied" => Some(Fault::Channel),
-        "invalid_token" | "no_service" | "no_service_id" | "no_team" | "team_disabled" | "no_active_hooks" => {
-            Some(Fault::Credentials)
-        }
-        _ => None,
-    }
+/// Whether a code that is not listed concerns the message's form: then plain text may pass.
+fn looks_malformed(code: &str) -> bool {
+    let form = ["blocks", "attachment", "too_long", "too_large", "too_many", "metadata"];
+    form.iter().any(|word| code.contains(word))
 }
 
 /// A refusal as people understand it: what, where, and what to do.
 fn words(code: &str, fault: Fault, value: &Value, about: Context<'_>) -> String {
     let source = about.source;
-    let channel = about.channel.map_or_else(|| "the channel".to_owned(), |channel| format!("channel {channel}"));
+    let channel = about.channel.filter(|channel| !channel.is_unnamed());
+    let channel = channel.map_or_else(|| "the channel".to_owned(), |channel| format!("channel {channel}"));
     match (fault, code) {
+        (Fault::Channel, _) if about.webhook => {
+            format!("the webhook's channel does not take messages ({code}): make a new webhook, and change {source}")
+        }
+        (Fault::Credentials, _) if about.webhook => {
+            format!("Slack does not know this webhook any more ({code}): make a new one, and change {source}")
+        }
         (_, "missing_scope") => {
             let needed = scope(value).map_or_else(|| "a scope".to_owned(), |scope| format!("the scope {scope}"));
             format!("the token lacks {needed} (missing_scope): add it to the Slack app, and install the app again")
@@ -267,9 +349,6 @@ fn words(code: &str, fault: Fault, value: &Value, about: Context<'_>) -> String 
             "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive",
         ) => {
             format!("Slack refused the token ({code}): check {source}")
-        }
-        (Fault::Credentials, _) if hook_class(code).is_some() => {
-            format!("Slack does not know this webhook any more ({code}): make a new one, and check {source}")
         }
         (Fault::Credentials, _) => format!("Slack does not let this app in ({code}): ask who runs the workspace"),
         (Fault::Channel, "channel_not_found" | "user_not_found") => {
@@ -285,10 +364,9 @@ fn words(code: &str, fault: Fault, value: &Value, about: Context<'_>) -> String 
             format!("{channel} cannot be found by its name with this token ({code}): write the channel's ID")
         }
         (Fault::Channel, _) => format!("Slack does not let the bot write to {channel} ({code})"),
-        (Fault::Thread, "thread_not_found" | "message_not_found") => {
-            format!("the first message of the thread is gone ({code})")
-        }
-        (Fault::Thread, _) => format!("the first message of the thread cannot be changed ({code})"),
+        (Fault::Thread, _) => format!("the first message of the thread is gone ({code})"),
+        (Fault::Target, _) => format!("the first message of the thread takes no reply and no edit ({code})"),
+        (Fault::Refused, _) => format!("Slack refused the message ({code})"),
         (Fault::Message, _) => match remarks(value).as_slice() {
             [] => format!("Slack calls the message malformed ({code})"),
             said => format!("Slack calls the message malformed ({code}): {}", said.join("; ")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Context, auth_info, method, receipt, webhook};
+use super::{Context, auth_info, method, receipt, upload, webhook};
 use crate::id::Channel;
 use crate::notify::http::Raw;
 use crate::notify::{Fault, Parent, SendError};
@@ -16,7 +16,7 @@ fn raw(status: u16, body: &str) -> Raw {
 
 fn with_context<T>(work: impl Fn(Context<'_>) -> T) -> T {
     let channel = Channel::new("#ops");
-    work(Context { channel: Some(&channel), source: "token_file /etc/slack-alert/token" })
+    work(Context { channel: Some(&channel), source: "token_file /etc/slack-alert/token", webhook: false })
 }
 
 fn call(status: u16, body: &str) -> Result<Value, SendError> {
@@ -36,6 +36,7 @@ fn asks(error: &SendError) -> String {
     match error {
         SendError::Transient { retry_after: None, .. } => "again".to_owned(),
         SendError::Transient { retry_after: Some(wait), .. } => format!("again in {}", wait.as_secs()),
+        SendError::Uncertain { .. } => "uncertain".to_owned(),
         SendError::Permanent { fault, .. } => format!("{fault:?}"),
     }
 }
@@ -48,20 +49,19 @@ fn every_code_has_its_place() {
         (
             "again",
             "internal_error fatal_error service_unavailable request_timeout team_added_to_org org_login_required \
-             update_failed external_channel_migrating a_code_of_tomorrow",
+             update_failed external_channel_migrating rollup_error",
         ),
         (
             "Message",
             "invalid_blocks invalid_blocks_format invalid_attachments msg_blocks_too_long msg_too_long no_text \
              too_many_attachments attachment_payload_limit_exceeded markdown_text_conflict invalid_metadata_format \
              invalid_metadata_schema metadata_too_large metadata_must_be_sent_from_app invalid_arguments invalid_json \
-             json_not_object unknown_method deprecated_endpoint method_deprecated invalid_post_type missing_post_type \
-             invalid_charset invalid_form_data invalid_arg_name invalid_array_arg is_bot",
+             json_not_object missing_text_or_fallback_or_attachments too_many_blocks_of_tomorrow",
         ),
         (
             "Channel",
             "channel_not_found not_in_channel is_archived restricted_action restricted_action_read_only_channel \
-             restricted_action_thread_only_channel no_permission cannot_reply_to_message ekm_access_denied \
+             restricted_action_thread_only_channel no_permission ekm_access_denied \
              messages_tab_disabled team_not_found user_not_found is_inactive",
         ),
         (
@@ -69,7 +69,18 @@ fn every_code_has_its_place() {
             "not_authed invalid_auth account_inactive token_revoked token_expired missing_scope not_allowed_token_type \
              access_denied accesslimited two_factor_setup_required enterprise_is_restricted app_access_restricted",
         ),
-        ("Thread", "thread_not_found message_not_found cant_update_message edit_window_closed block_mismatch"),
+        ("Thread", "thread_not_found message_not_found"),
+        (
+            "Target",
+            "cant_update_message edit_window_closed block_mismatch streaming_state_conflict cannot_reply_to_message \
+             restricted_action_non_threadable_channel restricted_action_thread_locked",
+        ),
+        (
+            "Refused",
+            "a_code_of_tomorrow slack_connect_file_link_sharing_blocked team_access_not_granted unknown_method is_bot \
+             deprecated_endpoint method_deprecated invalid_post_type missing_post_type invalid_charset invalid_form_data \
+             invalid_arg_name invalid_array_arg",
+        ),
     ] {
         for code in codes.split_whitespace() {
             let error = refusal(code);
@@ -146,25 +157,48 @@ fn what_is_not_slacks_answer_is_no_success() {
         (200, r#"{"ok":"yes"}"#),
         (200, r#"{"ok":true"#),
         (302, ""),
-        (401, "denied"),
-        (403, r#"{"message":"API rate limit exceeded"}"#),
-        (404, "<html>"),
         (407, ""),
-        (404, r#"{"ok":true}"#),
+        (408, ""),
     ] {
         let error = call(status, body).expect_err(body);
         assert_eq!(asks(&error), "again", "{status} {body}");
         assert!(!error.why().contains("html"), "{error}");
-        assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some("again"), "{status} {body}");
+        // What answers for a webhook may have passed it on.
+        let wanted = if status == 200 { "uncertain" } else { "again" };
+        assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some(wanted), "{status} {body}");
     }
+}
+
+#[test]
+fn a_refusal_in_any_form_concerns_the_message() {
+    for (status, body, wanted) in [
+        (401, "denied by policy", "Refused"),
+        (403, r#"{"message":"API rate limit exceeded"}"#, "Refused"),
+        (403, "<html>content filter</html>", "Refused"),
+        (404, "<html>", "Refused"),
+        (404, r#"{"ok":true}"#, "Refused"),
+        (400, "", "Refused"),
+        (413, "<html>Request Entity Too Large</html>", "Message"),
+    ] {
+        let error = call(status, body).expect_err(body);
+        assert_eq!(asks(&error), wanted, "{status} {body}");
+        assert!(error.why().contains(&format!("HTTP {status}")) && !error.why().contains("html"), "{error}");
+        let hooked = hook(status, body);
+        assert_eq!(hooked.as_ref().map(asks).as_deref(), Some(wanted), "{status} {body}");
+    }
+    let error = hook(400, "a_code_of_tomorrow").expect("refused");
+    assert_eq!(
+        (error.why(), error.code()),
+        ("Slack refused the message (a_code_of_tomorrow)", Some("a_code_of_tomorrow"))
+    );
 }
 
 #[test]
 fn a_code_that_is_none_is_not_repeated() {
     for body in [r#"{"ok":false}"#, r#"{"ok":false,"error":"<script> xoxb-1"}"#, r#"{"ok":false,"error":7}"#] {
         let error = call(200, body).expect_err(body);
-        assert_eq!(asks(&error), "again");
-        assert!(error.why().contains("without a code"), "{error}");
+        assert_eq!(asks(&error), "Refused");
+        assert!(error.why().contains("without a code") && error.code().is_none(), "{error}");
     }
 }
 
@@ -184,6 +218,9 @@ fn a_success_keeps_the_name_of_the_message_and_what_slack_remarks() {
 fn a_reply_that_stands_alone_is_noticed() {
     let alone = json!({"ok": true, "channel": "C05DED65D5", "ts": "1.2", "message": {"text": "x"}});
     assert!(receipt(&alone, true).orphaned && !receipt(&alone, false).orphaned);
+    for bare in [json!({"ok": true, "channel": "C1", "ts": "1.2"}), json!({"ok": true, "ts": "1.2", "message": null})] {
+        assert!(!receipt(&bare, true).orphaned, "an answer without the message says nothing of it: {bare}");
+    }
 }
 
 #[test]
@@ -227,8 +264,31 @@ fn what_webhooks_say() {
             (got, wanted) => panic!("{status} {body}: {got:?} and not {wanted:?}"),
         }
     }
-    for (status, body) in [(500, "rollup_error"), (404, "<html>nothing here</html>"), (200, "no_service"), (400, "")] {
-        assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some("again"), "{status} {body}");
+    for (status, body, wanted) in [
+        (500, "rollup_error", "again"),
+        (404, "<html>nothing here</html>", "Refused"),
+        (200, "no_service", "uncertain"),
+        (202, "", "uncertain"),
+        (400, "msg_too_long", "Message"),
+        (403, "restricted_action", "Channel"),
+    ] {
+        assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some(wanted), "{status} {body}");
+    }
+}
+
+#[test]
+fn five_remarks_are_enough() {
+    let messages: Vec<String> = (0..9).map(|n| format!("remark {n}")).collect();
+    let body = json!({"ok": false, "error": "invalid_blocks", "response_metadata": {"messages": messages}});
+    let why = call(200, &body.to_string()).expect_err("refused").why().to_owned();
+    assert!(why.contains("remark 4") && !why.contains("remark 5"), "{why}");
+}
+
+#[test]
+fn bytes_are_taken_with_a_200_and_nothing_else() {
+    for (status, wanted) in [(200, None), (201, Some("Refused")), (204, Some("Refused")), (503, Some("again"))] {
+        let asked = upload(&raw(status, "")).err().as_ref().map(asks);
+        assert_eq!(asked.as_deref(), wanted, "{status}");
     }
 }
 

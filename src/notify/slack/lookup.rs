@@ -1,7 +1,7 @@
-//! Questions about where messages go, and what Slack's answers mean. Pure.
+//! Questions about where messages go, or whether one is there, and what Slack's answers mean. Pure.
 //!
-//! Before it: [`Lookup`]. After it: `check --online`, by way of [`Looked`]. Slack: "conversations.info",
-//! "conversations.list", "users.info"; methods that read take no JSON, so that they are asked with a form.
+//! Before it: [`Lookup`]. After it: `check --online` and `ping`, by way of [`Looked`]. Slack: "conversations.info",
+//! "conversations.list", "users.info", "reactions.get", "conversations.history"; methods that read take no JSON, so that they are asked with a form.
 
 use serde_json::Value;
 
@@ -27,6 +27,14 @@ pub(super) fn request(lookup: &Lookup) -> (&'static str, String) {
             }
             ("conversations.list", form(&pairs))
         }
+        Lookup::Reactions(message) => {
+            ("reactions.get", form(&[("channel", &message.channel), ("timestamp", &message.ts), ("full", "true")]))
+        }
+        Lookup::History(message) => {
+            let one = [("latest", message.ts.as_str()), ("oldest", &message.ts), ("inclusive", "true"), ("limit", "1")];
+            let channel = [("channel", message.channel.as_str())];
+            ("conversations.history", form(&[&channel[..], &one].concat()))
+        }
     }
 }
 
@@ -41,6 +49,12 @@ pub(super) fn answer(raw: &Raw, about: Context<'_>) -> Result<Looked, SendError>
         let next = next.filter(|next| !next.is_empty()).map(str::to_owned);
         return Ok(Looked::Page { channels: list.iter().filter_map(channel).collect(), next });
     }
+    if let Some(list) = value.get("messages").and_then(Value::as_array) {
+        return Ok(list.first().map_or(Looked::Unknown, message));
+    }
+    if let Some(found) = value.get("message") {
+        return Ok(message(found));
+    }
     let one = value.get("channel").and_then(channel).or_else(|| value.get("user").and_then(member));
     Ok(one.map_or(Looked::Unknown, Looked::Found))
 }
@@ -50,14 +64,21 @@ fn refused(raw: &Raw) -> Option<Looked> {
     let value: Value = serde_json::from_slice(&raw.body).ok()?;
     match value.get("error")?.as_str()? {
         // `not_in_channel`: of a private channel, that it is there is nothing that Slack tells strangers.
-        "channel_not_found" | "user_not_found" | "user_not_visible" | "not_in_channel" => Some(Looked::Unknown),
-        "missing_scope" => Some(Looked::Barred { scope: answer::scope(&value).map(str::to_owned) }),
+        "channel_not_found" | "user_not_found" | "user_not_visible" | "not_in_channel" | "message_not_found" => {
+            Some(Looked::Unknown)
+        }
+        "missing_scope" => Some(Looked::MissingScope { scope: answer::scope(&value).map(str::to_owned) }),
         _ => None,
     }
 }
 
 fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// A message object; one without text has none to show.
+fn message(value: &Value) -> Looked {
+    Looked::Message(value.get("text").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
 /// A channel object (Slack: "Conversation object").
@@ -92,11 +113,15 @@ mod tests {
     use super::{answer, request};
     use crate::notify::http::Raw;
     use crate::notify::slack::answer::Context;
-    use crate::notify::{Looked, Lookup, SendError, Sort, Target};
+    use crate::notify::{Looked, Lookup, Parent, SendError, Sort, Target};
 
     fn asked(body: &Value) -> Result<Looked, SendError> {
         let raw = Raw { status: 200, body: body.to_string().into_bytes(), ..Raw::default() };
-        answer(&raw, Context { channel: None, source: "token" })
+        answer(&raw, Context { channel: None, source: "token", webhook: false })
+    }
+
+    fn posted() -> Parent {
+        Parent { channel: "C05DED65D5".to_owned(), ts: "1.2".to_owned() }
     }
 
     #[test]
@@ -114,6 +139,12 @@ mod tests {
                 page("a=b&c", false, true),
                 "conversations.list",
                 "types=public_channel&exclude_archived=false&limit=200&cursor=a%3Db%26c",
+            ),
+            (Lookup::Reactions(posted()), "reactions.get", "channel=C05DED65D5&timestamp=1.2&full=true"),
+            (
+                Lookup::History(posted()),
+                "conversations.history",
+                "channel=C05DED65D5&latest=1.2&oldest=1.2&inclusive=true&limit=1",
             ),
         ] {
             assert_eq!(request(&lookup), (method, arguments.to_owned()));
@@ -147,14 +178,18 @@ mod tests {
                 json!({ "ok": true, "channels": [], "response_metadata": { "next_cursor": "" } }),
                 Looked::Page { channels: Vec::new(), next: None },
             ),
+            (json!({ "ok": true, "message": { "text": "hello" } }), Looked::Message("hello".to_owned())),
+            (json!({ "ok": true, "messages": [{ "text": "hello" }] }), Looked::Message("hello".to_owned())),
+            (json!({ "ok": true, "messages": [] }), Looked::Unknown),
+            (json!({ "ok": false, "error": "message_not_found" }), Looked::Unknown),
             (json!({ "ok": true }), Looked::Unknown),
             (json!({ "ok": false, "error": "channel_not_found" }), Looked::Unknown),
             (json!({ "ok": false, "error": "user_not_found" }), Looked::Unknown),
             (
                 json!({ "ok": false, "error": "missing_scope", "needed": "channels:read", "provided": "chat:write" }),
-                Looked::Barred { scope: Some("channels:read".to_owned()) },
+                Looked::MissingScope { scope: Some("channels:read".to_owned()) },
             ),
-            (json!({ "ok": false, "error": "missing_scope" }), Looked::Barred { scope: None }),
+            (json!({ "ok": false, "error": "missing_scope" }), Looked::MissingScope { scope: None }),
         ] {
             assert_eq!(asked(&body), Ok(looked), "{body}");
         }

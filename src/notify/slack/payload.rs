@@ -7,13 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::message::{Message, Thread};
 use crate::notify::{Delivery, Parent, Settings};
-
-/// The longest text of `chat.update` (`msg_too_long` above), and of a message that is sent again as plain text.
-const LONGEST_TEXT: usize = 4_000;
+use crate::slack::limits::{LONGEST_EDIT, LONGEST_TEXT};
+use crate::slack::{self, cut};
 
 /// What is set once for every message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct SenderIdentity {
     username: Option<String>,
     icon_emoji: Option<String>,
     icon_url: Option<String>,
@@ -38,7 +37,7 @@ pub enum Request {
     Nothing,
 }
 
-impl Look {
+impl SenderIdentity {
     /// As configured.
     pub fn of(settings: &Settings) -> Self {
         Self {
@@ -61,12 +60,13 @@ impl Look {
 }
 
 /// What a delivery asks of the Web API.
-pub fn request(delivery: &Delivery, look: &Look) -> Request {
+pub fn request(delivery: &Delivery, identity: &SenderIdentity) -> Request {
+    let plain = delivery.plain.as_deref();
     match (delivery.message.thread, &delivery.parent) {
-        (Thread::Edit, Some(parent)) => Request::Update { body: update(&delivery.message, parent, delivery.plain) },
-        (Thread::Edit, None) => Request::Nothing,
+        (Thread::Edit, Some(parent)) => Request::Update { body: update(&delivery.message, parent, plain) },
+        (Thread::Edit, None) | (Thread::Upload, _) => Request::Nothing,
         (Thread::Reply | Thread::Broadcast, Some(parent)) => {
-            let mut body = post(&delivery.message, &parent.channel, look, delivery.plain);
+            let mut body = post(&delivery.message, &parent.channel, identity, plain);
             body.insert("thread_ts".to_owned(), parent.ts.as_str().into());
             if delivery.message.thread == Thread::Broadcast {
                 body.insert("reply_broadcast".to_owned(), true.into());
@@ -74,24 +74,24 @@ pub fn request(delivery: &Delivery, look: &Look) -> Request {
             Request::Post { body: body.into(), thread: Some(parent.ts.clone()) }
         }
         _ => {
-            let body = post(&delivery.message, delivery.message.channel.as_str(), look, delivery.plain);
+            let body = post(&delivery.message, delivery.message.channel.as_str(), identity, plain);
             Request::Post { body: body.into(), thread: None }
         }
     }
 }
 
 /// What an incoming webhook takes: its channel is fixed, and there are no threads.
-pub fn webhook(message: &Message, look: &Look, plain: bool) -> Value {
+pub fn webhook(message: &Message, identity: &SenderIdentity, plain: Option<&str>) -> Value {
     let mut body = content(message, plain);
-    look.put(&mut body);
+    identity.put(&mut body);
     body.into()
 }
 
-fn post(message: &Message, channel: &str, look: &Look, plain: bool) -> Map<String, Value> {
+fn post(message: &Message, channel: &str, identity: &SenderIdentity, plain: Option<&str>) -> Map<String, Value> {
     let mut body = content(message, plain);
     body.insert("channel".to_owned(), channel.into());
-    look.put(&mut body);
-    if let (false, Some(job)) = (plain, &message.job) {
+    identity.put(&mut body);
+    if let (None, Some(job)) = (plain, &message.job) {
         // Anybody in the workspace can read it: nothing goes in that the message does not say.
         let event = message.event.map_or("message", |event| event.as_str());
         let payload = match message.run {
@@ -104,7 +104,7 @@ fn post(message: &Message, channel: &str, look: &Look, plain: bool) -> Map<Strin
 }
 
 /// What is left out of an update stays as it was, so that both lists are always given, and the text is short.
-fn update(message: &Message, parent: &Parent, plain: bool) -> Value {
+fn update(message: &Message, parent: &Parent, plain: Option<&str>) -> Value {
     let mut body = content(message, plain);
     for key in ["unfurl_links", "unfurl_media"] {
         body.remove(key);
@@ -114,20 +114,26 @@ fn update(message: &Message, parent: &Parent, plain: bool) -> Value {
     }
     body.insert("channel".to_owned(), parent.channel.as_str().into());
     body.insert("ts".to_owned(), parent.ts.as_str().into());
-    body.insert("text".to_owned(), shorten(&message.text, LONGEST_TEXT).into());
+    let text = plain.map_or_else(|| message.text.clone(), |why| plain_text(message, why));
+    body.insert("text".to_owned(), cut(&text, LONGEST_EDIT).0.into());
     body.into()
+}
+
+/// Everything that the message says, as text alone, and why there is nothing else.
+fn plain_text(message: &Message, why: &str) -> String {
+    format!("{}\n_{}_", slack::plain(&message.text, &message.blocks), slack::escape(why))
 }
 
 /// Text, blocks, colour.
 ///
 /// Beside top-level blocks Slack keeps `text` for notifications; beside attachments alone it shows it above them, and
 /// the words would stand twice. So with a colour the first block stays at the top, and the rest goes beside the bar.
-fn content(message: &Message, plain: bool) -> Map<String, Value> {
+fn content(message: &Message, plain: Option<&str>) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("unfurl_links".to_owned(), false.into());
     body.insert("unfurl_media".to_owned(), false.into());
-    if plain {
-        body.insert("text".to_owned(), shorten(&message.text, LONGEST_TEXT).into());
+    if let Some(why) = plain {
+        body.insert("text".to_owned(), cut(&plain_text(message, why), LONGEST_TEXT).0.into());
         return body;
     }
     body.insert("text".to_owned(), message.text.as_str().into());
@@ -143,39 +149,6 @@ fn content(message: &Message, plain: bool) -> Map<String, Value> {
         }
     }
     body
-}
-
-/// Escaped text cut to `limit` characters (counted as Slack may: the larger of code points and UTF-16 units), marked,
-/// never inside an entity, a link or a mention, and with its code block closed.
-fn shorten(text: &str, limit: usize) -> String {
-    let room = limit - "…\n```".chars().count();
-    let (mut units, mut cut) = (0, text.len());
-    let mut kept = None;
-    for (at, c) in text.char_indices() {
-        units += c.len_utf16();
-        if units > room && kept.is_none() {
-            kept = Some(at);
-        }
-        if units > limit {
-            cut = kept.unwrap_or(at);
-            break;
-        }
-    }
-    if cut == text.len() {
-        return text.to_owned();
-    }
-    let mut head = &text[..cut];
-    // Every `&` and `<` of escaped text opens an entity or a link: one without its end was cut in two.
-    for (open, close) in [('<', '>'), ('&', ';')] {
-        if let Some(at) = head.rfind(open)
-            && !head[at..].contains(close)
-        {
-            head = &head[..at];
-        }
-    }
-    let head = head.trim_end_matches('`');
-    let close = if head.matches("```").count() % 2 == 1 { "\n```" } else { "" };
-    format!("{head}…{close}")
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{LONGEST_TEXT, Look, Request, request, shorten, webhook};
+use super::{LONGEST_EDIT, LONGEST_TEXT, Request, SenderIdentity, request, webhook};
 use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
-use crate::message::{Message, Thread};
+use crate::message::{Message, Route, Thread};
 use crate::notify::{Delivery, Parent, Settings};
 use crate::policy::Event;
 
@@ -31,11 +30,12 @@ fn message() -> Message {
         thread: Thread::None,
         attachment: None,
         created: Timestamp::UNIX_EPOCH,
+        route: Route::default(),
     }
 }
 
 fn delivery(message: Message) -> Delivery {
-    Delivery { message: Arc::new(message), attempt: 1, plain: false, parent: None }
+    Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: None, timeouts: 0 }
 }
 
 fn parent() -> Parent {
@@ -43,7 +43,7 @@ fn parent() -> Parent {
 }
 
 fn posted(delivery: &Delivery) -> Value {
-    match request(delivery, &Look::default()) {
+    match request(delivery, &SenderIdentity::default()) {
         Request::Post { body, .. } => body,
         other => panic!("{other:?}"),
     }
@@ -78,22 +78,24 @@ fn with_a_colour_the_words_do_not_stand_twice() {
 fn every_payload_has_its_text_and_is_without_what_makes_output_live() {
     for thread in [Thread::None, Thread::Open, Thread::Reply, Thread::Broadcast, Thread::Edit] {
         for color in [None, Some("good".to_owned())] {
-            for plain in [true, false] {
+            for plain in [Some("no_text".to_owned()), None] {
                 let delivery = Delivery {
-                    plain,
+                    plain: plain.clone(),
                     parent: Some(parent()),
                     ..delivery(Message { thread, color: color.clone(), ..message() })
                 };
-                let (Request::Post { body, .. } | Request::Update { body }) = request(&delivery, &Look::default())
+                let (Request::Post { body, .. } | Request::Update { body }) =
+                    request(&delivery, &SenderIdentity::default())
                 else {
                     panic!("nothing is sent");
                 };
-                assert_eq!(body["text"], "backup failed");
+                let text = body["text"].as_str().expect("there is text");
+                assert!(text.starts_with("backup failed"), "{text}");
                 for key in ["link_names", "parse", "as_user", "username", "icon_emoji", "icon_url", "markdown_text"] {
                     assert!(body.get(key).is_none(), "{key}");
                 }
                 let blocks = body.get("blocks").and_then(Value::as_array).map_or(0, Vec::len);
-                assert!(!plain || blocks == 0, "{body}");
+                assert!(plain.is_none() || blocks == 0, "{body}");
             }
         }
     }
@@ -110,7 +112,9 @@ fn a_reply_goes_into_the_thread_by_the_channels_id() {
         (Thread::None, Some(parent()), None, None),
     ] {
         let delivery = Delivery { parent, ..delivery(Message { thread, ..message() }) };
-        let Request::Post { body, thread: asked } = request(&delivery, &Look::default()) else { panic!("no post") };
+        let Request::Post { body, thread: asked } = request(&delivery, &SenderIdentity::default()) else {
+            panic!("no post")
+        };
         assert_eq!(body.get("thread_ts").and_then(Value::as_str), ts, "{thread:?}");
         assert_eq!(asked.as_deref(), ts);
         assert_eq!(body.get("reply_broadcast").and_then(Value::as_bool), broadcast);
@@ -121,23 +125,23 @@ fn a_reply_goes_into_the_thread_by_the_channels_id() {
 #[test]
 fn an_edit_replaces_everything_and_needs_something_to_edit() {
     let edit = Message { thread: Thread::Edit, text: "x".repeat(5_000), color: Some("good".into()), ..message() };
-    assert_eq!(request(&delivery(edit.clone()), &Look::default()), Request::Nothing);
+    assert_eq!(request(&delivery(edit.clone()), &SenderIdentity::default()), Request::Nothing);
     let mut delivery = Delivery { parent: Some(parent()), ..delivery(edit) };
-    let look = Look { username: Some("MovieBot".to_owned()), ..Look::default() };
-    let Request::Update { body } = request(&delivery, &look) else { panic!("no update") };
+    let identity = SenderIdentity { username: Some("MovieBot".to_owned()), ..SenderIdentity::default() };
+    let Request::Update { body } = request(&delivery, &identity) else { panic!("no update") };
     assert_eq!((&body["channel"], &body["ts"]), (&json!("C05DED65D5"), &json!("1795405538.000001")));
-    assert!(body["text"].as_str().is_some_and(|text| text.len() <= LONGEST_TEXT && text.ends_with('…')));
+    assert!(body["text"].as_str().is_some_and(|text| text.len() <= LONGEST_EDIT && text.ends_with('…')));
     assert_eq!(body["blocks"].as_array().map(Vec::len), Some(1));
     assert!(body.get("username").is_none() && body.get("unfurl_links").is_none());
-    delivery.plain = true;
-    let Request::Update { body } = request(&delivery, &look) else { panic!("no update") };
+    delivery.plain = Some("no_text".to_owned());
+    let Request::Update { body } = request(&delivery, &identity) else { panic!("no update") };
     assert_eq!((&body["blocks"], &body["attachments"]), (&json!([]), &json!([])), "else the old ones would stay");
 }
 
 #[test]
 fn plain_means_a_short_text_and_nothing_that_could_be_malformed() {
     let long = Message { text: "y".repeat(9_000), color: Some("good".to_owned()), ..message() };
-    let body = posted(&Delivery { plain: true, ..delivery(long) });
+    let body = posted(&Delivery { plain: Some("invalid_blocks".to_owned()), ..delivery(long) });
     let mut keys: Vec<_> = body.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["channel", "text", "unfurl_links", "unfurl_media"]);
@@ -152,10 +156,10 @@ fn name_and_picture_only_when_configured_and_an_emoji_wins() {
         icon_url: Some("https://example.com/i.png".to_owned()),
         ..Settings::default()
     };
-    let body = webhook(&message(), &Look::of(&settings(Some(":fire:"))), false);
+    let body = webhook(&message(), &SenderIdentity::of(&settings(Some(":fire:"))), None);
     assert_eq!((&body["username"], &body["icon_emoji"]), (&json!("MovieBot"), &json!(":fire:")));
     assert!(body.get("icon_url").is_none() && body.get("channel").is_none() && body.get("metadata").is_none());
-    let body = webhook(&message(), &Look::of(&settings(None)), false);
+    let body = webhook(&message(), &SenderIdentity::of(&settings(None)), None);
     assert_eq!(body["icon_url"], "https://example.com/i.png");
 }
 
@@ -164,33 +168,4 @@ fn the_daemons_own_words_carry_no_metadata() {
     let own = Message { job: None, run: None, event: None, blocks: Vec::new(), ..message() };
     let body = posted(&delivery(own));
     assert!(body.get("metadata").is_none() && body.get("blocks").is_none(), "{body}");
-}
-
-#[test]
-fn a_cut_never_splits_what_belongs_together() {
-    let limit = 40;
-    for (text, wanted) in [
-        ("short".to_owned(), "short".to_owned()),
-        ("x".repeat(40), "x".repeat(40)),
-        ("x".repeat(41), format!("{}…", "x".repeat(35))),
-        (format!("{}&amp;{}", "x".repeat(31), "y".repeat(30)), format!("{}…", "x".repeat(31))),
-        (format!("{}<!here>{}", "x".repeat(31), "y".repeat(30)), format!("{}…", "x".repeat(31))),
-        (format!("```{}", "x".repeat(60)), format!("```{}…\n```", "x".repeat(32))),
-        ("😀".repeat(30), format!("{}…", "😀".repeat(17))),
-    ] {
-        assert_eq!(shorten(&text, limit), wanted, "{text}");
-    }
-}
-
-proptest! {
-    #[test]
-    fn shortened_text_keeps_the_limit_and_stays_escaped(text in "([a-zß😀\n]{0,9}|```|&amp;|&lt;|<https://x\\|y>|<!here>){0,30}") {
-        let short = shorten(&text, 60);
-        prop_assert!(short.encode_utf16().count() <= 60);
-        prop_assert_eq!(short.matches('<').count(), short.matches('>').count());
-        prop_assert_eq!(short.matches('&').count(), short.matches(';').count());
-        if short != text {
-            prop_assert_eq!(short.matches("```").count() % 2, 0);
-        }
-    }
 }

@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ask, Hold, Parcel, Queue, Turn, turn};
-use crate::clock::Mono;
+use super::{Answered, Hold, Queue};
+use crate::clock::{Mono, Now};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::{Message, Thread};
+use crate::message::{Attachment, Message, Route, Thread};
 use crate::notify::{Fault, Parent, Receipt, SendError};
+use crate::outbox::DeliveryResult;
+use crate::outbox::batch::{Ask, Batch, Lane, Turn, turn};
 use crate::outbox::digest::Kind;
-use crate::store::{Class, Depth, Fate, MessageId, Settlement, Standing, Stored, ThreadChange, Which};
+use crate::outbox::storm::{self, Storm};
+use crate::policy::Event;
+use crate::store::{
+    Class, Depth, Disposition, Heads, MessageId, MessageState, Progress, Settlement, Stored, ThreadChange,
+};
 
 const T0: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -19,12 +25,22 @@ fn at(seconds: u64) -> Mono {
     Mono(Duration::from_secs(seconds))
 }
 
-fn depth(alerts: u64, edits: u64, late: u64) -> Depth {
-    Depth { alerts, edits, late }
+fn now(mono: Mono) -> Now {
+    Now { mono, wall: crate::clock::shift(T0, mono.0) }
 }
 
+fn ops() -> Channel {
+    Channel::new("ops")
+}
+
+fn depth(alerts: u64, edits: u64, late: u64) -> Depth {
+    Depth { alerts, edits, late, ..Depth::default() }
+}
+
+/// A queue with these channels; what a channel does not take is told in `home`.
 fn queue(lanes: &[(&str, Depth)]) -> Queue {
     let mut queue = Queue::default();
+    queue.set_default(Some(Channel::new("home")));
     queue.update(lanes.iter().map(|(name, depth)| (Channel::new(name), *depth)).collect(), at(0));
     queue
 }
@@ -35,7 +51,7 @@ fn stored(id: u64, thread: Thread, parent: bool) -> Stored {
         run: None,
         event: None,
         status: Status::Critical,
-        channel: Channel::new("ops"),
+        channel: ops(),
         text: format!("m{id}"),
         blocks: Vec::new(),
         color: None,
@@ -43,37 +59,81 @@ fn stored(id: u64, thread: Thread, parent: bool) -> Stored {
         thread,
         attachment: None,
         created: T0,
+        route: Route::default(),
     };
+    let (state, queued, progress) = (MessageState::Waiting, T0, Progress::default());
     let parent = parent.then(posted);
-    let (standing, queued) = (Standing::Waiting, T0);
-    Stored { id: MessageId(id), standing, queued, attempts: 2, why: None, message, parent, superseded: false }
+    Stored {
+        id: MessageId(id),
+        state,
+        queued,
+        attempts: 2,
+        why: None,
+        progress,
+        message,
+        parent,
+        first: None,
+        superseded: false,
+    }
+}
+
+/// The first alert of an incident of a job.
+fn failure(id: u64, job: &str, text: &str) -> Stored {
+    let mut stored = stored(id, Thread::Open, false);
+    stored.message.job = Some(JobName::new(job));
+    stored.message.event = Some(Event::Failure);
+    stored.message.incident = Some(100 + id);
+    text.clone_into(&mut stored.message.text);
+    stored
 }
 
 fn posted() -> Parent {
     Parent { channel: "C1".into(), ts: "1.2".into() }
 }
 
+fn taken() -> Result<Receipt, SendError> {
+    Ok(Receipt { posted: Some(posted()), ..Receipt::default() })
+}
+
 fn alerts(count: u64) -> Vec<Stored> {
     (1..=count).map(|id| stored(id, Thread::None, false)).collect()
 }
 
-fn parcel(turn: Turn) -> Parcel {
-    match turn {
-        Turn::Send(parcel) => *parcel,
-        other => panic!("a parcel, not {other:?}"),
+/// What an ask comes to, when the store has these.
+fn look(mut ask: Ask, rows: &[Stored]) -> Batch {
+    for _ in 0..2 {
+        let rows = rows.iter().take(ask.limit).cloned().collect();
+        match turn(Heads { rows, later: None }, &ask, T0) {
+            Turn::Send(batch) => return *batch,
+            Turn::Alone => ask.limit = 1,
+            other => panic!("a batch, not {other:?}"),
+        }
+    }
+    panic!("nothing is sent")
+}
+
+fn lane_of(rows: &[Stored]) -> Lane {
+    match rows.first().map(Stored::class) {
+        Some(Class::Edit) => Lane::Edits,
+        Some(Class::Upload) => Lane::Uploads,
+        _ => Lane::Posts,
     }
 }
 
-/// The parcel of a queue's channel `ops`, given what the store has.
-fn next(queue: &mut Queue, heads: Vec<Stored>) -> Parcel {
-    let ask = queue.ask(&Channel::new("ops"), 30);
-    parcel(turn(heads.into_iter().take(ask.limit).collect(), &ask, T0))
+/// The next batch for `ops`, given what the store has.
+fn next(queue: &mut Queue, rows: Vec<Stored>) -> Batch {
+    let ask = queue.ask(&ops(), lane_of(&rows), 30, Timestamp::MIN);
+    look(ask, &rows)
 }
 
-fn answer(queue: &mut Queue, parcel: &Parcel, answer: Result<Receipt, SendError>, now: Mono) -> Settlement {
-    let settlement = queue.answered(parcel, &answer, (now, T0), 0.5);
-    queue.landed(&parcel.channel, now);
-    settlement
+fn answered(queue: &mut Queue, batch: &Batch, answer: Result<Receipt, SendError>, mono: Mono) -> Answered {
+    let answered = queue.answered(batch, &answer, now(mono), 0.5);
+    queue.landed(&batch.channel, batch.lane, mono, None);
+    answered
+}
+
+fn answer(queue: &mut Queue, batch: &Batch, answer: Result<Receipt, SendError>, mono: Mono) -> Settlement {
+    answered(queue, batch, answer, mono).settlement
 }
 
 fn passing(retry_after: Option<u64>) -> Result<Receipt, SendError> {
@@ -81,56 +141,91 @@ fn passing(retry_after: Option<u64>) -> Result<Receipt, SendError> {
 }
 
 fn lasting(fault: Fault) -> Result<Receipt, SendError> {
-    Err(SendError::Permanent { why: "no".into(), fault })
+    Err(SendError::Permanent { why: "no".into(), code: Some("no_code".into()), fault })
+}
+
+fn again(why: &str) -> Disposition {
+    Disposition::Retry { why: why.into(), progress: Progress::default() }
+}
+
+fn dead() -> Disposition {
+    Disposition::Dead { why: "no".into() }
+}
+
+/// What follows, as `thread channel text`.
+fn follow(settlement: &Settlement) -> Vec<String> {
+    let line = |message: &Message| {
+        let text = message.text.replace('\n', " / ");
+        format!("{:?} {} {text}", message.thread, message.channel)
+    };
+    settlement.follow.iter().map(|follow| line(&follow.message)).collect()
 }
 
 #[test]
 fn what_is_asked_for_depends_on_what_waits() {
-    for (waits, which, limit, merge) in [
-        (depth(1, 0, 0), Which::All, 1, None),
-        (depth(30, 0, 0), Which::All, 1, None),
-        (depth(20, 10, 0), Which::All, 1, None),
-        (depth(31, 0, 0), Which::Alerts, 1_000, Some(Kind::Storm)),
-        (depth(31, 99, 0), Which::Alerts, 1_000, Some(Kind::Storm)),
-        // Many edits do not hold up what appears in the channel.
-        (depth(2, 99, 0), Which::Alerts, 1, None),
-        (depth(0, 99, 0), Which::All, 1, None),
-        (depth(500, 9, 1), Which::Late, 100, Some(Kind::Late)),
+    for (waits, lane, first, limit, merge) in [
+        (depth(1, 0, 0), Lane::Posts, Class::Alert, 1, None),
+        (depth(30, 9, 0), Lane::Posts, Class::Alert, 1_000, None),
+        (depth(31, 0, 0), Lane::Posts, Class::Alert, 1_000, Some(Kind::Many)),
+        (depth(500, 9, 1), Lane::Posts, Class::Late, 100, Some(Kind::Late)),
+        (depth(500, 9, 1), Lane::Edits, Class::Edit, 1_000, None),
     ] {
-        let ask = queue(&[("ops", waits)]).ask(&Channel::new("ops"), 30);
-        assert_eq!((ask.which, ask.limit, ask.merge), (which, limit, merge), "{waits:?}");
+        let ask = queue(&[("ops", waits)]).ask(&ops(), lane, 30, Timestamp::MIN);
+        assert_eq!((ask.classes[0], ask.limit, ask.merge), (first, limit, merge), "{waits:?}");
     }
 }
 
 #[test]
-fn the_channel_that_has_waited_longest_is_next_and_one_in_flight_is_not() {
+fn the_lane_that_has_waited_longest_is_next_and_one_in_flight_is_not() {
     let mut queue = queue(&[("a", depth(1, 0, 0)), ("b", depth(1, 0, 0)), ("c", depth(1, 0, 0))]);
-    queue.delay(&Channel::new("a"), at(5));
-    queue.delay(&Channel::new("b"), at(3));
-    queue.delay(&Channel::new("c"), at(9));
+    let posts = |name: &str| (Channel::new(name), Lane::Posts);
+    for (name, second) in [("a", 5), ("b", 3), ("c", 9)] {
+        queue.delay(&Channel::new(name), Lane::Posts, at(second));
+    }
     assert_eq!((queue.next(at(2)), queue.due()), (None, Some(at(3))));
-    assert_eq!(queue.next(at(7)), Some(Channel::new("b")));
-    queue.ask(&Channel::new("b"), 30);
-    assert_eq!((queue.next(at(7)), queue.due()), (Some(Channel::new("a")), Some(at(5))));
-    queue.landed(&Channel::new("b"), at(8));
+    assert_eq!(queue.next(at(7)), Some(posts("b")));
+    queue.ask(&Channel::new("b"), Lane::Posts, 30, Timestamp::MIN);
+    assert_eq!((queue.next(at(7)), queue.due()), (Some(posts("a")), Some(at(5))));
+    queue.landed(&Channel::new("b"), Lane::Posts, at(8), None);
     queue.update(vec![], at(8));
     assert_eq!((queue.next(at(100)), queue.due(), queue.depth()), (None, None, depth(0, 0, 0)));
 }
 
 #[test]
+fn a_shorter_wait_never_shortens_a_longer_one() {
+    let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+    queue.delay(&ops(), Lane::Posts, at(60));
+    queue.delay(&ops(), Lane::Posts, at(1));
+    assert_eq!(queue.due(), Some(at(60)));
+}
+
+#[test]
+fn an_edit_that_slack_does_not_take_holds_up_nothing_that_is_posted() {
+    let mut queue = queue(&[("ops", depth(1, 1, 0))]);
+    let batch = next(&mut queue, vec![stored(1, Thread::Edit, true)]);
+    answer(&mut queue, &batch, passing(Some(30)), at(0));
+    assert_eq!(queue.next(at(0)), Some((ops(), Lane::Posts)));
+    // Too many edits say nothing of messages.
+    for second in [30, 60, 90] {
+        let batch = next(&mut queue, vec![stored(1, Thread::Edit, true)]);
+        answer(&mut queue, &batch, passing(Some(30)), at(second));
+    }
+    assert_eq!((queue.next(at(91)), queue.held()), (Some((ops(), Lane::Posts)), None));
+}
+
+#[test]
 fn an_edit_of_nothing_and_an_edit_that_another_follows_are_needless() {
-    let mut ask = queue(&[("ops", depth(2, 2, 0))]).ask(&Channel::new("ops"), 30);
-    ask.limit = 9;
+    let ask = queue(&[("ops", depth(2, 2, 0))]).ask(&ops(), Lane::Edits, 30, Timestamp::MIN);
     let first = Stored { superseded: true, ..stored(1, Thread::Edit, true) };
-    let heads =
-        vec![first, stored(2, Thread::Reply, true), stored(3, Thread::Edit, false), stored(4, Thread::Edit, true)];
-    let Turn::Settle(settlement) = turn(heads, &ask, T0) else { panic!("a settlement") };
+    let rows = vec![first, stored(3, Thread::Edit, false), stored(4, Thread::Edit, true)];
+    let Turn::Settle(settlement) = turn(Heads { rows, later: None }, &ask, T0) else { panic!("a settlement") };
     assert_eq!(
-        (settlement.ids, settlement.class, settlement.fate),
-        (vec![MessageId(1), MessageId(3)], Class::Edit, Fate::Superseded)
+        (settlement.ids, settlement.class, settlement.disposition),
+        (vec![MessageId(1), MessageId(3)], Class::Edit, Disposition::Superseded)
     );
-    assert!(matches!(turn(vec![], &ask, T0), Turn::Nothing));
-    assert_eq!(parcel(turn(vec![stored(4, Thread::Edit, true)], &ask, T0)).parent, Some(posted()));
+    let none = Heads { rows: Vec::new(), later: Some(T0) };
+    assert!(matches!(turn(none, &ask, T0), Turn::Nothing(Some(later)) if later == T0));
+    assert_eq!(look(ask, &[stored(4, Thread::Edit, true)]).parent, Some(posted()));
 }
 
 #[test]
@@ -140,21 +235,22 @@ fn the_first_message_opens_a_thread_and_answers_go_into_it() {
         (Thread::Reply, true, false, ThreadChange::Keep),
         (Thread::Reply, true, true, ThreadChange::Set(9, posted())),
         (Thread::Reply, false, false, ThreadChange::Set(9, posted())),
-        (Thread::Broadcast, true, true, ThreadChange::Forget(9)),
-        (Thread::Broadcast, false, false, ThreadChange::Keep),
+        (Thread::Broadcast, true, true, ThreadChange::Set(9, posted())),
+        (Thread::Broadcast, false, false, ThreadChange::Set(9, posted())),
         (Thread::Edit, true, false, ThreadChange::Keep),
         (Thread::None, false, false, ThreadChange::Keep),
     ] {
         let mut queue = queue(&[("ops", depth(1, 0, 0))]);
-        let parcel = next(&mut queue, vec![stored(1, thread, had_parent)]);
-        assert_eq!((parcel.attempt, parcel.parent.is_some()), (3, had_parent));
+        let batch = next(&mut queue, vec![stored(1, thread, had_parent)]);
+        assert_eq!((batch.attempt, batch.parent.is_some()), (3, had_parent));
         let receipt = Receipt { posted: Some(posted()), orphaned, warnings: vec![] };
-        let settlement = answer(&mut queue, &parcel, Ok(receipt), at(0));
+        let settlement = answer(&mut queue, &batch, Ok(receipt), at(0));
         assert_eq!(
-            (settlement.fate, settlement.thread),
-            (Fate::Delivered, change),
+            (settlement.disposition, settlement.thread),
+            (Disposition::Delivered, change),
             "{thread:?} {had_parent} {orphaned}"
         );
+        assert_eq!(settlement.note, None, "the storms are written when they change");
     }
 }
 
@@ -163,15 +259,15 @@ fn failures_back_off_and_a_success_forgets_them() {
     let mut queue = queue(&[("ops", depth(3, 0, 0))]);
     let mut now = at(0);
     for wait in [1, 2, 4, 8] {
-        let parcel = next(&mut queue, alerts(3));
-        assert_eq!(answer(&mut queue, &parcel, passing(None), now).fate, Fate::Retry { why: "busy".into() });
+        let batch = next(&mut queue, alerts(3));
+        assert_eq!(answer(&mut queue, &batch, passing(None), now).disposition, again("busy"));
         now = now + Duration::from_secs(wait);
         assert_eq!(queue.due(), Some(now));
     }
-    let parcel = next(&mut queue, alerts(3));
-    assert_eq!(answer(&mut queue, &parcel, Ok(Receipt::default()), now).fate, Fate::Delivered);
-    let parcel = next(&mut queue, alerts(3));
-    answer(&mut queue, &parcel, passing(None), now);
+    let batch = next(&mut queue, alerts(3));
+    assert_eq!(answer(&mut queue, &batch, Ok(Receipt::default()), now).disposition, Disposition::Delivered);
+    let batch = next(&mut queue, alerts(3));
+    answer(&mut queue, &batch, passing(None), now);
     assert_eq!(queue.due(), Some(now + Duration::from_secs(1)));
 }
 
@@ -179,74 +275,77 @@ fn failures_back_off_and_a_success_forgets_them() {
 fn retry_after_holds_the_channel_and_when_it_comes_again_and_again_everything() {
     let mut queue = queue(&[("ops", depth(1, 0, 0)), ("dev", depth(1, 0, 0))]);
     for (second, dev) in [(0, true), (30, true), (60, false)] {
-        let parcel = next(&mut queue, alerts(1));
-        answer(&mut queue, &parcel, passing(Some(30)), at(second));
-        let expected = dev.then(|| Channel::new("dev"));
+        let batch = next(&mut queue, alerts(1));
+        answer(&mut queue, &batch, passing(Some(30)), at(second));
+        let expected = dev.then(|| (Channel::new("dev"), Lane::Posts));
         assert_eq!(queue.next(at(second + 29)), expected, "after {second} s");
     }
     assert!(queue.next(at(90)).is_some(), "and then it goes on");
-    let parcel = next(&mut queue, alerts(1));
-    answer(&mut queue, &parcel, Ok(Receipt::default()), at(90));
+    let batch = next(&mut queue, alerts(1));
+    answer(&mut queue, &batch, Ok(Receipt::default()), at(90));
     assert_eq!(queue.held(), None);
 }
 
 #[test]
 fn refused_credentials_hold_everything_one_probe_aside_until_it_succeeds_or_the_configuration_changes() {
     let mut queue = queue(&[("ops", depth(1, 0, 0)), ("dev", depth(1, 0, 0))]);
-    let parcel = next(&mut queue, alerts(1));
-    let settlement = answer(&mut queue, &parcel, lasting(Fault::Credentials), at(0));
-    assert_eq!(settlement.fate, Fate::Retry { why: "no".into() });
+    let batch = next(&mut queue, alerts(1));
+    let settlement = answer(&mut queue, &batch, lasting(Fault::Credentials), at(0));
+    assert_eq!(settlement.disposition, again("no"));
     assert_eq!((queue.next(at(299)), queue.due()), (None, Some(at(300))));
     // A probe that finds Slack away says nothing of the credentials.
     let probe = queue.next(at(300)).expect("it is time for a probe");
-    let ask = queue.ask(&probe, 30);
+    let ask = queue.ask(&probe.0, probe.1, 30, Timestamp::MIN);
     assert_eq!((queue.next(at(300)), queue.due()), (None, None), "one probe, not two");
-    let parcel = super::tests::parcel(turn(alerts(1), &ask, T0));
-    answer(&mut queue, &parcel, passing(None), at(300));
+    let batch = look(ask, &alerts(1));
+    answer(&mut queue, &batch, passing(None), at(300));
     assert_eq!((queue.next(at(599)), queue.next(at(600)).is_some()), (None, true));
     queue.anew(at(400));
     assert!(queue.next(at(400)).is_some(), "another token");
-    let parcel = next(&mut queue, alerts(1));
-    answer(&mut queue, &parcel, lasting(Fault::Credentials), at(400));
+    let batch = next(&mut queue, alerts(1));
+    answer(&mut queue, &batch, lasting(Fault::Credentials), at(400));
     assert_eq!(queue.held(), Some(&Hold { until: at(700), credentials: true, why: "no".into() }));
     // That a channel is unknown was said to somebody whom Slack knows.
-    let parcel = next(&mut queue, alerts(1));
-    assert_eq!(answer(&mut queue, &parcel, lasting(Fault::Channel), at(700)).fate, Fate::Dead { why: "no".into() });
+    let batch = next(&mut queue, alerts(1));
+    answer(&mut queue, &batch, lasting(Fault::Channel), at(700));
     assert_eq!(queue.held(), None);
 }
 
 #[test]
 fn a_malformed_message_goes_once_again_as_plain_text_and_then_nowhere() {
     let mut queue = queue(&[("ops", depth(2, 0, 0))]);
-    let parcel = next(&mut queue, alerts(2));
-    assert!(!parcel.plain);
-    assert_eq!(answer(&mut queue, &parcel, lasting(Fault::Message), at(0)).fate, Fate::Retry { why: "no".into() });
-    let parcel = next(&mut queue, alerts(2));
-    assert!(parcel.plain);
-    assert_eq!(answer(&mut queue, &parcel, lasting(Fault::Message), at(1)).fate, Fate::Dead { why: "no".into() });
-    let parcel = next(&mut queue, alerts(3).split_off(1));
-    assert!(!parcel.plain, "the next one is another message");
+    let batch = next(&mut queue, alerts(2));
+    assert_eq!(batch.plain, None);
+    assert_eq!(answer(&mut queue, &batch, lasting(Fault::Message), at(0)).disposition, again("no"));
+    let batch = next(&mut queue, alerts(2));
+    assert_eq!(batch.plain.as_deref(), Some("no"));
+    assert_eq!(answer(&mut queue, &batch, lasting(Fault::Message), at(1)).disposition, dead());
+    let batch = next(&mut queue, alerts(3).split_off(1));
+    assert_eq!(batch.plain, None, "the next one is another message");
 }
 
 #[test]
 fn a_thread_that_is_gone_is_forgotten_and_the_answer_stands_alone() {
     let mut queue = queue(&[("ops", depth(1, 1, 0))]);
-    let parcel = next(&mut queue, vec![stored(1, Thread::Reply, true)]);
-    let settlement = answer(&mut queue, &parcel, lasting(Fault::Thread), at(0));
-    assert_eq!((settlement.fate, settlement.thread), (Fate::Retry { why: "no".into() }, ThreadChange::Forget(9)));
+    let batch = next(&mut queue, vec![stored(1, Thread::Reply, true)]);
+    let settlement = answer(&mut queue, &batch, lasting(Fault::Thread), at(0));
+    assert_eq!((settlement.disposition, settlement.thread), (again("no"), ThreadChange::Forget(9)));
     assert_eq!(next(&mut queue, vec![stored(1, Thread::Reply, false)]).parent, None);
-    let parcel = next(&mut queue, vec![stored(2, Thread::Edit, true)]);
-    let settlement = answer(&mut queue, &parcel, lasting(Fault::Thread), at(0));
-    assert_eq!((settlement.fate, settlement.thread), (Fate::Superseded, ThreadChange::Forget(9)));
+    let batch = next(&mut queue, vec![stored(2, Thread::Edit, true)]);
+    let settlement = answer(&mut queue, &batch, lasting(Fault::Thread), at(0));
+    assert_eq!((settlement.disposition, settlement.thread), (Disposition::Superseded, ThreadChange::Forget(9)));
 }
 
 #[test]
-fn a_storm_is_one_message_and_its_members_are_settled_together() {
+fn more_than_the_rate_can_carry_is_one_message_whose_members_are_settled_together() {
     let mut queue = queue(&[("ops", depth(40, 0, 0))]);
-    let parcel = next(&mut queue, alerts(40));
-    assert_eq!((parcel.ids.len(), parcel.merged, parcel.message.text.lines().count()), (40, Some(Kind::Storm), 41));
-    let settlement = answer(&mut queue, &parcel, Ok(Receipt { posted: Some(posted()), ..Receipt::default() }), at(0));
-    assert_eq!((settlement.ids.len(), settlement.fate, settlement.thread), (40, Fate::Delivered, ThreadChange::Keep));
+    let batch = next(&mut queue, alerts(40));
+    assert_eq!((batch.members.len(), batch.merged, batch.message.text.lines().count()), (40, Some(Kind::Many), 41));
+    let settlement = answer(&mut queue, &batch, Ok(Receipt { posted: Some(posted()), ..Receipt::default() }), at(0));
+    assert_eq!(
+        (settlement.ids.len(), settlement.disposition, settlement.thread),
+        (40, Disposition::Delivered, ThreadChange::Keep)
+    );
 }
 
 #[test]
@@ -254,13 +353,13 @@ fn a_digest_that_slack_calls_malformed_is_halved_down_to_its_members_and_none_is
     let mut queue = queue(&[("ops", depth(40, 0, 0))]);
     let mut sizes = Vec::new();
     for _ in 0..20 {
-        let parcel = next(&mut queue, alerts(40));
-        sizes.push((parcel.ids.len(), parcel.plain));
-        if parcel.ids.len() == 1 {
+        let batch = next(&mut queue, alerts(40));
+        sizes.push((batch.members.len(), batch.plain.is_some()));
+        if batch.members.len() == 1 {
             break;
         }
-        let fate = answer(&mut queue, &parcel, lasting(Fault::Message), at(0)).fate;
-        assert_eq!(fate, Fate::Retry { why: "no".into() });
+        let disposition = answer(&mut queue, &batch, lasting(Fault::Message), at(0)).disposition;
+        assert_eq!(disposition, again("no"));
     }
     let expected: Vec<_> = [40, 20, 10, 5, 2].into_iter().flat_map(|size| [(size, false), (size, true)]).collect();
     assert_eq!(sizes[..10], expected);
@@ -270,12 +369,278 @@ fn a_digest_that_slack_calls_malformed_is_halved_down_to_its_members_and_none_is
 #[test]
 fn late_messages_are_told_in_one_digest_and_stay_dead_letters() {
     let mut queue = queue(&[("ops", depth(5, 0, 1))]);
-    let late = Stored { standing: Standing::Late, ..stored(1, Thread::Open, false) };
-    let parcel = next(&mut queue, vec![late]);
-    assert_eq!((parcel.class, parcel.merged), (Class::Late, Some(Kind::Late)));
-    assert!(parcel.message.text.starts_with("*1 alert while Slack was away*"), "{}", parcel.message.text);
-    let settlement = answer(&mut queue, &parcel, Ok(Receipt { posted: Some(posted()), ..Receipt::default() }), at(0));
-    assert_eq!((settlement.fate, settlement.thread, settlement.class), (Fate::Told, ThreadChange::Keep, Class::Late));
-    let ask: Ask = queue.ask(&Channel::new("ops"), 30);
-    assert_eq!(ask.channel, Channel::new("ops"));
+    let late = Stored { state: MessageState::Late, ..stored(1, Thread::Open, false) };
+    let batch = next(&mut queue, vec![late]);
+    assert_eq!((batch.class, batch.merged), (Class::Late, Some(Kind::Late)));
+    assert!(batch.message.text.starts_with("*1 alert while Slack was away*"), "{}", batch.message.text);
+    let settlement = answer(&mut queue, &batch, Ok(Receipt { posted: Some(posted()), ..Receipt::default() }), at(0));
+    assert_eq!(
+        (settlement.disposition, settlement.thread, settlement.class),
+        (Disposition::Announced, ThreadChange::Keep, Class::Late)
+    );
+}
+
+#[test]
+fn a_reply_that_its_thread_does_not_take_is_posted_to_the_channel_and_the_thread_stays() {
+    for fault in [Fault::Target, Fault::Channel, Fault::Refused] {
+        let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+        let batch = next(&mut queue, vec![stored(1, Thread::Reply, true)]);
+        let settlement = answer(&mut queue, &batch, lasting(fault), at(0));
+        assert_eq!((settlement.disposition, settlement.thread), (again("no"), ThreadChange::Keep), "{fault:?}");
+        let batch = next(&mut queue, vec![stored(1, Thread::Reply, true)]);
+        assert_eq!(batch.parent, None);
+        let settlement = answer(&mut queue, &batch, taken(), at(0));
+        assert_eq!(settlement.thread, ThreadChange::Keep, "the first message can still be edited");
+    }
+}
+
+#[test]
+fn a_message_that_is_refused_waits_by_itself_and_is_a_dead_letter_after_three_tries() {
+    let mut queue = queue(&[("ops", depth(2, 0, 0))]);
+    let mut row = stored(1, Thread::Open, false);
+    for (try_, second) in [(1, 0), (2, 15)] {
+        let batch = next(&mut queue, vec![row.clone()]);
+        let settlement = answer(&mut queue, &batch, lasting(Fault::Refused), at(second));
+        let Disposition::Retry { progress, .. } = settlement.disposition else { panic!("another try") };
+        assert_eq!(
+            (progress.refusals, queue.next(at(second))),
+            (try_, Some((ops(), Lane::Posts))),
+            "what is behind it goes on"
+        );
+        assert_eq!(progress.not_before, Some(now(at(second + 15)).wall));
+        row.progress = progress;
+    }
+    let batch = next(&mut queue, vec![row]);
+    assert!(batch.plain.is_some(), "plain text, should it be the form after all");
+    let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, lasting(Fault::Refused), at(30));
+    assert_eq!((&settlement.disposition, nowhere), (&dead(), None));
+    let notice =
+        "Open #home :warning: a message of *disk* could not be posted to #ops: no / `slack-alert outbox` shows it";
+    assert_eq!(follow(&settlement), [notice]);
+    assert_eq!(reports[0].result, DeliveryResult::Elsewhere { why: "no".into() });
+}
+
+#[test]
+fn what_a_channel_does_not_take_is_told_in_the_default_channel_at_once_and_once() {
+    let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+    let mut row = stored(1, Thread::Open, false);
+    let batch = next(&mut queue, vec![row.clone()]);
+    let Answered { settlement, nowhere, .. } = answered(&mut queue, &batch, lasting(Fault::Channel), at(0));
+    assert_eq!(follow(&settlement), ["Open #home m1 / :warning: could not be posted to #ops: no_code"]);
+    assert_eq!(settlement.follow[0].message.route.instead_of, Some(ops()));
+    let Disposition::Retry { progress, .. } = settlement.disposition else { panic!("it is tried again") };
+    assert_eq!((progress.not_before, progress.forwarded, nowhere), (Some(now(at(60)).wall), true, None));
+    row.progress = progress;
+    let batch = next(&mut queue, vec![row.clone()]);
+    let settlement = answer(&mut queue, &batch, lasting(Fault::Channel), at(60));
+    assert_eq!(follow(&settlement), Vec::<String>::new());
+    let Disposition::Retry { progress, .. } = settlement.disposition else { panic!("it is tried again") };
+    assert_eq!(progress.not_before, Some(now(at(180)).wall), "ever more rarely");
+    // The default channel has the same alert by itself.
+    row.progress = Progress::default();
+    row.message.route.also = vec![Channel::new("home")];
+    let batch = next(&mut queue, vec![row]);
+    assert_eq!(follow(&answer(&mut queue, &batch, lasting(Fault::Channel), at(60))), Vec::<String>::new());
+}
+
+#[test]
+fn when_the_default_channel_takes_nothing_either_the_alert_is_told_nowhere() {
+    let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+    queue.set_default(Some(ops()));
+    for fault in [Fault::Channel, Fault::Message] {
+        let mut row = stored(1, Thread::Open, false);
+        row.message.route.instead_of = Some(Channel::new("pager"));
+        let batch = next(&mut queue, vec![row.clone()]);
+        let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, lasting(fault), at(0));
+        if fault == Fault::Message {
+            assert_eq!(settlement.disposition, again("no"), "plain text first");
+            continue;
+        }
+        assert_eq!((follow(&settlement).len(), nowhere), (0, Some("no".into())));
+        assert_eq!(reports[0].result, DeliveryResult::Refused { why: "no".into() });
+    }
+}
+
+#[test]
+fn a_message_is_sent_three_times_at_most_after_an_answer_that_did_not_come() {
+    let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+    let mut row = stored(1, Thread::Open, false);
+    let unsure = || Err(SendError::Uncertain { why: "no".into() });
+    for timeouts in 1..=3 {
+        let batch = next(&mut queue, vec![row.clone()]);
+        assert_eq!(batch.delivery().timeouts, timeouts - 1);
+        let settlement = answer(&mut queue, &batch, unsure(), at(0));
+        let Disposition::Retry { progress, .. } = settlement.disposition else { panic!("it is tried again") };
+        assert_eq!(progress.timeouts, timeouts);
+        row.progress = progress;
+    }
+    let batch = next(&mut queue, vec![row]);
+    assert_eq!(answer(&mut queue, &batch, unsure(), at(0)).disposition, dead());
+}
+
+#[test]
+fn a_file_goes_after_its_message_and_what_cannot_be_attached_is_said_in_the_message() {
+    let mut queue = queue(&[("ops", Depth { alerts: 1, uploads: 1, ..Depth::default() })]);
+    let mut row = stored(1, Thread::Open, false);
+    row.message.attachment = Some(Attachment { name: "out.txt".into(), content: "all".into() });
+    let batch = next(&mut queue, vec![row]);
+    let settlement = answer(&mut queue, &batch, taken(), at(0));
+    assert_eq!(follow(&settlement), ["Upload #ops m1"]);
+    assert_eq!(settlement.follow[0].file_of, Some(MessageId(1)));
+    let mut upload = stored(2, Thread::Upload, true);
+    upload.message = settlement.follow[0].message.clone();
+    upload.message.attachment = Some(Attachment { name: "out.txt".into(), content: "all".into() });
+    let batch = next(&mut queue, vec![upload.clone()]);
+    assert!(matches!(answer(&mut queue, &batch, passing(Some(3)), at(0)).disposition, Disposition::Retry { .. }));
+    let batch = next(&mut queue, vec![upload]);
+    let settlement = answer(&mut queue, &batch, lasting(Fault::Channel), at(9));
+    assert_eq!(settlement.disposition, dead());
+    assert_eq!(follow(&settlement), ["Edit #ops m1 / :paperclip: out.txt could not be attached: no"]);
+    assert_eq!(settlement.follow[0].message.route.target, Some(posted()));
+}
+
+#[test]
+fn the_file_of_an_answer_goes_into_its_thread_and_where_that_is_gone_below_the_answer() {
+    let answer_at = Parent { channel: "C1".into(), ts: "9.9".into() };
+    for (has_parent, orphaned, root) in [(true, false, posted()), (true, true, answer_at.clone())] {
+        let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+        let mut row = stored(1, Thread::Reply, has_parent);
+        row.message.attachment = Some(Attachment { name: "log".to_owned(), content: "line\n".to_owned() });
+        let batch = next(&mut queue, vec![row]);
+        let receipt = Receipt { posted: Some(answer_at.clone()), orphaned, warnings: vec![] };
+        let settlement = answer(&mut queue, &batch, Ok(receipt), at(0));
+        let upload = &settlement.follow[0].message;
+        assert_eq!((upload.thread, upload.route.target.as_ref()), (Thread::Upload, Some(&root)), "{orphaned}");
+        assert_eq!(upload.route.posted.as_ref(), Some(&answer_at), "it is that message which says so if it fails");
+    }
+}
+
+#[test]
+fn an_edit_that_cannot_be_made_is_told_by_a_reply_unless_another_message_tells_it() {
+    for (repeated, told) in [(true, vec![]), (false, vec!["Reply #ops m1"])] {
+        let mut queue = queue(&[("ops", depth(0, 1, 0))]);
+        let mut row = stored(1, Thread::Edit, true);
+        row.message.route.repeated = repeated;
+        let batch = next(&mut queue, vec![row]);
+        let settlement = answer(&mut queue, &batch, lasting(Fault::Target), at(0));
+        assert_eq!(
+            (settlement.disposition.clone(), follow(&settlement)),
+            (Disposition::Superseded, told.into_iter().map(str::to_owned).collect())
+        );
+    }
+}
+
+#[test]
+fn three_jobs_that_wait_are_one_message_and_the_storm_lives_until_all_are_well() {
+    let mut queue = queue(&[("ops", depth(3, 0, 0))]);
+    let cause = "critical: connection to server at \"db1\" failed after 3 s";
+    let row = |id: u64, job: &str| failure(id, job, &format!(":red_circle: *{job}* {cause} <!here>"));
+    let two = vec![row(1, "a"), row(2, "b")];
+    assert_eq!(next(&mut queue, two.clone()).storm, None, "two are no storm");
+    let mut earlier = stored(0, Thread::Reply, true);
+    earlier.message.job = Some(JobName::new("a"));
+    let rows = vec![earlier, row(1, "a"), row(2, "b"), row(3, "c")];
+    assert_eq!(next(&mut queue, rows).storm, None, "nothing of a job is told before what waits of it already");
+    let rows = vec![row(1, "a"), row(2, "b"), row(3, "c")];
+    let batch = next(&mut queue, rows);
+    assert_eq!(
+        batch.message.text,
+        format!(":red_circle: *3 jobs: {cause}* <!here>\n• 3 jobs: {cause}\n*a*, *b*, *c*"),
+        "one ping"
+    );
+    let Answered { settlement, reports, .. } = answered(&mut queue, &batch, taken(), at(1));
+    assert_eq!(reports.len(), 3);
+    assert_eq!(settlement.thread, ThreadChange::SetAll(vec![101, 102, 103], posted()));
+    let noted = settlement.note.as_ref().map(|(name, note)| (*name, note.matches("\"job\"").count()));
+    assert_eq!(noted, Some((storm::NOTE, 3)), "it is known after a restart");
+    assert_eq!(follow(&settlement)[2], format!("Reply #ops :red_circle: *c* {cause}"), "and nobody is pinged twice");
+    assert!(settlement.follow.iter().all(|follow| follow.message.route.detail));
+    // A fourth fails alike: the storm's message changes, and its own goes into the thread.
+    let settlement = queue.absorbed(&ops(), &[row(4, "d")], T0);
+    assert_eq!(settlement.thread, ThreadChange::SetAll(vec![104], posted()));
+    let text = &settlement.follow[1].message.text;
+    assert!(text.starts_with(":red_circle: *4 jobs fail*: 4 critical\n"), "{text}");
+    let well = |id: u64| {
+        let mut edit = stored(10 + id, Thread::Edit, true);
+        (edit.message.incident, edit.message.status) = (Some(100 + id), Status::Ok);
+        edit
+    };
+    let settlement = queue.absorbed(&ops(), &[well(1), well(2), well(3)], T0);
+    let text = &settlement.follow[0].message.text;
+    assert!(text.starts_with(":red_circle: *3 of 4 are well again*, 1 still fail\n"), "{text}");
+    assert_eq!(settlement.follow.len(), 1);
+    let settlement = queue.absorbed(&ops(), &[well(4)], now(at(600)).wall);
+    let end = ":large_green_circle: *all 4 jobs are well again* after 9m 59s";
+    assert_eq!(follow(&settlement)[1], format!("Broadcast #ops {end}"), "its end is told once");
+    assert_eq!(queue.absorbed(&ops(), &[well(4)], T0).follow.len(), 1);
+}
+
+#[test]
+fn a_storm_is_known_for_an_hour_after_its_end_and_for_a_week_while_it_goes_on() {
+    let storm = |id, ended| {
+        let first = failure(1, "a", "a critical: no disk").message;
+        Storm { ended, ..Storm::new(id, ops(), posted(), &[&first], T0) }
+    };
+    for (age, known) in [(0, &[1, 2][..]), (3_599, &[1, 2]), (3_600, &[1]), (7 * 86_400 - 1, &[1]), (7 * 86_400, &[])] {
+        let mut queue = queue(&[]);
+        queue.storms = vec![storm(1, false), storm(2, true)];
+        queue.forget_storms(now(at(age)).wall);
+        assert_eq!(queue.storms.iter().map(|storm| storm.id).collect::<Vec<_>>(), known, "after {age} s");
+    }
+}
+
+#[test]
+fn a_limit_of_everything_never_gets_shorter_by_a_shorter_answer() {
+    let mut queue = queue(&[("ops", depth(1, 0, 0)), ("dev", depth(1, 0, 0))]);
+    for (second, wait) in [(0, 1), (1, 1), (2, 300), (10, 5)] {
+        let batch = next(&mut queue, alerts(1));
+        answer(&mut queue, &batch, passing(Some(wait)), at(second));
+    }
+    assert_eq!(queue.held().map(|hold| hold.until), Some(at(302)));
+}
+
+#[test]
+fn a_digest_that_was_too_large_grows_again_step_by_step() {
+    let mut queue = queue(&[("ops", depth(99, 0, 0))]);
+    for _ in 0..2 {
+        for _ in 0..2 {
+            let batch = next(&mut queue, alerts(99));
+            answer(&mut queue, &batch, lasting(Fault::Message), at(0));
+        }
+    }
+    let mut sizes = Vec::new();
+    for _ in 0..3 {
+        let batch = next(&mut queue, alerts(99));
+        sizes.push(batch.members.len());
+        answer(&mut queue, &batch, taken(), at(0));
+    }
+    assert_eq!(sizes, [24, 48, 96]);
+}
+
+#[test]
+fn a_digest_that_took_all_is_followed_by_none_and_its_try_is_counted() {
+    let mut queue = queue(&[("ops", depth(40, 0, 0))]);
+    let batch = next(&mut queue, alerts(40));
+    assert_eq!(batch.attempt, 1);
+    answer(&mut queue, &batch, passing(None), at(0));
+    let batch = next(&mut queue, alerts(40));
+    assert_eq!(batch.attempt, 2);
+    answer(&mut queue, &batch, taken(), at(1));
+    let batch = next(&mut queue, alerts(40));
+    assert!(batch.message.text.starts_with("*40 alerts*"), "{}", batch.message.text);
+    queue.update(vec![(ops(), depth(90, 0, 0))], at(1));
+    answer(&mut queue, &batch, taken(), at(1));
+    let batch = next(&mut queue, alerts(40));
+    assert!(batch.message.text.starts_with("*90 more alerts*"), "{}", batch.message.text);
+}
+
+#[test]
+fn what_is_late_is_a_dead_letter_as_it_is_when_its_channel_cannot_be_told() {
+    for fault in [Fault::Channel, Fault::Refused] {
+        let mut queue = queue(&[("ops", depth(0, 0, 1))]);
+        let late = Stored { state: MessageState::Late, ..stored(1, Thread::Open, false) };
+        let batch = next(&mut queue, vec![late]);
+        let settlement = answer(&mut queue, &batch, lasting(fault), at(0));
+        assert_eq!((settlement.disposition, settlement.follow.len()), (Disposition::Announced, 0), "{fault:?}");
+    }
 }

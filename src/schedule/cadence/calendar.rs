@@ -7,7 +7,7 @@ use super::super::{CatchUp, Cron, Timing};
 use super::{Cadence, Due, Saved, Slot};
 use crate::clock::Now;
 
-/// A clock that is set by this much or more was wrong before, and nothing is made up for; cron(8), SPEC 4.3.
+/// A clock that is set by this much or more was wrong before, and nothing is made up for, as cron(8) has it.
 const CORRECTION: SignedDuration = SignedDuration::from_hours(3);
 
 /// A clock that is set by less than this is being kept right, and changes no cadence: no slot is lost, and none runs
@@ -40,10 +40,10 @@ impl Cadence {
         passed
     }
 
-    /// SPEC 4.3. Set by a little, the next slot stays where it is: fixed times that were skipped lie in the past now, and
+    /// Set by a little, the next slot stays where it is: fixed times that were skipped lie in the past now, and
     /// become one run; those that ran do not run again. Else everything goes by the new clock, and nothing is made up for.
     pub(super) fn step_calendar(&mut self, timing: &Timing, before: Timestamp, now: Now) {
-        let Some(calendar) = timing.calendar(self.jitter) else { return };
+        let Some(calendar) = timing.calendar(self.jitter) else { return self.postpone(timing, now) };
         if !is_made_up_for(calendar.cron, now.wall.duration_since(before)) {
             if let Some(first) = self.next.map(|slot| slot.scheduled)
                 && let Some(passed) = calendar.passed(first, before)
@@ -52,7 +52,7 @@ impl Cadence {
                 self.owe(first, passed, now.wall);
             }
             // What lies ahead by the new clock was not missed.
-            self.owed.take_if(|owed| owed.passed.latest > now.wall);
+            self.owed.take_if(|owed| owed.passed.latest > now.wall && owed.started.is_none());
             self.next = wall_slot(calendar.next(now.wall));
         }
         self.postpone(timing, now);

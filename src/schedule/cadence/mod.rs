@@ -8,16 +8,21 @@
 //! coalesced into one run, and counted.
 
 mod calendar;
+mod expected;
+mod follows;
 mod interval;
 
+use std::hash::Hasher;
 use std::time::Duration;
 
+use fnv::FnvHasher;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::slots::{Calendar, Grid, Open, Passed};
-use super::{Burst, Every, Limit, Schedule, Timing};
+use super::{AtStart, Burst, Every, Limit, Schedule, Timing};
 use crate::clock::{Mono, Now, between, shift};
+use crate::id::JobName;
 
 /// A time at which a job is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +55,25 @@ pub enum Taken {
         /// How long after its slot.
         late: Duration,
     },
+    /// A run that something else starts did not come in time.
+    Absent(Absent),
     /// It is outside working hours now; the slot has passed. Only a clock that was set, or a late wake-up, leads here.
     Outside,
     /// Nothing is due.
     NotYet,
+}
+
+/// An expected run that did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// The due time that it did not come for: the latest of those that passed.
+    pub due: Timestamp,
+    /// How late it may be.
+    pub grace: Duration,
+    /// How many due times passed before this one without a run, since the last look.
+    pub missed: u32,
+    /// When the last run came, if one ever did.
+    pub seen: Option<Timestamp>,
 }
 
 /// What is kept of a cadence on disk, in wall times, since the monotonic clock begins anew with each boot.
@@ -75,6 +95,12 @@ pub struct Saved {
     /// Until when the burst pauses after its last alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pause_until: Option<Timestamp>,
+    /// The boot of the machine after which the job has run, where it runs once after each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot: Option<String>,
+    /// Jobs whose runs have ended since its own last run began, where it follows others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ended: Vec<JobName>,
     /// The shift by jitter that is in these times.
     #[serde(skip_serializing_if = "Duration::is_zero")]
     jitter: Duration,
@@ -102,16 +128,24 @@ pub struct Cadence {
     pause_until: Option<Mono>,
     /// `every_from = "finish"`: a run is going, and its end sets the next slot.
     waiting: bool,
+    /// Ends of the runs that it follows; boxed, since few jobs follow others.
+    ends: Option<Box<follows::Ends>>,
+    /// Something else runs the job: the next slot is due when its grace is over.
+    expects: bool,
+    /// As in [`Saved`].
+    boot: Option<Box<str>>,
 }
 
 /// A run that is to be made up for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Owed {
     /// The earliest slot that it makes up for.
     first: Timestamp,
     passed: Passed,
     /// Not before; the hours may be closed until then.
     from: Timestamp,
+    /// The boot during which the daemon started, where that is why it is owed.
+    started: Option<Box<str>>,
 }
 
 impl Slot {
@@ -145,11 +179,16 @@ impl Timing {
             alerts: 0,
             pause_until: None,
             waiting: false,
+            ends: None,
+            expects: self.runs_elsewhere(),
+            boot: past.and_then(|past| past.boot.as_deref()).map(Into::into),
         };
         if self.enabled {
-            match self.pulse() {
-                Some(pulse) => cadence.begin_interval(self, pulse, past, now),
-                None => cadence.begin_calendar(self, past, now),
+            match (self.pulse(), self.expect()) {
+                _ if self.after().is_some() => cadence.begin_after(self, past, now),
+                (Some(pulse), _) => cadence.begin_interval(self, pulse, past, now),
+                (None, Some(expect)) => cadence.begin_expected(self, expect, past, now),
+                (None, None) => cadence.begin_calendar(self, past, now),
             }
         }
         cadence
@@ -166,7 +205,7 @@ impl Timing {
     fn calendar(&self, jitter: Duration) -> Option<Calendar<'_>> {
         match &self.schedule {
             Schedule::Cron(cron) => Some(Calendar { cron, jitter, open: self.open() }),
-            Schedule::Every(_) | Schedule::Burst(_) => None,
+            _ => None,
         }
     }
 }
@@ -182,7 +221,18 @@ impl Cadence {
 
     /// Takes what is due and moves on; called at or after the slot. Everything that passed becomes one run.
     pub fn take(&mut self, timing: &Timing, now: Now) -> Taken {
-        let owed = self.owed.take_if(|owed| owed.from <= now.wall).map(|owed| owed.passed);
+        if let Some(expect) = timing.expect() {
+            return self.take_expected(timing, expect, now);
+        }
+        if timing.after().is_some() {
+            return self.take_after(timing, now);
+        }
+        let owed = self.owed.take_if(|owed| owed.from <= now.wall).map(|owed| {
+            if timing.at_start == AtStart::AfterBoot {
+                self.boot = owed.started.or(self.boot.take());
+            }
+            owed.passed
+        });
         let due = self.next.filter(|slot| slot.is_due(now));
         if owed.is_none() && due.is_none() {
             return Taken::NotYet;
@@ -208,6 +258,61 @@ impl Cadence {
             return Taken::Outside;
         }
         Taken::Run { scheduled: passed.latest, missed: passed.count - 1, late: between(passed.latest, now.wall) }
+    }
+
+    /// The same while the job is paused: what is due passes, and a burst keeps its place.
+    pub fn pass(&mut self, timing: &Timing, now: Now) -> Taken {
+        let runs = self.runs;
+        let taken = self.take(timing, now);
+        if let (Taken::Run { .. }, Some(pulse)) = (taken, timing.pulse()) {
+            (self.runs, self.waiting) = (runs, false);
+            let last = self.last.unwrap_or(now.wall);
+            self.set_grid(timing, pulse, shift(last, pulse.every), now);
+        }
+        taken
+    }
+
+    /// The daemon has started, on a machine whose present boot has this name: a job that asks for it is due, as soon as its hours
+    /// are open. After [`Timing::begin`] at a start, and never at a reload.
+    pub fn daemon_started(&mut self, timing: &Timing, boot: &str, now: Now) {
+        let asks = match timing.at_start {
+            AtStart::Never => false,
+            AtStart::Always => true,
+            AtStart::AfterBoot => self.boot.as_deref() != Some(boot),
+        };
+        if !timing.enabled || !asks {
+            return;
+        }
+        // A job that was never seen before is due at once anyhow.
+        if self.owed.is_some() || self.next.is_some_and(|slot| slot.is_due(now)) {
+            return;
+        }
+        if let Some(open) = timing.open().next_open(now.wall) {
+            self.owe(now.wall, Passed { latest: now.wall, count: 1 }, open);
+            self.owed.as_mut().expect("it was put there").started = Some(boot.into());
+        }
+    }
+
+    /// The job's file has appeared while the daemon runs. One that is to run once after each boot has missed it, and runs now; one
+    /// that ran by another schedule before waits for the next boot.
+    pub fn appeared(&mut self, timing: &Timing, boot: &str, now: Now) {
+        if timing.at_start != AtStart::AfterBoot {
+            return;
+        }
+        match self.boot.is_none() && self.last.is_some() {
+            true => self.boot = Some(boot.into()),
+            false => self.daemon_started(timing, boot, now),
+        }
+    }
+
+    /// The job's timing was changed while the daemon runs, which is no start of it: only a run that has waited since the start, for
+    /// its hours, is still due.
+    pub fn changed(&mut self, before: &Self, timing: &Timing, boot: &str, now: Now) {
+        if before.owed.as_ref().is_some_and(|owed| owed.started.is_some()) {
+            self.daemon_started(timing, boot, now);
+        } else if timing.at_start == AtStart::AfterBoot {
+            self.boot = Some(boot.into());
+        }
     }
 
     /// A run has ended. Counts with `every_from = "finish"` only.
@@ -250,20 +355,22 @@ impl Cadence {
     }
 
     /// The wall clock was set: `before` is what it would show, had it not been; `now` is what it shows. Intervals keep
-    /// their grid. A calendar follows the rules of SPEC 4.3.
+    /// their grid. A calendar follows the rules of `cadence::calendar`.
     pub fn clock_stepped(&mut self, timing: &Timing, before: Timestamp, now: Now) {
         if !timing.enabled {
             return;
         }
-        match timing.pulse() {
-            Some(pulse) => self.step_interval(timing, pulse, before, now),
-            None => self.step_calendar(timing, before, now),
+        match (timing.pulse(), timing.expect()) {
+            (Some(pulse), _) => self.step_interval(timing, pulse, before, now),
+            (None, Some(expect)) => self.step_expected(timing, expect, before, now),
+            (None, None) => self.step_calendar(timing, before, now),
         }
     }
 
     /// What is to be kept of it.
     pub fn save(&self, now: Now) -> Saved {
         let next = self.next.map(|slot| match slot.due {
+            _ if self.expects => slot.scheduled,
             Due::Mono(at) => to_wall(at, now),
             Due::Wall(at) => at,
         });
@@ -273,6 +380,8 @@ impl Cadence {
             runs: self.runs,
             alerts: self.alerts,
             pause_until: self.pause_until.filter(|until| *until > now.mono).map(|until| to_wall(until, now)),
+            boot: self.boot.as_deref().map(str::to_owned),
+            ended: self.ends.as_deref().map(|ends| ends.jobs.clone()).unwrap_or_default(),
             jitter: self.jitter,
         }
     }
@@ -280,15 +389,21 @@ impl Cadence {
     /// After a change of the wall clock: what is owed is due as soon as it is open.
     fn postpone(&mut self, timing: &Timing, now: Now) {
         if let Some(owed) = &mut self.owed {
+            if owed.started.is_some() {
+                owed.passed.latest = owed.passed.latest.min(now.wall);
+            }
             owed.from = timing.open().next_open(now.wall).unwrap_or(now.wall);
         }
     }
 
     /// A run is to be made up for, from then on; together with what is owed already.
     fn owe(&mut self, first: Timestamp, passed: Passed, from: Timestamp) {
-        let (first, before) = self.owed.as_ref().map_or((first, 0), |owed| (owed.first, owed.passed.count));
+        let (first, before, started) = match self.owed.take() {
+            Some(owed) => (owed.first, owed.passed.count, owed.started),
+            None => (first, 0, None),
+        };
         let passed = Passed { count: passed.count.saturating_add(before), ..passed };
-        self.owed = Some(Box::new(Owed { first, passed, from }));
+        self.owed = Some(Box::new(Owed { first, passed, from, started }));
     }
 }
 
@@ -296,6 +411,11 @@ impl Saved {
     /// The last slot that passed, with a run or without.
     pub fn last(&self) -> Option<Timestamp> {
         self.last
+    }
+
+    /// Until when the burst pauses after its last alert.
+    pub fn pause_until(&self) -> Option<Timestamp> {
+        self.pause_until
     }
 
     /// The slot that was next when this was saved.
@@ -326,11 +446,11 @@ fn to_wall(at: Mono, now: Now) -> Timestamp {
 /// spreads its low bits (MurmurHash3's): both are fixed for ever, unlike the standard library's hash.
 fn shift_by_jitter(seed: &str, jitter: Duration) -> Duration {
     let Some(below) = u64::try_from(jitter.as_millis()).ok().filter(|below| *below > 0) else { return Duration::ZERO };
-    let mut hash = seed
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    let mut hasher = FnvHasher::default();
+    hasher.write(seed.as_bytes());
+    let hash = hasher.finish();
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     Duration::from_millis((hash ^ (hash >> 33)) % below)
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-use super::super::{Burst, CatchUp, Cron, Every, EveryFrom, FirstRun, Limit, Schedule, Timing, parse_hours};
+use super::super::{AtStart, Burst, CatchUp, Cron, Every, EveryFrom, FirstRun, Limit, Schedule, Timing, parse_hours};
 use super::{Cadence, Due, Saved, Taken, shift_by_jitter};
 use crate::clock::{Mono, Now, between, shift};
 
@@ -51,7 +51,7 @@ impl Timing {
     fn pulse_mut(&mut self) -> &mut Every {
         match &mut self.schedule {
             Schedule::Every(pulse) | Schedule::Burst(Burst { pulse, .. }) => pulse,
-            Schedule::Cron(_) => panic!("a calendar has no interval"),
+            _ => panic!("a calendar has no interval"),
         }
     }
 }
@@ -87,6 +87,7 @@ impl Bench {
             }
             Taken::Outside => format!("{wall} outside"),
             Taken::NotYet => format!("{wall} not yet"),
+            Taken::Absent(_) => format!("{wall} absent"),
         });
         taken
     }
@@ -705,11 +706,143 @@ proptest! {
                         last = Some(scheduled);
                     }
                     Taken::Outside => prop_assert!(!bench.timing.open().contains(bench.now.wall)),
-                    Taken::NotYet => prop_assert!(false, "a slot that was due was not there"),
+                    Taken::NotYet | Taken::Absent(_) => prop_assert!(false, "a slot that was due was not there"),
                 }
                 prop_assert_eq!(bench.cadence.take(&bench.timing, bench.now), Taken::NotYet);
                 bench.cadence.finished(&bench.timing, bench.now);
             }
         }
     }
+}
+
+/// So many minutes after noon, on both clocks.
+fn noon(minutes: u64) -> Now {
+    Now { wall: shift(at("2026-11-23T12:00:00Z"), secs(60 * minutes)), mono: Mono(secs(60 * minutes)) }
+}
+
+#[test]
+fn a_start_of_the_daemon_makes_due_what_asks_for_it() {
+    let plain = every("1h");
+    let always = Timing { at_start: AtStart::Always, ..plain.clone() };
+    for (timing, due) in [(&always, true), (&plain, false)] {
+        // It ran at noon, and the daemon is started again ten minutes later.
+        let mut first = timing.begin("job", None, noon(0));
+        first.daemon_started(timing, "boot", noon(0));
+        assert_eq!(
+            first.take(timing, noon(0)),
+            Taken::Run { scheduled: noon(0).wall, missed: 0, late: Duration::ZERO }
+        );
+        let mut again = timing.begin("job", Some(&first.save(noon(0))), noon(10));
+        again.daemon_started(timing, "boot", noon(10));
+        assert_eq!(matches!(again.take(timing, noon(10)), Taken::Run { .. }), due);
+        // Its cadence stays what it was.
+        assert_eq!(again.slot().map(|slot| slot.scheduled), Some(noon(60).wall), "{due}");
+    }
+}
+
+#[test]
+fn at_reboot_is_once_after_each_boot() {
+    let timing = Timing { at_start: AtStart::AfterBoot, ..Timing::new(Schedule::Reboot, TimeZone::UTC) };
+    let mut saved: Option<Saved> = None;
+    for (minute, boot, runs) in [(0, "a", true), (5, "a", false), (10, "b", true), (15, "b", false), (20, "a", true)] {
+        let mut cadence = timing.begin("job", saved.as_ref(), noon(minute));
+        assert_eq!(cadence.slot(), None, "nothing but a boot makes it due");
+        cadence.daemon_started(&timing, boot, noon(minute));
+        assert_eq!(matches!(cadence.take(&timing, noon(minute)), Taken::Run { .. }), runs, "{minute} {boot}");
+        assert_eq!((cadence.take(&timing, noon(minute)), cadence.slot()), (Taken::NotYet, None));
+        saved = Some(cadence.save(noon(minute)));
+    }
+    // Outside of its hours it waits for them.
+    let hours = Some(parse_hours("13:00-14:00").expect("hours"));
+    let timing = Timing { hours, ..timing };
+    let mut cadence = timing.begin("job", None, noon(0));
+    cadence.daemon_started(&timing, "a", noon(0));
+    assert_eq!(cadence.take(&timing, noon(0)), Taken::NotYet);
+    assert!(matches!(cadence.take(&timing, noon(61)), Taken::Run { .. }));
+}
+
+#[test]
+fn at_reboot_waits_for_its_hours_over_a_restart_a_reload_and_a_set_clock() {
+    let hours = Some(parse_hours("13:00-14:00").expect("hours"));
+    let timing = Timing { at_start: AtStart::AfterBoot, hours, ..Timing::new(Schedule::Reboot, TimeZone::UTC) };
+    let mut cadence = timing.begin("job", None, noon(0));
+    cadence.daemon_started(&timing, "a", noon(0));
+    // The daemon is started again before the hours open.
+    let mut again = timing.begin("job", Some(&cadence.save(noon(10))), noon(10));
+    again.daemon_started(&timing, "a", noon(10));
+    // Its hours are changed meanwhile.
+    let later = Timing { hours: Some(parse_hours("13:30-14:00").expect("hours")), ..timing.clone() };
+    let mut changed = later.begin("job", Some(&again.save(noon(20))), noon(20));
+    changed.changed(&again, &later, "a", noon(20));
+    // The clock is set back by an hour, and by a day.
+    for back in [60, 24 * 60] {
+        let set = |minutes: u64| {
+            let now = noon(minutes);
+            Now { wall: now.wall.saturating_sub(Duration::from_secs(60 * back)).expect("a time"), ..now }
+        };
+        let mut changed = changed.clone();
+        changed.clock_stepped(&later, noon(25).wall, set(25));
+        assert_eq!(changed.take(&later, set(60 + back % 1440 + 29)), Taken::NotYet, "{back}");
+        let Taken::Run { scheduled, .. } = changed.take(&later, set(60 + back % 1440 + 30)) else {
+            panic!("it does not run: {changed:?}")
+        };
+        assert!(scheduled <= set(60 + back % 1440 + 30).wall);
+        let mut next = timing.begin("job", Some(&changed.save(noon(100))), noon(100));
+        next.daemon_started(&timing, "a", noon(100));
+        assert_eq!(next.slot(), None, "once after each boot");
+    }
+}
+
+#[test]
+fn a_reload_is_no_start_of_the_daemon() {
+    let always = Timing { at_start: AtStart::Always, ..every("1h") };
+    let reboot = Timing { at_start: AtStart::AfterBoot, ..Timing::new(Schedule::Reboot, TimeZone::UTC) };
+    let mut plain = every("1h").begin("job", None, noon(0));
+    assert!(matches!(plain.take(&every("1h"), noon(0)), Taken::Run { .. }));
+    for timing in [&always, &reboot] {
+        // The schedule of a job becomes this one.
+        let mut changed = timing.begin("job", Some(&plain.save(noon(10))), noon(10));
+        changed.changed(&plain, timing, "a", noon(10));
+        assert_eq!(changed.take(timing, noon(10)), Taken::NotYet, "{timing:?}");
+        // Its file was away for a while.
+        let mut back = timing.begin("job", Some(&plain.save(noon(10))), noon(10));
+        back.appeared(timing, "a", noon(10));
+        assert_eq!(back.take(timing, noon(10)), Taken::NotYet, "{timing:?}");
+        // The next boot counts.
+        let mut started = timing.begin("job", Some(&back.save(noon(20))), noon(20));
+        started.daemon_started(timing, "b", noon(20));
+        assert!(matches!(started.take(timing, noon(20)), Taken::Run { .. }), "{timing:?}");
+    }
+    // A new one has missed this boot, and so has one whose file had errors when the daemon started.
+    let last_boot = Saved { boot: Some("z".to_owned()), ..Saved::default() };
+    for past in [None, Some(&last_boot)] {
+        let mut new = reboot.begin("job", past, noon(0));
+        new.appeared(&reboot, "a", noon(0));
+        assert!(matches!(new.take(&reboot, noon(0)), Taken::Run { .. }));
+        let mut started = reboot.begin("job", Some(&new.save(noon(20))), noon(20));
+        started.daemon_started(&reboot, "a", noon(20));
+        assert_eq!(started.take(&reboot, noon(20)), Taken::NotYet);
+    }
+}
+
+/// Survivors of a mutation: the pause after the last alert, when it is shorter than the interval; and what was owed counts as
+/// the last slot.
+#[test]
+fn a_pause_shorter_than_the_interval_does_not_shorten_it() {
+    let timing = burst("10m", Limit::Alerts(1), "1m");
+    let mut cadence = timing.begin("job", None, noon(0));
+    assert!(matches!(cadence.take(&timing, noon(0)), Taken::Run { .. }));
+    assert!(cadence.alerted(&timing, noon(0)));
+    assert_eq!(cadence.slot().map(|slot| slot.scheduled), Some(noon(10).wall));
+}
+
+#[test]
+fn a_run_that_was_owed_is_the_last_that_was() {
+    let timing = Timing { catch_up: CatchUp::Once, ..cron("0 12 * * *", "UTC") };
+    let saved = timing.begin("job", None, Now { wall: at("2026-11-22T13:00:00Z"), mono: Mono::default() });
+    let saved = saved.save(Now { wall: at("2026-11-22T13:00:00Z"), mono: Mono::default() });
+    // Noon passed while the daemon was down.
+    let mut cadence = timing.begin("job", Some(&saved), noon(30));
+    assert!(matches!(cadence.take(&timing, noon(30)), Taken::Run { .. }));
+    assert_eq!(cadence.save(noon(31)).last(), Some(noon(0).wall));
 }

@@ -68,7 +68,7 @@ impl Cron {
         self.fixed
     }
 
-    /// Whether the wall time is one that the calendar names; seconds aside.
+    /// Whether the wall time is one that the calendar names; without its seconds.
     pub fn matches(&self, at: DateTime) -> bool {
         self.has_month(at.month())
             && self.days.of(at.date()) >> at.day() & 1 == 1

@@ -106,12 +106,24 @@ pub(super) fn parse(text: &str) -> Result<Cron, Refusal> {
             help: HELP.to_owned(),
         });
     }
+    if let Some((at, zone)) = zone_in_front(whole) {
+        let message = "a time zone is not part of the calendar";
+        return at
+            .refuse(message, format!("write `time_zone = \"{zone}\"` beside `cron`, and the five fields alone here"));
+    }
     let mut cron = match trimmed.strip_prefix('@') {
         Some(_) => five_fields(Piece { text: nickname(whole)?, at: 0 })?,
         None => five_fields(whole)?,
     };
     cron.text = trimmed.into();
     Ok(cron)
+}
+
+/// `CRON_TZ=Europe/Berlin 0 9 * * *`, as some programs take it: the piece, and the zone in it.
+fn zone_in_front(whole: Piece<'_>) -> Option<(Piece<'_>, &str)> {
+    let first = whole.text.split_whitespace().next()?;
+    let (_, zone) = first.split_once('=').filter(|(name, _)| matches!(*name, "CRON_TZ" | "TZ"))?;
+    Some((Piece { text: first, at: whole.at }, zone))
 }
 
 fn nickname(whole: Piece<'_>) -> Result<&'static str, Refusal> {
@@ -121,9 +133,6 @@ fn nickname(whole: Piece<'_>) -> Result<&'static str, Refusal> {
     }
     let known = NICKNAMES.map(|(name, _)| name);
     let help = match wanted.as_str() {
-        "@reboot" => {
-            "for a job that runs when the daemon starts, write an `every`: its first run is at once".to_owned()
-        }
         _ if wanted.starts_with("@every") => {
             "write the interval as `every = \"5m\"`, in the place of `cron`".to_owned()
         }

@@ -208,7 +208,13 @@ fn what_cannot_be_understood_is_shown_with_its_place() {
         ("+5 * * * *", "+5", "`+5` is no minute", ""),
         ("0 0 * * mon–fri", "mon–fri", "is no day of the week", ""),
         ("@daly", "@daly", "`@daly` is no calendar", "did you mean `@daily`?"),
-        ("@reboot", "@reboot", "`@reboot` is no calendar", "`every`"),
+        (
+            "CRON_TZ=Europe/Berlin 0 9 * * *",
+            "CRON_TZ=Europe/Berlin",
+            "not part of the calendar",
+            "time_zone = \"Europe/Berlin\"",
+        ),
+        ("TZ=UTC @daily", "TZ=UTC", "not part of the calendar", "time_zone = \"UTC\""),
         (" @every 5m", "@every 5m", "no calendar", "every = \"5m\""),
     ] {
         let refusal = Cron::parse(text).expect_err(text);

@@ -46,6 +46,8 @@ fn what_a_file_says_is_what_is_read() {
         ("every = '1m'\njitter = '59s'", "every 1m"),
         ("cron = '@daily'\njitter = '5h'", "cron @daily"),
         ("burst = { every = '2s', runs = 3, pause = '60m' }\njitter = '5m'", "every 2s until 3 runs, then pause 1h"),
+        ("expect = { every = '1d', grace = '2h' }", "expected every 1d, 2h of grace"),
+        ("[expect]\ncron = '0 3 * * *'\ngrace = '30m'", "expected by cron 0 3 * * *, 30m of grace"),
     ] {
         let (timing, problems) = read_over(job, "");
         assert_eq!((timing.map(|timing| timing.describe()).as_deref(), &problems[..]), (Some(words), &[][..]), "{job}");
@@ -91,12 +93,40 @@ fn defaults_hold_where_the_job_is_silent_and_where_they_mean_something() {
     assert_eq!(plain.overlap, Overlap::Queue);
     assert_eq!(read("cron = '@daily'\nworking_hours = []").describe(), "cron @daily");
     assert_eq!(read("every = '10s'").jitter, Duration::from_secs(10), "cut to the interval");
+    assert_eq!(
+        read("expect = { every = '1d', grace = '1h' }").describe(),
+        "expected every 1d, 1h of grace, 9:00-17:00"
+    );
 }
 
 #[test]
 fn every_mistake_is_shown_at_its_characters() {
     for (job, expected) in [
         ("command = 'x'", &["missing-key [] the job has no schedule (add one: `every"][..]),
+        ("expect = { every = '1d' }", &["missing-key [expect] `grace` is missing in `expect` (say how long after"]),
+        ("expect = { grace = '1h' }", &["missing-key [expect] `every` is missing in `expect` (say when a run is due"]),
+        (
+            "expect = { every = '1d', cron = '@daily', grace = '1h' }",
+            &["conflicting-keys [cron] `cron` cannot stand beside `every` (a run is due so long after"],
+        ),
+        (
+            "expect = { cron = '@reboot', grace = '1h' }",
+            &["invalid-cron ['@reboot'] a boot of the machine has no time at which it is due"],
+        ),
+        ("expect = { cron = '61 * * * *', grace = '1h' }", &["invalid-cron [61]"]),
+        (
+            "cron = '@daily'\nexpect = { every = '1d', grace = '1h' }",
+            &["conflicting-keys [expect] `expect` cannot stand beside `cron` (a job has one schedule"],
+        ),
+        (
+            "command = 'x'\nexpect = { every = '1d', grace = '1h' }\noverlap = 'queue'\nretries = 2\nuser = 'x'",
+            &[
+                "conflicting-keys [command] this job has an `expect` and a `command` (with `expect` something else",
+                "conflicting-keys [overlap] `overlap` has no meaning with `expect`: the daemon does not run this job (take",
+                "conflicting-keys [retries] `retries` has no meaning with `expect`",
+                "conflicting-keys [user] `user` has no meaning with `expect`",
+            ],
+        ),
         ("every = '5ms'", &["invalid-value ['5ms'] `every` is shorter than 10ms (the shortest interval is `10ms`)"]),
         ("every = '5x'", &["invalid-duration [x] `every`: `x` is not a unit of time"]),
         ("every = 5", &["invalid-duration [5] `every` has no unit"]),

@@ -23,7 +23,7 @@ fn cases_that_hold_say_nothing() {
 [[test]]
 name = "one failure is not worth a word"
 given = { exit = 2 }
-expect = { held = "below-after", status = "critical" }
+expect = { suppressed = "below-after", status = "critical" }
 
 [[test]]
 name = "two are, and say so to the right people"
@@ -33,7 +33,7 @@ expect = { event = "failure", status = "critical", contains = ["12 MB", "disk"],
 [[test]]
 name = "it is told again after an hour, not before"
 given = [{ exit = 2 }, { exit = 2 }, { exit = 2, after = "59m" }]
-expect = { held = "repeat-not-due" }
+expect = { suppressed = "repeat-not-due" }
 
 [[test]]
 name = "and then"
@@ -43,12 +43,12 @@ expect.event = "repeat"
 [[test]]
 name = "its end is told"
 given = [{ exit = 1 }, { exit = 1 }, { exit = 0, stdout = "DISK OK & <fine>" }]
-expect = { event = "recovery", contains = "& <fine>" }
+expect = { event = "recovery", contains = "is well again after 2m, 2 failures" }
 
 [[test]]
 name = "at night it waits"
 given = [{ exit = 2, at = "03:00" }, { exit = 2 }]
-expect = { held = "quiet-hours" }
+expect = { suppressed = "quiet-hours" }
 
 [[test]]
 name = "however it ends"
@@ -76,19 +76,99 @@ expect = { contains = "12 MB", channel = "#pager" }
 [[test]]
 name = "is silent"
 given = [{ exit = 1 }, { exit = 1 }]
-expect = { held = "below-after" }
+expect = { suppressed = "below-after" }
 "##,
     );
     assert_eq!(code, 1, "{said}");
     for part in [
         "error[failing-test]",
-        "`speaks`: expected a message about failure, and nothing is said: below-after",
+        "`speaks`: expected a message about failure, and none comes: below-after",
         "`speaks`: expected the status warning, and the run is critical (exited with 2)",
         "`says it`: expected `12 MB` in the message, and it says:",
         "DISK WARNING",
         "`says it`: expected a message to #pager, and it goes to #ops",
-        "`is silent`: expected nothing to be said (below-after), and a message about failure comes",
+        "`is silent`: expected no message (below-after), and a message about failure comes",
         "5 errors",
+    ] {
+        assert!(said.contains(part), "`{part}` is missing in\n{said}");
+    }
+}
+
+#[test]
+fn people_pause_silence_acknowledge_and_trigger_in_a_case() {
+    let (code, said) = checked(
+        r##"
+[[test]]
+name = "what is due in a pause does not run"
+given = [{ pause = "1h" }, { exit = 2, after = "59m" }]
+expect = { suppressed = "paused" }
+
+[[test]]
+name = "after the pause it does"
+given = [{ pause = "1h" }, { exit = 2, after = "1h" }]
+expect = { suppressed = "below-after", status = "critical" }
+
+[[test]]
+name = "and it does in the pause, when somebody asks for it"
+given = [{ pause = "1h" }, { exit = 2, trigger = true }, { exit = 2, trigger = true }]
+expect = { event = "failure" }
+
+[[test]]
+name = "a silence says nothing"
+given = [{ silence = "2h" }, { exit = 2 }, { exit = 2, after = "1h" }]
+expect = { suppressed = "silenced" }
+
+[[test]]
+name = "and the job that failed in it is told of after it"
+given = [{ silence = "2h" }, { exit = 2 }, { exit = 2 }, { exit = 2, after = "2h" }]
+expect = { suppressed = "repeat-not-due" }
+
+[[test]]
+name = "somebody has it"
+given = [{ exit = 1 }, { exit = 1 }, { ack = "24h" }, { exit = 1, after = "3h" }]
+expect = { suppressed = "acknowledged" }
+
+[[test]]
+name = "until it gets worse"
+given = [{ exit = 1 }, { exit = 1 }, { ack = "24h" }, { exit = 2, after = "3h" }]
+expect = { event = "repeat", channel = ["#ops", "#pager"] }
+
+[[test]]
+name = "which ends it"
+given = [{ exit = 1 }, { exit = 1 }, { ack = "24h" }, { exit = 2, after = "3h" }, { exit = 2, after = "3h" }]
+expect = { event = "repeat" }
+
+[[test]]
+name = "or its time is over"
+given = [{ exit = 1 }, { exit = 1 }, { ack = "2h" }, { exit = 1, after = "3h" }]
+expect = { event = "repeat" }
+
+[[test]]
+name = "the word of version 0.1 is understood"
+given = { exit = 2 }
+expect = { held = "below-after" }
+"##,
+    );
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = checked(
+        r##"
+[[test]]
+name = "nothing is open"
+given = [{ exit = 2 }, { exit = 0 }, { ack = "1h" }, { exit = 2 }]
+expect = { suppressed = "acknowledged" }
+
+[[test]]
+name = "paused"
+given = [{ pause = "1h" }, { exit = 2 }]
+expect = { status = "critical", event = "failure" }
+"##,
+    );
+    assert_eq!(code, 1, "{said}");
+    for part in [
+        "`nothing is open`: there is no open incident to acknowledge",
+        "`paused`: expected the status critical, and the job is paused: it does not run",
+        "`paused`: expected a message about failure, and none comes: paused",
+        "3 errors",
     ] {
         assert!(said.contains(part), "`{part}` is missing in\n{said}");
     }

@@ -31,12 +31,29 @@ fn once_exits_with_the_commands_own_code_and_shows_the_message() {
         ("slow", 124, "timed out"),
         ("gone", 127, "no-such-program"),
         ("killed", 137, "SIGKILL"),
-        ("quiet", 0, "no message: blank"),
+        ("quiet", 0, "no message: blank, "),
     ] {
         let ran = sandbox.run(&["once", job]);
         assert_eq!(ran.code, code, "{job}: {ran:?}");
         assert!(ran.stdout.contains(shown), "{job}: `{shown}` is missing in {}", ran.stdout);
     }
+}
+
+#[test]
+fn once_shows_the_output_how_it_ended_and_why_there_is_a_message_or_none() {
+    let sandbox = jobs(&[
+        ("calm", "command = \"echo three; echo lines >&2; echo of it\"\nevery = \"1h\"\nnotify.on = [\"failure\"]\n"),
+        ("bad", "command = \"echo oh no; exit 7\"\nevery = \"1h\"\n"),
+    ]);
+    let calm = sandbox.run(&["once", "calm"]).stdout;
+    let (output, rest) = calm.split_once("\n\nok: exited with 0 (took ").expect("an outcome after the output");
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["lines", "of it", "three"], "{calm}");
+    assert!(rest.contains("no message: not-asked, ") && rest.contains("notify.on"), "{calm}");
+    let bad = sandbox.run(&["once", "bad"]).stdout;
+    assert!(bad.starts_with("oh no\n\ncritical: exited with 7"), "{bad}");
+    assert!(bad.contains("message (failure), since it failed, and the failure had not been reported:\n\n"), "{bad}");
 }
 
 #[test]
@@ -65,11 +82,11 @@ fn a_job_that_is_not_there_is_named_with_its_nearest() {
 }
 
 #[test]
-fn a_job_that_is_set_aside_says_why() {
+fn a_job_that_is_not_loaded_says_why() {
     let sandbox = jobs(&[("disk", "command = \"true\"\nevrey = \"1h\"\n")]);
     let ran = sandbox.run(&["once", "disk"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stderr.contains("jobs.d/disk.toml:") && ran.stderr.contains("set aside"), "{ran:?}");
+    assert!(ran.stderr.contains("jobs.d/disk.toml:") && ran.stderr.contains("not loaded"), "{ran:?}");
 }
 
 #[test]
@@ -125,4 +142,88 @@ fn wrong_usage_is_two() {
 fn the_version_is_told() {
     let ran = Sandbox::new().run(&["--version"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, concat!("slack-alert ", env!("CARGO_PKG_VERSION"), "\n")));
+}
+
+#[test]
+fn a_job_file_with_windows_line_ends_runs_as_one_without() {
+    let job = "command = \"\"\"\r\ncd /tmp\r\necho in $(pwd)\r\n\"\"\"\r\nevery = '1h'\r\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "host = 'h'\r\n"), ("jobs.d/job.toml", job)]);
+    let ran = sandbox.run(&["once", "job"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("in /tmp") && !ran.stdout.contains("can't cd"), "{ran:?}");
+    // Problems are where they were.
+    sandbox.file("jobs.d/job.toml", &format!("{job}evry = '1h'\r\n"));
+    let checked = sandbox.run(&["check", "--format", "json"]);
+    assert!(checked.stdout.contains("\"line\":6,\"column\":1,"), "{checked:?}");
+}
+
+/// Runs the daemon until every one of these words was seen, and ends it in good order.
+fn runs_until(sandbox: &Sandbox, words: &[&str]) {
+    let mut going = sandbox.start(&["run"]);
+    for word in words {
+        going.wait_for(word);
+    }
+    going.signal("TERM");
+    let (status, said) = going.end();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn next_and_list_know_what_a_daemon_has_recorded() {
+    let sandbox = jobs(&[
+        ("hourly", "command = \"echo ran-hourly\"\nevery = \"1h\"\ndescription = \"says so\"\n"),
+        ("boot", "command = \"exit 1\"\ncron = \"@reboot\"\n"),
+        // Begins after the others, and ends when they are recorded.
+        ("z", "command = \"sleep 2; echo all-done\"\nevery = \"2h\"\n"),
+    ]);
+    let fresh = sandbox.run(&["next"]);
+    assert!(fresh.stdout.contains("now") && fresh.stdout.contains("at the next boot"), "{fresh:?}");
+    runs_until(&sandbox, &["all-done"]);
+    let next = sandbox.run(&["next"]);
+    let hourly = next.stdout.lines().find(|line| line.contains("hourly")).unwrap_or_default().to_owned();
+    assert!(hourly.contains("in 59m"), "{next:?}");
+    let list = sandbox.run(&["list"]);
+    let line = |name: &str| list.stdout.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(line("hourly").contains(" ok ") && line("hourly").contains("says so"), "{list:?}");
+    assert!(line("boot").contains("critical") && line("boot").contains("at each boot"), "{list:?}");
+}
+
+#[test]
+fn a_job_runs_at_each_start_or_once_after_each_boot() {
+    let sandbox = jobs(&[
+        ("always", "command = \"echo always >> always\"\nevery = \"1h\"\nfirst_run = \"always\"\n"),
+        ("boot", "command = \"echo boot >> boot\"\ncron = \"@reboot\"\n"),
+        ("plain", "command = \"echo plain >> plain\"\nevery = \"1h\"\n"),
+        ("z", "command = \"sleep 2; echo all-done\"\nevery = \"2h\"\nfirst_run = \"always\"\n"),
+    ]);
+    for _ in 0..2 {
+        runs_until(&sandbox, &["all-done"]);
+    }
+    assert_eq!(["always", "boot", "plain"].map(|file| sandbox.read(file).lines().count()), [2, 1, 1]);
+}
+
+#[test]
+fn commands_that_read_need_no_token_that_can_be_read() {
+    let sandbox = jobs(&[("a", "command = \"true\"\nevery = \"1h\"\n")]);
+    sandbox.file("slack_alert.toml", "[slack]\ntoken_file = \"nowhere\"\nchannel = \"#ops\"\n");
+    for command in ["list", "next"] {
+        let ran = sandbox.run(&[command]);
+        assert!(ran.code == 0 && ran.stdout.contains("every 1h"), "{command}: {ran:?}");
+    }
+    assert_eq!(sandbox.run(&["check"]).code, 1);
+}
+
+#[test]
+fn a_condition_on_the_output_decides_what_a_run_is() {
+    let json = "parse = \"json\"\ncritical_when = \"json.queue > 1000\"\nwarning_when = \"json.queue > 10\"\n";
+    let sandbox = jobs(&[
+        ("full", &format!("command = '''echo '{{\"queue\": 1204}}' '''\nevery = \"1h\"\n{json}")),
+        ("well", "command = \"echo 1\"\nevery = \"1h\"\ncritical_when = \"stdout | int > 1\"\n"),
+    ]);
+    let ran = sandbox.run(&["once", "full", "--json"]);
+    assert!(ran.stdout.contains("\"condition\"") && ran.stdout.contains("critical"), "{ran:?}");
+    let ran = sandbox.run(&["once", "full"]);
+    assert!(ran.stdout.contains("json.queue > 1000 (it is 1,204)"), "{ran:?}");
+    let ran = sandbox.run(&["once", "well", "--json"]);
+    assert!(!ran.stdout.contains("condition"), "{ran:?}");
 }

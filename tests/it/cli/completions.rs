@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::support::program::Sandbox;
+use crate::support::skip::skip;
 
 fn sandbox() -> Sandbox {
     let job = "command = \"true\"\nevery = \"1h\"\n";
@@ -38,7 +39,12 @@ fn bash(sandbox: &Sandbox, line: &[&str]) -> Vec<String> {
         line.len() - 1
     );
     let path = format!("{}:/usr/bin:/bin", program.parent().expect("a folder").display());
-    let output = Command::new("bash").args(["-c", &ask]).current_dir(sandbox.path()).env("PATH", path).output();
+    let output = Command::new("bash")
+        .args(["-c", &ask])
+        .current_dir(sandbox.path())
+        .env("PATH", path)
+        .env("RUNTIME_DIRECTORY", sandbox.path().join("run"))
+        .output();
     let output = output.expect("bash is there");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -56,14 +62,36 @@ fn bash_completes_commands_options_and_jobs() {
 }
 
 #[test]
-#[expect(clippy::disallowed_macros, reason = "says why it is skipped")]
+fn bash_completes_what_asks_the_daemon() {
+    let sandbox = sandbox();
+    let jobs = ["db/backup", "db/vacuum", "disk"];
+    for command in ["status", "trigger", "pause", "resume", "ack"] {
+        assert_eq!(bash(&sandbox, &["slack-alert", command, ""]), jobs, "{command}");
+    }
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "d"]), ["db/backup", "db/vacuum", "disk"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "e"]), ["end"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "disk", "2"]), [""; 0], "a length of time is typed");
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "end", ""]), [""; 0], "no daemon, no silence");
+
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("listening for commands");
+    for pattern in ["db/*", "disk"] {
+        let ran = sandbox.run(&["silence", pattern, "2h"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "end", ""]), ["2", "disk", "1", "db/*"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "end", "d"]), ["disk", "db/*"]);
+    assert!(bash(&sandbox, &["slack-alert", "silence", "list", "--j"]).contains(&"--json".to_owned()));
+}
+
+#[test]
 fn the_other_shells_take_their_scripts() {
     let sandbox = sandbox();
     for (shell, arguments) in [("zsh", &["-n"][..]), ("fish", &["--no-execute"]), ("bash", &["-n"])] {
         let script = sandbox.file(&format!("script.{shell}"), &sandbox.run(&["completions", shell]).stdout);
         match Command::new(shell).args(arguments).arg(&script).output() {
             Ok(output) => assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr)),
-            Err(_) => println!("skipped: there is no {shell}"),
+            Err(error) => skip(&format!("{shell} cannot be started: {error}; apt-get install {shell}")),
         }
     }
 }

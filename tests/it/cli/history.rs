@@ -45,7 +45,7 @@ fn lived() -> Sandbox {
     // The daemon gives its outbox ten seconds; the test need not.
     going.signal("INT");
     going.signal("INT");
-    drop(going);
+    going.end();
     sandbox
 }
 
@@ -57,6 +57,25 @@ fn a_state_that_does_not_exist_yet_is_said() {
         assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{arguments:?}: {ran:?}");
         assert!(ran.stderr.contains("there is no state in") && ran.stderr.contains("help:"), "{ran:?}");
     }
+}
+
+#[test]
+fn a_run_that_goes_on_is_shown_unless_only_runs_of_the_future_are_asked_for() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[slack]\ntoken = \"xoxb-1\"\napi_url = \"http://127.0.0.1:1\"\nchannel = \"#ops\"\n"),
+        ("jobs.d/slow.toml", "command = \"sleep 1000\"\nevery = \"1h\"\n"),
+    ]);
+    let going = sandbox.start(&["run"]);
+    until("the run", || sandbox.run(&["history", "--json"]).stdout.contains("running"));
+    let shown = |arguments: &[&str]| {
+        let all = json(&sandbox, &[&["history", "--json"], arguments].concat());
+        all.as_array().expect("a list").iter().map(|run| run["status"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&["--since", "1h"]), ["running"]);
+    assert_eq!(shown(&["--since", "2999-01-01"]), [""; 0]);
+    assert_eq!(shown(&["--failed"]), [""; 0]);
+    assert_eq!(shown(&["-n", "1"]), ["running"]);
+    drop(going);
 }
 
 #[test]
@@ -104,9 +123,9 @@ fn every_silence_is_explained_and_every_word_followed_to_slack() {
     let first = first.expect("the first failure was told").clone();
 
     let ran = sandbox.run(&["why", "bad", "-n", "100"]);
-    assert!(ran.stdout.contains("failed with 2 at "), "{ran:?}");
+    assert!(ran.stdout.contains("failed with exit code 2 at "), "{ran:?}");
     assert!(ran.stdout.contains("; sent: failure\n"), "{ran:?}");
-    assert!(ran.stdout.contains("; not sent: repeat-not-due, next word at "), "{ran:?}");
+    assert!(ran.stdout.contains("; not sent: repeat-not-due, next message at "), "{ran:?}");
     assert!(ran.stdout.contains("it waits for #ops since"), "{ran:?}");
 
     let at = first["started"].as_str().expect("a time");
@@ -134,9 +153,9 @@ fn the_outbox_is_listed_and_emptied_by_hand() {
     assert_eq!(json(&sandbox, &["outbox", "list", "--channel", "#other", "--json"]), Value::Array(Vec::new()));
     let number = letters[0]["id"].to_string();
     let ran = sandbox.run(&["outbox", "retry", &number]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (0, "1 message: wait to be sent again\n"));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "retried 1 message\n"));
     let ran = sandbox.run(&["outbox", "drop", &number, "4711"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (1, "1 message: dropped\n"));
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, "dropped 1 message\n"));
     assert!(ran.stderr.contains("not in the outbox: 4711"), "{ran:?}");
     let done = json(&sandbox, &["outbox", "drop", "--all", "--json"]);
     assert_eq!(done["dropped"].as_array().map(Vec::len), Some(letters.len() - 1), "{done}");
@@ -146,4 +165,104 @@ fn the_outbox_is_listed_and_emptied_by_hand() {
     for arguments in [&["outbox", "drop"][..], &["outbox", "retry", "1", "--all"], &["outbox", "drop", "x"]] {
         assert_eq!(sandbox.run(arguments).code, 2, "{arguments:?}");
     }
+}
+
+/// What a command prints on a terminal that is so wide. script(1) gives it one.
+fn on_terminal(sandbox: &Sandbox, columns: u32, arguments: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_slack-alert");
+    let plain = sandbox.command(&[]);
+    let mut script = std::process::Command::new("script");
+    script.args(["-qefc", &format!("stty rows 24 cols {columns}; {program} {arguments}"), "/dev/null"]);
+    script.current_dir(sandbox.path()).envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = script.env("NO_COLOR", "1").stdin(std::process::Stdio::null()).output().expect("script(1) exists");
+    assert!(output.status.success(), "{arguments}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).replace('\r', "")
+}
+
+#[test]
+fn tables_fit_the_terminal_and_are_whole_elsewhere() {
+    let sandbox = lived();
+    let long = "x".repeat(150);
+    sandbox.file("jobs.d/good.toml", &format!("command = 'true'\nevery = '1h'\ndescription = '{long}'\n"));
+    for arguments in ["history", "outbox", "list", "next", "history --run 1"] {
+        let shown = on_terminal(&sandbox, 70, arguments);
+        assert!(shown.lines().count() >= 2, "{arguments}: {shown}");
+        // What is no table is told on stderr, which is the same terminal here.
+        for line in shown.lines().filter(|line| !line.starts_with("slack-alert: ")) {
+            assert!(line.chars().count() <= 70, "{arguments}: {line}");
+        }
+    }
+    let outbox = on_terminal(&sandbox, 70, "outbox");
+    assert!(outbox.contains('…') && !outbox.contains(":red_circle:"), "{outbox}");
+    assert!(sandbox.run(&["list"]).stdout.contains(&long));
+}
+
+#[test]
+fn what_only_reads_the_state_needs_no_token_that_can_be_read() {
+    let sandbox = lived();
+    sandbox.file("slack_alert.toml", "[slack]\ntoken_file = 'missing'\nchannel = '#ops'\n");
+    for arguments in [
+        &["list"][..],
+        &["next"],
+        &["why", "bad"],
+        &["history"],
+        &["history", "--run", "1"],
+        &["outbox"],
+        &["outbox", "retry", "--all"],
+    ] {
+        let ran = sandbox.run(arguments);
+        assert!(ran.code == 0 && !ran.stdout.is_empty(), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn why_says_what_the_job_waits_for() {
+    let sandbox = lived();
+    let ran = sandbox.run(&["why", "good"]);
+    assert!(ran.stdout.contains("\nnow: its next run is due at "), "{ran:?}");
+    let ran = sandbox.run(&["why", "good", "--at", "2999-01-01"]);
+    assert!(!ran.stdout.contains("now: "), "of another time: {ran:?}");
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", ""),
+        ("jobs.d/slow.toml", "command = 'sleep 1000'\nevery = '1h'\n"),
+        ("jobs.d/burst.toml", "command = 'echo x'\nburst = { every = '10ms', alerts = 1, pause = '2h' }\n"),
+    ]);
+    let going = sandbox.start(&["run"]);
+    until("the run", || {
+        sandbox.run(&["why", "slow"]).stdout.contains("no run of slow is known: run 1 goes on since")
+            || sandbox.run(&["why", "slow"]).stdout.contains("no run of slow is known: run 2 goes on since")
+    });
+    until("the pause", || sandbox.run(&["why", "burst"]).stdout.contains("; its burst pauses until then"));
+    drop(going);
+}
+
+#[test]
+fn commands_say_when_the_daemon_has_not_read_the_files_as_they_are() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "reload = 'signal'\n"),
+        ("jobs.d/a.toml", "command = 'true'\nevery = '1h'\n"),
+        ("jobs.d/b.toml", "command = 'true'\nevery = '1h'\n"),
+    ]);
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("started");
+    until("both runs", || sandbox.run(&["history", "--json"]).stdout.matches("\"verdict\"").count() == 2);
+    let said = |arguments: &[&str]| sandbox.run(arguments).stderr;
+    let unread = "changed, and the daemon has not read that yet";
+    assert_eq!(said(&["next"]), "");
+    sandbox.file("jobs.d/a.toml", "command = 'true'\nevery = '2h'\n");
+    assert!(said(&["next"]).contains(&format!("jobs.d/a.toml has {unread}")), "{}", said(&["next"]));
+    assert!(
+        said(&["list"]).contains(unread)
+            && said(&["why", "a"]).contains(unread)
+            && said(&["next", "a"]).contains(unread)
+    );
+    assert_eq!((said(&["why", "b"]), said(&["next", "b"])), (String::new(), String::new()));
+    sandbox.file("jobs.d/new.toml", "command = 'true'\nevery = '2h'\n");
+    assert!(said(&["next"]).contains("and 1 more file have"), "{}", said(&["next"]));
+    going.signal("HUP");
+    going.wait_for("reloaded");
+    until("the new version", || said(&["next"]).is_empty());
+    // What all jobs have in common has changed.
+    sandbox.file("slack_alert.toml", "reload = 'signal'\ndefaults.timeout = '5m'\n");
+    assert!(said(&["next", "b"]).contains(unread));
 }

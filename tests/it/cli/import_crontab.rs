@@ -5,11 +5,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use slack_alert::import::{Action, Imported, NewFile, crontab, plan, write};
+use slack_alert::import::{Action, Imported, NewFile, Target, crontab, plan, write};
+
+use crate::support::skip::skip;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// A folder without a configuration, on a machine where every user has a home.
+const NEW: Target<'static> = Target { defaults: None, home: &|_| Some("/home/shop".to_owned()) };
 
 /// Files and notes of an import on one page.
 fn page(imported: &Imported) -> String {
@@ -29,12 +34,12 @@ fn a_crontab_with_every_kind_of_line() {
     let folder = root().join("tests/fixtures/import/crontabs");
     let text = fs::read_to_string(folder.join("shop")).expect("the fixture is there");
     let expected = fs::read_to_string(folder.join("shop.expected.txt")).unwrap_or_default();
-    let page = page(&crontab::convert(&text, "shop", None));
+    let page = page(&crontab::convert(&text, "shop", None, NEW));
     assert!(page == expected, "{page}");
 }
 
 #[test]
-#[expect(clippy::disallowed_macros, reason = "says why it is skipped, and shows the files with --nocapture")]
+#[expect(clippy::disallowed_macros, reason = "shows the files with --nocapture")]
 fn crontabs_of_debian_packages_become_jobs_without_loss() {
     let samples = root().join("target/cron.d-samples");
     let mut files = Vec::new();
@@ -45,7 +50,7 @@ fn crontabs_of_debian_packages_become_jobs_without_loss() {
         }
     }
     if files.is_empty() {
-        println!("skipped: run tests/fetch-crontabs first");
+        skip("run tests/fetch-crontabs first");
         return;
     }
     files.sort();
@@ -53,7 +58,7 @@ fn crontabs_of_debian_packages_become_jobs_without_loss() {
     for path in &files {
         let text = fs::read_to_string(path).expect("a crontab is text");
         let shown = path.strip_prefix(&samples).expect("below the folder of samples").to_string_lossy();
-        let imported = crontab::convert(&text, &shown, None);
+        let imported = crontab::convert(&text, &shown, None, NEW);
         println!("{}", page(&imported));
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| is_schedule(line)) {
             let job = imported.files.iter().find(|file| file.line == Some(number));

@@ -6,26 +6,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slack_alert::import::{Imported, plugins};
+use slack_alert::import::{Imported, Target, plugins, write};
+
+/// A folder without a configuration.
+const NEW: Target<'static> = Target { defaults: None, home: &|_| None };
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import")
 }
 
 fn import(dir: &Path, conf: Option<&Path>) -> (BTreeMap<String, toml::Table>, Imported) {
-    let imported = plugins::convert(dir, conf).expect("python3 reads the plugins");
+    let imported = plugins::convert(dir, conf, NEW).expect("python3 reads the plugins");
     let tables = imported.files.iter().filter(|file| file.path.extension().is_some_and(|ending| ending == "toml"));
     let parse = |text: &str| toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let tables = tables.map(|file| (file.path.to_string_lossy().into_owned(), parse(&file.content))).collect();
     (tables, imported)
 }
 
-fn run(job: &toml::Table) -> Output {
+/// Runs a job from the folder that the import has written.
+fn run(imported: &Imported, job: &toml::Table) -> Output {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    write(imported, folder.path()).expect("the files are new");
     let words: Vec<&str> = job["command"].as_array().expect("a list").iter().filter_map(|word| word.as_str()).collect();
-    let folder = job["working_dir"].as_str().expect("a folder");
     Command::new(words[0])
         .args(&words[1..])
-        .current_dir(folder)
+        .current_dir(folder.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()
         .expect("python3 starts")
@@ -56,15 +61,16 @@ fn the_functions_of_the_python_tool_are_found_and_no_others() {
     assert_eq!(found, expected.map(|(name, _)| format!("jobs.d/{name}.toml")));
     for (name, every) in expected {
         let job = &jobs[&format!("jobs.d/{name}.toml")];
-        assert_eq!(job["first_run"].as_str(), Some("wait"), "{name}");
+        let own = job.keys().filter(|key| *key != "description").collect::<Vec<_>>();
+        assert_eq!(own, ["burst", "command"], "a job is two lines: {name}");
         let burst = job["burst"].as_table().expect("a burst");
         assert_eq!(burst["every"].as_str(), Some(every), "{name}");
         assert_eq!((burst["alerts"].as_integer(), burst["pause"].as_str()), (Some(3), Some("60m")), "{name}");
-        assert_eq!(Path::new(job["working_dir"].as_str().unwrap_or_default()), fixtures(), "{name}");
     }
     assert_eq!(jobs["jobs.d/examples/a.toml"]["description"].as_str(), Some("Says one."));
     assert!(!imported.files.iter().any(|file| file.secret), "there was no token");
     assert!(!jobs["slack_alert.toml"].contains_key("token_file"));
+    assert_eq!(jobs["slack_alert.toml"]["defaults"]["first_run"].as_str(), Some("wait"));
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn every_function_that_is_no_job_though_somebody_meant_it_to_be_has_a_note() {
 
 #[test]
 fn an_imported_job_prints_the_result_and_nothing_else() {
-    let (jobs, _) = import(&fixtures().join("plugins"), None);
+    let (jobs, imported) = import(&fixtures().join("plugins"), None);
     for (name, stdout, stderr, well) in [
         ("examples/a", "1\n", "1\n/\n", true),
         ("sub/examples/a", "examples.py\n", "", true),
@@ -111,7 +117,7 @@ fn an_imported_job_prints_the_result_and_nothing_else() {
         ("odd/hasty", "é\n", "", true),
         ("odd/fails", "", "RuntimeError: no disk\n", false),
     ] {
-        let output = run(&jobs[&format!("jobs.d/{name}.toml")]);
+        let output = run(&imported, &jobs[&format!("jobs.d/{name}.toml")]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "{name}: {said}");
         assert_eq!(output.status.success(), well, "{name}: {said}");
@@ -154,16 +160,17 @@ fn the_configuration_file_comes_along_without_its_token() {
 
 #[test]
 fn what_cannot_be_read_is_an_error_that_says_what() {
-    let nowhere = plugins::convert(Path::new("/nowhere/at/all"), None).expect_err("no folder").to_string();
+    let nowhere = plugins::convert(Path::new("/nowhere/at/all"), None, NEW).expect_err("no folder").to_string();
     assert!(nowhere.contains("/nowhere/at/all is no folder"), "{nowhere}");
     let folder = plugin("");
     for (conf, words) in [("[other]\na=1\n", "No section"), ("token = 1\n", "no section headers")] {
         let path = folder.path().join("slack_alert.conf");
         fs::write(&path, conf).expect("a file");
-        let error = plugins::convert(folder.path(), Some(&path)).expect_err("a bad file").to_string();
+        let error = plugins::convert(folder.path(), Some(&path), NEW).expect_err("a bad file").to_string();
         assert!(error.contains(words) && error.contains("slack_alert.conf"), "{error}");
     }
-    let missing = plugins::convert(folder.path(), Some(Path::new("/nowhere.conf"))).expect_err("no file").to_string();
+    let missing =
+        plugins::convert(folder.path(), Some(Path::new("/nowhere.conf")), NEW).expect_err("no file").to_string();
     assert!(missing.contains("No such file"), "{missing}");
 }
 
@@ -184,8 +191,8 @@ fn odd_folders_and_files_do_no_harm() {
     let (jobs, imported) = import(folder.path(), None);
     let found: Vec<_> = jobs.keys().filter(|path| path.starts_with("jobs.d")).map(String::as_str).collect();
     assert_eq!(found, ["jobs.d/hidden/g.toml", "jobs.d/latin/h.toml", "jobs.d/one/f.toml"]);
-    assert_eq!(run(&jobs["jobs.d/latin/h.toml"]).stdout, "é\n".as_bytes());
-    assert_eq!(run(&jobs["jobs.d/one/f.toml"]).stdout, b"\\ud800\n");
+    assert_eq!(run(&imported, &jobs["jobs.d/latin/h.toml"]).stdout, "é\n".as_bytes());
+    assert_eq!(run(&imported, &jobs["jobs.d/one/f.toml"]).stdout, b"\\ud800\n");
     for file in ["nul.py", "bytes.py", "deep.py", "link.py", "fifo.py"] {
         let noted =
             imported.notes.iter().any(|note| note.file.ends_with(file) && note.text.starts_with("not looked at"));
@@ -199,8 +206,8 @@ fn a_plugin_is_not_run_by_its_import() {
     let trace = folder.path().join("ran");
     let text = format!("open({trace:?}, 'w')\n@e(seconds=5)\ndef f(): return 1\n");
     fs::write(folder.path().join("one.py"), text).expect("a file");
-    let (jobs, _) = import(folder.path(), None);
+    let (jobs, imported) = import(folder.path(), None);
     assert!(!trace.exists(), "importing only reads");
-    assert_eq!(run(&jobs["jobs.d/one/f.toml"]).stdout, b"1\n");
+    assert_eq!(run(&imported, &jobs["jobs.d/one/f.toml"]).stdout, b"1\n");
     assert!(trace.exists(), "running does run");
 }

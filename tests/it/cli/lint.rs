@@ -1,11 +1,13 @@
 //! `slack-alert check`, rule by rule: each folder of `tests/fixtures/check` is a configuration (or one `job.toml`) and the
 //! exact words that it gets in `expected.txt`. Written anew with `UPDATE_EXPECTED=1`; then read the difference.
 //!
-//! `modes` in a folder sets modes of files ("0644 token"). `online` asks a Slack that is played for: it holds the scopes
+//! `environment` sets variables; with `unprivileged` the program may not switch to other users.
+//! `modes` in a folder sets modes of files ("0644 token"). `bytes` names files that no checkout can hold, with `\xff` for a byte. `online` asks a Slack that is played for: it holds the scopes
 //! that the token has, or the error that it gets; `{api}` in a file is its address.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +36,10 @@ fn files(folder: &Path, below: &Path, found: &mut Vec<(PathBuf, bool)>) {
 
 /// A copy of a fixture in a folder of its own, with modes that no checkout changes.
 fn copy(fixture: &Path, slack: &MockSlack) -> Sandbox {
+    let environment = fs::read_to_string(fixture.join("environment")).unwrap_or_default();
+    let variables = environment.lines().filter_map(|line| line.split_once('='));
     let sandbox = Sandbox::new().variable("SLACK_TOKEN", "xoxb-fixture");
+    let sandbox = variables.fold(sandbox, |sandbox, (name, value)| sandbox.variable(name, value));
     let mut names = Vec::new();
     files(fixture, Path::new(""), &mut names);
     let mode = |path: &Path, mode: u32| {
@@ -44,11 +49,18 @@ fn copy(fixture: &Path, slack: &MockSlack) -> Sandbox {
         if *is_dir {
             fs::create_dir(sandbox.path().join(name)).expect("a folder");
             mode(name, 0o755);
-        } else if !["expected.txt", "modes", "online"].iter().any(|own| name == Path::new(own)) {
+        } else if !["expected.txt", "modes", "online", "bytes", "environment", "unprivileged"]
+            .iter()
+            .any(|own| name == Path::new(own))
+        {
             let text = fs::read_to_string(fixture.join(name)).expect("a text");
             sandbox.file(&name.to_string_lossy(), &text.replace("{api}", &slack.url()));
             mode(name, 0o644);
         }
+    }
+    for line in fs::read_to_string(fixture.join("bytes")).unwrap_or_default().lines() {
+        let name = [line.replace("\\xff", "").as_bytes(), b"\xff.toml"].concat();
+        fs::write(sandbox.path().join(std::ffi::OsStr::from_bytes(&name)), "").expect("a file");
     }
     for line in fs::read_to_string(fixture.join("modes")).unwrap_or_default().lines() {
         let (octal, path) = line.split_once(' ').expect("a mode and a path");
@@ -72,7 +84,10 @@ fn said(fixture: &Path) -> (i32, String) {
             scopes => slack.grant(scopes),
         }
     }
-    let ran = sandbox.run(&arguments);
+    let ran = match fixture.join("unprivileged").exists() {
+        true => sandbox.run_without_privileges(&arguments),
+        false => sandbox.run(&arguments),
+    };
     let words = ran.stdout.replace(&slack.url(), "{api}").replace(&sandbox.path().display().to_string(), "{folder}");
     let (before, summary) = words.trim_end().rsplit_once('\n').map_or(("", words.trim_end()), |(a, b)| (a, b));
     let summary = summary.split(" (").next().unwrap_or(summary);

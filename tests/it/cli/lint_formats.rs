@@ -12,6 +12,7 @@ use slack_alert::lint::{self, Scope};
 use slack_alert::plan::{self, Options, Surroundings};
 
 use crate::support::program::Sandbox;
+use crate::support::skip::skip;
 use crate::support::slack::MockSlack;
 
 const BAD: &str = "command = \"df\"\nevery = \"soon\"\nalow = []\n";
@@ -115,7 +116,7 @@ fn the_sarif_is_valid_by_an_independent_validator() {
     let schema = target.join("sarif-multitool/node_modules/@microsoft/sarif-multitool-linux/sarif-2.1.0.json");
     let validator = target.join("sarif-tools/bin/check-jsonschema");
     if !schema.exists() || !validator.exists() {
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: no SARIF validator in target/\n");
+        skip("no SARIF validator in target/");
         return;
     }
     let valid = |file: &str| {
@@ -230,12 +231,10 @@ fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
         zone: jiff::tz::TimeZone::UTC,
         host: "here".to_owned(),
     };
-    let options = Options { only: Some(path), ..Options::default() };
+    let options = Options { only: Some(vec![path]), ..Options::default() };
     let mut loaded = plan::load(&options, &around);
     let scope = Scope { now: "2026-01-05T00:00:00Z".parse().expect("a time"), whole: false, shells: true };
-    if let Some(plan) = &loaded.plan {
-        lint::check(plan, &scope, &mut loaded.findings);
-    }
+    lint::check(&mut loaded, &scope);
     for problem in loaded.findings.problems.iter() {
         for label in &problem.labels {
             let text = &loaded.findings.sources.get(label.place.source).text;

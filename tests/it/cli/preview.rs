@@ -45,8 +45,12 @@ fn a_message_is_shown_as_slack_shows_it_and_nothing_is_run() {
 
     let ran = sandbox.run(&["preview", "check", "--exit", "2"]);
     assert!(ran.stdout.contains("in #pager\n"), "{ran:?}");
-    assert!(ran.stdout.contains("check exited with 2") && ran.stdout.contains("@here"), "{ran:?}");
-    assert!(ran.stdout.contains("▌ ┌─") && ran.stdout.contains("▌ Mount\n▌ /var\n"), "{ran:?}");
+    assert!(
+        ran.stdout.contains("check critical: (what the command says about its failure)")
+            && ran.stdout.contains("@here"),
+        "{ran:?}"
+    );
+    assert!(!ran.stdout.contains("┌─") && ran.stdout.contains("▌ Mount\n▌ /var\n"), "{ran:?}");
     assert!(ran.stdout.contains(" Runbook  https://runbooks.example.com/check"), "{ran:?}");
     assert!(!ran.stdout.contains('\u{1b}'), "no colour in a pipe: {ran:?}");
     let ran = sandbox.run(&["preview", "check", "--exit", "2", "--color", "always"]);
@@ -85,23 +89,44 @@ fn events_are_what_the_jobs_own_rules_make_of_the_end() {
     for (arguments, shown) in [
         (&["check", "--exit", "1"][..], "in #ops\n"),
         (&["check", "--event", "repeat"], "same failure, 3rd time"),
-        (&["check", "--event", "recovery"], "recovered after 42m"),
+        (&["check", "--event", "recovery"], "is well again after 42m"),
         (&["check", "--event", "stuck"], "process 4711"),
         (&["check", "--exit", "75"], "nothing would be sent: not-run"),
-        (&["check"], "nothing would be sent: not-asked"),
-        (&["quiet"], "nothing would be sent: blank"),
+        (&["check"], "check critical: (what the command says about its failure)"),
+        (&["check", "--exit", "0"], "nothing would be sent: not-asked"),
+        (&["check", "--event", "change"], "changed: (what the command prints), was (what it printed the last"),
+        (&["check", "--event", "flapping"], "keeps changing: 6 times"),
+        (&["quiet", "--exit", "0"], "nothing would be sent: blank"),
     ] {
         let ran = sandbox.run(&[&["preview"], arguments].concat());
         assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
         assert!(ran.stdout.contains(shown), "{arguments:?}: {ran:?}");
     }
     let ran = sandbox.run(&["preview", "check", "--event", "recovery"]);
-    assert!(ran.stderr.contains("`notify.on` does not ask for `recovery`"), "{ran:?}");
+    assert!(ran.stderr.contains("with this job's settings nothing would be sent"), "{ran:?}");
+    let ran = sandbox.run(&["preview", "check"]);
+    assert!(ran.stderr.contains("a run that is well sends nothing (not-asked"), "{ran:?}");
     let ran = sandbox.run(&["preview", "json"]);
-    assert!(ran.stderr.contains("the template failed") && ran.stdout.contains("json"), "{ran:?}");
+    assert!(ran.stdout.contains("left out: template failed"), "{ran:?}");
     let ran = sandbox.run(&["preview", "disk", "--event", "recovery", "--exit", "2"]);
     assert_eq!(ran.code, 2, "{ran:?}");
     let ran = sandbox.run(&["preview", "disk", "--stdout", "nowhere.txt"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("nowhere.txt cannot be read"), "{ran:?}");
+}
+
+#[test]
+fn the_conditions_of_a_job_are_judged_on_the_output_that_is_given() {
+    let job = "command = 'true'\nevery = '5m'\nparse = 'json'\nwarning_when = 'json.queue > 100'\n\
+               critical_when = 'json.queue > 1000'\ntemplate = 'queue: {{ json.queue | default(0) }}'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "host = 'web-1'\n"), ("jobs.d/queue.toml", job)]);
+    for (queue, says) in [(5, "queue: 5"), (500, "queue warning"), (5000, "queue critical")] {
+        let output = sandbox.file("output.json", &format!("{{\"queue\": {queue}}}"));
+        let ran = sandbox.run(&["preview", "queue", "--stdout", &output.to_string_lossy()]);
+        assert!(ran.code == 0 && ran.stdout.contains(says), "{queue}: {ran:?}");
+        assert_eq!(ran.stdout.contains("json.queue > 100"), queue > 100, "it names the condition: {ran:?}");
+    }
+    // There is nothing to judge.
+    let ran = sandbox.run(&["preview", "queue"]);
+    assert!(ran.stdout.contains("queue: 0") && ran.stderr.contains("which the job's conditions can judge"), "{ran:?}");
 }

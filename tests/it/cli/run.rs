@@ -19,14 +19,14 @@ fn messages_go_to_the_terminal_when_no_token_is_set() {
 }
 
 #[test]
-fn a_bad_job_file_is_set_aside_and_the_others_run() {
+fn a_bad_job_file_is_not_loaded_and_the_others_run() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", ""),
         ("jobs.d/bad.toml", "command = \"echo never\"\nevrey = \"1h\"\n"),
         ("jobs.d/good.toml", "command = \"echo I am well\"\nevery = \"1h\"\n"),
     ]);
     let mut going = sandbox.start(&["run", "--dry-run"]);
-    going.wait_for("set aside");
+    going.wait_for("is not loaded");
     going.wait_for("I am well");
     going.signal("INT");
     let (status, said) = going.end();
@@ -59,7 +59,7 @@ fn errors_in_the_configuration_itself_stop_the_start() {
 }
 
 #[test]
-fn what_is_wrong_with_the_machine_sets_no_job_aside() {
+fn what_is_wrong_with_the_machine_keeps_no_job_from_loading() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", ""),
         ("jobs.d/gone.toml", "command = [\"/no/such/program\"]\nevery = \"1h\"\n"),
@@ -127,16 +127,51 @@ fn a_folder_of_jobs_that_cannot_be_seen_takes_no_job_away() {
     std::fs::rename(&folder, &away).expect("a folder can be renamed");
     for _ in 0..2 {
         going.signal("HUP");
-        going.wait_for("reloaded jobs=0 aside=1");
+        going.wait_for("reloaded jobs=1 added=0 changed=0 removed=0 not_loaded=1");
     }
     going.wait_for("tick ");
     std::fs::rename(&away, &folder).expect("a folder can be renamed");
     going.signal("HUP");
-    going.wait_for("reloaded jobs=1 aside=0");
+    going.wait_for("reloaded jobs=1 added=0 changed=0 removed=0 not_loaded=0");
     going.wait_for("tick ");
     going.signal("TERM");
     let (status, said) = going.end();
     assert!(status.success(), "{said}");
-    assert_eq!(said.matches("set aside: the job file has errors job=jobs.d").count(), 1, "{said}");
-    assert_eq!(said.matches("mended job=jobs.d").count(), 1, "{said}");
+    assert_eq!(
+        said.matches("the folder cannot be read; its jobs stay as they were folder=jobs.d").count(),
+        1,
+        "{said}"
+    );
+    assert_eq!(said.matches("the folder can be read again folder=jobs.d").count(), 1, "{said}");
+}
+
+#[test]
+fn on_a_terminal_there_is_one_line_at_the_start_and_then_messages() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "host = 'web-1'\n"),
+        ("jobs.d/hello.toml", "command = 'echo hello'\nevery = '1h'\ntemplate = 'hello says {{ stdout }}'\n"),
+        ("jobs.d/later.toml", "command = 'echo later'\nevery = '10m'\nfirst_run = 'wait'\n"),
+    ]);
+    for (verbose, lines) in [("", false), (" -v", true)] {
+        let program = format!("{}{verbose} run --dry-run", env!("CARGO_BIN_EXE_slack-alert"));
+        // script(1) gives the program a terminal.
+        let mut going = sandbox.start_with(|command| {
+            let mut script = std::process::Command::new("script");
+            script.args(["-qefc", &program, "/dev/null"]).current_dir(sandbox.path()).env("NO_COLOR", "1");
+            script.stdin(std::process::Stdio::null());
+            *command = script;
+        });
+        if lines {
+            going.wait_for("INFO started jobs=2");
+        } else {
+            going.wait_for("web-1: 2 jobs; next: hello now, later in 10m; messages go to this terminal");
+        }
+        going.wait_for("hello says hello");
+        let children = format!("/proc/{0}/task/{0}/children", going.pid());
+        let children = std::fs::read_to_string(children).expect("it runs");
+        let killed = std::process::Command::new("kill").arg(children.trim()).status();
+        assert!(killed.expect("kill(1) exists").success());
+        let (_, said) = going.end();
+        assert_eq!(said.contains("INFO"), lines, "{said}");
+    }
 }

@@ -10,6 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::program::Sandbox;
+use crate::support::skip::skip;
 
 const VALIDATE: &str = "\
 import json, sys, tomllib
@@ -56,13 +57,12 @@ fn validate(of: &str, files: &[PathBuf]) -> Option<(bool, String)> {
 }
 
 #[test]
-#[expect(clippy::disallowed_macros, reason = "says why it is skipped")]
 fn the_examples_keep_the_schemas_and_mistakes_do_not() {
     let mut jobs = Vec::new();
     job_files(&root().join("jobs.d"), &mut jobs);
     let configs = [root().join("slack_alert.toml"), root().join("packaging/slack_alert.toml")];
     let Some(of_jobs) = validate("job", &jobs) else {
-        println!("skipped: target/jsonschema has no validator");
+        skip("target/jsonschema has no validator");
         return;
     };
     assert_eq!(of_jobs, (true, String::new()));
@@ -88,18 +88,17 @@ fn the_examples_keep_the_schemas_and_mistakes_do_not() {
     }
     let full = "command = ['a']\nburst = { every = '2s', runs = 3, pause = '1h' }\nretries = { times = 2 }\n\
                 exit_codes = 'nagios'\ninherit_env = ['PATH']\n[notify]\nrepeat = 'never'\nchannel = ['#a', '#b']\n\
-                [[test]]\ngiven = [{ exit = 1 }, { exit = 2 }]\nexpect.held = 'below-after'\n";
+                [[test]]\ngiven = [{ exit = 1 }, { exit = 2 }]\nexpect.suppressed = 'below-after'\n";
     assert_eq!(validate("job", &[sandbox.file("full.toml", full)]), Some((true, String::new())));
 }
 
 /// By taplo (npm: @taplo/cli, in `target/taplo`), on which editors stand: it takes the schemas, finds the examples well, and
 /// finds what is not.
 #[test]
-#[expect(clippy::disallowed_macros, reason = "says why it is skipped")]
 fn taplo_takes_the_schemas() {
     let taplo = root().join("target/taplo/node_modules/.bin/taplo");
     if !taplo.exists() {
-        println!("skipped: there is no taplo in target/taplo");
+        skip("there is no taplo in target/taplo");
         return;
     }
     let sandbox = Sandbox::new();

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use slack_alert::schedule::Cron;
 
+use crate::support::skip::skip;
+
 /// Of each calendar this many instants are compared.
 const INSTANTS: usize = 40;
 
@@ -34,10 +36,9 @@ const CALENDARS: [(&str, &str, &str, &str); 18] = [
 ];
 
 #[test]
-#[expect(clippy::disallowed_macros, reason = "a skipped test says so")]
 fn calendars_agree_with_systemd() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        println!("skipped: systemd-analyze is not installed (Debian: apt-get install systemd)");
+        skip("systemd-analyze is not installed; apt-get install systemd");
         return;
     }
     for (cron, systemd, zone, from) in CALENDARS {

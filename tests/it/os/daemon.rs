@@ -1,13 +1,16 @@
 //! Shows the built daemon in a world where nothing happens, and in one that misbehaves: a second daemon, a full disk, a Slack
 //! that says how long to wait, a letter set waiting by hand, a message that is too long, a stop that is asked for twice.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use slack_alert::clock::{Mono, System, next_look};
+use slack_alert::store::{HistoryFilter, OutboxFilter, Store};
 
 use crate::support::program::{PATIENCE, Sandbox};
+use crate::support::skip::skip;
 use crate::support::slack::{Answer, MockSlack};
 
 fn config(slack: &MockSlack) -> String {
@@ -94,10 +97,14 @@ fn a_dead_letter_that_is_set_waiting_by_hand_is_sent_though_nothing_else_happens
         ("slack_alert.toml", &config(&slack)),
         ("jobs.d/a.toml", "command = 'echo hello'\nevery = '30d'\n"),
     ]);
-    let mut daemon = sandbox.start(&[]);
-    daemon.wait_for("no other try can help");
+    let daemon = sandbox.start(&[]);
+    // The log says it before it is written: what is retried must be on disk.
+    let deadline = Instant::now() + PATIENCE;
+    while !sandbox.run(&["outbox", "--dead"]).stdout.contains("#ops") {
+        assert!(Instant::now() < deadline, "there is no dead letter");
+    }
     let ran = sandbox.run(&["outbox", "retry", "--all"]);
-    assert_eq!((ran.code, ran.stdout.as_str()), (0, "1 message: wait to be sent again\n"), "{ran:?}");
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "retried 1 message\n"), "{ran:?}");
     slack.wait_for_blocking(2, PATIENCE);
     daemon.signal("TERM");
     assert!(daemon.end().0.success());
@@ -159,6 +166,15 @@ impl SmallDisk {
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&at).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
     }
+
+    /// The same with a journal and blocks, as disks have it; `image` holds it.
+    fn mount_ext4(at: std::path::PathBuf, image: &std::path::Path) -> Option<Self> {
+        std::fs::create_dir_all(&at).expect("a folder");
+        std::fs::File::create(image).and_then(|file| file.set_len(8 << 20)).expect("a file with a hole");
+        let script = "mkfs.ext4 -q -m 0 \"$1\" && mount -o loop \"$1\" \"$2\"";
+        let mounted = Command::new("sh").args(["-c", script, "sh"]).arg(image).arg(&at).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
 }
 
 impl Drop for SmallDisk {
@@ -167,8 +183,88 @@ impl Drop for SmallDisk {
     }
 }
 
+/// The runs that a text names: `x17.`
+fn runs_named(text: &str) -> BTreeSet<u64> {
+    let parts = text.split('x').skip(1);
+    parts.filter_map(|part| part.split_once('.')?.0.parse().ok()).collect()
+}
+
+#[test]
+fn a_stop_that_cannot_save_names_each_alert_that_is_lost_and_exits_with_1() {
+    let config = "host = 'web-1'\n[slack]\ntoken = 'xoxb-0'\napi_url = 'http://127.0.0.1:1'\nchannel = '#ops'\n";
+    let job = "command = 'echo x$SLACK_ALERT_RUN_ID. | tee -a ran; exit 1'\nevery = '300ms'\n\
+               message.failure.title = 'x{{ run.id }}.'\n\
+               [notify]\nrepeat = 'always'\nrate_limit = '100000/h'\nflap = false\nnormalize = 'none'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", config), ("jobs.d/a.toml", job)]);
+    let state = sandbox.path().join("state");
+    let Some(_disk) = SmallDisk::mount(state.clone()) else {
+        return skip("no file system may be mounted here");
+    };
+    let mut daemon = sandbox.start(&[]);
+    daemon.wait_for("started");
+    sandbox.wait_for("alerts on disk", || {
+        let waiting = Store::open_reader(&state).ok()?.outbox_list(&OutboxFilter::default()).ok()?;
+        (waiting.len() >= 3).then_some(())
+    });
+    let _ = Command::new("dd").args(["if=/dev/zero", "bs=4k"]).arg(format!("of={}/filler", state.display())).output();
+    daemon.wait_for("the state cannot be written");
+    let before = runs_named(&sandbox.read("ran")).len();
+    sandbox
+        .wait_for("runs that cannot be saved", || (runs_named(&sandbox.read("ran")).len() > before + 5).then_some(()));
+    daemon.signal("TERM");
+    let (status, said) = daemon.end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let lost: String =
+        said.lines().filter(|line| line.contains("this message is lost, neither sent nor saved")).collect();
+    assert!(!lost.contains(":red_circle:"), "{lost}");
+    let saved = Store::open_reader(&state).expect("it can be read");
+    let filter = OutboxFilter { limit: 100_000, ..OutboxFilter::default() };
+    let saved = saved.outbox_list(&filter).expect("it can be read");
+    let saved: String = saved.iter().map(|stored| stored.message.text.as_str()).collect();
+    let known = &runs_named(&lost) | &runs_named(&saved);
+    let missing: Vec<u64> = runs_named(&sandbox.read("ran")).difference(&known).copied().collect();
+    assert!(missing.is_empty(), "neither on disk nor named: {missing:?}\n{said}");
+    assert!(runs_named(&lost).len() >= 5, "{lost}");
+}
+
 #[test]
 fn a_full_disk_is_said_stops_no_alert_and_is_over_when_there_is_room() {
+    fills_and_is_over(|sandbox| SmallDisk::mount(sandbox.path().join("state")));
+}
+
+#[test]
+fn so_is_a_full_disk_of_ext4() {
+    fills_and_is_over(|sandbox| SmallDisk::mount_ext4(sandbox.path().join("state"), &sandbox.path().join("image")));
+}
+
+#[test]
+fn a_daemon_starts_on_a_full_disk_and_uses_it_when_there_is_room() {
+    for kind in ["tmpfs", "ext4"] {
+        let job = "command = 'echo hello'\nevery = '1h'\n";
+        let sandbox = Sandbox::with(&[("slack_alert.toml", "host = 'web-1'\n"), ("jobs.d/a.toml", job)]);
+        let (state, image) = (sandbox.path().join("state"), sandbox.path().join("image"));
+        let disk = match kind {
+            "tmpfs" => SmallDisk::mount(state.clone()),
+            _ => SmallDisk::mount_ext4(state.clone(), &image),
+        };
+        let Some(_disk) = disk else { return skip("no file system may be mounted here") };
+        let filler = format!("of={}/filler", state.display());
+        let _ = Command::new("dd").args(["if=/dev/zero", "bs=1k", &filler]).output();
+        let mut daemon = sandbox.start(&[]);
+        let line = daemon.wait_for("the state cannot be written");
+        assert!(line.contains("make room on the file system of the state directory"), "{kind}: {line}");
+        daemon.wait_for("🟢 a hello");
+        std::fs::remove_file(state.join("filler")).expect("it was there");
+        daemon.wait_for("the state can be written again");
+        daemon.signal("TERM");
+        let (status, said) = daemon.end();
+        assert!(status.success(), "{kind}: {said}");
+        let runs = Store::open_reader(&state).expect("it can be read").history(&HistoryFilter::default());
+        assert_eq!(runs.expect("it can be read").len(), 1, "{kind}: what was kept in memory is on disk");
+    }
+}
+
+fn fills_and_is_over(mount: impl FnOnce(&Sandbox) -> Option<SmallDisk>) {
     let slack = MockSlack::start();
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", &config(&slack).replace("channel = '#ops'", "channel = '#ops'\nrate = '100/s'")),
@@ -177,15 +273,15 @@ fn a_full_disk_is_said_stops_no_alert_and_is_over_when_there_is_room() {
             "command = 'echo hello'\nevery = '200ms'\ntemplate = 'r{{ run.id }}.'\nnotify.rate_limit = '100000/h'\n",
         ),
     ]);
-    let Some(_disk) = SmallDisk::mount(sandbox.path().join("state")) else {
-        return eprintln!("skipped: no file system may be mounted here");
+    let Some(_disk) = mount(&sandbox) else {
+        return skip("no file system may be mounted here");
     };
     let mut daemon = sandbox.start(&[]);
     daemon.wait_for("started");
     slack.wait_for_blocking(3, PATIENCE);
     let filler = sandbox.path().join("state/filler");
     // dd stops by itself when the disk is full.
-    let _ = Command::new("dd").args(["if=/dev/zero", "bs=4k"]).arg(format!("of={}", filler.display())).output();
+    let _ = Command::new("dd").args(["if=/dev/zero", "bs=1k"]).arg(format!("of={}", filler.display())).output();
     daemon.wait_for("the state cannot be written");
     let before = slack.posted().len();
     slack.wait_for_blocking(before + 10, PATIENCE);

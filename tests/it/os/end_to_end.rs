@@ -1,29 +1,17 @@
 //! The built program against the Slack emulator: from a file in `jobs.d` to the message as the emulator gives it back.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use super::slack_emulator::Emulator;
-use crate::support::program::{PATIENCE, Sandbox};
+use crate::support::program::Sandbox;
+use crate::support::slack::MockSlack;
 
-/// A configuration that posts to the emulator, with the token in a file.
+/// A configuration that posts to the emulator, with the token in a file. What the emulator has is on disk as delivered
+/// right after: `Sandbox::wait_for` sees it.
 pub(super) fn sandbox(emulator: &Emulator, token: &str, slack: &str) -> Sandbox {
     let config =
         format!("host = \"web-1\"\n[slack]\ntoken_file = \"token\"\napi_url = \"{}\"\n{slack}", emulator.url());
     Sandbox::with(&[("slack_alert.toml", &config), ("token", &format!("{token}\n"))])
-}
-
-/// Looks again and again until there is something to see.
-pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        std::thread::sleep(Duration::from_millis(30));
-    }
-    panic!("{what} did not come");
 }
 
 #[test]
@@ -38,27 +26,28 @@ fn a_broken_job_is_one_conversation_closed_when_it_is_well() {
     let mut going = sandbox.start(&["run"]);
     let channel = emulator.channel_id("ops-alerts");
 
-    let first = until("the failure", || emulator.history(&channel).into_iter().next());
+    let first = sandbox.wait_for("the failure", || emulator.history(&channel).into_iter().next());
     let text = first["text"].as_str().expect("a text");
-    assert!(text.starts_with("<!here> :red_circle: disk exited with 2"), "{text}");
-    assert!(text.contains("the disk &lt;burns&gt; &amp; smokes") && text.contains("(web-1)"), "{text}");
+    assert!(text.starts_with("<!here> :red_circle: disk critical: "), "{text}");
+    assert!(text.contains("the disk &lt;burns&gt; &amp; smokes") && text.contains(" · web-1 · "), "{text}");
     sandbox.file("code", "0");
 
     let thread = json!({ "channel": channel, "ts": first["ts"] });
-    let replies: Vec<Value> = until("the recovery", || {
+    let replies: Vec<Value> = sandbox.wait_for("the recovery", || {
         let replies = emulator.messages("conversations.replies", &thread);
         replies
             .iter()
             .any(|reply| {
-                reply["text"].as_str().is_some_and(|text| text.contains("recovered")) && reply["ts"] != first["ts"]
+                reply["text"].as_str().is_some_and(|text| text.contains("is well again")) && reply["ts"] != first["ts"]
             })
             .then_some(replies)
     });
-    let parent = until("the edit of the first message", || {
+    let parent = sandbox.wait_for("the edit of the first message", || {
         let replies = emulator.messages("conversations.replies", &thread);
         replies.into_iter().find(|reply| reply["ts"] == first["ts"] && !reply["edited"].is_null())
     });
-    assert!(parent["text"].as_str().is_some_and(|text| text.contains("recovered")), "{parent}");
+    let shown = parent.to_string();
+    assert!(shown.contains("resolved after") && shown.contains("&lt;burns&gt;"), "it keeps its text: {shown}");
     assert!(replies.len() >= 2, "{replies:?}");
     going.signal("TERM");
     going.wait_for("stopped");
@@ -91,6 +80,29 @@ fn a_wrong_token_and_an_unknown_channel_are_told_clearly() {
 }
 
 #[test]
+fn a_webhook_gets_a_message_for_several_channels_once() {
+    let slack = MockSlack::start();
+    let config = format!("[slack]\nwebhook_url = \"{}\"\nchannel = \"#ops\"\n", slack.webhook_url());
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", &config),
+        (
+            "jobs.d/disk.toml",
+            "command = \"echo disk full; exit 2\"\nevery = \"1h\"\n\
+             [notify]\nchannel = [\"#ops\", \"#dev\"]\nchannels = { critical = [\"#pager\", \"#ops\"] }\n",
+        ),
+        ("jobs.d/last.toml", "command = \"sleep 1; echo that is all; exit 2\"\nevery = \"1h\"\n"),
+    ]);
+    let mut going = sandbox.start(&["run"]);
+    let texts = || slack.requests().iter().map(|post| post.json()["text"].to_string()).collect::<Vec<_>>();
+    slack.wait_until("the last message", || texts().iter().any(|text| text.contains("that is all")).then_some(()));
+    going.signal("TERM");
+    going.wait_for("stopped");
+    assert!(going.end().0.success());
+    let told = texts().iter().filter(|text| text.contains("disk full")).count();
+    assert_eq!(told, 1, "{:#?}", texts());
+}
+
+#[test]
 fn a_webhook_takes_messages_without_a_channel() {
     let Some(emulator) = Emulator::start() else { return };
     let config = format!("[slack]\nwebhook_url = \"{}\"\n", emulator.webhook_url());
@@ -100,7 +112,7 @@ fn a_webhook_takes_messages_without_a_channel() {
     ]);
     let mut going = sandbox.start(&["run"]);
     let channel = emulator.channel_id("ops-alerts");
-    until("the message", || {
+    sandbox.wait_for("the message", || {
         let said = emulator.history(&channel);
         said.iter().any(|message| message.to_string().contains("hello from a hook")).then_some(())
     });

@@ -4,13 +4,14 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::support::program::Sandbox;
+use crate::support::skip::skip;
 
 /// Whether a PID namespace can be made here: that takes root, and util-linux.
 fn can_unshare() -> bool {
     let tried = Command::new("unshare").args(["--pid", "--fork", "--mount-proc", "true"]).output();
     let can = tried.is_ok_and(|tried| tried.status.success());
     if !can {
-        eprintln!("skipped: no PID namespace can be made here (it takes root, and unshare(1))");
+        skip("no PID namespace can be made here (it takes root, and unshare(1))");
     }
     can
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use slack_alert::clock::{Clock, System};
 use slack_alert::document::parse_rate;
-use slack_alert::notify::{Delivery, Notifier, Receipt, SendError};
-use slack_alert::outbox::{Settings, Status, Worker};
+use slack_alert::notify::{Capabilities, Delivery, Notifier, Receipt, SendError};
+use slack_alert::outbox::{Remembered, Settings, Status, Wakeup, Worker};
 use slack_alert::store::{Record, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,6 +17,10 @@ use super::store::message;
 struct Taker(Mutex<mpsc::UnboundedSender<(String, Instant)>>);
 
 impl Notifier for Taker {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
     fn send(&self, delivery: Delivery) -> std::pin::Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>> {
         let told = self.0.lock().expect("no test panics with it");
         told.send((delivery.message.text.clone(), Instant::now())).expect("the test listens");
@@ -31,6 +35,7 @@ async fn a_message_is_sent_when_it_is_on_disk_and_the_outbox_ends_when_it_is_tol
     let (tell, mut told) = mpsc::unbounded_channel();
     let settings = Settings {
         notifier: Arc::new(Taker(Mutex::new(tell))),
+        channel: None,
         rate: parse_rate("100/s").expect("a rate"),
         max_age: Duration::from_secs(86_400),
         fallback_after: None,
@@ -43,7 +48,9 @@ async fn a_message_is_sent_when_it_is_on_disk_and_the_outbox_ends_when_it_is_tol
         settings: settings.subscribe(),
         status: watch::Sender::new(Status::default()),
         seed: 1,
-        outage: None,
+        reports: mpsc::unbounded_channel().0,
+        wakeup: Wakeup::none(),
+        remembered: Remembered::default(),
     };
     let task = tokio::spawn(slack_alert::outbox::run(worker, async move {
         let _dropped = stopped.await;

@@ -10,8 +10,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use slack_alert::diagnostic::{Problems, Sources};
 use slack_alert::document::{Reader, Table, load};
-use slack_alert::exec::{Captured, Output};
-use slack_alert::message::{self, Format, Notice, Rendered, Templates};
+use slack_alert::exec::{Captured, Outcome, Output, Status};
+use slack_alert::id::Channel;
+use slack_alert::message::{self, Edit, Format, Message, Notice, Occasion, Rendered, Route, Templates, edited};
+
+use crate::support::skip::skip;
 
 /// A Python that has slack_sdk.
 fn python() -> Option<String> {
@@ -81,52 +84,98 @@ fn payload(message: &Rendered) -> Value {
     payload
 }
 
+/// A message as it was posted.
+fn posted(message: &Rendered) -> Message {
+    let at = message::samples()[0].now;
+    slack_alert::report::draft(message, Channel::new("ops"), Status::Critical, at)
+}
+
+/// What edits make of a first message.
+fn edits() -> Vec<Route> {
+    let words = "after 42m (3 failures) ".repeat(3);
+    let of = |edit| Route { edit: Some(edit), ..Route::default() };
+    vec![of(Edit::Resolved { words: words.clone() }), of(Edit::Gone { words }), of(Edit::Headline)]
+}
+
+/// slack_sdk, and what it leaves out: `tests/it/support/payload_judge.py`.
+pub(super) struct Judge {
+    python: String,
+}
+
+impl Judge {
+    /// Without slack_sdk the test says that it is skipped.
+    pub(super) fn installed() -> Option<Self> {
+        let found = python();
+        if found.is_none() {
+            let how = "python3 -m venv target/sdk-venv && target/sdk-venv/bin/pip install slack_sdk==3.47.0";
+            skip(&format!("slack_sdk is not installed; {how}"));
+        }
+        Some(Self { python: found? })
+    }
+
+    /// Judges cases, each `{"name": …, "payload": …}`.
+    pub(super) fn accepts(&self, cases: &[String]) {
+        let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/payload_judge.py");
+        let mut child = Command::new(&self.python)
+            .arg(judge)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python was there a moment ago");
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        let lines = cases.join("\n");
+        std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
+        let output = child.wait_with_output().expect("the judge ends");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.trim(), format!("judged {}", cases.len()));
+    }
+}
+
 #[test]
 fn slacks_own_models_accept_every_message() {
-    let Some(python) = python() else {
-        let how = "python3 -m venv target/sdk-venv && target/sdk-venv/bin/pip install slack_sdk==3.47.0";
-        writeln!(std::io::stderr(), "SKIPPED slacks_own_models_accept_every_message: no slack_sdk; {how}")
-            .expect("stderr");
-        return;
-    };
+    let Some(judge) = Judge::installed() else { return };
     let mut cases = Vec::new();
     let formats = formats();
     for (what, bytes) in outputs() {
         let captured = Captured { head: bytes, ..Captured::default() };
         for notice in message::samples() {
-            let mut outcome = (*notice.outcome).clone();
-            outcome.output = Output { stdout: captured.clone(), stderr: captured.clone(), both: captured.clone() };
+            let output = Output { stdout: captured.clone(), stderr: captured.clone(), both: captured.clone() };
+            let (occasion, reason) = match &notice.occasion {
+                Occasion::Run { run, outcome } => {
+                    let outcome = Outcome { output, ..(**outcome).clone() };
+                    let reason = outcome.reason.as_str();
+                    (Occasion::Run { run: *run, outcome: Arc::new(outcome) }, reason)
+                }
+                Occasion::Running { run, started, took, .. } => {
+                    let (run, started, took, output) = (*run, *started, *took, Box::new(output));
+                    (Occasion::Running { run, started, took, output }, "it goes on")
+                }
+                Occasion::Clock { last, .. } => {
+                    (Occasion::Clock { last: last.clone(), output: Box::new(output) }, "the time has come")
+                }
+            };
             let pauses = Some(std::time::Duration::from_secs(3600));
-            let notice = Notice { outcome: Arc::new(outcome), suppressed: 12, pauses, ..notice };
+            let notice = Notice { occasion, suppressed: 12, pauses, ..notice };
             // The long line costs time and is the same for every event and template.
             let long = what == "one line of 4 MiB";
             for (name, format) in formats.iter().take(if long { 2 } else { 5 }) {
-                let message = match message::render(&notice, format) {
-                    Ok(Some(message)) => message,
-                    Ok(None) => continue,
-                    Err(error) => message::fallback(&notice, &error),
-                };
-                let name = format!("{name}, {} ({}), {what}", notice.event, notice.outcome.reason.as_str());
+                let Some(message) = message::render(&notice, format) else { continue };
+                let name = format!("{name}, {} ({reason}), {what}", notice.event);
                 cases.push(json!({ "name": name, "payload": payload(&message) }).to_string());
+                for edit in edits() {
+                    let changed = edited(&posted(&message), &Message { route: edit.clone(), ..posted(&message) });
+                    let Message { text, blocks, color, attachment, .. } = changed;
+                    let changed = Rendered { text, blocks, color, attachment, left_out: Vec::new() };
+                    let name = format!("{name}, edited: {:?}", edit.edit);
+                    cases.push(json!({ "name": name, "payload": payload(&changed) }).to_string());
+                }
             }
             if long {
                 break;
             }
         }
     }
-    let judge = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/payload_judge.py");
-    let mut child = Command::new(python)
-        .arg(judge)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python was there a moment ago");
-    let mut stdin = child.stdin.take().expect("stdin is a pipe");
-    let lines = cases.join("\n");
-    std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
-    let output = child.wait_with_output().expect("the judge ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(said.trim(), format!("judged {}", cases.len()));
+    judge.accepts(&cases);
     assert!(cases.len() > 500, "{}", cases.len());
 }

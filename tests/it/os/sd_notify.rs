@@ -190,20 +190,20 @@ fn the_built_daemon_tells_of_its_start_its_reloads_its_watchdog_and_its_stop() {
         assert_eq!(manager.hears(), ["WATCHDOG=1"], "it is fed again and again while nothing else happens");
     }
 
-    // A good reload, with one job file that is set aside.
+    // A good reload, with one job file that has errors.
     write("jobs.d/two.toml", "command = \"true\"\nevery = \"2h\"\nfirst_run = \"wait\"\n");
     write("jobs.d/bad.toml", "command = \n");
     let before = monotonic();
     daemon.signal(Signal::HUP);
     let first = reload_stamp(&daemon.hears());
     assert!(before <= first, "{first} is before the reload was asked for");
-    assert_eq!(daemon.hears(), ["READY=1", "STATUS=2 jobs, 1 set aside for errors"]);
+    assert_eq!(daemon.hears(), ["READY=1", "STATUS=2 jobs, 1 job file with errors"]);
 
     // A bad one leaves all as it was, and is over all the same: systemd must not wait for ever.
     write("slack_alert.toml", "jobs_dir = 7\n");
     daemon.signal(Signal::HUP);
     assert!(first < reload_stamp(&daemon.hears()));
-    assert_eq!(daemon.hears(), ["READY=1", "STATUS=2 jobs, 1 set aside for errors"]);
+    assert_eq!(daemon.hears(), ["READY=1", "STATUS=2 jobs, 1 job file with errors"]);
 
     daemon.signal(Signal::TERM);
     let heard = daemon.hears();

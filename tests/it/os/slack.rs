@@ -90,40 +90,41 @@ async fn an_incident_is_a_thread_opened_answered_and_edited() {
 }
 
 #[tokio::test]
-async fn a_file_goes_into_the_thread_and_its_failure_is_only_a_remark() {
+async fn a_file_goes_into_the_thread_and_its_failure_is_its_own() {
     let slack = MockSlack::start();
     let client = client(&settings(&slack.url()));
     let file = Attachment { name: "out put.txt".to_owned(), content: "grüße\n".to_owned() };
-    let with_file = || Message { attachment: Some(file.clone()), ..message("failed") };
-    let receipt = client.send(delivery(with_file(), None)).await.expect("taken");
-    assert_eq!(receipt.warnings, [] as [String; 0]);
+    let upload = || Message { attachment: Some(file.clone()), thread: Thread::Upload, ..message("failed") };
+    let root = Parent { channel: channel_id("ops-alerts"), ts: "1.1".to_owned() };
+    client.send(delivery(upload(), Some(&root))).await.expect("taken");
     let requests = slack.requests();
-    assert_eq!(requests[1].body, "filename=out+put.txt&length=8".as_bytes());
-    assert_eq!(requests[1].headers["content-type"], "application/x-www-form-urlencoded");
-    assert_eq!((requests[2].body.as_slice(), requests[2].headers.get("authorization")), ("grüße\n".as_bytes(), None));
-    let posted = receipt.posted.expect("the mock names it");
-    let done = requests[3].json();
-    assert_eq!((&done["channel_id"], &done["thread_ts"]), (&json!(posted.channel), &json!(posted.ts)));
+    assert_eq!(requests[0].body, "filename=out+put.txt&length=8".as_bytes());
+    assert_eq!(requests[0].headers["content-type"], "application/x-www-form-urlencoded");
+    assert_eq!((requests[1].body.as_slice(), requests[1].headers.get("authorization")), ("grüße\n".as_bytes(), None));
+    let done = requests[2].json();
+    assert_eq!((&done["channel_id"], &done["thread_ts"]), (&json!(root.channel), &json!("1.1")));
     assert_eq!(done["files"][0]["title"], "out put.txt");
-
-    let parent = Parent { channel: posted.channel, ts: "1.1".to_owned() };
-    let reply = Message { thread: Thread::Reply, ..with_file() };
-    client.send(delivery(reply, Some(&parent))).await.expect("taken");
-    assert_eq!(slack.requests()[7].json()["thread_ts"], "1.1", "a reply's file stands beside the reply");
-
-    for (step, answer, words) in [
-        (1, Answer::json(&json!({"ok": false, "error": "missing_scope", "needed": "files:write"})), "files:write"),
-        (1, Answer::Reset, "was not attached"),
-        (1, Answer::json(&json!({"ok": true})), "no place for it"),
-        (2, Answer::status(500, ""), "HTTP 500"),
-        (3, Answer::error("not_in_channel"), "invite the bot to #ops-alerts"),
+    for (step, answer, words, again) in [
+        (
+            0,
+            Answer::json(&json!({"ok": false, "error": "missing_scope", "needed": "files:write"})),
+            "files:write",
+            false,
+        ),
+        (0, Answer::Reset, "127.0.0.1", true),
+        (0, Answer::rate_limited(1), "wait 1 s", true),
+        (0, Answer::json(&json!({"ok": true})), "no place for the file", false),
+        (1, Answer::status(500, ""), "HTTP 500", true),
+        (2, Answer::rate_limited(1), "wait 1 s", true),
+        (2, Answer::error("not_in_channel"), "invite the bot to the channel", false),
     ] {
         for _ in 0..step {
             slack.answer(Answer::Usual);
         }
         slack.answer(answer);
-        let receipt = client.send(delivery(with_file(), None)).await.expect("the words arrived");
-        assert!(receipt.warnings.len() == 1 && receipt.warnings[0].contains(words), "{receipt:?}");
+        let error = client.send(delivery(upload(), Some(&root))).await.expect_err(words);
+        assert!(error.why().contains(words), "{error:?}");
+        assert_eq!(matches!(error, SendError::Transient { .. }), again, "{error:?}");
     }
 }
 
@@ -134,14 +135,11 @@ async fn bad_answers_are_tried_again() {
         (Answer::rate_limited(7), "wait 7 s", Some(7)),
         (Answer::status(429, ""), "wait 30 s", Some(30)),
         (Answer::status(503, "<html>Server Error</html>").header("Content-Type", "text/html"), "HTTP 503", None),
-        (Answer::status(200, "<html>Please log in</html>"), "not Slack's", None),
-        (Answer::status(200, ""), "not Slack's", None),
         (Answer::Reset, "127.0.0.1", None),
         (Answer::Bytes(Vec::new()), "127.0.0.1", None),
         (Answer::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "127.0.0.1", None),
         (Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"ok\":true".to_vec()), "broke off", None),
         (Answer::error("internal_error"), "internal_error", None),
-        (Answer::error("never_heard_of"), "never_heard_of", None),
     ] {
         for settings in [settings(&slack.url()), hook(&slack.webhook_url())] {
             slack.answer(answer.clone());
@@ -150,6 +148,15 @@ async fn bad_answers_are_tried_again() {
             assert_eq!(retry_after, wait.map(Duration::from_secs), "{answer:?}");
         }
     }
+    slack.answer(Answer::status(200, "<html>Please log in</html>"));
+    assert!(transient(send(&settings(&slack.url())).await).0.contains("not Slack's"));
+    // What answers for a webhook may have passed it on.
+    slack.answer(Answer::status(200, "<html>Please log in</html>"));
+    let unsure = send(&hook(&slack.webhook_url())).await;
+    assert!(matches!(unsure, Err(SendError::Uncertain { .. })), "{unsure:?}");
+    slack.answer(Answer::error("never_heard_of"));
+    let refused = send(&settings(&slack.url())).await.expect_err("refused");
+    assert_eq!(refused.code(), Some("never_heard_of"));
     assert_eq!(slack.posted().len(), 0);
 }
 
@@ -160,8 +167,8 @@ async fn a_server_that_hangs_costs_no_more_than_the_timeout() {
         slack.answer(Answer::Hang(begun.as_bytes().to_vec()));
         let start = Instant::now();
         let settings = Settings { timeout: Duration::from_millis(300), ..settings(&slack.url()) };
-        let (why, _) = transient(send(&settings).await);
-        assert_eq!(why, "no answer from 127.0.0.1 within 300ms");
+        let why = "no answer from 127.0.0.1 within 300ms".to_owned();
+        assert_eq!(send(&settings).await.expect_err("no answer"), SendError::Uncertain { why });
         assert!(start.elapsed() >= Duration::from_millis(300) && start.elapsed() < BOUND);
     }
 }

@@ -16,6 +16,7 @@ use slack_alert::notify::secret::Source;
 use slack_alert::notify::{Delivery, Fault, Notifier, Receipt, Secret, SendError, Settings, Way, connect};
 
 use crate::support::program::Sandbox;
+use crate::support::skip::skip;
 use crate::support::slack::{delivery, message, settings};
 
 /// How long Node may take to start on a busy machine.
@@ -45,9 +46,7 @@ impl Emulator {
     /// Starts one on a free port and waits until it answers; `None`, said plainly, where it is not installed.
     pub(super) fn start() -> Option<Self> {
         let Some(programs) = installed() else {
-            // Not by `println`, whose words are kept back when a test passes.
-            let words = "skipped: the Slack emulator is not installed; run tests/install-slack-emulator";
-            let _ = writeln!(std::io::stderr(), "{words}");
+            skip("the Slack emulator is not installed; run tests/install-slack-emulator");
             return None;
         };
         for _ in 0..3 {
@@ -162,7 +161,7 @@ fn installed() -> Option<PathBuf> {
 
 fn permanent(answer: Result<Receipt, SendError>) -> (Fault, String) {
     match answer {
-        Err(SendError::Permanent { why, fault }) => (fault, why),
+        Err(SendError::Permanent { why, fault, .. }) => (fault, why),
         other => panic!("{other:?} is not permanent"),
     }
 }
@@ -209,7 +208,7 @@ async fn a_message_is_read_back_as_it_was_meant() {
     let receipt = client.send(delivery(sent.clone(), None)).await.expect("taken");
     let posted = receipt.posted.expect("Slack names it");
     assert_eq!(posted.channel, slack.channel_id("ops-alerts"));
-    let plain = Delivery { plain: true, ..delivery(sent.clone(), None) };
+    let plain = Delivery { plain: Some("invalid_blocks".to_owned()), ..delivery(sent.clone(), None) };
     client.send(plain).await.expect("taken");
     client.send(delivery(Message { color: None, ..sent.clone() }, None)).await.expect("taken");
 
@@ -218,7 +217,8 @@ async fn a_message_is_read_back_as_it_was_meant() {
     assert_eq!(full["blocks"], json!([sent.blocks[0]]));
     assert_eq!(full["attachments"], json!([{"color": "danger", "fallback": text, "blocks": [sent.blocks[1]]}]));
     assert_eq!(full["metadata"]["event_payload"], json!({ "job": "db/backup", "run": 812 }));
-    assert_eq!((&plain["text"], plain.get("attachments")), (&json!(text), None));
+    let whole = format!("{text}\n_invalid_blocks_");
+    assert_eq!((&plain["text"], plain.get("attachments")), (&json!(whole), None), "the content, and why it is plain");
     assert_eq!(colourless["blocks"], json!(sent.blocks));
     for message in [full, plain, colourless] {
         assert_eq!(message["unfurl_links"], false, "{message}");
@@ -233,10 +233,11 @@ async fn an_incident_is_one_thread_edited_at_its_end_with_the_whole_output() {
     let client = slack.client("xoxb-local-full");
     let threaded = |text: &str, thread| Message { thread, ..message(text) };
     let output = Attachment { name: "output.txt".to_owned(), content: "line\n".repeat(5_000) };
-    let first = Message { attachment: Some(output.clone()), ..threaded("failed", Thread::Open) };
-    let receipt = client.send(delivery(first, None)).await.expect("taken");
+    let receipt = client.send(delivery(threaded("failed", Thread::Open), None)).await.expect("taken");
     assert_eq!(receipt.warnings, [] as [String; 0]);
     let parent = receipt.posted.expect("Slack names it");
+    let sent_file = Message { attachment: Some(output), ..threaded("failed", Thread::Upload) };
+    client.send(delivery(sent_file.clone(), Some(&parent))).await.expect("taken");
     for (text, thread) in
         [("failed again", Thread::Reply), ("well again", Thread::Broadcast), ("was failing for 47m", Thread::Edit)]
     {
@@ -255,11 +256,11 @@ async fn an_incident_is_one_thread_edited_at_its_end_with_the_whole_output() {
     let root = &replies[0];
     assert_eq!((&root["ts"], &root["attachments"][0]["color"]), (&json!(parent.ts), &json!("good")));
     let file = replies.iter().find_map(|message| message["files"].get(0)).expect("the file is in the thread");
-    assert_eq!((&file["name"], &file["size"]), (&json!("output.txt"), &json!(output.content.len())));
+    assert_eq!((&file["name"], &file["size"]), (&json!("output.txt"), &json!("line\n".len() * 5_000)));
 
     let lost = slack.client("xoxb-local-nofiles");
-    let receipt = lost.send(delivery(Message { attachment: Some(output), ..message("x") }, None)).await.expect("taken");
-    assert!(receipt.warnings[0].contains("the token lacks the scope files:write"), "{receipt:?}");
+    let (_, why) = permanent(lost.send(delivery(sent_file, Some(&parent))).await);
+    assert!(why.contains("the token lacks the scope files:write"), "{why}");
 
     let gone = slack_alert::notify::Parent { ts: "1.000001".to_owned(), ..parent };
     let (fault, why) = permanent(client.send(delivery(threaded("x", Thread::Edit), Some(&gone))).await);
@@ -310,4 +311,24 @@ fn the_channels_of_a_configuration_are_looked_for() {
     }
     let ran = sandbox.variable("TOKEN", "xoxb-local-nofiles").run(&["check", "--online"]);
     assert!(ran.stdout.contains("the token lacks the scope `channels:read`"), "{ran:?}");
+}
+
+#[test]
+fn ping_posts_edits_and_reads_back_a_test_message() {
+    let Some(slack) = Emulator::start() else { return };
+    let config = format!("[slack]\ntoken_env = \"TOKEN\"\nchannel = \"#ops-alerts\"\napi_url = \"{}\"\n", slack.url());
+    let job = "command = \"df\"\nevery = \"1h\"\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("jobs.d/a.toml", job)]);
+    let sandbox = sandbox.variable("TOKEN", "xoxb-local-full");
+    let ran = sandbox.run(&["ping"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("alertbot in Ops") && ran.stdout.contains("the edited text came back"), "{ran:?}");
+    let [message] = &slack.history(&slack.channel_id("ops-alerts"))[..] else { panic!("one message") };
+    let text = message["text"].as_str().unwrap_or_default();
+    assert!(text.starts_with("Test message of slack-alert on ") && text.contains("posted and edited"), "{message}");
+
+    let ran = sandbox.run(&["ping", "#nowhere"]);
+    assert!(ran.code == 1 && ran.stdout.contains("Slack knows no `#nowhere`"), "{ran:?}");
+    let ran = sandbox.variable("TOKEN", "xoxb-local-orphan").run(&["ping"]);
+    assert!(ran.code == 1 && ran.stdout.contains("invalid_auth"), "{ran:?}");
 }

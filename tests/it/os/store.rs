@@ -10,10 +10,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use slack_alert::exec::{Captured, Status, Trigger};
 use slack_alert::id::{Channel, JobName, RunId};
-use slack_alert::message::{Message, Thread};
+use slack_alert::message::{Message, Route, Thread};
+use slack_alert::policy::{Decision, Event, Suppressed};
 use slack_alert::store::{
-    HistoryFilter, JobState, OpenError, OutboxFilter, Record, RunRow, RunningRow, Store, Trouble,
+    CarriedOver, Cause, Class, Disposition, HistoryFilter, JobState, OpenError, OutboxFilter, Record, RunRow,
+    RunningRow, Settlement, Store, ThreadChange, Trouble,
 };
+
+use crate::support::files;
+use crate::support::skip::skip;
 
 /// Where the child of a test finds what it is to do; without it the children are no tests.
 const CHILD: &str = "SLACK_ALERT_STORE_CHILD";
@@ -37,6 +42,7 @@ pub(super) fn message(channel: &str, text: &str) -> Message {
         thread: Thread::None,
         attachment: None,
         created: T0,
+        route: Route::default(),
     }
 }
 
@@ -46,7 +52,11 @@ fn running(id: u64) -> RunningRow {
 }
 
 fn over(id: u64) -> RunRow {
-    RunRow { status: Status::Ok, verdict: "blank".into(), ..RunRow::interrupted(&running(id), T0) }
+    RunRow {
+        status: Status::Ok,
+        decision: Decision::Suppressed(Suppressed::Blank, None),
+        ..RunRow::interrupted(&running(id), T0)
+    }
 }
 
 fn messages(texts: impl IntoIterator<Item = String>) -> Record {
@@ -73,7 +83,7 @@ fn child(name: &str, dir: &Path) -> Child {
     let program = std::env::current_exe().expect("a test has a program");
     let mut command = Command::new(program);
     command.args(["--exact", &format!("os::store::{name}"), "--nocapture", "--test-threads", "1"]);
-    command.env(CHILD, dir).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().expect("it starts")
+    command.env(CHILD, dir).stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().expect("it starts")
 }
 
 fn child_dir() -> Option<PathBuf> {
@@ -125,8 +135,8 @@ fn nothing_that_was_acknowledged_is_lost_by_a_kill_and_no_number_is_used_twice()
         child.wait().expect("it can be waited for");
         assert!(seen >= 5, "the child said nothing");
     }
-    let (store, opened) = open(dir.path());
-    assert_eq!(opened.set_aside, None);
+    let (store, _) = open(dir.path());
+    assert_eq!(carried(&store), None);
     let kept = texts(&store);
     let lost: Vec<_> = acknowledged.iter().filter(|(text, _)| !kept.contains(text)).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
@@ -152,7 +162,8 @@ fn child_begins_runs() {
     store.keep(Some(over(2)), None);
     block_on(store.flush()).expect("it is written");
     writeln!(std::io::stdout(), "\nready").expect("the parent listens");
-    std::thread::sleep(PATIENCE);
+    // Until it is killed, or its parent is gone.
+    drop(std::io::stdin().read_line(&mut String::new()));
 }
 
 #[test]
@@ -173,13 +184,13 @@ fn runs_in_progress_at_a_crash_are_interrupted_and_given_until_they_are_told_of(
     let (store, opened) = open(dir.path());
     assert_eq!(opened.interrupted.len(), 2);
     for run in &opened.interrupted {
-        store.keep(Some(RunRow { verdict: "notified: failure".into(), ..RunRow::interrupted(run, T0) }), None);
+        store.keep(Some(RunRow { decision: Decision::Notified(Event::Failure), ..RunRow::interrupted(run, T0) }), None);
     }
     drop(store);
     let (store, opened) = open(dir.path());
     assert!(opened.interrupted.is_empty());
     let run = block_on(store.run(RunId(3))).expect("it can be read").expect("it is there");
-    assert_eq!(run.verdict, "notified: failure");
+    assert_eq!(run.decision, Decision::Notified(Event::Failure));
 }
 
 #[test]
@@ -230,7 +241,7 @@ fn a_newer_schema_is_left_alone() {
     let before = std::fs::read(&path).expect("it is there");
     let error = Store::open(dir.path(), T0).expect_err("it is newer");
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
-    assert!(error.to_string().contains("was written by a newer slack-alert (schema 99; this one knows 1)"), "{error}");
+    assert!(error.to_string().contains("was written by a newer slack-alert (schema 99; this one knows "), "{error}");
     assert!(Store::open_reader(dir.path()).expect_err("it is newer").to_string().contains("schema 99"));
     assert_eq!(std::fs::read(&path).expect("it is there"), before);
 }
@@ -240,15 +251,28 @@ fn a_file_that_is_no_database_is_set_aside_and_the_daemon_goes_on() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     std::fs::write(dir.path().join("state.db"), "this was never a database, ".repeat(500)).expect("it is ours");
     let now = "2026-11-23T07:15:00Z".parse().expect("a time");
-    let (store, opened) = Store::open(dir.path(), now).expect("it goes on");
+    let (store, _) = Store::open(dir.path(), now).expect("it goes on");
     let aside = dir.path().join("state.db.corrupt-20261123T071500Z");
-    assert_eq!(opened.set_aside.as_ref(), Some(&aside));
+    assert_eq!(carried(&store).map(|carried| carried.kept_as).as_ref(), Some(&aside));
+    store.told_of_carried();
     assert!(std::fs::read_to_string(aside).expect("it is kept").starts_with("this was never"));
     assert!(block_on(store.record(messages(["m".to_owned()]))).expect("it is taken").durable);
     drop(store);
     std::fs::write(dir.path().join("state.db"), "again ".repeat(500)).expect("it is ours");
-    let (_, opened) = Store::open(dir.path(), now).expect("it goes on");
-    assert_eq!(opened.set_aside, Some(dir.path().join("state.db.corrupt-20261123T071500Z.1")));
+    let (store, _) = Store::open(dir.path(), now).expect("it goes on");
+    let second = dir.path().join("state.db.corrupt-20261123T071500Z.1");
+    assert_eq!(carried(&store).map(|carried| carried.kept_as), Some(second));
+    drop(store);
+    let (store, _) = Store::open(dir.path(), now).expect("it goes on");
+    assert!(carried(&store).is_some(), "it is told until somebody was told");
+    store.told_of_carried();
+    drop(store);
+    assert_eq!(carried(&Store::open(dir.path(), now).expect("it goes on").0), None);
+}
+
+/// Which database took the place of another one.
+fn carried(store: &Store) -> Option<CarriedOver> {
+    store.trouble().borrow().carried.clone()
 }
 
 /// A database with messages, jobs and much history, closed.
@@ -285,10 +309,13 @@ fn of_a_damaged_outbox_what_can_be_read_is_carried_over() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     filled(dir.path());
     damage(dir.path(), "message");
-    let (store, opened) = open(dir.path());
-    assert!(opened.set_aside.is_some());
-    let kept = texts(&store).len();
-    assert!((25..40).contains(&kept) && opened.salvaged.messages == kept as u64, "{kept} {opened:?}");
+    let (store, _) = open(dir.path());
+    let carried = carried(&store).expect("it was damaged");
+    let kept = texts(&store);
+    let sound = kept.iter().filter(|text| text.starts_with('m')).count();
+    assert!((25..40).contains(&sound), "{kept:?}");
+    assert_eq!((carried.messages, carried.unreadable), (sound as u64, 40 - sound as u64));
+    assert_eq!(kept.len(), 40, "of what cannot be read it is said that it cannot be read: {kept:?}");
     let loaded = block_on(store.load()).expect("it can be read");
     assert!(loaded.jobs.len() == 50 && loaded.next_run > 4_000, "{} {}", loaded.jobs.len(), loaded.next_run);
 }
@@ -298,8 +325,8 @@ fn damage_that_is_met_in_use_costs_history_and_no_alert() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     filled(dir.path());
     damage(dir.path(), "run");
-    let (store, opened) = open(dir.path());
-    assert_eq!(opened.set_aside, None, "history is not looked through at the start");
+    let (store, _) = open(dir.path());
+    assert_eq!(carried(&store), None, "history is not looked through at the start");
     block_on(async {
         store.record(messages(["before".to_owned()])).await.expect("it is taken");
         // Every old row is gone over here, the damaged ones among them.
@@ -308,11 +335,8 @@ fn damage_that_is_met_in_use_costs_history_and_no_alert() {
             store.keep(Some(RunRow { finished: Timestamp::now(), ..over(id) }), None);
         }
         store.flush().await.expect("it is written");
-        let deadline = Instant::now() + PATIENCE;
-        while store.trouble().borrow().set_aside.is_none() {
-            assert!(Instant::now() < deadline, "the damage was not met");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let mut trouble = store.trouble();
+        drop(trouble.wait_for(|trouble| trouble.carried.is_some()).await.expect("the store lives"));
         assert!(store.record(messages(["after".to_owned()])).await.expect("it is taken").durable);
     });
     let kept = texts(&store);
@@ -369,11 +393,42 @@ fn what_may_wait_is_on_disk_within_a_second_or_so_by_itself() {
     let (store, _) = open(dir.path());
     store.keep(Some(over(1)), None);
     let reader = Store::open_reader(dir.path()).expect("it can be read");
-    let deadline = Instant::now() + PATIENCE;
-    while reader.run(RunId(1)).expect("it can be read").is_none() {
-        assert!(Instant::now() < deadline, "it was never written");
-        std::thread::sleep(Duration::from_millis(20));
+    files::wait_for(&[dir.path()], "the run on disk", || reader.run(RunId(1)).expect("it can be read"));
+}
+
+#[test]
+fn a_run_that_starts_leaves_its_trace_at_once() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let (store, _) = open(dir.path());
+    let reader = Store::open_reader(dir.path()).expect("it can be read");
+    let begun = Instant::now();
+    store.begin(running(1));
+    while reader.running().expect("it can be read").is_empty() {
+        assert!(begun.elapsed() < Duration::from_millis(900), "a daemon that is killed now forgets the run");
+        std::thread::yield_now();
     }
+}
+
+#[test]
+fn history_keeps_its_limit_while_something_is_written_all_the_time() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let (store, _) = Store::open(dir.path(), Timestamp::now()).expect("it opens");
+    store.keep_history(Duration::from_secs(60));
+    let old = Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    let most = block_on(async {
+        let mut most = 0;
+        for id in 1..=1_500 {
+            let run = Some(RunRow { finished: old, ..over(id) });
+            let recorded = store.record(Record { run, ..messages(["m".to_owned()]) }).await.expect("it is taken");
+            assert!(recorded.durable);
+            if id % 100 == 0 {
+                let filter = HistoryFilter { limit: 10_000, ..HistoryFilter::default() };
+                most = most.max(store.history(filter).await.expect("it can be read").len());
+            }
+        }
+        most
+    });
+    assert!(most <= 500, "{most} runs were kept that are all too old");
 }
 
 /// A file system of 2 MiB; `None`, said aloud, where this may not mount one.
@@ -387,8 +442,7 @@ impl SmallDisk {
         match mount.status() {
             Ok(status) if status.success() => Some(Self(dir)),
             _ => {
-                let why = "skipped: this account may not mount a small file system to fill";
-                writeln!(std::io::stderr(), "{why}").expect("it is there");
+                skip("this account may not mount a small file system to fill");
                 None
             }
         }
@@ -421,23 +475,194 @@ fn a_full_disk_is_said_loses_no_alert_and_is_recovered_from() {
         }
         assert!(durable < 200, "the disk was full");
         let told = trouble.wait_for(|trouble| trouble.failing.is_some()).await.expect("the store lives").clone();
-        assert_eq!(told.failing.as_deref(), Some("the disk is full"));
-        let heads = store.heads(Channel::new("ops"), slack_alert::store::Which::All, 500).await.expect("it goes on");
+        assert_eq!(told.failing.as_ref().map(ToString::to_string).as_deref(), Some("the disk is full"));
+        let class = Class::Alert;
+        let heads = store.heads(Channel::new("ops"), class, 500, Timestamp::MAX).await.expect("it goes on").rows;
         assert_eq!(heads.len(), 201, "what is held goes out as ever");
         std::fs::remove_file(&stuffing).expect("it is ours");
         trouble.wait_for(|trouble| *trouble == Trouble::default()).await.expect("the store lives");
     });
     assert_eq!(texts(&store).len(), 201);
     drop(store);
-    let (store, opened) = open(&state);
-    assert_eq!((opened.set_aside, texts(&store).len()), (None, 201));
+    let (store, _) = open(&state);
+    assert_eq!((carried(&store), texts(&store).len()), (None, 201));
+}
+
+/// Waits until the disk has everything.
+async fn until_well(store: &Store) {
+    let well = |trouble: &Trouble| trouble.failing.is_none() && trouble.unsaved == 0;
+    let mut trouble = store.trouble();
+    let waited = tokio::time::timeout(PATIENCE, trouble.wait_for(well)).await;
+    drop(waited.expect("the disk is well again").expect("the store lives"));
+}
+
+fn failing(store: &Store) -> Option<String> {
+    store.trouble().borrow().failing.as_ref().map(ToString::to_string)
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_written_is_an_error_that_names_it() {
+fn a_daemon_starts_on_a_full_disk_sends_what_waits_and_writes_what_comes_when_there_is_room() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let state = disk.0.path().join("state");
+    let (store, _) = open(&state);
+    block_on(store.record(messages(["old 1".to_owned(), "old 2".to_owned()]))).expect("it is taken");
+    store.begin(running(7));
+    block_on(store.close()).expect("it is written");
+    drop(store);
+    let stuffing = disk.0.path().join("stuffing");
+    let mut file = std::fs::File::create(&stuffing).expect("there is room");
+    while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
+    let (store, opened) = open(&state);
+    assert_eq!(failing(&store).as_deref(), Some("the disk is full"));
+    assert_eq!(opened.interrupted.len(), 1, "what the disk knows is known");
+    block_on(async {
+        let recorded = store.record(messages(["new".to_owned()])).await.expect("it is taken");
+        assert!(!recorded.durable);
+        let heads = store.heads(Channel::new("ops"), Class::Alert, 9, Timestamp::MAX).await.expect("it goes on").rows;
+        let ids: Vec<_> = heads.iter().map(|stored| (stored.id.0, stored.message.text.as_str())).collect();
+        assert_eq!(ids, [(1, "old 1"), (2, "old 2"), (3, "new")]);
+        let (channel, disposition, thread) = (Channel::new("ops"), Disposition::Delivered, ThreadChange::Keep);
+        let ids = vec![heads[0].id];
+        let settlement = Settlement {
+            ids,
+            channel,
+            class: Class::Alert,
+            disposition,
+            thread,
+            first: None,
+            follow: Vec::new(),
+            note: None,
+            at: T0,
+        };
+        store.settle(settlement).await.expect("it is taken");
+        std::fs::remove_file(&stuffing).expect("it is ours");
+        until_well(&store).await;
+    });
+    assert_eq!(texts(&store), ["old 2", "new"], "nothing lost, nothing repeated");
+    drop(store);
+    assert_eq!(texts(&open(&state).0), ["old 2", "new"]);
+}
+
+#[test]
+fn a_daemon_starts_in_a_directory_that_is_read_only_or_not_there() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let state = disk.0.path().join("state");
+    let (store, _) = open(&state);
+    block_on(store.record(messages(["old".to_owned()]))).expect("it is taken");
+    drop(store);
+    let remount = |how: &str| {
+        let status = Command::new("mount").args(["-o", how]).arg(disk.0.path()).status().expect("mount(8) is there");
+        assert!(status.success(), "{how}");
+    };
+    remount("remount,ro");
+    let (store, _) = open(&state);
+    assert_eq!(failing(&store).as_deref(), Some("the state directory is read-only"));
+    assert_eq!(texts(&store), ["old"]);
+    block_on(store.record(messages(["new".to_owned()]))).expect("it is taken");
+    remount("remount,rw");
+    block_on(until_well(&store));
+    assert_eq!(texts(&store), ["old", "new"]);
+}
+
+#[test]
+fn a_daemon_starts_where_a_file_is_in_the_way_and_takes_the_directory_over_when_it_can() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     let file = dir.path().join("file");
     std::fs::write(&file, "").expect("it is ours");
-    let error = Store::open(&file.join("state"), T0).expect_err("it is a file");
-    assert!(error.to_string().starts_with(&format!("cannot use {}", file.join("state").display())), "{error}");
+    let state = file.join("state");
+    let (store, _) = Store::open(&state, T0).expect("it goes on in memory");
+    assert!(failing(&store).is_some());
+    block_on(store.record(messages(["new".to_owned()]))).expect("it is taken");
+    std::fs::remove_file(&file).expect("it is ours");
+    block_on(until_well(&store));
+    assert!(matches!(Store::open(&state, T0), Err(OpenError::Locked { .. })), "it is locked from here on");
+    drop(store);
+    assert_eq!(texts(&open(&state).0), ["new"]);
+}
+
+#[test]
+fn a_database_that_is_removed_or_replaced_under_the_daemon_is_written_anew() {
+    let remove = |dir: &Path| {
+        for name in ["state.db", "state.db-wal", "state.db-shm"] {
+            std::fs::remove_file(dir.join(name)).expect("it is there");
+        }
+    };
+    let all = |dir: &Path| std::fs::remove_dir_all(dir).expect("it is ours");
+    let other = |dir: &Path| {
+        std::fs::write(dir.join("other"), "a database from elsewhere").expect("there is room");
+        std::fs::rename(dir.join("other"), dir.join("state.db")).expect("it is ours");
+    };
+    for (what, change) in [("removed", &remove as &dyn Fn(&Path)), ("all of it", &all), ("replaced", &other)] {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let dir = scratch.path().join("state");
+        let (store, _) = open(&dir);
+        block_on(store.record(messages(["before".to_owned()]))).expect("it is taken");
+        change(&dir);
+        assert!(block_on(store.record(messages(["after".to_owned()]))).expect("it is taken").durable, "{what}");
+        let moved = carried(&store).unwrap_or_else(|| panic!("{what}: nobody would be told"));
+        assert_eq!((moved.cause, moved.messages), (Cause::Moved, 1), "{what}");
+        if what == "replaced" {
+            let found = std::fs::read_to_string(&moved.kept_as).expect("what stood there is kept");
+            assert_eq!(found, "a database from elsewhere");
+        }
+        assert!(matches!(Store::open(&dir, T0), Err(OpenError::Locked { .. })), "{what}: no second daemon");
+        change_again(&dir, what);
+        assert!(
+            matches!(Store::open(&dir, T0), Err(OpenError::Locked { .. })),
+            "{what}: not before it is noticed either"
+        );
+        assert!(block_on(store.record(messages(["last".to_owned()]))).expect("it is taken").durable, "{what}");
+        drop(store);
+        assert_eq!(texts(&open(&dir).0), ["before", "after", "last"], "{what}");
+    }
+}
+
+/// Once more, and with the directory gone there is nothing that a second daemon could find locked.
+fn change_again(dir: &Path, what: &str) {
+    if what == "all of it" {
+        std::fs::remove_dir_all(dir).expect("it is ours");
+    }
+}
+
+#[test]
+fn links_in_the_place_of_the_lock_or_the_database_are_left_alone() {
+    for name in ["lock", "state.db"] {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let target = dir.path().join("target");
+        std::fs::write(&target, "of somebody else").expect("it is ours");
+        std::os::unix::fs::symlink(&target, dir.path().join(name)).expect("links can be made");
+        let (store, _) = open(dir.path());
+        assert!(failing(&store).is_some_and(|why| why.contains("symbolic link")), "{name}: {:?}", failing(&store));
+        block_on(store.record(messages(["m".to_owned()]))).expect("it is taken");
+        assert_eq!(std::fs::read_to_string(&target).expect("it is there"), "of somebody else", "{name}");
+    }
+}
+
+#[test]
+fn a_database_that_others_could_read_is_closed_to_them() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    drop(open(dir.path()));
+    let path = dir.path().join("state.db");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let (store, _) = open(dir.path());
+    block_on(store.record(messages(["m".to_owned()]))).expect("it is taken");
+    for name in ["state.db", "state.db-wal", "state.db-shm", "lock"] {
+        let mode = std::fs::metadata(dir.path().join(name)).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn of_a_database_that_was_cut_off_everything_before_the_cut_is_carried_over() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    filled(dir.path());
+    let path = dir.path().join("state.db");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("it is there");
+    let length = file.metadata().expect("it is there").len();
+    file.set_len(length / 2).expect("it is ours");
+    drop(file);
+    let (store, _) = open(dir.path());
+    assert!(carried(&store).is_some_and(|carried| carried.messages == 40), "{:?}", carried(&store));
+    assert_eq!(texts(&store).len(), 40);
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use slack_alert::id::JobName;
 use slack_alert::store::{HistoryFilter, Store};
 
-use super::end_to_end::{sandbox, until};
+use super::end_to_end::sandbox;
 use super::slack_emulator::Emulator;
 use crate::support::program::Sandbox;
 use crate::support::slack::MockSlack;
@@ -28,7 +28,7 @@ fn as_if_two_days_ago(sandbox: &Sandbox) {
 fn run_until(sandbox: &Sandbox, what: &str, seen: impl FnMut() -> Option<Value>) -> Value {
     let mut going = sandbox.start(&["run"]);
     going.wait_for("started");
-    let found = until(what, seen);
+    let found = sandbox.wait_for(what, seen);
     going.signal("TERM");
     going.wait_for("stopped");
     assert!(going.end().0.success());
@@ -55,7 +55,7 @@ fn a_summary_comes_once_and_not_again_after_a_restart() {
         slack.url()
     );
     let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("token", "xoxb-hidden-token\n"), JOBS[0], JOBS[1]]);
-    let failure = || slack.posted().into_iter().find(|message| message.to_string().contains("bad exited"));
+    let failure = || slack.posted().into_iter().find(|message| message.to_string().contains("*bad* critical"));
     run_until(&sandbox, "the failure and its repeats", || failure().filter(|_| has_repeats(&sandbox)));
     assert!(!slack.posted().iter().any(is_summary), "a first start reports nothing");
     as_if_two_days_ago(&sandbox);

@@ -3,8 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::end_to_end::until;
-use crate::support::program::{PATIENCE, Sandbox};
+use crate::support::program::Sandbox;
 use crate::support::slack::{Answer, MockSlack, Request, channel_id};
 
 /// A job that says what is in `words` and exits with what is in `code`.
@@ -31,7 +30,7 @@ fn calls(slack: &MockSlack, method: &str) -> Vec<Value> {
 
 /// The post that holds these words.
 fn post(slack: &MockSlack, words: &str) -> Value {
-    until(words, || {
+    slack.wait_until(words, || {
         calls(slack, "chat.postMessage")
             .into_iter()
             .find(|post| post["text"].as_str().is_some_and(|text| text.contains(words)))
@@ -43,20 +42,25 @@ fn repeats_worse_and_different_failures_go_into_the_thread_and_the_recovery_is_s
     let slack = MockSlack::start();
     let sandbox = sandbox(&slack, "repeat = \"1s\"\n");
     let mut going = sandbox.start(&["run"]);
-    let first = post(&slack, "exited with 1");
+    let first = post(&slack, "warning: ");
     assert!(first.get("thread_ts").is_none(), "{first}");
     let repeat = post(&slack, "same failure");
     let ts = repeat["thread_ts"].as_str().expect("a repeat goes into the thread").to_owned();
     sandbox.file("code", "2");
-    assert_eq!(post(&slack, "worse: was warning")["thread_ts"], ts.as_str());
+    assert_eq!(post(&slack, "worse: critical, was warning")["thread_ts"], ts.as_str());
     sandbox.file("words", "other words\n");
     assert_eq!(post(&slack, "failing differently")["thread_ts"], ts.as_str());
     sandbox.file("code", "0");
-    let recovery = post(&slack, "recovered after");
+    let recovery = post(&slack, "is well again after");
     assert_eq!((&recovery["thread_ts"], &recovery["reply_broadcast"]), (&json!(ts), &json!(true)), "{recovery}");
-    let edit = until("the edit", || calls(&slack, "chat.update").into_iter().next());
+    let edit = slack.wait_until("the end in the first message", || {
+        calls(&slack, "chat.update").into_iter().find(|edit| edit.to_string().contains("resolved after"))
+    });
     assert_eq!(edit["ts"], ts.as_str());
-    assert!(edit["text"].as_str().is_some_and(|text| text.contains("recovered after")), "{edit}");
+    let shown = edit.to_string();
+    assert!(shown.contains("~*disk* ") && shown.contains("first words"), "the first message keeps its text: {shown}");
+    let worse = calls(&slack, "chat.update").into_iter().next().expect("there are two edits");
+    assert!(worse["text"].as_str().is_some_and(|text| text.contains("critical")), "{worse}");
     going.signal("TERM");
     going.wait_for("stopped");
 }
@@ -77,34 +81,36 @@ fn a_thread_that_was_deleted_starts_anew() {
     sandbox.file("words", "third kind\n");
     assert_eq!(post(&slack, "third kind")["thread_ts"], "1795405999.000009");
     sandbox.file("code", "0");
-    assert_eq!(post(&slack, "recovered after")["thread_ts"], "1795405999.000009");
-    let edit = until("the edit", || calls(&slack, "chat.update").into_iter().next());
+    assert_eq!(post(&slack, "is well again after")["thread_ts"], "1795405999.000009");
+    let edit = slack.wait_until("the edit", || calls(&slack, "chat.update").into_iter().next());
     assert_eq!(edit["ts"], "1795405999.000009");
     going.signal("TERM");
     going.wait_for("stopped");
 }
 
 #[test]
-fn a_missing_scope_for_files_is_told_once_and_the_words_go_out() {
+fn a_missing_scope_for_files_is_told_in_the_message_and_the_words_go_out() {
     let slack = MockSlack::start();
     for _ in 0..2 {
         slack.answer(Answer::Usual);
         slack.answer(Answer::json(&json!({ "ok": false, "error": "missing_scope", "needed": "files:write" })));
+        slack.answer(Answer::Usual);
     }
     let sandbox = sandbox(&slack, "attach = \"always\"\nthread = false\n");
     let mut going = sandbox.start(&["run"]);
-    post(&slack, "first words");
-    going.wait_for("was not attached");
-    sandbox.file("words", "second words\n");
-    post(&slack, "second words");
-    slack.wait_for_blocking(4, PATIENCE);
-    sandbox.file("words", "third kind\n");
+    for (n, words) in ["first words", "second words"].into_iter().enumerate() {
+        let ts = post(&slack, words);
+        let edit = slack.wait_until("the edit of the message that lacks its file", || {
+            calls(&slack, "chat.update").into_iter().nth(n)
+        });
+        assert!(ts.get("thread_ts").is_none(), "{ts}");
+        let text = edit["text"].as_str().expect("a text");
+        assert!(text.contains(words) && text.contains("could not be attached"), "{text}");
+        assert!(text.contains("missing_scope") && text.contains("files:write"), "{text}");
+        sandbox.file("words", if n == 0 { "second words\n" } else { "third kind\n" });
+    }
     post(&slack, "third kind");
-    until("the third file", || (!calls(&slack, "files.completeUploadExternal").is_empty()).then_some(()));
+    slack.wait_until("the third file", || (!calls(&slack, "files.completeUploadExternal").is_empty()).then_some(()));
     going.signal("TERM");
     going.wait_for("stopped");
-    let (_, said) = going.end();
-    assert_eq!(said.matches("was not attached").count(), 1, "{said}");
-    assert!(said.contains("missing_scope") && said.contains("files:write"), "{said}");
-    assert!(calls(&slack, "files.getUploadURLExternal").len() >= 3);
 }

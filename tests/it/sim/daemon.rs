@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use slack_alert::daemon::{Order, Parting};
+use slack_alert::api;
+use slack_alert::daemon::{ExitMode, Reply, Request};
 use slack_alert::exec::{Status, Stop};
 
 use crate::support::world::{Act, World, fails, says};
@@ -150,8 +151,12 @@ async fn more_runs_than_there_is_room_for_wait_their_turn_the_oldest_due_first()
     world.pass(seconds(75)).await;
     assert_eq!(world.runs(), ["08:00:10-08:00:45 d", "08:00:20-08:00:55 c", "08:00:45-… b", "08:00:55-… a"]);
     assert!(world.spawner.ran()[2].run.scheduled.to_string().ends_with("08:00:30Z"));
-    // Only `d` hangs for longer than three of its due times.
-    assert!(world.messages().iter().all(|line| line.contains(" d is stuck")), "{:?}", world.messages());
+    // Only `d` hangs for longer than three of its due times, and waits for as long after that.
+    let messages = world.messages();
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert!(messages[0].contains(" d critical: still running after "), "{messages:?}");
+    assert!(messages[1].contains(" d ended after "), "{messages:?}");
+    assert!(messages[2].contains(" d critical: waits for a free place"), "{messages:?}");
     world.crash().await;
 }
 
@@ -167,7 +172,12 @@ async fn a_job_that_waits_for_its_turn_is_not_stuck_and_what_passed_meanwhile_is
         let mut world = World::started(MORNING, &files, script).await;
         world.pass(seconds(1290)).await;
         assert_eq!(world.runs(), ["08:00:00-08:20:30 hog", "08:20:30 w", "08:21:00 w"], "{overlap}");
-        assert!(world.messages().is_empty(), "{:?}", world.messages());
+        let messages = world.messages();
+        assert!(messages.iter().all(|line| !line.contains("stuck")), "{messages:?}");
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        let told = "08:03:00 #ops :red_circle: w critical: waits for a free place since 08:01 / ";
+        assert_eq!(messages[0], format!("{told}1 of 1 places are taken: 1 by hog (limits.max_running)"));
+        assert!(messages[1].starts_with("08:20:30 #ops :large_green_circle: w runs again"), "{messages:?}");
         world.crash().await;
     }
 }
@@ -277,7 +287,7 @@ async fn a_wall_clock_that_is_set_moves_calendars_and_no_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_file_is_said_once_harms_nobody_and_is_said_again_when_it_is_mended() {
+async fn a_bad_file_is_told_once_stops_no_other_job_and_is_told_again_when_it_is_good() {
     let files = [("jobs.d/a.toml", "command = 'a'\nevery = '10m'"), ("jobs.d/bad.toml", "comand = 'a'\nevery = '1m'")];
     let world = World::started(MORNING, &files, |_, _| says("")).await;
     world.pass(seconds(900)).await;
@@ -285,17 +295,24 @@ async fn a_bad_file_is_said_once_harms_nobody_and_is_said_again_when_it_is_mende
     world.pass(seconds(60)).await;
     assert_eq!(world.messages().len(), 1, "{:?}", world.messages());
     let said = world.messages().remove(0);
-    assert!(said.starts_with("08:00:00 #ops :large_yellow_circle: 1 job file set aside / "), "{said}");
+    assert!(
+        said.starts_with("08:00:00 #ops :large_yellow_circle: web-1: 1 job file has errors and is not loaded / "),
+        "{said}"
+    );
     assert!(said.contains("bad.toml:1:1: "), "{said}");
     world.file("jobs.d/bad.toml", "command = 'a'\nevery = '1h'");
     world.reload().await;
     world.pass(seconds(60)).await;
-    assert_eq!(world.messages()[1..], ["08:16:00 #ops :large_green_circle: 1 job file mended / bad"]);
-    // A good file that goes bad: its last good version runs on. Taken away while it is bad, it is not mended.
+    assert_eq!(
+        world.messages()[1..],
+        ["08:16:00 #ops :large_green_circle: web-1: 1 job file has no errors any more and is loaded / bad"]
+    );
+    // A good file that goes bad: its last good version runs on. Taken away while it is bad, it has not become good.
     world.file("jobs.d/a.toml", "command = 'a'\nevery = '10 parsecs'");
     world.reload().await;
     world.pass(seconds(900)).await;
     assert!(world.messages()[2].contains("a.toml:2:"), "{:?}", world.messages());
+    assert!(world.messages()[2].contains("Its last good version goes on."), "{:?}", world.messages());
     world.remove("jobs.d/a.toml");
     world.reload().await;
     world.pass(seconds(3600)).await;
@@ -361,6 +378,57 @@ async fn a_reload_keeps_cadence_runs_and_memory_and_waits_for_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_zone_of_the_machine_that_changes_is_taken_by_a_reload_and_makes_no_job_run_twice() {
+    let files = [
+        ("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\n"),
+        ("jobs.d/night.toml", "command = 'a'\ncron = '30 8 * * *'"),
+        ("jobs.d/fixed.toml", "command = 'a'\ncron = '30 8 * * *'\ntime_zone = 'UTC'"),
+        ("jobs.d/often.toml", "command = 'a'\nevery = '1h'\nfirst_run = 'always'"),
+        ("jobs.d/open.toml", "command = 'a'\nevery = '1h'\nworking_hours = '10:00-11:30'\nfirst_run = 'always'"),
+        ("jobs.d/boot.toml", "command = 'a'\ncron = '@reboot'"),
+    ];
+    let mut world = World::started(MORNING, &files, |_, _| says("")).await;
+    world.pass(seconds(600)).await;
+    // 10:10 in Helsinki: the night's run was at 08:30 there, and is no more today. What opens at ten has its run now.
+    *world.zone.lock().expect("no test panics with it") = jiff::tz::TimeZone::fixed(jiff::tz::offset(2));
+    world.reload().await;
+    world.pass(seconds(3300)).await;
+    // Nothing changes for those who asked for their own zone.
+    assert_eq!(
+        world.runs(),
+        ["08:00:00 boot", "08:00:00 often", "08:10:00 open", "08:30:00 fixed", "09:00:00 often", "09:00:00 open",]
+    );
+    world.pass(hours(22)).await;
+    let night: Vec<String> = world.runs().into_iter().filter(|run| run.ends_with("night")).collect();
+    assert_eq!(night, ["06:30:00 night"]);
+    world.crash().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_does_not_run_what_runs_at_each_start() {
+    let always = "command = 'a'\ncron = '0 12 * * *'\nfirst_run = 'always'";
+    let mut world = World::started(MORNING, &[("jobs.d/always.toml", always)], |_, _| says("")).await;
+    world.pass(seconds(60)).await;
+    for (minute, hour) in [(1, 12), (2, 13), (3, 14)] {
+        world.file("jobs.d/always.toml", &always.replace("12", &hour.to_string()).replace("'a'", "'b'"));
+        world.file("jobs.d/boot.toml", &format!("command = 'a'\ncron = '@reboot'\ntags = ['{minute}']"));
+        world.reload().await;
+        world.pass(seconds(60)).await;
+    }
+    world.remove("jobs.d/always.toml");
+    world.reload().await;
+    world.file("jobs.d/always.toml", always);
+    world.reload().await;
+    world.pass(seconds(60)).await;
+    assert_eq!(world.runs(), ["08:00:00 always", "08:01:00 boot"]);
+    world.stop().await;
+    world.start().await;
+    world.pass(seconds(60)).await;
+    assert_eq!(world.runs(), ["08:00:00 always", "08:01:00 boot", "08:05:00 always"]);
+    world.crash().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_in_slack_alert_toml_leaves_all_as_it_was_and_says_so() {
     let files = [("jobs.d/a.toml", "command = 'a'\nevery = '10m'")];
     let world = World::started(MORNING, &files, |_, _| says("")).await;
@@ -373,10 +441,60 @@ async fn an_error_in_slack_alert_toml_leaves_all_as_it_was_and_says_so() {
     let messages = world.messages();
     assert_eq!(messages.len(), 1);
     assert!(
-        messages[0].starts_with("08:01:00 #ops :large_yellow_circle: the new configuration has errors / "),
+        messages[0].starts_with("08:01:00 #ops :large_yellow_circle: web-1: the new configuration has errors / "),
         "{messages:?}"
     );
     assert!(messages[0].contains("slack_alert.toml:1:7: "), "{messages:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_changes_by_itself_is_told_to_be_bad_when_it_stays_bad_for_ten_seconds() {
+    let good = "command = 'a'\nevery = '10m'";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", good)], |_, _| says("")).await;
+    world.pass(seconds(60)).await;
+    world.file("jobs.d/a.toml", "command = 'a'\nev");
+    world.files_changed().await;
+    world.pass(seconds(9)).await;
+    world.file("jobs.d/a.toml", good);
+    world.files_changed().await;
+    world.pass(seconds(60)).await;
+    assert_eq!(world.messages(), [""; 0], "a half-written file is nobody's business");
+    world.file("jobs.d/a.toml", "command = 'a'\nevrey = '10m'");
+    world.files_changed().await;
+    world.pass(seconds(60)).await;
+    let told = ":large_yellow_circle: web-1: 1 job file has errors and is not loaded / ";
+    assert!(world.messages()[0].starts_with(&format!("08:02:19 #ops {told}")), "{:?}", world.messages());
+    assert!(world.messages()[0].contains("Its last good version goes on."), "{:?}", world.messages());
+    world.file("jobs.d/a.toml", good);
+    world.files_changed().await;
+    world.pass(seconds(1)).await;
+    assert!(world.messages()[1].contains("1 job file has no errors any more and is loaded"), "{:?}", world.messages());
+    // slack_alert.toml itself.
+    world.file("slack_alert.toml", "slack.chanel = '#new'");
+    world.files_changed().await;
+    world.pass(seconds(5)).await;
+    assert_eq!(world.messages().len(), 2);
+    world.pass(seconds(60)).await;
+    assert!(world.messages()[2].contains("web-1: the new configuration has errors"), "{:?}", world.messages());
+    world.file("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'");
+    world.files_changed().await;
+    world.pass(seconds(60)).await;
+    assert!(world.messages()[3].contains("web-1: the configuration has no errors any more"), "{:?}", world.messages());
+    assert_eq!(world.messages().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_leaves_no_job_at_all_is_told() {
+    let world = World::started(MORNING, &[("jobs.d/a.toml", "command = 'a'\nevery = '10m'")], |_, _| says("")).await;
+    world.pass(seconds(60)).await;
+    world.remove("jobs.d/a.toml");
+    world.reload().await;
+    world.pass(seconds(60)).await;
+    world.reload().await;
+    world.pass(seconds(60)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("08:01:00 #ops :large_yellow_circle: web-1: no job is left"), "{messages:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,7 +516,7 @@ async fn messages_that_wait_follow_a_channel_that_is_changed_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_hangs_speaks_after_three_due_times_and_names_its_process() {
+async fn a_job_that_hangs_is_reported_after_three_due_times_with_its_process_and_so_is_its_end() {
     let job = "command = 'a'\nevery = '1m'";
     let world = World::started(MORNING, &[("jobs.d/a.toml", job)], |run, _| match run.id.0 {
         1 => says("").takes(1000),
@@ -407,10 +525,52 @@ async fn a_job_that_hangs_speaks_after_three_due_times_and_names_its_process() {
     .await;
     world.pass(seconds(1200)).await;
     let messages = world.messages();
-    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(messages[0].starts_with("08:03:00 #ops "), "{messages:?}");
-    assert!(messages[0].contains("process 4000 has been running for 3m"), "{messages:?}");
-    assert!(messages[0].contains("3 due times skipped in a row"), "{messages:?}");
+    assert!(
+        messages[1].starts_with("08:16:40 #ops ") && messages[1].contains(" ended after 16m 40s, exit code 0"),
+        "{messages:?}"
+    );
+    assert!(messages[0].contains("still running after 3m (process 4000)"), "{messages:?}");
+    assert!(messages[0].contains("3 due times passed"), "{messages:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_takes_longer_than_slow_allows_is_told_once_while_it_goes_on() {
+    let job = "command = 'a'\nevery = '1h'\nnotify.slow.over = '10m'\nnotify.mention = '@here'";
+    let mut world = World::started(MORNING, &[("jobs.d/a.toml", job)], |run, _| match run.id.0 {
+        1 => says("").takes(599),
+        _ => says("").takes(1500),
+    })
+    .await;
+    world.pass(seconds(3600 + 1000)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("09:10:00 #ops :large_yellow_circle: a takes longer than 10m: "), "{messages:?}");
+    assert!(messages[0].contains("still running after 10m (process 4000)"), "{messages:?}");
+    // The daemon dies and the next one takes the run over, or finds it dead: it is not told again.
+    world.crash().await;
+    world.start().await;
+    world.pass(seconds(300)).await;
+    let again: Vec<_> = world.messages().into_iter().filter(|line| line.contains("takes longer than")).collect();
+    assert_eq!(again.len(), 1, "{again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_asks_for_slow_runs_looks_at_those_in_progress_and_quiet_hours_delay_the_word() {
+    let job = "command = 'a'\nevery = '1d'";
+    let mut world = World::started(MORNING, &[("jobs.d/a.toml", job)], |_, _| says("").takes(7200)).await;
+    world.pass(seconds(1800)).await;
+    world.file("jobs.d/a.toml", &format!("{job}\nnotify.slow.over = '10m'\nnotify.quiet_hours = '08:00-09:00'"));
+    world.reload().await;
+    world.pass(seconds(5400 - 600)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(
+        messages[0].starts_with("09:00:00 #ops ") && messages[0].contains("still running after 1h"),
+        "{messages:?}"
+    );
+    world.crash().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -426,8 +586,8 @@ async fn a_hang_under_queue_is_not_silent_either() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_told_repeated_after_an_hour_and_its_end_is_told_to_those_who_heard_of_it() {
-    let quiet = "command = 'a'\nevery = '10m'\nnotify.after = 3\ntemplate = '{{ event }}'";
-    let loud = "command = 'a'\nevery = '10m'\ntemplate = '{{ event }}'";
+    let quiet = "command = 'a'\nevery = '10m'\nnotify.after = 3\nfailure_template = '{{ event }}'";
+    let loud = "command = 'a'\nevery = '10m'\nfailure_template = '{{ event }}'\nmessage.recovery.body = '{{ event }}'";
     let files = [("jobs.d/loud.toml", loud), ("jobs.d/quiet.toml", quiet)];
     let world = World::started(MORNING, &files, |run, at| match (run.job.as_str(), at.as_secs() / 600) {
         ("loud", 1..=13) | ("quiet", 1..=2) => fails("boom"),
@@ -447,11 +607,7 @@ async fn a_failure_is_told_repeated_after_an_hour_and_its_end_is_told_to_those_w
             )
         })
         .collect();
-    assert_eq!(
-        short,
-        [at("08:10:00", "failure"), at("09:10:00", "repeat"), at("10:10:00", "repeat"), at("10:20:00", "recovery")],
-        "{told:?}"
-    );
+    assert_eq!(short, [at("08:10:00", "failure"), at("09:10:00", "repeat"), at("10:20:00", "recovery")], "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -471,21 +627,21 @@ async fn a_stop_waits_then_asks_then_kills() {
     let files = [("slack_alert.toml", conf), ("jobs.d/a.toml", job)];
     for (act, order, took, stop) in [
         // It ends by itself within the grace.
-        (says("").takes(70), Order::Stop, 10, Stop::No),
+        (says("").takes(70), Request::Stop, 10, Stop::No),
         // It obeys.
-        (says("").takes(9_999), Order::Stop, 30, Stop::Terminate),
+        (says("").takes(9_999), Request::Stop, 30, Stop::Terminate),
         // It is deaf.
-        (says("").takes(9_999).deaf(9_999), Order::Stop, 50, Stop::Kill),
+        (says("").takes(9_999).deaf(9_999), Request::Stop, 50, Stop::Kill),
         // At once.
-        (says("").takes(9_999).deaf(9_999), Order::StopNow, 0, Stop::Kill),
+        (says("").takes(9_999).deaf(9_999), Request::StopNow, 0, Stop::Kill),
     ] {
         let what = format!("{act:?} {order:?}");
         let mut world = World::started(MORNING, &files, move |_, _| act.clone()).await;
         world.pass(seconds(60)).await;
-        world.order(order).await;
-        let (parting, after) = world.end().await;
+        world.request(order.clone()).await;
+        let (mode, after) = world.end().await;
         assert_eq!((after.as_secs_f64().round() as u64, world.spawner.ran()[0].stop), (took, stop), "{what}");
-        assert_eq!(parting == Parting::AtOnce, order == Order::StopNow, "{what}");
+        assert_eq!(mode == ExitMode::AtOnce, order == Request::StopNow, "{what}");
         assert_eq!(world.spawner.ran().len(), 1, "no new runs");
         // What was cut short is told as that: now, or by the next daemon.
         world.start().await;
@@ -515,8 +671,8 @@ async fn a_defect_in_one_run_is_that_runs_end_and_nobody_elses() {
     assert_eq!(
         world.messages(),
         [
-            "08:00:05 #ops :red_circle: a could not be started: internal error: a defect in run 1 (web-1)",
-            "08:01:05 #ops :large_green_circle: a recovered after 1m, 1 failure (web-1)",
+            "08:00:05 #ops :red_circle: a critical: internal error: a defect in run 1 / web-1 · every 1m",
+            "08:01:05 #ops :white_check_mark: a is well again after 1m, 1 failure / web-1",
         ]
     );
 }
@@ -528,12 +684,12 @@ async fn a_second_interrupt_ends_the_grace() {
     })
     .await;
     world.pass(seconds(60)).await;
-    world.order(Order::Stop).await;
+    world.request(Request::Stop).await;
     world.pass(seconds(5)).await;
     assert_eq!(world.spawner.ran()[0].stop, Stop::No, "the grace");
-    world.order(Order::StopNow).await;
-    let (parting, took) = world.end().await;
-    assert_eq!((parting, took.as_secs(), world.spawner.ran()[0].stop), (Parting::AtOnce, 0, Stop::Kill));
+    world.request(Request::StopNow).await;
+    let (mode, took) = world.end().await;
+    assert_eq!((mode, took.as_secs(), world.spawner.ran()[0].stop), (ExitMode::AtOnce, 0, Stop::Kill));
 }
 
 #[tokio::test(start_paused = true)]
@@ -565,17 +721,20 @@ async fn a_run_that_a_crash_ended_is_told_once_and_counts_as_a_failure() {
     world.pass(seconds(60)).await;
     let messages = world.messages();
     assert_eq!(messages.len(), 2, "{messages:?}");
-    assert!(messages[0].starts_with("08:02:0") && messages[0].contains("failure interrupted"), "{messages:?}");
-    assert!(messages[1].starts_with("09:00:00") && messages[1].contains("recovery"), "{messages:?}");
+    assert!(
+        messages[0].starts_with("08:02:0") && messages[0].contains("critical: interrupted while it ran"),
+        "{messages:?}"
+    );
+    assert!(messages[1].starts_with("09:00:00") && messages[1].contains("is well again"), "{messages:?}");
     let history = world.history().await;
-    let told: Vec<(&str, Status, &str)> =
-        history.iter().rev().map(|row| (row.job.as_str(), row.status, row.verdict.as_str())).collect();
+    let told: Vec<(&str, Status, String)> =
+        history.iter().rev().map(|row| (row.job.as_str(), row.status, row.decision.to_string())).collect();
     assert_eq!(
         told,
         [
-            ("a", Status::Critical, "notified: failure"),
-            ("gone", Status::Critical, "job-gone"),
-            ("a", Status::Ok, "notified: recovery"),
+            ("a", Status::Critical, "notified: failure".to_owned()),
+            ("gone", Status::Critical, "job-gone".to_owned()),
+            ("a", Status::Ok, "notified: recovery".to_owned()),
         ]
     );
 }
@@ -644,4 +803,65 @@ async fn hundreds_that_are_due_at_one_instant_start_at_that_instant() {
     let ran = world.spawner.ran();
     let started = |at: u64| ran.iter().filter(|ran| ran.started == seconds(at)).count();
     assert_eq!((ran.len(), started(0), started(60)), (600, 300, 300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_gets_no_place_is_told_once_after_three_due_times_and_when_it_is_over() {
+    let files = [
+        ("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'\nlimits.max_running = 2"),
+        ("jobs.d/pile.toml", "command = 'a'\nevery = '1h'\nnotify.on = []\noverlap = 'allow'"),
+        ("jobs.d/heap.toml", "command = 'a'\nevery = '1h'\nnotify.on = []"),
+        ("jobs.d/vital.toml", "command = 'a'\ncron = '* * * * *'\nnotify.channel = '#vital'"),
+        ("jobs.d/calm.toml", "command = 'a'\ncron = '* * * * *'\nnotify.on = []"),
+    ];
+    let long = |run: &slack_alert::exec::Run, _| match run.job.as_str() {
+        "pile" | "heap" => says("").takes(3_000),
+        _ => says(""),
+    };
+    let world = World::started(MORNING, &files, long).await;
+    world.pass(seconds(200)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    let told = "08:03:00 #vital :red_circle: vital critical: waits for a free place since 08:01 / ";
+    assert!(messages[0].starts_with(told), "{messages:?}");
+    assert!(messages[0].contains("2 of 2 places are taken: 1 by heap, 1 by pile (limits.max_running)"), "{messages:?}");
+    let notes = world.store().load().await.expect("the store is well").notes;
+    assert!(notes["starved"].contains("vital"), "{notes:?}");
+    let starved = status(&world).await.starved;
+    let starved: Vec<String> = starved.iter().map(|one| format!("{}: {}: {}", one.job, one.what, one.why)).collect();
+    let places = "a free place: 2 of 2 places are taken: 1 by heap, 1 by pile (limits.max_running)";
+    assert_eq!(starved, [format!("calm: {places}"), format!("vital: {places}")]);
+    world.pass(seconds(3_000)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 2, "once: {messages:?}");
+    let over = "08:50:00 #vital :large_green_circle: vital runs again: it waited 49m for a free place";
+    assert_eq!(messages[1], over);
+    assert!(!world.store().load().await.expect("the store is well").notes.contains_key("starved"));
+    assert_eq!(status(&world).await.starved, []);
+}
+
+async fn status(world: &World) -> api::Status {
+    match world.ask(Request::Status).await {
+        Reply::Status(status) => *status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_of_which_a_run_hangs_is_critical_until_that_run_ends() {
+    let files = [
+        ("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'"),
+        ("jobs.d/etl.toml", "command = 'a'\nevery = '1m'"),
+    ];
+    // The first run is ok, and the second one hangs.
+    let long = |_: &slack_alert::exec::Run, now| says("").takes(if now < seconds(30) { 1 } else { 600 });
+    let world = World::started(MORNING, &files, long).await;
+    world.pass(seconds(90)).await;
+    let counts = |status: &api::Status| (status.jobs.ok, status.jobs.critical, status.incidents.len());
+    assert_eq!(counts(&status(&world).await), (1, 0, 0));
+    world.pass(seconds(300)).await;
+    assert!(world.messages().iter().any(|line| line.contains("still running")), "{:?}", world.messages());
+    assert_eq!(counts(&status(&world).await), (0, 1, 1), "it hangs, and its last run was ok");
+    world.pass(seconds(350)).await;
+    assert_eq!(counts(&status(&world).await), (1, 0, 0));
 }

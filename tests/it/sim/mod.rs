@@ -1,6 +1,11 @@
 //! The daemon and the outbox under paused time; see `main.rs`.
 
+mod chains;
 mod daemon;
+mod holds;
 mod laws;
+mod noisy_week;
 mod outbox;
 mod outbox_laws;
+mod told;
+mod watchers;

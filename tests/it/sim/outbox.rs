@@ -9,11 +9,12 @@ use slack_alert::clock::Clock;
 use slack_alert::document::parse_rate;
 use slack_alert::exec::Status as RunStatus;
 use slack_alert::id::{Channel, JobName};
-use slack_alert::message::{Message, Thread};
+use slack_alert::message::{Message, Route, Thread};
 use slack_alert::notify::Fault;
-use slack_alert::outbox::{Outage, Settings, Status, Worker};
-use slack_alert::store::{MessageId, OutboxFilter, Record, Standing, Store};
-use tokio::sync::{oneshot, watch};
+use slack_alert::outbox::{Outage, Remembered, Report, Settings, Status, Wakeup, Worker};
+use slack_alert::policy::Event;
+use slack_alert::store::{MessageId, MessageState, OutboxFilter, Record, Store};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::support::clock::SimClock;
@@ -27,6 +28,9 @@ pub(crate) struct Rig {
     pub(crate) settings: watch::Sender<Settings>,
     pub(crate) status: watch::Receiver<Status>,
     pub(crate) worker: JoinHandle<()>,
+    /// What the daemon was told.
+    pub(crate) reports: mpsc::UnboundedReceiver<Report>,
+    tell: mpsc::UnboundedSender<Report>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -37,15 +41,17 @@ impl Rig {
         let store = Store::memory(clock.now().wall).expect("memory is there");
         let settings = Settings {
             notifier: slack.clone(),
+            channel: Some(Channel::new("home")),
             rate: parse_rate("1/s").expect("a rate"),
             max_age: Duration::from_secs(86_400),
             fallback_after: Some(Duration::from_secs(900)),
         };
         let settings = watch::Sender::new(settings);
-        let (status, stop, worker) = start(&store, &clock, &settings, None);
+        let (tell, reports) = mpsc::unbounded_channel();
+        let (status, stop, worker) = start(&store, &clock, &settings, None, tell.clone());
         // The worker looks around before anything happens.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        Self { clock, store, slack, settings, status, worker, stop: Some(stop) }
+        Self { clock, store, slack, settings, status, worker, reports, tell, stop: Some(stop) }
     }
 
     pub(crate) fn message(&self, channel: &str, text: &str) -> Message {
@@ -62,6 +68,7 @@ impl Rig {
             thread: Thread::None,
             attachment: None,
             created: self.clock.now().wall,
+            route: Route::default(),
         }
     }
 
@@ -89,19 +96,32 @@ impl Rig {
 
     /// Another process on the same state; `outage` is what it read there.
     pub(crate) fn restart(&mut self, outage: Option<Outage>) {
-        let (status, stop, worker) = start(&self.store, &self.clock, &self.settings, outage);
+        let (status, stop, worker) = start(&self.store, &self.clock, &self.settings, outage, self.tell.clone());
         (self.status, self.stop, self.worker) = (status, Some(stop), worker);
     }
 
-    pub(crate) async fn dead(&self) -> Vec<(u64, Standing, String)> {
+    pub(crate) async fn dead(&self) -> Vec<(u64, MessageState, String)> {
         let filter = OutboxFilter { dead: true, limit: 10_000, ..OutboxFilter::default() };
         let dead = self.store.outbox_list(filter).await.expect("memory is well");
-        dead.into_iter().map(|stored| (stored.id.0, stored.standing, stored.why.unwrap_or_default())).collect()
+        dead.into_iter().map(|stored| (stored.id.0, stored.state, stored.why.unwrap_or_default())).collect()
     }
 
     pub(crate) async fn waiting(&self) -> u64 {
         let depths = self.store.depths(true).await.expect("memory is well");
-        depths.into_iter().map(|(_, depth)| depth.alerts + depth.edits + depth.late).sum()
+        depths
+            .into_iter()
+            .map(|(_, depth)| depth.alerts + depth.details + depth.edits + depth.uploads + depth.late)
+            .sum()
+    }
+}
+
+/// A call of a store in memory, which never waits.
+fn futures_now<T>(call: impl Future<Output = T>) -> T {
+    let mut call = std::pin::pin!(call);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match call.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("a store in memory waits for nothing"),
     }
 }
 
@@ -110,12 +130,16 @@ fn start(
     clock: &Arc<SimClock>,
     settings: &watch::Sender<Settings>,
     outage: Option<Outage>,
+    reports: mpsc::UnboundedSender<Report>,
 ) -> (watch::Receiver<Status>, oneshot::Sender<()>, JoinHandle<()>) {
     let status = watch::Sender::new(Status { outage: outage.clone(), ..Status::default() });
     let told = status.subscribe();
     let (stop, stopped) = oneshot::channel::<()>();
     let (store, settings) = (store.clone(), settings.subscribe());
-    let worker = Worker { store, clock: clock.clone(), settings, status, seed: 7, outage };
+    let notes = futures_now(store.load()).expect("memory is well").notes;
+    let remembered = Remembered { outage, ..Remembered::from_notes(&notes) };
+    let wakeup = Wakeup::none();
+    let worker = Worker { store, clock: clock.clone(), settings, status, reports, wakeup, seed: 7, remembered };
     let task = tokio::spawn(slack_alert::outbox::run(worker, async move {
         let _dropped = stopped.await;
     }));
@@ -244,7 +268,7 @@ async fn a_new_token_takes_effect_for_what_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_malformed_message_is_sent_again_as_plain_text_and_holds_up_nobody() {
     let rig = Rig::new().await;
-    rig.slack.play(|delivery, _| match (delivery.message.text.as_str(), delivery.plain) {
+    rig.slack.play(|delivery, _| match (delivery.message.text.as_str(), delivery.plain.is_some()) {
         ("odd", false) | ("hopeless", _) => lasting(Fault::Message),
         _ => ok(),
     });
@@ -259,29 +283,161 @@ async fn a_malformed_message_is_sent_again_as_plain_text_and_holds_up_nobody() {
             "1.001 #ops odd (plain)",
             "2.001 #ops (hopeless)",
             "3.001 #ops (hopeless) (plain)",
+            "3.001 #home :warning: a message of *job* could not be posted to #ops: Message",
             "4.001 #ops well"
         ]
     );
-    assert_eq!(rig.dead().await, [(2, Standing::Dead, "Message".to_owned())]);
+    assert_eq!(rig.dead().await, [(2, MessageState::Dead, "Message".to_owned())]);
     assert_eq!(rig.status.borrow().dead, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_that_cannot_be_written_to_makes_dead_letters_which_can_be_retried() {
+async fn what_a_channel_does_not_take_is_told_in_the_default_channel_and_tried_again_until_it_is_taken() {
     let rig = Rig::new().await;
     rig.slack.play(|delivery, at| match delivery.message.channel.as_str() {
-        "gone" if at < Duration::from_secs(60) => lasting(Fault::Channel),
+        "gone" if at < Duration::from_secs(300) => lasting(Fault::Channel),
         _ => ok(),
     });
-    let id = rig.say("gone", "g1").await;
+    rig.say("gone", "g1").await;
     rig.say("ops", "a1").await;
     pass(100).await;
-    assert_eq!(rig.slack.transcript(), ["0.001 #gone (g1)", "0.001 #ops a1"]);
-    assert_eq!((rig.dead().await.len(), rig.waiting().await), (1, 0));
+    rig.say("gone", "g2").await;
+    pass(1_000).await;
+    assert_eq!(
+        rig.slack.transcript(),
+        [
+            "0.001 #gone (g1)",
+            "0.001 #ops a1",
+            "0.001 #home g1",
+            "60.001 #gone (g1)",
+            // The first waits by itself: a second one is tried, and told elsewhere, at once.
+            "100.001 #gone (g2)",
+            "100.001 #home g2",
+            "160.001 #gone (g2)",
+            "180.001 #gone (g1)",
+            "280.001 #gone (g2)",
+            "420.001 #gone g1",
+            "520.001 #gone g2",
+        ]
+    );
+    assert_eq!((rig.dead().await.len(), rig.waiting().await), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_can_be_set_waiting_again() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        "ops" if at < Duration::from_secs(60) => lasting(Fault::Message),
+        _ => ok(),
+    });
+    let id = rig.say("ops", "a1").await;
+    pass(100).await;
+    assert_eq!(rig.dead().await.len(), 1);
     rig.store.outbox_retry(vec![id], rig.clock.now().wall).await.expect("memory is well");
     pass(30).await;
-    assert_eq!(rig.slack.transcript()[2], "100.001 #gone g1");
+    assert_eq!(rig.slack.transcript()[3], "100.001 #ops a1");
     assert!(rig.dead().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_slack_refuses_delays_no_other() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, _| match delivery.message.text.as_str() {
+        "poison" => lasting(Fault::Refused),
+        _ => ok(),
+    });
+    rig.say("ops", "poison").await;
+    pass(2).await;
+    rig.say("ops", "fine").await;
+    pass(100).await;
+    assert_eq!(
+        rig.slack.transcript(),
+        [
+            "0.001 #ops (poison)",
+            "2.001 #ops fine",
+            "15.001 #ops (poison)",
+            "30.001 #ops (poison) (plain)",
+            "30.001 #home :warning: a message of *job* could not be posted to #ops: Refused",
+        ]
+    );
+    assert_eq!(rig.dead().await, [(1, MessageState::Dead, "Refused".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_that_slack_does_not_take_delays_no_message() {
+    for trouble in [passing(), refused(30), lasting(Fault::Refused)] {
+        let rig = Rig::new().await;
+        rig.slack.play(move |delivery, _| match delivery.message.thread {
+            Thread::Edit => trouble.clone(),
+            _ => ok(),
+        });
+        rig.thread("a fails", 1, Thread::Open).await;
+        pass(2).await;
+        rig.thread("a is well", 1, Thread::Edit).await;
+        rig.thread("a is well again", 1, Thread::Broadcast).await;
+        pass(1).await;
+        rig.say("ops", "b fails").await;
+        pass(1).await;
+        let posted: Vec<_> = rig.slack.sent().iter().filter(|sent| sent.taken).map(ToString::to_string).collect();
+        assert_eq!(posted, ["0.001 #ops a fails", "2.001 #ops a is well again [in 0]", "3.001 #ops b fails"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_slack_asked_for_outlives_a_restart() {
+    let mut rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(60) { refused(60) } else { ok() });
+    rig.say("ops", "a").await;
+    for _ in 0..3 {
+        pass(2).await;
+        rig.worker.abort();
+        rig.restart(None);
+    }
+    pass(100).await;
+    let sent = rig.slack.sent();
+    assert_eq!((sent.len(), sent[1].taken), (2, true), "{:?}", rig.slack.transcript());
+    assert!(sent[1].at >= Duration::from_secs(60), "{:?}", rig.slack.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_is_one_message_with_a_thread_that_is_edited_and_ends_once() {
+    let rig = Rig::new().await;
+    let alert = |n: u64, event, thread, status, text: &str| Message {
+        job: Some(JobName::new(format!("job-{n}"))),
+        event: Some(event),
+        incident: Some(n),
+        status,
+        thread,
+        ..rig.message("ops", &format!("*job-{n}* {text}"))
+    };
+    for n in 1..=5 {
+        let text = "critical: connection to db1 failed after 3 s <!here>";
+        rig.put(alert(n, Event::Failure, Thread::Open, RunStatus::Critical, text)).await;
+    }
+    pass(2).await;
+    // Something else is not held up by what is told in the thread.
+    rig.say("ops", "news").await;
+    pass(20).await;
+    for n in 1..=5 {
+        for thread in [Thread::Edit, Thread::Broadcast] {
+            rig.put(alert(n, Event::Recovery, thread, RunStatus::Ok, "is well again")).await;
+        }
+    }
+    pass(60).await;
+    let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    let told: Vec<String> = rig.slack.transcript().into_iter().map(first).collect();
+    let visible: Vec<&String> = told.iter().filter(|line| !line.contains("[in ")).collect();
+    assert_eq!(
+        visible,
+        ["0.001 #ops :red_circle: *5 jobs: critical: connection to db1 failed after 3 s* <!here>", "2.001 #ops news",],
+        "{told:#?}"
+    );
+    let pings = rig.slack.sent().iter().filter(|sent| sent.text.contains("<!here>")).count();
+    assert_eq!(pings, 1, "and nobody is pinged a second time");
+    let ended: Vec<_> = rig.slack.sent().into_iter().filter(|sent| sent.text.contains("all 5 jobs are well")).collect();
+    let of = |thread| ended.iter().filter(|sent| sent.thread == thread).count();
+    assert_eq!((of(Thread::Edit), of(Thread::Broadcast), ended.len()), (1, 1, 2), "{told:#?}");
+    assert_eq!(rig.waiting().await, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,6 +485,45 @@ async fn a_digest_too_long_for_slack_is_split_and_its_members_are_delivered_with
 }
 
 #[tokio::test(start_paused = true)]
+async fn thousands_of_alerts_are_told_whole_in_a_few_messages() {
+    const MANY: u64 = 1_200;
+    let numbers = |text: &str| -> Vec<u64> {
+        let number =
+            |word: &str| word.split_once("job-")?.1.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok();
+        text.split_whitespace().filter_map(number).collect()
+    };
+    // Of as many jobs: a storm, which names each, and is one message to whoever looks at the channel.
+    let rig = Rig::new().await;
+    let alert = |n: u64| Message {
+        job: Some(JobName::new(format!("job-{n}"))),
+        event: Some(Event::Failure),
+        incident: Some(n + 1),
+        thread: Thread::Open,
+        ..rig.message("ops", &format!("*job-{n}* critical: connection to db1 failed <!here>"))
+    };
+    let messages = (0..MANY).map(alert).collect();
+    rig.store.record(Record { messages, ..Record::default() }).await.expect("memory is well");
+    // Its thread takes as long as the rate says; what the channel shows is there at once.
+    pass(60).await;
+    let sent = rig.slack.sent();
+    let visible: Vec<_> = sent.iter().filter(|sent| sent.parent.is_none() && sent.thread != Thread::Edit).collect();
+    let named: std::collections::BTreeSet<u64> = visible.iter().flat_map(|sent| numbers(&sent.text)).collect();
+    let heads: Vec<_> = visible.iter().map(|sent| sent.text.lines().next().unwrap_or_default()).collect();
+    assert_eq!(named.len() as u64, MANY, "{heads:#?}");
+    assert!(visible.len() <= 6, "{} messages in the channel: {heads:#?}", visible.len());
+    // Of one job: digests, in order, each alert once.
+    let rig = Rig::new().await;
+    let messages = (0..MANY).map(|n| rig.message("ops", &format!("said job-{n}"))).collect();
+    rig.store.record(Record { messages, ..Record::default() }).await.expect("memory is well");
+    pass(120).await;
+    let sent = rig.slack.sent();
+    let told: Vec<u64> = sent.iter().flat_map(|sent| numbers(&sent.text)).collect();
+    assert_eq!(told, (0..MANY).collect::<Vec<_>>(), "each once, in order");
+    assert!(sent.len() <= 30, "{} messages", sent.len());
+    assert_eq!(rig.waiting().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn alerts_of_a_long_outage_are_dead_letters_that_their_channel_is_told_of_once() {
     let rig = Rig::new().await;
     rig.slack.play(|_, at| if at < Duration::from_secs(30 * 3600) { passing() } else { ok() });
@@ -347,7 +542,7 @@ async fn alerts_of_a_long_outage_are_dead_letters_that_their_channel_is_told_of_
     let dead = rig.dead().await;
     assert_eq!(dead.len(), 13);
     assert!(
-        dead.iter().all(|(_, standing, why)| *standing == Standing::Dead && why.starts_with("not delivered within 1d")),
+        dead.iter().all(|(_, state, why)| *state == MessageState::Dead && why.starts_with("not delivered within 1d")),
         "{dead:?}"
     );
 }
@@ -369,9 +564,9 @@ async fn an_incident_is_one_thread_and_its_edits_are_merged() {
         [
             "0.001 #ops open",
             "2.001 #ops edit 1 [in 0]",
-            "3.001 #ops reply [in 0]",
-            "4.001 #ops edit 2 [in 0]",
-            "5.001 #ops well again [in 0]"
+            "2.002 #ops reply [in 0]",
+            "3.001 #ops edit 2 [in 0]",
+            "3.002 #ops well again [in 0]"
         ]
     );
     pass(10).await;

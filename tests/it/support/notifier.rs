@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use slack_alert::clock::{Clock, Mono};
-use slack_alert::message::Thread;
-use slack_alert::notify::{Delivery, Fault, Notifier, Parent, Receipt, SendError};
+use slack_alert::message::{Message, Thread};
+use slack_alert::notify::{Capabilities, Delivery, Fault, Notifier, Parent, Receipt, SendError};
 
 /// What a send gets, and after how long.
 pub(crate) type Answer = (Duration, Result<Receipt, SendError>);
@@ -30,10 +30,16 @@ pub(crate) struct Sent {
     pub(crate) attempt: u32,
     /// How it stands to a thread.
     pub(crate) thread: Thread,
+    /// It tells more about what a storm told already.
+    pub(crate) detail: bool,
+    /// It tells of several jobs at once, whose own messages follow.
+    pub(crate) storm: bool,
     /// The thread.
     pub(crate) parent: Option<Parent>,
     /// Whether Slack took it.
     pub(crate) taken: bool,
+    /// The incident that it tells of.
+    pub(crate) incident: Option<u64>,
 }
 
 /// Slack, as far as the outbox can see it. What it takes it has in the moment of the call; the answer may come later.
@@ -71,6 +77,10 @@ impl FakeNotifier {
 }
 
 impl Notifier for FakeNotifier {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
     fn send(&self, delivery: Delivery) -> Pin<Box<dyn Future<Output = Result<Receipt, SendError>> + Send>> {
         let Mono(at) = self.clock.now().mono;
         let (takes, mut answer) = (self.script.lock().expect("no script panics"))(&delivery, at);
@@ -83,17 +93,28 @@ impl Notifier for FakeNotifier {
             at,
             channel: delivery.message.channel.to_string(),
             text: delivery.message.text.clone(),
-            plain: delivery.plain,
+            plain: delivery.plain.is_some(),
             attempt: delivery.attempt,
             thread: delivery.message.thread,
+            detail: delivery.message.route.detail,
+            storm: is_storm(&delivery.message),
             parent: delivery.parent,
             taken: answer.is_ok(),
+            incident: delivery.message.incident,
         });
         Box::pin(async move {
             tokio::time::sleep(takes).await;
             answer
         })
     }
+}
+
+/// A storm counts jobs in its first line; a digest counts alerts.
+fn is_storm(message: &Message) -> bool {
+    let mut words = message.text.split_whitespace().skip_while(|word| !word.starts_with('*'));
+    let count = words.next().is_some_and(|word| word[1..].parse::<u64>().is_ok());
+    let jobs = words.next().is_some_and(|word| word.trim_end_matches(':') == "jobs");
+    message.job.is_none() && count && jobs
 }
 
 impl fmt::Display for Sent {
@@ -133,5 +154,5 @@ pub(crate) fn refused(seconds: u64) -> Answer {
 
 /// Not like this.
 pub(crate) fn lasting(fault: Fault) -> Answer {
-    (Duration::ZERO, Err(SendError::Permanent { why: format!("{fault:?}"), fault }))
+    (Duration::ZERO, Err(SendError::Permanent { why: format!("{fault:?}"), code: None, fault }))
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use slack_alert::exec::Status;
 use slack_alert::id::{Channel, JobName, RunId};
-use slack_alert::message::{Message, Thread};
+use slack_alert::message::{Message, Route, Thread};
 use slack_alert::notify::secret::Source;
 use slack_alert::notify::{Delivery, Parent, Secret, Settings, Way};
 use slack_alert::policy::Event;
@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
+
+use super::program::PATIENCE;
 
 /// One request, as it came.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ struct State {
     count: u32,
     /// What the token may do, where a test says so.
     scopes: Option<String>,
+    /// The texts of messages, by their time stamps, as they are now.
+    texts: BTreeMap<String, Value>,
 }
 
 impl Answer {
@@ -174,6 +178,11 @@ impl MockSlack {
         self.state().script.push_back(answer);
     }
 
+    /// Takes the rest of the script away.
+    pub(crate) fn forget(&self) {
+        self.state().script.clear();
+    }
+
     /// Answers so whenever the script is empty, until told otherwise; `Usual` ends it.
     pub(crate) fn always(&self, answer: Answer) {
         self.state().standing = Some(answer);
@@ -215,6 +224,21 @@ impl MockSlack {
         let (state, _) = waited.expect("the server does not panic");
         assert!(state.requests.len() >= count, "{} of {count} requests came within {bound:?}", state.requests.len());
         state.requests.clone()
+    }
+
+    /// Looks each time that a request comes, until there is something to see.
+    pub(crate) fn wait_until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.state().requests.len();
+            if let Some(found) = look() {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{what} did not come");
+            let waited = self.shared.came.wait_timeout_while(self.state(), left, |state| state.requests.len() == seen);
+            drop(waited.expect("the server does not panic"));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -266,7 +290,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 state.posted.push(request.json());
             }
             match scripted {
-                Answer::Usual => usual(&request, state.count, address, state.scopes.as_deref()),
+                Answer::Usual => {
+                    let answer = usual(&request, state.count, address, state.scopes.as_deref());
+                    remember(&mut state.texts, &request, answer)
+                }
                 other => other,
             }
         };
@@ -322,6 +349,28 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>
     }
     let body = buffer.drain(..length).collect();
     Ok(Some(Request { target, headers, body, at: Instant::now() }))
+}
+
+/// Keeps the texts of what is posted and edited, and answers what asks for one of them.
+fn remember(texts: &mut BTreeMap<String, Value>, request: &Request, answer: Answer) -> Answer {
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    let argument = |name: &str| body.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default();
+    match (request.method(), &answer) {
+        ("chat.postMessage" | "chat.update", Answer::Reply { body, .. }) => {
+            let answered: Value = serde_json::from_str(body).unwrap_or_default();
+            texts.insert(answered["ts"].as_str().unwrap_or_default().to_owned(), request.json()["text"].clone());
+            answer
+        }
+        ("reactions.get", _) => match texts.get(argument("timestamp=")) {
+            Some(text) => Answer::json(&json!({ "ok": true, "type": "message", "message": { "text": text } })),
+            None => Answer::error("message_not_found"),
+        },
+        ("conversations.history", _) => {
+            let found = texts.get(argument("latest=")).map(|text| json!({ "text": text }));
+            Answer::json(&json!({ "ok": true, "messages": found.into_iter().collect::<Vec<_>>() }))
+        }
+        _ => answer,
+    }
 }
 
 /// What Slack answers, near enough: names become IDs, every message has its `ts`.
@@ -461,10 +510,11 @@ pub(crate) fn message(text: &str) -> Message {
         thread: Thread::None,
         attachment: None,
         created: jiff::Timestamp::UNIX_EPOCH,
+        route: Route::default(),
     }
 }
 
 /// Its first delivery.
 pub(crate) fn delivery(message: Message, parent: Option<&Parent>) -> Delivery {
-    Delivery { message: Arc::new(message), attempt: 1, plain: false, parent: parent.cloned() }
+    Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: parent.cloned(), timeouts: 0 }
 }

@@ -15,14 +15,16 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use slack_alert::clock::{self, Clock, SharedClock};
 use slack_alert::daemon::systemd::Systemd;
-use slack_alert::daemon::{self, Host, Order, Parting};
-use slack_alert::exec::{Captured, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop};
-use slack_alert::notify::{Delivery, Doing, Notifier, Receipt};
+use slack_alert::daemon::{self, ExitMode, Host, Mailbox, Reply, Request};
+use slack_alert::exec::{
+    Captured, Directives, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop,
+};
+use slack_alert::notify::{Capabilities, Delivery, Doing, Notifier, Receipt, Signal, SignalError, Signalling, Watcher};
 use slack_alert::outbox::{self, Outage, Worker};
 use slack_alert::plan::{self, Config, Options, Surroundings};
 use slack_alert::store::{HistoryFilter, OpenError, Opened, OutboxFilter, RunRow, Store, Stored};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::SimClock;
@@ -38,11 +40,20 @@ pub(crate) struct Act {
     pub(crate) deaf: Duration,
     /// It shows a defect of ours at its end.
     pub(crate) panics: bool,
+    /// It asks for silence after it, by a directive.
+    pub(crate) silence: Option<Duration>,
 }
 
 /// Ok, at once, and says this.
 pub(crate) fn says(stdout: &str) -> Act {
-    Act { takes: Duration::ZERO, status: Status::Ok, stdout: stdout.to_owned(), deaf: Duration::ZERO, panics: false }
+    Act {
+        takes: Duration::ZERO,
+        status: Status::Ok,
+        stdout: stdout.to_owned(),
+        deaf: Duration::ZERO,
+        panics: false,
+        silence: None,
+    }
 }
 
 /// Critical, at once.
@@ -139,6 +150,7 @@ impl Spawner for FakeSpawner {
                 started: began.wall,
                 took: now.mono - began.mono,
                 output,
+                directives: Directives { silence: act.silence, ..Directives::default() },
                 ..Outcome::status_only(act.status, now.wall)
             };
             match interrupted {
@@ -160,11 +172,49 @@ impl fmt::Debug for FakeSpawner {
     }
 }
 
+/// A watcher elsewhere, which answers as it is told to, and is well without a word.
+#[derive(Debug)]
+pub(crate) struct FakeWatcher {
+    clock: SharedClock,
+    answers: Mutex<Vec<Result<(), SignalError>>>,
+    told: Mutex<Vec<(Duration, Signal)>>,
+}
+
+impl FakeWatcher {
+    /// The next signals are answered so.
+    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Result<(), SignalError>>) {
+        self.answers.lock().expect("nobody panics").splice(0..0, answers);
+    }
+
+    /// What it was told, a line each: `00:10 /fail the reason`.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let told = self.told.lock().expect("nobody panics");
+        let line = |(at, signal): &(Duration, Signal)| {
+            let body = signal.body.as_deref().unwrap_or_default();
+            format!("{:02}:{:02} {} {body}", at.as_secs() / 60, at.as_secs() % 60, signal.path).trim_end().to_owned()
+        };
+        told.iter().map(line).collect()
+    }
+}
+
+impl Watcher for FakeWatcher {
+    fn signal(&self, signal: Signal) -> Signalling {
+        self.told.lock().expect("nobody panics").push((self.clock.now().mono.0, signal));
+        let mut answers = self.answers.lock().expect("nobody panics");
+        let answer = if answers.is_empty() { Ok(()) } else { answers.remove(0) };
+        Box::pin(async move { answer })
+    }
+}
+
 /// A new way out to the same Slack: what a reload makes.
 #[derive(Debug)]
 struct Relay(Arc<FakeNotifier>);
 
 impl Notifier for Relay {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
     fn send(&self, delivery: Delivery) -> Doing<Receipt> {
         self.0.send(delivery)
     }
@@ -172,8 +222,8 @@ impl Notifier for Relay {
 
 /// One life of the daemon.
 struct Life {
-    orders: mpsc::Sender<Order>,
-    daemon: JoinHandle<Parting>,
+    mailbox: Mailbox,
+    daemon: JoinHandle<ExitMode>,
     worker: JoinHandle<()>,
     drain: Option<oneshot::Sender<()>>,
 }
@@ -183,8 +233,11 @@ pub(crate) struct World {
     pub(crate) clock: Arc<SimClock>,
     pub(crate) slack: Arc<FakeNotifier>,
     pub(crate) spawner: Arc<FakeSpawner>,
+    pub(crate) watcher: Arc<FakeWatcher>,
     pub(crate) store: Option<Store>,
     pub(crate) options: Options,
+    /// The time zone of the machine.
+    pub(crate) zone: Arc<Mutex<TimeZone>>,
     start: Timestamp,
     files: TempDir,
     state: TempDir,
@@ -210,9 +263,11 @@ impl World {
         let world = Self {
             slack: FakeNotifier::new(clock.clone()),
             spawner: FakeSpawner::new(clock.clone()),
+            watcher: Arc::new(FakeWatcher { clock: clock.clone(), answers: Mutex::default(), told: Mutex::default() }),
             clock,
             store: None,
             options,
+            zone: Arc::new(Mutex::new(TimeZone::UTC)),
             start,
             files: dir,
             state: scratch(),
@@ -240,7 +295,9 @@ impl World {
 
     /// Writes a file.
     pub(crate) fn file(&self, name: &str, text: &str) {
-        fs::write(self.files.path().join(name), text).expect("files can be written");
+        let path = self.files.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
+        fs::write(path, text).expect("files can be written");
     }
 
     /// Takes a file away.
@@ -250,10 +307,10 @@ impl World {
 
     /// Starts the daemon and the outbox on what is on disk.
     pub(crate) async fn start(&mut self) {
-        let options = self.options.clone();
+        let (options, zone) = (self.options.clone(), Arc::clone(&self.zone));
         let loader = move || {
             let environment = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
-            let zone = TimeZone::get("UTC").expect("UTC is known");
+            let zone = zone.lock().expect("no test panics with it").clone();
             plan::load(&options, &Surroundings { environment: Arc::new(environment), zone, host: "web-1".to_owned() })
         };
         let loaded = loader();
@@ -263,6 +320,7 @@ impl World {
         let connect: daemon::Connect = Arc::new(move |config: &Config| {
             Ok(outbox::Settings {
                 notifier: Arc::new(Relay(Arc::clone(&slack))),
+                channel: config.slack.channel.clone(),
                 rate: config.slack.rate,
                 max_age: config.limits.outbox_max_age,
                 fallback_after: config.fallback.as_ref().map(|fallback| fallback.after),
@@ -273,23 +331,34 @@ impl World {
         let (outbox, settings) = watch::channel(connect(&plan.config).expect("a way out"));
         let (status, outbox_status) = watch::channel(outbox::Status { outage: outage.clone(), ..Default::default() });
         let clock: SharedClock = self.clock.clone();
-        let worker = Worker { store: store.clone(), clock: clock.clone(), settings, status, seed: 7, outage };
+        let (reports, delivery_reports) = tokio::sync::mpsc::unbounded_channel();
+        let notes = store.load().await.expect("memory is well").notes;
+        let remembered = outbox::Remembered { outage, ..outbox::Remembered::from_notes(&notes) };
+        let wakeup = outbox::Wakeup::none();
+        let (store2, clock2) = (store.clone(), clock.clone());
+        let worker = Worker { store: store2, clock: clock2, settings, status, reports, wakeup, seed: 7, remembered };
         let host = Host {
             clock,
             spawner: self.spawner.clone(),
             store: store.clone(),
             interrupted: opened.interrupted,
             outbox,
+            watcher: self.watcher.clone(),
             outbox_status,
+            snapshot: watch::Sender::new(daemon::Snapshot::default()),
+            changes: daemon::Changes::default(),
+            read: self.clock.now().wall,
+            problems: Vec::new(),
+            delivery_reports,
             connect,
             systemd: Systemd::default(),
         };
-        let (orders, mut taken) = mpsc::channel(8);
+        let (mailbox, mut inbox) = daemon::mailbox();
         let (drain, drained) = oneshot::channel::<()>();
         let worker = tokio::spawn(outbox::run(worker, async { drop(drained.await) }));
-        let daemon = tokio::spawn(async move { daemon::run(plan, host, Arc::new(loader), &mut taken).await });
+        let daemon = tokio::spawn(async move { daemon::run(plan, host, Arc::new(loader), &mut inbox).await.mode });
         self.store = Some(store);
-        self.life = Some(Life { orders, daemon, worker, drain: Some(drain) });
+        self.life = Some(Life { mailbox, daemon, worker, drain: Some(drain) });
     }
 
     /// Opens the state. Another test of this process may be between fork and exec, and hold a copy of the lock for a moment
@@ -319,34 +388,47 @@ impl World {
         self.clock.step(SignedDuration::from_secs(by_seconds));
     }
 
-    pub(crate) async fn order(&self, order: Order) {
+    /// Hands a request over, and does not wait for the answer.
+    pub(crate) async fn request(&self, request: Request) {
         let life = self.life.as_ref().expect("it runs");
-        life.orders.send(order).await.expect("it takes orders");
+        drop(life.mailbox.send(request).await);
+    }
+
+    /// Asks, and waits for the answer.
+    pub(crate) async fn ask(&self, request: Request) -> Reply {
+        let life = self.life.as_ref().expect("it runs");
+        life.mailbox.ask(request).await.expect("it answers")
+    }
+
+    /// Some of the files have changed, as the watcher of files would say it; waits until they are read.
+    pub(crate) async fn files_changed(&self) {
+        let life = self.life.as_ref().expect("it runs");
+        life.mailbox.ask(Request::FilesChanged).await.expect("it answers");
     }
 
     /// Reads the files again, and waits until that is over.
     pub(crate) async fn reload(&self) {
-        self.order(Order::Reload).await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        let life = self.life.as_ref().expect("it runs");
+        life.mailbox.ask(Request::Reload).await.expect("it answers");
     }
 
     /// Stops gracefully; the answer is how long the daemon took, and the outbox then.
-    pub(crate) async fn stop(&mut self) -> (Parting, Duration) {
-        self.order(Order::Stop).await;
+    pub(crate) async fn stop(&mut self) -> (ExitMode, Duration) {
+        self.request(Request::Stop).await;
         self.end().await
     }
 
     /// Waits for the end that was ordered.
-    pub(crate) async fn end(&mut self) -> (Parting, Duration) {
+    pub(crate) async fn end(&mut self) -> (ExitMode, Duration) {
         let begun = self.clock.elapsed();
         let mut life = self.life.take().expect("it runs");
-        let parting = life.daemon.await.expect("the daemon does not panic");
+        let mode = life.daemon.await.expect("the daemon does not panic");
         let took = self.clock.elapsed() - begun;
         drop(life.drain.take());
         life.worker.await.expect("the worker does not panic");
         let store = self.store.take().expect("it runs");
         store.close().await.expect("the store is well");
-        (parting, took)
+        (mode, took)
     }
 
     /// The daemon dies here and now: what is on disk is all that is left.

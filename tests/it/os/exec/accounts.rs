@@ -7,11 +7,12 @@ use slack_alert::exec::Reason;
 
 use super::{run, stdout, told};
 
+use crate::support::skip::skip;
+
 fn root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), "skipped: only root may switch users");
+        skip("only root may switch users");
     }
     root
 }
@@ -25,7 +26,11 @@ fn a_command_becomes_the_user_with_all_that_belongs_to_it() {
     let outcome = run(&format!(
         "command = '{script}'\nuser = 'nobody'\numask = '077'\nnice = -1\nstdin = 'still here'\nworking_dir = '/tmp'"
     ));
-    let expected = "nobody\nnogroup\nnogroup\n/nonexistent nobody nobody /usr/sbin/nologin\n0077\n-1\nstill here";
+    let nice: i32 = stdout(&run("command = 'nice'")).trim().parse().expect("a number");
+    let expected = format!(
+        "nobody\nnogroup\nnogroup\n/nonexistent nobody nobody /usr/sbin/nologin\n0077\n{}\nstill here",
+        nice - 1
+    );
     assert_eq!(stdout(&outcome), expected, "{outcome:?}");
     let outcome =
         run("command = 'id -un; id -gn; echo $HOME'\nuser = 'nobody'\ngroup = 'daemon'\nenv = { HOME = '/tmp' }");
@@ -34,6 +39,23 @@ fn a_command_becomes_the_user_with_all_that_belongs_to_it() {
     assert_eq!(stdout(&outcome), "root\ndaemon\n/x\n");
     let outcome = run("command = 'id -un'\nuser = 'root'");
     assert_eq!(stdout(&outcome), "root\n");
+}
+
+#[test]
+fn a_number_needs_no_entry_on_this_machine() {
+    if !root() {
+        return;
+    }
+    let job = "command = 'id -u; id -g; id -G; echo $HOME $USER $LOGNAME $SHELL'\nworking_dir = '/tmp'\n";
+    let outcome = run(&format!("{job}user = '12345'"));
+    assert_eq!(stdout(&outcome), "12345\n12345\n12345\n/ 12345 12345 /bin/sh\n", "{outcome:?}");
+    let outcome = run(&format!("{job}user = '12345'\ngroup = '54321'"));
+    assert_eq!(stdout(&outcome), "12345\n54321\n54321\n/ 12345 12345 /bin/sh\n", "{outcome:?}");
+    // A number need not be text.
+    let outcome = run(&format!("{job}user = 12345\ngroup = 54321"));
+    assert_eq!(stdout(&outcome), "12345\n54321\n54321\n/ 12345 12345 /bin/sh\n", "{outcome:?}");
+    let outcome = run(&format!("{job}group = '54321'"));
+    assert!(stdout(&outcome).starts_with("0\n54321\n"), "{outcome:?}");
 }
 
 #[test]
@@ -50,14 +72,24 @@ fn what_setpriv_cannot_execute_was_not_started() {
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
-    let file = dir.path().join("mine.py");
-    fs::write(&file, "#!/usr/bin/pyton3\n").expect("a script");
-    fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("its mode");
+    let file = dir.path().join("mine");
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("its mode");
-    let outcome = run(&format!("command = ['{}']\nuser = 'nobody'", file.display()));
-    assert_eq!(outcome.reason, Reason::Spawn, "{outcome:?}");
-    let words = outcome.ending.words();
-    assert!(words.starts_with("could not be started: as user `nobody`: setpriv: failed to execute"), "{words}");
+    let mut no_loader = fs::read("/bin/true").expect("a program");
+    let at = no_loader.windows(9).position(|bytes| bytes == b"/ld-linux").expect("it needs a loader");
+    no_loader[at + 1] = b'x';
+    for (content, says) in [
+        (no_loader.as_slice(), "as user `nobody`: setpriv: failed to execute"),
+        (b"#!/usr/bin/pyton3\n", "its interpreter `/usr/bin/pyton3` is not there"),
+        (b"#!/bin/sh\r\ntrue\r\n", "Windows line ends"),
+        (b"true\n", "it has no `#!` line"),
+    ] {
+        fs::write(&file, content).expect("a program");
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("its mode");
+        let outcome = run(&format!("command = ['{}']\nuser = 'nobody'", file.display()));
+        assert_eq!(outcome.reason, Reason::Spawn, "{outcome:?}");
+        let words = outcome.ending.words();
+        assert!(words.starts_with("could not be started: ") && words.contains(says), "{words}");
+    }
     // A command that fails with the same code by itself is none of this.
     let outcome = run("command = 'echo setpriv: no >&2; echo x; exit 126'\nuser = 'nobody'");
     assert_eq!(told(&outcome), "critical, exit: exited with 126");
@@ -72,7 +104,8 @@ fn who_is_not_root_is_told_so() {
     let own = std::env::current_exe().expect("the test's own program");
     let dir = tempfile::tempdir().expect("a folder");
     let copy = dir.path().join("it");
-    fs::copy(own, &copy).expect("a copy that nobody may execute");
+    // Not by this process: a child of another test would hold the file open for writing, and so keep it from being executed.
+    assert!(std::process::Command::new("cp").args([&own, &copy]).status().expect("cp(1)").success());
     fs::set_permissions(&copy, Permissions::from_mode(0o755)).expect("its mode");
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("its mode");
     let output = std::process::Command::new("/usr/bin/setpriv")

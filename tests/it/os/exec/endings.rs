@@ -59,7 +59,7 @@ fn plugins_are_understood() {
         let outcome = run(&job);
         assert_eq!(told(&outcome), format!("{status}, exit: exited with {code}"));
         assert_eq!(outcome.perfdata.len(), 1);
-        assert_eq!((outcome.perfdata[0].label.as_str(), outcome.perfdata[0].value), ("/", Some(5.0)));
+        assert_eq!((outcome.perfdata[0].label.as_str(), outcome.perfdata[0].value.as_deref()), ("/", Some("5")));
     }
 }
 

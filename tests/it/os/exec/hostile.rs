@@ -4,19 +4,55 @@ use std::time::{Duration, Instant};
 
 use slack_alert::exec::{Ending, Reason, Status};
 
-use super::{living, on_one_thread, run, run_script, stdout, told, until};
+use super::{command, duct, follow_on, on_one_thread, run, run_script, stdout, told, until_gone};
+use crate::support::files::wait_for;
+use slack_alert::exec::Outcome;
+use tokio::task::JoinSet;
 
 #[test]
-fn a_grandchild_that_keeps_the_pipe_does_not_keep_the_run() {
-    let begun = Instant::now();
-    let outcome = run_script("sleep 20 & echo $!; exit 0");
-    assert_eq!(told(&outcome), "ok, exit: exited with 0");
-    assert!(outcome.leaked);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    // It ended by itself, so what it started in the background is its own business.
-    let grandchild: i32 = stdout(&outcome).trim().parse().expect("a number");
-    let pid = rustix::process::Pid::from_raw(grandchild).expect("a process");
-    assert!(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok());
+fn what_is_left_in_the_background_goes_on_when_it_writes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (go, alive) = (dir.path().join("go").display().to_string(), dir.path().join("alive"));
+    let wait = format!("while ! test -e {go}; do sleep 0.02; done");
+    let write = format!("head -c 300000 /dev/zero; echo w >&2; echo ok > {}", alive.display());
+    on_one_thread(async {
+        let begun = Instant::now();
+        let spawner = duct(None);
+        let job = format!("command = '''({wait}; {write}) & echo started; exit 0'''");
+        let outcome = follow_on(&spawner, command(&job)).await;
+        assert_eq!(told(&outcome), "ok, exit: exited with 0");
+        assert!(outcome.leaked && outcome.directives.notes.is_empty(), "{outcome:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert_eq!(stdout(&outcome), "started\n");
+        // More than the pipe holds, on both streams, after the run was over.
+        std::fs::write(go, "").expect("a file");
+        let folder = dir.path().to_owned();
+        let written = move || wait_for(&[&folder], "the end of its output", || alive.exists().then_some(()));
+        // Not on this thread, where the run still is.
+        tokio::task::spawn_blocking(written).await.expect("no panic");
+    });
+}
+
+#[test]
+fn so_much_is_left_in_the_background_and_more_is_told() {
+    on_one_thread(async {
+        let spawner = duct(None);
+        let mut runs = JoinSet::new();
+        for _ in 0..65 {
+            let spawner = spawner.clone();
+            runs.spawn(async move { follow_on(&spawner, command("command = 'sleep 1000 & echo $!; exit 0'")).await });
+        }
+        let outcomes = runs.join_all().await;
+        let told =
+            |outcome: &Outcome| outcome.directives.notes.iter().any(|note| note.contains("ends at its next output"));
+        assert!(outcomes.iter().all(|outcome| outcome.leaked));
+        assert_eq!(outcomes.iter().filter(|outcome| told(outcome)).count(), 1, "64 have two pipes each");
+        for outcome in outcomes {
+            let pid = stdout(&outcome).trim().parse().expect("a number");
+            let pid = rustix::process::Pid::from_raw(pid).expect("a process");
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is still there");
+        }
+    });
 }
 
 #[test]
@@ -32,7 +68,7 @@ fn a_bomb_of_sleeps_is_gone_after_its_timeout() {
     let outcome = run(&format!("command = '''{script}'''\ntimeout = '1500ms'\nkill_after = '300ms'"));
     assert_eq!(told(&outcome), "critical, timeout: timed out after 1.5s, and had to be killed");
     let group = stdout(&outcome).trim().parse().expect("the group");
-    on_one_thread(until("the group is gone", || living(group) == 0));
+    on_one_thread(until_gone(group));
 }
 
 #[test]
@@ -41,7 +77,7 @@ fn what_the_first_process_leaves_behind_after_a_timeout_is_ended_too() {
     let outcome = run(&format!("command = '''{script}'''\ntimeout = '1s'"));
     assert_eq!(outcome.ending, Ending::TimedOut { after: Duration::from_secs(1), killed: false });
     let group = stdout(&outcome).trim().parse().expect("the group");
-    on_one_thread(until("the group is gone", || living(group) == 0));
+    on_one_thread(until_gone(group));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use slack_alert::exec::Spawner;
 use tokio::task::JoinSet;
 
-use super::{alone, command, duct, due, follow_on, living, on_one_thread, processes, started, until};
+use super::{alone, command, duct, due, follow_on, living, on_one_thread, processes, started, until, until_gone};
 
 #[test]
 fn a_run_that_is_dropped_takes_its_group_with_it() {
@@ -16,7 +16,7 @@ fn a_run_that_is_dropped_takes_its_group_with_it() {
         let group = started(&own.progress).await;
         until("its children start", || living(group) >= 3).await;
         running.abort();
-        until("the group is gone", || living(group) == 0).await;
+        until_gone(group).await;
     });
 }
 

@@ -22,6 +22,8 @@ use slack_alert::document::{Rate, Reader, Table};
 use slack_alert::exec::{self, Command, Context, Duct, Environment, Outcome, Progress, Run, Spawner, Trigger};
 use slack_alert::id::{JobName, RunId};
 
+use crate::support::program::{wait_for_end, watched};
+
 /// The longest that anything here may take on a busy machine before a test calls it a hang.
 const BUSY: Duration = Duration::from_secs(30);
 
@@ -33,7 +35,7 @@ fn command_in(job: &str, dir: &Path, environment: Environment) -> Arc<Command> {
     let reader = Reader::default();
     let environment = Arc::new(environment);
     let mut root = Table::root(&reader, id, job, table.get_ref());
-    let command = exec::read(&mut root, &Context::new(dir, &environment));
+    let command = exec::read(&mut root, &Context::new(dir, &environment), false);
     root.finish();
     let problems = reader.into_problems();
     let wrong: Vec<_> = problems.iter().filter(|problem| !problem.code.is_about_the_machine()).collect();
@@ -94,7 +96,24 @@ fn told(outcome: &Outcome) -> String {
     format!("{status}, {reason}: {}", outcome.ending.words())
 }
 
-/// Waits until something is so.
+/// Waits until no process of a group lives: for the end of one after the other.
+async fn until_gone(group: u32) {
+    let next = move || {
+        let living = processes().into_iter().find(|(_, state, _, pgrp)| *pgrp == group && !is_over(*state));
+        living.map(|(pid, ..)| pid)
+    };
+    // Not on this thread, where the run may still be.
+    let gone = tokio::task::spawn_blocking(move || {
+        while let Some(pid) = next() {
+            if let Some(process) = watched(&pid.to_string()) {
+                wait_for_end(&process);
+            }
+        }
+    });
+    gone.await.expect("no panic");
+}
+
+/// Waits until something is so that nothing tells of.
 async fn until(what: &str, so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !so() {
@@ -123,7 +142,12 @@ fn processes() -> Vec<(u32, char, u32, u32)> {
 
 /// How many processes of a group live; those that only wait to be reaped do not.
 fn living(group: u32) -> usize {
-    processes().iter().filter(|(_, state, _, pgrp)| *pgrp == group && !matches!(state, 'Z' | 'X')).count()
+    processes().iter().filter(|(_, state, _, pgrp)| *pgrp == group && !is_over(*state)).count()
+}
+
+/// Whether a process in this state has ended.
+fn is_over(state: char) -> bool {
+    matches!(state, 'Z' | 'X')
 }
 
 /// Runs one test again in a process of its own, for what is counted by process; `true` in that process.

@@ -93,3 +93,45 @@ fn nothing_redacted_leaves() {
     let outcome = run("command = ['/opt/hunter2/x']\nredact = ['hunter\\d']");
     assert_eq!(outcome.ending.words(), "could not be started: program `/opt/[redacted]/x` does not exist");
 }
+
+#[test]
+fn a_line_begins_anew_where_the_stream_changes() {
+    let outcome = run_script("printf partial; printf x >&2; exit 1");
+    let both = String::from_utf8_lossy(&outcome.output.both.bytes()).into_owned();
+    assert!(["partial\nx", "x\npartial"].contains(&both.as_str()), "{both:?}");
+    assert_eq!((stdout(&outcome).as_str(), stderr(&outcome).as_str()), ("partial", "x"));
+}
+
+#[test]
+fn colours_within_a_secret_do_not_hide_it() {
+    let outcome =
+        run("command = 'echo db: password=hunter2zzz | grep --color=always word; exit 1'\nredact = ['password=\\S+']");
+    let seen = slack_alert::exec::clean(&outcome.output.both.bytes());
+    assert_eq!(seen, "db: [redacted]\n", "{outcome:?}");
+}
+
+#[test]
+fn the_values_of_env_file_and_secret_variables_are_masked_as_each_run_has_them() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("job.env");
+    let job = format!(
+        "command = 'echo $FILE_VALUE, $DB_PASSWORD, $api_key, $PLAIN, $SHORT_KEY; cat {0}; exit 1'\nenv_file = '{0}'\n\
+         env = {{ DB_PASSWORD = 'pa55word', api_key = 'k3yk3yk3y', PLAIN = 'plainly', SHORT_KEY = 'short' }}\n",
+        file.display()
+    );
+    std::fs::write(&file, "FILE_VALUE=first-value\n").expect("a file");
+    let command_of_first = command(&job);
+    for value in ["first-value", "other-value"] {
+        std::fs::write(&file, format!("FILE_VALUE={value}\n")).expect("a file");
+        let outcome = on_one_thread(follow(command_of_first.clone()));
+        let expected = "[redacted], [redacted], [redacted], plainly, short\nFILE_VALUE=[redacted]\n";
+        assert_eq!(stdout(&outcome), expected, "{value}");
+        assert_eq!(outcome.output.both, outcome.output.stdout);
+    }
+    let open = run(&format!("{job}redact_env = false"));
+    assert!(stdout(&open).starts_with("other-value, pa55word, k3yk3yk3y"), "{open:?}");
+    // The command as people see it too.
+    let shown =
+        command(&format!("{}redact = 'x{{9}}'", job.replace("echo ", "echo pa55word first-value other-value; echo ")));
+    assert!(shown.source().starts_with("echo [redacted] first-value [redacted]; echo"), "{}", shown.source());
+}

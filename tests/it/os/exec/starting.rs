@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 
 use super::{alone, command, command_in, duct, follow, follow_on, on_one_thread, processes, run, stdout, until};
 
+use crate::support::skip::skip;
+
 /// Why a run did not start.
 fn refused(outcome: &Outcome) -> &str {
     assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Spawn), "{outcome:?}");
@@ -48,11 +50,14 @@ fn each_way_not_to_start_has_its_own_words() {
         ),
         (
             format!("command = ['{here}/windows.sh']"),
-            format!("program `{here}/windows.sh` cannot be run: its interpreter `/bin/sh\r` is not there"),
+            format!(
+                "program `{here}/windows.sh` cannot be run: its first line asks for the interpreter `/bin/sh` followed by a \
+                 carriage return: the file has Windows line ends (`sed -i 's/\\r$//' FILE` takes them off)"
+            ),
         ),
         (
             format!("command = ['{here}/bare.sh']"),
-            format!("program `{here}/bare.sh` is not executable by this machine (a script needs a `#!` line)"),
+            format!("program `{here}/bare.sh` cannot be run: it has no `#!` line, such as `#!/bin/sh`"),
         ),
         (
             "command = 'echo'\nworking_dir = '/no/such'".to_owned(),
@@ -124,8 +129,7 @@ fn programs_that_a_disk_holds_back_hold_up_no_others() {
     let disk = match Fanotify::init(InitFlags::FAN_CLASS_CONTENT, EventFFlags::O_RDONLY) {
         // Not root, or root of a container that may not.
         Err(nix::errno::Errno::EPERM) => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "skipped: only CAP_SYS_ADMIN may hold back what is executed");
+            skip("only CAP_SYS_ADMIN may hold back what is executed");
             return;
         }
         disk => disk.expect("fanotify"),

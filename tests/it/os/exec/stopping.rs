@@ -8,18 +8,23 @@ use slack_alert::document::Rate;
 use slack_alert::exec::{Outcome, Run, Spawner, Stop};
 use tokio::task::JoinSet;
 
-use super::{BUSY, command, duct, due, follow_on, living, on_one_thread, run, started, stdout, told, until};
+use super::{BUSY, command, duct, due, follow_on, on_one_thread, run, started, stdout, told, until, until_gone};
 
-/// Runs, and raises `stop` once the run has a process and has printed something.
+/// Runs, and raises each `stop` in turn: the first once the run has printed something, the others once it has said `seen`.
 async fn stopped(run: Arc<Run>, levels: &[Stop]) -> (Outcome, u32, Duration) {
     let own = Arc::clone(&run);
     let running = tokio::spawn(duct(None).run(run));
     let group = started(&own.progress).await;
     until("it prints", || !own.progress.last_output.lock().expect("not poisoned").is_empty()).await;
     let begun = Instant::now();
-    for level in levels {
+    for (number, level) in levels.iter().enumerate() {
+        if number > 0 {
+            until("it has seen the signal", || {
+                String::from_utf8_lossy(&own.progress.last_output.lock().expect("not poisoned")).contains("seen")
+            })
+            .await;
+        }
         own.stop.raise(*level);
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
     (outcome, group, begun.elapsed())
@@ -32,7 +37,7 @@ fn a_stop_is_a_sigterm_and_time_to_obey() {
         let (outcome, group, _) = stopped(due(command(job)), &[Stop::Terminate]).await;
         assert_eq!(told(&outcome), "critical, interrupted: interrupted");
         assert_eq!(stdout(&outcome), "hi\nbye\n");
-        until("the group is gone", || living(group) == 0).await;
+        until_gone(group).await;
     });
 }
 
@@ -43,19 +48,19 @@ fn who_ignores_a_stop_is_killed() {
         let (outcome, group, took) = stopped(due(command(job)), &[Stop::Terminate]).await;
         assert_eq!(told(&outcome), "critical, interrupted: interrupted");
         assert!(took >= Duration::from_millis(300));
-        until("the group is gone", || living(group) == 0).await;
+        until_gone(group).await;
     });
 }
 
 #[test]
 fn a_second_stop_kills_at_once() {
     on_one_thread(async {
-        let job = "command = 'trap \"\" TERM; echo hi; while :; do sleep 0.05; done'\nkill_after = '1h'";
+        let job = "command = 'trap \"echo seen\" TERM; echo hi; while :; do sleep 0.05; done'\nkill_after = '1h'";
         for levels in [&[Stop::Kill][..], &[Stop::Terminate, Stop::Kill]] {
             let (outcome, group, took) = stopped(due(command(job)), levels).await;
             assert_eq!(told(&outcome), "critical, interrupted: interrupted");
             assert!(took < BUSY / 3, "{took:?}");
-            until("the group is gone", || living(group) == 0).await;
+            until_gone(group).await;
         }
     });
 }
@@ -63,11 +68,12 @@ fn a_second_stop_kills_at_once() {
 #[test]
 fn a_stop_ends_the_wait_for_another_attempt() {
     on_one_thread(async {
-        let run = due(command("command = 'echo tried; exit 1'\nretries = { times = 5, delay = '1h' }"));
+        // Long enough to be seen.
+        let run = due(command("command = 'echo tried; sleep 0.5; exit 1'\nretries = { times = 5, delay = '1h' }"));
         let own = Arc::clone(&run);
         let running = tokio::spawn(duct(None).run(run));
-        until("it prints", || !own.progress.last_output.lock().expect("not poisoned").is_empty()).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        started(&own.progress).await;
+        until("the attempt is over", || own.progress.pid.load(std::sync::atomic::Ordering::Relaxed) == 0).await;
         own.stop.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 1));
@@ -78,7 +84,7 @@ fn a_stop_ends_the_wait_for_another_attempt() {
 #[test]
 fn a_stop_between_attempts_forgets_no_process_that_the_last_one_left_behind() {
     on_one_thread(async {
-        let job = "command = 'echo tried; sleep 20 & exit 1'\nretries = { times = 5, delay = '1h' }";
+        let job = "command = 'echo tried; sleep 20 & sleep 0.5; exit 1'\nretries = { times = 5, delay = '1h' }";
         let run = due(command(job));
         let own = Arc::clone(&run);
         let running = tokio::spawn(duct(None).run(run));
@@ -103,7 +109,8 @@ fn a_stop_ends_the_wait_for_ones_turn() {
             (Arc::clone(&run), tokio::spawn(slow.run(run)))
         };
         let waiting: Vec<_> = (0..3).map(wait).collect();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // On one thread each of them goes on until it has to wait.
+        tokio::task::yield_now().await;
         waiting.iter().for_each(|(run, _)| run.stop.raise(Stop::Terminate));
         for (_, running) in waiting {
             let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");

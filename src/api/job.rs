@@ -1,0 +1,151 @@
+//! A job: how it is, what it did last, and when it is due.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{HeldJob, seconds};
+use crate::exec::{Reason, Status};
+use crate::id::{JobName, RunId};
+
+/// How a job is, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    /// Its last run was critical, or a run of it hangs.
+    Critical,
+    /// Its last run was unknown.
+    Unknown,
+    /// Its last run was a warning.
+    Warning,
+    /// Its file has errors, and no version of it is loaded.
+    NotLoaded,
+    /// A person has paused it.
+    Paused,
+    /// Its last run was ok.
+    Ok,
+    /// It has not run yet.
+    Never,
+    /// `enabled = false`.
+    Disabled,
+}
+
+impl JobState {
+    /// All of them, the worst first.
+    pub const ALL: &[Self] = &[
+        Self::Critical,
+        Self::Unknown,
+        Self::Warning,
+        Self::NotLoaded,
+        Self::Paused,
+        Self::Ok,
+        Self::Never,
+        Self::Disabled,
+    ];
+
+    /// As in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::NotLoaded => "not-loaded",
+            Self::Paused => "paused",
+            Self::Ok => "ok",
+            Self::Never => "never",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub name: JobName,
+    /// What it is for.
+    pub description: String,
+    /// How it is, in a word.
+    pub state: JobState,
+    /// The status of its last run; critical while a run hangs, and was told of.
+    pub status: Option<Status>,
+    /// When it is due, in words.
+    pub schedule: String,
+    /// When it is due next.
+    pub next: Option<Timestamp>,
+    /// Its last run that ended.
+    pub last: Option<LastRun>,
+    /// How long a run usually takes: the median of the strip.
+    #[serde(with = "seconds::option")]
+    pub usual_took: Option<Duration>,
+    /// Runs in a row that were not ok, up to now.
+    pub streak: u32,
+    /// Its runs in progress, the oldest first.
+    pub running: Vec<RunningRun>,
+    /// The pause that covers it.
+    pub paused: Option<HeldJob>,
+    /// The silence that covers it.
+    pub silenced: Option<HeldJob>,
+    /// Its last runs, the newest last: status and seconds.
+    pub strip: Vec<(Status, f64)>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Where it is declared.
+    pub file: String,
+    /// The first error of its file, where that has errors: a good version from before may go on.
+    pub error: Option<String>,
+}
+
+impl Job {
+    /// Without what commands printed, and where files are.
+    pub fn hide_output(&mut self) {
+        self.file.clear();
+        self.error = self.error.take().map(|_| "its file has errors".to_owned());
+        if let Some(last) = &mut self.last {
+            last.line.clear();
+        }
+    }
+}
+
+/// The last run of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// Its number.
+    pub run: RunId,
+    /// What its end means.
+    pub status: Status,
+    /// What decided that.
+    pub reason: Option<Reason>,
+    /// How it ended, in words.
+    pub ending: Option<String>,
+    /// When it started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// How long it took.
+    #[serde(with = "seconds::option")]
+    pub took: Option<Duration>,
+    /// The line of its output that tells most.
+    pub line: String,
+}
+
+/// A run in progress.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunningRun {
+    /// Its number.
+    pub run: RunId,
+    /// Its process; none before it has one.
+    pub pid: Option<u32>,
+    /// When it started.
+    pub started: Timestamp,
+}
+
+/// When a job is due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// The job.
+    pub job: JobName,
+    /// When.
+    pub at: Timestamp,
+}

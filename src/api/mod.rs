@@ -1,0 +1,23 @@
+//! The types of every answer and request of the HTTP API: what the daemon sends, and what the commands read.
+//!
+//! Before it: the daemon, which fills them in. After it: JSON, through `http` and `cli`. Invariants: field names are a
+//! contract; times are RFC 3339 and lengths of time are seconds; a field that is not known is `null`, never left out.
+
+mod error;
+mod hold;
+mod job;
+mod page;
+mod reload;
+mod run;
+pub mod seconds;
+mod status;
+
+pub use error::{Code, Error, Failure};
+pub use hold::{By, HeldJob, Hold, HoldAnswer, HoldKind, HoldRequest, Length, Via};
+pub use job::{Job, JobState, LastRun, Next, RunningRun};
+pub use page::{HoldList, IncidentList, JobList, NextList, OutboxList, Query, RunList, WhyList};
+pub use reload::{Problem, ReloadAnswer};
+pub use run::{Changed, Explained, Message, Run, TriggerAnswer, TriggerRequest};
+pub use status::{
+    Acknowledged, Incident, JobCounts, Outage, OutboxState, Reload, Starved, Status, SuppressedBy, Suspended, Told,
+};

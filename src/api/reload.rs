@@ -1,0 +1,23 @@
+//! What a reload came to.
+
+use serde::{Deserialize, Serialize};
+
+/// A problem, as `check --format json` has it.
+pub use crate::diagnostic::json::Line as Problem;
+
+/// What `POST /api/v1/reload` answers; numbers of jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadAnswer {
+    /// Jobs of the configuration that is in effect now.
+    pub jobs: usize,
+    /// New ones among them.
+    pub added: usize,
+    /// Ones that were there and are different now.
+    pub changed: usize,
+    /// Jobs that are gone.
+    pub removed: usize,
+    /// Job files with errors.
+    pub not_loaded: usize,
+    /// Every problem that the reading found.
+    pub problems: Vec<Problem>,
+}

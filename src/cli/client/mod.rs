@@ -1,0 +1,215 @@
+//! What the commands that talk to the running daemon have in common: finding it, and saying things the same way.
+//!
+//! Before it: the configuration, which says whose daemon is meant. After it: `status`, `trigger`, `pause`, `silence`, `ack` and
+//! `reload`.
+
+mod place;
+mod socket;
+pub(super) mod words;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+pub(super) use socket::{ANSWER, Client, Trouble};
+
+use super::Failure;
+use super::locate::World;
+use crate::api;
+use crate::plan;
+
+/// The route of how everything is.
+pub(super) const STATUS: &str = "/api/v1/status";
+
+/// A daemon that answers.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    pub(super) client: Client,
+    /// The zone in which times are told and understood.
+    pub(super) zone: TimeZone,
+    /// How everything was when it was found.
+    pub(super) status: api::Status,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub(super) struct Absent {
+    /// For a command that cannot go on.
+    pub(super) failure: Failure,
+    /// No daemon runs with this configuration. Otherwise there may be one, and it gives no answer.
+    pub(super) is_certain: bool,
+}
+
+/// Which daemon is meant.
+struct Meant {
+    config: Option<PathBuf>,
+    /// The command line names the state.
+    state_dir: Option<PathBuf>,
+}
+
+/// Finds the daemon of this configuration.
+pub(super) fn open(world: &World) -> Result<Daemon, Failure> {
+    find(world).map_err(|absent| absent.failure)
+}
+
+/// The same, for a command that has something to say without a daemon too.
+pub(super) fn find(world: &World) -> Result<Daemon, Absent> {
+    find_within(world, ANSWER)
+}
+
+/// The same, for one that does not wait long.
+pub(super) fn find_within(world: &World, limit: Duration) -> Result<Daemon, Absent> {
+    // A user who has no configuration of their own may ask the daemon of the system all the same.
+    let options = world.options();
+    let config = options.as_ref().ok().map(|options| plan::load_config(options, &world.surroundings()));
+    let zone = config.as_ref().map_or_else(|| world.surroundings().zone, |config| config.zone.clone());
+    let state_dir = world.state_dir_of(config.as_ref().and_then(|config| config.state_dir.as_deref())).ok();
+    let meant =
+        Meant { config: options.ok().and_then(|options| options.config), state_dir: world.global.state_dir.clone() };
+    let (client, status) = search(world, &sockets(world, state_dir), &meant, limit)?;
+    Ok(Daemon { client, zone, status })
+}
+
+/// Where the socket of a daemon with this state may be, the likeliest place first.
+pub(super) fn sockets(world: &World, state_dir: Option<PathBuf>) -> Vec<PathBuf> {
+    place::places(&place::Known {
+        runtime_directory: world.variable("RUNTIME_DIRECTORY").map(str::to_owned),
+        user_runtime: world.variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+        is_root: rustix::process::geteuid().is_root(),
+        owner: state_dir.as_deref().and_then(place::owner),
+        state_dir,
+    })
+}
+
+/// The first socket at which the daemon that is meant answers.
+fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> Result<(Client, api::Status), Absent> {
+    // What is at the likeliest place tells most: a daemon that hangs there is told, whoever answers elsewhere.
+    let mut found: Option<Failure> = None;
+    let mut is_certain = true;
+    for path in places {
+        let client = Client::new(path, world.variable("SUDO_USER"));
+        let client = client.map_err(|failure| Absent { failure, is_certain: false })?;
+        match client.get_within::<api::Status>(STATUS, limit) {
+            Ok(status) => match meant.differs(&status) {
+                None => return Ok((client, status)),
+                Some(words) => {
+                    let path = path.display();
+                    let words = format!("the daemon is not running here; the one at {path} is another one: {words}");
+                    found.get_or_insert_with(|| Failure::new(words));
+                }
+            },
+            Err(trouble) if trouble.is_nobody() => {}
+            Err(trouble) => {
+                // A socket that does not let this user in may be another daemon's: the state can be read all the same.
+                is_certain = false;
+                found.get_or_insert_with(|| trouble.failure(path));
+            }
+        }
+    }
+    let failure = found.unwrap_or_else(|| {
+        let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        Trouble::Missing.failure(Path::new(&looked.join(", ")))
+    });
+    Err(Absent { failure, is_certain })
+}
+
+impl Meant {
+    /// How a daemon differs from the one that is meant, with the way out; nothing when it is that one, as far as can be told.
+    fn differs(&self, status: &api::Status) -> Option<String> {
+        if let (Some(ours), Some(theirs)) = (&self.config, &status.config) {
+            return (place::real(ours) != place::real(theirs)).then(|| {
+                let (ours, theirs) = (ours.display(), theirs.display());
+                format!("its configuration is {theirs}, and not {ours}\n  help: `--config {theirs}` asks that one")
+            });
+        }
+        if let (Some(ours), Some(theirs)) = (&self.state_dir, &status.state_dir) {
+            return (place::real(ours) != place::real(theirs)).then(|| {
+                let (ours, theirs) = (ours.display(), theirs.display());
+                format!("its state is in {theirs}, and not in {ours}\n  help: `--state-dir {theirs}` asks that one")
+            });
+        }
+        None
+    }
+}
+
+impl Daemon {
+    /// Looks.
+    pub(super) fn get<T: serde::de::DeserializeOwned>(&self, target: &str) -> Result<T, Failure> {
+        self.client.get(target).map_err(|trouble| self.failure(&trouble))
+    }
+
+    /// Asks for something.
+    pub(super) fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        target: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.client.post(target, body).map_err(|trouble| self.failure(&trouble))
+    }
+
+    /// The words for a command that cannot go on.
+    pub(super) fn failure(&self, trouble: &Trouble) -> Failure {
+        trouble.failure(self.client.path())
+    }
+
+    /// Every job, or those of a pattern, page by page.
+    pub(super) fn jobs(&self, pattern: Option<&str>) -> Result<Vec<api::Job>, Trouble> {
+        let mut all: Vec<api::Job> = Vec::new();
+        let mut before: Option<String> = None;
+        loop {
+            let mut target = "/api/v1/jobs?limit=500".to_owned();
+            if let Some(pattern) = pattern {
+                target.push_str(&format!("&job={}", encoded(pattern)));
+            }
+            if let Some(before) = &before {
+                target.push_str(&format!("&before={}", encoded(before)));
+            }
+            let page: api::JobList = self.client.get(&target)?;
+            let is_empty = page.jobs.is_empty();
+            all.extend(page.jobs);
+            match page.before {
+                // A page without jobs would be asked for again and again.
+                Some(next) if !is_empty => before = Some(next.as_str().to_owned()),
+                _ => return Ok(all),
+            }
+        }
+    }
+
+    /// The holds in effect.
+    pub(super) fn holds(&self) -> Result<Vec<api::Hold>, Failure> {
+        let mut all: Vec<api::Hold> = Vec::new();
+        let mut target = "/api/v1/holds?limit=500".to_owned();
+        loop {
+            let page: api::HoldList = self.get(&target)?;
+            let is_empty = page.holds.is_empty();
+            all.extend(page.holds);
+            match page.before {
+                Some(next) if !is_empty => target = format!("/api/v1/holds?limit=500&before={next}"),
+                _ => return Ok(all),
+            }
+        }
+    }
+}
+
+/// Text as a part of an address (RFC 3986, "Percent-Encoding"). `/` may stay where a name of a job stands in the path.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_of_jobs_pass_through_an_address() {
+        assert_eq!(super::encoded("db/backup"), "db/backup");
+        assert_eq!(super::encoded("tag:a b*&ü"), "tag%3Aa%20b%2A%26%C3%BC");
+    }
+}

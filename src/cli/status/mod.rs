@@ -1,0 +1,177 @@
+//! `slack-alert status`: how everything is, from the running daemon; without one, as far as the database knows.
+
+mod nagios;
+mod offline;
+mod text;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use self::nagios::Level;
+use self::text::Look;
+use super::Failure;
+use super::args::StatusArgs;
+use super::client::{self, Absent, Daemon, STATUS, Trouble};
+use super::locate::World;
+use crate::api;
+use crate::policy::Pattern;
+
+/// A daemon whose loop works answers by then; what a probe waits for.
+const HEALTHY: Duration = Duration::from_secs(2);
+
+/// How everything is, as of one moment.
+#[derive(Clone, Debug, PartialEq)]
+struct View {
+    status: api::Status,
+    jobs: Vec<api::Job>,
+    /// The jobs that were asked for, as they were typed; none: all.
+    asked: Vec<String>,
+    /// It comes from a daemon, and not from the database alone.
+    is_live: bool,
+}
+
+impl View {
+    /// The holds that concern what was asked for.
+    fn holds(&self) -> impl Iterator<Item = &api::Hold> {
+        self.status.holds.iter().filter(|hold| {
+            let of = |held: &Option<api::HeldJob>| held.as_ref().is_some_and(|held| held.id == Some(hold.id));
+            self.asked.is_empty() || self.jobs.iter().any(|job| of(&job.paused) || of(&job.silenced))
+        })
+    }
+
+    /// Only the jobs that were asked for, with their incidents. A name or pattern that fits none is an error.
+    fn narrow(&mut self) -> Result<(), Failure> {
+        if self.asked.is_empty() {
+            return Ok(());
+        }
+        let patterns: Vec<Pattern> = self.asked.iter().map(|text| Pattern::new(text)).collect();
+        let covers =
+            |pattern: &Pattern, job: &api::Job| pattern.covers(job.name.as_str(), job.tags.iter().map(String::as_str));
+        if let Some(none) = patterns.iter().find(|pattern| !self.jobs.iter().any(|job| covers(pattern, job))) {
+            return Err(client::words::matches_nothing(none, &self.jobs));
+        }
+        self.jobs.retain(|job| patterns.iter().any(|pattern| covers(pattern, job)));
+        let known: std::collections::HashSet<_> = self.jobs.iter().map(|job| job.name.clone()).collect();
+        self.status.incidents.retain(|incident| known.contains(&incident.job));
+        Ok(())
+    }
+
+    /// The answer of `/api/v1/status`, with the jobs in `jobs.list`.
+    fn in_json(&self, failure: Option<&Failure>) -> Value {
+        let mut value = json!(self.status);
+        value["jobs"]["list"] = json!(self.jobs);
+        if let Some(failure) = failure {
+            let (message, help) = failure.message.split_once("\n  help: ").unwrap_or((&failure.message, ""));
+            value["started"] = Value::Null;
+            value["error"] = json!({ "code": "not-running", "message": message, "help": help });
+        }
+        value
+    }
+}
+
+/// Shows how everything is.
+pub(super) fn run(world: &World, args: &StatusArgs) -> Result<ExitCode, Failure> {
+    if args.health {
+        return Ok(health(world));
+    }
+    if let Some(pattern) = &args.nagios {
+        return Ok(nagios(world, pattern.as_deref()));
+    }
+    let daemon = match client::find(world) {
+        Ok(daemon) => daemon,
+        Err(absent) => return without(world, args, absent),
+    };
+    if args.watch {
+        return watch::run(world, args, daemon);
+    }
+    let view = look(&daemon, &args.jobs)?;
+    show(world, args, &view, &daemon.zone);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the daemon for everything that is shown.
+fn look(daemon: &Daemon, asked: &[String]) -> Result<View, Failure> {
+    let jobs = daemon.jobs(None).map_err(|trouble| daemon.failure(&trouble))?;
+    let mut view = View { status: daemon.status.clone(), jobs, asked: asked.to_vec(), is_live: true };
+    view.narrow()?;
+    Ok(view)
+}
+
+/// Asks it again.
+fn ask_again(daemon: &Daemon, asked: &[String]) -> Result<View, Trouble> {
+    let status = daemon.client.get(STATUS)?;
+    Ok(View { status, jobs: daemon.jobs(None)?, asked: asked.to_vec(), is_live: true })
+}
+
+fn show(world: &World, args: &StatusArgs, view: &View, zone: &TimeZone) {
+    if args.json {
+        return world.terminal.out(&format!("{}\n", view.in_json(None)));
+    }
+    world.terminal.out(&text::render(view, look_of(world, args, zone)));
+}
+
+fn look_of<'a>(world: &World, args: &StatusArgs, zone: &'a TimeZone) -> Look<'a> {
+    Look { zone, width: world.terminal.width(), failing: args.failing, all: world.global.verbose > 0 }
+}
+
+/// No daemon answers: what the database knows, and that it is no more than that.
+fn without(world: &World, args: &StatusArgs, absent: Absent) -> Result<ExitCode, Failure> {
+    let Ok((mut view, zone)) = offline::view(world, &args.jobs) else { return Err(absent.failure) };
+    view.narrow()?;
+    if args.json {
+        world.terminal.out(&format!("{}\n", view.in_json(Some(&absent.failure))));
+        return Ok(ExitCode::FAILURE);
+    }
+    let (why, help) = absent.failure.message.split_once("\n  help: ").unwrap_or((&absent.failure.message, ""));
+    let words = if absent.is_certain {
+        "this is what the database knows"
+    } else {
+        "this is what the database knows all the same"
+    };
+    world.terminal.out(&format!("{why}: {words}.\n"));
+    world.terminal.out(&text::render(&view, look_of(world, args, &zone)));
+    if !help.is_empty() {
+        world.terminal.err(&format!("slack-alert: help: {help}"));
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// Whether the daemon works: nothing is said unless that is asked for.
+fn health(world: &World) -> ExitCode {
+    let verbose = world.global.verbose > 0;
+    match client::find_within(world, HEALTHY) {
+        Ok(Daemon { status, .. }) => {
+            if verbose {
+                let up = client::words::length(status.started, status.now);
+                world.terminal.out(&format!("the daemon answers: slack-alert {}, up {up}\n", status.version));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(absent) => {
+            if verbose {
+                world.terminal.err(&format!("slack-alert: {}", absent.failure.message));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line for a monitoring system. Whatever goes wrong is an answer too.
+fn nagios(world: &World, pattern: Option<&str>) -> ExitCode {
+    let asked: Vec<String> = pattern.into_iter().map(str::to_owned).collect();
+    let (level, line) = match client::find(world) {
+        // That nobody runs the jobs is what such a check is for.
+        Err(absent) if absent.is_certain => (Level::Critical, nagios::alone(Level::Critical, &absent.failure.message)),
+        Err(absent) => (Level::Unknown, nagios::alone(Level::Unknown, &absent.failure.message)),
+        Ok(daemon) => match look(&daemon, &asked) {
+            Ok(view) => nagios::render(&view),
+            Err(failure) => (Level::Unknown, nagios::alone(Level::Unknown, &failure.message)),
+        },
+    };
+    world.terminal.out(&line);
+    ExitCode::from(level.code())
+}

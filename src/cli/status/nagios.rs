@@ -1,0 +1,140 @@
+//! How everything is, for a monitoring system that runs plugins: one line, performance data, and an exit code from 0 to 3
+//! (Monitoring Plugins Development Guidelines). Pure.
+
+use super::View;
+use crate::api::{Job, JobState};
+use crate::cli::client::words::count;
+use crate::id::in_one_line;
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    Ok,
+    Warning,
+    Unknown,
+    Critical,
+}
+
+/// Jobs that are named.
+const NAMED: usize = 5;
+
+/// No line of output is longer in the text.
+const LONGEST: usize = 120;
+
+impl Level {
+    /// The exit code.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// A line without performance data: nothing can be said of the jobs.
+pub(super) fn alone(level: Level, why: &str) -> String {
+    let why = why.lines().next().unwrap_or_default().replace('|', "/");
+    format!("SLACK-ALERT {} - {}\n", level.word(), in_one_line(&why))
+}
+
+/// The line, and what it comes to. Without a pattern the daemon itself is looked at too.
+pub(super) fn render(view: &View) -> (Level, String) {
+    let mut level = Level::Ok;
+    let mut parts = Vec::new();
+    let whole = view.asked.is_empty();
+    let outbox = &view.status.outbox;
+    if whole {
+        if let Some(suspended) = &outbox.suspended {
+            level = level.max(Level::Critical);
+            parts.push(format!("Slack takes no message: {}", suspended.why));
+        } else if let Some(outage) = &outbox.outage {
+            level = level.max(Level::Critical);
+            parts.push(format!("Slack has taken no message since {}: {}", outage.since, outage.why));
+        }
+        if outbox.dead > 0 {
+            level = level.max(Level::Warning);
+            parts.push(count(outbox.dead, "message was refused for good", "messages were refused for good"));
+        }
+    }
+    let mut bad: Vec<(Level, &Job)> = view.jobs.iter().filter_map(|job| Some((of(job)?, job))).collect();
+    bad.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
+    level = bad.iter().map(|(level, _)| *level).fold(level, Level::max);
+    parts.extend(bad.iter().take(NAMED).map(|(_, job)| told(view, job)));
+    if bad.len() > NAMED {
+        parts.push(format!("and {} more", bad.len() - NAMED));
+    }
+    let jobs = count(view.jobs.len() as u64, "job", "jobs");
+    let head = match bad.len() {
+        0 => format!("{jobs}, none with problems"),
+        number => format!("{number} of {jobs} with problems"),
+    };
+    let words = std::iter::once(head).chain(parts).collect::<Vec<_>>().join("; ");
+    // The bar begins the performance data.
+    let words = in_one_line(&words).replace('|', "/");
+    (level, format!("SLACK-ALERT {} - {words} | {}\n", level.word(), data(view, whole)))
+}
+
+/// What a job comes to; nothing when it is well.
+fn of(job: &Job) -> Option<Level> {
+    let by_status = job.status.and_then(|status| match status {
+        crate::exec::Status::Ok => None,
+        crate::exec::Status::Warning => Some(Level::Warning),
+        crate::exec::Status::Unknown => Some(Level::Unknown),
+        crate::exec::Status::Critical => Some(Level::Critical),
+    });
+    match job.state {
+        JobState::NotLoaded => Some(Level::Warning),
+        JobState::Disabled => None,
+        _ => by_status.or_else(|| job.error.is_some().then_some(Level::Warning)),
+    }
+}
+
+fn told(view: &View, job: &Job) -> String {
+    let incident = view.status.incidents.iter().find(|incident| incident.job == job.name);
+    let line = match (job.state, incident) {
+        (JobState::NotLoaded, _) => "not loaded",
+        (_, Some(incident)) if !incident.line.trim().is_empty() => incident.line.trim(),
+        _ => job.last.as_ref().map(|last| last.line.trim()).unwrap_or_default(),
+    };
+    let line: String = line.chars().take(LONGEST).collect();
+    let who = incident.and_then(|incident| incident.ack.as_ref());
+    let who = who.map(|ack| format!(" (acknowledged by {})", ack.by.name)).unwrap_or_default();
+    let word = match job.state {
+        JobState::Ok | JobState::Paused | JobState::Never if job.error.is_some() => {
+            "running as its last good file says"
+        }
+        state => state.as_str(),
+    };
+    if line.is_empty() { format!("{} is {word}{who}", job.name) } else { format!("{}: {line}{who}", job.name) }
+}
+
+/// `'label'=value;warn;crit;min;max`: a warning and a critical job are over their thresholds.
+fn data(view: &View, whole: bool) -> String {
+    let number = |status| view.jobs.iter().filter(|job| job.status == Some(status)).count();
+    let running: usize = view.jobs.iter().map(|job| job.running.len()).sum();
+    let not_loaded = view.jobs.iter().filter(|job| job.state == JobState::NotLoaded || job.error.is_some()).count();
+    let mut data = format!(
+        "jobs={};;;0 ok={};;;0 warning={};0;;0 critical={};;0;0 unknown={};;;0 running={running};;;0 not_loaded={not_loaded};0;;0",
+        view.jobs.len(),
+        number(crate::exec::Status::Ok),
+        number(crate::exec::Status::Warning),
+        number(crate::exec::Status::Critical),
+        number(crate::exec::Status::Unknown),
+    );
+    if whole {
+        let outbox = &view.status.outbox;
+        data.push_str(&format!(" waiting={};;;0 dead={};0;;0", outbox.waiting, outbox.dead));
+    }
+    data
+}

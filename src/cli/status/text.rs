@@ -1,0 +1,546 @@
+//! How everything is, for a person who looks at it at night: what fails first, then what people have asked for, what runs, what
+//! is next, and whether Slack takes messages. Pure.
+//!
+//! Before it: the daemon's answers, or what the database knows. After it: the terminal. Nothing from a job's output can steer
+//! the terminal, and every line fits it.
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::View;
+use crate::api::{HoldKind, Incident, Job, JobState, Starved};
+use crate::cli::client::words::{because, count, held, length};
+use crate::cli::state::told;
+use crate::document::format_duration;
+use crate::id::in_one_line;
+
+/// Where the second column begins, below which everything about a job stands.
+const INDENT: usize = 13;
+
+/// A longer name is not waited for by the others.
+const WIDEST_NAME: usize = 28;
+
+/// When more jobs fail, the rest is counted: what else is to be seen must not be pushed off the screen.
+const MOST_FAILING: usize = 40;
+
+/// Jobs that are named as what is due next.
+const NEXT: usize = 3;
+
+/// What is shown besides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look<'a> {
+    pub(super) zone: &'a TimeZone,
+    /// The terminal's width; without one, lines are as long as they are.
+    pub(super) width: Option<usize>,
+    /// Only what fails.
+    pub(super) failing: bool,
+    /// Jobs that are well, too.
+    pub(super) all: bool,
+}
+
+/// A job, or a hold, with what is to be said of it.
+struct Row {
+    state: JobState,
+    word: &'static str,
+    name: String,
+    what: String,
+    more: Vec<Line>,
+}
+
+/// Of a run that waits for what others hold.
+const WAITS: &str = "waits";
+
+/// A line below.
+enum Line {
+    /// Sentences of ours, broken between words.
+    Words(String),
+    /// A line of output, cut where the terminal ends.
+    Output(String),
+}
+
+/// Everything, as text; styles are for a terminal, and are taken away elsewhere.
+pub(super) fn render(view: &View, look: Look<'_>) -> String {
+    let mut out = Writer { text: String::new(), width: look.width };
+    out.words(0, &head(view));
+    let rows = rows(view, look);
+    let failing = rows.iter().any(|row| is_failing(row.state));
+    let width = rows.iter().map(|row| row.name.chars().count().min(WIDEST_NAME)).max().unwrap_or(0);
+    if !failing && (view.asked.is_empty() || look.failing) {
+        let what = if view.asked.is_empty() { "No job is failing." } else { "None of these jobs is failing." };
+        out.words(0, &format!("{}{what}{:#}", style(JobState::Ok), style(JobState::Ok)));
+    }
+    let is_capped = view.asked.is_empty() && !look.failing && !look.all;
+    let number = rows.iter().filter(|row| is_failing(row.state)).count();
+    for (index, row) in rows.iter().enumerate() {
+        match is_capped && is_failing(row.state) && index >= MOST_FAILING {
+            false => out.row(row, width),
+            true if index == MOST_FAILING => {
+                let more = number - MOST_FAILING;
+                out.words(0, &format!("… and {more} more; `slack-alert status --failing` shows all."));
+            }
+            true => {}
+        }
+    }
+    if look.failing {
+        return out.text;
+    }
+    if view.asked.is_empty() {
+        out.configuration(view, look);
+        if let Some(next) = next(view) {
+            out.words(0, &next);
+        }
+        out.words(0, &slack(view, look.zone));
+    }
+    if let Some(row) = rows.iter().find(|row| is_failing(row.state) && !matches!(row.word, "not loaded" | WAITS)) {
+        let name = &row.name;
+        let ack =
+            if view.is_live { format!("; `slack-alert ack {name}` says that you have it") } else { String::new() };
+        out.words(0, &format!("`slack-alert why {name}` explains{ack}."));
+    }
+    out.text
+}
+
+/// Host, version, since when, and the jobs in numbers.
+fn head(view: &View) -> String {
+    let status = &view.status;
+    let counts = &status.jobs;
+    let parts = [
+        (counts.critical, "critical"),
+        (counts.unknown, "unknown"),
+        (counts.warning, "warning"),
+        (counts.ok, "ok"),
+        (counts.never, "not run yet"),
+        (counts.paused, "paused"),
+        (counts.not_loaded, "not loaded"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    let jobs = count(counts.total as u64, "job", "jobs");
+    let bold = Style::new().bold();
+    let host = in_one_line(&status.host);
+    let daemon = match view.is_live {
+        true => {
+            let up = length(status.started, status.now);
+            format!("slack-alert {}, up {up}", in_one_line(&status.version))
+        }
+        false => "no daemon".to_owned(),
+    };
+    let running = if view.is_live { format!("; {} running", counts.running) } else { String::new() };
+    format!("{bold}{host}{bold:#}: {daemon}; {jobs}{parts}{running}")
+}
+
+/// The worst first, then by name; holds and runs after what fails.
+fn rows(view: &View, look: Look<'_>) -> Vec<Row> {
+    let mut rows: Vec<Row> = view.jobs.iter().filter_map(|job| of_job(view, job, look)).collect();
+    rows.sort_by(|a, b| (rank(a.state), &a.name).cmp(&(rank(b.state), &b.name)));
+    if look.failing {
+        rows.retain(|row| is_failing(row.state));
+        rows.extend(starved(view, look));
+        return rows;
+    }
+    let at = rows.partition_point(|row| rank(row.state) < rank(JobState::Paused));
+    let well = rows.split_off(at);
+    rows.extend(starved(view, look));
+    rows.extend(holds(view, look));
+    rows.extend(running(view));
+    rows.extend(well);
+    rows
+}
+
+fn rank(state: JobState) -> usize {
+    JobState::ALL.iter().position(|known| *known == state).unwrap_or(usize::MAX)
+}
+
+fn is_failing(state: JobState) -> bool {
+    matches!(state, JobState::Critical | JobState::Unknown | JobState::Warning | JobState::NotLoaded)
+}
+
+/// A job that fails, or that was asked for.
+fn of_job(view: &View, job: &Job, look: Look<'_>) -> Option<Row> {
+    let now = view.status.now;
+    let incident = view.status.incidents.iter().find(|incident| incident.job == job.name);
+    // A paused job may fail all the same.
+    let state = match (job.state, job.status) {
+        (JobState::Paused, Some(status)) if incident.is_some() => of_status(status),
+        (state, _) => state,
+    };
+    let (what, mut more) = match (state, incident) {
+        (JobState::NotLoaded, _) => {
+            (in_one_line(job.error.as_deref().unwrap_or("its file has errors")).into_owned(), Vec::new())
+        }
+        (_, Some(incident)) if is_failing(state) => of_incident(incident, job, now, look.zone),
+        (state, None) if is_failing(state) => (last(job, now, look.zone), output(job)),
+        _ if !view.asked.is_empty() || look.all => (well(job, now, look.zone), Vec::new()),
+        _ => return bad_file(job),
+    };
+    if state != JobState::NotLoaded
+        && let Some(error) = &job.error
+    {
+        more.push(Line::Words(format!(
+            "its file has errors, and the last good version goes on: {}",
+            in_one_line(error)
+        )));
+    }
+    Some(Row { state, word: word(state), name: in_one_line(job.name.as_str()).into_owned(), what, more })
+}
+
+/// A job that is well, whose file has errors.
+fn bad_file(job: &Job) -> Option<Row> {
+    let error = job.error.as_deref()?;
+    let what = in_one_line(error).into_owned();
+    let more = vec![Line::Words("the last good version of the job goes on".to_owned())];
+    let name = in_one_line(job.name.as_str()).into_owned();
+    Some(Row { state: JobState::NotLoaded, word: "not loaded", name, what, more })
+}
+
+fn of_status(status: crate::exec::Status) -> JobState {
+    match status {
+        crate::exec::Status::Ok => JobState::Ok,
+        crate::exec::Status::Warning => JobState::Warning,
+        crate::exec::Status::Unknown => JobState::Unknown,
+        crate::exec::Status::Critical => JobState::Critical,
+    }
+}
+
+fn word(state: JobState) -> &'static str {
+    match state {
+        JobState::Critical => "critical",
+        JobState::Unknown => "unknown",
+        JobState::Warning => "warning",
+        JobState::NotLoaded => "not loaded",
+        JobState::Paused => "paused",
+        JobState::Ok => "ok",
+        JobState::Never => "not run",
+        JobState::Disabled => "disabled",
+    }
+}
+
+/// "since 02:11 (47m), 3 failures, the same each time", with the line that tells most, and what was told.
+fn of_incident(incident: &Incident, job: &Job, now: Timestamp, zone: &TimeZone) -> (String, Vec<Line>) {
+    let failures = incident.failures;
+    let same = match incident.same {
+        _ if failures < 2 => String::new(),
+        same if same >= failures => ", the same each time".to_owned(),
+        1 => ", the last one different".to_owned(),
+        same => format!(", the last {same} the same"),
+    };
+    let failures = count(u64::from(failures), "failure", "failures");
+    let since = told(incident.since, zone, now);
+    let what = format!("since {since} ({}), {failures}{same}", length(incident.since, now));
+    let mut more = Vec::new();
+    let line = if incident.line.trim().is_empty() { ending(job) } else { incident.line.trim().to_owned() };
+    if !line.is_empty() {
+        more.push(Line::Output(line));
+    }
+    more.push(Line::Words(messages(incident, now, zone)));
+    (what, more)
+}
+
+/// Where it was told, why nothing is said now, what comes next, who has it.
+fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
+    let mut parts = Vec::new();
+    // The terminal and a webhook's channel have no name.
+    let named = incident.told.iter().map(|told| in_one_line(&told.channel).into_owned());
+    let named: Vec<_> = named.filter(|channel| !channel.is_empty()).collect();
+    let channels = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
+    let at = incident.told.iter().filter_map(|told| told.at).max();
+    parts.push(match (incident.told.is_empty(), at) {
+        (true, _) => "not told yet".to_owned(),
+        (false, Some(at)) => format!("told at {}{channels}", told(at, zone, now)),
+        (false, None) => format!("told{channels}"),
+    });
+    let next = incident.next_message.map(|at| format!("next message at {}", told(at, zone, now)));
+    match &incident.suppressed {
+        // That a repeat is not due is what the time of the next message says.
+        Some(suppressed) if suppressed.reason == "repeat-not-due" && next.is_some() => {}
+        Some(suppressed) if incident.ack.is_some() && suppressed.reason == "acknowledged" => {}
+        Some(suppressed) => {
+            let until = suppressed.until.filter(|_| next.is_none());
+            let until = until.map(|until| format!(" until {}", told(until, zone, now))).unwrap_or_default();
+            parts.push(format!("suppressed: {}{until}", in_one_line(&suppressed.reason)));
+        }
+        None => {}
+    }
+    parts.extend(next);
+    parts.push(match &incident.ack {
+        Some(ack) => format!(
+            "acknowledged by {} at {} until {}{}",
+            in_one_line(&ack.by.name),
+            told(ack.at, zone, now),
+            told(ack.until, zone, now),
+            because(ack.note.as_deref())
+        ),
+        None => "nobody has acknowledged it".to_owned(),
+    });
+    parts.join("; ")
+}
+
+/// How the last run ended, where its output says nothing.
+fn ending(job: &Job) -> String {
+    job.last.as_ref().and_then(|last| last.ending.clone()).unwrap_or_default()
+}
+
+fn output(job: &Job) -> Vec<Line> {
+    let line = job.last.as_ref().map(|last| last.line.trim().to_owned()).filter(|line| !line.is_empty());
+    line.map(Line::Output).into_iter().collect()
+}
+
+/// "at 12:04, exited with 0, took 40ms".
+fn last(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
+    let Some(last) = &job.last else { return "it has not run yet".to_owned() };
+    let took = last.took.map(|took| format!(", took {}", format_duration(took))).unwrap_or_default();
+    let ending = last.ending.as_deref().map(|ending| format!(", {}", in_one_line(ending))).unwrap_or_default();
+    format!("at {}{ending}{took}", told(last.finished, zone, now))
+}
+
+/// A job that is well: its last run, and its next.
+fn well(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
+    let next = match job.next {
+        Some(at) if at <= now => "; due now".to_owned(),
+        Some(at) => format!("; next in {}", length(now, at)),
+        None => String::new(),
+    };
+    format!("{}{next}; {}", last(job, now, zone), in_one_line(&job.schedule))
+}
+
+/// Pauses and silences; an acknowledgement stands with its incident.
+fn holds(view: &View, look: Look<'_>) -> Vec<Row> {
+    let now = view.status.now;
+    let mut rows = Vec::new();
+    for hold in view.holds() {
+        if hold.kind == HoldKind::Ack {
+            continue;
+        }
+        let paused = view.jobs.iter().filter_map(|job| job.paused.as_ref()).filter(|paused| paused.id == Some(hold.id));
+        let passed: u64 = paused.filter_map(|paused| paused.passed).sum();
+        let until = told(hold.until, look.zone, now);
+        let ok = if hold.until_ok { " or until it is ok" } else { "" };
+        let passed = match passed {
+            0 => String::new(),
+            passed => format!("; {} passed", count(passed, "due time", "due times")),
+        };
+        let by = in_one_line(&hold.by.name);
+        let jobs = if hold.jobs == 1 { String::new() } else { format!(", {}", count(hold.jobs as u64, "job", "jobs")) };
+        let because = because(hold.note.as_deref());
+        let what = format!("until {until}{ok} by {by}{because} (hold {}{jobs}){passed}", hold.id);
+        let name = in_one_line(&hold.pattern).into_owned();
+        rows.push(Row { state: JobState::Paused, word: held(hold.kind), name, what, more: Vec::new() });
+    }
+    for job in &view.jobs {
+        if let Some(silenced) = job.silenced.as_ref().filter(|silenced| silenced.id.is_none()) {
+            let what = format!("until {} by its own script", told(silenced.until, look.zone, now));
+            let name = in_one_line(job.name.as_str()).into_owned();
+            rows.push(Row { state: JobState::Paused, word: "silenced", name, what, more: Vec::new() });
+        }
+    }
+    rows
+}
+
+/// Runs that wait for a place or a lock.
+fn starved(view: &View, look: Look<'_>) -> Vec<Row> {
+    let asked = |starved: &&Starved| view.jobs.iter().any(|job| job.name == starved.job);
+    let row = |starved: &Starved| {
+        let since = told(starved.since, look.zone, view.status.now);
+        let waited = length(starved.since, view.status.now);
+        let what = format!("for {} since {since} ({waited})", in_one_line(&starved.what));
+        let more = vec![Line::Words(in_one_line(&starved.why).into_owned())];
+        let name = in_one_line(starved.job.as_str()).into_owned();
+        Row { state: JobState::Warning, word: WAITS, name, what, more }
+    };
+    view.status.starved.iter().filter(asked).map(row).collect()
+}
+
+/// Runs in progress.
+fn running(view: &View) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for job in &view.jobs {
+        for run in &job.running {
+            let usually =
+                job.usual_took.map(|usual| format!(", usually {}", format_duration(usual))).unwrap_or_default();
+            let process = run.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+            let what = format!("for {}{usually}{process} (run {})", length(run.started, view.status.now), run.run);
+            let name = in_one_line(job.name.as_str()).into_owned();
+            rows.push(Row { state: JobState::Never, word: "running", name, what, more: Vec::new() });
+        }
+    }
+    rows
+}
+
+/// "Next: certs/renew in 40s, mail/queue in 2m."
+fn next(view: &View) -> Option<String> {
+    let now = view.status.now;
+    let mut due: Vec<(Timestamp, &str)> = view
+        .jobs
+        .iter()
+        .filter(|job| job.paused.is_none())
+        .filter_map(|job| Some((job.next?, job.name.as_str())))
+        .collect();
+    due.sort_unstable();
+    let one = |(at, name): &(Timestamp, &str)| match *at <= now {
+        true => format!("{} now", in_one_line(name)),
+        false => format!("{} in {}", in_one_line(name), length(now, *at)),
+    };
+    let named: Vec<String> = due.iter().take(NEXT).map(one).collect();
+    (!named.is_empty()).then(|| format!("Next: {}.", named.join(", ")))
+}
+
+/// Whether Slack takes messages.
+fn slack(view: &View, zone: &TimeZone) -> String {
+    let (outbox, now) = (&view.status.outbox, view.status.now);
+    let waiting = match outbox.waiting {
+        0 => "nothing waits".to_owned(),
+        number => {
+            let wait = if number == 1 { "waits" } else { "wait" };
+            let oldest =
+                outbox.oldest.map(|at| format!(", the oldest since {}", told(at, zone, now))).unwrap_or_default();
+            format!("{} {wait}{oldest}", count(number, "message", "messages"))
+        }
+    };
+    let bad = style(JobState::Critical);
+    let mut text = if let Some(suspended) = &outbox.suspended {
+        format!("{bad}Slack takes no message{bad:#}: {}; {waiting}.", in_one_line(&suspended.why))
+    } else if let Some(outage) = &outbox.outage {
+        let since = told(outage.since, zone, now);
+        format!("{bad}Slack has taken no message since {since}{bad:#}: {}; {waiting}.", in_one_line(&outage.why))
+    } else {
+        match outbox.last_delivered {
+            Some(at) => format!("The last message was delivered {} ago; {waiting}.", length(at, now)),
+            None if view.is_live => format!("No message was delivered since the start; {waiting}."),
+            None => format!("In the outbox {waiting}."),
+        }
+    };
+    if outbox.dead > 0 {
+        let letters = count(outbox.dead, "message was refused for good", "messages were refused for good");
+        text.push_str(&format!(" {bad}{letters}{bad:#}: `slack-alert outbox list --dead` shows them."));
+    }
+    text
+}
+
+/// A word in the colour of a state.
+fn style(state: JobState) -> Style {
+    let colour = match state {
+        JobState::Critical => AnsiColor::Red,
+        JobState::Warning => AnsiColor::Yellow,
+        JobState::Unknown | JobState::NotLoaded => AnsiColor::Magenta,
+        JobState::Ok => AnsiColor::Green,
+        JobState::Paused => AnsiColor::Cyan,
+        JobState::Never | JobState::Disabled => return Style::new().dimmed(),
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+/// A shape for each, since not everybody sees the colour.
+fn shape(row: &Row) -> &'static str {
+    match (row.word, row.state) {
+        ("running", _) => "▶",
+        (WAITS, _) => "…",
+        ("silenced", _) => "∅",
+        (_, JobState::Critical) => "✖",
+        (_, JobState::Unknown) => "?",
+        (_, JobState::Warning) => "▲",
+        (_, JobState::NotLoaded) => "!",
+        (_, JobState::Paused) => "‖",
+        (_, JobState::Ok) => "●",
+        (_, JobState::Never) => "○",
+        (_, JobState::Disabled) => "-",
+    }
+}
+
+/// Lines that fit.
+struct Writer {
+    text: String,
+    width: Option<usize>,
+}
+
+impl Writer {
+    fn row(&mut self, row: &Row, width: usize) {
+        let style = style(row.state);
+        let name = &row.name;
+        let first = format!("{style}{} {:<10}{style:#} {name:<width$}  {}", shape(row), row.word, row.what);
+        self.words(INDENT, &first);
+        for line in &row.more {
+            match line {
+                Line::Words(words) => self.words(INDENT, &format!("{}{words}", " ".repeat(INDENT))),
+                Line::Output(output) => self.output(output),
+            }
+        }
+    }
+
+    /// The reading of the configuration that had errors, where no job's row tells of it.
+    fn configuration(&mut self, view: &View, look: Look<'_>) {
+        let reload = &view.status.reload;
+        let told_of = |file: &str| view.jobs.iter().any(|job| job.error.is_some() && same_file(&job.file, file));
+        let is_new = |problem: &&crate::api::Problem| {
+            problem.level == "error" && problem.file.as_deref().is_some_and(|file| !told_of(file))
+        };
+        if reload.ok {
+            return;
+        }
+        for problem in reload.problems.iter().filter(is_new) {
+            let at = told(reload.at, look.zone, view.status.now);
+            let place = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let file = in_one_line(problem.file.as_deref().unwrap_or_default());
+            self.words(0, &format!("Read at {at}: {file}{place}: {}", in_one_line(&problem.message)));
+        }
+    }
+
+    /// A line of output; what does not fit is cut.
+    fn output(&mut self, line: &str) {
+        let line = in_one_line(line);
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(10));
+        let cut: String = match line.chars().count() > room {
+            true => line.chars().take(room - 1).chain(['…']).collect(),
+            false => line.into_owned(),
+        };
+        let dim = Style::new().dimmed();
+        self.text.push_str(&format!("{}{dim}{cut}{dim:#}\n", " ".repeat(INDENT)));
+    }
+
+    /// Words, broken where the terminal ends; lines after the first are indented.
+    fn words(&mut self, indent: usize, text: &str) {
+        let Some(width) = self.width.map(|width| width.max(indent + 20)) else {
+            self.text.push_str(text.trim_end());
+            self.text.push('\n');
+            return;
+        };
+        let mut column = 0;
+        let mut line = String::new();
+        for (index, word) in text.split(' ').enumerate() {
+            let long = visible(word);
+            if index > 0 {
+                if column + 1 + long > width && !word.is_empty() && column > indent {
+                    self.text.push_str(line.trim_end());
+                    self.text.push('\n');
+                    line = " ".repeat(indent);
+                    column = indent;
+                } else {
+                    line.push(' ');
+                    column += 1;
+                }
+            }
+            line.push_str(word);
+            column += long;
+        }
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+}
+
+/// Characters that are seen: styles are none.
+fn visible(text: &str) -> usize {
+    anstream::adapter::strip_str(text).to_string().chars().count()
+}
+
+/// A file may be named from another folder.
+fn same_file(one: &str, other: &str) -> bool {
+    let end = |path: &str| {
+        std::path::Path::new(path).components().rev().take(3).map(|c| c.as_os_str().to_owned()).collect::<Vec<_>>()
+    };
+    one == other || one.ends_with(other) || other.ends_with(one) || end(one) == end(other)
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,114 @@
+//! `slack-alert trigger`: the daemon runs a job now: a real run, with state, history and messages.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Failure;
+use super::args::TriggerArgs;
+use super::client::{self, Daemon, Trouble};
+use super::locate::World;
+use crate::api::{Run, TriggerAnswer, TriggerRequest};
+use crate::document::format_duration;
+use crate::exec::{Reason, Status};
+use crate::id::in_one_line;
+
+/// Without a sign that something has changed, it is asked again after so long.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// A daemon that is away (a restart) is waited for so long.
+const PATIENCE: u32 = 30;
+
+/// A program that could not be started, one whose time was up, one that a signal ended: as `once` says it.
+const NOT_STARTED: i32 = 127;
+const TIMED_OUT: i32 = 124;
+const SIGNALED: i32 = 128;
+
+/// Asks for the run; with `--wait` it waits for its end, and exits with the command's own code.
+pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure> {
+    let daemon = client::open(world)?;
+    let request = TriggerRequest { job: args.job.clone(), note: args.note.clone() };
+    let answer: TriggerAnswer = daemon.post("/api/v1/trigger", &request)?;
+    let (job, run) = (in_one_line(&args.job), answer.run);
+    if !args.wait {
+        world.terminal.out(&match args.json {
+            true => format!("{}\n", json!(answer)),
+            false => format!("{job} runs now, as run {run}. `slack-alert why {job}` says what came of it.\n"),
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.json {
+        world
+            .terminal
+            .err(&format!("slack-alert: {job} runs now, as run {run}; it goes on when this command is stopped"));
+    }
+    let ended = wait(&daemon, run.0)?;
+    world.terminal.out(&match args.json {
+        true => format!("{}\n", json!(ended)),
+        false => sentence(&ended),
+    });
+    Ok(ExitCode::from(code(&ended)))
+}
+
+/// Waits for the end of a run: at each change the daemon is asked, and every two seconds.
+fn wait(daemon: &Daemon, run: u64) -> Result<Run, Failure> {
+    let target = format!("/api/v1/runs/{run}");
+    let mut events = daemon.client.events().ok();
+    let mut away = 0;
+    loop {
+        match daemon.client.get::<Run>(&target) {
+            Ok(found) if found.finished.is_some() => return Ok(found),
+            Ok(_) => away = 0,
+            // A daemon that restarts is away for a moment, and says of the run then that it was interrupted.
+            Err(trouble @ (Trouble::Refused(..) | Trouble::NotPermitted)) if away >= 3 => {
+                return Err(daemon.failure(&trouble));
+            }
+            Err(trouble) if away >= PATIENCE => {
+                let help = format!("`slack-alert history --run {run}` tells how the run ended, once it is over");
+                let first = daemon.failure(&trouble).message;
+                let first = first.lines().next().unwrap_or_default();
+                return Err(Failure::new(format!("{first}\n  help: {help}")));
+            }
+            Err(_) => away += 1,
+        }
+        let heard = events.as_mut().map(|events| events.next(AGAIN));
+        if !matches!(heard, Some(Ok(_))) {
+            daemon.client.rest(AGAIN.min(Duration::from_secs(1)));
+            events = daemon.client.events().ok();
+        }
+    }
+}
+
+/// "run 813 of db/backup was ok: exited with 0, took 41s; sent: recovery."
+fn sentence(run: &Run) -> String {
+    let status = run.status.unwrap_or(Status::Unknown);
+    let ending = run.ending.as_deref().map(in_one_line).unwrap_or_default();
+    let took = run.took.map(|took| format!(", took {}", format_duration(took))).unwrap_or_default();
+    let mut text = format!("run {} of {} was {}: {ending}{took}.\n", run.id, run.job, status.as_str());
+    if let Some(line) = run.line.as_deref().filter(|line| !line.trim().is_empty()) {
+        text.push_str(&format!("  {}\n", in_one_line(line.trim())));
+    }
+    match run.verdict.as_deref() {
+        Some(verdict) if verdict.starts_with("notified") => {
+            let event = verdict.trim_start_matches("notified").trim_start_matches(':').trim();
+            text.push_str(&format!("There is a message about it ({event}).\n"));
+        }
+        Some(verdict) => text.push_str(&format!("There is no message about it: {verdict}.\n")),
+        None => {}
+    }
+    text
+}
+
+/// The command's own exit code, in the shell's manner where it has none.
+fn code(run: &Run) -> u8 {
+    let code = match (run.exit_code, run.signal, run.reason) {
+        (Some(code), _, _) => code,
+        (_, _, Some(Reason::Timeout)) => TIMED_OUT,
+        (_, Some(signal), _) => SIGNALED + signal,
+        (_, _, Some(Reason::Spawn)) => NOT_STARTED,
+        (_, _, Some(Reason::Interrupted)) => SIGNALED + 15,
+        _ => 1,
+    };
+    u8::try_from(code).unwrap_or(1)
+}

@@ -1,0 +1,190 @@
+//! What happens when a job is due: hours, the run before, a free place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::numbers::Skip;
+use super::{Behind, Dispatcher, Entry, Running, Turn, Waiting, slow};
+use crate::clock::{self, Mono, Now};
+use crate::exec::{Run, Stop, Trigger};
+use crate::id::RunId;
+use crate::policy;
+use crate::report;
+use crate::schedule::{CatchUp, Overlap, Taken};
+
+/// That due times of a job pass without a run is logged at once, then at most this often.
+const BEHIND_AGAIN: Duration = Duration::from_secs(60);
+
+impl Dispatcher {
+    /// Messages that no run causes: quiet hours that ended, a job that is steady again.
+    pub(super) fn wake(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let tracked = &mut self.jobs[index as usize];
+        if policy::due(&tracked.job.notify, &tracked.health).is_none_or(|due| due > now.wall) {
+            return;
+        }
+        for message in report::wake(&tracked.job, &mut tracked.health, &self.sender, now.wall) {
+            self.tally.told(std::slice::from_ref(&message));
+            turn.entries.push(tracked.changed(vec![message], now));
+        }
+    }
+
+    /// A job's due time has come.
+    pub(super) fn due(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let tracked = &mut self.jobs[index as usize];
+        let taken = match tracked.paused {
+            None => tracked.cadence.take(&tracked.job.timing, now),
+            Some(_) => tracked.cadence.pass(&tracked.job.timing, now),
+        };
+        match taken {
+            Taken::NotYet => {}
+            Taken::Outside => {
+                tracked.tally.skipped(Skip::WorkingHours, 1);
+                tracing::debug!(job = %tracked.job.name, reason = "working-hours", "due, and not run");
+            }
+            Taken::Absent(absent) => self.absent(index, absent, now, turn),
+            Taken::Run { scheduled, missed, late } => {
+                let trigger = if scheduled < self.born { Trigger::CatchUp } else { Trigger::Schedule };
+                if missed > 0 {
+                    tracing::debug!(job = %tracked.job.name, missed, ?late, "due times passed without a run");
+                    self.fell_behind(index, missed, now);
+                }
+                if self.jobs[index as usize].paused.is_some() {
+                    let times = u64::from(missed) + 1;
+                    return self.passes(index, times, scheduled, now, turn);
+                }
+                self.overlap(index, scheduled, trigger, now, turn);
+            }
+        }
+        self.passed_over(index, now);
+    }
+
+    /// Due times passed, and one run stands for all of them.
+    fn fell_behind(&mut self, index: u32, passed: u32, now: Now) {
+        self.jobs[index as usize].tally.skipped(Skip::Missed, passed);
+        let behind = self.behind.entry(index).or_default();
+        behind.passed = behind.passed.saturating_add(passed);
+        if behind.logged.is_none_or(|logged| now.mono - logged >= BEHIND_AGAIN) {
+            let name = &self.jobs[index as usize].job.name;
+            tracing::info!(job = %name, missed = behind.passed, "due times passed without a run of their own; one run stands for all of them");
+            *behind = Behind { logged: Some(now.mono), passed: 0 };
+        }
+    }
+
+    /// A run is due: `overlap` decides what becomes of it while the one before goes on.
+    fn overlap(&mut self, index: u32, scheduled: Timestamp, trigger: Trigger, now: Now, turn: &mut Turn) {
+        let tracked = &mut self.jobs[index as usize];
+        let overlap = tracked.job.timing.overlap;
+        if tracked.waiting > 0 && (tracked.running == 0 || overlap == Overlap::Allow) {
+            // Its own last run is not the reason, the lack of a free place is: what could not start in time is one run.
+            tracing::debug!(job = %tracked.job.name, %scheduled, reason = "waiting", "due while the run before waits for a free place; both are one run");
+            self.fell_behind(index, 1, now);
+            return self.waits(index, now, turn);
+        }
+        if tracked.running == 0 {
+            return self.enqueue(index, scheduled, trigger, now);
+        }
+        tracing::debug!(job = %tracked.job.name, %scheduled, reason = "still-running", ?overlap, "due while the last run is still going");
+        match overlap {
+            Overlap::Allow => self.enqueue(index, scheduled, trigger, now),
+            Overlap::Queue => {
+                // Only one waits. The due times that pass because of a hang count as they do under `skip`.
+                if tracked.pending.replace((scheduled, trigger)).is_some() {
+                    self.skip(index, now, turn);
+                }
+            }
+            Overlap::Replace => {
+                tracked.pending = Some((scheduled, trigger));
+                for running in self.running.values_mut().filter(|running| running.job == index) {
+                    running.replaced = true;
+                    turn.stop.push((Arc::clone(&running.run), Stop::Terminate));
+                }
+            }
+            Overlap::Skip => self.skip(index, now, turn),
+        }
+    }
+
+    /// A due time passes because the last run is still going. After several, that is notified.
+    pub(super) fn skip(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let tracked = &mut self.jobs[index as usize];
+        tracked.tally.skipped(Skip::StillRunning, 1);
+        let oldest = self.running.values().find(|running| running.job == index);
+        let Some(running) = oldest else { return };
+        let (run, started) = (&running.run, running.started);
+        let messages = report::skipped(&tracked.job, &mut tracked.health, run, started, &self.sender, now);
+        if !messages.is_empty() {
+            self.tally.told(&messages);
+            turn.entries.push(tracked.changed(messages, now));
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, index: u32, scheduled: Timestamp, trigger: Trigger, now: Now) {
+        // Oldest due first: the wall slot, put on the monotonic clock.
+        let due = Mono(now.mono.0.saturating_sub(clock::between(scheduled, now.wall)));
+        self.sequence += 1;
+        self.jobs[index as usize].waiting += 1;
+        self.waiting.insert((due, self.sequence), Waiting { job: index, scheduled, trigger, asked: None });
+    }
+
+    /// Starts what waits, as far as there is room.
+    pub(super) fn fill(&mut self, now: Now, turn: &mut Turn) {
+        while !self.stopping && self.running.len() - self.elsewhere < self.limits.max_running {
+            let Some(waiting) = self.next_to_start() else { return };
+            let tracked = &mut self.jobs[waiting.job as usize];
+            tracked.waiting -= 1;
+            let timing = &tracked.job.timing;
+            if waiting.trigger != Trigger::Manual
+                && timing.hours.as_ref().is_some_and(|hours| !hours.contains(now.wall, &timing.zone))
+            {
+                tracing::info!(job = %tracked.job.name, scheduled = %waiting.scheduled, reason = "working-hours", "a place was free only after its working hours; not run");
+                tracked.tally.skipped(Skip::WorkingHours, 1);
+                // With `every_from = "finish"` nothing would ever be due again, had it not ended.
+                tracked.cadence.finished(&tracked.job.timing, now);
+                self.passed_over(waiting.job, now);
+                self.arm(waiting.job, now);
+                continue;
+            }
+            if waiting.trigger != Trigger::Manual && tracked.paused.is_some() {
+                self.passes(waiting.job, 1, waiting.scheduled, now, turn);
+                continue;
+            }
+            let command = Arc::clone(&tracked.job.command);
+            let (id, asked) = match waiting.asked {
+                Some((id, asked)) => (id, Some(asked)),
+                None => {
+                    self.next_run += 1;
+                    (RunId(self.next_run - 1), None)
+                }
+            };
+            let run = Arc::new(Run::new(id, tracked.job.name.clone(), command, waiting.scheduled, waiting.trigger));
+            tracked.running += 1;
+            self.tally.begins(&run, now.wall);
+            tracing::debug!(job = %run.job, run = %run.id, scheduled = %run.scheduled, "start");
+            tracked.cadence.settled(&tracked.job.timing, now);
+            let follows = tracked.job.timing.after().is_some();
+            if follows || tracked.health.runs() == 0 || tracked.job.timing.catch_up == CatchUp::Once {
+                // Should the daemon die with it, it was not missed, and its job is no new one.
+                turn.entries.push(Entry::Started { state: tracked.state(now) });
+            }
+            let none_waits = tracked.waiting == 0;
+            let locks = self.lock(waiting.job, run.id);
+            let running = Running {
+                job: waiting.job,
+                run: Arc::clone(&run),
+                started: now,
+                replaced: false,
+                locks,
+                asked,
+                elsewhere: None,
+                slow: slow::State::default(),
+            };
+            self.running.insert(run.id, running);
+            turn.start.push(run);
+            self.look_at_slow(waiting.job, now);
+            if none_waits {
+                self.got_a_place(waiting.job, now, turn);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a run's end means: for its job, for the runs that wait, for the history.
+
+use std::sync::Arc;
+
+use super::{AskedFor, Dispatcher, Ended, Entry, Running, Tracked, Turn, slow};
+use crate::clock::{Mono, Now};
+use crate::exec::{Outcome, Reason, Run, Status};
+use crate::id::RunId;
+use crate::plan::Job;
+use crate::policy::Decision;
+use crate::report::{self, Burst, RunEnd, Said, Sender};
+use crate::schedule::Cadence;
+use crate::store::RunningRow;
+
+impl Dispatcher {
+    /// A run ended.
+    pub fn finished(&mut self, id: RunId, outcome: Outcome, now: Now) -> Turn {
+        let mut turn = Turn::default();
+        self.watch_the_wall_clock(now);
+        let Some(running) = self.running.remove(&id) else { return turn };
+        self.unlock(id, &running.locks);
+        if let Some(elsewhere) = &running.elsewhere {
+            self.no_longer_elsewhere(id, elsewhere, &mut turn);
+        }
+        let index = running.job;
+        let tracked = &mut self.jobs[index as usize];
+        tracked.running -= 1;
+        tracked.health.is_over(id);
+        // One that ended by itself before it could be stopped is like any other.
+        let replaced = running.replaced && outcome.reason == Reason::Interrupted;
+        self.conclude(index, (running.run, running.asked), outcome, replaced, now, &mut turn);
+        let tracked = &mut self.jobs[index as usize];
+        tracked.cadence.finished(&tracked.job.timing, now);
+        if tracked.running == 0 {
+            if tracked.removed {
+                self.leaving.remove(&tracked.job.name);
+                self.free.push(index);
+            } else if let Some((scheduled, trigger)) = tracked.pending.take() {
+                self.enqueue(index, scheduled, trigger, now);
+            }
+        }
+        self.arm(index, now);
+        self.fill(now, &mut turn);
+        turn
+    }
+
+    /// A run that was in progress when the daemon before this one died, of a job that there still is.
+    pub fn left(&self, left: &RunningRow) -> Option<Arc<Run>> {
+        let tracked = &self.jobs[*self.by_name.get(&left.job)? as usize];
+        let command = Arc::clone(&tracked.job.command);
+        Some(Arc::new(Run::new(left.id, left.job.clone(), command, left.scheduled, left.trigger)))
+    }
+
+    /// Its process lives on: it is in progress, and `overlap` has its say as with any other.
+    pub fn take_over(&mut self, run: Arc<Run>, left: &RunningRow, now: Now) {
+        let Some(&job) = self.by_name.get(&left.job) else { return };
+        self.jobs[job as usize].running += 1;
+        let age = crate::clock::between(left.started, now.wall);
+        let started = Now { wall: left.started, mono: Mono(now.mono.0.saturating_sub(age)) };
+        let told = self.jobs[job as usize].health.told_slow(run.id);
+        let slow = if told { slow::State::Done } else { slow::State::default() };
+        let locks = self.lock(job, run.id);
+        let (replaced, asked, elsewhere) = (false, None, None);
+        self.running.insert(run.id, Running { job, run, started, replaced, locks, asked, elsewhere, slow });
+        self.arm(job, now);
+    }
+
+    /// It has no process any more: it is judged as one that was interrupted.
+    pub fn interrupted(&mut self, run: Arc<Run>, left: &RunningRow, now: Now) -> Turn {
+        let mut turn = Turn::default();
+        let Some(&index) = self.by_name.get(&left.job) else { return turn };
+        self.conclude(index, (run, None), Outcome::interrupted(left.started, now.wall), false, now, &mut turn);
+        self.arm(index, now);
+        turn
+    }
+
+    /// A run is over: it is judged, counted and kept.
+    pub(super) fn conclude(
+        &mut self,
+        index: u32,
+        run: (Arc<Run>, Option<Box<AskedFor>>),
+        outcome: Outcome,
+        replaced: bool,
+        now: Now,
+        turn: &mut Turn,
+    ) {
+        self.before_end(index, outcome.status, now, turn);
+        let tracked = &mut self.jobs[index as usize];
+        let before = tracked.health.status();
+        let entry = over(tracked, run, outcome, replaced, &self.sender, now);
+        Self::count_end(tracked, &mut self.tally, &entry);
+        let ended = entry.ended().filter(|ended| ended.decision.is_of_a_run());
+        let ok = ended.map(|ended| ended.outcome.status == Status::Ok);
+        let event = entry.ended().and_then(|ended| ended.decision.event());
+        turn.entries.push(entry);
+        self.after_end(index, before, event, now, turn);
+        if let Some(ok) = ok {
+            self.followed(index, ok, now, turn);
+        }
+    }
+}
+
+/// Judges a run's end and gathers what is to be kept.
+fn over(
+    tracked: &mut Tracked,
+    (run, asked): (Arc<Run>, Option<Box<AskedFor>>),
+    outcome: Outcome,
+    replaced: bool,
+    sender: &Sender,
+    now: Now,
+) -> Entry {
+    let outcome = Arc::new(report::conditioned(&tracked.job, &tracked.health, outcome));
+    let said = if replaced {
+        Said { messages: Vec::new(), decision: Decision::Replaced }
+    } else {
+        let end = RunEnd { run: &run, outcome: &outcome, now: now.wall };
+        let burst = burst(&tracked.cadence, &tracked.job, now);
+        report::judge(&tracked.job, &mut tracked.health, end, burst, sender)
+    };
+    if said.decision.is_notified() && tracked.cadence.alerted(&tracked.job.timing, now) {
+        tracing::info!(job = %tracked.job.name, "the burst has sent its last alert; the job pauses");
+    }
+    log_end(&run, &outcome, said.decision);
+    let ended = Ended { number: tracked.health.runs(), run, outcome, decision: said.decision, asked };
+    Entry::Ended { ended: Box::new(ended), state: tracked.state(now), messages: said.messages }
+}
+
+fn burst(cadence: &Cadence, job: &Job, now: Now) -> Burst {
+    match cadence.pauses_after_next_alert(&job.timing) {
+        _ if cadence.paused(now) => Burst::Paused,
+        Some(pause) => Burst::PausesAfter(pause),
+        None => Burst::Open,
+    }
+}
+
+fn log_end(run: &Run, outcome: &Outcome, decision: Decision) {
+    let (status, how, took) = (outcome.status.as_str(), outcome.ending.words(), outcome.took);
+    let (told, until) = (decision.is_notified(), decision.until().map(tracing::field::display));
+    let decision = tracing::field::display(decision);
+    if outcome.status == Status::Ok && !told {
+        tracing::debug!(job = %run.job, run = %run.id, status, how, ?took, decision, until, "end");
+    } else {
+        tracing::info!(job = %run.job, run = %run.id, status, how, ?took, decision, until, "end");
+    }
+}

@@ -1,0 +1,227 @@
+//! Which jobs there are: those of the plan, with what is remembered of each; a reload replaces them one by one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::numbers::JobTally;
+use super::{Dispatcher, Entry, Past, Tracked};
+use crate::clock::{self, Now};
+use crate::id::JobName;
+use crate::plan::{Job, Limits};
+use crate::policy;
+use crate::report::{self, Gone, Sender};
+use crate::store::JobState;
+
+/// Why a job is not watched any more, when its file is still there.
+const DISABLED: &str = "enabled = false";
+
+/// What a new plan changed, as numbers of jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New jobs.
+    pub added: usize,
+    /// Jobs that are different now.
+    pub changed: usize,
+    /// Jobs that are gone.
+    pub removed: usize,
+}
+
+impl Dispatcher {
+    /// Takes a job in, with what is remembered of it.
+    pub fn add(&mut self, job: Arc<Job>, past: Past, now: Now) {
+        let seed = job.seed(&self.sender.host);
+        let saved = past.saved.map(|saved| self.without_paused_time(&job, saved, now));
+        let mut cadence = job.timing.begin(&seed, saved.as_ref(), now);
+        if let Some(boot) = &self.boot {
+            cadence.appeared(&job.timing, boot, now);
+        }
+        let name = job.name.clone();
+        let tracked = Tracked {
+            job,
+            health: past.health,
+            cadence,
+            running: 0,
+            waiting: 0,
+            pending: None,
+            paused: None,
+            passed: None,
+            removed: false,
+            tally: JobTally::default(),
+        };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.jobs[index as usize] = tracked;
+                index
+            }
+            None => {
+                self.jobs.push(tracked);
+                u32::try_from(self.jobs.len() - 1).expect("fewer than 2^32 jobs fit into memory")
+            }
+        };
+        self.by_name.insert(name, index);
+        self.follow(index);
+        self.hold_job(index, now);
+        self.arm(index, now);
+    }
+
+    /// The daemon has started: jobs that ask for it (`first_run = "always"`, `cron = "@reboot"`) are due. `boot` names the
+    /// machine's present boot.
+    pub fn daemon_started(&mut self, boot: &str, now: Now) -> Vec<Entry> {
+        let entries = self.take_up_chains(now);
+        for index in 0..u32::try_from(self.jobs.len()).unwrap_or(u32::MAX) {
+            let tracked = &mut self.jobs[index as usize];
+            tracked.cadence.daemon_started(&tracked.job.timing, boot, now);
+            self.arm(index, now);
+        }
+        self.boot = Some(boot.to_owned());
+        entries
+    }
+
+    /// Makes the jobs those of a new plan: unchanged ones keep everything, changed ones keep what is remembered and their
+    /// place as far as it still has a meaning, removed ones finish their runs. `keep` tells of jobs whose file is bad now:
+    /// their last good version goes on.
+    pub fn replace(
+        &mut self,
+        jobs: &[Arc<Job>],
+        keep: &dyn Fn(&Job) -> bool,
+        limits: Limits,
+        sender: Sender,
+        mut past: impl FnMut(&JobName) -> Past,
+        now: Now,
+    ) -> (Changes, Vec<Entry>) {
+        (self.limits, self.sender) = (limits, sender);
+        let mut changes = Changes::default();
+        let mut entries = Vec::new();
+        let wanted: HashMap<&JobName, &Arc<Job>> = jobs.iter().map(|job| (&job.name, job)).collect();
+        for index in 0..self.jobs.len() {
+            let tracked = &self.jobs[index];
+            if !wanted.contains_key(&tracked.job.name) && !keep(&tracked.job) && !tracked.removed {
+                let why = format!("{} was removed", self.jobs[index].job.facts.file);
+                entries.extend(self.abandon(index, &why, now));
+                self.remove(index);
+                changes.removed += 1;
+            }
+        }
+        for job in jobs {
+            let known = self.by_name.get(&job.name).copied();
+            match known.or_else(|| self.revive(&job.name, now)) {
+                None => {
+                    let past = past(&job.name);
+                    self.add(Arc::clone(job), past, now);
+                    entries.extend(self.first_seen(&job.name, now));
+                    changes.added += 1;
+                }
+                Some(index) => {
+                    changes.changed += usize::from(self.change(index, job, now));
+                    if !job.timing.enabled {
+                        entries.extend(self.abandon(index as usize, DISABLED, now));
+                    }
+                }
+            }
+        }
+        self.follow_anew();
+        (changes, entries)
+    }
+
+    /// Nobody watches a job any more: its open incidents say so, and are over.
+    fn abandon(&mut self, index: usize, why: &str, now: Now) -> Option<Entry> {
+        let tracked = &mut self.jobs[index];
+        let abandoned = tracked.health.abandon();
+        let job = &tracked.job;
+        let gone = Gone { name: &job.name, why, zone: &job.timing.zone, notify: Some(&job.notify) };
+        let messages = match self.sender.can.edits {
+            true => report::no_longer_watched(&gone, abandoned, &self.sender, now.wall),
+            false => Vec::new(),
+        };
+        (!messages.is_empty()).then(|| tracked.changed(messages, now))
+    }
+
+    /// Jobs of which only a memory is left: they were removed, or disabled, while no daemon ran.
+    pub fn gone_meanwhile(&mut self, past: impl IntoIterator<Item = (JobName, Past)>, now: Now) -> Vec<Entry> {
+        let disabled = (0..self.jobs.len()).filter(|index| !self.jobs[*index].job.timing.enabled).collect::<Vec<_>>();
+        let mut entries: Vec<Entry> =
+            disabled.into_iter().filter_map(|index| self.abandon(index, DISABLED, now)).collect();
+        for (name, Past { mut health, saved }) in past {
+            let abandoned = health.abandon();
+            if abandoned.is_empty() || !self.sender.can.edits {
+                continue;
+            }
+            let zone = &self.sender.zone;
+            let gone = Gone { name: &name, why: "its file was removed", zone, notify: None };
+            let messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
+            let state = JobState::new(&saved, &health).ok();
+            entries.push(Entry::Changed { state: state.map(|state| (name.clone(), state)), messages });
+        }
+        entries
+    }
+
+    fn remove(&mut self, index: usize) {
+        let tracked = &mut self.jobs[index];
+        tracked.removed = true;
+        tracked.pending = None;
+        tracked.waiting = 0;
+        self.by_name.remove(&tracked.job.name);
+        let index = u32::try_from(index).expect("an index of a job is a u32");
+        match tracked.running {
+            0 => self.free.push(index),
+            _ => drop(self.leaving.insert(tracked.job.name.clone(), index)),
+        }
+        self.behind.remove(&index);
+        self.waits_no_more(index);
+        self.agenda.set(index, None);
+        self.waiting.retain(|_, waiting| waiting.job != index);
+    }
+
+    /// A job whose file came back before its last run was over goes on as if nothing had been.
+    fn revive(&mut self, name: &JobName, now: Now) -> Option<u32> {
+        let index = self.leaving.remove(name)?;
+        self.by_name.insert(name.clone(), index);
+        self.jobs[index as usize].removed = false;
+        self.hold_job(index, now);
+        self.arm(index, now);
+        Some(index)
+    }
+
+    /// A job that is known is different now.
+    pub(in crate::daemon) fn change_job(&mut self, job: &Arc<Job>, now: Now) {
+        if let Some(&index) = self.by_name.get(&job.name) {
+            self.change(index, job, now);
+        }
+    }
+
+    /// Whether the job is different now.
+    fn change(&mut self, index: u32, job: &Arc<Job>, now: Now) -> bool {
+        let seed = job.seed(&self.sender.host);
+        let tracked = &mut self.jobs[index as usize];
+        // The system's zone may have changed, which is in no file.
+        if tracked.job.fingerprint == job.fingerprint && tracked.job.timing == job.timing {
+            return false;
+        }
+        if tracked.job.timing != job.timing {
+            let saved = tracked.cadence.save(now);
+            let mut cadence = job.timing.begin(&seed, Some(&saved), now);
+            cadence.changed(&tracked.cadence, &job.timing, self.boot.as_deref().unwrap_or_default(), now);
+            tracked.cadence = cadence;
+        }
+        tracked.job = Arc::clone(job);
+        self.hold_job(index, now);
+        let tracked = &mut self.jobs[index as usize];
+        if !job.timing.enabled {
+            (tracked.waiting, tracked.pending) = (0, None);
+            self.waiting.retain(|_, waiting| waiting.job != index);
+            self.waits_no_more(index);
+        }
+        self.arm(index, now);
+        true
+    }
+
+    /// Puts a job's next due time into the agenda.
+    pub(super) fn arm(&mut self, index: u32, now: Now) {
+        let tracked = &self.jobs[index as usize];
+        let at = tracked.cadence.slot().map(|slot| slot.mono(now));
+        let wake = policy::due(&tracked.job.notify, &tracked.health);
+        let wake = wake.map(|wake| now.mono + clock::between(now.wall, wake));
+        let at = if tracked.removed { None } else { at.into_iter().chain(wake).chain(self.slow_at(index)).min() };
+        self.agenda.set(index, at);
+    }
+}

@@ -1,0 +1,395 @@
+//! Decides who runs when and what a run's end means. It holds all of the daemon's state but what is in flight. Pure.
+//!
+//! Before it: a plan, and what is remembered of each job. After it: a [`Turn`], which the loop carries out. Invariants: a job
+//! runs at most once at a time unless `overlap = "allow"`; never more than `max_running` runs; no run starts outside its
+//! hours; every due time is a run or has a reason in the log.
+
+mod due;
+mod end;
+mod follow;
+mod holds;
+mod jobs;
+mod locks;
+mod ping;
+mod reported;
+mod slow;
+mod starved;
+mod tally;
+mod turn;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::mailbox::{Reply, Request};
+use super::numbers::{JobTally, Tally};
+use crate::clock::{self, Mono, Now};
+use crate::exec::{Run, Status, Stop, Trigger};
+use crate::id::{JobName, RunId};
+use crate::message::Message;
+use crate::outbox::{DeliveryResult, Report};
+use crate::plan::{Job, Limits};
+use crate::policy::Health;
+use crate::report::{self, Sender};
+use crate::schedule::{Agenda, Cadence, Saved};
+use crate::store::JobState;
+
+pub use jobs::Changes;
+pub use reported::{NOTE as REPORTED_NOTE, Report as RunReport, ReportRefused, Wrapper};
+pub use starved::{NOTE as STARVED_NOTE, Starved};
+pub use turn::{AskedFor, Ended, Entry, Turn};
+
+/// The wall clock moves against the monotonic one by its discipline (adjtime(3)): a difference above this is a step.
+const STEP: Duration = Duration::from_millis(900);
+
+/// Jobs that one turn looks at. A turn stays short, so that a run that ended is not left waiting.
+const AT_A_TURN: usize = 128;
+
+/// What is remembered of a job from an earlier process.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// What was notified and what is due.
+    pub health: Health,
+    /// Its place in its schedule.
+    pub saved: Option<Saved>,
+}
+
+/// One job and its state.
+#[derive(Debug)]
+struct Tracked {
+    job: Arc<Job>,
+    health: Health,
+    cadence: Cadence,
+    /// Runs in progress.
+    running: u32,
+    /// Runs that wait for a free place.
+    waiting: u32,
+    /// A due time that waits for the end of the run before (`overlap = "queue"` or `"replace"`).
+    pending: Option<(Timestamp, Trigger)>,
+    /// The pause that covers it.
+    paused: Option<u64>,
+    /// Due times that have passed because of a pause: the present one, or the last.
+    passed: Option<Box<holds::PassedTimes>>,
+    /// The file is gone: nothing is due any more, and the index is free when the last run ends.
+    removed: bool,
+    /// What was counted of it since the daemon started.
+    tally: JobTally,
+}
+
+/// A run in progress.
+#[derive(Debug)]
+struct Running {
+    /// Index of its job.
+    job: u32,
+    run: Arc<Run>,
+    started: Now,
+    /// A newer due time takes its place (`overlap = "replace"`).
+    replaced: bool,
+    /// The locks that it holds.
+    locks: Box<[Arc<str>]>,
+    /// Something else started it.
+    elsewhere: Option<reported::Elsewhere>,
+    /// Whether it was told that it takes long.
+    slow: slow::State,
+    /// Who asked for it, where a person did.
+    asked: Option<Box<AskedFor>>,
+}
+
+/// A run that is due and waits for a free place.
+#[derive(Debug)]
+struct Waiting {
+    /// Index of its job.
+    job: u32,
+    scheduled: Timestamp,
+    trigger: Trigger,
+    /// The number that it was promised, and who asked for it, where a person did.
+    asked: Option<(RunId, Box<AskedFor>)>,
+}
+
+/// Due times of a job that passed without a run of their own.
+#[derive(Debug, Default)]
+struct Behind {
+    /// When the log said so last.
+    logged: Option<Mono>,
+    /// How many since then.
+    passed: u32,
+}
+
+/// All of the daemon's state but what is in flight.
+#[derive(Debug)]
+pub struct Dispatcher {
+    jobs: Vec<Tracked>,
+    by_name: HashMap<JobName, u32>,
+    /// Jobs whose file is gone and whose runs are not over: should the file come back, so does the job.
+    leaving: HashMap<JobName, u32>,
+    /// Indices of `jobs` that are free.
+    free: Vec<u32>,
+    agenda: Agenda,
+    /// By number. A tree grows node by node, where a hash table would double.
+    running: BTreeMap<RunId, Running>,
+    /// How many of these something else started: they take no place.
+    elsewhere: usize,
+    /// When the ends of such runs must have been reported.
+    deadlines: BTreeSet<(Mono, RunId)>,
+    /// Runs whose end was not reported in time.
+    given_up: reported::AllGivenUp,
+    /// Oldest due first.
+    waiting: BTreeMap<(Mono, u64), Waiting>,
+    behind: HashMap<u32, Behind>,
+    /// The jobs that follow each job.
+    followers: HashMap<JobName, Vec<u32>>,
+    /// The runs that hold each lock; more than one only where a run of an earlier daemon lives on.
+    locks: HashMap<Arc<str>, Vec<RunId>>,
+    /// Jobs whose runs wait for a free place.
+    starved: HashMap<u32, starved::Wait>,
+    holds: holds::Holds,
+    /// What was counted since the daemon started.
+    tally: Tally,
+    sequence: u64,
+    next_run: u64,
+    limits: Limits,
+    sender: Sender,
+    last: Now,
+    /// Due times before this one were missed, and are made up for.
+    born: Timestamp,
+    /// The machine's present boot, once the daemon has started.
+    boot: Option<String>,
+    stopping: bool,
+}
+
+impl Dispatcher {
+    /// A dispatcher without jobs; `next_run` is the first free run number.
+    pub fn new(limits: Limits, sender: Sender, next_run: u64, now: Now) -> Self {
+        Self {
+            jobs: Vec::new(),
+            by_name: HashMap::new(),
+            leaving: HashMap::new(),
+            free: Vec::new(),
+            agenda: Agenda::new(),
+            running: BTreeMap::new(),
+            elsewhere: 0,
+            deadlines: BTreeSet::new(),
+            given_up: reported::AllGivenUp::default(),
+            waiting: BTreeMap::new(),
+            behind: HashMap::new(),
+            followers: HashMap::new(),
+            locks: HashMap::new(),
+            starved: HashMap::new(),
+            holds: holds::Holds::default(),
+            tally: Tally::default(),
+            sequence: 0,
+            next_run,
+            limits,
+            sender,
+            last: now,
+            born: now.wall,
+            boot: None,
+            stopping: false,
+        }
+    }
+
+    /// How many jobs there are.
+    pub fn job_count(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// The jobs, those whose file has errors and whose last good version goes on among them.
+    pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| &tracked.job)
+    }
+
+    /// Whether no new run starts any more.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// How many runs are in progress.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// How many runs are due and wait for a free place.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The run that waits longest for a place, and how long: what waits for a lock waits for the run that holds it.
+    pub fn latest(&self, now: Mono) -> Option<(JobName, Duration)> {
+        let waiting = self.waiting.iter().map(|((due, _), waiting)| (*due, waiting.job));
+        let (due, job) = waiting.into_iter().find(|(_, job)| self.waits_for_lock(*job).is_none())?;
+        Some((self.jobs[job as usize].job.name.clone(), now - due))
+    }
+
+    /// The runs in progress, oldest first.
+    pub fn runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.running.values().map(|running| &running.run)
+    }
+
+    /// The jobs with a run in progress, and since when.
+    pub fn in_progress(&self) -> impl Iterator<Item = (&JobName, Timestamp)> {
+        self.running.values().map(|running| (&running.run.job, running.started.wall))
+    }
+
+    /// What is remembered of each job.
+    pub fn healths(&self) -> impl Iterator<Item = (&JobName, &Health)> {
+        self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| (&tracked.job.name, &tracked.health))
+    }
+
+    /// How many runs a job has had.
+    pub fn runs_of(&self, job: &JobName) -> u64 {
+        self.by_name.get(job).map_or(0, |index| self.jobs[*index as usize].health.runs())
+    }
+
+    /// The longest time that a run in progress has between SIGTERM and SIGKILL.
+    pub fn longest_kill_after(&self) -> Duration {
+        self.runs().map(|run| run.command.kill_after()).max().unwrap_or_default()
+    }
+
+    /// What all messages have in common.
+    pub fn sender(&self) -> &Sender {
+        &self.sender
+    }
+
+    /// When to look again: `None` when nothing is due ever.
+    pub fn next(&self) -> Option<Mono> {
+        let deadline = self.next_deadline();
+        let holds = self.holds.next();
+        if self.stopping { None } else { self.agenda.next().into_iter().chain(deadline).chain(holds).min() }
+    }
+
+    /// Carries a request out. Without a reply, the reply comes when the loop has read the configuration again.
+    pub fn apply(&mut self, request: &Request, now: Now) -> (Option<Reply>, Turn) {
+        let mut turn = Turn::default();
+        match request {
+            Request::Reload | Request::FilesChanged => {
+                turn.reload = true;
+                return (None, turn);
+            }
+            Request::Ping(ping) => {
+                let (taken, turn) = self.ping(ping, now);
+                return (Some(taken.map_or_else(Reply::Refused, |()| Reply::Pinged)), turn);
+            }
+            Request::Stop => {
+                self.write_all_passed(now, &mut turn);
+                self.stop();
+            }
+            Request::StopNow => {
+                self.stop();
+                turn.stop = self.runs().map(|run| (Arc::clone(run), Stop::Kill)).collect();
+            }
+            Request::Trigger(trigger) => return self.trigger(trigger, now),
+            Request::Hold(hold) => return self.hold(hold, now),
+            Request::EndHold(id, asker) => return self.end_hold(*id, asker, now),
+            Request::EndHolds(kind, pattern, asker) => return self.end_holds(*kind, pattern, asker, now),
+            // What only looks is answered by the loop, which knows more.
+            Request::Status
+            | Request::Jobs(_)
+            | Request::Incidents
+            | Request::Holds
+            | Request::Next { .. }
+            | Request::Running(_)
+            | Request::Declared(_)
+            | Request::Names
+            | Request::Numbers
+            | Request::Cadences(_)
+            // What `wrap` reports is taken by the loop.
+            | Request::RunBegun(..)
+            | Request::RunEnded(_)
+            | Request::RunUnfollowed(_)
+            | Request::TakeUpRecords => return (None, turn),
+        }
+        (Some(Reply::Stopping { running: self.running.len() }), turn)
+    }
+
+    /// No new run starts from here on.
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.waiting.clear();
+        for tracked in &mut self.jobs {
+            (tracked.waiting, tracked.pending) = (0, None);
+        }
+    }
+
+    /// Looks at the clock: everything that is due by now.
+    pub fn tick(&mut self, now: Now) -> Turn {
+        let mut turn = Turn::default();
+        self.watch_the_wall_clock(now);
+        if self.stopping {
+            return turn;
+        }
+        self.pass_deadlines(now, &mut turn);
+        // Each job once, and at most so many: whatever a job's next time is, a turn ends.
+        self.end_holds_by_time(now, &mut turn);
+        let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).take(AT_A_TURN).collect();
+        for index in due {
+            self.wake(index, now, &mut turn);
+            self.slow(index, now, &mut turn);
+            self.due(index, now, &mut turn);
+            self.arm(index, now);
+        }
+        self.fill(now, &mut turn);
+        turn
+    }
+
+    /// When the wall clock was set, calendars follow it; intervals go on as they were.
+    fn watch_the_wall_clock(&mut self, now: Now) {
+        let expected = clock::shift(self.last.wall, now.mono - self.last.mono);
+        let off = now.wall.duration_since(expected).unsigned_abs();
+        self.last = now;
+        if off < STEP {
+            return;
+        }
+        tracing::warn!(before = %expected, now = %now.wall, "the wall clock was set");
+        self.holds.look_again(now);
+        self.born = self.born.saturating_add(now.wall.duration_since(expected)).unwrap_or(self.born);
+        for index in 0..self.jobs.len() {
+            let tracked = &mut self.jobs[index];
+            tracked.cadence.clock_stepped(&tracked.job.timing, expected, now);
+            self.arm(u32::try_from(index).expect("an index of a job is a u32"), now);
+        }
+    }
+
+    /// What came of a message of a job: an incident that a channel took is told there from then on, and one that no
+    /// channel took does not count as told. What changed of the job, if anything.
+    pub fn reported(&mut self, report: &Report, now: Now) -> Option<Entry> {
+        let index = *self.by_name.get(&report.job)?;
+        let tracked = &mut self.jobs[index as usize];
+        let incident = report.incident?;
+        let changed = match &report.result {
+            DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel),
+            DeliveryResult::Elsewhere { .. } => false,
+            DeliveryResult::Refused { why } => {
+                let undelivered = tracked.health.undelivered(incident);
+                if undelivered {
+                    tracing::error!(job = %report.job, incident, "nobody was told of this failure: {why}");
+                }
+                undelivered
+            }
+        };
+        changed.then(|| Entry::Changed { state: tracked.state(now), messages: Vec::new() })
+    }
+
+    /// A message of the daemon about itself. It names the host: a channel hears from many.
+    pub fn own_words(&self, status: Status, title: &str, body: &str, now: Now) -> Entry {
+        Entry::Said(Box::new(report::own(status, title, body, &self.sender, now.wall)))
+    }
+}
+
+impl Tracked {
+    /// What is to be remembered of it from now on. Without any, the store keeps what it has: an old state is better than none.
+    fn state(&self, now: Now) -> Option<(JobName, JobState)> {
+        let name = &self.job.name;
+        JobState::new(&self.cadence.save(now), &self.health)
+            .inspect_err(|error| tracing::error!(job = %name, %error, "the job's state cannot be written as JSON; the last one is kept"))
+            .ok()
+            .map(|state| (name.clone(), state))
+    }
+
+    /// Something about the job that is no end of a run.
+    fn changed(&self, messages: Vec<Message>, now: Now) -> Entry {
+        Entry::Changed { state: self.state(now), messages }
+    }
+}

@@ -1,0 +1,195 @@
+//! Jobs whose runs wait because other runs hold every place: told once, and once more when that is over. Pure.
+//!
+//! Before it: due times that pass while a run of the same job waits. After it: a message, a warning in the log, and a note
+//! that `why` reads. Invariant: a job is told of once an hour at most, however often it gets a place in between.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Dispatcher, Entry, Turn};
+use crate::api;
+use crate::clock::{Mono, Now, between};
+use crate::document::format_duration;
+use crate::exec::Status;
+use crate::id::{JobName, RunId};
+use crate::policy::{Event, On, time_of_day};
+use crate::report;
+
+/// The name of the note, which holds every job that waits and was told of: [`Starved`] by job name, as JSON.
+pub const NOTE: &str = "starved";
+
+/// After so many due times it is told.
+const DUE_TIMES: u32 = 3;
+
+/// A job that gets a place now and then is told of at most this often.
+const AGAIN: Duration = Duration::from_secs(3600);
+
+/// Jobs that are named as those that hold the places.
+const HOLDERS: usize = 3;
+
+/// What `why` says of a job that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Starved {
+    /// The due time of the run that waits.
+    pub since: Timestamp,
+    /// `limits.max_running`.
+    pub places: usize,
+    /// The jobs that hold the most of them, and how many each.
+    pub holders: Vec<(JobName, usize)>,
+    /// The lock that it waits for, where it waits for one and not for a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockHeld>,
+}
+
+/// The lock that a run waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHeld {
+    /// Its name.
+    pub lock: String,
+    /// The job whose run holds it, or waits for it longer.
+    pub job: JobName,
+    /// That run; none of one that waits.
+    pub run: Option<RunId>,
+}
+
+/// A job whose run waits, or did lately.
+#[derive(Debug)]
+pub(super) struct Wait {
+    /// Due times so far, that of the run which waits among them; 0 when none waits.
+    due_times: u32,
+    told: Option<Starved>,
+    told_at: Option<Mono>,
+}
+
+impl Starved {
+    /// What it waits for: `a free place`, `the lock db`.
+    pub fn what(&self) -> String {
+        self.lock.as_ref().map_or_else(|| "a free place".to_owned(), |held| format!("the lock {}", held.lock))
+    }
+
+    /// `64 of 64 places are taken: 61 by pile, 3 by etl (limits.max_running)`.
+    pub fn places(&self) -> String {
+        if let Some(LockHeld { lock, job, run }) = &self.lock {
+            return match run {
+                Some(run) => format!("run {run} of {job} holds the lock {lock}"),
+                None => format!("a run of {job} waits for the lock {lock} longer"),
+            };
+        }
+        let list: Vec<String> = self.holders.iter().map(|(job, number)| format!("{number} by {job}")).collect();
+        let places = self.places;
+        format!("{places} of {places} places are taken: {} (limits.max_running)", list.join(", "))
+    }
+}
+
+impl Dispatcher {
+    /// Another due time passed while a run of this job waits for a place.
+    pub(super) fn waits(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let wait = self.starved.entry(index).or_insert(Wait { due_times: 0, told: None, told_at: None });
+        wait.due_times = wait.due_times.max(1).saturating_add(1);
+        let again = wait.told_at.is_none_or(|told| now.mono - told >= AGAIN);
+        if wait.due_times < DUE_TIMES || wait.told.is_some() || !again {
+            return;
+        }
+        let tracked = &self.jobs[index as usize];
+        let notify = &tracked.job.notify;
+        let is_quiet =
+            notify.quiet_hours.as_ref().is_some_and(|hours| hours.contains(now.wall, &tracked.job.timing.zone));
+        if tracked.health.silenced().is_some() || is_quiet && !notify.quiet_except.contains(Status::Critical) {
+            return;
+        }
+        let mine = self.waiting.values().filter(|waiting| waiting.job == index);
+        let since = mine.map(|waiting| waiting.scheduled).min().unwrap_or(now.wall);
+        let lock = self.waits_for_lock(index).map(|held| LockHeld {
+            lock: held.lock.to_string(),
+            job: held.by.0,
+            run: held.by.1,
+        });
+        let starved = Starved { since, places: self.limits.max_running, holders: self.holders(), lock };
+        let name = &tracked.job.name;
+        let (places, since) = (starved.places(), time_of_day(since, &tracked.job.timing.zone, now.wall));
+        let what = starved.what();
+        tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
+        if notify.on.asks(On::Failure) {
+            let title = format!("critical: waits for {what} since {since}");
+            self.tell_starved(index, Status::Critical, &title, &places, now, turn);
+        }
+        let wait = self.starved.get_mut(&index).expect("it was put there");
+        (wait.told, wait.told_at) = (Some(starved), Some(now.mono));
+        turn.entries.push(self.starved_note());
+    }
+
+    /// A run of this job has got a place, and none waits any more.
+    pub(super) fn got_a_place(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let Some(wait) = self.starved.get_mut(&index) else { return };
+        wait.due_times = 0;
+        match wait.told.take() {
+            Some(starved) => {
+                let name = &self.jobs[index as usize].job.name;
+                let waited = format_duration(between(starved.since, now.wall));
+                tracing::info!(job = %name, waited, "the run has got a place");
+                if self.jobs[index as usize].job.notify.on.asks(On::Failure) {
+                    let title = format!("runs again: it waited {waited} for {}", starved.what());
+                    self.tell_starved(index, Status::Ok, &title, "", now, turn);
+                }
+                turn.entries.push(self.starved_note());
+            }
+            None if wait.told_at.is_none_or(|told| now.mono - told >= AGAIN) => drop(self.starved.remove(&index)),
+            None => {}
+        }
+    }
+
+    /// The job is gone, or does not run any more.
+    pub(super) fn waits_no_more(&mut self, index: u32) {
+        self.starved.remove(&index);
+    }
+
+    /// To the channels of a critical message, its end too: it is told where it was told.
+    fn tell_starved(&mut self, index: u32, status: Status, title: &str, body: &str, now: Now, turn: &mut Turn) {
+        let job = &self.jobs[index as usize].job;
+        let channels = job.notify.channels_for(Status::Critical, self.sender.channel.as_ref());
+        let channels = report::places(channels, &self.sender);
+        let messages = report::about_job(job, channels, (Event::Starved, status), (title, body), now.wall);
+        self.tally.told(&messages);
+        turn.entries.push(Entry::Changed { state: None, messages });
+    }
+
+    /// The jobs that wait and were told of, by name.
+    pub fn starved(&self) -> Vec<api::Starved> {
+        let told = self.starved.iter().filter_map(|(index, wait)| Some((index, wait.told.as_ref()?)));
+        let view = |(index, starved): (&u32, &Starved)| api::Starved {
+            job: self.jobs[*index as usize].job.name.clone(),
+            since: starved.since,
+            what: starved.what(),
+            why: starved.places(),
+        };
+        let mut all: Vec<api::Starved> = told.map(view).collect();
+        all.sort_by(|a, b| a.job.cmp(&b.job));
+        all
+    }
+
+    /// The jobs that hold the most places.
+    fn holders(&self) -> Vec<(JobName, usize)> {
+        let mut held: HashMap<u32, usize> = HashMap::new();
+        for running in self.running.values().filter(|running| running.elsewhere.is_none()) {
+            *held.entry(running.job).or_default() += 1;
+        }
+        let mut held: Vec<(JobName, usize)> =
+            held.into_iter().map(|(job, number)| (self.jobs[job as usize].job.name.clone(), number)).collect();
+        held.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        held.truncate(HOLDERS);
+        held
+    }
+
+    fn starved_note(&self) -> Entry {
+        let told: BTreeMap<&str, &Starved> = self
+            .starved
+            .iter()
+            .filter_map(|(index, wait)| Some((self.jobs[*index as usize].job.name.as_str(), wait.told.as_ref()?)))
+            .collect();
+        let value = (!told.is_empty()).then(|| serde_json::to_string(&told).expect("names and numbers are JSON"));
+        Entry::Noted { key: NOTE, value }
+    }
+}

@@ -1,0 +1,155 @@
+//! How everything is, for whoever asks: what the dispatcher knows, with what only the loop does.
+//!
+//! Before it: a request that only looks. After it: its reply. Invariant: nothing changes by it.
+
+use super::Daemon;
+use super::mailbox::{JobQuery, Reply, Request};
+use crate::api::{self, JobState};
+use crate::clock::Now;
+use crate::id::JobName;
+use crate::plan::NotLoaded;
+use crate::policy::Pattern;
+
+impl Daemon {
+    /// The answer to a request that only looks; none to any other.
+    pub(super) fn view(&self, request: &Request) -> Option<Reply> {
+        let now = self.host.clock.now();
+        Some(match request {
+            Request::Status => Reply::Status(Box::new(self.status(now))),
+            Request::Jobs(query) => {
+                let (jobs, more) = self.jobs(query, now);
+                Reply::Jobs(jobs, more)
+            }
+            Request::Incidents => Reply::Incidents(self.dispatcher.incidents(now)),
+            Request::Holds => Reply::Holds(self.dispatcher.hold_views()),
+            Request::Next { pattern, within, limit } => {
+                let pattern = pattern.as_deref().map(Pattern::new);
+                Reply::Next(self.dispatcher.next_within(pattern.as_ref(), *within, *limit, now))
+            }
+            Request::Running(id) => Reply::Running(self.dispatcher.running_view(*id).map(Box::new)),
+            Request::Declared(name) => Reply::Declared(self.dispatcher.declared(name)),
+            Request::Names => Reply::Names(self.names()),
+            Request::Numbers => Reply::Numbers(Box::new(self.dispatcher.numbers())),
+            Request::Cadences(only) => Reply::Cadences(self.dispatcher.cadences(only.as_ref(), now)),
+            Request::Reload
+            | Request::FilesChanged
+            | Request::Stop
+            | Request::StopNow
+            | Request::Ping(_)
+            | Request::Trigger(_)
+            | Request::Hold(_)
+            | Request::EndHold(..)
+            | Request::EndHolds(..)
+            | Request::RunBegun(..)
+            | Request::RunEnded(_)
+            | Request::RunUnfollowed(_)
+            | Request::TakeUpRecords => return None,
+        })
+    }
+
+    /// A job of which no version is loaded is not unknown: its file has errors.
+    pub(super) fn about_files(&self, request: &Request, reply: Reply) -> Reply {
+        let name = match request {
+            Request::Trigger(run) => run.job.as_str(),
+            Request::Hold(hold) => hold.pattern.trim(),
+            Request::EndHolds(_, pattern, _) => pattern.trim(),
+            _ => return reply,
+        };
+        let is_unknown = matches!(&reply, Reply::Refused(failure) if failure.error.code == api::Code::NoSuchJob);
+        match self.plan.not_loaded.iter().find(|bad| is_unknown && bad.name.as_str() == name) {
+            Some(bad) => {
+                let message = format!("`{}` is not loaded: {}", bad.name, bad.why);
+                let failure = api::Failure::new(api::Code::NotLoaded, message);
+                Reply::Refused(Box::new(failure.help("correct its file: `slack-alert check` shows every error")))
+            }
+            None => reply,
+        }
+    }
+
+    /// The names of all jobs, those that are not loaded among them.
+    fn names(&self) -> Vec<JobName> {
+        let loaded = self.dispatcher.jobs().map(|job| job.name.clone());
+        let not_loaded = self.plan.not_loaded.iter().map(|bad| bad.name.clone());
+        loaded.chain(not_loaded.filter(|name| !self.dispatcher.has(name))).collect()
+    }
+
+    fn status(&self, now: Now) -> api::Status {
+        let outbox = self.publisher.outbox();
+        api::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.plan.config.host.to_string(),
+            // The server knows them, and says them to whom they concern.
+            config: None,
+            state_dir: None,
+            started: self.started,
+            now: now.wall,
+            reload: self.reading.clone(),
+            jobs: api::JobCounts { not_loaded: self.plan.not_loaded.len(), ..self.dispatcher.counts() },
+            incidents: self.dispatcher.incidents(now),
+            starved: self.dispatcher.starved(),
+            outbox: api::OutboxState {
+                waiting: outbox.waiting,
+                late: 0,
+                dead: 0,
+                oldest: None,
+                suspended: outbox.held.map(|held| api::Suspended { why: held.why }),
+                outage: outbox.outage.map(|outage| api::Outage {
+                    since: outage.since,
+                    waiting: outage.waiting,
+                    why: outage.why,
+                }),
+                last_delivered: outbox.last_delivered,
+            },
+            holds: self.dispatcher.hold_views(),
+            next: self.dispatcher.next_due(now),
+        }
+    }
+
+    /// Jobs that are loaded, with the errors of their files; and those of which no version is.
+    fn jobs(&self, query: &JobQuery, now: Now) -> (Vec<api::Job>, bool) {
+        let (mut jobs, mut more) = self.dispatcher.job_views(query, now);
+        for bad in &self.plan.not_loaded {
+            if let Some(job) = jobs.iter_mut().find(|job| job.name == bad.name) {
+                job.error = Some(bad.why.clone());
+            }
+        }
+        let of_query = |bad: &&NotLoaded| {
+            !self.dispatcher.has(&bad.name)
+                && query.name.as_ref().is_none_or(|name| *name == bad.name)
+                && query.pattern.as_deref().is_none_or(|pattern| Pattern::new(pattern).covers(bad.name.as_str(), []))
+                && (query.states.is_empty() || query.states.contains(&JobState::NotLoaded))
+        };
+        let key = |job: &api::Job| (query.order.rank(job.state), job.name.clone());
+        let after = query.after.as_ref().map(|after| {
+            (query.order.rank(self.dispatcher.state_of(after).unwrap_or(JobState::NotLoaded)), after.clone())
+        });
+        let missing = self.plan.not_loaded.iter().filter(of_query).map(not_loaded);
+        jobs.extend(missing.filter(|job| after.as_ref().is_none_or(|after| key(job) > *after)));
+        jobs.sort_by_key(key);
+        more |= jobs.len() > query.limit.max(1);
+        jobs.truncate(query.limit.max(1));
+        (jobs, more)
+    }
+}
+
+/// A job of which no version is loaded.
+pub fn not_loaded(bad: &NotLoaded) -> api::Job {
+    api::Job {
+        name: bad.name.clone(),
+        description: String::new(),
+        state: JobState::NotLoaded,
+        status: None,
+        schedule: String::new(),
+        next: None,
+        last: None,
+        usual_took: None,
+        streak: 0,
+        running: Vec::new(),
+        paused: None,
+        silenced: None,
+        strip: Vec::new(),
+        tags: Vec::new(),
+        file: bad.file.display().to_string(),
+        error: Some(bad.why.clone()),
+    }
+}

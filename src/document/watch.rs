@@ -1,0 +1,355 @@
+//! \[fs\] Which files a configuration comes from, whether one of them changed, and the kernel's notice when one does.
+//!
+//! Before it: the paths that a configuration names. After it: the daemon's watcher, which waits until nothing changes and
+//! has the configuration read again. A notice is a hint; whether anything changed is decided by comparing two surveys.
+//! Invariants: each folder is looked at once, however links lead to it; no notice is queued: at most one waits.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+/// Folders that are watched at most; the rest is not seen before a reload by hand.
+const MOST_FOLDERS: usize = 10_000;
+
+/// Folders within folders, as deep as jobs are looked for.
+const DEEPEST: usize = 16;
+
+/// Links that one path may go through, as the kernel's own limit.
+const MOST_LINKS: u32 = 40;
+
+/// Files that are open for writing and remembered as such.
+const MOST_WRITING: usize = 1_000;
+
+/// File systems that other machines, or a program, may change behind the kernel's back: statfs(2)'s numbers and names.
+const NOT_WATCHED: &[(i64, &str)] = &[
+    (0x6969, "NFS"),
+    (0x517B, "SMB"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB"),
+    (0x6573_5546, "FUSE"),
+    (0x0102_1997, "9P"),
+    (0x00C3_6400, "Ceph"),
+    (0x0BD0_0BD0, "Lustre"),
+    (0x7375_7245, "Coda"),
+    (0x5346_414F, "AFS"),
+    (0x7461_636F, "OCFS2"),
+    (0x0116_1970, "GFS2"),
+    (0x786F_4256, "VirtualBox's shared folders"),
+    (0xBACB_ACBC, "VMware's shared folders"),
+];
+
+/// The files of a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// `slack_alert.toml`.
+    pub config: Option<PathBuf>,
+    /// The folder of job files.
+    pub jobs_dir: PathBuf,
+    /// Files that jobs name.
+    pub named: Vec<PathBuf>,
+}
+
+/// How the files were at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Differs when anything does.
+    pub fingerprint: u64,
+    /// When the last of the changes was, as far as the files tell.
+    pub newest: Option<Timestamp>,
+    /// A folder whose file system gives no notice, and which one that is.
+    pub unwatchable: Option<(PathBuf, &'static str)>,
+    /// The folders to watch.
+    folders: BTreeMap<PathBuf, Folder>,
+}
+
+/// A folder to watch.
+#[derive(Clone, Debug, Default)]
+struct Folder {
+    /// Device and inode: a folder of the same name that was made anew is another one.
+    id: (u64, u64),
+    /// Job files are in it: every name matters that could be one, or a folder of them.
+    jobs: bool,
+    /// Other names that matter: files, and links on the way to them.
+    names: HashSet<OsString>,
+}
+
+impl Folder {
+    fn matters(&self, name: &OsStr) -> bool {
+        self.names.contains(name) || self.jobs && may_be_job(name)
+    }
+}
+
+/// Whether a name could be a job file's or a folder's: what editors and copying programs leave beside a file is neither.
+fn may_be_job(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    !name.starts_with(b".") && !name.starts_with(b"#") && !name.ends_with(b"~")
+}
+
+/// Looks at every file of a configuration.
+pub fn survey(files: &Watched) -> Survey {
+    let mut surveyor = Surveyor::default();
+    for file in files.config.iter().chain(&files.named) {
+        surveyor.file(file);
+    }
+    if let Some(folder) = surveyor.follow(&files.jobs_dir) {
+        surveyor.walk(&folder, 0);
+    }
+    Survey { fingerprint: surveyor.hasher.finish(), ..surveyor.survey }
+}
+
+#[derive(Default)]
+struct Surveyor {
+    survey: Survey,
+    hasher: DefaultHasher,
+    walked: HashSet<(u64, u64)>,
+}
+
+impl Surveyor {
+    /// A file, which need not be there.
+    fn file(&mut self, path: &Path) {
+        let Some(real) = self.follow(path) else { return };
+        if let (Some(folder), Some(name)) = (real.parent(), real.file_name()) {
+            self.name(folder, name);
+        }
+        self.stat(&real);
+    }
+
+    /// Where a path leads. Every link on the way is watched; where the way ends early, so is the name that is missing.
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    fn follow(&mut self, path: &Path) -> Option<PathBuf> {
+        let path = std::path::absolute(path).ok()?;
+        let mut real = PathBuf::from("/");
+        let mut ahead: VecDeque<OsString> = parts(&path).collect();
+        let mut links = 0;
+        while let Some(name) = ahead.pop_front() {
+            if name == ".." {
+                real.pop();
+                continue;
+            }
+            let next = real.join(&name);
+            let Ok(meta) = std::fs::symlink_metadata(&next) else {
+                self.name(&real, &name);
+                (&next, "missing").hash(&mut self.hasher);
+                return None;
+            };
+            if !meta.is_symlink() {
+                real = next;
+                continue;
+            }
+            links += 1;
+            self.name(&real, &name);
+            let target = std::fs::read_link(&next).ok().filter(|_| links <= MOST_LINKS)?;
+            (&next, &target).hash(&mut self.hasher);
+            if target.is_absolute() {
+                real = PathBuf::from("/");
+            }
+            for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
+                ahead.push_front(part);
+            }
+        }
+        Some(real)
+    }
+
+    /// A folder of jobs and everything below it.
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    fn walk(&mut self, folder: &Path, depth: usize) {
+        let Ok(meta) = std::fs::metadata(folder) else { return };
+        if !self.walked.insert((meta.dev(), meta.ino())) || self.walked.len() > MOST_FOLDERS {
+            return;
+        }
+        self.folder(folder).jobs = true;
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            (folder, "unreadable", meta.ctime(), meta.ctime_nsec()).hash(&mut self.hasher);
+            return;
+        };
+        let mut entries: Vec<_> = entries.flatten().filter(|entry| may_be_job(&entry.file_name())).collect();
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let is_job = path.extension().is_some_and(|ending| ending == "toml");
+            let Ok(kind) = entry.file_type() else { continue };
+            let real = if kind.is_symlink() { self.follow(&path) } else { Some(path.clone()) };
+            let Some(real) = real else { continue };
+            if kind.is_dir() || kind.is_symlink() && std::fs::metadata(&real).is_ok_and(|meta| meta.is_dir()) {
+                path.hash(&mut self.hasher);
+                if depth < DEEPEST {
+                    self.walk(&real, depth + 1);
+                }
+            } else if is_job {
+                path.hash(&mut self.hasher);
+                match kind.is_symlink() {
+                    true => self.file(&real),
+                    false => self.stat(&real),
+                }
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    fn stat(&mut self, path: &Path) {
+        let Ok(meta) = std::fs::metadata(path) else { return };
+        (meta.dev(), meta.ino(), meta.size()).hash(&mut self.hasher);
+        (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()).hash(&mut self.hasher);
+        self.survey.newest = self.survey.newest.max(changed(&meta));
+    }
+
+    fn name(&mut self, folder: &Path, name: &OsStr) {
+        let folder = self.folder(folder);
+        if !folder.names.contains(name) {
+            folder.names.insert(name.to_owned());
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    fn folder(&mut self, path: &Path) -> &mut Folder {
+        if !self.survey.folders.contains_key(path) {
+            let id = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).unwrap_or_default();
+            self.survey.folders.insert(path.to_owned(), Folder { id, ..Folder::default() });
+            if let Ok(system) = rustix::fs::statfs(path) {
+                let known = NOT_WATCHED.iter().find(|(number, _)| *number == system.f_type & 0xFFFF_FFFF);
+                if let Some((_, name)) = known {
+                    self.survey.unwatchable.get_or_insert_with(|| (path.to_owned(), name));
+                }
+            }
+        }
+        self.survey.folders.get_mut(path).expect("it was put there")
+    }
+}
+
+/// The components of a path below its root.
+fn parts(path: &Path) -> impl Iterator<Item = OsString> {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    })
+}
+
+fn changed(meta: &Metadata) -> Option<Timestamp> {
+    Timestamp::new(meta.ctime(), i32::try_from(meta.ctime_nsec()).ok()?).ok()
+}
+
+/// Gives notice when one of the files of a survey may have changed.
+pub struct Watcher {
+    /// None where the kernel has no watch left for us.
+    kernel: Option<RecommendedWatcher>,
+    watching: HashMap<PathBuf, (u64, u64)>,
+    shared: Arc<Mutex<Shared>>,
+    notices: mpsc::Receiver<()>,
+}
+
+/// What the kernel's notices are sorted by, on the thread that receives them.
+#[derive(Debug, Default)]
+struct Shared {
+    folders: BTreeMap<PathBuf, Folder>,
+    /// Files that somebody has written to and not closed.
+    writing: HashSet<PathBuf>,
+}
+
+impl Watcher {
+    /// Watches nothing yet. The error, if there is one, says why the kernel gives no notice.
+    pub fn new() -> (Self, Option<String>) {
+        let shared: Arc<Mutex<Shared>> = Arc::default();
+        let (sender, notices) = mpsc::channel(1);
+        let sorted = Arc::clone(&shared);
+        let kernel = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let mut shared = sorted.lock().unwrap_or_else(PoisonError::into_inner);
+            // An error means that notices were lost. When one waits already, it stands for this one too.
+            if event.map_or(true, |event| shared.matters(&event)) {
+                let _ = sender.try_send(());
+            }
+        });
+        let why = kernel.as_ref().err().map(ToString::to_string);
+        (Self { kernel: kernel.ok(), watching: HashMap::new(), shared, notices }, why)
+    }
+
+    /// Watches the folders of this survey and no others. The error says which folder cannot be watched, and why.
+    ///
+    /// # Errors
+    /// A folder cannot be watched.
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    pub fn watch(&mut self, survey: &Survey) -> Result<(), String> {
+        let Some(kernel) = &mut self.kernel else { return Ok(()) };
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).folders.clone_from(&survey.folders);
+        self.watching.retain(|path, id| {
+            let stays = survey.folders.get(path).is_some_and(|folder| folder.id == *id);
+            if !stays {
+                // It may be gone already, and its watch with it.
+                let _ = kernel.unwatch(path);
+            }
+            stays
+        });
+        let mut refused = Ok(());
+        for (path, folder) in &survey.folders {
+            if self.watching.contains_key(path) {
+                continue;
+            }
+            match kernel.watch(path, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.watching.insert(path.clone(), folder.id)),
+                // A folder that is gone by now has given notice in the one above it.
+                Err(_) if !path.exists() => {}
+                Err(error) => refused = Err(format!("{}: {error}", path.display())),
+            }
+        }
+        refused
+    }
+
+    /// Returns when something may have changed; never when nothing is watched. Nothing is lost when this is dropped.
+    pub async fn changed(&mut self) {
+        if self.notices.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether a file is open for writing, and was written to.
+    pub fn is_writing(&self) -> bool {
+        !self.shared.lock().unwrap_or_else(PoisonError::into_inner).writing.is_empty()
+    }
+
+    /// A file that is held open for long is taken as it is.
+    pub fn forget_writing(&self) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).writing.clear();
+    }
+}
+
+impl Shared {
+    fn matters(&mut self, event: &notify::Event) -> bool {
+        if event.need_rescan() {
+            return true;
+        }
+        let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
+        if matches!(event.kind, EventKind::Access(_)) && !closed {
+            return false;
+        }
+        let mut matters = false;
+        for path in &event.paths {
+            let folder = path.parent().and_then(|folder| self.folders.get(folder));
+            let named = path.file_name().is_some_and(|name| folder.is_some_and(|folder| folder.matters(name)));
+            // The folder itself was removed or renamed.
+            matters |= named || self.folders.contains_key(path);
+            match event.kind {
+                EventKind::Modify(ModifyKind::Data(_)) if named && self.writing.len() < MOST_WRITING => {
+                    self.writing.insert(path.clone());
+                }
+                EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {}
+                _ => drop(self.writing.remove(path)),
+            }
+        }
+        matters
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("watching", &self.watching.len()).finish_non_exhaustive()
+    }
+}

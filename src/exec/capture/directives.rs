@@ -1,0 +1,335 @@
+//! Lines of stdout that are directives to the tool (`directives = true`): found, taken out of the output, understood.
+//!
+//! Before it: output as it was written, unmasked. After it: `assess`, which lets a status count; the rest goes with the
+//! [`Outcome`](super::Outcome) to `policy` and `message`. Pure.
+//!
+//! One directive a line: `::slack-alert title=The words to its end`. Invariants: at most [`MOST`] count, none longer than
+//! [`LONGEST`]; what is no directive stays in the output, and is noted; what is one is in neither of the outputs. Where
+//! output was dropped, the lines at the gap are not whole: half a directive is not obeyed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::redact::Redactor;
+use super::visible::{clean, clean_str};
+use crate::document::{format_duration, parse_duration};
+use crate::exec::outcome::{Captured, Directives, Output, Status};
+
+/// What such a line begins with.
+pub(in crate::exec) const PREFIX: &str = "::slack-alert ";
+
+/// So many count in one run; the rest stays in the output.
+pub(in crate::exec) const MOST: usize = 64;
+
+/// A longer line, in bytes, is none.
+pub(in crate::exec) const LONGEST: usize = 3_000;
+
+/// Slack shows so many fields.
+const MOST_FIELDS: usize = 10;
+
+/// Whom a run may want to ping.
+const MOST_MENTIONS: usize = 10;
+
+/// No directive silences its job for longer: a slip of the pen must not do so for ever.
+pub(in crate::exec) const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 86_400);
+
+/// Takes the directives out of a run's output.
+pub(in crate::exec) fn take(output: &mut Output, redactor: &Redactor) -> Directives {
+    let mut found = Found { directives: Directives::default(), lines: HashMap::new(), count: 0, redactor };
+    strip(&mut output.stdout, |line, whole| found.line(line, whole));
+    if found.directives.is_empty() {
+        return found.directives;
+    }
+    let mut lines = std::mem::take(&mut found.lines);
+    let mut again = |line: &[u8], whole: bool| match lines.get_mut(line) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        // The other stream moves the gap: what is cut here may be whole there.
+        _ => !whole,
+    };
+    strip(&mut output.both, &mut again);
+    found.directives
+}
+
+/// Takes whole lines out that are directives.
+fn strip(captured: &mut Captured, mut is_directive: impl FnMut(&[u8], bool) -> bool) {
+    let gap = captured.dropped > 0;
+    keep(&mut captured.head, false, gap, &mut is_directive);
+    // After a gap the first line is the end of one: where it begins is not known.
+    keep(&mut captured.tail, gap, false, &mut is_directive);
+}
+
+/// Keeps the lines that are no directives. The first is none when it is `cut_first`; the last, without a new line,
+/// is not whole when it is `cut_last`.
+fn keep(text: &mut Vec<u8>, cut_first: bool, cut_last: bool, is_directive: &mut impl FnMut(&[u8], bool) -> bool) {
+    let holds = text.windows(PREFIX.len()).any(|part| part == PREFIX.as_bytes());
+    if !holds {
+        return;
+    }
+    let mut kept = Vec::with_capacity(text.len());
+    for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let bare = line.strip_suffix(b"\n").unwrap_or(line);
+        let whole = bare.len() < line.len() || !cut_last;
+        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        let begins = !(cut_first && index == 0) && bare.starts_with(PREFIX.as_bytes());
+        if !begins || !is_directive(bare, whole) {
+            kept.extend_from_slice(line);
+        }
+    }
+    *text = kept;
+}
+
+/// The directives so far.
+struct Found<'r> {
+    directives: Directives,
+    /// The lines that were taken out of stdout, and how often: they are taken out of both streams' record too.
+    lines: HashMap<Vec<u8>, usize>,
+    count: usize,
+    redactor: &'r Redactor,
+}
+
+impl Found<'_> {
+    /// Whether a line is a directive, and so to be taken out.
+    fn line(&mut self, line: &[u8], whole: bool) -> bool {
+        let shown = || {
+            // Cut last: what a control character hides in the whole line may be seen in a part of it.
+            plain(&clean(&self.redactor.mask(line)), self.redactor).chars().take(100).collect::<String>()
+        };
+        if self.count >= MOST {
+            if self.count == MOST {
+                self.count += 1;
+                let note = format!("there are more than {MOST}; from here on they stay in the output: `{}`", shown());
+                self.directives.misunderstood.push(note);
+            }
+            return false;
+        }
+        if !whole {
+            let note = format!("output was dropped in the middle of it (`max_output`): `{}`", shown());
+            self.directives.misunderstood.push(note);
+            return true;
+        }
+        if line.len() > LONGEST {
+            let note = format!("it is longer than {LONGEST} bytes: `{}`", shown());
+            self.directives.misunderstood.push(note);
+            self.count += 1;
+            return false;
+        }
+        // Masked as a whole, so that a pattern sees name and value together.
+        let masked = self.redactor.mask(line);
+        let text = String::from_utf8_lossy(&masked);
+        let words = text.strip_prefix(PREFIX).unwrap_or_default();
+        self.count += 1;
+        let redactor = self.redactor;
+        match self.directives.obey(words.trim(), &|part| plain(part, redactor)) {
+            Ok(()) => {
+                *self.lines.entry(line.to_owned()).or_default() += 1;
+                true
+            }
+            Err(why) => {
+                let note = format!("{why}: `{}`", shown());
+                self.directives.misunderstood.push(note);
+                false
+            }
+        }
+    }
+}
+
+impl Directives {
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes one in: `title=…`, `field NAME=VALUE`. The error says what is wrong with it.
+    /// Its parts are made `plain` one by one.
+    fn obey(&mut self, words: &str, plain: &dyn Fn(&str) -> String) -> Result<(), String> {
+        let (name, value) = words.split_once('=').ok_or("there is no `=` in it")?;
+        let (name, value) = (plain(name), plain(value));
+        let (name, value) = (name.trim(), value.trim());
+        if let Some(field) = name.strip_prefix("field").filter(|rest| rest.starts_with(char::is_whitespace)) {
+            return self.field(field.trim(), value);
+        }
+        if value.is_empty() {
+            return Err(format!("`{name}` says nothing"));
+        }
+        match name {
+            "status" => self.status = Some(status(value).ok_or("a status is ok, warning, critical or unknown")?),
+            "title" => self.title = Some(value.to_owned()),
+            "key" => self.key = Some(value.to_owned()),
+            "attach" => self.attach = Some(value.to_owned()),
+            "mention" if self.mentions.iter().any(|known| known == value) => {}
+            "mention" if self.mentions.len() >= MOST_MENTIONS => {
+                return Err(format!("there are more than {MOST_MENTIONS} mentions"));
+            }
+            "mention" => self.mentions.push(value.to_owned()),
+            "silence" => {
+                let length = parse_duration(value).map_err(|refusal| refusal.message)?;
+                self.silence = Some(length.min(LONGEST_SILENCE));
+                if length > LONGEST_SILENCE {
+                    self.notes.push(format!("a script may be silent for {} at most", format_duration(LONGEST_SILENCE)));
+                }
+            }
+            "field" => return Err("write `field NAME=VALUE`".to_owned()),
+            _ => return Err("there is no such directive".to_owned()),
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if let Some(known) = self.fields.iter_mut().find(|(known, _)| known == name) {
+            value.clone_into(&mut known.1);
+        } else if self.fields.len() >= MOST_FIELDS {
+            return Err(format!("there are more than {MOST_FIELDS} fields"));
+        } else {
+            self.fields.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// A part of a line without what steers a terminal, masked: a pattern sees it as a person will.
+fn plain(part: &str, redactor: &Redactor) -> String {
+    redactor.mask_str(&clean_str(part)).into_owned()
+}
+
+fn status(word: &str) -> Option<Status> {
+    Status::ALL.into_iter().find(|status| status.as_str() == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use regex::bytes::Regex;
+
+    use super::{LONGEST, LONGEST_SILENCE, MOST, PREFIX, take};
+    use crate::exec::capture::redact::Redactor;
+    use crate::exec::outcome::{Captured, Directives, Output, Status};
+
+    fn captured(text: &str) -> Captured {
+        Captured { head: text.into(), ..Captured::default() }
+    }
+
+    /// What is understood of a stdout, and what is left of it.
+    fn of(stdout: &str) -> (Directives, String) {
+        let mut output = Output { stdout: captured(stdout), both: captured(stdout), ..Output::default() };
+        let directives = take(&mut output, &Redactor::default());
+        assert_eq!(output.stdout, output.both);
+        (directives, String::from_utf8(output.stdout.head).expect("text"))
+    }
+
+    #[test]
+    fn what_a_control_character_hides_in_a_line_is_masked_in_its_parts() {
+        let redactor = Redactor::new(vec![Regex::new("hunter2").expect("a pattern")]);
+        let long = "x".repeat(200);
+        for line in [
+            "::slack-alert field a hun\x1b[0mter2 b=<c>\r100%",
+            "::slack-alert field a=hun\x1b[0mter2\rd=e",
+            "::slack-alert title=hun\x1b[0mter2\r",
+            "::slack-alert title=hun\x1b[0mter2\x1b[2K\x1b[1Gx",
+            "::slack-alert key=hun\x08nter2\rx",
+            &format!("::slack-alert no such hun\x1b[0mter2 {long}\rx"),
+            &format!("::slack-alert hun\x1b[0mter2={long}\rx"),
+        ] {
+            let mut output = Output { stdout: captured(line), both: captured(line), ..Output::default() };
+            let said = format!("{:?}", take(&mut output, &redactor));
+            assert!(!said.contains("hunter2") && !said.contains("\\u{1b}"), "{line:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn each_directive_is_understood_and_taken_out() {
+        let (said, left) = of("begin\n::slack-alert status=warning\n::slack-alert title= Disk = 91% full\r\n\
+             ::slack-alert field Free space=12 GB\n::slack-alert field Free space=11 GB\n::slack-alert field empty=\n\
+             middle\n::slack-alert mention=@here\n::slack-alert mention=@here\n::slack-alert key=disk:/var\n\
+             ::slack-alert silence=1h 30m\n::slack-alert attach=logs/last.log\nend ::slack-alert title=no\n\
+             ::slack-alert status=critical");
+        assert_eq!(left, "begin\nmiddle\nend ::slack-alert title=no\n");
+        let expected = Directives {
+            status: Some(Status::Critical),
+            title: Some("Disk = 91% full".to_owned()),
+            fields: vec![("Free space".to_owned(), "11 GB".to_owned()), ("empty".to_owned(), String::new())],
+            mentions: vec!["@here".to_owned()],
+            key: Some("disk:/var".to_owned()),
+            silence: Some(Duration::from_secs(5_400)),
+            attach: Some("logs/last.log".to_owned()),
+            ..Directives::default()
+        };
+        assert_eq!(said, expected);
+        assert!(of("nothing\n::slack-alertx title=x\n").0.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_directive_stays_and_is_noted() {
+        for (line, why) in [
+            ("::slack-alert titel=x", "there is no such directive"),
+            ("::slack-alert status=broken", "a status is ok, warning, critical or unknown"),
+            ("::slack-alert hello", "there is no `=` in it"),
+            ("::slack-alert title=", "`title` says nothing"),
+            ("::slack-alert field =x", "write `field NAME=VALUE`"),
+            ("::slack-alert field=x", "write `field NAME=VALUE`"),
+            ("::slack-alert silence=soon", "`soon` is no duration"),
+        ] {
+            let (said, left) = of(&format!("{line}\n"));
+            assert_eq!(left, format!("{line}\n"));
+            assert_eq!(said.misunderstood.len(), 1, "{said:?}");
+            assert!(said.misunderstood[0].contains(why) || line.contains("soon"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_limit_to_everything() {
+        let many: String = (0..MOST + 9).map(|n| format!("::slack-alert title=t{n}\n")).collect();
+        let (said, left) = of(&many);
+        assert_eq!((left.lines().count(), said.misunderstood.len()), (9, 1));
+        assert_eq!(said.title, Some(format!("t{}", MOST - 1)));
+        let long = format!("{PREFIX}title={}\n", "x".repeat(LONGEST));
+        let (said, left) = of(&long);
+        assert_eq!((said.title, left), (None, long));
+        let fields: String = (0..12).map(|n| format!("::slack-alert field f{n}=x\n")).collect();
+        assert_eq!((of(&fields).0.fields.len(), of(&fields).1.lines().count()), (10, 2));
+        let (said, _) = of("::slack-alert silence=30d\n");
+        assert_eq!((said.silence, said.notes.len()), (Some(LONGEST_SILENCE), 1));
+    }
+
+    #[test]
+    fn at_a_gap_half_a_directive_is_not_obeyed_and_not_shown() {
+        let with_gap = |head: &str, tail: &str| Captured { head: head.into(), tail: tail.into(), dropped: 99 };
+        let captured = with_gap(
+            "a\n::slack-alert title=one\n::slack-alert status=crit",
+            "::slack-alert key=x\n::slack-alert key=y\nz",
+        );
+        let mut output = Output { stdout: captured.clone(), both: captured, ..Output::default() };
+        let said = take(&mut output, &Redactor::default());
+        assert_eq!((said.title.as_deref(), said.status, said.key.as_deref()), (Some("one"), None, Some("y")));
+        assert_eq!(output.stdout, with_gap("a\n", "::slack-alert key=x\nz"));
+        assert_eq!(output.both, output.stdout);
+    }
+
+    #[test]
+    fn only_stdout_has_directives_and_secrets_are_masked() {
+        let mut output = Output {
+            stdout: captured("::slack-alert title=pw hunter2\n"),
+            stderr: captured("::slack-alert title=err\n"),
+            both: captured("::slack-alert title=err\n::slack-alert title=pw hunter2\n"),
+        };
+        let said = take(&mut output, &Redactor::new(vec![Regex::new("hunter2").expect("valid")]));
+        assert_eq!(said.title.as_deref(), Some("pw [redacted]"));
+        assert_eq!(output.stdout.head, b"");
+        assert_eq!(output.both, output.stderr);
+    }
+
+    proptest! {
+        /// Whatever is written: nothing panics, and lines that do not begin like a directive stay as they are.
+        #[test]
+        fn other_lines_are_left_alone(lines in prop::collection::vec("(::slack-alert )?(title=|field |key|=){0,2}[a-z =é]{0,9}", 0..30)) {
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            let (_, left) = of(&text);
+            let plain = |text: &str| text.lines().filter(|line| !line.starts_with(PREFIX)).map(str::to_owned).collect::<Vec<_>>();
+            prop_assert_eq!(plain(&left), plain(&text));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Nagios performance data (monitoring-plugins developer guidelines, "Performance data" and "Plugin output").
+//!
+//! Before it: stdout of a plugin. After it: templates. What is malformed is left out, never an error: the guidelines
+//! ask the same of every reader. But it is told of.
+
+use crate::exec::outcome::Perfdata;
+
+/// The performance data of a plugin's output: on the first line what follows the first bar; of the lines after it,
+/// everything from the next bar on.
+pub(in crate::exec) fn parse(stdout: &str) -> Parsed {
+    let (first, rest) = stdout.split_once('\n').unwrap_or((stdout, ""));
+    let after_bar = |text| str::split_once(text, '|').map_or("", |(_, data)| data);
+    let mut parsed = Parsed::default();
+    for data in [after_bar(first), after_bar(rest)] {
+        items(data, &mut parsed);
+    }
+    parsed
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(in crate::exec) struct Parsed {
+    pub(in crate::exec) items: Vec<Perfdata>,
+    /// The first entry that could not be understood.
+    malformed: Option<String>,
+    malformed_count: usize,
+}
+
+impl Parsed {
+    /// What could not be understood, in a sentence.
+    pub(in crate::exec) fn note(&self) -> Option<String> {
+        let first: String = self.malformed.as_ref()?.chars().take(60).collect();
+        Some(match self.malformed_count {
+            1 => format!("performance data left out: `{first}` is not `label=value`"),
+            many => format!("performance data left out: `{first}` and {} more are not `label=value`", many - 1),
+        })
+    }
+
+    fn add(&mut self, item: Option<Perfdata>, written: &str) {
+        match item {
+            Some(item) => self.items.push(item),
+            None => {
+                self.malformed_count += 1;
+                self.malformed.get_or_insert_with(|| written.to_owned());
+            }
+        }
+    }
+}
+
+/// The items of a stretch of performance data.
+fn items(mut data: &str, parsed: &mut Parsed) {
+    loop {
+        data = data.trim_start();
+        if data.is_empty() {
+            return;
+        }
+        let (label, rest) = label(data);
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let (values, rest) = rest.split_at(end);
+        let written = data[..data.len() - rest.len()].trim_end();
+        parsed.add(label.and_then(|label| item(label, values.strip_prefix('=')?)), written);
+        data = rest;
+    }
+}
+
+/// The label at the start, quotes taken off, and what follows it. Without a closing quote, or with nothing in it, there
+/// is none.
+fn label(data: &str) -> (Option<String>, &str) {
+    let Some(quoted) = data.strip_prefix('\'') else {
+        let end = data.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(data.len());
+        let (label, rest) = data.split_at(end);
+        return ((!label.is_empty()).then(|| label.to_owned()), rest);
+    };
+    let mut label = String::new();
+    let mut rest = quoted;
+    while let Some((part, after)) = rest.split_once('\'') {
+        label.push_str(part);
+        match after.strip_prefix('\'') {
+            // Two quotes are one that belongs to the label.
+            Some(after) => {
+                label.push('\'');
+                rest = after;
+            }
+            None => return ((!label.is_empty()).then_some(label), after),
+        }
+    }
+    (None, "")
+}
+
+/// `value[UOM];[warn];[crit];[min];[max]`.
+fn item(label: String, values: &str) -> Option<Perfdata> {
+    let mut fields = values.split(';');
+    let first = fields.next()?;
+    let (value, unit) = match first {
+        "U" => (None, ""),
+        _ => {
+            let (written, unit) = first.split_at(number_length(first));
+            (Some(number(written)?), unit)
+        }
+    };
+    if !unit.chars().all(|c| c.is_alphabetic() || matches!(c, '%' | '/' | '°')) {
+        return None;
+    }
+    let mut range = || fields.next().filter(|text| !text.is_empty());
+    let (warn, crit, min, max) = (range(), range(), range(), range());
+    Some(Perfdata {
+        label,
+        value,
+        unit: unit.to_owned(),
+        warn: warn.map(str::to_owned),
+        crit: crit.map(str::to_owned),
+        min: min.and_then(number),
+        max: max.and_then(number),
+    })
+}
+
+/// A number as it is written. Where the locale says so, plugins write a comma before the fraction.
+fn number(text: &str) -> Option<String> {
+    let number = text.replacen(',', ".", 1).parse::<f64>().ok()?;
+    (number.is_finite() && text.bytes().any(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
+}
+
+/// How many bytes of the start are a number: sign, digits with a point or a comma, and an exponent if it is a whole one.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits =
+        |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b',')).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'-' | b'+')));
+    let mantissa = sign + digits(sign);
+    if matches!(bytes.get(mantissa), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(mantissa + 1), Some(b'-' | b'+')));
+        let exponent = bytes[mantissa + 1 + sign..].iter().take_while(|b| b.is_ascii_digit()).count();
+        if exponent > 0 {
+            return mantissa + 1 + sign + exponent;
+        }
+    }
+    mantissa
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::parse;
+
+    /// Each item as `label=value unit [warn crit min max]`.
+    fn shown(output: &str) -> Vec<String> {
+        parse(output)
+            .items
+            .iter()
+            .map(|p| format!("{}={:?} {} {:?} {:?} {:?} {:?}", p.label, p.value, p.unit, p.warn, p.crit, p.min, p.max))
+            .map(|text| text.replace("None", "-").replace("Some(", "").replace([')', '"'], ""))
+            .collect()
+    }
+
+    #[test]
+    fn what_plugins_print() {
+        for (output, items) in [
+            ("DISK OK - free space: / 3326 MB | /=2643MB;5948;5958;0;5968", &["/=2643 MB 5948 5958 0 5968"][..]),
+            ("OK|time=0.5s;;;0.0;10 size=12B", &["time=0.5 s - - 0.0 10", "size=12 B - - - -"]),
+            (
+                "LOAD OK | 'load 1'=0.010;5.000;10:20;0; it''s=1c 'it''s'=1c",
+                &["load 1=0.010  5.000 10:20 0 -", "it''s=1 c - - - -", "it's=1 c - - - -"],
+            ),
+            ("OK | a=1\nlong text\nmore | b=2%\nc=3", &["a=1  - - - -", "b=2 % - - - -", "c=3  - - - -"]),
+            ("OK | x=U;1;2", &["x=-  1 2 - -"]),
+            ("OK | n=-3.5e2 w=@10:20", &["n=-3.5e2  - - - -"]),
+            ("OK | a=1;~:5;@2:3", &["a=1  ~:5 @2:3 - -"]),
+            ("no bar", &[]),
+            ("bad | =1 a= b 'open=1", &[]),
+            (
+                "OK | a=0,123s;0,5;;0,0 b=20,% c=0.10 d=12085620736B",
+                &["a=0,123 s 0,5 - 0,0 -", "b=20, % - - - -", "c=0.10  - - - -", "d=12085620736 B - - - -"],
+            ),
+            ("bad | a=1,000,000 b=.= c==1 'x' d=inf e=,", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(shown(output), items, "{output}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_of() {
+        for (output, note) in [
+            ("OK | a=1 b=2", None),
+            ("no bar", None),
+            ("OK | a=0,5s b=1", None),
+            ("OK | a=1,2,3 b=1", Some("performance data left out: `a=1,2,3` is not `label=value`")),
+            ("OK | a = 1", Some("performance data left out: `a` and 2 more are not `label=value`")),
+            ("OK | 'open=1", Some("performance data left out: `'open=1` is not `label=value`")),
+        ] {
+            assert_eq!(parse(output).note().as_deref(), note, "{output}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is printed: nothing panics, no value is made up, and nothing is left out without a word.
+        #[test]
+        fn nothing_printed_makes_it_panic(text in "[|='; \n0-9.eU%a-]{0,60}") {
+            let parsed = parse(&text);
+            prop_assert!(parsed.items.iter().all(|item| !item.label.is_empty()));
+            let data = text.contains('|') && !text.split_once('|').is_some_and(|(_, data)| data.trim_matches(|c: char| c.is_whitespace() || c == '|').is_empty());
+            prop_assert!(data || parsed.items.is_empty());
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! The environment of a command: what the daemon has (`inherit_env`), what a file adds (`env_file`), what the job adds (`env`).
+//!
+//! Before it: the daemon's own variables, handed in by `cli`, and a job's table. After it: `process::launch`. Invariants: the
+//! daemon's variables are kept once and shared by all jobs; no value is ever shown, since any may be a secret.
+//!
+//! The reader of `env_file` is written here: files are those of systemd's EnvironmentFile= (several lines, no expansion of
+//! `$`, comments with `;`), and the crates for `.env` files expand variables and differ in all three.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Context, free_of_nul};
+use crate::diagnostic::{Code, Problem};
+use crate::document::{Key, Kind, Table, Value};
+use crate::exec::os::plain;
+
+/// The keys of this file.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "inherit_env",
+        kind: Kind::OneOf(&[Kind::Flag, Kind::List]),
+        default: "true",
+        about: "The daemon's environment, without its secrets and plumbing: all, none, or only these names.",
+    },
+    Key {
+        name: "env",
+        kind: Kind::Map,
+        default: "",
+        about: "Variables, on top of what is inherited and of `env_file`; those of `[defaults]` stay unless named here.",
+    },
+    Key {
+        name: "env_file",
+        kind: Kind::Text,
+        default: "",
+        about: "A file of `NAME=VALUE` lines as systemd's EnvironmentFile= takes them; read at each run.",
+    },
+];
+
+/// The variables that tell the daemon of its own surroundings and would mislead a command (systemd.exec(5), sd_notify(3)).
+/// A name that ends in `*` stands for all that begin so.
+pub const PLUMBING: &[&str] = &["CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_*", "LISTEN_*"];
+
+/// Where programs are looked for when there is no PATH, as execvp(3) has it.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// An `env_file` larger than this is refused: nobody wrote it by hand.
+const LARGEST_FILE: u64 = 1 << 20;
+
+/// Variables, each once.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+}
+
+/// The variables of a job.
+#[derive(Clone, Default)]
+pub(in crate::exec) struct Variables {
+    /// What of the daemon's own it sees.
+    pub(in crate::exec) inherited: Arc<Environment>,
+    pub(in crate::exec) env: Box<[(Box<str>, Box<str>)]>,
+    pub(in crate::exec) env_file: Option<PathBuf>,
+}
+
+/// What the name of a variable contains whose value is nobody's to see.
+const SECRET_NAMES: [&str; 5] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
+
+/// What every environment has and nobody hides: to mask the value of one of these would mask every path.
+const OPEN_NAMES: [&str; 9] = ["PATH", "HOME", "SHELL", "TERM", "TZ", "LANG", "USER", "LOGNAME", "TMPDIR"];
+
+/// The values of an `env_file` that are masked.
+pub(in crate::exec) fn secret_values(file: &[(String, String)]) -> impl Iterator<Item = &str> {
+    let is_open = |name: &str| OPEN_NAMES.contains(&name) || name.starts_with("LC_");
+    file.iter().filter(move |(name, _)| !is_open(name)).map(|(_, value)| value.as_str())
+}
+
+impl Variables {
+    /// The values of `env` that are secret by their names.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let is_secret = |name: &str| {
+            let name = name.to_ascii_uppercase();
+            SECRET_NAMES.iter().any(|part| name.contains(part))
+        };
+        self.env.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_ref())
+    }
+}
+
+/// A line of an `env_file` that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::exec) struct BadLine {
+    /// Which line, from 1.
+    pub(in crate::exec) line: usize,
+    /// What is wrong with it; never its text, which may be a secret.
+    pub(in crate::exec) message: &'static str,
+}
+
+/// Why an `env_file` gives nothing.
+#[derive(Debug)]
+pub(in crate::exec) enum FileError {
+    /// It is not there, or cannot be read.
+    Io(std::io::Error),
+    /// It is no text of lines `NAME=VALUE`.
+    Bad(Vec<BadLine>),
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl Environment {
+    /// These variables; of a name that comes twice, the last counts.
+    pub fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            environment.variables.retain(|(known, _)| *known != name);
+            environment.variables.push((name, value));
+        }
+        environment
+    }
+
+    /// The same without these; a name that ends in `*` stands for all that begin so.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.variables.retain(|(name, _)| !names.iter().any(|pattern| matches(pattern, name)));
+        self
+    }
+
+    /// The same with only these.
+    #[must_use]
+    pub fn only(mut self, names: &[&str]) -> Self {
+        self.variables.retain(|(name, _)| names.iter().any(|pattern| matches(pattern, name)));
+        self
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    }
+
+    /// Every variable.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.variables.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
+    /// Where programs are looked for.
+    pub(in crate::exec) fn path(&self) -> &OsStr {
+        self.get("PATH").unwrap_or(OsStr::new(DEFAULT_PATH))
+    }
+}
+
+pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>) -> Variables {
+    let inherited = read_inherited(table, context);
+    Variables { inherited, env: read_env(table), env_file: read_env_file(table, context) }
+}
+
+fn read_inherited(table: &mut Table<'_>, context: &Context<'_>) -> Arc<Environment> {
+    let all = || Arc::clone(context.environment);
+    let Some(value) = table.value("inherit_env") else { return all() };
+    match value.as_flag() {
+        Some(true) => all(),
+        Some(false) => Arc::default(),
+        None if value.is_list() => {
+            let names: Vec<&str> = value.list().unwrap_or_default().iter().map(|text| text.value).collect();
+            Arc::new(Environment::clone(context.environment).only(&names))
+        }
+        None => {
+            value.wrong_type::<()>("`true`, `false`, or a list of names");
+            all()
+        }
+    }
+}
+
+fn read_env(table: &mut Table<'_>) -> Box<[(Box<str>, Box<str>)]> {
+    let Some(env) = table.table("env") else { return Box::default() };
+    let take = |(name, value): (&str, Value<'_>)| {
+        if let Some(message) = bad_name(name) {
+            env.push(
+                Problem::new(Code::InvalidValue, value.key_at, message).help("name it with letters, digits and `_`"),
+            );
+        }
+        let text = value.text()?;
+        let text = free_of_nul(&env, value.path(), text)?;
+        Some((name.into(), text.into()))
+    };
+    env.all_keys().into_iter().filter_map(take).collect()
+}
+
+fn read_env_file(table: &mut Table<'_>, context: &Context<'_>) -> Option<PathBuf> {
+    let text = table.text("env_file")?;
+    let path = context.config_dir.join(text.value);
+    match read_file(&path) {
+        Ok(_) => {}
+        Err(FileError::Io(error)) => {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let code = if missing { Code::MissingFile } else { Code::UnreadableFile };
+            let message = format!("`env_file`: {}: {}", path.display(), plain(&error));
+            let help = "create it, or correct the path; a relative one starts from the folder of slack_alert.toml";
+            table.push(Problem::new(code, text.at, message).help(help));
+        }
+        Err(error @ FileError::Bad(_)) => {
+            let message = format!("`env_file`: {}: {error}", path.display());
+            let help = "write one `NAME=VALUE` a line; comments begin with `#`";
+            table.push(Problem::new(Code::InvalidValue, text.at, message).help(help));
+        }
+    }
+    Some(path)
+}
+
+fn matches(pattern: &str, name: &OsStr) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
+        None => name == pattern,
+    }
+}
+
+/// Why this cannot be the name of a variable, if it cannot (environ(7)).
+fn bad_name(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("the name of a variable cannot be empty"),
+        _ if name.contains('=') => Some("the name of a variable cannot hold `=`"),
+        _ if name.contains('\0') => Some("the name of a variable cannot hold a NUL"),
+        _ => None,
+    }
+}
+
+/// Reads an `env_file` from disk.
+#[expect(clippy::disallowed_methods, reason = "the door of env_file: read at each run, so that a change counts")]
+pub(in crate::exec) fn read_file(path: &Path) -> Result<Vec<(String, String)>, FileError> {
+    let meta = std::fs::metadata(path).map_err(FileError::Io)?;
+    if !meta.is_file() {
+        return Err(FileError::Io(std::io::Error::other("it is not a regular file")));
+    }
+    if meta.len() > LARGEST_FILE {
+        return Err(FileError::Io(std::io::Error::other("it is larger than 1 MiB")));
+    }
+    let bytes = std::fs::read(path).map_err(FileError::Io)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        FileError::Bad(vec![BadLine { line, message: "it is not UTF-8 text" }])
+    })?;
+    parse(&text).map_err(FileError::Bad)
+}
+
+/// The variables of an `env_file`, written as for systemd's EnvironmentFile= (systemd.exec(5)), or every line that is
+/// wrong. An `export ` before the name is taken off, since the same file is often read by a shell.
+fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<BadLine>> {
+    let mut variables: Vec<(String, String)> = Vec::new();
+    let mut bad = Vec::new();
+    let mut cursor = Cursor { rest: text, line: 1 };
+    while !cursor.rest.is_empty() {
+        let line = cursor.line;
+        match cursor.assignment() {
+            Ok(None) => {}
+            Ok(Some((name, value))) => {
+                variables.retain(|(known, _)| *known != name);
+                variables.push((name, value));
+            }
+            Err(message) => {
+                bad.push(BadLine { line, message });
+                cursor.skip_line();
+            }
+        }
+    }
+    if bad.is_empty() { Ok(variables) } else { Err(bad) }
+}
+
+/// Where the reading of an `env_file` is.
+struct Cursor<'t> {
+    rest: &'t str,
+    line: usize,
+}
+
+impl Cursor<'_> {
+    fn next(&mut self) -> Option<char> {
+        let c = self.rest.chars().next()?;
+        self.rest = &self.rest[c.len_utf8()..];
+        self.line += usize::from(c == '\n');
+        Some(c)
+    }
+
+    fn skip_line(&mut self) {
+        while self.next().is_some_and(|c| c != '\n') {}
+    }
+
+    /// One line, or several where a value goes on; nothing for blanks and comments.
+    fn assignment(&mut self) -> Result<Option<(String, String)>, &'static str> {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\r']);
+        if self.rest.starts_with(['\n', '#', ';']) || self.rest.is_empty() {
+            self.skip_line();
+            return Ok(None);
+        }
+        let line = self.rest.split('\n').next().unwrap_or(self.rest);
+        let (name, _) = line.split_once('=').ok_or("there is no `=`")?;
+        let length = name.len() + 1;
+        let name = name.trim();
+        let name = name.strip_prefix("export ").map_or(name, str::trim_start).to_owned();
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Err("the name before `=` may hold only letters, digits and `_`");
+        }
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err("the name before `=` cannot begin with a digit");
+        }
+        self.rest = &self.rest[length..];
+        let value = self.value()?;
+        if value.contains('\0') { Err("the value holds a NUL") } else { Ok(Some((name, value))) }
+    }
+
+    /// What follows the `=`, to the end of the line: quoted parts, escapes, bare text without its outer blanks.
+    fn value(&mut self) -> Result<String, &'static str> {
+        let mut value = String::new();
+        // The value up to here stays as it is; blanks after it are dropped at the end of the line.
+        let mut kept = 0;
+        self.rest = self.rest.trim_start_matches([' ', '\t']);
+        while let Some(c) = self.next() {
+            match c {
+                '\n' => break,
+                '\'' => {
+                    self.until('\'', &mut value)?;
+                    kept = value.len();
+                }
+                '"' => {
+                    self.until('"', &mut value)?;
+                    kept = value.len();
+                }
+                '\\' => match self.next() {
+                    // The line goes on in the next one.
+                    Some('\n') | None => {}
+                    Some(c) => {
+                        value.push(c);
+                        kept = value.len();
+                    }
+                },
+                c => {
+                    value.push(c);
+                    if !c.is_ascii_whitespace() {
+                        kept = value.len();
+                    }
+                }
+            }
+        }
+        value.truncate(kept);
+        Ok(value)
+    }
+
+    /// The quoted text up to its closing quote, which may be lines below.
+    fn until(&mut self, quote: char, value: &mut String) -> Result<(), &'static str> {
+        while let Some(c) = self.next() {
+            match c {
+                c if c == quote => return Ok(()),
+                '\\' if quote == '"' => match self.next() {
+                    Some('\n') | None => {}
+                    Some(c @ ('"' | '\\' | '`' | '$')) => value.push(c),
+                    Some(c) => value.extend(['\\', c]),
+                },
+                c => value.push(c),
+            }
+        }
+        Err("a quote is never closed")
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{}", plain(error)),
+            Self::Bad(lines) => {
+                let shown: Vec<_> =
+                    lines.iter().take(5).map(|bad| format!("line {}: {}", bad.line, bad.message)).collect();
+                write!(f, "{}", shown.join("; "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use proptest::prelude::*;
+
+    use super::{Environment, PLUMBING, parse};
+
+    fn environment(names: &[&str]) -> Environment {
+        Environment::new(names.iter().map(|name| ((*name).into(), format!("value of {name}").into())))
+    }
+
+    #[test]
+    fn secrets_and_plumbing_stay_behind() {
+        let own = environment(&["PATH", "SLACK_TOKEN", "NOTIFY_SOCKET", "WATCHDOG_PID", "LISTEN_FDS", "LISTENER"]);
+        let left = own.without(PLUMBING).without(&["SLACK_TOKEN"]);
+        assert_eq!(format!("{left:?}"), r#"{"PATH", "LISTENER"}"#);
+        assert_eq!(left.clone().only(&["LIS*", "HOME"]), environment(&["LISTENER"]));
+        assert_eq!(left.path(), OsStr::new("value of PATH"));
+        assert_eq!(Environment::default().path(), OsStr::new("/bin:/usr/bin"));
+    }
+
+    #[test]
+    fn a_file_is_read_as_systemd_reads_it() {
+        for (text, name, value) in [
+            ("A=1", "A", "1"),
+            ("\n# a comment\n; another\n\n  A = two words  \n", "A", "two words"),
+            ("export A=1\r\n", "A", "1"),
+            ("A='single $x \\n' ", "A", "single $x \\n"),
+            (r#"A="double \"q\" \$x \\ \n""#, "A", r#"double "q" $x \ \n"#),
+            ("A=one \\\n  two", "A", "one   two"),
+            ("A=\"lines\nof text\"", "A", "lines\nof text"),
+            ("A=a'b c'\"d e\"f", "A", "ab cd ef"),
+            (r"A=back\ slash\\", "A", r"back slash\"),
+            ("A=", "A", ""),
+            ("A='  '", "A", "  "),
+            ("A=x # not a comment", "A", "x # not a comment"),
+            ("A=a=b", "A", "a=b"),
+            ("A=1\nA=2", "A", "2"),
+        ] {
+            assert_eq!(parse(text), Ok(vec![(name.to_owned(), value.to_owned())]), "{text:?}");
+        }
+        assert_eq!(parse(""), Ok(vec![]));
+    }
+
+    #[test]
+    fn every_bad_line_is_told() {
+        let bad = parse("GOOD=1\nno equals sign\nA B=2\n1A=3\nX='open\n").expect_err("bad lines");
+        let lines: Vec<_> = bad.iter().map(|bad| (bad.line, bad.message)).collect();
+        assert_eq!(
+            lines,
+            [
+                (2, "there is no `=`"),
+                (3, "the name before `=` may hold only letters, digits and `_`"),
+                (4, "the name before `=` cannot begin with a digit"),
+                (5, "a quote is never closed"),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_it_panic(text in "[A=#;'\"\\\\\n \tex\u{e9}\0]{0,60}") {
+            let _ = parse(&text);
+        }
+
+        /// What is quoted comes back as it was.
+        #[test]
+        fn single_quotes_keep_everything(value in "[^'\0]{0,30}") {
+            let text = format!("A='{value}'\n");
+            prop_assert_eq!(parse(&text), Ok(vec![("A".to_owned(), value)]));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One attempt: a process is started, its output is read, its end is waited for or brought about.
+//!
+//! ```text
+//! starter (a thread starts it) ─▶ child ─▶ reactor (what happens) ─▶ follow (this file, acts) ─▶ Ended
+//!   launch (what exactly)                                            lifecycle (decides)
+//! ```
+//!
+//! Before it: `duct`, which carries a run through its attempts. After it: `assess`.
+
+mod child;
+mod drain;
+mod launch;
+mod lifecycle;
+mod reactor;
+mod starter;
+
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
+use std::process::ExitStatus;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+pub(in crate::exec) use self::child::Child;
+pub(super) use self::drain::{Drain, leave_to_cat};
+pub(super) use self::reactor::{Reactor, Slot};
+pub(super) use self::starter::Starter;
+
+use self::launch::complaint;
+use self::lifecycle::{Cause, Event, Lifecycle, Step};
+use self::reactor::Urgency;
+use super::capture::output::Capture;
+use super::capture::redact::Redactor;
+use super::os;
+use super::outcome::{Ending, Output};
+use super::run::Run;
+use super::stop::Stop;
+use crate::clock::{self, Mono, Now, SharedClock};
+use crate::document::format_duration;
+
+/// How a process ended, and what it wrote: unmasked.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// When its process was started; `None` where there was none.
+    pub(super) began: Option<Now>,
+    pub(super) ending: Ending,
+    pub(super) output: Output,
+    pub(super) leaked: bool,
+    /// What it left in the background cannot write any more.
+    pub(super) unread: bool,
+    /// What masks this run's output; that of its command where there was no process.
+    pub(super) redactor: Option<Redactor>,
+}
+
+impl Ended {
+    /// There was none.
+    pub(super) fn without_process(ending: Ending) -> Self {
+        Self { began: None, ending, output: Output::default(), leaked: false, unread: false, redactor: None }
+    }
+}
+
+/// Follows one attempt from its start to its end. What childs across a wait is kept small, and is boxed where few come to:
+/// a thousand processes that are silent may run at one time.
+pub(super) struct Follower<'r> {
+    pub(super) slot: Slot<Box<Child>>,
+    pub(super) run: &'r Run,
+    pub(super) clock: &'r SharedClock,
+    pub(super) drain: &'r Drain,
+}
+
+impl Follower<'_> {
+    /// How it ended, and what it wrote; its start has been asked for.
+    pub(super) async fn follow(&self) -> Ended {
+        // Not awaited within the `match`, which would keep what it looks at for as long.
+        let attending = match self.started().await {
+            Ok(child) => Box::pin(self.attend(child)),
+            Err(ending) => return Ended::without_process(ending),
+        };
+        attending.await
+    }
+
+    /// Waits until the process has something to tell, which is when it is needed; or says how the run ended without one.
+    async fn started(&self) -> Result<Box<Child>, Ending> {
+        let mut timer = self.run.command.limits.timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
+        let insisting = match poll_fn(|cx| self.first(cx, &mut timer)).await {
+            ControlFlow::Break(started) => return started,
+            ControlFlow::Continue(given_up) => Box::pin(self.insist(given_up)),
+        };
+        insisting.await
+    }
+
+    /// What comes first: the process, or a reason to wait for it no longer. No `select!`, which would keep the three side by side:
+    /// this is where a silent run waits.
+    fn first(
+        &self,
+        cx: &mut Context<'_>,
+        timer: &mut Option<Sleep<'_>>,
+    ) -> Poll<ControlFlow<Result<Box<Child>, Ending>, Ending>> {
+        if let Poll::Ready(started) = self.brought(cx, Urgency::None) {
+            return Poll::Ready(ControlFlow::Break(started));
+        }
+        if self.run.stop.poll(cx, Stop::No).is_ready() {
+            return Poll::Ready(ControlFlow::Continue(Ending::Interrupted));
+        }
+        let Some(timer) = timer else { return Poll::Pending };
+        timer.as_mut().poll(cx).map(|()| {
+            let error = late(self.run.command.limits.timeout.unwrap_or_default(), self.slot.waits_for_files());
+            ControlFlow::Continue(Ending::NotStarted { error })
+        })
+    }
+
+    /// The process is needed though it has told nothing: it is silent, most likely. If it is still being started, it gets as
+    /// long as one that should end.
+    async fn insist(&self, given_up: Ending) -> Result<Box<Child>, Ending> {
+        tokio::select! {
+            biased;
+            started = poll_fn(|cx| self.brought(cx, Urgency::AtOnce)) => started,
+            () = self.until(self.clock.now().mono + self.run.command.limits.kill_after) => Err(given_up),
+        }
+    }
+
+    fn brought(&self, cx: &Context<'_>, urgency: Urgency) -> Poll<Result<Box<Child>, Ending>> {
+        self.slot.started(cx, urgency).map_err(|error| Ending::NotStarted { error })
+    }
+
+    /// Attends to a process that has been started.
+    async fn attend(&self, mut child: Box<Child>) -> Ended {
+        let (command, progress) = (self.run.command.as_ref(), &self.run.progress);
+        let redactor = std::mem::take(&mut child.redactor);
+        let mut capture = Capture::new(command.output.max_output, &redactor).with_directives(command.output.directives);
+        let mut lifecycle = Lifecycle::new(command.limits.kill_after);
+        let mut seen = Stop::No;
+        let mut timer = command.limits.timeout.map(|timeout| self.until(child.began.mono + timeout));
+        'run: loop {
+            let event = tokio::select! {
+                biased;
+                event = poll_fn(|cx| child.poll(self.slot.take(cx), cx, &lifecycle, &mut capture, progress)) => event,
+                level = self.run.stop.rises(seen) => {
+                    seen = level;
+                    Event::Stop(level)
+                }
+                () = reached(&mut timer) => Event::Deadline,
+            };
+            let unreported = match event {
+                Event::Deadline | Event::Stop(_) => child.unreported(&lifecycle, &mut capture, progress),
+                Event::Exited | Event::Closed => [None; 2],
+            };
+            let mut renewed = false;
+            for event in unreported.into_iter().flatten().chain([event]) {
+                // It exited in time, but this process was held up itself and saw it only now.
+                if event == Event::Deadline && renewed {
+                    break;
+                }
+                let patience = match lifecycle.on(event) {
+                    // A deadline that has passed is not met twice.
+                    Step::Wait if event == Event::Deadline => None,
+                    Step::Wait => continue,
+                    Step::WaitFor(patience) => Some(patience),
+                    Step::Signal(signal, patience) => {
+                        child.signal(signal);
+                        Some(patience)
+                    }
+                    Step::KillAndFinish => {
+                        child.signal(Signal::KILL);
+                        break 'run;
+                    }
+                    Step::Finish => break 'run,
+                };
+                renewed = true;
+                timer = patience.map(|patience| self.until(self.clock.now().mono + patience));
+            }
+        }
+        progress.pid.store(0, Ordering::Relaxed);
+        let unread = lifecycle.leaked() && !self.drain.keep(child.open_ends(&self.slot), self.clock);
+        let status = child.reap();
+        let output = capture.finish();
+        let ending = ending(&lifecycle, status, command.limits.timeout);
+        let ending = match complaint(command, &ending, &output) {
+            Some(error) => Ending::NotStarted { error },
+            None => ending,
+        };
+        Ended { began: Some(child.began), ending, output, leaked: lifecycle.leaked(), unread, redactor: Some(redactor) }
+    }
+
+    fn until(&self, end: Mono) -> Sleep<'_> {
+        Box::pin(clock::sleep_until(self.clock.as_ref(), end))
+    }
+}
+
+/// Why a program that has not begun did not take too long itself.
+fn late(after: Duration, waits_for_files: bool) -> String {
+    let why = match waits_for_files {
+        true => os::OUT_OF_FILES,
+        false => "the disk that it is on hangs, or that of others",
+    };
+    format!("it was not started within {}: {why}", format_duration(after))
+}
+
+/// What the lifecycle and the status say together.
+fn ending(lifecycle: &Lifecycle, status: Option<ExitStatus>, timeout: Option<Duration>) -> Ending {
+    match (lifecycle.cause, status) {
+        (Some(Cause::Stop), _) => Ending::Interrupted,
+        (Some(Cause::Timeout), _) => Ending::TimedOut { after: timeout.unwrap_or_default(), killed: lifecycle.killed },
+        (None, Some(status)) => match (status.code(), status.signal()) {
+            (Some(code), _) => Ending::Exited { code },
+            (None, Some(signal)) => Ending::Signaled { signal },
+            (None, None) => Ending::Interrupted,
+        },
+        // Somebody else has reaped it; how it ended cannot be known.
+        (None, None) => Ending::Interrupted,
+    }
+}
+
+/// What ends a wait. Boxed, since most runs wait for their end alone.
+type Sleep<'c> = Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+
+/// Until the timer is up; for ever without one.
+async fn reached(timer: &mut Option<Sleep<'_>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,263 @@
+//! The threads that start processes: vfork(2) suspends its caller until the program is executed, which takes as long as the
+//! disk likes that the program is on. Meanwhile the daemon's own thread goes on, and other runs start and end.
+//!
+//! Before it: a run whose turn it is. After it: its process, or why there is none. Invariants: first come, first served; a
+//! start that nobody waits for any more leaves no process; a start that hangs holds up no other for long.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::child::{Child, ChildSlot};
+use super::launch::Launch;
+use super::reactor::Slot;
+use crate::clock::{Mono, SharedClock};
+use crate::exec::os::{self, plain};
+use crate::exec::run::Run;
+
+/// Threads that start processes at a time: while one waits for its program to be executed, another makes the next ready.
+const STARTERS: usize = 2;
+
+/// One more thread waits, and takes a turn when all of those hang.
+const WATCHERS: usize = 1;
+
+/// When a request waits and none was taken up for so long, all of them hang (a dead network disk): one more takes its turn.
+const HANGS: Duration = Duration::from_secs(2);
+
+/// Threads, hanging ones included, at most. Starts that come after that wait, and time out like any other run.
+const MOST_THREADS: usize = 64;
+
+/// How often it is tried again whether there are descriptors for a process, once they ran out.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// A start that has waited for descriptors for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Room for requests that is kept once they are served.
+const KEPT: usize = 64;
+
+/// The threads, which end with it.
+#[derive(Debug)]
+pub(in crate::exec) struct Starter(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: SharedClock,
+    /// /dev/null, opened once and not for each process.
+    null: OnceLock<OwnedFd>,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// No more than there are runs in progress, of which there is a limit.
+    requests: VecDeque<Request>,
+    threads: usize,
+    /// How many of them are at a request.
+    serving: usize,
+    /// One that has nothing to do looks again within [`HANGS`].
+    watched: bool,
+    /// When a request was taken up last.
+    taken: Mono,
+    /// Descriptors have run out: nothing is started before then.
+    paused: Option<Mono>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    run: Arc<Run>,
+    attempt: u32,
+    slot: ChildSlot,
+    /// Since when it waits for descriptors.
+    waits: Option<Mono>,
+}
+
+impl Starter {
+    /// Its threads, which wait. Where not even one can be made, each start tries again.
+    pub(in crate::exec) fn new(clock: SharedClock) -> Self {
+        let taken = clock.now().mono;
+        let queue = Queue {
+            requests: VecDeque::new(),
+            threads: 0,
+            serving: 0,
+            watched: false,
+            taken,
+            paused: None,
+            closed: false,
+        };
+        let shared =
+            Arc::new(Shared { clock, null: OnceLock::new(), queue: Mutex::new(queue), arrived: Condvar::new() });
+        {
+            let mut queue = shared.lock();
+            while queue.threads < STARTERS + WATCHERS && shared.add_thread(&mut queue).is_ok() {}
+        }
+        Self(shared)
+    }
+
+    /// Asks for an attempt's process, which will be delivered to the slot.
+    pub(in crate::exec) fn start(&self, run: &Arc<Run>, attempt: u32, slot: &Slot<Box<Child>>) -> io::Result<()> {
+        let mut queue = self.0.lock();
+        queue.requests.push_back(Request { run: Arc::clone(run), attempt, slot: slot.handle(), waits: None });
+        if queue.threads == 0
+            && let Err(error) = self.0.add_thread(&mut queue)
+        {
+            queue.requests.clear();
+            return Err(error);
+        }
+        if queue.serving < STARTERS || !queue.watched {
+            self.0.arrived.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.arrived.notify_all();
+    }
+}
+
+impl Queue {
+    /// The next request, if one waits and it is time for another thread to take it up.
+    fn take(&mut self, now: Mono) -> Option<Request> {
+        if self.paused.is_some_and(|until| now < until) || self.serving >= STARTERS && self.taken.until(now) <= HANGS {
+            return None;
+        }
+        let request = self.requests.pop_front()?;
+        if self.requests.is_empty() && self.requests.capacity() > KEPT {
+            self.requests = VecDeque::new();
+        }
+        self.taken = now;
+        self.serving += 1;
+        Some(request)
+    }
+}
+
+impl Shared {
+    fn null(&self) -> Result<&OwnedFd, String> {
+        match self.null.get() {
+            Some(null) => Ok(null),
+            None => {
+                let null =
+                    open_null().map_err(|error| format!("/dev/null cannot be opened: {}", plain(&error.into())))?;
+                Ok(self.null.get_or_init(|| null))
+            }
+        }
+    }
+
+    fn is_out_of_files(&self) -> bool {
+        match self.null.get() {
+            Some(null) => !os::may_open_files(null),
+            None => matches!(open_null(), Err(Errno::MFILE | Errno::NFILE)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the door of processes: the threads that start them")]
+    fn add_thread(self: &Arc<Self>, queue: &mut Queue) -> io::Result<()> {
+        let shared = Arc::clone(self);
+        std::thread::Builder::new().name("start".to_owned()).spawn(move || shared.work())?;
+        queue.threads += 1;
+        Ok(())
+    }
+
+    /// What a thread does, until there is nothing for it.
+    fn work(self: &Arc<Self>) {
+        let mut queue = self.lock();
+        while !queue.closed {
+            if let Some(request) = queue.take(self.clock.now().mono) {
+                if queue.serving == queue.threads && queue.threads < MOST_THREADS {
+                    // The one who sees it if this one hangs. Without it, it is later than it could be.
+                    let _ = self.add_thread(&mut queue);
+                }
+                drop(queue);
+                let again = request.serve(self);
+                queue = self.lock();
+                queue.serving -= 1;
+                self.pause(&mut queue, again);
+            } else if queue.threads > queue.serving.max(STARTERS) + WATCHERS {
+                break;
+            } else {
+                queue = self.wait(queue);
+            }
+        }
+        queue.threads -= 1;
+    }
+
+    /// Puts a request for which there were no descriptors back to the front, and waits with all of them.
+    fn pause(&self, queue: &mut Queue, again: Option<Request>) {
+        match again {
+            Some(request) => {
+                if queue.paused.is_none() {
+                    tracing::warn!("runs wait: {}", os::OUT_OF_FILES);
+                }
+                queue.paused = Some(self.clock.now().mono + TRY_AGAIN);
+                queue.requests.push_front(request);
+            }
+            None => {
+                if queue.paused.take().is_some() {
+                    tracing::info!("there are open files for runs again");
+                }
+            }
+        }
+    }
+
+    /// Waits for something to do; beside requests that wait, one watches whether they are taken up.
+    fn wait<'q>(&self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        if queue.requests.is_empty() || queue.watched {
+            queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        } else {
+            queue.watched = true;
+            let patience = if queue.paused.is_some() { TRY_AGAIN } else { HANGS };
+            queue = self.arrived.wait_timeout(queue, patience).unwrap_or_else(PoisonError::into_inner).0;
+            queue.watched = false;
+        }
+        queue
+    }
+}
+
+impl Request {
+    /// Starts the process and delivers it; gives itself back when there are no descriptors for it yet.
+    fn serve(self, shared: &Shared) -> Option<Self> {
+        let Self { run, attempt, slot, waits } = self;
+        if !slot.is_valid() {
+            return None;
+        }
+        let now = shared.clock.now();
+        // A defect in one start is that start's, as one in a run is that run's.
+        let start = AssertUnwindSafe(|| Child::start(Launch::new(&run, attempt)?, shared.null()?, &slot, now));
+        let started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
+        let waits = waits.unwrap_or(now.mono);
+        if started.is_err() && waits.until(now.mono) < PATIENCE && shared.is_out_of_files() {
+            slot.note_wait_for_files();
+            return Some(Self { run, attempt, slot, waits: Some(waits) });
+        }
+        if let Ok(child) = &started {
+            run.progress.pid.store(child.number(), Ordering::Relaxed);
+        }
+        slot.deliver(started);
+        None
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of processes: their standard input")]
+fn open_null() -> Result<OwnedFd, Errno> {
+    rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn defect() -> String {
+    "it could not be started, by a defect of slack-alert itself: see its log".to_owned()
+}

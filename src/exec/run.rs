@@ -1,0 +1,60 @@
+//! One execution that is due, and what can be seen of it while it goes on. Before it: the dispatcher. After it: `duct`.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::keys::Command;
+use super::stop::Stopper;
+use crate::id::{JobName, RunId};
+
+/// One execution that is due.
+#[derive(Debug)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// The job that it belongs to.
+    pub job: JobName,
+    /// What to run and how.
+    pub command: Arc<Command>,
+    /// The due time that it answers.
+    pub scheduled: Timestamp,
+    /// What made it start.
+    pub trigger: Trigger,
+    /// What can be seen of it while it runs.
+    pub progress: Progress,
+    /// Asks it to end.
+    pub stop: Stopper,
+}
+
+/// What made a run start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// Its schedule.
+    Schedule,
+    /// A due time that was missed while the daemon was down (`catch_up`).
+    CatchUp,
+    /// A person (`once`, `trigger`).
+    Manual,
+    /// Something else, which reports it: `wrap`, or a ping.
+    Reported,
+}
+
+/// What can be seen of a run while it goes on.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The process, once started; 0 before.
+    pub pid: AtomicU32,
+    /// The end of its output so far, a few hundred bytes at most.
+    pub last_output: Mutex<Vec<u8>>,
+}
+
+impl Run {
+    /// A run that has not begun, and that nobody has asked to end.
+    pub fn new(id: RunId, job: JobName, command: Arc<Command>, scheduled: Timestamp, trigger: Trigger) -> Self {
+        Self { id, job, command, scheduled, trigger, progress: Progress::default(), stop: Stopper::default() }
+    }
+}

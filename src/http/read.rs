@@ -1,0 +1,192 @@
+//! What the store knows, as the API tells it: runs, the outbox, where an incident was told.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::answer::Refusal;
+use super::core::Core;
+use crate::api;
+use crate::exec::{Ending, Status};
+use crate::id::{JobName, RunId};
+use crate::notify;
+use crate::plan::Job;
+use crate::policy;
+use crate::report::explain::{Explained, told};
+use crate::store::{HistoryFilter, OutboxFilter, RunRow, Stored};
+
+/// How many messages of the outbox are looked at for the runs of a job.
+const MOST_MESSAGES: u32 = 1_000;
+
+/// A run that is over.
+pub fn run(row: &RunRow) -> api::Run {
+    let exit_code = if let Ending::Exited { code } = row.ending { Some(code) } else { None };
+    let signal = if let Ending::Signaled { signal } = row.ending { Some(signal) } else { None };
+    // Due times that passed are no run: nothing started, and nothing ended.
+    let is_run = row.details.passed.is_none();
+    api::Run {
+        id: row.id,
+        job: row.job.clone(),
+        number: row.number,
+        trigger: row.trigger,
+        scheduled: row.scheduled,
+        started: row.started,
+        finished: Some(row.finished),
+        took: Some(row.took),
+        attempts: Some(row.attempts),
+        status: is_run.then_some(row.status),
+        reason: is_run.then_some(row.reason),
+        ending: is_run.then(|| row.ending.words()),
+        exit_code,
+        signal,
+        line: row.details.line.clone(),
+        verdict: Some(row.decision.to_string()),
+        until: row.decision.until(),
+        by: row.details.by.clone(),
+        note: row.details.note.clone(),
+        passed: row.details.passed.map(|(count, _)| count),
+    }
+}
+
+/// The runs of a page, the newest first.
+pub(super) async fn runs(core: &Core, filter: HistoryFilter) -> Result<Vec<RunRow>, Refusal> {
+    // What has just ended is on its way to the disk: the first page is to have it.
+    if filter.before.is_none() {
+        core.store.flush().await.ok();
+    }
+    Ok(core.store.history(filter).await?)
+}
+
+/// So many incidents get links: nobody follows more, and each is looked up.
+const LINKED: usize = 500;
+
+/// Fills in where each incident can be seen, as far as that is known.
+pub(super) async fn links(core: &Core, incidents: &mut [api::Incident]) {
+    if incidents.iter().all(|incident| incident.told.is_empty()) {
+        return;
+    }
+    let Some(url) = core.workspace.url(&core.clock) else { return };
+    let told = incidents.iter().filter(|incident| !incident.told.is_empty());
+    let ids = told.map(|incident| incident.thread).take(LINKED).collect();
+    let Ok(threads) = core.store.threads(ids).await else { return };
+    for incident in incidents {
+        for told in &mut incident.told {
+            let first = threads.get(&incident.thread).and_then(|all| {
+                all.iter().find(|(channel, _)| channel.to_string() == told.channel).map(|(_, first)| first)
+            });
+            told.permalink = first.and_then(|first| notify::permalink(&url, first));
+        }
+    }
+}
+
+/// One run that is over.
+pub(super) async fn one(core: &Core, id: RunId) -> Result<Option<RunRow>, Refusal> {
+    if let Some(row) = core.store.run(id).await? {
+        return Ok(Some(row));
+    }
+    // It may have ended this very moment.
+    core.store.flush().await.ok();
+    Ok(core.store.run(id).await?)
+}
+
+/// Gives jobs their last runs, and what a run usually takes.
+pub(super) async fn strips(core: &Core, jobs: &mut [api::Job], length: u32) -> Result<(), Refusal> {
+    let names = jobs.iter().filter(|job| job.last.is_some()).map(|job| job.name.clone()).collect();
+    let mut strips = core.store.strips(names, length).await?;
+    for job in jobs {
+        let Some(mut runs) = strips.remove(&job.name) else { continue };
+        runs.reverse();
+        job.usual_took = median(&runs);
+        job.strip = runs.into_iter().map(|(status, took)| (status, took.as_secs_f64())).collect();
+    }
+    Ok(())
+}
+
+fn median(runs: &[(Status, Duration)]) -> Option<Duration> {
+    let mut times: Vec<Duration> = runs.iter().map(|(_, took)| *took).collect();
+    times.sort_unstable();
+    times.get(times.len().checked_sub(1)? / 2).copied()
+}
+
+/// The outbox as of now: what the disk says, and of what waits what the worker knows too.
+pub(super) async fn outbox(core: &Core, state: &mut api::OutboxState) -> Result<(), Refusal> {
+    let counts = core.store.outbox_counts().await?;
+    state.waiting = state.waiting.max(counts.waiting);
+    (state.late, state.dead, state.oldest) = (counts.late, counts.dead, counts.oldest);
+    Ok(())
+}
+
+/// A message of the outbox.
+pub(super) fn message(stored: &Stored) -> api::Message {
+    let message = &stored.message;
+    api::Message {
+        id: stored.id.0,
+        state: stored.state.as_str().to_owned(),
+        queued: stored.queued,
+        attempts: stored.attempts,
+        why: stored.why.clone(),
+        job: message.job.clone(),
+        run: message.run,
+        event: message.event.map(|event| event.as_str().to_owned()),
+        status: message.status,
+        channel: message.channel.to_string(),
+        edit: stored.is_edit(),
+        text: message.text.clone(),
+    }
+}
+
+/// Runs with why there was a message about each, or none.
+pub(super) async fn explained(
+    core: &Core,
+    name: &JobName,
+    job: Option<&Job>,
+    rows: &[RunRow],
+) -> Result<Vec<api::Explained>, Refusal> {
+    let page = OutboxFilter { job: Some(name.clone()), limit: MOST_MESSAGES, ..OutboxFilter::default() };
+    let outbox = core.store.outbox_list(page).await?;
+    let utc = TimeZone::UTC;
+    let zone = job.map_or(&utc, |job| &job.timing.zone);
+    let now = core.clock.now().wall;
+    let one = |row: &RunRow| {
+        let letters = outbox.iter().filter(|stored| stored.message.run == Some(row.id) && !stored.is_edit()).collect();
+        let explained = Explained { row, letters, job, zone, now };
+        api::Explained { run: run(row), sentence: explained.headline(), explanation: explained.explanation() }
+    };
+    Ok(rows.iter().map(one).collect())
+}
+
+/// How a job is, and what comes next, in a sentence.
+pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZone, now: Timestamp) -> String {
+    let at = |at| told(at, zone, now);
+    let mut parts = Vec::new();
+    match (&job.last, incidents.iter().find(|incident| incident.job == job.name)) {
+        (_, Some(incident)) => {
+            let (since, failures) = (at(incident.since), policy::count(incident.failures, "failure"));
+            parts.push(format!("{} since {since} ({failures})", incident.status.as_str()));
+            match (&incident.suppressed, incident.next_message) {
+                (Some(why), Some(next)) => parts.push(format!("{}, next message at {}", why.reason, at(next))),
+                (Some(why), None) => parts.push(why.reason.clone()),
+                (None, _) => {}
+            }
+        }
+        (Some(last), None) => {
+            parts.push(format!("run {} was {} at {}", last.run, last.status.as_str(), at(last.finished)));
+        }
+        (None, None) if job.error.is_none() => parts.push("has not run yet".to_owned()),
+        (None, None) => {}
+    }
+    parts.extend(job.error.as_ref().map(|error| format!("its file has errors: {error}")));
+    for running in &job.running {
+        parts.push(format!("run {} goes on since {}", running.run, at(running.started)));
+    }
+    for (held, what) in [(&job.paused, "paused"), (&job.silenced, "silenced")] {
+        parts.extend(held.as_ref().map(|held| format!("{what} until {}", at(held.until))));
+    }
+    match (job.state, job.next) {
+        (api::JobState::Disabled, _) => parts.push("not enabled".to_owned()),
+        (_, Some(next)) => parts.push(format!("due next at {}", at(next))),
+        _ => {}
+    }
+    format!("{}: {}", job.name, parts.join("; "))
+}

@@ -1,0 +1,47 @@
+//! `cannot-switch-user`: a job that asks for a user or group that the daemon cannot become.
+
+use super::service::Service;
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::exec;
+
+/// A job with `user` or `group` is started as somebody else, which only root may do, or a service that was permitted to.
+/// Where the configuration is that of the installed service, its unit says who the daemon is; elsewhere it is whoever runs
+/// `check`.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let command = &subject.job.command;
+    let (user, group) = (command.user(), command.group());
+    if user.is_none() && group.is_none() {
+        return;
+    }
+    let why = match subject.service {
+        Some(service) => refused_by(service, user, group),
+        None => exec::may_switch(user, group).err(),
+    };
+    let Some(why) = why else { return };
+    let key = if user.is_some() { "user" } else { "group" };
+    let place = subject.file.find(key).map_or_else(|| subject.file.key("command"), |value| value.at);
+    let problem = Problem::new(Code::CannotSwitchUser, place, why);
+    found.push(problem.help(format!("{HELP}; or leave `{key}` out")));
+}
+
+/// The way out under the package, whose drop-in says what it permits.
+const HELP: &str = "let the service run as root: copy /usr/share/doc/slack-alert/drop-ins/root.conf to \
+                    /etc/systemd/system/slack-alert.service.d/, then `systemctl daemon-reload` and restart";
+
+/// A sentence, when the service cannot become them.
+fn refused_by(service: &Service, user: Option<&str>, group: Option<&str>) -> Option<String> {
+    if service.may_switch {
+        return None;
+    }
+    let is_itself = |name: &str| name == service.user || exec::same_user(name, &service.user);
+    match (user, group) {
+        (Some(user), _) if !is_itself(user) => {
+            Some(format!("the service runs as `{}`, which is not permitted to switch to user `{user}`", service.user))
+        }
+        (None, Some(group)) => {
+            Some(format!("the service runs as `{}`, which is not permitted to switch to group `{group}`", service.user))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,76 @@
+//! `literal-variable`: a variable that nobody expands.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::script::is_posix_shell;
+use super::{Scope, Subject};
+use crate::diagnostic::{Code, Problem, Problems};
+use crate::document::{Table, Text, Value};
+
+/// `$HOME`, `${HOME}`, `$(pwd)`, `` `pwd` ``, and `~/` at the start of a value or of a part of PATH.
+static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern =
+        r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$[A-Z_][A-Z0-9_]+\b|\$\([a-z][^()]*\)|`[a-z][^`]*`|(?:^|:)(?<tilde>~)/";
+    Regex::new(pattern).expect("the pattern is fixed and tested")
+});
+
+/// The values of `env` are taken as they stand, and the words of an array are given to the program as they stand: no shell
+/// sees them. In the text of a `command` that is a string the shell does its work.
+pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let file = &subject.file;
+    if !file.text().contains(['$', '~', '`']) {
+        return;
+    }
+    let env = file.find("env").filter(Value::is_table).and_then(|value| value.table());
+    for (name, value) in env.iter().flat_map(Table::free_keys) {
+        if let Some(text) = Some(value).filter(Value::is_text).and_then(|value| value.text()) {
+            let help = "write the value itself, or set it in the command: `export PATH=\"$HOME/bin:$PATH\"`";
+            judge(&text, &format!("`{name}` holds"), help, found);
+        }
+    }
+    let words = subject.job.command.words();
+    let for_shell = words.len() > 1 && is_posix_shell(&words[..words.len() - 1]);
+    let list = file.find("command").filter(|value| value.is_list() && !for_shell);
+    for word in list.iter().flat_map(|value| value.items().unwrap_or_default()).filter(Value::is_text) {
+        if let Some(text) = word.text() {
+            let help = "write the command as one string, which is given to the shell, or write the value itself";
+            judge(&text, "the program is given", help, found);
+        }
+    }
+}
+
+fn judge(text: &Text<'_>, what: &str, help: &str, found: &mut Problems) {
+    let Some(groups) = VARIABLE.captures(text.value) else { return };
+    let Some(variable) = groups.name("tilde").or_else(|| groups.get(0)) else { return };
+    let message = format!("{what} `{}` as it stands: no shell expands it", variable.as_str());
+    found.push(Problem::new(Code::LiteralVariable, text.inside(variable.range()), message).help(help));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VARIABLE;
+
+    #[test]
+    fn what_looks_like_a_variable() {
+        for (text, is) in [
+            ("$HOME/bin:/usr/bin", true),
+            ("/usr/bin:${HOME}/bin", true),
+            ("~/bin:/usr/bin", true),
+            ("/usr/bin:~/bin", true),
+            ("$(hostname -f)", true),
+            ("a-`date +%F`", true),
+            ("`", false),
+            ("a `5` b", false),
+            ("$(", false),
+            ("/srv/app~/x", false),
+            ("pa$sword", false),
+            ("$5", false),
+            ("5$", false),
+            ("", false),
+        ] {
+            assert_eq!(VARIABLE.is_match(text), is, "{text}");
+        }
+    }
+}

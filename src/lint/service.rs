@@ -1,0 +1,137 @@
+//! The installed service, as its unit says: who the daemon will be. The door of unit files.
+//!
+//! Before it: the configuration's path. After it: the rules about users. Only where the unit names this very configuration:
+//! a project elsewhere is run by whoever runs it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where systemd looks for units, the first that has one wins (systemd.unit(5), "UNIT FILE LOAD PATH").
+const FOLDERS: [&str; 6] = [
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/etc/systemd/system.control",
+];
+
+const UNIT: &str = "slack-alert.service";
+
+/// Who the service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Service {
+    /// Its `User=`; `root` where it names none.
+    pub(super) user: String,
+    /// It is root, or has the capabilities to become others.
+    pub(super) may_switch: bool,
+}
+
+impl Service {
+    /// The service that runs this configuration, when one is installed.
+    pub(super) fn of(config: Option<&Path>) -> Option<Self> {
+        let folders: Vec<PathBuf> = FOLDERS.iter().map(PathBuf::from).collect();
+        Self::installed(&folders, config?)
+    }
+
+    fn installed(folders: &[PathBuf], config: &Path) -> Option<Self> {
+        let unit = folders.iter().find_map(|folder| read(&folder.join(UNIT)))?;
+        let mut text = unit;
+        // Drop-ins of all folders, by their names; of one name, that of the first folder counts.
+        let mut drop_ins = BTreeMap::new();
+        for folder in folders.iter().rev() {
+            for path in entries(&folder.join(format!("{UNIT}.d"))) {
+                if let (Some(name), true) = (path.file_name(), path.extension().is_some_and(|end| end == "conf")) {
+                    drop_ins.insert(name.to_owned(), path.clone());
+                }
+            }
+        }
+        for path in drop_ins.values() {
+            text.push('\n');
+            text.push_str(&read(path).unwrap_or_default());
+        }
+        let config = std::path::absolute(config).ok()?;
+        let started = text
+            .lines()
+            .filter_map(|line| value(line, "ExecStart"))
+            .any(|line| line.contains(config.to_str().unwrap_or("\0")));
+        started.then(|| Self::from(text.as_str()))
+    }
+}
+
+impl From<&str> for Service {
+    /// From the text of a unit and its drop-ins, in their order.
+    fn from(text: &str) -> Self {
+        let last = |key| text.lines().filter_map(|line| value(line, key)).next_back();
+        let user = last("User").filter(|user| !user.is_empty()).unwrap_or("root").to_owned();
+        let ambient: Vec<&str> =
+            text.lines().filter_map(|line| value(line, "AmbientCapabilities")).fold(Vec::new(), |mut all, value| {
+                // An empty value takes back what stood before.
+                if value.is_empty() {
+                    all.clear();
+                } else {
+                    all.extend(value.split_whitespace());
+                }
+                all
+            });
+        let has = |name: &str| ambient.contains(&name);
+        let may_switch = matches!(user.as_str(), "root" | "0") || (has("CAP_SETUID") && has("CAP_SETGID"));
+        Self { user, may_switch }
+    }
+}
+
+/// The value of a setting on this line.
+fn value<'l>(line: &'l str, key: &str) -> Option<&'l str> {
+    let (name, value) = line.split_once('=')?;
+    (name.trim() == key).then_some(value.trim())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of unit files: who the service is stands nowhere else")]
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of unit files: who the service is stands nowhere else")]
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test makes the files it reads")]
+mod tests {
+    use super::{Service, UNIT};
+
+    fn service(user: &str, may_switch: bool) -> Service {
+        Service { user: user.to_owned(), may_switch }
+    }
+
+    #[test]
+    fn who_the_service_is() {
+        for (text, is) in [
+            ("[Service]\nUser=slack-alert\n", service("slack-alert", false)),
+            ("[Service]\nUser=slack-alert\n[Service]\nUser=root\n", service("root", true)),
+            ("[Service]\nExecStart=/bin/x\n", service("root", true)),
+            ("User = a\nAmbientCapabilities=CAP_SETUID CAP_SETGID\n", service("a", true)),
+            ("User=a\nAmbientCapabilities=CAP_SETUID CAP_SETGID\nAmbientCapabilities=\n", service("a", false)),
+            ("User=a\nAmbientCapabilities=CAP_SETUID\n", service("a", false)),
+        ] {
+            assert_eq!(Service::from(text), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_unit_counts_for_the_configuration_that_it_names() {
+        let root = tempfile::tempdir().expect("a scratch folder");
+        let (etc, lib) = (root.path().join("etc"), root.path().join("lib"));
+        std::fs::create_dir_all(etc.join(format!("{UNIT}.d"))).expect("folders");
+        std::fs::create_dir_all(&lib).expect("folders");
+        let start = "[Service]\nUser=slack-alert\nExecStart=/usr/bin/slack-alert run --config /etc/slack-alert/slack_alert.toml\n";
+        std::fs::write(lib.join(UNIT), start).expect("a unit");
+        let folders = [etc.clone(), lib];
+        let of = |config: &str| Service::installed(&folders, config.as_ref());
+        assert_eq!(of("/etc/slack-alert/slack_alert.toml"), Some(service("slack-alert", false)));
+        assert_eq!(of("/srv/project/slack_alert.toml"), None);
+        std::fs::write(etc.join(format!("{UNIT}.d/root.conf")), "[Service]\nUser=root\n").expect("a drop-in");
+        assert_eq!(of("/etc/slack-alert/slack_alert.toml"), Some(service("root", true)));
+    }
+}

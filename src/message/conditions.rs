@@ -1,0 +1,719 @@
+//! `warning_when` and `critical_when`: conditions on what came of a run, in the expression language of the templates.
+//!
+//! Before it: the job's table, and an outcome as `exec` made it. After it: the outcome with its status raised, for
+//! `policy`. Pure, bounded by fuel. An expression is taken apart at `and`, `or`, `not` and comparisons, so that what it
+//! looked at can be named, and so that a value that is missing is a failure and never just false.
+
+use std::sync::{Arc, LazyLock};
+
+use minijinja::machinery::ast::{BinOpKind, CallArg, CompareOpKind, Expr, UnaryOpKind};
+use minijinja::machinery::parse_expr;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Environment, UndefinedBehavior};
+
+use super::check::{Finding, check, inside};
+use super::filters::{Mode, register};
+use super::number::Written;
+use super::text::clean;
+use crate::diagnostic::{Code, Problem};
+use crate::document::{Key, Kind, Table, Text, did_you_mean};
+use crate::exec::{Outcome, Parse, Perfdata, Reason, Status};
+use crate::policy::Previous;
+use crate::slack::cut_plain;
+
+/// The keys of a job that this file reads.
+pub const CONDITION_KEYS: &[Key] = &[
+    Key {
+        name: "warning_when",
+        kind: Kind::Text,
+        default: "",
+        about: "An expression over `json`, `perfdata`, `stdout`, `stderr`, `exit_code`, `duration` (seconds) and `previous`: \
+                true makes the run at least a warning, with the reason `condition`.",
+    },
+    Key {
+        name: "critical_when",
+        kind: Kind::Text,
+        default: "",
+        about: "The same for critical. An expression that fails, for a missing key say, is critical.",
+    },
+];
+
+/// What an expression may look at.
+const VARIABLES: [&str; 7] = ["json", "perfdata", "stdout", "stderr", "exit_code", "duration", "previous"];
+
+/// What an expression may spend: an instruction or 64 bytes of text each cost one.
+const FUEL: u64 = 100_000;
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 80;
+
+/// A job's conditions, the worse first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    list: Vec<Condition>,
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Condition {
+    text: Arc<str>,
+    /// What a run is at least when it holds.
+    status: Status,
+}
+
+/// An expression, taken apart.
+#[derive(Debug)]
+enum Node {
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    Not(Box<Node>),
+    Compare(Leaf, Vec<(&'static str, Leaf)>),
+    Leaf(Leaf),
+}
+
+/// A part that the engine evaluates as a whole.
+#[derive(Debug)]
+struct Leaf {
+    text: String,
+    /// It looks at nothing.
+    constant: bool,
+}
+
+/// The engine: the templates' filters and tests, and nothing that is written for Slack.
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_fuel(Some(FUEL));
+    engine.remove_global("debug");
+    register(&mut engine, Mode::Plain);
+    engine
+});
+
+/// Reads both keys; `parse` says which of `json` and `perfdata` there will be. `None` when something is wrong with them.
+pub fn read_conditions(table: &mut Table<'_>, parse: Option<Parse>) -> Option<Conditions> {
+    let mut list = Vec::new();
+    let mut sound = true;
+    for (key, status) in [("critical_when", Status::Critical), ("warning_when", Status::Warning)] {
+        let Some(value) = table.value(key) else { continue };
+        let Some(text) = value.text() else {
+            sound = false;
+            continue;
+        };
+        match problem(&text, parse) {
+            Some(problem) => {
+                table.push(problem);
+                sound = false;
+            }
+            None => list.push(Condition { text: text.value.trim().into(), status }),
+        }
+    }
+    sound.then_some(Conditions { list })
+}
+
+/// What is wrong with an expression, as far as that can be known before there is a run.
+fn problem(text: &Text<'_>, parse: Option<Parse>) -> Option<Problem> {
+    let source = text.value;
+    let at = |range: std::ops::Range<usize>| if source.is_empty() { text.at } else { text.inside(range) };
+    let whole = 0..source.len();
+    let refuse = |range, message: String, help: String| {
+        Some(Problem::new(Code::InvalidExpression, at(range), message).help(help))
+    };
+    let example = "write a condition such as `json.queue > 1000 or json.status != 'ok'`";
+    if source.trim().is_empty() {
+        return refuse(whole, "the expression is empty".to_owned(), example.to_owned());
+    }
+    if source.contains("{{") || source.contains("{%") {
+        let help = "write the expression alone, without braces: `json.queue > 1000`";
+        return refuse(whole, "an expression is no template".to_owned(), help.to_owned());
+    }
+    if let Err(error) = parse_expr(source) {
+        let range = inside(source, error.range().unwrap_or(whole));
+        let message = error.detail().unwrap_or("the expression cannot be read").to_owned();
+        let help = match source.contains(" = ") {
+            true => "two values are compared with `==`",
+            false => example,
+        };
+        return refuse(range, message, help.to_owned());
+    }
+    // The same as a template, whose names are checked: the braces shift every place by three.
+    let (findings, _) = check(&format!("{{{{ {source} }}}}"), &[], false);
+    let shifted = |finding: &Finding| {
+        finding.range.start.saturating_sub(3)..finding.range.end.saturating_sub(3).min(source.len())
+    };
+    // What is a length or a point of time in a template is a number of seconds here.
+    let is_time = |finding: &Finding| {
+        source.get(shifted(finding)).is_some_and(|text| matches!(text, "duration" | "finished" | "previous.finished"))
+    };
+    if let Some(finding) = findings.into_iter().find(|finding| !is_time(finding)) {
+        let problem = Problem::new(Code::InvalidExpression, at(shifted(&finding)), finding.message);
+        return Some(problem.maybe_help(finding.help));
+    }
+    for (name, range) in variables(source) {
+        let help = match name.as_str() {
+            "json" if parse != Some(Parse::Json) => Some("add `parse = \"json\"`"),
+            "perfdata" if parse != Some(Parse::Perfdata) => Some("add `parse = \"perfdata\"`"),
+            name if VARIABLES.contains(&name) => None,
+            name => {
+                let known = VARIABLES.map(|name| format!("`{name}`")).join(", ");
+                let help = did_you_mean(name, VARIABLES).unwrap_or_else(|| format!("it can look at {known}"));
+                return refuse(range, format!("a condition does not know `{name}`"), help);
+            }
+        };
+        if let Some(help) = help {
+            let message = format!("`{name}` is never there: nothing says that the output is to be parsed");
+            return refuse(range, message, help.to_owned());
+        }
+    }
+    None
+}
+
+/// The variables of an expression, each with its place.
+fn variables(source: &str) -> Vec<(String, std::ops::Range<usize>)> {
+    use minijinja::machinery::{Token, tokenize};
+    let mut found = Vec::new();
+    let mut before = None;
+    let mut previous_word = None;
+    for (token, span) in tokenize(source, true, minijinja::syntax::SyntaxConfig::default()).map_while(Result::ok) {
+        if let Token::Ident(name) = token {
+            let is_part = matches!(before, Some('.' | '|'));
+            let is_test = matches!(previous_word, Some("is" | "not")) && before.is_none();
+            let is_word =
+                ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None"]
+                    .contains(&name);
+            if !is_part && !is_test && !is_word {
+                found.push((name.to_owned(), span.start_offset as usize..span.end_offset as usize));
+            }
+            (before, previous_word) = (None, Some(name));
+        } else {
+            before = match token {
+                Token::Dot => Some('.'),
+                Token::Pipe => Some('|'),
+                _ => Some(' '),
+            };
+            previous_word = None;
+        }
+    }
+    // An argument by its name (`map(attribute="x")`) is none; neither is a test's name.
+    let assigned = |range: &std::ops::Range<usize>| {
+        let rest = source[range.end..].trim_start();
+        rest.starts_with('=') && !rest.starts_with("==")
+    };
+    found.retain(|(_, range)| !assigned(range));
+    found
+}
+
+impl Conditions {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The outcome with its status raised, where a condition holds or fails. What did not come to its end is left as it is,
+    /// and so is what counts as not run.
+    #[must_use]
+    pub fn judge(&self, outcome: Outcome, previous: Option<&Previous>) -> Outcome {
+        let ended = !matches!(outcome.reason, Reason::Spawn | Reason::Interrupted | Reason::Timeout | Reason::Missing);
+        if self.list.is_empty() || outcome.skipped || !ended || outcome.status == Status::Critical {
+            return outcome;
+        }
+        let mut written = Written::default();
+        let context = context(&outcome, previous, &mut written);
+        for condition in &self.list {
+            let (status, detail) = match holds(&condition.text, &context) {
+                Ok((false, _)) => continue,
+                Ok((true, seen)) => (condition.status, worded(&condition.text, &seen, &written)),
+                Err(why) => (Status::Critical, format!("the condition `{}` failed: {why}", condition.text)),
+            };
+            if status.badness() > outcome.status.badness() {
+                return Outcome { status, reason: Reason::Condition, detail, ..outcome };
+            }
+        }
+        outcome
+    }
+}
+
+/// What an expression sees.
+fn context(outcome: &Outcome, previous: Option<&Previous>, written: &mut Written) -> Value {
+    let text = |bytes: &[u8]| Value::from(clean(bytes).trim_end_matches('\n'));
+    let code = match outcome.ending {
+        crate::exec::Ending::Exited { code } => Value::from(code),
+        _ => Value::from(()),
+    };
+    let previous = previous.map_or(Value::from(()), |previous| {
+        Value::from_pairs([
+            ("status", Value::from(previous.status.as_str())),
+            ("stdout", Value::from(previous.stdout.trim_end_matches('\n'))),
+            ("finished", Value::from(previous.finished.as_second())),
+        ])
+    });
+    // More digits than a thousandth of a second tell nobody anything.
+    let took = std::time::Duration::from_millis(outcome.took.as_millis().try_into().unwrap_or(u64::MAX));
+    Value::from_pairs([
+        ("json", outcome.json.as_ref().map_or(Value::from(()), |json| from_json(json, written))),
+        ("perfdata", outcome.perfdata.iter().map(|data| perfdata(data, written)).collect()),
+        ("stdout", text(&outcome.output.stdout.bytes())),
+        ("stderr", text(&outcome.output.stderr.bytes())),
+        ("exit_code", code),
+        ("duration", Value::from(took.as_secs_f64())),
+        ("previous", previous),
+    ])
+}
+
+/// JSON as values that can be compared. By hand: where numbers keep their digits, serde hands them on as tables.
+fn from_json(json: &serde_json::Value, written: &mut Written) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(flag) => Value::from(*flag),
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Number(number) => written.comparable(&number.to_string()),
+        serde_json::Value::Array(items) => items.iter().map(|item| from_json(item, written)).collect(),
+        serde_json::Value::Object(table) => {
+            Value::from_pairs(table.iter().map(|(key, value)| (key.as_str(), from_json(value, written))))
+        }
+    }
+}
+
+/// One value of performance data, as templates have it.
+fn perfdata(data: &Perfdata, written: &mut Written) -> Value {
+    let mut number = |text: &Option<String>| text.as_ref().map_or(Value::from(()), |text| written.comparable(text));
+    let (value, min, max) = (number(&data.value), number(&data.min), number(&data.max));
+    Value::from_pairs([
+        ("label", Value::from(&data.label)),
+        ("value", value),
+        ("unit", Value::from(&data.unit)),
+        ("warn", Value::from(data.warn.clone())),
+        ("crit", Value::from(data.crit.clone())),
+        ("min", min),
+        ("max", max),
+    ])
+}
+
+/// Whether an expression holds, and the values that it looked at; the error says what is missing or cannot be compared.
+fn holds(source: &str, context: &Value) -> Result<(bool, Vec<(String, Value)>), String> {
+    let parsed = parse_expr(source).map_err(|error| sentence(&error))?;
+    let mut seen = Vec::new();
+    let whole = || Node::Leaf(Leaf { text: source.to_owned(), constant: false });
+    let holds = take_apart(&parsed).unwrap_or_else(whole).eval(context, &mut seen)?;
+    Ok((holds, seen))
+}
+
+/// Takes an expression apart; nothing where a part of it is of a kind that is not written out below.
+fn take_apart(expr: &Expr<'_>) -> Option<Node> {
+    let part = |expr: &Expr<'_>| take_apart(expr).map(Box::new);
+    Some(match expr {
+        Expr::UnaryOp(op) if matches!(op.op, UnaryOpKind::Not) => Node::Not(part(&op.expr)?),
+        Expr::BinOp(op) if matches!(op.op, BinOpKind::ScAnd) => Node::And(part(&op.left)?, part(&op.right)?),
+        Expr::BinOp(op) if matches!(op.op, BinOpKind::ScOr) => Node::Or(part(&op.left)?, part(&op.right)?),
+        Expr::BinOp(op) => match comparison(op.op) {
+            Some(sign) => Node::Compare(leaf(&op.left)?, vec![(sign, leaf(&op.right)?)]),
+            None => Node::Leaf(leaf(expr)?),
+        },
+        Expr::Compare(chain) => {
+            let rest = chain.ops.iter().map(|step| Some((compared(step.op), leaf(&step.expr)?)));
+            Node::Compare(leaf(&chain.expr)?, rest.collect::<Option<_>>()?)
+        }
+        _ => Node::Leaf(leaf(expr)?),
+    })
+}
+
+fn leaf(expr: &Expr<'_>) -> Option<Leaf> {
+    Some(Leaf { text: written(expr)?, constant: expr.as_const().is_some() })
+}
+
+/// An expression as it would be written: the places that the parser keeps do not cover all of one.
+fn written(expr: &Expr<'_>) -> Option<String> {
+    let list = |items: &[Expr<'_>]| Some(items.iter().map(written).collect::<Option<Vec<_>>>()?.join(", "));
+    let arguments = |all: &[CallArg<'_>]| {
+        let one = |argument: &CallArg<'_>| match argument {
+            CallArg::Pos(value) => written(value),
+            CallArg::Kwarg(name, value) => Some(format!("{name}={}", written(value)?)),
+            CallArg::PosSplat(_) | CallArg::KwargSplat(_) => None,
+        };
+        let all = all.iter().map(one).collect::<Option<Vec<_>>>()?;
+        Some(if all.is_empty() { String::new() } else { format!("({})", all.join(", ")) })
+    };
+    Some(match expr {
+        Expr::Var(var) => var.id.to_owned(),
+        Expr::Const(constant) => literal(&constant.value)?,
+        Expr::GetAttr(get) => format!("{}.{}", written(&get.expr)?, get.name),
+        Expr::GetItem(get) => format!("{}[{}]", written(&get.expr)?, written(&get.subscript_expr)?),
+        Expr::Filter(filter) => {
+            format!("{} | {}{}", written(filter.expr.as_ref()?)?, filter.name, arguments(&filter.args)?)
+        }
+        Expr::Test(test) => format!("{} is {}{}", written(&test.expr)?, test.name, arguments(&test.args)?),
+        Expr::List(all) => format!("[{}]", list(&all.items)?),
+        Expr::UnaryOp(op) => match op.op {
+            UnaryOpKind::Neg => format!("-{}", written(&op.expr)?),
+            UnaryOpKind::Not => format!("(not {})", written(&op.expr)?),
+        },
+        Expr::BinOp(op) => format!("({} {} {})", written(&op.left)?, sign(op.op), written(&op.right)?),
+        _ => return None,
+    })
+}
+
+/// A constant as it is written.
+fn literal(value: &Value) -> Option<String> {
+    Some(match value.kind() {
+        ValueKind::String => {
+            let text = value.as_str()?.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
+            format!("'{text}'")
+        }
+        ValueKind::Number => value.to_string(),
+        ValueKind::Bool => value.is_true().to_string(),
+        ValueKind::None => "none".to_owned(),
+        _ => return None,
+    })
+}
+
+fn sign(op: BinOpKind) -> &'static str {
+    match op {
+        BinOpKind::Add => "+",
+        BinOpKind::Sub => "-",
+        BinOpKind::Mul => "*",
+        BinOpKind::Div => "/",
+        BinOpKind::FloorDiv => "//",
+        BinOpKind::Rem => "%",
+        BinOpKind::Pow => "**",
+        BinOpKind::Concat => "~",
+        BinOpKind::ScAnd => "and",
+        BinOpKind::ScOr => "or",
+        other => comparison(other).unwrap_or("=="),
+    }
+}
+
+fn comparison(op: BinOpKind) -> Option<&'static str> {
+    Some(match op {
+        BinOpKind::Eq => "==",
+        BinOpKind::Ne => "!=",
+        BinOpKind::Lt => "<",
+        BinOpKind::Lte => "<=",
+        BinOpKind::Gt => ">",
+        BinOpKind::Gte => ">=",
+        BinOpKind::In => "in",
+        _ => return None,
+    })
+}
+
+fn compared(op: CompareOpKind) -> &'static str {
+    match op {
+        CompareOpKind::Eq => "==",
+        CompareOpKind::Ne => "!=",
+        CompareOpKind::Lt => "<",
+        CompareOpKind::Lte => "<=",
+        CompareOpKind::Gt => ">",
+        CompareOpKind::Gte => ">=",
+        CompareOpKind::In => "in",
+        CompareOpKind::NotIn => "not in",
+    }
+}
+
+impl Node {
+    fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<bool, String> {
+        Ok(match self {
+            Self::And(left, right) => left.eval(context, seen)? && right.eval(context, seen)?,
+            Self::Or(left, right) => left.eval(context, seen)? || right.eval(context, seen)?,
+            Self::Not(inner) => !inner.eval(context, seen)?,
+            Self::Leaf(leaf) => leaf.eval(context, seen)?.is_true(),
+            Self::Compare(first, rest) => {
+                let mut left = first.eval(context, seen)?;
+                for (sign, leaf) in rest {
+                    let right = leaf.eval(context, seen)?;
+                    if !compare(&left, sign, &right, (first, leaf))? {
+                        return Ok(false);
+                    }
+                    left = right;
+                }
+                true
+            }
+        })
+    }
+}
+
+impl Leaf {
+    fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<Value, String> {
+        let compiled = ENGINE.compile_expression(&self.text).map_err(|error| sentence(&error))?;
+        let value = compiled.eval(context.clone()).map_err(|error| sentence(&error))?;
+        if value.is_undefined() {
+            return Err(format!("`{}` is missing", self.text));
+        }
+        if !self.constant && !seen.iter().any(|(text, _)| *text == self.text) {
+            seen.push((self.text.clone(), value.clone()));
+        }
+        Ok(value)
+    }
+}
+
+/// Compares two values. Which is the greater of a number and a text, nobody can say: that is a failure.
+fn compare(left: &Value, sign: &'static str, right: &Value, (first, second): (&Leaf, &Leaf)) -> Result<bool, String> {
+    let orders = matches!(sign, "<" | "<=" | ">" | ">=");
+    if orders && left.kind() != right.kind() {
+        let name = |leaf: &Leaf, value: &Value| match leaf.constant {
+            true => format!("{} {}", article(value), shown(value)),
+            false => format!("`{}`, which is {} ({})", leaf.text, article(value), shown(value)),
+        };
+        return Err(format!("{} cannot be compared with {}", name(first, left), name(second, right)));
+    }
+    let text = format!("left {sign} right");
+    let compiled = ENGINE.compile_expression_owned(text).map_err(|error| sentence(&error))?;
+    let context = Value::from_pairs([("left", left.clone()), ("right", right.clone())]);
+    compiled.eval(context).map(|value| value.is_true()).map_err(|error| sentence(&error))
+}
+
+fn article(value: &Value) -> &'static str {
+    match value.kind() {
+        ValueKind::Number => "a number",
+        ValueKind::String => "text",
+        ValueKind::Bool => "true or false",
+        ValueKind::None | ValueKind::Undefined => "nothing",
+        ValueKind::Map => "a table",
+        ValueKind::Seq | ValueKind::Iterable => "a list",
+        _ => "another kind of value",
+    }
+}
+
+/// `json.queue > 1000 (it is 1,204)`; with several values each by its name.
+fn worded(source: &str, seen: &[(String, Value)], written: &Written) -> String {
+    let shown = |value: &Value| {
+        f64::try_from(value.clone())
+            .ok()
+            .filter(|_| !value.is_integer())
+            .and_then(|number| written.get(number))
+            .map_or_else(|| shown(value), str::to_owned)
+    };
+    match seen {
+        [] => source.to_owned(),
+        [(_, value)] => format!("{source} (it is {})", shown(value)),
+        several => {
+            let values: Vec<_> = several.iter().map(|(name, value)| format!("{name} is {}", shown(value))).collect();
+            format!("{source} ({})", values.join(", "))
+        }
+    }
+}
+
+/// A value as people read it, in one short line.
+fn shown(value: &Value) -> String {
+    let text = match value.kind() {
+        ValueKind::String => format!("\"{}\"", value.as_str().unwrap_or_default()),
+        ValueKind::Number if value.is_integer() => grouped(&value.to_string()),
+        ValueKind::None => "none".to_owned(),
+        ValueKind::Bool => value.is_true().to_string(),
+        _ => value.to_string(),
+    };
+    let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut_plain(&one_line, SHOWN).0
+}
+
+/// `1204` with its thousands apart: `1,204`.
+fn grouped(number: &str) -> String {
+    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).expect("digits of a number are ASCII"))
+        .collect();
+    format!("{sign}{}", groups.join(","))
+}
+
+/// An error of the engine in one sentence.
+fn sentence(error: &minijinja::Error) -> String {
+    let text = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    cut_plain(&text, 200).0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Condition, Conditions};
+    use crate::diagnostic::{Code, Place, Sources};
+    use crate::document::{Reader, Table};
+    use crate::exec::{Captured, Ending, Outcome, Parse, Perfdata, Reason, Status};
+
+    fn came(json: serde_json::Value, stdout: &str, code: i32) -> Outcome {
+        let mut outcome = Outcome::status_only(Status::Ok, jiff::Timestamp::UNIX_EPOCH);
+        outcome.json = Some(json);
+        outcome.ending = Ending::Exited { code };
+        outcome.took = Duration::from_micros(2_500_042);
+        outcome.output.stdout = Captured { head: stdout.as_bytes().to_vec(), ..Captured::default() };
+        outcome
+    }
+
+    fn judged(text: &str, outcome: Outcome) -> Outcome {
+        let list = vec![Condition { text: text.into(), status: Status::Critical }];
+        Conditions { list }.judge(outcome, None)
+    }
+
+    #[test]
+    fn a_condition_that_holds_is_named_with_its_values() {
+        for (text, detail) in [
+            ("json.queue > 1000", "json.queue > 1000 (it is 1,204)"),
+            (
+                "json.queue > 9999 or json.status != 'ok'",
+                "json.queue > 9999 or json.status != 'ok' (json.queue is 1,204, json.status is \"down\")",
+            ),
+            ("not json.up", "not json.up (it is false)"),
+            ("'ERROR' in stdout", "'ERROR' in stdout (it is \"an ERROR came\")"),
+            ("stdout | length > 5", "stdout | length > 5 (it is 13)"),
+            ("duration > 2", "duration > 2 (it is 2.5)"),
+            ("exit_code == 0", "exit_code == 0 (it is 0)"),
+            ("json.items[0].age >= 3", "json.items[0].age >= 3 (it is 3)"),
+            (
+                "json.ratio < 0.5 and json.up == false",
+                "json.ratio < 0.5 and json.up == false (json.ratio is 0.25, json.up is false)",
+            ),
+            ("json.absent is undefined", "json.absent is undefined (it is true)"),
+            ("json.absent | default(7) > 5", "json.absent | default(7) > 5 (it is 7)"),
+            ("1 < json.queue < 2000", "1 < json.queue < 2000 (it is 1,204)"),
+            ("json.status not in ['ok', 'warn']", "json.status not in ['ok', 'warn'] (it is \"down\")"),
+            ("previous is none", "previous is none (it is true)"),
+            ("true", "true"),
+        ] {
+            let json = json!({"queue": 1204, "status": "down", "up": false, "items": [{"age": 3}], "ratio": 0.25});
+            let outcome = judged(text, came(json, "an ERROR came\n", 0));
+            assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Condition), "{text}");
+            assert_eq!(outcome.detail, detail, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_with_all_their_digits_and_shown_as_they_were_written() {
+        let json =
+            serde_json::from_str(r#"{"free": 0.10, "card": 89445385320123456789, "pi": 3.14159265358979323846}"#);
+        let json: serde_json::Value = json.expect("JSON");
+        for (text, detail) in [
+            ("json.free < 0.2", "json.free < 0.2 (it is 0.10)"),
+            ("json.card > 89445385320123456788", "json.card > 89445385320123456788 (it is 89,445,385,320,123,456,789)"),
+            ("json.pi > 3", "json.pi > 3 (it is 3.14159265358979323846)"),
+        ] {
+            assert_eq!(judged(text, came(json.clone(), "", 0)).detail, detail, "{text}");
+        }
+        let mut outcome = came(json, "", 0);
+        let data = |value: &str| Perfdata {
+            label: "t".to_owned(),
+            value: Some(value.to_owned()),
+            unit: "s".to_owned(),
+            warn: None,
+            crit: None,
+            min: None,
+            max: None,
+        };
+        outcome.perfdata = vec![data("0,50"), data("12085620736.0")];
+        for (text, detail) in [
+            ("perfdata[0].value > 0.4", "perfdata[0].value > 0.4 (it is 0,50)"),
+            ("perfdata[1].value > 1000", "perfdata[1].value > 1000 (it is 12085620736.0)"),
+        ] {
+            assert_eq!(judged(text, outcome.clone()).detail, detail, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_does_not_hold_changes_nothing() {
+        for text in [
+            "json.queue > 1000",
+            "json.queue == 4 and false",
+            "stdout",
+            "json.queue is undefined",
+            "json.queue > 5 and json.absent > 5",
+        ] {
+            let before = came(json!({"queue": 4}), "", 0);
+            assert_eq!(judged(text, before.clone()), before, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_that_fails_is_critical_and_says_so() {
+        for (text, why) in [
+            ("json.queue > 1000", "`json.queue` is missing"),
+            ("json.name > 1000", "`json.name`, which is text (\"x\") cannot be compared with a number 1,000"),
+            ("json.none > 5", "which is nothing (none)"),
+            ("json.a.b.c == 1", "undefined"),
+            ("range(1000000) | list | length > 5", ""),
+        ] {
+            let outcome = judged(text, came(json!({"name": "x", "none": null}), "", 0));
+            assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Condition), "{text}");
+            assert!(outcome.detail.starts_with(&format!("the condition `{text}` failed: ")), "{}", outcome.detail);
+            assert!(outcome.detail.contains(why), "{text}: {}", outcome.detail);
+        }
+    }
+
+    #[test]
+    fn a_condition_raises_and_never_lowers() {
+        let both = Conditions {
+            list: vec![
+                Condition { text: "json.queue > 100".into(), status: Status::Critical },
+                Condition { text: "json.queue > 10".into(), status: Status::Warning },
+            ],
+        };
+        for (queue, was, is) in [
+            (5, Status::Ok, Status::Ok),
+            (50, Status::Ok, Status::Warning),
+            (500, Status::Ok, Status::Critical),
+            (500, Status::Warning, Status::Critical),
+            (50, Status::Unknown, Status::Unknown),
+            (500, Status::Unknown, Status::Critical),
+        ] {
+            let outcome = Outcome { status: was, ..came(json!({ "queue": queue }), "", 0) };
+            assert_eq!(both.judge(outcome, None).status, is, "{queue} {was:?}");
+        }
+        let skipped = Outcome { skipped: true, ..came(json!({ "queue": 500 }), "", 75) };
+        assert_eq!(both.judge(skipped.clone(), None), skipped);
+        let killed = Outcome { status: Status::Critical, reason: Reason::Signal, ..came(json!({}), "", 0) };
+        assert_eq!(both.judge(killed.clone(), None), killed);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_expression_is_shown_where_it_is() {
+        for (text, place, says) in [
+            ("json.queue >", None, ""),
+            ("jsn.queue > 1", Some("jsn"), "did you mean `json`?"),
+            ("status == 'ok'", Some("status"), "a condition does not know `status`"),
+            ("json.queue | lenght > 1", Some("lenght"), "did you mean `length`?"),
+            ("perfdata | length > 1", Some("perfdata"), "parse = \"perfdata\""),
+            ("", None, "the expression is empty"),
+            ("{{ json.queue }} > 1", None, "without braces"),
+            ("json.queue = 1", None, "compared with `==`"),
+            ("host", Some("host"), "a condition does not know `host`"),
+        ] {
+            let file = format!("critical_when = {}\n", serde_json::Value::from(text));
+            let parsed = toml::de::DeTable::parse(&file).expect("valid TOML").into_inner();
+            let reader = Reader::default();
+            let mut sources = Sources::default();
+            let source = sources.add("job.toml".as_ref(), file.as_str());
+            let mut table = Table::root(&reader, source, &file, &parsed);
+            assert_eq!(super::read_conditions(&mut table, Some(Parse::Json)), None, "{text}");
+            let problems = reader.take_problems();
+            let problem = problems.iter().next().expect("it is refused");
+            let words = format!("{} / {}", problem.message, problem.help.as_deref().unwrap_or_default());
+            assert_eq!(problem.code, Code::InvalidExpression, "{text}");
+            assert!(words.contains(says), "{text}: {words}");
+            let at = problem.place().map(Place::span).expect("it has a place");
+            if let Some(place) = place {
+                assert_eq!(&file[at], place, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_taken() {
+        for text in [
+            "json.queue > 1000",
+            "stdout | int > 5",
+            "json.x is defined and json.x",
+            "json.list | map(attribute='a') | max > 3",
+            "duration > 30 or 'WARN' in stderr",
+            "previous and previous.finished + 60 < 5",
+            "duration | round > 3",
+        ] {
+            let file = format!("warning_when = {}\n", serde_json::Value::from(text));
+            let parsed = toml::de::DeTable::parse(&file).expect("valid TOML").into_inner();
+            let reader = Reader::default();
+            let source = Sources::default().add("job.toml".as_ref(), "");
+            let mut table = Table::root(&reader, source, &file, &parsed);
+            let read = super::read_conditions(&mut table, Some(Parse::Json));
+            assert!(read.is_some_and(|read| !read.is_empty()), "{text}: {:?}", reader.take_problems());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The context line of a message, and its notes: how the run ended, how often, how long, where.
+//!
+//! Before it: a [`Notice`] and its headline, whose facts are not said twice. After it: `render`. Everything here is mrkdwn,
+//! already escaped.
+
+use super::Notice;
+use super::headline::Headline;
+use super::words::{clock, ended, format_bytes, one_line, short};
+use crate::document::format_duration;
+use crate::exec::{Ending, Status};
+use crate::policy::{Event, Update};
+use crate::policy::{count, ordinal};
+use crate::slack::{escape, literal};
+
+/// What stands between two facts.
+pub(super) const BETWEEN: &str = " · ";
+
+/// The context line: how it ended, how often and since when, how long it took, host, schedule, description. What the
+/// headline says already is not in it. With `named`, the job's name comes first.
+pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> String {
+    let mut facts = Vec::new();
+    if named {
+        facts.push(one_line(notice.job.name.as_str()));
+    }
+    let clean = matches!(notice.ending(), Some(Ending::Exited { code: 0 } | Ending::Reported { ok: true }));
+    let clean_exit = clean && notice.status == Status::Ok;
+    if let Some(ending) = notice.ending().filter(|_| !headline.says_ending && !clean_exit) {
+        facts.push(escape(&ended(ending)));
+    }
+    facts.extend(often(notice, headline).map(|often| escape(&often)));
+    facts.extend(took(notice));
+    if let Some(at) = notice.finished().filter(|_| notice.run().is_none()) {
+        facts.push(format!("last run at {}", clock(notice, at)));
+    }
+    let repeats = notice.event == Event::Repeat;
+    if let Some(next) = notice.next.filter(|next| repeats && *next > notice.now) {
+        facts.push(format!("next message at {} unless it changes", clock(notice, next)));
+    }
+    facts.push(one_line(&notice.host));
+    let schedule = match notice.ending() {
+        // The headline has the grace.
+        Some(Ending::Missing { grace, .. }) if headline.says_ending => {
+            notice.job.schedule.replacen(&format!(", {} of grace", format_duration(*grace)), "", 1)
+        }
+        _ => notice.job.schedule.clone(),
+    };
+    facts.push(literal(&short(&schedule)));
+    facts.push(one_line(&notice.job.description));
+    facts.retain(|fact| !fact.trim().is_empty());
+    facts.join(BETWEEN)
+}
+
+/// "3rd failure in a row, since 03:00".
+fn often(notice: &Notice, headline: &Headline) -> Option<String> {
+    let failing = matches!(notice.event, Event::Failure | Event::Repeat | Event::Missing);
+    let incident = notice.incident.filter(|_| failing && !headline.says_count)?;
+    let failures = match &notice.update {
+        Update::First { failures, .. } => *failures,
+        _ => incident.failures,
+    };
+    let since = clock(notice, incident.started);
+    (failures > 1).then(|| format!("{} failure in a row, since {since}", ordinal(u64::from(failures))))
+}
+
+/// "took 14ms, 2 attempts"; nothing where the headline or the ending says how long it was.
+fn took(notice: &Notice) -> Option<String> {
+    let attempts = notice.outcome().map(|outcome| outcome.attempts).filter(|attempts| *attempts > 1);
+    let attempts = attempts.map(|attempts| count(attempts, "attempt"));
+    let known = match notice.ending() {
+        Some(Ending::NotStarted { .. } | Ending::TimedOut { .. }) => true,
+        Some(Ending::Missing { .. } | Ending::Unfinished { .. }) => true,
+        _ => matches!(notice.update, Update::Hangs(_) | Update::Slow { .. }),
+    };
+    // Of a run whose beginning was not reported it is not known.
+    let took =
+        notice.took().filter(|took| !known && !took.is_zero()).map(|took| format!("took {}", format_duration(took)));
+    match (took, attempts) {
+        (Some(took), Some(attempts)) => Some(format!("{took}, {attempts}")),
+        (took, attempts) => took.or(attempts),
+    }
+}
+
+/// What else there is to know: output thrown away, pipes left open, alerts suppressed, a pause to come. Escaped.
+pub(super) fn notes(notice: &Notice) -> Vec<String> {
+    let mut notes = Vec::new();
+    let dropped = notice.dropped();
+    if dropped > 0 {
+        notes.push(format!("{} of output dropped (`max_output`)", format_bytes(dropped)));
+    }
+    if notice.outcome().is_some_and(|outcome| outcome.leaked) {
+        notes.push(
+            "a process that it left in the background has its output open: what it writes from now on is not kept"
+                .to_owned(),
+        );
+    }
+    notes.extend(always(notice));
+    notes
+}
+
+/// The notes that no template may leave out.
+pub(super) fn always(notice: &Notice) -> Vec<String> {
+    let mut notes = Vec::new();
+    match notice.suppressed {
+        0 => {}
+        1 => notes.push("1 alert suppressed (`rate_limit`)".to_owned()),
+        many => notes.push(format!("{many} alerts suppressed (`rate_limit`)")),
+    }
+    if let Some(pause) = notice.pauses {
+        notes.push(format!("pauses for {} after this message", format_duration(pause)));
+    }
+    notes.extend(notice.notes.iter().map(|note| one_line(note)));
+    notes
+}

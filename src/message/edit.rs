@@ -1,0 +1,222 @@
+//! An incident's first message when there is something new to say of it: what it said stays, its headline and its colour
+//! change. Pure.
+//!
+//! Before it: the message as it was posted, and the edit that `report` made. After it: what takes its place.
+
+use serde_json::Value;
+
+use super::words::color;
+use super::{Edit, Message, Route};
+use crate::exec::Status;
+use crate::slack::blocks;
+use crate::slack::limits::{ALL_BLOCKS, PLAIN, SECTION};
+use crate::slack::{cut, escape, fit, is_ping, weight};
+
+/// The first message as an edit leaves it.
+pub fn edited(first: &Message, edit: &Message) -> Message {
+    let Some(change) = &edit.route.edit else { return edit.clone() };
+    let old = headline(first);
+    let (first_line, rest) = first.text.split_once('\n').unwrap_or((&first.text, ""));
+    let (block, plain) = match change {
+        Edit::Resolved { words } => {
+            let mark = ":white_check_mark:";
+            let struck = old
+                .map(|old| bare(without_note(old)))
+                .filter(|old| !old.is_empty())
+                .map(|old| format!("~{}~ ", old.replace('~', "∼")));
+            let block = format!("{mark} {}{words}", struck.unwrap_or_default());
+            (block, format!("{mark} {words}: {}", bare(without_note(first_line))))
+        }
+        Edit::Gone { words } => {
+            let mark = ":black_circle:";
+            let kept = old.map(bare).filter(|old| !old.is_empty()).map(|old| format!("{old} · ")).unwrap_or_default();
+            (format!("{mark} {kept}{words}"), format!("{mark} {words}: {}", bare(first_line)))
+        }
+        Edit::Headline => {
+            let new = headline(edit).unwrap_or(&edit.text);
+            let plain = edit.text.split('\n').next().unwrap_or_default();
+            (without_pings(new).to_owned(), without_pings(plain).to_owned())
+        }
+        Edit::Noted { words } => {
+            let note = |text: &str| match words.is_empty() {
+                true => without_note(text).to_owned(),
+                false => format!("{}{NOTE}{}_", without_note(text), escape(words).replace('_', "-")),
+            };
+            let old = old.map_or(first_line, |old| old);
+            (note(without_pings(old)), note(without_pings(first_line)))
+        }
+    };
+    let head = blocks::section(&block, SECTION);
+    let mut all = vec![head];
+    // What is no headline stays below it.
+    all.extend(first.blocks.iter().skip(usize::from(old.is_some())).cloned());
+    if first.blocks.is_empty() && !rest.is_empty() {
+        all.extend(blocks::paragraphs(rest, SECTION).0);
+    }
+    // A headline that is longer than the one before may be too much for a message that was as long as it can be.
+    let all = if weight(&all) > ALL_BLOCKS { fit(all).0 } else { all };
+    let text = if rest.is_empty() { plain } else { format!("{plain}\n{rest}") };
+    let color = match change {
+        Edit::Resolved { .. } => Some(color(Status::Ok).to_owned()),
+        Edit::Gone { .. } => Some(color(Status::Unknown).to_owned()),
+        Edit::Headline => edit.color.clone(),
+        Edit::Noted { .. } => first.color.clone(),
+    };
+    Message {
+        text: cut(&text, PLAIN).0,
+        blocks: all,
+        color: color.filter(|_| first.color.is_some() || first.blocks.len() < 2),
+        route: Route { edit: None, ..edit.route.clone() },
+        ..edit.clone()
+    }
+}
+
+/// The headline of a message: its first block, where that is a paragraph above the bar.
+fn headline(message: &Message) -> Option<&str> {
+    let first = message.blocks.first()?;
+    let alone = message.blocks.len() == 1;
+    let text = first.get("text").and_then(|text| text.get("text")).and_then(Value::as_str)?;
+    let paragraph = first.get("type").and_then(Value::as_str) == Some("section") && first.get("fields").is_none();
+    (paragraph && !text.contains('\n') && (message.color.is_some() || alone)).then_some(text)
+}
+
+/// What stands between a headline and the note behind it, which ends with an underscore.
+const NOTE: &str = " · _";
+
+/// A headline without the note behind it.
+fn without_note(text: &str) -> &str {
+    match text.rsplit_once(NOTE) {
+        Some((headline, note)) if note.ends_with('_') && !note.contains('\n') => headline,
+        _ => text,
+    }
+}
+
+/// A headline without whom it pings.
+fn without_pings(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while let Some((token, after)) = rest.split_once(' ') {
+        if !is_ping(token) {
+            break;
+        }
+        rest = after.trim_start();
+    }
+    rest
+}
+
+/// A headline without whom it pings, and without its emoji.
+fn bare(text: &str) -> &str {
+    let rest = without_pings(text);
+    match rest.split_once(' ') {
+        Some((emoji, after)) if emoji.len() > 2 && emoji.starts_with(':') && emoji.ends_with(':') => after.trim(),
+        _ => rest.trim(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::edited;
+    use crate::exec::Status;
+    use crate::id::Channel;
+    use crate::message::{Edit, Message, Route, Thread};
+    use crate::slack::blocks;
+
+    fn message(text: &str, blocks: Vec<Value>, color: Option<&str>) -> Message {
+        Message {
+            job: None,
+            run: None,
+            event: None,
+            status: Status::Critical,
+            channel: Channel::new("ops"),
+            text: text.to_owned(),
+            blocks,
+            color: color.map(str::to_owned),
+            incident: Some(7),
+            thread: Thread::Open,
+            attachment: None,
+            created: Timestamp::UNIX_EPOCH,
+            route: Route::default(),
+        }
+    }
+
+    fn first() -> Message {
+        let headline = "<!here> :red_circle: *dump* critical: refused";
+        let all = vec![blocks::section(headline, 3_000), blocks::section("detail: port 5432", 3_000)];
+        message("<!here> :red_circle: dump critical: refused\ndetail: port 5432", all, Some("danger"))
+    }
+
+    fn edit(change: Edit, blocks: Vec<Value>) -> Message {
+        let route = Route { edit: Some(change), ..Route::default() };
+        Message { thread: Thread::Edit, route, ..message("another text", blocks, Some("warning")) }
+    }
+
+    fn texts(message: &Message) -> Vec<&str> {
+        message.blocks.iter().filter_map(|block| block["text"]["text"].as_str()).collect()
+    }
+
+    #[test]
+    fn the_end_strikes_the_headline_through_and_keeps_what_stands_below_it() {
+        let resolved = || Edit::Resolved { words: "resolved after 42m (3 failures)".to_owned() };
+        let over = edited(&first(), &edit(resolved(), Vec::new()));
+        let headline = ":white_check_mark: ~*dump* critical: refused~ resolved after 42m (3 failures)";
+        assert_eq!(texts(&over), [headline, "detail: port 5432"]);
+        assert!(
+            over.text.ends_with("\ndetail: port 5432") && over.text.contains("resolved after 42m"),
+            "{}",
+            over.text
+        );
+        assert_eq!((over.color.as_deref(), over.thread, over.incident), (Some("#2eb67d"), Thread::Edit, Some(7)));
+        assert!(!over.text.contains("<!here>"), "nobody is pinged again: {}", over.text);
+
+        // Slack took it as plain text alone: that stays too.
+        let plain = Message { blocks: Vec::new(), color: None, ..first() };
+        let over = edited(&plain, &edit(resolved(), Vec::new()));
+        assert!(texts(&over).contains(&"detail: port 5432"), "{:?}", over.blocks);
+    }
+
+    #[test]
+    fn a_message_without_a_bar_has_a_headline_where_that_is_all_it_has() {
+        let end = edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new());
+        let section = |text| blocks::section(text, 3_000);
+        let struck = ":white_check_mark: ~*dump* critical~ resolved";
+        let whole = ":white_check_mark: resolved";
+        for (blocks, color, expected) in [
+            (vec![section("*dump* critical")], None, vec![struck]),
+            (vec![section("*dump* critical"), section("more")], None, vec![whole, "*dump* critical", "more"]),
+            (vec![section("*dump* critical"), section("more")], Some("danger"), vec![struck, "more"]),
+            (vec![section("two\nlines")], None, vec![whole, "two\nlines"]),
+        ] {
+            let has_bar = color.is_some() || blocks.len() == 1;
+            let over = edited(&message("dump critical", blocks, color), &end);
+            assert_eq!((texts(&over), over.color.is_some()), (expected, has_bar), "{color:?}");
+        }
+    }
+
+    #[test]
+    fn what_got_worse_has_a_new_headline_over_the_old_text() {
+        let new = vec![blocks::section(":red_circle: *dump* critical, was warning: disk full", 3_000)];
+        let worse = edited(&first(), &edit(Edit::Headline, new));
+        assert_eq!(texts(&worse), [":red_circle: *dump* critical, was warning: disk full", "detail: port 5432"]);
+        assert_eq!(worse.color.as_deref(), Some("warning"), "the colour is that of the edit");
+    }
+
+    #[test]
+    fn who_has_an_incident_stands_behind_its_headline_until_it_is_over() {
+        let noted = edited(&first(), &edit(Edit::Noted { words: "dana_k has it until 14:00".to_owned() }, Vec::new()));
+        let headline = ":red_circle: *dump* critical: refused";
+        assert_eq!(texts(&noted), [&format!("{headline} · _dana-k has it until 14:00_"), "detail: port 5432"]);
+        assert_eq!(noted.color.as_deref(), Some("danger"));
+        let taken_away = edited(&noted, &edit(Edit::Noted { words: String::new() }, Vec::new()));
+        assert_eq!(texts(&taken_away), [headline, "detail: port 5432"]);
+        let over = edited(&noted, &edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new()));
+        assert!(!over.text.contains("has it") && !texts(&over)[0].contains("has it"), "{over:?}");
+    }
+
+    #[test]
+    fn an_edit_of_its_own_text_takes_the_place_of_the_first() {
+        let whole = Message { route: Route::default(), ..edit(Edit::Headline, vec![json!({"type": "divider"})]) };
+        assert_eq!(edited(&first(), &whole), whole);
+    }
+}

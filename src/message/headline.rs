@@ -1,0 +1,511 @@
+//! The headline of a message: status, job, and what the script itself said. It is what a locked phone shows.
+//!
+//! Before it: a [`Notice`]. After it: `render`, which lays it above everything else. Everything here is plain text until
+//! [`Headline`] puts it together, escaped.
+
+use jiff::Timestamp;
+
+use super::Notice;
+use super::tail::{first_line, is_one_line, last_line, telling_line, without_perfdata};
+use super::words::{clock, emoji, ended, one_line};
+use crate::clock::between;
+use crate::document::format_duration;
+use crate::exec::{Captured, Ending, Reason, Status};
+use crate::policy::{Event, Update};
+use crate::policy::{count, ordinal};
+use crate::slack::{cut, unformatted, units};
+
+/// Units of a line of output in a headline; a longer one loses its middle.
+const LINE: usize = 280;
+
+/// Units of a title of the job's own in a headline.
+const OWN_TITLE: usize = 300;
+
+/// The words that Nagios plugins begin their first line with.
+const STATUS_WORDS: [&str; 4] = ["OK", "WARNING", "CRITICAL", "UNKNOWN"];
+
+/// A headline, put together and escaped.
+#[derive(Debug)]
+pub(super) struct Headline {
+    /// As a block shows it: mrkdwn.
+    pub(super) block: String,
+    /// As plain text has it, for notifications and screen readers.
+    pub(super) plain: String,
+    /// It shows all that was written: one line, whole. A code block would say it twice.
+    pub(super) shows_all: bool,
+    /// It says how the run ended.
+    pub(super) says_ending: bool,
+    /// It says how often, or since when.
+    pub(super) says_count: bool,
+    /// It says what waited for the end of quiet hours.
+    pub(super) says_digest: bool,
+}
+
+/// Parts of a headline before they are put together: plain text.
+#[derive(Default)]
+struct Draft {
+    /// What follows the job's name.
+    words: String,
+    shows_all: bool,
+    says_ending: bool,
+    says_count: bool,
+    says_digest: bool,
+}
+
+/// The headline of a notice; a title of the job's own, mrkdwn, takes the place of its name.
+pub(super) fn headline(notice: &Notice, title: Option<&str>) -> Headline {
+    let draft = match (notice.event, &notice.update) {
+        (_, Update::QuietHoursEnd { .. } | Update::Intermittent { .. } | Update::IntermittentEnds { .. }) => {
+            bad(notice)
+        }
+        (_, Update::HangEnds { .. }) => bad(notice),
+        (Event::Output | Event::Success | Event::Change, _) => good(notice),
+        (Event::Recovery, _) => recovery(notice),
+        (Event::Flapping, _) => flapping(notice),
+        _ => bad(notice),
+    };
+    // Behind a title that says much there is room for the status and the cause.
+    let name = title.map_or_else(|| one_line(notice.job.name.as_str()), |title| cut(title, OWN_TITLE).0);
+    // A title that is formatted already stays as it is.
+    let bold = if name.contains('*') { name.clone() } else { format!("*{name}*") };
+    // What a script says formats nothing.
+    let words = unformatted(&draft.words);
+    let gap = if words.is_empty() { "" } else { " " };
+    let emoji = emoji_of(notice);
+    Headline {
+        block: format!("{emoji} {bold}{gap}{words}"),
+        plain: format!("{emoji} {name}{gap}{words}"),
+        shows_all: draft.shows_all,
+        says_ending: draft.says_ending,
+        says_count: draft.says_count,
+        says_digest: draft.says_digest,
+    }
+}
+
+/// The first message of an incident when the incident is over: "resolved after 42m (3 failures)".
+pub fn resolved(notice: &Notice) -> Option<String> {
+    match &notice.update {
+        Update::IntermittentEnds { failed, runs, .. } => return Some(format!("over: {failed} of {runs} runs failed")),
+        Update::HangEnds { took, ending } => {
+            return Some(format!("ended after {}, {}", format_duration(*took), ended(ending)));
+        }
+        _ => {}
+    }
+    let (lasted, failures) = lasted(notice)?;
+    Some(format!("resolved after {lasted} ({})", count(failures, "failure")))
+}
+
+/// The emoji of what a notice is about. A status that is not ok is never hidden behind one that looks well.
+fn emoji_of(notice: &Notice) -> &'static str {
+    match (notice.event, notice.status, &notice.update) {
+        (Event::Flapping, Status::Ok, _) | (Event::Flapping, _, Update::FlappingBegins { .. }) => {
+            ":twisted_rightwards_arrows:"
+        }
+        (_, Status::Ok, Update::QuietHoursEnd { .. }) => ":crescent_moon:",
+        (_, status, Update::Intermittent { .. }) if status != Status::Ok => ":large_orange_circle:",
+        (_, Status::Ok, Update::IntermittentEnds { .. }) => ":white_check_mark:",
+        (Event::Recovery, ..) => ":white_check_mark:",
+        _ => emoji(notice.status),
+    }
+}
+
+fn good(notice: &Notice) -> Draft {
+    let said = Said::of(notice);
+    if notice.event == Event::Change {
+        return match replaced_line(&notice.diff) {
+            Some((was, now)) => Draft {
+                words: format!("changed: {}, was {}", shorten(now), shorten(was)),
+                shows_all: true,
+                ..Draft::default()
+            },
+            None => Draft { words: "changed".to_owned(), ..Draft::default() },
+        };
+    }
+    match said.line {
+        Some(line) if said.alone => Draft { shows_all: line.whole, words: line.text, ..Draft::default() },
+        Some(_) => Draft::default(),
+        None => Draft { words: "ok".to_owned(), ..Draft::default() },
+    }
+}
+
+/// The one line that took the place of another; `None` when more has changed.
+fn replaced_line(diff: &str) -> Option<(&str, &str)> {
+    let lines = diff.lines().filter(|line| !line.starts_with("@@"));
+    let (mut was, mut now) = (None, None);
+    for line in lines {
+        let place = match line.as_bytes().first() {
+            Some(b'-') => &mut was,
+            Some(b'+') => &mut now,
+            _ => return None,
+        };
+        if place.replace(line[1..].trim()).is_some() {
+            return None;
+        }
+    }
+    was.zip(now).filter(|(was, now)| !was.is_empty() && !now.is_empty())
+}
+
+fn recovery(notice: &Notice) -> Draft {
+    let words = match (lasted(notice), &notice.update) {
+        (Some((lasted, failures)), update) => {
+            let since = match update {
+                Update::Recovered { since, .. } if *since < notice.now => {
+                    format!(", ok since {}", clock(notice, *since))
+                }
+                _ => String::new(),
+            };
+            format!("is well again after {lasted}, {}{since}", count(failures, "failure"))
+        }
+        (None, _) => "is well again".to_owned(),
+    };
+    Draft { words, says_count: true, ..Draft::default() }
+}
+
+/// How long the incident lasted, and its failures.
+fn lasted(notice: &Notice) -> Option<(String, u32)> {
+    match (&notice.update, &notice.incident) {
+        (Update::Recovered { failures, lasted, .. }, _) => Some((format_duration(*lasted), *failures)),
+        (_, Some(incident)) => {
+            let end = notice.finished().unwrap_or(notice.now);
+            Some((format_duration(between(incident.started, end)), incident.failures))
+        }
+        _ => None,
+    }
+}
+
+fn flapping(notice: &Notice) -> Draft {
+    match &notice.update {
+        Update::FlappingEnds { status, lasted } => {
+            let words = format!("is steady again: {} for {}", status.as_str(), format_duration(*lasted));
+            match cause(notice) {
+                Some(cause) if *status != Status::Ok => cause.after(&format!("{words}: ")),
+                _ => Draft { words, ..Draft::default() },
+            }
+        }
+        Update::FlappingBegins { changes, took, steady_after } => {
+            let (took, steady) = (format_duration(*took), format_duration(*steady_after));
+            let words =
+                format!("keeps changing: {changes} times in {took}; no more messages until it is steady for {steady}");
+            Draft { words, says_count: true, ..Draft::default() }
+        }
+        _ => Draft { words: "keeps changing between ok and not ok".to_owned(), ..Draft::default() },
+    }
+}
+
+fn bad(notice: &Notice) -> Draft {
+    let status = notice.status.as_str();
+    let cause = cause(notice).unwrap_or_default();
+    let counted = |draft: Draft| Draft { says_count: true, ..draft };
+    match &notice.update {
+        Update::Hangs(hang) => {
+            let mut words = format!("{status}: still running after {}", format_duration(hang.age));
+            if let Some(process) = hang.process {
+                words.push_str(&format!(" (process {process})"));
+            }
+            if hang.skipped > 0 {
+                words.push_str(&format!(", {} passed", count(hang.skipped, "due time")));
+            }
+            Draft { says_ending: true, says_count: true, ..cause.after(&with_last_line(words, notice)) }
+        }
+        Update::Slow { over, run } => {
+            let (over, age) = (format_duration(*over), format_duration(run.age));
+            let mut words = format!("takes longer than {over}: still running after {age}");
+            if let Some(process) = run.process {
+                words.push_str(&format!(" (process {process})"));
+            }
+            let words = with_last_line(words, notice);
+            Draft { words, says_ending: true, says_count: true, ..Draft::default() }
+        }
+        Update::Same { times, since } => {
+            let words = format!(
+                "still {status}: same failure, {} time in {}",
+                ordinal(u64::from(*times)),
+                span(notice, *since)
+            );
+            // The cause is known; it stands below, with whatever else the run wrote.
+            Draft { words, says_count: true, ..Draft::default() }
+        }
+        Update::AsBefore => cause.after(&format!("still {status}, as before: ")),
+        Update::DifferentEachTime => counted(cause.after(&format!("still {status}, differently each time: "))),
+        Update::Different { since, was } => {
+            let mut draft = cause.after(&format!("failing differently since {}: ", clock(notice, *since)));
+            if !was.trim().is_empty() {
+                draft.words.push_str(&format!(", was {}", shorten(was.trim())));
+            }
+            counted(draft)
+        }
+        Update::Worse { was } => cause.after(&format!("worse: {status}, was {}: ", was.as_str())),
+        Update::Unknown { since, was } => {
+            counted(cause.after(&format!("state unknown since {}, was {}: ", clock(notice, *since), was.as_str())))
+        }
+        Update::Intermittent { failed, runs, since } => {
+            let words = format!(
+                "fails now and then: {failed} of {runs} runs since {} ({} %)",
+                clock(notice, *since),
+                percent(*failed, *runs)
+            );
+            Draft { words, says_count: true, ..Draft::default() }
+        }
+        Update::IntermittentEnds { failed, runs, steady } => {
+            let words = format!(
+                "no longer fails now and then: well for {}, {failed} of {runs} runs failed",
+                format_duration(*steady)
+            );
+            Draft { words, says_count: true, ..Draft::default() }
+        }
+        Update::Lasts { failures, since } => counted(cause.after(&format!(
+            "{status}, {} in a row since {}: ",
+            count(*failures, "failure"),
+            clock(notice, *since)
+        ))),
+        Update::HangEnds { took, ending } => {
+            let words = format!("ended after {}, {}", format_duration(*took), ended(ending));
+            Draft { words, says_ending: true, says_count: true, ..Draft::default() }
+        }
+        Update::Better { was } => cause.after(&format!("better: {status}, was {}: ", was.as_str())),
+        Update::SilenceEnds { by, since, failures } => {
+            let whose = if by.is_empty() { "the silence".to_owned() } else { format!("the silence by {by}") };
+            let failures = count(*failures, "failure");
+            counted(
+                cause.after(&format!("still {status}, {failures} since {} ({whose} ended): ", clock(notice, *since))),
+            )
+        }
+        Update::QuietHoursEnd { alerts } => {
+            let quiet = format!("while it was quiet: {}", count(*alerts, "alert"));
+            match notice.status {
+                Status::Ok => match notice.digest.as_slice() {
+                    [only] if shorten(only) == tidy(only) => {
+                        let words = format!("while it was quiet: {}", tidy(only));
+                        Draft { words, says_count: true, says_digest: true, ..Draft::default() }
+                    }
+                    _ => Draft { words: quiet, says_count: true, ..Draft::default() },
+                },
+                _ => {
+                    let mut draft = cause.after(&format!("{status}: "));
+                    draft.words.push_str(&format!("; {quiet}"));
+                    draft
+                }
+            }
+        }
+        _ => cause.after(&format!("{status}: ")),
+    }
+}
+
+/// A share in whole per cent; one that is there is never none.
+fn percent(part: u64, whole: u64) -> u64 {
+    (part.saturating_mul(100) / whole.max(1)).max(u64::from(part > 0))
+}
+
+/// "4h": how long ago.
+fn span(notice: &Notice, since: Timestamp) -> String {
+    format_duration(between(since, notice.finished().unwrap_or(notice.now)))
+}
+
+fn with_last_line(words: String, notice: &Notice) -> String {
+    match last_line(&notice.output().both).or_else(|| last_line(&notice.output().stdout)) {
+        Some(line) => format!("{words}; last line: {}", shorten(&line.text)),
+        None => words,
+    }
+}
+
+/// What went wrong.
+#[derive(Default)]
+struct Cause {
+    words: String,
+    shows_all: bool,
+    says_ending: bool,
+}
+
+impl Cause {
+    /// Behind these words.
+    fn after(self, lead: &str) -> Draft {
+        let lead = if self.words.is_empty() { lead.trim_end().trim_end_matches(':') } else { lead };
+        let words = format!("{lead}{}", self.words);
+        Draft { words, shows_all: self.shows_all, says_ending: self.says_ending, ..Draft::default() }
+    }
+}
+
+/// The cause of a failure: what the script said, unless how it ended says more.
+fn cause(notice: &Notice) -> Option<Cause> {
+    let said = Said::of(notice);
+    if matches!(notice.update, Update::Hangs(_) | Update::Slow { .. }) {
+        return Some(Cause::default());
+    }
+    let detail = notice.outcome().filter(|outcome| outcome.directives.status.is_none() || said.line.is_none());
+    let detail = detail.map(|outcome| outcome.detail.trim()).filter(|detail| !detail.is_empty());
+    let ending = notice.ending();
+    let words = match (notice.reason(), ending, detail) {
+        (_, Some(Ending::NotStarted { error }), _) => return Some(Cause::of_ending(shorten(error))),
+        (_, Some(Ending::Missing { due, grace, seen }), _) => {
+            let seen =
+                seen.map_or_else(|| "never seen yet".to_owned(), |seen| format!("last seen {}", clock(notice, seen)));
+            let (due, grace) = (clock(notice, *due), format_duration(*grace));
+            return Some(Cause::of_ending(format!("did not run; due {due}, {grace} of grace, {seen}")));
+        }
+        (_, Some(ending @ Ending::Unfinished { .. }), _) => return Some(Cause::of_ending(ending.words())),
+        (Some(Reason::Timeout | Reason::Signal | Reason::Interrupted), Some(ending), _) => {
+            let Some(line) = said.line else { return Some(Cause::of_ending(how(ending))) };
+            let words = format!("{}; last line: {}", how(ending), line.text);
+            return Some(Cause { shows_all: said.alone && line.whole, ..Cause::of_ending(words) });
+        }
+        // Found in the output, by an expression or by a directive: that sentence says more than any line of it.
+        (_, _, Some(detail)) => shorten(detail),
+        (_, ending, None) => match (said.line, ending) {
+            (Some(line), _) => {
+                return Some(Cause { words: line.text, shows_all: said.alone && line.whole, says_ending: false });
+            }
+            (None, Some(ending)) => return Some(Cause::of_ending(format!("{}, no output", ended(ending)))),
+            (None, None) => return None,
+        },
+    };
+    Some(Cause { words, ..Cause::default() })
+}
+
+impl Cause {
+    fn of_ending(words: String) -> Self {
+        Self { words, shows_all: false, says_ending: true }
+    }
+}
+
+/// How a run ended, where that is the news.
+fn how(ending: &Ending) -> String {
+    match ending {
+        Ending::Signaled { .. } => format!("killed by {}", ended(ending)),
+        Ending::Interrupted => "interrupted while it ran".to_owned(),
+        ending => ended(ending),
+    }
+}
+
+/// The line of the output that tells most.
+#[derive(Default)]
+struct Said {
+    line: Option<Shown>,
+    /// The output has no other line.
+    alone: bool,
+}
+
+/// A line as a headline shows it.
+struct Shown {
+    text: String,
+    /// Nothing of it is left out.
+    whole: bool,
+}
+
+impl Said {
+    fn of(notice: &Notice) -> Self {
+        let streams = notice.output();
+        let (errors, output) = (&streams.stderr, &streams.stdout);
+        let plugin = notice.job.plugin.then(|| as_plugin(output));
+        // What was cut short is told by the very last line.
+        let cut_short = matches!(notice.reason(), Some(Reason::Timeout | Reason::Signal | Reason::Interrupted));
+        let end = |stream: &Captured| if cut_short { last_line(stream) } else { telling_line(stream) };
+        let line = match (&plugin, notice.status) {
+            (Some(text), _) if !text.is_blank() => first_line(text),
+            (_, Status::Ok) => first_line(output).or_else(|| first_line(errors)),
+            _ => end(errors).or_else(|| end(output)),
+        };
+        // Where only both together are known.
+        let Some(line) = line.or_else(|| end(&streams.both)) else { return Self::default() };
+        let text = without_status(line.text.trim(), notice.status);
+        let short = shorten(text);
+        let whole = line.complete && short == tidy(text);
+        let alone = is_one_line(&[errors, plugin.as_ref().unwrap_or(output)]);
+        Self { line: Some(Shown { text: short, whole }), alone }
+    }
+}
+
+/// What a plugin wrote without its performance data.
+pub(super) fn as_plugin(stdout: &Captured) -> Captured {
+    let text = without_perfdata(&super::text::clean(&stdout.bytes()));
+    Captured { head: text.into_bytes(), ..Captured::default() }
+}
+
+/// The line without the status word that it begins with, when that is the status that the headline says: "DISK CRITICAL -
+/// free space: / 12 MB" is "free space: / 12 MB".
+fn without_status(line: &str, status: Status) -> &str {
+    let word = status.as_str().to_ascii_uppercase();
+    for gap in [" - ", ": ", " – "] {
+        let Some((lead, rest)) = line.split_once(gap) else { continue };
+        let words: Vec<&str> = lead.split_whitespace().collect();
+        let upper =
+            |word: &&str| word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-/".contains(c));
+        let known = words.last().is_some_and(|last| STATUS_WORDS.contains(last) && *last == word);
+        if known && words.len() <= 4 && words.iter().all(upper) && !rest.trim().is_empty() {
+            return rest.trim();
+        }
+    }
+    line
+}
+
+/// Text on one line.
+fn tidy(text: &str) -> String {
+    super::text::clean_str(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A line of at most [`LINE`] units: its beginning and its end, which tell most.
+fn shorten(line: &str) -> String {
+    let line = tidy(line);
+    if units(&line) <= LINE {
+        return line;
+    }
+    let half = LINE / 2 - 2;
+    let upto = |chars: &mut dyn Iterator<Item = (usize, char)>| {
+        let mut used = 0;
+        let fits = |c: char| {
+            used += c.len_utf16();
+            used <= half
+        };
+        let mut fits = fits;
+        let mut last = None;
+        for (at, c) in chars {
+            if !fits(c) {
+                break;
+            }
+            last = Some((at, c));
+        }
+        last
+    };
+    let head = upto(&mut line.char_indices()).map_or(0, |(at, c)| at + c.len_utf8());
+    let tail = upto(&mut line.char_indices().rev()).map_or(line.len(), |(at, _)| at);
+    format!("{} … {}", line[..head].trim_end(), line[tail..].trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE, replaced_line, shorten, without_status};
+    use crate::exec::Status;
+    use crate::slack::units;
+
+    #[test]
+    fn a_plugins_own_status_word_is_not_said_twice() {
+        for (line, status, shown) in [
+            ("DISK CRITICAL - free space: / 12 MB", Status::Critical, "free space: / 12 MB"),
+            ("LOAD WARNING: load average 8.1", Status::Warning, "load average 8.1"),
+            ("CRITICAL - down", Status::Critical, "down"),
+            ("OK: fine", Status::Ok, "fine"),
+            ("DISK OK - fine", Status::Critical, "DISK OK - fine"),
+            ("pg_dump: error: no", Status::Critical, "pg_dump: error: no"),
+            ("NOT CRITICAL", Status::Critical, "NOT CRITICAL"),
+            ("CRITICAL - ", Status::Critical, "CRITICAL - "),
+        ] {
+            assert_eq!(without_status(line, status), shown, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_keeps_its_beginning_and_its_end() {
+        let line = format!("pg_dump: error: {} CAUSE: disk full", "x".repeat(9_000));
+        let short = shorten(&line);
+        assert!(units(&short) <= LINE, "{}", units(&short));
+        assert!(short.starts_with("pg_dump: error: x") && short.ends_with("CAUSE: disk full"), "{short}");
+        assert_eq!(shorten("a\tshort  line"), "a short line");
+    }
+
+    #[test]
+    fn one_line_in_the_place_of_another_is_a_sentence() {
+        assert_eq!(replaced_line("@@ -1 +1 @@\n-1\n+3"), Some(("1", "3")));
+        for more in ["", "@@ -1 +1 @@\n-1\n+3\n+4", "@@ -0,0 +1 @@\n+1", "@@ -1,2 +1,2 @@\n a\n-1\n+3"] {
+            assert_eq!(replaced_line(more), None, "{more}");
+        }
+    }
+}

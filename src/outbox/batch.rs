@@ -1,0 +1,298 @@
+//! What of a channel's oldest messages is sent next: one alone, or several as one. Pure; time is an argument.
+//!
+//! Before it: what the store says is oldest. After it: a [`Batch`] for the notifier, or a settlement of what is needless.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::retry::What;
+use super::storm::{self, Storm};
+use super::{digest, instead};
+use crate::id::Channel;
+use crate::message::{self, Message, Thread};
+use crate::notify::{Delivery, Parent};
+use crate::policy::Event;
+use crate::store::{Class, Disposition, FollowUp, Heads, MessageId, Settlement, Stored, ThreadChange};
+
+/// What waits for a channel waits in one of three lanes, since each of Slack's methods has a limit of its own: trouble in
+/// one makes nothing in another wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Messages that appear in the channel.
+    Posts,
+    /// Edits of messages that are there.
+    Edits,
+    /// Files.
+    Uploads,
+}
+
+/// What is asked of the store for a lane's next batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The channel.
+    pub channel: Channel,
+    /// The lane.
+    pub lane: Lane,
+    /// Which of its messages, those first that come first.
+    pub classes: Vec<Class>,
+    /// How many at most.
+    pub limit: usize,
+    /// Alerts in one message at most; a digest has its own bound besides.
+    pub lines: usize,
+    /// A digest goes on where another one has ended.
+    pub follows: bool,
+    /// Several are merged into a digest; why.
+    pub merge: Option<digest::Kind>,
+    /// How many there are in all.
+    pub waiting: u64,
+    /// The message that Slack called malformed, and what it said: it, and a digest that begins with it, go as plain text.
+    pub plain: Option<(MessageId, String)>,
+    /// The message that its thread did not take.
+    pub unthreaded: Option<MessageId>,
+    /// Failures in a row of the lane.
+    pub failures: u32,
+    /// Edits and files that wait since before then are given up.
+    pub expires: Timestamp,
+    /// The storms of the channel.
+    pub storms: Vec<Storm>,
+}
+
+/// What is sent: a message, or several as one.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Where to.
+    pub channel: Channel,
+    /// The lane.
+    pub lane: Lane,
+    /// The messages that it carries.
+    pub members: Vec<Stored>,
+    /// Which count of the channel they are in.
+    pub class: Class,
+    /// It is a digest; why.
+    pub merged: Option<digest::Kind>,
+    /// It is a storm; of what.
+    pub storm: Option<storm::Kind>,
+    /// What is sent.
+    pub message: Arc<Message>,
+    /// As plain text alone; why.
+    pub plain: Option<String>,
+    /// The message that it answers or edits.
+    pub parent: Option<Parent>,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+}
+
+/// What to do with a channel's oldest messages.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// There is nothing that may be tried; when there will be.
+    Nothing(Option<Timestamp>),
+    /// These are needless: settle them, and look again.
+    Settle(Box<Settlement>),
+    /// The storm tells these.
+    Absorb(Vec<Stored>),
+    /// None can be merged: the first alone, with its file.
+    Alone,
+    /// Send this.
+    Send(Box<Batch>),
+}
+
+impl Batch {
+    /// The numbers of the messages that it carries.
+    pub fn ids(&self) -> Vec<MessageId> {
+        self.members.iter().map(|stored| stored.id).collect()
+    }
+
+    /// Whether it tells of several messages.
+    pub fn is_merged(&self) -> bool {
+        self.merged.is_some() || self.storm.is_some()
+    }
+
+    /// What is sent.
+    pub fn what(&self) -> What {
+        match self.lane {
+            Lane::Posts => What::Post,
+            Lane::Edits => What::Edit,
+            Lane::Uploads => What::Upload,
+        }
+    }
+
+    /// How often no answer came in time for the message that has waited longest.
+    pub fn timeouts(&self) -> u32 {
+        self.members.iter().map(|stored| stored.progress.timeouts).max().unwrap_or(0)
+    }
+
+    /// How often Slack refused it.
+    pub fn refusals(&self) -> u32 {
+        self.members.iter().map(|stored| stored.progress.refusals).max().unwrap_or(0)
+    }
+
+    /// As the notifier takes it.
+    pub fn delivery(&self) -> Delivery {
+        Delivery {
+            message: Arc::clone(&self.message),
+            attempt: self.attempt,
+            plain: self.plain.clone(),
+            parent: self.parent.clone(),
+            timeouts: self.timeouts(),
+        }
+    }
+}
+
+/// What to do with the messages that the store gave. Edits of what is not there, and edits that a later one follows, are
+/// needless.
+pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
+    let rows = heads.rows;
+    let Some(first) = rows.first() else { return Turn::Nothing(heads.later) };
+    match first.class() {
+        Class::Edit | Class::Upload => {
+            let needless: Vec<MessageId> = rows
+                .iter()
+                .filter(|stored| stored.is_edit() && (stored.superseded || stored.parent.is_none()))
+                .map(|stored| stored.id)
+                .collect();
+            if !needless.is_empty() {
+                return Turn::Settle(Box::new(settled(ask, needless, Class::Edit, Disposition::Superseded, at)));
+            }
+            if first.queued < ask.expires {
+                let why = first.why.as_deref().unwrap_or("Slack did not take it in time");
+                let (disposition, follow) = given_up(first, why, at);
+                let settlement = settled(ask, vec![first.id], first.class(), disposition, at);
+                return Turn::Settle(Box::new(Settlement { follow, ..settlement }));
+            }
+        }
+        Class::Detail if first.queued < ask.expires => {
+            let why = first.why.clone().unwrap_or_else(|| "not delivered in time".to_owned());
+            return Turn::Settle(Box::new(settled(ask, vec![first.id], Class::Detail, Disposition::Dead { why }, at)));
+        }
+        _ => {}
+    }
+    let absorbed: Vec<Stored> = rows.iter().filter(|stored| absorbs(ask, stored, at)).cloned().collect();
+    if !absorbed.is_empty() {
+        // One kind at a time: each is a change of its own.
+        let class = absorbed[0].class();
+        return Turn::Absorb(absorbed.into_iter().filter(|stored| stored.class() == class).collect());
+    }
+    merged(&rows, ask, at).unwrap_or_else(|| alone(rows, ask))
+}
+
+/// Whether a storm tells a message: an edit of a job's first message that the storm stands for, a recovery in it, or
+/// another job that fails alike.
+fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
+    let message = &stored.message;
+    let incident = message.incident.filter(|_| message.route.target.is_none());
+    let told = |storm: &Storm| incident.is_some_and(|incident| storm.has(incident));
+    match stored.class() {
+        Class::Edit => ask.storms.iter().any(told),
+        Class::Alert if message.event == Some(Event::Recovery) && message.thread == Thread::Broadcast => {
+            ask.storms.iter().any(told)
+        }
+        Class::Alert => {
+            matches!(message.thread, Thread::Open)
+                && storm::Kind::Failures.takes(stored)
+                && ask.storms.iter().any(|storm| storm.takes(message, now))
+        }
+        Class::Detail | Class::Upload | Class::Late => false,
+    }
+}
+
+/// Several as one, where there are enough.
+fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
+    let first = rows.first()?;
+    let plain = ask.plain.as_ref().filter(|(id, _)| *id == first.id).map(|(_, why)| why.clone());
+    if first.class() == Class::Alert
+        && rows.len() > 1
+        && ask.lines >= storm::LEAST
+        && let Some((kind, mut taken)) = storm::gather(rows)
+    {
+        taken.truncate(ask.lines.max(storm::LEAST));
+        let more = rows.iter().filter(|stored| kind.takes(stored)).count().saturating_sub(taken.len()) as u64;
+        let plain = ask.plain.as_ref().filter(|(id, _)| *id == taken[0].id).map(|(_, why)| why.clone());
+        let message = storm::message(kind, &taken, more, at)?;
+        return Some(Turn::Send(Box::new(Batch {
+            channel: ask.channel.clone(),
+            lane: ask.lane,
+            class: Class::Alert,
+            merged: None,
+            storm: Some(kind),
+            message: Arc::new(message),
+            plain,
+            parent: None,
+            attempt: ask.failures.saturating_add(1),
+            members: taken.into_iter().cloned().collect(),
+        })));
+    }
+    let kind = ask.merge.filter(|kind| match kind {
+        digest::Kind::Late => first.class() == Class::Late,
+        digest::Kind::Many => rows.len() > 1 && first.class() == Class::Alert,
+    })?;
+    let waiting = ask.waiting.max(rows.len() as u64);
+    let scope = digest::Scope { kind, lines: ask.lines, waiting, follows: ask.follows };
+    let (message, taken) = digest::merge(scope, rows)?;
+    Some(Turn::Send(Box::new(Batch {
+        channel: ask.channel.clone(),
+        lane: ask.lane,
+        members: rows.iter().take(taken).cloned().collect(),
+        class: first.class(),
+        merged: Some(kind),
+        storm: None,
+        message: Arc::new(message),
+        plain,
+        parent: None,
+        attempt: ask.failures.saturating_add(1),
+    })))
+}
+
+/// What is sent of a message: of an edit, the first message of its thread with what the edit changes.
+fn as_sent(stored: &Stored) -> Message {
+    match &stored.first {
+        Some(first) => message::edited(first, &stored.message),
+        None => stored.message.clone(),
+    }
+}
+
+/// The first alone.
+fn alone(rows: Vec<Stored>, ask: &Ask) -> Turn {
+    if rows.len() > 1 {
+        return Turn::Alone;
+    }
+    let Some(stored) = rows.into_iter().next() else { return Turn::Nothing(None) };
+    // An opening message has no thread yet; what a crash left behind of an earlier try is not one to answer.
+    let own = matches!(stored.message.thread, Thread::None | Thread::Open) || ask.unthreaded == Some(stored.id);
+    let plain = ask.plain.as_ref().filter(|(id, _)| *id == stored.id).map(|(_, why)| why.clone());
+    Turn::Send(Box::new(Batch {
+        channel: ask.channel.clone(),
+        lane: ask.lane,
+        class: stored.class(),
+        merged: None,
+        storm: None,
+        parent: stored.parent.clone().filter(|_| !own),
+        message: Arc::new(as_sent(&stored)),
+        plain,
+        attempt: stored.attempts.saturating_add(1),
+        members: vec![stored],
+    }))
+}
+
+fn settled(ask: &Ask, ids: Vec<MessageId>, class: Class, disposition: Disposition, at: Timestamp) -> Settlement {
+    let (channel, thread) = (ask.channel.clone(), ThreadChange::Keep);
+    Settlement { ids, channel, class, disposition, thread, first: None, follow: Vec::new(), note: None, at }
+}
+
+/// What becomes of an edit or a file that cannot be sent, and what is told in its place.
+pub fn given_up(stored: &Stored, why: &str, at: Timestamp) -> (Disposition, Vec<FollowUp>) {
+    let message = &stored.message;
+    match stored.class() {
+        Class::Edit => {
+            let reply = instead::reply(message, at);
+            (Disposition::Superseded, reply.map(|message| FollowUp { message, file_of: None }).into_iter().collect())
+        }
+        Class::Upload => {
+            let name = message.attachment.as_ref().map_or("the file", |file| file.name.as_str());
+            let message = instead::without_file(message, name, why, at);
+            (Disposition::Dead { why: why.to_owned() }, vec![FollowUp { message, file_of: None }])
+        }
+        Class::Alert | Class::Detail | Class::Late => (Disposition::Dead { why: why.to_owned() }, Vec::new()),
+    }
+}

@@ -1,0 +1,146 @@
+//! What is told in the place of what could not be delivered. Pure.
+//!
+//! Before it: a message that Slack does not take. After it: another message: the same one in the default channel, a
+//! notice of it, or a reply in the place of an edit.
+
+use jiff::Timestamp;
+
+use crate::exec::Status;
+use crate::id::Channel;
+use crate::message::{Message, Route, Thread};
+use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
+use crate::slack::{blocks, escape, weight};
+
+/// The same message for the default channel, which says why it is there. The thread of its incident begins there.
+pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
+    let note = format!(":warning: could not be posted to {}: {}", escape(&message.channel.to_string()), escape(why));
+    let mut shown = message.blocks.clone();
+    let note_block = blocks::context(&note);
+    if !shown.is_empty()
+        && shown.len() < BLOCKS
+        && weight(&shown) + weight(std::slice::from_ref(&note_block)) <= ALL_BLOCKS
+    {
+        shown.push(note_block);
+    }
+    let thread = if message.thread == Thread::None { Thread::None } else { Thread::Open };
+    let route = Route { instead_of: Some(message.channel.clone()), ..Route::default() };
+    Message {
+        channel: default.clone(),
+        text: format!("{}\n{note}", message.text),
+        blocks: shown,
+        thread,
+        attachment: None,
+        created: now,
+        route,
+        ..message.clone()
+    }
+}
+
+/// That a message could not be posted, without what it says: it may be just that which Slack does not take.
+pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
+    let job =
+        message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", escape(job.as_str())));
+    let text = format!(
+        ":warning: a message of {job} could not be posted to {}: {}\n`slack-alert outbox` shows it",
+        escape(&message.channel.to_string()),
+        escape(why),
+    );
+    // A thread that is there is not opened anew.
+    let opens = message.thread == Thread::Open;
+    Message {
+        status: if message.status == Status::Ok { Status::Warning } else { message.status },
+        channel: default.clone(),
+        blocks: vec![blocks::section(&text, SECTION)],
+        text,
+        color: None,
+        incident: message.incident.filter(|_| opens),
+        thread: if opens { Thread::Open } else { Thread::None },
+        attachment: None,
+        created: now,
+        route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },
+        ..message.clone()
+    }
+}
+
+/// What an edit that cannot be made would have said, as a reply; nothing when another message says it.
+pub(super) fn reply(edit: &Message, now: Timestamp) -> Option<Message> {
+    if edit.route.repeated {
+        return None;
+    }
+    let mut reply = Message { thread: Thread::Reply, created: now, ..edit.clone() };
+    if edit.route.posted.is_some() {
+        // What is new in it is its last line: that a file is missing.
+        reply.text = edit.text.lines().last().unwrap_or_default().to_owned();
+        reply.blocks = Vec::new();
+        reply.color = None;
+    }
+    Some(reply)
+}
+
+/// The message that a file belongs to, saying that it is missing.
+pub(super) fn without_file(upload: &Message, name: &str, why: &str, now: Timestamp) -> Message {
+    let note = format!(":paperclip: {} could not be attached: {}", escape(name), escape(why));
+    let mut shown = upload.blocks.clone();
+    shown.truncate(BLOCKS - 1);
+    if !shown.is_empty() {
+        shown.push(blocks::context(&note));
+    }
+    let route = Route { target: upload.route.posted.clone(), repeated: false, ..upload.route.clone() };
+    Message {
+        thread: Thread::Edit,
+        text: format!("{}\n{note}", upload.text),
+        blocks: shown,
+        attachment: None,
+        created: now,
+        route,
+        ..upload.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::forwarded;
+    use crate::exec::Status;
+    use crate::id::{Channel, JobName};
+    use crate::message::{Message, Route, Thread};
+    use crate::policy::Event;
+    use crate::slack::blocks;
+    use crate::slack::limits::BLOCKS;
+
+    #[test]
+    fn what_another_channel_did_not_take_says_so_in_its_last_block_where_there_is_room() {
+        let section = |length| blocks::section(&"x".repeat(length), 3_000);
+        for (blocks, has_note) in [
+            (Vec::new(), false),
+            (vec![section(10)], true),
+            (vec![section(10); BLOCKS - 1], true),
+            (vec![section(10); BLOCKS], false),
+            (vec![section(2_900); 4], false),
+        ] {
+            let count = blocks.len();
+            let message = Message {
+                job: Some(JobName::new("db")),
+                run: None,
+                event: Some(Event::Failure),
+                status: Status::Critical,
+                channel: Channel::new("ops"),
+                text: "db is down".to_owned(),
+                blocks,
+                color: None,
+                incident: Some(1),
+                thread: Thread::Reply,
+                attachment: None,
+                created: Timestamp::UNIX_EPOCH,
+                route: Route::default(),
+            };
+            let told = forwarded(&message, &Channel::new("home"), "is_archived", Timestamp::UNIX_EPOCH);
+            let note = ":warning: could not be posted to #ops: is_archived";
+            assert_eq!((told.text.as_str(), told.thread), (format!("db is down\n{note}").as_str(), Thread::Open));
+            assert_eq!(told.blocks.len(), count + usize::from(has_note), "{count} blocks");
+            let last = told.blocks.last().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(last.contains(note), has_note, "{last}");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! A storm: the alerts of several jobs as one message, which is edited as jobs follow and recover, and whose end is told
+//! once. Pure.
+//!
+//! Before it: alerts that wait for a channel at the moment when its rate lets the next message out. After it: one message
+//! that names each alert with its cause, those with the same cause together.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::document::format_duration;
+use crate::exec::Status;
+use crate::id::{Channel, JobName};
+use crate::message::{Message, Route, Thread};
+use crate::policy::{Event, normal};
+use crate::slack::limits::{ALL_BLOCKS, SECTION};
+use crate::slack::{Parent, blocks, escape, one_line, units, without_pings};
+use crate::store::Stored;
+
+/// Alerts of so many jobs are merged.
+pub const LEAST: usize = 3;
+
+/// A job that fails alike this long after the last change joins the storm; later it is news.
+const JOINS_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Storms that are remembered at most: each is a message that may still be edited.
+const MOST: usize = 50;
+
+/// Characters of a storm's message, names and causes; what the blocks' own frames take besides is within [`ALL_BLOCKS`].
+const CHARACTERS: usize = ALL_BLOCKS - 1_500;
+
+/// What the markup of a name takes.
+const NAME: usize = 6;
+
+/// What the words and the markup around a cause take.
+const GROUP: usize = 24;
+
+/// With more jobs than this an emoji at each name of a job that is well would not fit: it is struck out instead.
+const MARKED: usize = 50;
+
+/// Characters of one cause.
+const CAUSE: usize = 160;
+
+/// Who is pinged at most.
+const PINGS: usize = 10;
+
+/// Under which name the store keeps the storms.
+pub const NOTE: &str = "storms";
+
+/// A storm that was told in a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storm {
+    /// Stands for it where other messages have an incident: a later edit makes an earlier one needless.
+    pub id: u64,
+    /// Where it was told.
+    pub channel: Channel,
+    /// Its message.
+    pub posted: Parent,
+    /// When it was told.
+    pub began: Timestamp,
+    /// When a job joined or recovered last.
+    pub changed: Timestamp,
+    /// All jobs are well again, and that was told.
+    pub ended: bool,
+    /// The jobs.
+    pub members: Vec<Member>,
+}
+
+/// A job in a storm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Whose alert.
+    pub job: JobName,
+    /// The incident that it belongs to.
+    pub incident: Option<u64>,
+    /// Why, in a line.
+    pub cause: String,
+    /// The job's status.
+    pub status: Status,
+    /// It is well again.
+    pub well: bool,
+}
+
+/// What alerts are merged for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Jobs fail.
+    Failures,
+    /// Jobs are well again.
+    Recoveries,
+}
+
+impl Kind {
+    /// Whether a waiting message is an alert of this kind that can be merged with those of other jobs.
+    pub fn takes(self, stored: &Stored) -> bool {
+        let message = &stored.message;
+        let alert = match message.event {
+            Some(Event::Output | Event::Success | Event::Change) | None => false,
+            Some(Event::Recovery) => self == Self::Recoveries,
+            Some(_) => self == Self::Failures && message.status != Status::Ok,
+        };
+        alert
+            && message.job.is_some()
+            && message.route.target.is_none()
+            && matches!(message.thread, Thread::None | Thread::Open | Thread::Broadcast)
+    }
+}
+
+/// What can be merged of what waits: alerts of one kind of at least [`LEAST`] jobs, as many as one message takes.
+pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
+    [Kind::Failures, Kind::Recoveries].into_iter().find_map(|kind| {
+        let mut taken: Vec<&Stored> = Vec::new();
+        let (mut length, mut causes) = (0, Vec::new());
+        // Of a job that waits with something else, nothing later is told first.
+        let mut behind: Vec<&JobName> = Vec::new();
+        for stored in waiting {
+            let job = stored.message.job.as_ref();
+            if !kind.takes(stored) || job.is_some_and(|job| behind.contains(&job)) {
+                behind.extend(job);
+                continue;
+            }
+            let member = Member::of(&stored.message);
+            let key = member.key();
+            length += member.length();
+            if !causes.contains(&key) {
+                length += units(&member.cause) + GROUP;
+                causes.push(key);
+            }
+            if length > CHARACTERS && !taken.is_empty() {
+                break;
+            }
+            taken.push(stored);
+        }
+        let mut jobs: Vec<_> = taken.iter().filter_map(|stored| stored.message.job.as_ref()).collect();
+        jobs.sort();
+        jobs.dedup();
+        (jobs.len() >= LEAST).then_some((kind, taken))
+    })
+}
+
+/// The message that tells of all of them. `more` wait and are told next.
+pub fn message(kind: Kind, taken: &[&Stored], more: u64, now: Timestamp) -> Option<Message> {
+    let first = &taken.first()?.message;
+    let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
+    let mut pings: Vec<String> = Vec::new();
+    for stored in taken {
+        for line in stored.message.text.lines() {
+            for ping in one_line(line, CAUSE).1 {
+                if !pings.contains(&ping) && pings.len() < PINGS {
+                    pings.push(ping);
+                }
+            }
+        }
+    }
+    let status = taken.iter().map(|stored| stored.message.status).max_by_key(|status| status.badness())?;
+    let groups = groups(&members);
+    let count = members.len();
+    let mut head = match (kind, groups.as_slice()) {
+        (Kind::Recoveries, _) => format!("{} *{count} jobs are well again*", emoji(Status::Ok)),
+        (Kind::Failures, [(cause, _)]) => format!("{} *{count} jobs: {cause}*", emoji(status)),
+        (Kind::Failures, _) => format!("{} *{count} jobs fail*: {}", emoji(status), counts(&members)),
+    };
+    if more > 0 {
+        head.push_str(&format!(" (and {more} more, which follow)"));
+    }
+    for ping in &pings {
+        head.push(' ');
+        head.push_str(ping);
+    }
+    Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
+}
+
+impl Member {
+    /// The job of an alert, and why it was sent.
+    pub fn of(message: &Message) -> Self {
+        let job = message.job.clone().unwrap_or_else(|| JobName::new(""));
+        let name = escape(job.as_str());
+        let mut cause = String::new();
+        for line in message.text.lines() {
+            let (line, _) = one_line(line, CAUSE);
+            let line = without_emoji(&line.replace(&format!("*{name}*"), "")).to_owned();
+            let apart = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric());
+            let line = line.strip_prefix(&name).filter(apart).map_or(line.as_str(), without_emoji);
+            if !line.is_empty() {
+                line.clone_into(&mut cause);
+                break;
+            }
+        }
+        if cause.is_empty() {
+            message.status.as_str().clone_into(&mut cause);
+        }
+        Self { job, incident: message.incident, cause, status: message.status, well: false }
+    }
+
+    /// Characters of its name in a storm.
+    fn length(&self) -> usize {
+        units(&escape(self.job.as_str())) + NAME
+    }
+
+    /// What is the same for alerts that are told together.
+    fn key(&self) -> String {
+        normal(&self.cause)
+    }
+}
+
+impl Storm {
+    /// A storm that was just told.
+    pub fn new(id: u64, channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
+        let members = taken.iter().map(|message| Member::of(message)).collect();
+        Self { id, channel, posted, began: now, changed: now, ended: false, members }
+    }
+
+    /// Whether an incident is told in this storm.
+    pub fn has(&self, incident: u64) -> bool {
+        self.members.iter().any(|member| member.incident == Some(incident))
+    }
+
+    /// Whether an alert belongs to the storm: another job that fails alike, soon after.
+    pub fn takes(&self, message: &Message, now: Timestamp) -> bool {
+        let soon = clock::between(self.changed, now) <= JOINS_WITHIN;
+        let member = Member::of(message);
+        let alike = || self.members.iter().any(|other| other.key() == member.key());
+        !self.ended && soon && alike() && self.length() + member.length() <= CHARACTERS
+    }
+
+    /// Characters of all names and causes.
+    fn length(&self) -> usize {
+        let names: usize = self.members.iter().map(Member::length).sum();
+        let of = |cause: &str| units(cause) + GROUP;
+        let each: BTreeSet<&str> = self.members.iter().map(|member| member.cause.as_str()).collect();
+        let most = names + each.into_iter().map(of).sum::<usize>();
+        // To group causes takes long: only where it matters.
+        if most <= CHARACTERS {
+            most
+        } else {
+            names + groups(&self.members).iter().map(|(cause, _)| of(cause)).sum::<usize>()
+        }
+    }
+
+    /// Another job fails.
+    pub fn join(&mut self, message: &Message, now: Timestamp) {
+        self.changed = now;
+        self.members.push(Member::of(message));
+    }
+
+    /// A job's first message is to change: it got worse, or it is well again.
+    pub fn update(&mut self, incident: u64, message: &Message, now: Timestamp) {
+        self.changed = now;
+        for member in self.members.iter_mut().filter(|member| member.incident == Some(incident)) {
+            member.well = message.status == Status::Ok;
+            if !member.well {
+                member.status = message.status;
+            }
+        }
+    }
+
+    /// All jobs are well again, which was not told yet.
+    pub fn is_over(&self) -> bool {
+        !self.ended && self.members.iter().all(|member| member.well)
+    }
+
+    /// The storm's message as it is to be now.
+    pub fn edit(&self, now: Timestamp) -> Message {
+        let (all, well) = (self.members.len(), self.members.iter().filter(|member| member.well).count());
+        let bad = self.members.iter().filter(|member| !member.well).map(|member| member.status);
+        let status = bad.max_by_key(|status| status.badness()).unwrap_or_default();
+        let head = match (well, all - well) {
+            (0, _) => format!("{} *{all} jobs fail*: {}", emoji(status), counts(&self.members)),
+            (_, 0) => self.end(now),
+            (_, left) => format!("{} *{well} of {all} are well again*, {left} still fail", emoji(status)),
+        };
+        let message = laid_out(&head, &lines(&self.members), status, self.channel.clone(), now);
+        let route = Route { target: Some(self.posted.clone()), repeated: true, ..Route::default() };
+        Message { thread: Thread::Edit, incident: Some(self.id), route, ..message }
+    }
+
+    /// That it is over, for the channel to see.
+    pub fn told_end(&self, now: Timestamp) -> Message {
+        let message = laid_out(&self.end(now), &[], Status::Ok, self.channel.clone(), now);
+        let route = Route { target: Some(self.posted.clone()), ..Route::default() };
+        Message { thread: Thread::Broadcast, route, ..message }
+    }
+
+    fn end(&self, now: Timestamp) -> String {
+        let (all, took) = (self.members.len(), clock::between(self.began, now));
+        let took = format_duration(std::time::Duration::from_secs(took.as_secs()));
+        format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok))
+    }
+}
+
+/// A job's own message, in the thread of the storm or of its incident: it pings nobody a second time.
+pub fn detail(message: &Message, target: Option<Parent>) -> Message {
+    let mut blocks = message.blocks.clone();
+    blocks.iter_mut().for_each(without_pings);
+    let mut text = serde_json::Value::from(message.text.as_str());
+    without_pings(&mut text);
+    let text = text.as_str().unwrap_or_default().to_owned();
+    let route = Route { target, detail: true, also: Vec::new(), ..message.route.clone() };
+    Message { thread: Thread::Reply, text, blocks, attachment: None, route, ..message.clone() }
+}
+
+/// As the store keeps them; the oldest are forgotten.
+pub fn note(storms: &[Storm]) -> String {
+    serde_json::to_string(&storms[storms.len().saturating_sub(MOST)..]).unwrap_or_default()
+}
+
+/// From what the store kept.
+pub fn from_note(note: Option<&String>) -> Vec<Storm> {
+    note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default()
+}
+
+/// Members by cause, in the order of their first.
+fn groups(members: &[Member]) -> Vec<(&str, Vec<&Member>)> {
+    let mut groups: Vec<(String, &str, Vec<&Member>)> = Vec::new();
+    for member in members {
+        let key = member.key();
+        match groups.iter_mut().find(|(known, ..)| *known == key) {
+            Some((.., group)) => group.push(member),
+            None => groups.push((key, &member.cause, vec![member])),
+        }
+    }
+    groups.into_iter().map(|(_, cause, group)| (cause, group)).collect()
+}
+
+/// A line for each alert with its cause; those with the same cause share a line, which names each.
+fn lines(members: &[Member]) -> Vec<String> {
+    let name = |member: &Member| {
+        let name = escape(member.job.as_str());
+        match member.well {
+            true if members.len() > MARKED => format!("~{name}~"),
+            true => format!(":white_check_mark: {name}"),
+            false => format!("*{name}*"),
+        }
+    };
+    let line = |(cause, group): (&str, Vec<&Member>)| match group.as_slice() {
+        [member] => format!("• {} {cause}", name(member)),
+        group => {
+            let names = group.iter().map(|member| name(member)).collect::<Vec<_>>().join(", ");
+            format!("• {} jobs: {cause}\n{names}", group.len())
+        }
+    };
+    groups(members).into_iter().map(line).collect()
+}
+
+/// `2 critical, 1 warning`.
+fn counts(members: &[Member]) -> String {
+    let of = |status| members.iter().filter(|member| member.status == status && !member.well).count();
+    let all = [Status::Critical, Status::Unknown, Status::Warning].map(|status| (of(status), status));
+    let all = all.into_iter().filter(|(count, _)| *count > 0);
+    all.map(|(count, status)| format!("{count} {}", status.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+fn emoji(status: Status) -> &'static str {
+    match status {
+        Status::Ok => ":large_green_circle:",
+        Status::Warning => ":large_yellow_circle:",
+        Status::Unknown => ":large_purple_circle:",
+        Status::Critical => ":red_circle:",
+    }
+}
+
+/// A line without the emoji and the punctuation that it begins with.
+fn without_emoji(line: &str) -> &str {
+    let mut rest = line.trim();
+    while let Some(inner) = rest.strip_prefix(':')
+        && let Some((name, after)) = inner.split_once(':')
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+'))
+    {
+        rest = after.trim_start();
+    }
+    rest.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '<' | '&' | '`' | '"' | '\'' | '(' | '/'))
+}
+
+/// The head and the lines in as few sections as hold them.
+fn laid_out(head: &str, lines: &[String], status: Status, channel: Channel, now: Timestamp) -> Message {
+    let mut sections = vec![head.to_owned()];
+    // Names of many jobs are one long line: it is parted between two of them.
+    let parts = lines.iter().flat_map(|line| line.split_inclusive(", ").map(move |part| (part, line)));
+    let mut current: Option<&String> = None;
+    for (part, line) in parts {
+        let fresh = current.is_none_or(|known| !std::ptr::eq(known, line));
+        current = Some(line);
+        match sections.last_mut() {
+            Some(text) if units(text) + units(part) + 1 < SECTION => {
+                if fresh {
+                    text.push('\n');
+                }
+                text.push_str(part);
+            }
+            _ => sections.push(part.to_owned()),
+        }
+    }
+    Message {
+        job: None,
+        run: None,
+        event: None,
+        status,
+        channel,
+        text: format!("{head}\n{}", lines.join("\n")).trim_end().to_owned(),
+        blocks: sections.iter().map(|text| blocks::section(text, SECTION)).collect(),
+        color: None,
+        incident: None,
+        thread: Thread::None,
+        attachment: None,
+        created: now,
+        route: Route::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! An open incident: failures in a row, and what was reported of them.
+//!
+//! Before it: `health`, which opens one at the first failure. After it: `judge`, which compares each failure with what
+//! was reported.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::settings::Statuses;
+use super::{Incident, Update};
+use crate::clock::between;
+use crate::exec::Status;
+use crate::id::{Channel, RunId};
+
+/// Failures of this many kinds are reported at once within one incident; whatever comes then is "different each time".
+pub(super) const MOST_KINDS: usize = 8;
+
+/// The kind of a failure that is a hang.
+const HANGS: u64 = 0;
+
+/// A run that failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failure {
+    pub(super) run: RunId,
+    pub(super) status: Status,
+    /// Its fingerprint, and whether that was made of normalised output.
+    pub(super) kind: u64,
+    pub(super) normalized: bool,
+}
+
+/// Failures in a row, reported or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct OpenIncident {
+    /// The number of the run that opened it.
+    #[serde(alias = "i")]
+    pub(super) id: u64,
+    /// When that run ended.
+    #[serde(alias = "b")]
+    pub(super) since: Timestamp,
+    /// Failures in it.
+    #[serde(alias = "n")]
+    pub(super) failures: u32,
+    /// The status of the last of them.
+    #[serde(alias = "s")]
+    pub(super) status: Status,
+    /// The kind of the last of them: its fingerprint.
+    #[serde(alias = "k")]
+    pub(super) kind: u64,
+    /// So many of that kind in a row, up to the last.
+    #[serde(alias = "m")]
+    pub(super) same: u32,
+    /// When the first of those ended.
+    #[serde(alias = "d")]
+    pub(super) same_since: Timestamp,
+    /// What was reported of it.
+    #[serde(alias = "t", default, skip_serializing_if = "is_default")]
+    pub(super) reported: Option<Reported>,
+    /// Whether `kind` was made of normalised output; unknown of one that version 0.1 kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) normalized: Option<bool>,
+    /// The run that hangs, or hung.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) hung: Option<RunId>,
+    /// The conversation about a job that fails intermittently, to which it belongs: the incident that opened it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) conversation: Option<u64>,
+    /// It was shown in the channel though it belongs to a conversation: it lasts, or got worse.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) shown: bool,
+    /// The key that a directive gave it, as a number; none of a failure without one.
+    #[serde(alias = "y", default, skip_serializing_if = "is_default")]
+    pub(super) key: Option<u64>,
+    /// The same key as text, for people; its beginning, where it is long.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) key_text: Box<str>,
+    /// Since when it is ok again, with the recovery still to be reported.
+    #[serde(alias = "r", default, skip_serializing_if = "is_default")]
+    pub(super) resolved_at: Option<Timestamp>,
+    /// Something about it was not told because of a silence, which this person asked for; the job's own script where that
+    /// is empty.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) silenced: Option<String>,
+    /// A recovery could not be sent once: after the next attempt the incident is closed.
+    #[serde(alias = "u", default, skip_serializing_if = "is_default")]
+    pub(super) retracted: bool,
+}
+
+/// What was reported of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Reported {
+    /// When, the last time.
+    #[serde(alias = "a")]
+    pub(super) at: Timestamp,
+    /// The schedule's slot of the run that was reported the last time: `repeat` is counted from slot to slot, so that an
+    /// hourly job is repeated each hour, though its runs never end at quite the same second.
+    #[serde(alias = "s")]
+    pub(super) slot: Timestamp,
+    /// The status that was reported the last time.
+    #[serde(alias = "l")]
+    pub(super) status: Status,
+    /// The telling line of output of the failure that was reported the last time.
+    #[serde(alias = "e", default, skip_serializing_if = "is_default")]
+    pub(super) line: String,
+    /// All statuses that were reported: the recovery goes where these went.
+    #[serde(alias = "w")]
+    pub(super) statuses: Statuses,
+    /// When one of its messages was last visible in the channel, where that was not the last message.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) visible_at: Option<Timestamp>,
+    /// So often was it repeated since it began, got worse, or failed differently.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) repeats: u32,
+    /// Changes of status that were reported.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) changes: Vec<(Status, Status)>,
+    /// The channels that took a message of it, in the order in which they did: what follows goes there too.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) channels: Vec<Channel>,
+    /// There was a message of its own, which a thread hangs on; not so where only its flapping was reported.
+    #[serde(alias = "o", default, skip_serializing_if = "is_default")]
+    pub(super) opened: bool,
+    /// The kinds of failure that were reported, at most [`MOST_KINDS`].
+    #[serde(alias = "k", default, skip_serializing_if = "is_default")]
+    pub(super) kinds: Vec<u64>,
+    /// It was reported within `quiet_hours`, being excepted: so is its recovery.
+    #[serde(alias = "q", default, skip_serializing_if = "is_default")]
+    pub(super) in_quiet_hours: bool,
+}
+
+impl OpenIncident {
+    pub(super) fn new(run: RunId, status: Status, kind: u64, now: Timestamp) -> Self {
+        Self {
+            id: run.0,
+            since: now,
+            failures: 1,
+            status,
+            kind,
+            same: 1,
+            same_since: now,
+            reported: None,
+            normalized: None,
+            hung: None,
+            conversation: None,
+            shown: false,
+            key: None,
+            key_text: Box::default(),
+            resolved_at: None,
+            silenced: None,
+            retracted: false,
+        }
+    }
+
+    /// A run that does not end.
+    pub(super) fn hanging(run: RunId, since: Timestamp, now: Timestamp) -> Self {
+        let same_since = now;
+        Self { since, same_since, hung: Some(run), ..Self::new(run, Status::Critical, HANGS, now) }
+    }
+
+    /// One more run does not end, and is a failure of this incident.
+    pub(super) fn hangs(&mut self, run: RunId, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        (self.status, self.hung) = (Status::Critical, Some(run));
+        (self.kind, self.same, self.same_since) = (HANGS, 1, now);
+    }
+
+    /// One more failure. One after an ok run of which nobody heard goes on with the same incident.
+    pub(super) fn again(&mut self, failure: Failure, now: Timestamp) {
+        // A run that was reported while it hung is counted.
+        if self.hung != Some(failure.run) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        self.status = failure.status;
+        self.resolved_at = None;
+        let comparable = self.normalized.is_none_or(|normalized| normalized == failure.normalized);
+        self.normalized = Some(failure.normalized);
+        if !comparable {
+            // The setting has changed, which makes no failure another one.
+            self.kind = failure.kind;
+            if let Some(reported) = &mut self.reported {
+                reported.kinds = vec![failure.kind];
+            }
+        }
+        if self.kind == failure.kind {
+            self.same = self.same.saturating_add(1);
+        } else {
+            (self.kind, self.same, self.same_since) = (failure.kind, 1, now);
+        }
+    }
+
+    /// As people and threads know it.
+    pub(super) fn incident(&self) -> Incident {
+        Incident { id: self.thread(), started: self.since, failures: self.failures, ended: self.resolved_at }
+    }
+
+    /// What there is to say when it is over: "12 failures in 2h 3m".
+    pub(super) fn recovered(&self, now: Timestamp) -> Update {
+        let end = self.resolved_at.unwrap_or(now);
+        Update::Recovered { since: end, failures: self.failures, lasted: between(self.since, end) }
+    }
+
+    /// The incident on whose first message its messages hang.
+    pub(super) fn thread(&self) -> u64 {
+        self.conversation.unwrap_or(self.id)
+    }
+
+    /// Whether it opened a conversation, or is no part of one.
+    pub(super) fn has_own_thread(&self) -> bool {
+        self.thread() == self.id
+    }
+
+    /// Notes that it was reported as it now is. `anew`: the intervals of `repeat` begin again.
+    pub(super) fn report(&mut self, slot: Timestamp, now: Timestamp, visible: bool, anew: bool) -> &mut Reported {
+        let first = self.reported.is_none();
+        let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
+        let change = (reported.status, self.status);
+        if change.0 != change.1 && !reported.changes.contains(&change) {
+            reported.changes.push(change);
+        }
+        if visible {
+            reported.visible_at = None;
+        } else {
+            reported.visible_at.get_or_insert(reported.at);
+        }
+        reported.repeats = if first || anew { 0 } else { reported.repeats.saturating_add(1) };
+        (reported.at, reported.slot, reported.status) = (now, slot, self.status);
+        reported.statuses.insert(self.status);
+        if !reported.kinds.contains(&self.kind) && reported.kinds.len() < MOST_KINDS {
+            reported.kinds.push(self.kind);
+        }
+        self.reported.insert(reported)
+    }
+}
+
+impl Reported {
+    fn new(slot: Timestamp, now: Timestamp, status: Status) -> Self {
+        Self {
+            at: now,
+            slot,
+            status,
+            line: String::new(),
+            statuses: Statuses::default(),
+            visible_at: None,
+            repeats: 0,
+            changes: Vec::new(),
+            channels: Vec::new(),
+            opened: false,
+            kinds: Vec::new(),
+            in_quiet_hours: false,
+        }
+    }
+
+    /// The worst status that was reported.
+    pub(super) fn worst(&self) -> Status {
+        self.statuses.iter().next().unwrap_or(self.status)
+    }
+
+    /// When one of its messages was last visible in the channel.
+    pub(super) fn visible_at(&self) -> Timestamp {
+        self.visible_at.unwrap_or(self.at)
+    }
+}
+
+/// The end of a text that takes at most `limit` bytes as a JSON string.
+pub(super) fn kept_end(text: &str, limit: usize) -> &str {
+    let mut size = 0;
+    for (at, c) in text.char_indices().rev() {
+        size += size_in_json(c);
+        if size > limit {
+            return &text[at + c.len_utf8()..];
+        }
+    }
+    text
+}
+
+/// How many bytes a character takes in a JSON string.
+fn size_in_json(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        c if c.is_control() && c.is_ascii() => 6,
+        c => c.len_utf8(),
+    }
+}
+
+/// Whether a value needs no place in what is kept.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The beginning of a text that takes at most `limit` bytes as a JSON string.
+pub(super) fn kept(text: &str, limit: usize) -> &str {
+    let mut size = 0;
+    for (at, c) in text.char_indices() {
+        size += size_in_json(c);
+        if size > limit {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{kept, kept_end};
+
+    proptest! {
+        #[test]
+        fn a_text_is_kept_within_its_limit_as_json(text in any::<String>(), limit in 0usize..200) {
+            let kept = kept(&text, limit);
+            let json = serde_json::to_string(kept).expect("text can be written");
+            prop_assert!(json.len() <= limit + 2);
+            prop_assert!(text.starts_with(kept));
+            let end = kept_end(&text, limit);
+            prop_assert!(serde_json::to_string(end).expect("text can be written").len() <= limit + 2);
+            prop_assert!(text.ends_with(end));
+        }
+    }
+}

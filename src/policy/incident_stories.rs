@@ -1,0 +1,320 @@
+//! Stories of incidents: what is repeated and when, what is shown in the channel, what pings, and where it ends.
+
+use std::time::Duration;
+
+use super::settings::Normalize;
+use super::stories::{Life, at, run_as, story};
+use super::{Verdict, judge};
+
+#[test]
+fn repetitions_grow_rare_and_are_shown_when_nothing_was_visible_for_long() {
+    let mut life = Life::new("");
+    let mut told = Vec::new();
+    for hour in 0..90_u64 {
+        let now = crate::clock::shift(at("03:00"), Duration::from_secs(hour * 3_600));
+        if let Verdict::Notify(sent) = life.run("critical: disk full", now) {
+            told.push((hour, sent.thread.is_visible(), sent.pings));
+        }
+    }
+    assert_eq!(
+        told,
+        [
+            (0, true, true),
+            (1, false, false),
+            (3, false, false),
+            (7, false, false),
+            (15, true, false),
+            (39, true, false),
+            (63, true, false),
+            (87, true, false),
+        ]
+    );
+}
+
+#[test]
+fn the_second_night_of_a_nightly_backup_is_shown_in_the_channel() {
+    story(
+        "",
+        &[
+            ("23 03:00", "critical: wrote 18231 blocks", "failure critical, opens #1, pings"),
+            ("24 03:00", "critical: wrote 19228 blocks", "repeat critical, shown in #1 (same failure, 2nd time)"),
+            ("25 03:00", "critical: wrote 20225 blocks", "repeat critical, shown in #1 (same failure, 3rd time)"),
+            ("26 03:00", "ok", "recovery ok, closes #1 (3 failures in 3d)"),
+        ],
+    );
+}
+
+#[test]
+fn worse_is_measured_against_the_worst_that_was_told() {
+    story(
+        "",
+        &[
+            ("03:00", "warning: load 9", "failure warning, opens #1"),
+            ("03:05", "critical: load 17", "repeat critical, shown in #1, pings (worse: was warning)"),
+            ("03:10", "warning: load 9", "repeat warning, in #1 (better: was critical)"),
+            ("03:15", "critical: load 17", "held: repeat-not-due until 23 04:10"),
+            ("03:20", "warning: load 9", "held: repeat-not-due until 23 05:10"),
+            ("04:10", "critical: load 17", "repeat critical, in #1 (worse: was warning)"),
+            ("04:15", "ok", "recovery ok, closes #1 (6 failures in 1h 15m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_worse_status_is_the_new_headline_of_the_first_message() {
+    let mut life = Life::new("");
+    let mut headlines = Vec::new();
+    for (minute, what) in ["warning: a", "critical: b", "warning: a", "ok"].iter().enumerate() {
+        if let Verdict::Notify(sent) = life.run(what, at(&format!("03:0{minute}"))) {
+            headlines.push(sent.headline.is_some());
+        }
+    }
+    assert_eq!(headlines, [false, true, false, false]);
+}
+
+#[test]
+fn a_status_that_is_unknown_after_critical_is_no_improvement() {
+    story(
+        "",
+        &[
+            ("03:00", "critical: 900 orders", "failure critical, opens #1, pings"),
+            ("03:20", "unknown: no database", "repeat unknown, in #1 (state unknown since 03:20, was critical)"),
+            ("03:25", "ok", "recovery ok, closes #1 (2 failures in 25m)"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_better_stays_where_the_incident_was_told() {
+    let ops = crate::id::Channel::new("ops");
+    let mut life = Life::new("channels = { critical = \"pager\" }");
+    let channels = |life: &mut Life, what: &str, time: &str| match life.run(what, at(time)) {
+        Verdict::Notify(sent) => {
+            let all = sent.channels(&life.settings, Some(&ops));
+            all.iter().for_each(|channel| _ = life.health.delivered(1, channel));
+            all.iter().map(ToString::to_string).collect::<Vec<_>>()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(channels(&mut life, "critical: a", "03:00"), ["#pager"]);
+    assert_eq!(channels(&mut life, "unknown: b", "03:05"), ["#pager"]);
+    assert_eq!(channels(&mut life, "warning: c", "03:10"), ["#pager"]);
+    assert_eq!(channels(&mut life, "ok", "03:15"), ["#pager"]);
+}
+
+#[test]
+fn an_incident_ends_where_it_was_told_when_the_configuration_names_another_channel() {
+    let (ops, new) = (crate::id::Channel::new("ops"), crate::id::Channel::new("new"));
+    let mut life = Life::new("");
+    let first = life.run("critical: a", at("03:00"));
+    assert!(matches!(first, Verdict::Notify(_)));
+    life.health.delivered(1, &ops);
+    let Verdict::Notify(end) = life.run("ok", at("03:05")) else { panic!("a recovery") };
+    assert_eq!(end.channels(&life.settings, Some(&new)), [ops, new]);
+}
+
+#[test]
+fn who_asks_for_no_recovery_gets_the_edit_alone() {
+    story(
+        "on = [\"failure\"]",
+        &[
+            ("03:00", "critical: a", "failure critical, opens #1, pings"),
+            ("03:05", "ok", "held: not-asked && recovery ok, only edits #1 (1 failure in 5m)"),
+            ("03:10", "ok", "held: not-asked"),
+        ],
+    );
+    story(
+        "on = [\"failure\"]\nthread = false",
+        &[("03:00", "critical: a", "failure critical, pings"), ("03:05", "ok", "held: not-asked")],
+    );
+}
+
+#[test]
+fn a_hang_is_an_incident_with_repetitions_and_an_end() {
+    story(
+        "stuck_after = 2",
+        &[
+            ("03:05", "skip", ""),
+            ("03:10", "skip", "stuck critical, opens #1, pings (2 due times skipped in a row)"),
+            ("03:15", "skip", ""),
+            ("04:10", "skip", "stuck critical, in #1 (4 due times skipped in a row)"),
+            ("06:10", "skip", "stuck critical, in #1 (5 due times skipped in a row)"),
+            ("11:00", "ok", "recovery ok, closes #1 (ended after 1s, exit code 0)"),
+        ],
+    );
+    story(
+        "stuck_after = 1",
+        &[
+            ("03:05", "skip", "stuck critical, opens #1, pings (1 due time skipped in a row)"),
+            ("03:10", "critical: killed", "repeat critical, in #1 (ended after 1s, exit code 2)"),
+            ("03:15", "ok", "recovery ok, closes #1 (1 failure in 1h 10m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_job_that_fails_now_and_then_is_one_conversation() {
+    story(
+        "",
+        &[
+            ("09:00", "critical: a", "failure critical, opens #1, pings"),
+            ("09:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            ("12:00", "critical: b", "failure critical, opens #3, pings"),
+            ("12:05", "ok", "recovery ok, closes #3 in its thread (1 failure in 5m)"),
+            (
+                "15:00",
+                "critical: c",
+                "failure critical, opens #5, pings (failed 3 of 5 runs since 09:00, intermittently)",
+            ),
+            ("15:05", "ok", "recovery ok, in #5 (1 failure in 5m)"),
+            ("18:00", "critical: d", "failure critical, in #5 [failed 4 of 7 runs since 09:00, intermittently]"),
+            ("18:05", "critical: d", "held: repeat-not-due until 23 19:00"),
+            ("18:10", "critical: d", "repeat critical, shown in #5, pings (3 failures in a row since 18:00)"),
+            ("18:15", "ok", "recovery ok, shown in #5 (3 failures in 15m)"),
+            ("24 18:10", "ok", "held: blank && recovery ok, only edits #5 (ok for 1d; 6 of 10 runs had failed)"),
+            ("24 19:00", "critical: e", "failure critical, opens #12, pings"),
+        ],
+    );
+    // After a day without a run nobody knows that it no longer fails; and then it fails.
+    story(
+        "intermittent = { incidents = 2, within = \"24h\" }",
+        &[
+            ("09:00", "critical: a", "failure critical, opens #1, pings"),
+            ("09:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            (
+                "12:00",
+                "critical: b",
+                "failure critical, opens #3, pings (failed 2 of 3 runs since 09:00, intermittently)",
+            ),
+            ("12:05", "ok", "recovery ok, in #3 (1 failure in 5m)"),
+            (
+                "24 19:00",
+                "critical: e",
+                "failure critical, opens #5, pings && recovery ok, only edits #3 (ok for 5m; 2 of 4 runs had failed)",
+            ),
+        ],
+    );
+    // A failure of another kind, which is no part of the conversation, is a failure all the same.
+    story(
+        "intermittent = { incidents = 2, within = \"24h\" }",
+        &[
+            ("09:00", "critical: a", "failure critical, opens #1, pings"),
+            ("09:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            (
+                "12:00",
+                "critical: b",
+                "failure critical, opens #3, pings (failed 2 of 3 runs since 09:00, intermittently)",
+            ),
+            ("12:05", "ok", "recovery ok, in #3 (1 failure in 5m)"),
+            ("12:10", "critical@db: c", "failure critical, opens #5, pings"),
+            ("24 12:10", "critical@db: c", "repeat critical, shown in #5 (same failure, 2nd time)"),
+            ("24 12:15", "ok", "recovery ok, closes #5 (2 failures in 1d)"),
+        ],
+    );
+    story(
+        "intermittent = false\nflap = false",
+        &[
+            ("09:00", "critical: a", "failure critical, opens #1, pings"),
+            ("09:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            ("09:10", "critical: a", "failure critical, opens #3, pings"),
+            ("09:15", "ok", "recovery ok, closes #3 in its thread (1 failure in 5m)"),
+            ("09:20", "critical: a", "failure critical, opens #5, pings"),
+        ],
+    );
+}
+
+#[test]
+fn while_it_flaps_a_worse_status_breaks_through_and_a_reminder_comes() {
+    story(
+        "flap = { changes = 2, within = \"30m\" }\nintermittent = false\nrepeat = \"20m\"",
+        &[
+            ("03:00", "ok", "held: blank"),
+            ("03:05", "warning: a", "failure warning, opens #2"),
+            ("03:10", "ok", "flapping ok, shown in #2 (2 changes of status in 5m, silent until it is steady for 30m)"),
+            ("03:15", "warning: a", "held: flapping until 23 03:45"),
+            ("03:20", "critical: b", "repeat critical, shown in #2, pings (worse: was warning)"),
+            ("03:25", "ok", "held: flapping until 23 03:55"),
+            ("03:30", "critical: b", "flapping critical, in #2 (still changing: 5 changes of status since 03:05)"),
+            ("03:35", "critical: b", "held: flapping until 23 04:00"),
+        ],
+    );
+}
+
+#[test]
+fn only_changes_between_ok_and_not_ok_are_flapping() {
+    story(
+        "flap = { changes = 2, within = \"30m\" }\nrepeat = \"never\"",
+        &[
+            ("03:00", "warning: a", "failure warning, opens #1"),
+            ("03:05", "critical: b", "repeat critical, shown in #1, pings (worse: was warning)"),
+            ("03:10", "warning: a", "repeat warning, in #1 (better: was critical)"),
+            ("03:15", "critical: b", "held: repeat-not-due"),
+            ("03:20", "ok", "recovery ok, closes #1 (4 failures in 20m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_changed_setting_is_no_change_of_the_output_and_no_other_failure() {
+    let mut life = Life::new("on = [\"change\", \"failure\", \"recovery\"]");
+    life.run("ok: 3 errors", at("03:00"));
+    life.settings.normalize = Normalize::All;
+    let verdict = life.run("ok: 3 errors", at("03:05"));
+    assert_eq!(life.told(&verdict, at("03:05")), "held: unchanged");
+    life.run("critical: 3 errors", at("03:10"));
+    life.settings.normalize = Normalize::None;
+    let verdict = life.run("critical: 3 errors", at("03:15"));
+    assert_eq!(life.told(&verdict, at("03:15")), "held: repeat-not-due until 23 04:10");
+}
+
+#[test]
+fn a_repetition_is_due_by_the_clock_when_its_slot_is_late() {
+    // The run of 03:30 waited for a place until 04:05: by its slot an hour has not passed, by the clock it has.
+    let mut life = Life::new("");
+    life.run("critical", at("03:00"));
+    let verdict = run_as("critical", 2, at("03:30"), |facts| {
+        judge(&life.settings, &mut life.health, facts, &life.zone, at("04:05")).verdict
+    });
+    assert_eq!(life.told(&verdict, at("04:05")), "repeat critical, in #1 (same failure, 2nd time)");
+}
+
+#[test]
+fn the_digest_has_the_worst_status_of_an_incident() {
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("23:00", "critical: a", "held: quiet-hours until 24 07:00"),
+            ("23:10", "warning: b", "held: quiet-hours until 24 07:00"),
+            ("23:20", "ok", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok (1 alert in quiet hours) | critical from 23:00 to 23:20 (20m), 2 failures: b",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_failure_that_was_told_as_an_exception_is_still_one_after_a_repetition() {
+    story(
+        "quiet_hours = \"22:00-07:00\"\nquiet_except = [\"critical\"]\nrepeat = \"10m\"",
+        &[
+            ("23:00", "critical: a", "failure critical, opens #1, pings"),
+            ("23:10", "critical: a", "repeat critical, in #1 (same failure, 2nd time)"),
+            ("23:20", "ok", "recovery ok, closes #1 (2 failures in 20m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_hang_that_could_not_be_told_is_told_at_the_next_due_time() {
+    story(
+        "stuck_after = 1",
+        &[
+            ("03:05", "skip", "stuck critical, opens #1, pings (1 due time skipped in a row)"),
+            ("03:05", "retract", ""),
+            ("03:10", "skip", "stuck critical, opens #1, pings (2 due times skipped in a row)"),
+        ],
+    );
+}

@@ -1,0 +1,119 @@
+//! A job that fails now and then: its incidents are one conversation. Pure.
+//!
+//! Before it: an incident that is reported for the first time. After it: `notify`, which sends its messages into the
+//! conversation's thread. The conversation ends when the job did not fail for as long as the setting says.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::health::Health;
+use super::incident::OpenIncident;
+use super::notify::Moment;
+use super::patterns::{Begun, Conversation};
+use super::settings::{MOST_INCIDENTS, Settings, Statuses};
+use super::{Event, Incident, Notification, Threading, Update};
+use crate::clock::{between, shift};
+use crate::exec::Status;
+
+/// So many failures in a row are no longer one now and then.
+pub(super) const LASTS: u32 = 3;
+
+impl Health {
+    /// Failed runs, and all runs, since the first incident of the conversation began.
+    pub(super) fn counts(&self, conversation: &Conversation) -> (u64, u64) {
+        let (first, runs) = (conversation.first, self.runs + u64::from(self.stuck.told));
+        (self.failed.saturating_sub(first.failed), runs.saturating_sub(first.runs))
+    }
+
+    /// The conversation as its first message says it.
+    pub(super) fn counted(&self, conversation: &Conversation) -> Update {
+        let (failed, runs) = self.counts(conversation);
+        Update::Intermittent { failed, runs, since: conversation.since() }
+    }
+
+    /// An incident is reported for the first time: whether it belongs to a conversation, or opens one.
+    pub(super) fn join_conversation(&mut self, settings: &Settings, now: Timestamp) {
+        let Some(setting) = settings.intermittent else { return };
+        let (runs, failed) = (self.runs, self.failed);
+        let Some(open) = self.open.as_deref_mut().filter(|open| open.key.is_none()) else { return };
+        if let Some(conversation) = &self.conversation {
+            open.conversation = Some(conversation.id);
+            return;
+        }
+        // A run that hangs has failed, and has not ended.
+        let failures = u64::from(open.failures);
+        let ended = failures.saturating_sub(u64::from(self.stuck.told));
+        let begun = Begun { at: open.since, runs: runs.saturating_sub(ended), failed: failed.saturating_sub(failures) };
+        self.begun.retain(|known| between(known.at, now) < setting.within);
+        // It was reported before, and no channel took that: it is one incident all the same.
+        self.begun.retain(|known| known.at != begun.at);
+        self.begun.push_back(begun);
+        while self.begun.len() > MOST_INCIDENTS as usize {
+            self.begun.pop_front();
+        }
+        if self.begun.len() < setting.incidents as usize {
+            return;
+        }
+        let first = self.begun.front().copied().unwrap_or(begun);
+        open.conversation = Some(open.id);
+        self.conversation = Some(Box::new(Conversation {
+            id: open.id,
+            first,
+            last_failure: now,
+            visible_at: now,
+            statuses: Statuses::default(),
+            channels: Vec::new(),
+        }));
+        self.begun = VecDeque::new();
+    }
+
+    /// From when on the next run ends the conversation; never while an incident is open. The clock alone ends none: that
+    /// the job no longer fails is known by a run.
+    pub(super) fn conversation_ends(&self, settings: &Settings) -> Option<Timestamp> {
+        let conversation = self.conversation.as_deref()?;
+        let within = settings.intermittent?.within;
+        let calm = self.open.is_none() && self.others.is_empty() && !self.is_flapping();
+        calm.then(|| shift(conversation.last_failure, within))
+    }
+
+    /// The conversation is over with a run of this status: its first message says so, whatever is asked for.
+    pub(super) fn end_conversation(&mut self, moment: &Moment<'_>, next: Status) -> Option<Box<Notification>> {
+        let conversation = self.conversation.take()?;
+        let (failed, runs) = self.counts(&conversation);
+        // Of a run that fails it is only known that all was well until the run before.
+        let last = self.last.as_ref().filter(|_| next != Status::Ok);
+        let steady = between(conversation.last_failure, last.map_or(moment.now, |last| last.at));
+        let incident = Incident {
+            id: conversation.id,
+            started: conversation.since(),
+            failures: u32::try_from(failed).unwrap_or(u32::MAX),
+            ended: Some(conversation.last_failure),
+        };
+        Some(Box::new(Notification {
+            event: Event::Recovery,
+            status: Status::Ok,
+            run: self.last.as_ref().map(|last| last.run),
+            incident: Some(incident),
+            thread: Threading::CloseByEdit,
+            also: Vec::new(),
+            told: conversation.statuses,
+            told_in: conversation.channels,
+            pings: false,
+            suppressed: 0,
+            update: Update::IntermittentEnds { failed, runs, steady },
+            headline: None,
+            next: None,
+            diff: String::new(),
+            previous: None,
+            digest: Vec::new(),
+            undo: self.undo(),
+        }))
+        .filter(|_| moment.settings.thread)
+    }
+}
+
+/// Whether an incident of a conversation lasts: it was replied in the thread, and is now to be shown.
+pub(super) fn lasts(open: &OpenIncident) -> bool {
+    open.conversation.is_some() && !open.has_own_thread() && !open.shown && open.failures >= LASTS
+}

@@ -1,0 +1,437 @@
+//! Whether a message may be sent now, and what sending it changes. Pure.
+//!
+//! Before it: something to report, of a run (`judge`) or of the clock (`wake`). After it: a [`Notification`], or what
+//! stands against it: a silence, then quiet hours, then the rate limit, which is asked last since asking uses it up.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::flap;
+use super::health::Health;
+use super::incident::{OpenIncident, Reported};
+use super::patterns::{Conversation, Flapping};
+use super::quiet::{self, Deferred};
+use super::settings::On;
+use super::{Event, Facts, Incident, Notification, Repeat, Settings, Statuses, Suppressed, Threading, Undo, Update};
+use crate::clock::{between, shift};
+use crate::exec::Status;
+use crate::id::{Channel, RunId};
+
+/// A repetition is shown in the channel when nothing of the incident was visible there for this long.
+const OUT_OF_SIGHT: Duration = Duration::from_secs(12 * 3_600);
+
+/// The settings and the time of a decision.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) zone: &'a TimeZone,
+    pub(super) now: Timestamp,
+    /// The slot of the schedule that the run filled; the present where there is no run.
+    pub(super) slot: Timestamp,
+}
+
+/// What a message says of flapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlapChange {
+    /// Nothing.
+    None,
+    Begins,
+    Continues,
+    Ends,
+}
+
+/// Something to report.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) event: Event,
+    pub(super) flap: FlapChange,
+    pub(super) status: Status,
+    pub(super) run: Option<RunId>,
+    pub(super) update: Update,
+    /// A line of what was written, for the digest and for the next message.
+    pub(super) line: String,
+    /// No rate limit suppresses it.
+    pub(super) exempt: bool,
+}
+
+impl Draft {
+    /// Whether the intervals of `repeat` begin again after it.
+    fn is_news(&self) -> bool {
+        matches!(
+            self.update,
+            Update::First { .. } | Update::Worse { .. } | Update::Different { .. } | Update::Lasts { .. }
+        )
+    }
+}
+
+/// Takes back a notification that could not be sent: it rendered to blanks, or a pause of `burst` suppressed it. Nothing
+/// was reported and nothing used up. A recovery that was taken back is tried once more, after the next ok run.
+pub fn retract(health: &mut Health, notification: &Notification) {
+    let undo = notification.undo.clone();
+    let ok = health.status() == Some(Status::Ok);
+    // Of an ok run only a recovery is due, and that once.
+    health.open = undo.open.filter(|open| !ok || (open.resolved_at.is_some() && !open.retracted));
+    health.others = if health.open.is_some() { undo.others } else { Vec::new() };
+    if let Some(open) = &mut health.open {
+        open.retracted = notification.event == Event::Recovery;
+    }
+    health.budget = undo.budget;
+    health.suppressed = undo.suppressed;
+    health.stuck = undo.stuck;
+    health.conversation = undo.conversation;
+    health.begun = undo.begun;
+    health.nights = undo.nights;
+    if notification.event == Event::Flapping && !matches!(notification.update, Update::FlappingContinues { .. }) {
+        health.flapping = None;
+    }
+    // What waited goes along with the next message: with a time of its own it would come again at once.
+    health.waiting = undo.waiting;
+    health.waiting.until = None;
+}
+
+impl Health {
+    /// The notification; or what stands against it, and when it will not any more.
+    pub(super) fn notify(
+        &mut self,
+        moment: &Moment<'_>,
+        draft: Draft,
+    ) -> Result<Notification, (Suppressed, Option<Timestamp>)> {
+        let Moment { settings, zone, now, .. } = *moment;
+        if let Some(until) = self.silenced() {
+            return Err((Suppressed::Silenced, Some(until)));
+        }
+        let quiet = quiet::is_quiet(settings, zone, now);
+        if quiet && !self.is_excepted(settings, &draft) {
+            self.waiting.until = quiet::end(settings, zone, now);
+            self.defer(moment, draft);
+            return Err((Suppressed::QuietHours, self.waiting.until));
+        }
+        let undo = self.undo();
+        if let Err(next) = self.budget.take(settings.rate_limit, now)
+            && !draft.exempt
+        {
+            self.suppressed = self.suppressed.saturating_add(1);
+            return Err((Suppressed::RateLimited, Some(next)));
+        }
+        Ok(self.report(moment, draft, undo, quiet))
+    }
+
+    pub(super) fn undo(&self) -> Undo {
+        Undo {
+            open: self.open.clone(),
+            others: self.others.clone(),
+            budget: self.budget,
+            suppressed: self.suppressed,
+            waiting: self.waiting.clone(),
+            stuck: self.stuck,
+            conversation: self.conversation.clone(),
+            begun: self.begun.clone(),
+            nights: self.nights,
+        }
+    }
+
+    fn reported(&self) -> Option<&Reported> {
+        self.open.as_deref()?.reported.as_ref()
+    }
+
+    /// Whether it is sent in quiet hours: its status is excepted, or it ends what was reported as an exception. A recovery
+    /// of what was not reported waits with it.
+    fn is_excepted(&self, settings: &Settings, draft: &Draft) -> bool {
+        let excepted = settings.quiet_except.contains(draft.status);
+        match draft.event {
+            Event::Recovery => self.reported().is_some_and(|reported| reported.in_quiet_hours || excepted),
+            _ => excepted,
+        }
+    }
+
+    /// It waits for the end of the quiet hours.
+    fn defer(&mut self, moment: &Moment<'_>, draft: Draft) {
+        let now = moment.now;
+        let of_incident = draft.event.is_of_an_incident();
+        let line = match draft.event {
+            Event::Flapping | Event::Stuck => draft.update.sentence(moment.zone, now),
+            _ => draft.line,
+        };
+        let recovered = draft.event == Event::Recovery;
+        self.set_flapping(moment, draft.flap, draft.status);
+        let open = self.open.as_deref().filter(|_| of_incident);
+        self.waiting.put(Deferred {
+            at: open.filter(|_| !recovered).map_or(now, |open| open.since),
+            event: draft.event,
+            status: draft.status,
+            incident: open.map(|open| open.id),
+            times: open.map_or(1, |open| open.failures),
+            ended: recovered.then_some(now),
+            line,
+        });
+    }
+
+    fn set_flapping(&mut self, moment: &Moment<'_>, change: FlapChange, status: Status) {
+        let reported = self.reported().map(Reported::worst).unwrap_or_default();
+        let deferred = self.waiting.worst();
+        let now = moment.now;
+        match change {
+            FlapChange::None => {
+                // A status that was worse than what was reported broke through.
+                if let Some(flapping) = self.flapping.as_mut().filter(|known| status.badness() > known.worst.badness())
+                {
+                    flapping.worst = status;
+                }
+            }
+            FlapChange::Begins => {
+                let worst = [reported, deferred]
+                    .into_iter()
+                    .fold(status, |worst, other| if other.badness() > worst.badness() { other } else { worst });
+                let changes = flap::setting(moment.settings).map_or(0, |flap| flap.changes);
+                let first = self.changes.iter().rev().nth((changes as usize).saturating_sub(1)).copied();
+                self.flapping =
+                    Some(Flapping { since: first.or(Some(now)), changes, reported_at: Some(now), repeats: 0, worst });
+            }
+            FlapChange::Continues => {
+                if let Some(flapping) = &mut self.flapping {
+                    flapping.reported_at = Some(now);
+                    flapping.repeats = flapping.repeats.saturating_add(1);
+                }
+            }
+            FlapChange::Ends => self.flapping = None,
+        }
+    }
+
+    /// It is sent: people know from now on.
+    pub(super) fn report(&mut self, moment: &Moment<'_>, draft: Draft, undo: Undo, quiet: bool) -> Notification {
+        let Moment { settings, now, .. } = *moment;
+        let before = self.reported().cloned();
+        let of_incident = draft.event.is_of_an_incident() || draft.event == Event::Flapping;
+        let failing = draft.status != Status::Ok && of_incident && self.open.is_some();
+        if failing && before.is_none() && draft.flap == FlapChange::None {
+            self.join_conversation(settings, now);
+        }
+        let ends = draft.event == Event::Recovery || (draft.flap == FlapChange::Ends && !failing);
+        if let Some(open) = self.open.as_deref().filter(|_| ends && of_incident) {
+            let (id, failures) = (open.id, open.failures);
+            self.waiting.resolve(id, failures, now);
+        }
+        let (also, mut statuses) = if ends { self.end_others(now) } else { Default::default() };
+        before.iter().flat_map(|reported| reported.statuses.iter()).for_each(|status| statuses.insert(status));
+        let digest = self.digest(moment, quiet);
+        let open = self.open.as_deref().filter(|_| of_incident);
+        let incident = open.map(OpenIncident::incident);
+        let worse = before.as_ref().is_none_or(|known| draft.status.badness() > known.worst().badness());
+        let more = !digest.is_empty() || !also.is_empty();
+        let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse, more, now);
+        let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing);
+        // A status worse than any that was reported is the new headline of the first message.
+        let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
+        let headline = headline.or((worsens && thread == Threading::Broadcast).then_some(Update::None));
+        let pings = failing && draft.status == Status::Critical && self.pings(&draft, open, worse);
+        let told_in = self.reported_in(open, before.as_ref());
+        self.set_flapping(moment, draft.flap, draft.status);
+        let next = self.note(moment, &draft, failing, ends, thread, quiet);
+        Notification {
+            event: draft.event,
+            status: draft.status,
+            run: draft.run,
+            incident,
+            thread: if settings.thread { thread } else { Threading::None },
+            also: if settings.thread { also } else { Vec::new() },
+            told: statuses,
+            told_in,
+            pings,
+            suppressed: std::mem::take(&mut self.suppressed),
+            update,
+            headline: headline.filter(|_| settings.thread),
+            next,
+            diff: String::new(),
+            previous: None,
+            digest,
+            undo,
+        }
+    }
+
+    /// How the message stands to the thread of its incident.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of the message at this point, and used only here")]
+    fn threading(
+        &self,
+        draft: &Draft,
+        open: Option<&OpenIncident>,
+        before: Option<&Reported>,
+        failing: bool,
+        ends: bool,
+        worse: bool,
+        more: bool,
+        now: Timestamp,
+    ) -> Threading {
+        let Some(open) = open else { return Threading::None };
+        let out_of_sight = |at: Timestamp| between(at, now) >= OUT_OF_SIGHT;
+        // What is not only about this incident is not hidden in its thread.
+        let wide = more || (draft.event == Event::Flapping && draft.flap != FlapChange::Continues);
+        if let Some(conversation) = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id)) {
+            let opens = open.has_own_thread() && before.is_none();
+            let worse = draft.status.badness() > conversation.worst().badness();
+            let lasts = matches!(draft.update, Update::Lasts { .. });
+            return match failing {
+                true if opens => Threading::Open,
+                true if wide || worse || lasts || out_of_sight(conversation.visible_at) => Threading::Broadcast,
+                false if wide || open.shown => Threading::Broadcast,
+                _ => Threading::Reply,
+            };
+        }
+        let Some(before) = before.filter(|known| known.opened) else {
+            return if failing { Threading::Open } else { Threading::None };
+        };
+        let single = open.failures <= 1 && open.hung.is_none() && draft.event == Event::Recovery && !more;
+        match ends {
+            true if single => Threading::CloseInThread,
+            true => Threading::Close,
+            false if wide || worse || out_of_sight(before.visible_at()) => Threading::Broadcast,
+            false => Threading::Reply,
+        }
+    }
+
+    /// Whether a critical failure pings: the first time, and when it is worse than what was reported.
+    fn pings(&self, draft: &Draft, open: Option<&OpenIncident>, worse: bool) -> bool {
+        let conversation = self
+            .conversation
+            .as_deref()
+            .filter(|known| open.is_some_and(|open| open.conversation == Some(known.id) && !known.statuses.is_empty()));
+        match conversation {
+            Some(known) => {
+                matches!(draft.update, Update::Lasts { .. }) || draft.status.badness() > known.worst().badness()
+            }
+            None => worse,
+        }
+    }
+
+    /// What has changed, where a conversation counts incidents: the message that opens it says so, and the next ones edit
+    /// that one.
+    fn of_conversation(&self, draft: &Draft, open: Option<&OpenIncident>, first: bool) -> (Update, Option<Update>) {
+        let of = |known: &&Conversation| open.is_some_and(|open| open.conversation == Some(known.id));
+        match self.conversation.as_deref().filter(of) {
+            Some(conversation) if first => {
+                let counted = self.counted(conversation);
+                let opens = open.is_some_and(OpenIncident::has_own_thread);
+                if opens { (counted, None) } else { (draft.update.clone(), Some(counted)) }
+            }
+            _ => (draft.update.clone(), None),
+        }
+    }
+
+    /// Where the incident, or its conversation, was reported.
+    fn reported_in(&self, open: Option<&OpenIncident>, before: Option<&Reported>) -> Vec<Channel> {
+        let own = before.filter(|_| open.is_some()).map(|known| known.channels.clone()).unwrap_or_default();
+        let conversation =
+            self.conversation.as_deref().filter(|known| open.is_some_and(|open| open.conversation == Some(known.id)));
+        match conversation {
+            Some(known) if own.is_empty() => known.channels.clone(),
+            _ => own,
+        }
+    }
+
+    /// Notes what people know now. The answer is when the next message comes, unless something changes.
+    fn note(
+        &mut self,
+        moment: &Moment<'_>,
+        draft: &Draft,
+        failing: bool,
+        ends: bool,
+        thread: Threading,
+        quiet: bool,
+    ) -> Option<Timestamp> {
+        let Moment { settings, slot, now, .. } = *moment;
+        let visible = thread.is_visible();
+        let mut next = None;
+        match &mut self.open {
+            Some(open) if failing => {
+                let known = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id));
+                let known = known.filter(|known| !known.statuses.is_empty());
+                let worse = known.is_some_and(|known| draft.status.badness() > known.worst().badness());
+                open.shown |= worse || matches!(draft.update, Update::Lasts { .. });
+                open.silenced = None;
+                let reported = open.report(slot, now, visible, draft.is_news());
+                (reported.opened, reported.in_quiet_hours) = (true, reported.in_quiet_hours || quiet);
+                if !draft.line.is_empty() || draft.event != Event::Flapping {
+                    reported.line.clone_from(&draft.line);
+                }
+                let interval = settings.repeat.interval(reported.repeats).filter(|_| settings.repeat != Repeat::Always);
+                next = interval.map(|interval| shift(slot, interval).max(now));
+                if let Some(conversation) =
+                    self.conversation.as_deref_mut().filter(|known| open.conversation == Some(known.id))
+                {
+                    conversation.statuses.insert(draft.status);
+                    if visible {
+                        conversation.visible_at = now;
+                    }
+                }
+            }
+            open if ends => *open = None,
+            _ => {}
+        }
+        match draft.flap {
+            FlapChange::Begins | FlapChange::Continues => flap::steady_at(settings, self),
+            _ => next,
+        }
+    }
+
+    /// All is well: the incidents of other keys end with the present one. Those that have threads, and all under which
+    /// statuses they were reported.
+    fn end_others(&mut self, now: Timestamp) -> (Vec<Incident>, Statuses) {
+        let (mut threads, mut statuses) = (Vec::new(), Statuses::default());
+        for other in std::mem::take(&mut self.others) {
+            self.waiting.resolve(other.id, other.failures, now);
+            if let Some(reported) = &other.reported {
+                reported.statuses.iter().for_each(|status| statuses.insert(status));
+                // The thread of a conversation goes on.
+                threads.extend((reported.opened && other.conversation.is_none()).then(|| other.incident()));
+            }
+        }
+        (threads, statuses)
+    }
+
+    /// What waited goes along with the first message after the quiet hours; within them, only the incident that is
+    /// reported now waits no more.
+    fn digest(&mut self, moment: &Moment<'_>, quiet: bool) -> Vec<String> {
+        if quiet {
+            if let Some(open) = &self.open {
+                self.waiting.forget(open.id);
+            }
+            return Vec::new();
+        }
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        if self.waiting.has_incidents() {
+            self.nights.count(moment.now);
+        }
+        std::mem::take(&mut self.waiting).lines(self.open.as_deref(), self.nights, moment.zone, moment.now)
+    }
+
+    /// The end of an incident of which no message is asked for: its first message is edited all the same, and nothing
+    /// else comes.
+    pub(super) fn close_by_edit(&self, moment: &Moment<'_>, facts: &Facts<'_>) -> Option<Box<Notification>> {
+        let settings = moment.settings;
+        let open = self.open.as_deref().filter(|_| settings.thread && !settings.on.asks(On::Recovery))?;
+        let reported = open.reported.as_ref().filter(|reported| reported.opened && open.conversation.is_none())?;
+        let opened = |other: &OpenIncident| other.reported.as_ref().is_some_and(|reported| reported.opened);
+        Some(Box::new(Notification {
+            event: Event::Recovery,
+            status: Status::Ok,
+            run: Some(facts.run),
+            incident: Some(open.incident()),
+            thread: Threading::CloseByEdit,
+            also: self.others.iter().filter(|other| opened(other)).map(OpenIncident::incident).collect(),
+            told: reported.statuses,
+            told_in: reported.channels.clone(),
+            pings: false,
+            suppressed: 0,
+            update: open.recovered(moment.now),
+            headline: None,
+            next: None,
+            diff: String::new(),
+            previous: None,
+            digest: Vec::new(),
+            undo: self.undo(),
+        }))
+    }
+}

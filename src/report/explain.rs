@@ -1,0 +1,239 @@
+//! A run in sentences: how it ended, whether there was a message and why, and where the message is. Pure.
+//!
+//! Before it: what the store keeps of a run. After it: `why`, `history`, and the API.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::exec::{Ending, Reason, Status};
+use crate::id::Channel;
+use crate::message::Message;
+use crate::plan::Job;
+use crate::policy::{Decision, Event, Suppressed};
+use crate::slack::cut_plain;
+use crate::store::{MessageState, RunRow, Stored};
+
+/// A time as sentences tell it: `03:14`; with the date where that is not today's.
+pub fn told(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
+    let (local, today) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
+    let form = if local.date() == today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    local.strftime(form).to_string()
+}
+
+/// How a run ended, as what follows "run 812": `was ok`, `failed with exit code 2`, `failed: killed by SIGKILL (9)`.
+pub fn ended(row: &RunRow) -> String {
+    if let Some((count, _)) = row.details.passed {
+        return match count {
+            1 => "is no run: 1 due time passed".to_owned(),
+            _ => format!("is no run: {count} due times passed"),
+        };
+    }
+    if row.decision == Decision::NotRun {
+        return format!("counts as not run ({})", row.ending.words());
+    }
+    if row.status == Status::Ok {
+        return match row.ending {
+            Ending::Exited { code: 0 } => "was ok".to_owned(),
+            _ => format!("was ok ({})", row.ending.words()),
+        };
+    }
+    let status = match row.status {
+        Status::Critical => String::new(),
+        other => format!(" ({})", other.as_str()),
+    };
+    match (&row.ending, row.reason) {
+        (_, Reason::Output) => format!("failed by its output{status}"),
+        (_, Reason::Condition) => format!("failed by a condition{status}"),
+        (Ending::Exited { code }, _) => format!("failed with exit code {code}{status}"),
+        (ending, _) => format!("failed: {}{status}", ending.words()),
+    }
+}
+
+/// Whether a run was told, as what follows "run 812 …;": `sent: failure`, `not sent: repeat-not-due`. Sent is what a channel
+/// took, or what still waits for it: where the message is, the explanation says.
+pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
+    let event = match row.decision {
+        Decision::Notified(event) => event,
+        Decision::Undecided => return "nothing was decided".to_owned(),
+        other => return format!("not sent: {other}"),
+    };
+    let mut words = if was_refused(letters) { format!("not delivered: {event}") } else { format!("sent: {event}") };
+    for letter in letters.iter().filter(|letter| is_dead(letter)) {
+        let why = letter.why.as_deref().map(|why| format!(" ({})", cut_plain(why, 120).0)).unwrap_or_default();
+        words.push_str(&format!("; refused by {}{why}", channel(&letter.message)));
+    }
+    words
+}
+
+/// Whether no channel took a message of a run, and none will: these are in the outbox.
+pub fn was_refused(letters: &[&Stored]) -> bool {
+    !was_taken(letters) && letters.iter().all(|letter| is_dead(letter))
+}
+
+/// Whether a channel took a message of a run.
+fn was_taken(letters: &[&Stored]) -> bool {
+    let Some(first) = letters.first() else { return true };
+    let mut all = first.message.route.also.iter().chain([&first.message.channel]);
+    let in_outbox = |channel: &Channel| letters.iter().any(|letter| letter.message.channel == *channel);
+    all.any(|channel| !in_outbox(channel)) || letters.iter().any(|letter| is_dead(letter) && letter.progress.forwarded)
+}
+
+fn is_dead(letter: &Stored) -> bool {
+    letter.state == MessageState::Dead
+}
+
+/// A channel in words.
+fn channel(message: &Message) -> String {
+    if message.channel.is_unnamed() { "Slack".to_owned() } else { message.channel.to_string() }
+}
+
+/// A run, and what is known of its message.
+pub struct Explained<'a> {
+    /// The run.
+    pub row: &'a RunRow,
+    /// Its messages that are in the outbox.
+    pub letters: Vec<&'a Stored>,
+    /// Its job, where there is one of that name.
+    pub job: Option<&'a Job>,
+    /// In which times are told.
+    pub zone: &'a TimeZone,
+    /// Now, on the wall.
+    pub now: Timestamp,
+}
+
+impl Explained<'_> {
+    /// "run 812 failed with exit code 2 at 03:14; not sent: repeat-not-due, next message at 04:00".
+    pub fn headline(&self) -> String {
+        let row = self.row;
+        let at = told(row.finished, self.zone, self.now);
+        let next = match row.decision.until() {
+            Some(until) => format!(", next message at {}", told(until, self.zone, row.finished)),
+            None => String::new(),
+        };
+        format!("run {} {} at {at}; {}{next}", row.id, ended(row), verdict(row, &self.letters))
+    }
+
+    /// The reason in a sentence, and where the message is.
+    pub fn explanation(&self) -> String {
+        let mut text = self.reason();
+        for letter in &self.letters {
+            let channel = channel(&letter.message);
+            let why = letter.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+            let since = told(letter.queued, self.zone, self.now);
+            text.push_str(&match letter.state {
+                MessageState::Waiting => format!("; it waits for {channel} since {since}{why}"),
+                MessageState::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
+                MessageState::Dead => {
+                    let id = letter.id;
+                    format!("; {channel} did not take it{why}; `slack-alert outbox retry {id}` sends it again")
+                }
+            });
+        }
+        text
+    }
+
+    fn reason(&self) -> String {
+        let sentence = match self.row.decision {
+            Decision::Notified(event) => sent(event),
+            Decision::Suppressed(Suppressed::BelowAfter, _) => {
+                let after = self.job.map_or_else(String::new, |job| format!(" ({})", job.notify.after));
+                return format!("{}{after}", Suppressed::BelowAfter.sentence());
+            }
+            Decision::Suppressed(why, _) => why.sentence(),
+            Decision::NotRun => "`exit_codes.skip` says that a precondition was not met: the run does not count",
+            Decision::Replaced => "the next run took its place (`overlap = \"replace\"`)",
+            Decision::Paused => "a person had paused the job: its due times passed without a run",
+            Decision::JobGone => "the daemon died while it ran, and its job was gone at the next start",
+            Decision::Undecided => "the daemon died before it could decide; it reports the run at its next start",
+        };
+        sentence.to_owned()
+    }
+}
+
+/// Why there was a message about an event.
+pub fn sent(event: Event) -> &'static str {
+    match event {
+        Event::Output => "it was ok and printed something",
+        Event::Failure => "it failed, and the failure had not been reported",
+        Event::Repeat => "it still fails: the repetition was due, or it fails differently or worse than before",
+        Event::Recovery => "it is ok again after a failure that was reported",
+        Event::Success => "it was ok, and `notify.on` asks for every such run",
+        Event::Change => "it was ok, and its output is another than that of the last ok run",
+        Event::Flapping => "its status changes too often to report each change, or has stopped doing so",
+        Event::Stuck => "due times passed because the run before was still going",
+        Event::Missing => "an expected run did not come, and that had not been reported",
+        Event::Slow => "a run took longer than `notify.slow` allows",
+        Event::Starved => "due times passed because other runs held every place",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use crate::exec::Status;
+    use crate::id::{Channel, JobName, RunId};
+    use crate::message::{Message, Route, Thread};
+    use crate::policy::Event;
+    use crate::store::{MessageId, MessageState, Progress, Stored};
+
+    use super::{told, was_refused};
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    #[test]
+    fn a_time_of_another_day_is_told_with_its_date() {
+        let now = time("2026-11-23T08:00:00Z");
+        assert_eq!(told(time("2026-11-23T03:14:00Z"), &TimeZone::UTC, now), "03:14");
+        assert_eq!(told(time("2026-11-22T23:14:00Z"), &TimeZone::UTC, now), "2026-11-22 23:14");
+        assert_eq!(told(time("2026-11-24T03:14:00Z"), &TimeZone::UTC, now), "2026-11-24 03:14");
+    }
+
+    #[test]
+    fn a_run_is_not_delivered_only_where_every_message_of_it_is_a_dead_letter() {
+        let letter = |channel: &str, state| Stored {
+            id: MessageId(1),
+            state,
+            queued: Timestamp::UNIX_EPOCH,
+            attempts: 1,
+            why: None,
+            progress: Progress::default(),
+            message: Message {
+                job: Some(JobName::new("db")),
+                run: Some(RunId(1)),
+                event: Some(Event::Failure),
+                status: Status::Critical,
+                channel: Channel::new(channel),
+                text: String::new(),
+                blocks: Vec::new(),
+                color: None,
+                incident: Some(1),
+                thread: Thread::Open,
+                attachment: None,
+                created: Timestamp::UNIX_EPOCH,
+                route: Route { also: vec![Channel::new("a"), Channel::new("b")], ..Route::default() },
+            },
+            parent: None,
+            first: None,
+            superseded: false,
+        };
+        let (dead, waiting) = (MessageState::Dead, MessageState::Waiting);
+        let (a, b) = (letter("a", dead), letter("b", dead));
+        let forwarded = Stored { progress: Progress { forwarded: true, ..Progress::default() }, ..b.clone() };
+        let mut alone = letter("a", dead);
+        alone.message.route.also.clear();
+        for (letters, expected, why) in [
+            (&[][..], false, "all went out: none is left"),
+            (&[&a], false, "the other channel has it"),
+            (&[&a, &letter("b", waiting)], false, "one may still go out"),
+            (&[&a, &b], true, "both were refused"),
+            (&[&a, &forwarded], false, "another channel was told in the place of one"),
+            (&[&alone], true, "the only one was refused"),
+        ] {
+            assert_eq!(was_refused(letters), expected, "{why}");
+        }
+    }
+}

@@ -1,0 +1,531 @@
+//! From a decision to messages: asks `policy` whether to notify, and `message` for the text. Pure.
+//!
+//! Before it: whoever has a finished run (the daemon, `once`, `simulate`, `[[test]]` cases). After it: messages for the
+//! store. This is the only place that builds a notice. A template that fails loses nothing: the default message is sent,
+//! with the reason.
+
+pub mod directives;
+pub mod explain;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::{self, Now};
+use crate::exec::{Captured, Outcome, Output, Run, Status};
+use crate::id::{Channel, JobName};
+use crate::message::{self, Edit, Message, Notice, Occasion, Rendered, Route, RunFacts, Thread};
+use crate::notify::Capabilities;
+use crate::plan::{Job, Plan};
+use crate::policy::{
+    self, Attach, Decision, Event, Health, Notification, Slow, Suppressed, Threading, Update, Verdict,
+};
+use crate::slack;
+
+/// What all messages of a daemon have in common.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// This host's name.
+    pub host: Arc<str>,
+    /// The zone in which times are shown.
+    pub zone: jiff::tz::TimeZone,
+    /// Where messages go that name no channel; `None` only on the console and on webhooks, which have a place of their own.
+    pub channel: Option<Channel>,
+    /// What the way out can do.
+    pub can: Capabilities,
+    /// The address of the status page as people open it; it ends with a slash.
+    pub page: Option<Arc<str>>,
+}
+
+/// The sender of a plan's messages.
+pub fn sender(plan: &Plan) -> Sender {
+    let slack = &plan.config.slack;
+    Sender {
+        host: Arc::clone(&plan.config.host),
+        zone: plan.config.zone.clone(),
+        channel: slack.place(),
+        can: slack.way.capabilities(),
+        page: plan.config.http.as_ref().and_then(|http| http.public_url.as_deref()).map(Arc::from),
+    }
+}
+
+/// Where the status page shows more of a run, or of a job.
+fn page_of(page: &str, job: &str, run: Option<crate::id::RunId>) -> Option<String> {
+    let mut url = reqwest::Url::parse(page).ok()?;
+    match (url.path_segments_mut().ok()?.pop_if_empty(), run) {
+        (path, Some(run)) => path.extend(["run", &run.to_string()]),
+        (path, None) => path.push("job").extend(job.split('/')),
+    };
+    // A bar would end the address within Slack's markup of a link.
+    Some(String::from(url).replace('|', "%7C"))
+}
+
+/// What was decided about a run, and what is to be sent.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The messages, one a channel (and an edit of the first message on recovery).
+    pub messages: Vec<Message>,
+    /// Why it was said or not, for the history and the log.
+    pub decision: Decision,
+}
+
+/// Where a job is in its burst, when one counts alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Burst {
+    /// Alerts may come.
+    Open,
+    /// The next alert is the last; then the job pauses for this long.
+    PausesAfter(Duration),
+    /// It pauses.
+    Paused,
+}
+
+/// A run that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct RunEnd<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// How it ended.
+    pub outcome: &'a Arc<Outcome>,
+    /// Now, on the wall.
+    pub now: Timestamp,
+}
+
+/// The outcome of a run after the job's conditions, which come between how it ended and whether anybody is told. `health` is
+/// what was known before this run.
+#[must_use]
+pub fn conditioned(job: &Job, health: &Health, outcome: Outcome) -> Outcome {
+    if job.conditions.is_empty() { outcome } else { job.conditions.judge(outcome, health.last().as_ref()) }
+}
+
+/// Decides about a run that ended, and writes the messages.
+pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, sender: &Sender) -> Said {
+    let outcome = end.outcome;
+    let stdout = message::clean(&outcome.output.stdout.bytes());
+    let both = message::clean(&outcome.output.both.bytes());
+    let facts = policy::Facts {
+        run: end.run.id,
+        scheduled: end.run.scheduled,
+        status: outcome.status,
+        reason: outcome.reason,
+        skipped: outcome.skipped,
+        stdout: &stdout,
+        output: &both,
+        ending: &outcome.ending,
+        took: outcome.took,
+        key: outcome.directives.key.as_deref(),
+    };
+    let policy::Judgement { verdict, close } = policy::judge(&job.notify, health, &facts, &job.timing.zone, end.now);
+    let occasion = || Occasion::Run { run: facts_of(end.run), outcome: Arc::clone(outcome) };
+    let mut said = match verdict {
+        Verdict::NotRun => Said { messages: Vec::new(), decision: Decision::NotRun },
+        Verdict::Suppress(why, until) => suppressed(why, until),
+        // A run that was under way when the pause began may not add to exactly so many alerts.
+        Verdict::Notify(notification) if burst == Burst::Paused => {
+            policy::retract(health, &notification);
+            suppressed(Suppressed::RateLimited, None)
+        }
+        Verdict::Notify(notification) => {
+            let pauses = if let Burst::PausesAfter(pause) = burst { Some(pause) } else { None };
+            let context = Context { occasion: occasion(), pauses, now: end.now };
+            let messages = notify(job, health, &notification, context, sender);
+            match messages.is_empty() {
+                true => suppressed(Suppressed::Blank, None),
+                false => Said { messages, decision: Decision::Notified(notification.event) },
+            }
+        }
+    };
+    if let Some(close) = close.filter(|_| sender.can.threads) {
+        let context = Context { occasion: occasion(), pauses: None, now: end.now };
+        let notice = notice(job, health, &close, context, sender);
+        said.messages.extend(messages(job, &close, &notice, sender));
+    }
+    // The messages of this run are still sent; the silence begins after it, and shortens none that somebody else wants.
+    if let Some(length) = outcome.directives.silence {
+        let until = clock::shift(end.now, length);
+        health.silence(Some(health.silenced_by_script().map_or(until, |known| known.max(until))));
+    }
+    said
+}
+
+/// The messages for which nothing but the time has come: quiet hours that ended, a job that is steady again. They are
+/// about the last run of the job.
+pub fn wake(job: &Job, health: &mut Health, sender: &Sender, now: Timestamp) -> Vec<Message> {
+    let notifications = policy::wake(&job.notify, health, &job.timing.zone, now);
+    let occasion = Occasion::clock(health.last_run().filter(|_| !notifications.is_empty()));
+    let context = Context { occasion, pauses: None, now };
+    notifications.iter().flat_map(|each| notify(job, health, each, context.clone(), sender)).collect()
+}
+
+/// A due time passed because a run goes on; after several, that is a message.
+pub fn skipped(job: &Job, health: &mut Health, run: &Run, started: Now, sender: &Sender, now: Now) -> Vec<Message> {
+    let (hang, occasion) = in_progress(run, started, now);
+    let Some(notification) = policy::skipped(&job.notify, health, hang, &job.timing.zone, now.wall) else {
+        return Vec::new();
+    };
+    notify(job, health, &notification, Context { occasion, pauses: None, now: now.wall }, sender)
+}
+
+/// A run has taken as long as `notify.slow` says and goes on. The answer is what is to be said, or when to look again.
+pub fn slow(
+    job: &Job,
+    health: &mut Health,
+    run: &Run,
+    started: Now,
+    sender: &Sender,
+    now: Now,
+) -> Result<Vec<Message>, Option<Timestamp>> {
+    let (running, occasion) = in_progress(run, started, now);
+    match policy::slow(&job.notify, health, running, &job.timing.zone, now.wall) {
+        Slow::Never => Err(None),
+        Slow::Until(at) => Err(Some(at)),
+        Slow::Tell(notification) => {
+            Ok(notify(job, health, &notification, Context { occasion, pauses: None, now: now.wall }, sender))
+        }
+    }
+}
+
+/// What is known of a run that goes on.
+fn in_progress(run: &Run, started: Now, now: Now) -> (policy::Hang, Occasion) {
+    let process = run.progress.pid.load(std::sync::atomic::Ordering::Relaxed);
+    let process = Some(process).filter(|process| *process > 0);
+    let took = now.mono - started.mono;
+    let last = run.progress.last_output.lock().map(|last| last.clone()).unwrap_or_default();
+    let hang = policy::Hang { run: run.id, process, age: took, skipped: 0, line: message::clean(&last) };
+    let captured = Captured { head: last, ..Captured::default() };
+    let output = Box::new(Output { both: captured.clone(), stdout: captured, ..Output::default() });
+    (hang, Occasion::Running { run: facts_of(run), started: started.wall, took, output })
+}
+
+fn suppressed(why: Suppressed, until: Option<Timestamp>) -> Said {
+    Said { messages: Vec::new(), decision: Decision::Suppressed(why, until) }
+}
+
+fn facts_of(run: &Run) -> RunFacts {
+    RunFacts { id: run.id, trigger: run.trigger, scheduled: run.scheduled }
+}
+
+/// What a notification is about.
+#[derive(Clone, Debug)]
+struct Context {
+    occasion: Occasion,
+    /// The job pauses for this long after it.
+    pauses: Option<Duration>,
+    now: Timestamp,
+}
+
+/// The messages of a notification. One that renders to nothing goes back to `policy`, as if it had not been: this is the
+/// only place where that is found out.
+fn notify(
+    job: &Job,
+    health: &mut Health,
+    notification: &Notification,
+    context: Context,
+    sender: &Sender,
+) -> Vec<Message> {
+    let notice = notice(job, health, notification, context, sender);
+    let messages = messages(job, notification, &notice, sender);
+    if messages.is_empty() {
+        policy::retract(health, notification);
+    }
+    messages
+}
+
+/// One message a channel, with an edit of the incident's first one where that has something new to say; none when the
+/// template renders to blanks.
+fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Sender) -> Vec<Message> {
+    if notification.thread == Threading::CloseByEdit && !sender.can.threads {
+        return Vec::new();
+    }
+    let Some(rendered) = render(job, notice) else { return Vec::new() };
+    // Only a token can upload files, and only a message that has an ID can have one in its thread.
+    let output = match job.notify.attach {
+        _ if !sender.can.files => None,
+        Attach::Never => None,
+        Attach::Auto => rendered.attachment.clone(),
+        Attach::Always => message::whole_output(notice),
+    };
+    let file = notice.outcome().and_then(directives::file).filter(|_| sender.can.files);
+    // A message carries one file: with two, the output comes after it in the thread, where there is one.
+    let (attachment, second) = if file.is_some() { (file, output) } else { (output, None) };
+    let rendered = Rendered { attachment, ..rendered };
+    let threading = if sender.can.threads { notification.thread } else { Threading::None };
+    let threaded = notification.incident.is_some() && threading != Threading::None;
+    // Without a thread too it is known of which incident a message tells: whether it arrived is reported back.
+    let incident = notification.incident.map(|incident| incident.id);
+    let mut messages = Vec::new();
+    let all = channels(job, notification, sender);
+    for channel in &all {
+        let base = draft(&rendered, channel.clone(), notification.status, notice.now);
+        let also = all.iter().filter(|other| *other != channel).cloned().collect();
+        let base = Message {
+            job: Some(job.name.clone()),
+            run: notice.run_id(),
+            event: Some(notification.event),
+            incident,
+            route: Route { also, ..Route::default() },
+            ..base
+        };
+        if threading != Threading::None {
+            messages.extend(edit(job, notice, notification, &base));
+        }
+        if threading.closes() {
+            for other in &notification.also {
+                messages.extend(closed(job, &Notice { incident: Some(*other), ..notice.clone() }, notification, &base));
+            }
+        }
+        let output = second.clone().filter(|_| threaded).map(|file| Message {
+            thread: Thread::Reply,
+            text: format!(":page_facing_up: the whole output of {}", directives::plain(job.name.as_str())),
+            blocks: Vec::new(),
+            color: None,
+            attachment: Some(file),
+            ..base.clone()
+        });
+        if threading != Threading::CloseByEdit {
+            messages.push(Message { thread: thread(threading), ..base });
+            messages.extend(output);
+        }
+    }
+    messages
+}
+
+/// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets
+/// another headline. As it stands it is for a message of which nothing is known.
+fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message) -> Option<Message> {
+    let (change, notice) = match &notification.headline {
+        _ if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
+        Some(update) => (Edit::Headline, Notice { update: update.clone(), ..notice.clone() }),
+        None => return None,
+    };
+    let Rendered { text, blocks, color, .. } = render(job, &notice)?;
+    // The reply says the same: nothing is lost when the edit cannot be made.
+    let repeated = notification.thread != Threading::CloseByEdit;
+    let route = Route { edit: Some(change), repeated, ..Route::default() };
+    Some(Message { thread: Thread::Edit, route, text, blocks, color, attachment: None, ..base.clone() })
+}
+
+/// The end of another incident of the job, in that one's thread: its first message says so, and so does the thread.
+fn closed(job: &Job, notice: &Notice, notification: &Notification, base: &Message) -> Vec<Message> {
+    let notice = Notice { update: Update::None, ..notice.clone() };
+    let Some(rendered) = render(job, &notice) else { return Vec::new() };
+    let base = Message { incident: notice.incident.map(|incident| incident.id), attachment: None, ..base.clone() };
+    let edit = edit(job, &notice, notification, &base);
+    let Rendered { text, blocks, color, .. } = rendered;
+    edit.into_iter().chain([Message { text, blocks, color, thread: Thread::Reply, ..base }]).collect()
+}
+
+/// A job that nobody watches any more.
+#[derive(Debug)]
+pub struct Gone<'a> {
+    /// The job.
+    pub name: &'a JobName,
+    /// Why: `jobs.d/a.toml was removed`.
+    pub why: &'a str,
+    /// The zone in which times are shown.
+    pub zone: &'a jiff::tz::TimeZone,
+    /// The job's settings, where they are known.
+    pub notify: Option<&'a policy::Settings>,
+}
+
+/// That nobody watches a job any more whose failure was told: its first message says so, in every channel.
+pub fn no_longer_watched(
+    gone: &Gone<'_>,
+    abandoned: Vec<policy::Abandoned>,
+    sender: &Sender,
+    now: Timestamp,
+) -> Vec<Message> {
+    let name = slack::escape(gone.name.as_str());
+    let at = now.to_zoned(gone.zone.clone()).strftime("%H:%M").to_string();
+    let words = format!("no longer watched since {at} ({})", slack::escape(&slack::cut_plain(gone.why, 200).0));
+    let mut messages = Vec::new();
+    for policy::Abandoned { incident, status, line, channels } in abandoned {
+        let line = if line.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", slack::escape(&slack::cut_plain(&line, 300).0))
+        };
+        // As it stands it is for a message of which nothing is known.
+        let text = format!(":black_circle: *{name}* {words}, was {}{line}", status.as_str());
+        let rendered = Rendered {
+            blocks: vec![slack::blocks::section(&text, slack::limits::SECTION)],
+            text,
+            color: None,
+            attachment: None,
+            left_out: Vec::new(),
+        };
+        // What an earlier version told is known by its status alone.
+        let channels = match (channels.is_empty(), gone.notify) {
+            (false, _) => channels,
+            (true, Some(notify)) => notify.channels_for(status, sender.channel.as_ref()),
+            (true, None) => sender.channel.iter().cloned().collect(),
+        };
+        let channels = if channels.is_empty() { channels } else { places(channels, sender) };
+        let route = Route { edit: Some(Edit::Gone { words: words.clone() }), ..Route::default() };
+        messages.extend(channels.into_iter().map(|channel| Message {
+            job: Some(gone.name.clone()),
+            incident: Some(incident),
+            thread: Thread::Edit,
+            route: route.clone(),
+            ..draft(&rendered, channel, status, now)
+        }));
+    }
+    messages
+}
+
+/// The words for a notice; none when the template renders to blanks.
+fn render(job: &Job, notice: &Notice) -> Option<Rendered> {
+    let rendered = message::render(notice, &job.format)?;
+    for error in &rendered.left_out {
+        let run = notice.run_id().map(tracing::field::display);
+        tracing::error!(job = %job.name, run, %error, "a part of the message cannot be rendered; it is left out");
+    }
+    Some(rendered)
+}
+
+fn notice(job: &Job, health: &Health, notification: &Notification, context: Context, sender: &Sender) -> Notice {
+    let Context { occasion, pauses, now } = context;
+    let (asked, notes) = match &occasion {
+        Occasion::Run { outcome, .. } => directives::asked(outcome, &job.notify, sender.can.files),
+        _ => Default::default(),
+    };
+    let run = match &occasion {
+        Occasion::Run { run, .. } | Occasion::Running { run, .. } => Some(run.id),
+        Occasion::Clock { .. } => None,
+    };
+    Notice {
+        page: sender.page.as_deref().and_then(|page| page_of(page, job.name.as_str(), run)),
+        job: Arc::clone(&job.facts),
+        event: notification.event,
+        status: notification.status,
+        occasion,
+        number: health.runs(),
+        previous: notification.previous.clone(),
+        diff: notification.diff.clone(),
+        incident: notification.incident,
+        suppressed: notification.suppressed,
+        update: notification.update.clone(),
+        next: notification.next,
+        now,
+        digest: notification.digest.clone(),
+        pauses,
+        host: Arc::clone(&sender.host),
+        mention: notification.mentions(&job.notify),
+        asked,
+        notes,
+        zone: job.timing.zone.clone(),
+    }
+}
+
+/// How the message itself stands to the thread.
+fn thread(threading: Threading) -> Thread {
+    match threading {
+        Threading::None => Thread::None,
+        Threading::Open => Thread::Open,
+        Threading::Reply | Threading::CloseInThread => Thread::Reply,
+        Threading::CloseByEdit => Thread::Edit,
+        Threading::Broadcast | Threading::Close => Thread::Broadcast,
+    }
+}
+
+/// A notification's channels. Without any, the message goes to the way out's own place, which has no name.
+fn channels(job: &Job, notification: &Notification, sender: &Sender) -> Vec<Channel> {
+    places(notification.channels(&job.notify, sender.channel.as_ref()), sender)
+}
+
+/// Where a message for these channels goes: without any, and where the way out knows none, to its own place, once.
+pub fn places(channels: Vec<Channel>, sender: &Sender) -> Vec<Channel> {
+    match channels.is_empty() || !sender.can.channels {
+        true => vec![Channel::unnamed()],
+        false => channels,
+    }
+}
+
+/// A message for a channel, about no job.
+pub fn draft(rendered: &Rendered, channel: Channel, status: Status, now: Timestamp) -> Message {
+    Message {
+        job: None,
+        run: None,
+        event: None,
+        status,
+        channel,
+        text: rendered.text.clone(),
+        blocks: rendered.blocks.clone(),
+        color: rendered.color.clone(),
+        incident: None,
+        thread: Thread::None,
+        attachment: rendered.attachment.clone(),
+        created: now,
+        route: Route::default(),
+    }
+}
+
+/// The daemon's own words, to the default channel.
+pub fn own(status: Status, title: &str, body: &str, sender: &Sender, now: Timestamp) -> Message {
+    let channel = sender.channel.clone().unwrap_or_else(Channel::unnamed);
+    draft(&message::own_words(&sender.host, status, title, body), channel, status, now)
+}
+
+/// The daemon's own words, to a channel.
+pub fn own_neutral(channel: Channel, (title, body): (&str, &str), sender: &Sender, now: Timestamp) -> Message {
+    draft(&message::own_neutral(&sender.host, title, body), channel, Status::Ok, now)
+}
+
+/// A note behind the headline of an incident's first message, in every channel that has it; none takes it away. Where
+/// nothing can be edited, a message says it.
+pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: Timestamp) -> Vec<Message> {
+    let channels = match open.channels.is_empty() {
+        true => job.notify.channels_for(open.status, sender.channel.as_ref()),
+        false => open.channels.clone(),
+    };
+    let channels = places(channels, sender);
+    if !sender.can.edits || !job.notify.thread {
+        return match words.is_empty() {
+            true => Vec::new(),
+            false => {
+                about_job(job, channels, (Event::Repeat, open.status), (&format!("is acknowledged: {words}"), ""), now)
+            }
+        };
+    }
+    let rendered = message::about_job(job.name.as_str(), open.status, words, "");
+    let route = Route { edit: Some(Edit::Noted { words: words.to_owned() }), ..Route::default() };
+    let to = |channel| Message {
+        job: Some(job.name.clone()),
+        incident: Some(open.thread),
+        thread: Thread::Edit,
+        route: route.clone(),
+        ..draft(&rendered, channel, open.status, now)
+    };
+    channels.into_iter().map(to).collect()
+}
+
+/// A message about a job that is about none of its runs, to each of these [`places`].
+pub fn about_job(
+    job: &Job,
+    channels: Vec<Channel>,
+    (event, status): (Event, Status),
+    (sentence, body): (&str, &str),
+    now: Timestamp,
+) -> Vec<Message> {
+    let rendered = message::about_job(job.name.as_str(), status, sentence, body);
+    let to =
+        |channel| Message { job: Some(job.name.clone()), event: Some(event), ..draft(&rendered, channel, status, now) };
+    channels.into_iter().map(to).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::page_of;
+    use crate::id::RunId;
+
+    #[test]
+    fn a_link_leads_to_the_run_or_to_the_job_below_the_pages_own_path() {
+        for (page, run, link) in [
+            ("https://ops.example.com/alerts/", Some(812), "https://ops.example.com/alerts/run/812"),
+            ("https://ops.example.com/", None, "https://ops.example.com/job/db/back%20up%3C%7C%3E"),
+        ] {
+            assert_eq!(page_of(page, "db/back up<|>", run.map(RunId)).as_deref(), Some(link));
+        }
+    }
+}

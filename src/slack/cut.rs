@@ -1,0 +1,248 @@
+//! How a text is brought within a limit: shortened, the place marked with `…`, nothing broken in the middle (an entity, a
+//! link, a code block). Pure.
+
+use super::escape::units;
+use super::limits::URL;
+use super::mention::is_ping;
+
+/// The mark where something was left out.
+const CUT: &str = "…";
+/// Closes a code block that is open at a cut.
+const CLOSE: &str = "\n```";
+/// Opens it again.
+const OPEN: &str = "```\n";
+/// Bytes that one line of a list may take, links and all.
+const MARKUP: usize = 1_000;
+/// What a cut needs at most: the mark and the closing fence.
+const RESERVE: usize = 5;
+
+/// Mrkdwn of at most `limit` units, every code block closed; `false` when something was left out.
+pub fn cut(text: &str, limit: usize) -> (String, bool) {
+    let scan = scan(text, false, limit);
+    (scan.piece(text, "", true), scan.whole)
+}
+
+/// Plain text of at most `limit` units; `false` when something was left out.
+pub fn cut_plain(text: &str, limit: usize) -> (String, bool) {
+    if units(text) <= limit {
+        return (text.to_owned(), true);
+    }
+    let mut used = 1;
+    let kept = text.char_indices().find(|(_, c)| {
+        used += c.len_utf16();
+        used > limit
+    });
+    let end = kept.map_or(text.len(), |(at, _)| at);
+    (format!("{}{CUT}", &text[..end]), false)
+}
+
+/// Mrkdwn as pieces of at most `each` units, all of them within `total`; a code block that a border goes through is
+/// closed and opened again. `false` when something was left out.
+pub fn split(text: &str, each: usize, total: usize) -> (Vec<String>, bool) {
+    let (mut pieces, mut rest, mut open, mut left, mut whole) = (Vec::new(), text, false, total, true);
+    while !rest.trim().is_empty() {
+        if left < 2 * RESERVE {
+            return (pieces, false);
+        }
+        let prefix = if open { OPEN } else { "" };
+        let room = each.min(left).saturating_sub(prefix.len());
+        let scan = scan(rest, open, room);
+        if scan.end == 0 && !scan.whole {
+            // One thing alone, a link say, is longer than a piece may be.
+            pieces.push(CUT.to_owned());
+            (rest, left, whole) = (&rest[atom_length(rest)..], left - 1, false);
+            continue;
+        }
+        let full = prefix.len() + scan.units + RESERVE;
+        let last = !scan.whole && left.saturating_sub(full) < 200.min(each);
+        let piece = scan.piece(rest, prefix, last);
+        left = left.saturating_sub(units(&piece));
+        if !piece.trim().is_empty() {
+            pieces.push(piece);
+        }
+        if last {
+            return (pieces, false);
+        }
+        open = scan.open;
+        rest = rest[scan.end..].strip_prefix('\n').unwrap_or(&rest[scan.end..]);
+    }
+    (pieces, whole)
+}
+
+/// How far a text goes within a limit.
+#[derive(Clone, Copy)]
+struct Scan {
+    /// Offset of the end.
+    end: usize,
+    /// Units up to there.
+    units: usize,
+    /// Whether a code block is open there.
+    open: bool,
+    /// Whether that is the whole text.
+    whole: bool,
+}
+
+impl Scan {
+    fn piece(&self, text: &str, prefix: &str, mark: bool) -> String {
+        let mark = if mark && !self.whole { CUT } else { "" };
+        let close = if self.open { CLOSE } else { "" };
+        format!("{prefix}{}{mark}{close}", &text[..self.end])
+    }
+}
+
+/// Walks over `text`, a code block being open at its start or not, as far as `limit` allows with mark and closing fence;
+/// ends at a line's end where one is near.
+fn scan(text: &str, mut open: bool, limit: usize) -> Scan {
+    let (mut at, mut used) = (0, 0);
+    let mut kept = Scan { end: 0, units: 0, open, whole: false };
+    let mut line: Option<Scan> = None;
+    while at < text.len() {
+        let atom = &text[at..at + atom_length(&text[at..])];
+        if used + RESERVE <= limit {
+            kept = Scan { end: at, units: used, open, whole: false };
+            if atom == "\n" {
+                line = Some(kept);
+            }
+        }
+        used += units(atom);
+        at += atom.len();
+        if atom == "```" {
+            open = !open;
+        }
+        if used > limit {
+            return match line {
+                Some(line) if line.units * 2 > limit => line,
+                _ => kept,
+            };
+        }
+    }
+    let close = if open { CLOSE.len() } else { 0 };
+    if used + close <= limit { Scan { end: at, units: used, open, whole: true } } else { kept }
+}
+
+/// The length of the first thing in `rest` that must not be broken.
+fn atom_length(rest: &str) -> usize {
+    match rest.as_bytes()[0] {
+        b'`' if rest.starts_with("```") => 3,
+        b'&' => ["&amp;", "&lt;", "&gt;"].into_iter().find(|entity| rest.starts_with(entity)).map_or(1, str::len),
+        b'<' => {
+            let near = &rest.as_bytes()[..rest.len().min(URL + 100)];
+            match near.iter().position(|byte| matches!(byte, b'>' | b'\n')) {
+                Some(end) if near[end] == b'>' => end + 1,
+                _ => 1,
+            }
+        }
+        _ => rest.chars().next().map_or(1, char::len_utf8),
+    }
+}
+
+/// One line of mrkdwn with at most `limit` characters shown, never cut inside an escape or a link; fences of code blocks are
+/// taken out, and so are pings, which are the second half of the answer.
+pub fn one_line(line: &str, limit: usize) -> (String, Vec<String>) {
+    let line = line.replace("```", "");
+    let (mut short, mut pings, mut shown, mut rest) = (String::new(), Vec::new(), 0, line.as_str());
+    let mut whole = true;
+    while !rest.is_empty() {
+        let (atom, after) = rest.split_at(atom_length(rest));
+        rest = after;
+        if is_ping(atom) {
+            pings.push(atom.to_owned());
+            continue;
+        }
+        // What a link shows is its label; where addresses take too much room the label stands alone.
+        let label = atom.strip_prefix('<').and_then(|inner| inner.strip_suffix('>'));
+        let label = label.map(|inner| inner.split_once('|').map_or(inner, |(_, label)| label));
+        let (seen, atom) = match label {
+            Some(label) if short.len() + atom.len() > MARKUP => (units(label), label),
+            Some(label) => (units(label), atom),
+            None if atom.starts_with('&') => (1, atom),
+            None => (units(atom), atom),
+        };
+        if shown + seen > limit {
+            whole = false;
+        }
+        if whole {
+            shown += seen;
+            short.push_str(atom);
+        }
+    }
+    let short = short.trim();
+    (if whole { short.to_owned() } else { format!("{short}{CUT}") }, pings)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{cut, cut_plain, split};
+    use crate::slack::escape::{escape, fence, units};
+    use crate::slack::limits::SECTION;
+
+    #[test]
+    fn a_cut_is_marked_and_breaks_nothing() {
+        for (text, limit, shown) in [
+            ("short", 10, "short"),
+            ("exactly-10", 10, "exactly-10"),
+            ("a longer text", 10, "a lon…"),
+            ("abc &amp; defghij", 12, "abc …"),
+            ("see <https://x.example|the page> now", 20, "see …"),
+            ("```\nlong code here\n```", 16, "```\nlong co…\n```"),
+            ("```\nopen", 40, "```\nopen\n```"),
+            ("\u{1f525}\u{1f525}\u{1f525}\u{1f525}", 7, "\u{1f525}…"),
+            ("abc", 0, "…"),
+        ] {
+            assert_eq!(cut(text, limit).0, shown, "{text} in {limit}");
+        }
+        assert_eq!(cut_plain("abcdef", 4), ("abc…".to_owned(), false));
+    }
+
+    #[test]
+    fn a_long_text_is_split_at_lines_and_its_code_block_goes_on() {
+        let (pieces, whole) = split("one\ntwo\nthree\nfour", 12, 100);
+        assert_eq!((pieces, whole), (vec!["one\ntwo".into(), "three\nfour".into()], true));
+        let (pieces, _) = split("```\naaaa\nbbbb\ncccc\ndddd\n```", 22, 300);
+        assert_eq!(pieces, ["```\naaaa\nbbbb\n```", "```\ncccc\ndddd\n```"]);
+        let (pieces, whole) = split(&"line of text\n".repeat(1000), SECTION, 6000);
+        assert!(!whole && pieces.len() == 2, "{}", pieces.len());
+        assert!(pieces[1].ends_with('…'), "{}", &pieces[1][pieces[1].len() - 30..]);
+    }
+
+    fn fences_are_closed(text: &str) -> bool {
+        text.matches("```").count().is_multiple_of(2)
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_keeps_the_limit_whatever_the_text(
+            parts in proptest::collection::vec("(&amp;|&lt;|```|`|<https://e\\.x\\|l>|[a-z\n]{0,9}|\u{1f525})", 0..60),
+            limit in 8_usize..120,
+        ) {
+            let text = parts.concat();
+            let (short, whole) = cut(&text, limit);
+            prop_assert!(units(&short) <= limit, "{} > {limit}: {short:?}", units(&short));
+            prop_assert!(fences_are_closed(&short), "{short:?}");
+            prop_assert_eq!(short.matches('<').count(), short.matches('>').count());
+            prop_assert_eq!(short.matches('&').count(), short.matches(';').count());
+            prop_assert!(whole || short.contains('…'));
+        }
+
+        #[test]
+        fn pieces_keep_both_limits_and_say_what_they_lose(
+            text in "[ -~\n\u{e9}\u{1f525}]{0,2000}", fenced: bool, each in 60_usize..600,
+        ) {
+            let escaped = escape(&text);
+            let text = if fenced { fence(&escaped) } else { escaped };
+            let (pieces, whole) = split(&text, each, 2000);
+            prop_assert!(pieces.iter().map(|piece| units(piece)).sum::<usize>() <= 2000);
+            for piece in &pieces {
+                prop_assert!(units(piece) <= each && fences_are_closed(piece), "{piece:?}");
+            }
+            if whole {
+                let solid = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '`').collect::<String>();
+                prop_assert_eq!(solid(&pieces.concat()), solid(&text));
+            } else if let Some(last) = pieces.last() {
+                prop_assert!(last.contains('…'));
+            }
+        }
+    }
+}

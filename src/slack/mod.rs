@@ -1,0 +1,22 @@
+//! The shape of a Slack message: its limits, its markup and its blocks. Pure.
+//!
+//! Before it: texts and values. After it: `message`, which writes messages; `outbox`, which merges them; `notify`, which
+//! sends them. Nothing here knows of jobs. Every limit and every rule of Slack's markup stands in this folder alone.
+
+pub mod blocks;
+mod cut;
+mod escape;
+mod fit;
+pub mod limits;
+mod mention;
+mod parent;
+mod plain;
+mod validate;
+
+pub use cut::{cut, cut_plain, one_line, split};
+pub use escape::{escape, fence, literal, unescape, unformatted, units};
+pub use fit::{fit, weight, weight_of};
+pub use mention::{is_mention_markup, is_ping, mention_markup, without_pings};
+pub use parent::Parent;
+pub use plain::plain;
+pub use validate::{Flaw, validate};

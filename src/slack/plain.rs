@@ -1,0 +1,107 @@
+//! Blocks as plain text: what a message says when Slack does not take its blocks. Pure.
+
+use serde_json::Value;
+
+use super::escape::{escape, fence};
+
+/// Everything that `text` and the blocks say, each line once: the blocks repeat the headline.
+pub fn plain(text: &str, blocks: &[Value]) -> String {
+    let mut parts = vec![text.trim_end().to_owned()];
+    for block in blocks {
+        let said = of_block(block);
+        if !said.trim().is_empty() && !parts.iter().any(|part| part.contains(said.trim())) {
+            parts.push(said);
+        }
+    }
+    parts.join("\n")
+}
+
+fn of_block(block: &Value) -> String {
+    match kind(block) {
+        "rich_text" => list(block, "elements").map(rich).collect::<Vec<_>>().join("\n"),
+        "image" => {
+            [text(block, "alt_text"), text(block, "image_url")].map(|text| escape(&text)).join(" ").trim().to_owned()
+        }
+        // Known or not: whatever holds a text is read.
+        _ => {
+            let mut all = Vec::new();
+            gather(block, &mut all);
+            all.join("\n")
+        }
+    }
+}
+
+/// The texts of a block and of what is in it, in their order.
+fn gather(value: &Value, all: &mut Vec<String>) {
+    if let Value::Array(members) = value {
+        return members.iter().for_each(|member| gather(member, all));
+    }
+    let Value::Object(map) = value else { return };
+    match (map.get("text"), kind(value)) {
+        (Some(Value::String(said)), "mrkdwn") => all.push(said.clone()),
+        (Some(Value::String(said)), _) => all.push(escape(said)),
+        (Some(inner), "button") => {
+            let label = inner.get("text").and_then(Value::as_str).map(escape).unwrap_or_default();
+            all.push([label, escape(&text(value, "url"))].join(" ").trim().to_owned());
+            return;
+        }
+        _ => {}
+    }
+    for key in ["title", "text", "fields", "elements", "accessory", "rows", "child_blocks"] {
+        if let Some(inner) = map.get(key).filter(|inner| !inner.is_string()) {
+            gather(inner, all);
+        }
+    }
+}
+
+fn rich(part: &Value) -> String {
+    let inner = list(part, "elements").map(|element| match kind(element) {
+        "text" => escape(&text(element, "text")),
+        "link" => escape(&text(element, "url")),
+        "emoji" => format!(":{}:", text(element, "name")),
+        _ => rich(element),
+    });
+    let whole = inner.collect::<String>();
+    if kind(part) == "rich_text_preformatted" { fence(&whole) } else { whole }
+}
+
+fn kind(value: &Value) -> &str {
+    value.get("type").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::plain;
+
+    #[test]
+    fn everything_that_blocks_say_is_in_the_text_once() {
+        let blocks = [
+            json!({"type": "section", "text": {"type": "mrkdwn", "text": "*a* failed"}}),
+            json!({"type": "section", "text": {"type": "mrkdwn", "text": "17 orders"}, "fields": [
+                {"type": "mrkdwn", "text": "*Queue*\n3"}]}),
+            json!({"type": "foo", "elements": [{"type": "bar", "text": "x < y"}]}),
+            json!({"type": "actions", "elements": [
+                {"type": "button", "url": "https://rb.example", "text": {"type": "plain_text", "text": "Runbook"}}]}),
+            json!({"type": "rich_text", "elements": [{"type": "rich_text_preformatted", "elements": [
+                {"type": "text", "text": "disk full"}]}]}),
+            json!({"type": "image", "alt_text": "a plot", "image_url": "https://i.example/p.png"}),
+            json!({"type": "divider"}),
+        ];
+        assert_eq!(
+            plain("*a* failed", &blocks),
+            "*a* failed\n17 orders\n*Queue*\n3\nx &lt; y\nRunbook https://rb.example\n```\ndisk full\n```\n\
+             a plot https://i.example/p.png"
+        );
+        assert_eq!(plain("alone", &[]), "alone");
+    }
+}

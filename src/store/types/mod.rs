@@ -1,0 +1,14 @@
+//! What goes into the store and what comes out, by subject.
+
+mod error;
+mod mail;
+mod run;
+mod state;
+
+pub use self::error::{Fault, StoreError};
+pub use self::mail::{
+    Class, Depth, Disposition, FollowUp, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, OutboxPoll,
+    Progress, Settlement, Stored, ThreadChange,
+};
+pub use self::run::{Details, HistoryFilter, KEPT_OUTPUT, RunRow, RunningRow, Tally};
+pub use self::state::{CarriedOver, Cause, JobState, Loaded, Opened, Record, Recorded, Trouble};

@@ -1,0 +1,229 @@
+//! Runs as the rest of the program sees them: in progress, over, counted.
+//!
+//! Before it: the daemon, which fills them in. After it: the SQL of the history, and the commands that show it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::exec::{Captured, Ending, Outcome, Reason, Status, Trigger};
+use crate::id::{JobName, RunId};
+use crate::message::summary::JobReport;
+use crate::policy::{By, Decision};
+
+/// Bytes kept of each end of a stream (its head, its tail) in the history.
+pub const KEPT_OUTPUT: usize = 64 * 1024;
+
+/// A run that has started and not ended. What is in this state when the daemon dies is `interrupted` at the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunningRow {
+    /// Its number.
+    pub id: RunId,
+    /// Whose.
+    pub job: JobName,
+    /// How many runs the job has had, this one included.
+    pub number: u64,
+    /// What started it.
+    pub trigger: Trigger,
+    /// The slot of the schedule.
+    pub scheduled: Timestamp,
+    /// When it started.
+    pub started: Timestamp,
+}
+
+/// A run that is over, as history keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRow {
+    /// Its number.
+    pub id: RunId,
+    /// Whose.
+    pub job: JobName,
+    /// How many runs the job has had, this one included.
+    pub number: u64,
+    /// What started it.
+    pub trigger: Trigger,
+    /// The slot of the schedule.
+    pub scheduled: Timestamp,
+    /// When its first attempt started.
+    pub started: Timestamp,
+    /// When its last attempt ended.
+    pub finished: Timestamp,
+    /// How long it took, by the stop-watch.
+    pub took: Duration,
+    /// How many attempts there were.
+    pub attempts: u32,
+    /// What the end means.
+    pub status: Status,
+    /// What decided that.
+    pub reason: Reason,
+    /// How the last attempt ended.
+    pub ending: Ending,
+    /// Whether it was reported, or why not.
+    pub decision: Decision,
+    /// What only some runs have.
+    pub details: Details,
+    /// The ends of standard output; empty in listings.
+    pub stdout: Captured,
+    /// The ends of standard error; empty in listings.
+    pub stderr: Captured,
+}
+
+/// What is kept of a run besides what every run has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The line of its output that tells most.
+    pub line: Option<String>,
+    /// Who asked for it.
+    pub by: Option<By>,
+    /// Why they did.
+    pub note: Option<String>,
+    /// It is no run: so many due times passed because of this hold.
+    pub passed: Option<(u64, u64)>,
+}
+
+/// Some of a time's runs, counted by job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// One for each job that has any.
+    pub jobs: Vec<JobReport>,
+    /// Where the next step goes on; none when there is no more.
+    pub next: Option<RunId>,
+}
+
+/// Which runs are wanted, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryFilter {
+    /// Of this job alone.
+    pub job: Option<JobName>,
+    /// Only those that were not ok.
+    pub failed: bool,
+    /// Only those of this status.
+    pub status: Option<Status>,
+    /// Only those that began at just this time.
+    pub began: Option<Timestamp>,
+    /// Only those that ended at this time or later.
+    pub since: Option<Timestamp>,
+    /// Only those that started at this time or earlier.
+    pub until: Option<Timestamp>,
+    /// Only those with a lower number: the next page.
+    pub before: Option<RunId>,
+    /// At most this many; 0 is 100.
+    pub limit: u32,
+}
+
+impl RunRow {
+    /// The row of a run that ended; copies the ends of its output, [`KEPT_OUTPUT`] bytes each.
+    pub fn new(started: &RunningRow, outcome: &Outcome, decision: Decision) -> Self {
+        Self {
+            id: started.id,
+            job: started.job.clone(),
+            number: started.number,
+            trigger: started.trigger,
+            scheduled: started.scheduled,
+            started: outcome.started,
+            finished: outcome.finished,
+            took: outcome.took,
+            attempts: outcome.attempts,
+            status: outcome.status,
+            reason: outcome.reason,
+            ending: outcome.ending.clone(),
+            decision,
+            details: Details::default(),
+            stdout: ends(&outcome.output.stdout),
+            stderr: ends(&outcome.output.stderr),
+        }
+    }
+
+    /// The row of a run that was in progress when the daemon died, as of the next start.
+    pub fn interrupted(run: &RunningRow, now: Timestamp) -> Self {
+        Self {
+            id: run.id,
+            job: run.job.clone(),
+            number: run.number,
+            trigger: run.trigger,
+            scheduled: run.scheduled,
+            started: run.started,
+            finished: now.max(run.started),
+            took: crate::clock::between(run.started, now),
+            attempts: 1,
+            status: Status::Critical,
+            reason: Reason::Interrupted,
+            ending: Ending::Interrupted,
+            decision: Decision::Undecided,
+            details: Details::default(),
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+        }
+    }
+
+    /// Due times that passed because of a pause, as one row.
+    pub fn passed(
+        (id, job, number): (RunId, JobName, u64),
+        (first, last): (Timestamp, Timestamp),
+        (count, hold): (u64, u64),
+    ) -> Self {
+        Self {
+            id,
+            job,
+            number,
+            trigger: Trigger::Schedule,
+            scheduled: first,
+            started: first,
+            finished: last,
+            took: Duration::ZERO,
+            attempts: 0,
+            status: Status::Ok,
+            reason: Reason::Exit,
+            ending: Ending::Interrupted,
+            decision: Decision::Paused,
+            details: Details { passed: Some((count, hold)), ..Details::default() },
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+        }
+    }
+
+    /// Bytes of output that it holds.
+    pub(in crate::store) fn bytes(&self) -> usize {
+        [&self.stdout, &self.stderr].iter().map(|kept| kept.head.len() + kept.tail.len()).sum()
+    }
+}
+
+/// The ends of a stream, within what history keeps; what is left out counts as dropped.
+fn ends(captured: &Captured) -> Captured {
+    let (head, tail) = (&captured.head, &captured.tail);
+    if head.len() <= KEPT_OUTPUT && tail.len() <= KEPT_OUTPUT {
+        return captured.clone();
+    }
+    // What does not fit in the head may be the end of everything, when there is no tail.
+    let (first, rest) = head.split_at(head.len().min(KEPT_OUTPUT));
+    let last = if tail.is_empty() { rest } else { tail };
+    let last = &last[last.len().saturating_sub(KEPT_OUTPUT)..];
+    let lost = head.len() + tail.len() - first.len() - last.len();
+    Captured { head: first.to_vec(), tail: last.to_vec(), dropped: captured.dropped + lost as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_OUTPUT, ends};
+    use crate::exec::Captured;
+
+    #[test]
+    fn history_keeps_both_ends_of_an_output_and_counts_the_rest() {
+        let big = |n: usize, byte: u8| vec![byte; n];
+        for (head, tail, dropped, kept) in [
+            (10, 0, 0, (10, 0, 0)),
+            (KEPT_OUTPUT, KEPT_OUTPUT, 5, (KEPT_OUTPUT, KEPT_OUTPUT, 5)),
+            (KEPT_OUTPUT + 7, 0, 0, (KEPT_OUTPUT, 7, 0)),
+            (3 * KEPT_OUTPUT, 0, 1, (KEPT_OUTPUT, KEPT_OUTPUT, KEPT_OUTPUT as u64 + 1)),
+            (KEPT_OUTPUT + 1, KEPT_OUTPUT + 2, 0, (KEPT_OUTPUT, KEPT_OUTPUT, 3)),
+        ] {
+            let mut captured = Captured { head: big(head, b'a'), tail: big(tail, b'b'), dropped };
+            if let Some(last) = captured.tail.last_mut().or(captured.head.last_mut()) {
+                *last = b'z';
+            }
+            let got = ends(&captured);
+            assert_eq!((got.head.len(), got.tail.len(), got.dropped), kept, "{head} {tail} {dropped}");
+            assert_eq!(got.bytes().last(), Some(&b'z'), "the last byte written is always kept");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! `trigger`, `pause`, `resume`, `silence`, `ack` and `reload` beside a real daemon: what each says and does, and what is said
+//! of bad input.
+
+use serde_json::Value;
+
+use crate::support::program::{Going, Ran, Sandbox};
+
+fn sandbox() -> Sandbox {
+    Sandbox::with(&[
+        ("slack_alert.toml", "host = \"web-1\"\nreload = \"signal\"\n"),
+        ("jobs.d/db/backup.toml", "command = \"echo no space left; exit 2\"\nevery = \"1h\"\nfirst_run = \"wait\"\n"),
+        (
+            "jobs.d/db/vacuum.toml",
+            "command = \"echo 43 %\"\nevery = \"1h\"\nfirst_run = \"wait\"\ntags = [\"nightly\"]\n",
+        ),
+        ("jobs.d/etl.toml", "command = \"sleep 600\"\nevery = \"1h\"\nfirst_run = \"wait\"\n"),
+        ("jobs.d/bad.toml", "command = \"true\"\nevry = \"1h\"\n"),
+    ])
+}
+
+fn daemon(sandbox: &Sandbox) -> Going {
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("listening for commands");
+    going.wait_for("started jobs=");
+    going
+}
+
+/// What a command that went well said.
+fn said(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let ran = sandbox.run(arguments);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}: {ran:?}");
+    ran.stdout
+}
+
+fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
+    serde_json::from_str(&said(sandbox, arguments)).expect("JSON")
+}
+
+/// A refusal: nothing on stdout, one line and what to do.
+fn refused(sandbox: &Sandbox, arguments: &[&str], code: i32, words: &str, help: &str) -> Ran {
+    let ran = sandbox.run(arguments);
+    assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{arguments:?}: {ran:?}");
+    assert!(ran.stderr.contains(words), "{arguments:?}: `{words}` is missing: {ran:?}");
+    assert!(
+        ran.stderr.contains("\n  help: ") && ran.stderr.contains(help),
+        "{arguments:?}: `{help}` is missing: {ran:?}"
+    );
+    assert_eq!(ran.stderr.lines().count(), 2, "{arguments:?}: {ran:?}");
+    ran
+}
+
+#[test]
+fn trigger_runs_a_job_now_and_with_wait_exits_with_the_commands_code() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    let ran = sandbox.run(&["trigger", "--wait", "db/backup", "--note", "after the mend"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stdout.starts_with("run 1 of db/backup was critical: exited with 2, took "), "{ran:?}");
+    assert!(ran.stdout.contains("\nThere is a message about it (failure).\n"), "{ran:?}");
+    assert!(ran.stderr.contains("db/backup runs now, as run 1"), "{ran:?}");
+
+    let ran = sandbox.run(&["trigger", "--wait", "--json", "db/vacuum"]);
+    let run: Value = serde_json::from_str(&ran.stdout).expect("one object");
+    assert_eq!(
+        (ran.code, ran.stderr.as_str(), &run["status"], &run["trigger"]),
+        (0, "", &Value::from("ok"), &Value::from("manual"))
+    );
+
+    let words = said(&sandbox, &["trigger", "etl"]);
+    assert_eq!(words, "etl runs now, as run 3. `slack-alert why etl` says what came of it.\n");
+    refused(&sandbox, &["trigger", "etl"], 1, "`etl` runs already: run 3", "wait for its end");
+    refused(&sandbox, &["trigger", "elt"], 2, "there is no job `elt`", "did you mean `etl`?");
+    let words = "`bad` is not loaded: jobs.d/bad.toml:2:1: unknown key `evry`";
+    for arguments in
+        [&["trigger", "bad"][..], &["pause", "bad"], &["silence", "bad", "1h"], &["ack", "bad"], &["resume", "bad"]]
+    {
+        refused(&sandbox, arguments, 1, words, "correct its file: `slack-alert check` shows every error");
+    }
+}
+
+#[test]
+fn a_pause_is_told_in_a_sentence_shown_in_status_and_ended() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    let words = said(&sandbox, &["pause", "db/backup", "90m", "--note", "migration"]);
+    assert!(words.starts_with("db/backup is paused until ") && words.ends_with(" 1 due time will pass.\n"), "{words}");
+    let words = said(&sandbox, &["pause", "db/*", "2h", "30m"]);
+    assert!(words.starts_with("db/* (2 jobs: db/backup, db/vacuum) are paused until "), "{words}");
+    // One of the four passes because of the first pause.
+    assert!(words.ends_with(" 3 due times will pass.\n"), "{words}");
+    let status = said(&sandbox, &["status"]);
+    assert!(
+        status.contains("‖ paused     db/backup  until ") && status.contains(": \"migration\" (hold 1)"),
+        "{status}"
+    );
+    assert!(status.contains("‖ paused     db/*       until ") && status.contains(" (hold 2, 2 jobs)"), "{status}");
+    // A person may run it all the same.
+    assert_eq!(sandbox.run(&["trigger", "--wait", "db/vacuum"]).code, 0);
+
+    let words = said(&sandbox, &["resume", "db/backup"]);
+    assert!(
+        words.starts_with("db/backup runs again; it was paused since ") && words.contains(": \"migration\"."),
+        "{words}"
+    );
+    refused(&sandbox, &["resume", "db/backup"], 1, "there is no pause of `db/backup`", "hold 2 covers it");
+    let words = said(&sandbox, &["resume", "*"]);
+    assert!(words.starts_with("db/* (2 jobs) run again; they were paused since "), "{words}");
+    assert!(json(&sandbox, &["status", "--json"])["holds"].as_array().is_some_and(Vec::is_empty));
+}
+
+#[test]
+fn a_silence_is_listed_and_ended_by_its_number_or_its_pattern() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    assert_eq!(said(&sandbox, &["silence", "list"]), "Nothing is silenced.\n");
+    let words = said(&sandbox, &["silence", "db/*", "2h", "--note", "new disk"]);
+    assert!(words.starts_with("db/* (2 jobs: db/backup, db/vacuum) are silenced until "), "{words}");
+    assert!(words.contains("`slack-alert silence end 1` ends it before."), "{words}");
+    let words = said(&sandbox, &["silence", "tag:nightly", "1h", "--until-ok"]);
+    assert!(words.contains(", or until it is ok. "), "{words}");
+    let list = said(&sandbox, &["silence", "list"]);
+    let lines: Vec<&str> = list.lines().collect();
+    assert!(lines[0].starts_with("ID  PATTERN      JOBS  SINCE"), "{list}");
+    assert!(lines[1].starts_with("2   tag:nightly  1     ") && lines[1].contains(" or ok"), "{list}");
+    assert!(lines[2].starts_with("1   db/*         2     ") && lines[2].ends_with("new disk"), "{list}");
+    assert_eq!(json(&sandbox, &["silence", "list", "--json"])[1]["pattern"], "db/*");
+    assert_eq!(said(&sandbox, &["silence", "list", "--names"]), "2\ntag:nightly\n1\ndb/*\n");
+
+    assert!(
+        said(&sandbox, &["silence", "end", "2"]).starts_with("tag:nightly is not silenced any more; it was since ")
+    );
+    assert!(
+        said(&sandbox, &["silence", "end", "db/*"])
+            .starts_with("db/* (2 jobs) are not silenced any more; they were since ")
+    );
+    refused(&sandbox, &["silence", "end", "7"], 1, "there is no hold 7", "");
+    said(&sandbox, &["pause", "etl"]);
+    refused(
+        &sandbox,
+        &["silence", "end", "3"],
+        1,
+        "by hold 3 etl is paused, and not silenced",
+        "slack-alert resume 'etl'",
+    );
+}
+
+#[test]
+fn an_incident_is_acknowledged_and_a_job_without_one_is_not() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    refused(&sandbox, &["ack", "db/backup"], 1, "db/backup", "");
+    sandbox.run(&["trigger", "--wait", "db/backup"]);
+    let words = said(&sandbox, &["ack", "db/backup", "--note", "on it"]);
+    assert!(words.starts_with("The incident of db/backup is acknowledged until "), "{words}");
+    let status = said(&sandbox, &["status"]);
+    assert!(status.contains("acknowledged by root at ") || status.contains("acknowledged by "), "{status}");
+    assert!(!status.contains("nobody has acknowledged it"), "{status}");
+    let why = said(&sandbox, &["why", "db/backup"]);
+    assert!(why.contains("\nhold 1: acknowledged until ") && why.ends_with(": \"on it\"\n"), "{why}");
+    assert_eq!(
+        json(&sandbox, &["status", "--json"])["incidents"][0]["ack"]["by"]["uid"],
+        nix::unistd::geteuid().as_raw()
+    );
+}
+
+#[test]
+fn reload_says_what_changed_and_shows_every_problem_as_check_does() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    sandbox.file("jobs.d/new.toml", "command = \"true\"\nevery = \"1h\"\n");
+    let ran = sandbox.run(&["reload"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.stdout.contains("error[unknown-key]: unknown key `evry`"), "{ran:?}");
+    assert!(ran.stdout.contains("jobs.d/bad.toml:2:1") && ran.stdout.contains("2 | evry = \"1h\""), "{ran:?}");
+    assert!(ran.stdout.ends_with("4 jobs: 1 added; 1 job file has errors and is not loaded.\n"), "{ran:?}");
+
+    std::fs::remove_file(sandbox.path().join("jobs.d/bad.toml")).expect("it is there");
+    assert_eq!(said(&sandbox, &["reload"]), "4 jobs: nothing changed.\n");
+    assert_eq!(json(&sandbox, &["reload", "--json"])["jobs"], 4);
+
+    sandbox.file("slack_alert.toml", "host = 5\n");
+    let ran = sandbox.run(&["reload"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("error[wrong-type]") && ran.stdout.contains("slack_alert.toml:1:8"), "{ran:?}");
+    assert!(ran.stderr.contains("nothing changed"), "{ran:?}");
+    let ran = sandbox.run(&["reload", "--json"]);
+    let value: Value = serde_json::from_str(&ran.stdout).expect("one object");
+    assert_eq!(
+        (ran.code, &value["error"]["code"], &value["problems"][0]["code"]),
+        (1, &"unprocessable".into(), &"wrong-type".into())
+    );
+}
+
+#[test]
+fn what_is_no_time_and_what_is_no_job_is_refused_in_one_line_with_what_to_do() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    for (arguments, words, help) in [
+        (&["pause", "etl", "soon"][..], "`soon` is no length of time", "write `30m`"),
+        (&["pause", "etl", "0s"], "the time is nothing", "write `30m`"),
+        (&["pause", "etl", "31d"], "longer than 30d", "enabled = false"),
+        (&["pause", "etl", "until", "2020-01-01"], "is over already", "a time to come"),
+        (&["pause", "elt"], "there is no job `elt`", "did you mean `etl`?"),
+        (&["pause", "dbs/*"], "`dbs/*`", ""),
+        (&["pause", "tag:nightli"], "no job has the tag `nightli`", "did you mean `tag:nightly`?"),
+        (&["resume", "elt"], "there is no job `elt`", "did you mean `etl`?"),
+        (&["silence", "etl"], "for how long?", "slack-alert silence etl 2h"),
+        (&["silence", "etl", "forever"], "`forever` is no length of time", "write `30m`"),
+        (&["silence", "elt", "1h"], "there is no job `elt`", "did you mean `etl`?"),
+        (&["ack", "elt"], "there is no job `elt`", "did you mean `etl`?"),
+        (&["ack", "etl", "-5m"], "", ""),
+    ] {
+        let ran = sandbox.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(words) && ran.stderr.contains(help), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn without_a_daemon_each_command_says_so_and_how_to_start_one() {
+    let sandbox = sandbox();
+    for arguments in [
+        &["trigger", "etl"][..],
+        &["trigger", "--wait", "etl"],
+        &["pause", "etl"],
+        &["resume", "etl"],
+        &["silence", "etl", "1h"],
+        &["silence", "list"],
+        &["silence", "end", "1"],
+        &["ack", "etl"],
+        &["reload"],
+    ] {
+        let socket = sandbox.path().join("run/control.sock").display().to_string();
+        let words = format!("the daemon is not running here (no socket at {socket}");
+        refused(&sandbox, arguments, 1, &words, "start it: `systemctl start slack-alert`, or `slack-alert run`");
+    }
+}
+
+#[test]
+fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
+    let sandbox = sandbox();
+    let going = daemon(&sandbox);
+    said(&sandbox, &["pause", "db/*", "150m", "--note", "migration"]);
+    let look = || {
+        let next = json(&sandbox, &["next", "--json"]);
+        let of = |name: &str| {
+            let all = next.as_array().expect("a list");
+            all.iter().find(|one| one["job"] == name).expect("the job").clone()
+        };
+        let paused = of("db/backup");
+        let until: jiff::Timestamp = paused["paused"]["until"].as_str().expect("an end").parse().expect("a time");
+        let at: jiff::Timestamp = paused["at"].as_str().expect("a time").parse().expect("a time");
+        assert!(at >= until && at <= until + jiff::SignedDuration::from_hours(1), "{next}");
+        assert_eq!(paused["paused"]["note"], "migration", "{next}");
+        assert!(of("etl")["paused"].is_null(), "{next}");
+        let text = said(&sandbox, &["next"]);
+        let line = text.lines().find(|line| line.contains("db/backup")).expect("the job").to_owned();
+        assert!(line.contains("; paused until ") && line.contains(": \"migration\""), "{text}");
+    };
+    look();
+    drop(going);
+    look();
+    // After its end, nothing is left of it.
+    let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(3)).to_string();
+    let next = json(&sandbox, &["next", "--json", "--from", &later]);
+    assert!(next.as_array().expect("a list").iter().all(|one| one["paused"].is_null()), "{next}");
+}
+
+#[test]
+fn an_incident_has_the_key_that_the_script_gave_it_across_restarts() {
+    let sandbox = sandbox();
+    sandbox.file(
+        "jobs.d/keyed.toml",
+        "command = \"echo '::slack-alert key=array-7'; exit 2\"\ndirectives = true\nevery = \"1h\"\nfirst_run = \"wait\"\n",
+    );
+    let going = daemon(&sandbox);
+    sandbox.run(&["trigger", "--wait", "keyed"]);
+    sandbox.run(&["trigger", "--wait", "db/backup"]);
+    let keys = || {
+        let status = json(&sandbox, &["status", "--json"]);
+        let all = status["incidents"].as_array().expect("a list").clone();
+        let of = |name: &str| all.iter().find(|one| one["job"] == name).expect("an incident")["key"].clone();
+        [of("keyed"), of("db/backup")]
+    };
+    assert_eq!(keys(), [Value::from("array-7"), Value::Null]);
+    drop(going);
+    let _going = daemon(&sandbox);
+    assert_eq!(keys(), [Value::from("array-7"), Value::Null]);
+}

@@ -1,0 +1,52 @@
+//! `init`: from an empty folder to a first message.
+
+use crate::support::program::Sandbox;
+
+#[test]
+fn from_an_empty_folder_to_the_first_message_by_the_commands_that_it_says() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&["init"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("wrote slack_alert.toml: ") && ran.stdout.contains("wrote jobs.d/disk.toml: "));
+    for command in ["  slack-alert check ", "  slack-alert once disk ", "  slack-alert run "] {
+        assert!(ran.stdout.contains(command), "{}", ran.stdout);
+    }
+    let checked = sandbox.run(&["check", "--deny-warnings"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let once = sandbox.run(&["once", "disk"]);
+    assert!(once.code == 0 && once.stdout.contains("message (output)"), "{once:?}");
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("disk space on ");
+    going.signal("INT");
+    assert!(going.end().0.success());
+}
+
+#[test]
+fn nothing_is_ever_overwritten() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "host = 'mine'\n")]);
+    let ran = sandbox.run(&["init"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("slack_alert.toml exists already: nothing was written"), "{ran:?}");
+    assert_eq!(sandbox.read("slack_alert.toml"), "host = 'mine'\n");
+    assert!(!sandbox.path().join("jobs.d").exists());
+    // A link that leads nowhere is somebody's too.
+    let linked = Sandbox::new();
+    std::os::unix::fs::symlink("elsewhere", linked.path().join("slack_alert.toml")).expect("links can be made");
+    assert_eq!(linked.run(&["init"]).code, 1);
+    assert!(!linked.path().join("elsewhere").exists());
+    let with_jobs = Sandbox::with(&[("jobs.d/disk.toml", "command = 'echo mine'\nevery = '1h'\n")]);
+    let ran = with_jobs.run(&["init"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("left jobs.d as it is"), "{ran:?}");
+    assert_eq!(with_jobs.read("jobs.d/disk.toml"), "command = 'echo mine'\nevery = '1h'\n");
+}
+
+#[test]
+fn another_folder_is_made_and_the_commands_name_its_configuration() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&["init", "my alerts"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("slack-alert --config 'my alerts/slack_alert.toml' once disk"), "{}", ran.stdout);
+    let once = sandbox.run(&["--config", "my alerts/slack_alert.toml", "once", "disk"]);
+    assert_eq!(once.code, 0, "{once:?}");
+}

@@ -1,0 +1,125 @@
+//! Runs that a daemon which was killed left behind, and what the next one does with them.
+
+use slack_alert::store::Store;
+
+use crate::support::program::{Going, Sandbox};
+
+/// Waits until a file says something, and gives that.
+fn said(sandbox: &Sandbox, path: &str) -> String {
+    sandbox.wait_for(path, || Some(sandbox.read(path)).filter(|text| text.ends_with('\n')))
+}
+
+fn lives(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// Waits until the run is in the database.
+fn on_disk(sandbox: &Sandbox) {
+    let state = sandbox.path().join("state");
+    sandbox.wait_for("the run in the database", || {
+        let reader = Store::open_reader(&state).ok()?;
+        (reader.running().ok()?.len() == 1).then_some(())
+    });
+}
+
+/// A daemon whose only run goes on, killed; the number of the run's process.
+fn killed(job: &str) -> (Sandbox, String) {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "host = 'web-1'\n"), ("jobs.d/a.toml", job)]);
+    let going: Going = sandbox.start(&[]);
+    let pid = said(&sandbox, "pids");
+    on_disk(&sandbox);
+    going.signal("KILL");
+    assert!(!going.end().0.success());
+    assert!(lives(&pid), "the run outlives its daemon");
+    (sandbox, pid)
+}
+
+#[test]
+fn a_run_that_outlives_its_daemon_is_waited_for_and_no_second_copy_starts() {
+    let job = "command = 'echo $$ >> pids; while [ ! -e stop ]; do sleep 0.05; done'\nevery = '200ms'\nnotify.stuck_after = 0\n";
+    let (sandbox, pid) = killed(job);
+    let mut next = sandbox.start(&["run", "-v"]);
+    next.wait_for("its process lives on: it is waited for");
+    // Several of its due times pass.
+    for _ in 0..3 {
+        next.wait_for("due while the last run is still going");
+    }
+    assert_eq!(sandbox.read("pids"), pid, "no second copy beside a live one");
+    assert!(lives(&pid));
+    sandbox.file("stop", "");
+    next.wait_for("its process went on and has");
+    // And then the job runs as ever.
+    sandbox.wait_for("the next run", || (sandbox.read("pids").lines().count() >= 2).then_some(()));
+    next.signal("TERM");
+    assert!(next.end().0.success());
+}
+
+#[test]
+fn a_run_that_outlives_its_daemon_is_replaced_when_its_job_says_so() {
+    let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '2s'\noverlap = 'replace'\n";
+    let (sandbox, pid) = killed(job);
+    let mut next = sandbox.start(&["run", "-v"]);
+    next.wait_for("its process lives on: it is waited for");
+    next.wait_for("decision=replaced");
+    assert!(!lives(&pid));
+    next.signal("INT");
+    next.wait_for("stopping");
+    next.signal("INT");
+    assert!(next.end().0.success());
+}
+
+#[test]
+fn a_run_that_outlives_its_daemon_ends_with_its_timeout() {
+    let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '1h'\ntimeout = '3s'\n";
+    let (sandbox, pid) = killed(job);
+    let mut next = sandbox.start(&[]);
+    next.wait_for("its process went on and was");
+    assert!(!lives(&pid));
+    next.signal("TERM");
+    assert!(next.end().0.success());
+}
+
+#[test]
+fn a_run_that_outlives_two_daemons_is_found_by_the_third() {
+    let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '1h'\ntimeout = '30s'\noverlap = 'replace'\n";
+    let (sandbox, pid) = killed(job);
+    let mut second = sandbox.start(&[]);
+    second.wait_for("its process lives on: it is waited for");
+    on_disk(&sandbox);
+    second.signal("KILL");
+    assert!(!second.end().0.success());
+    let mut third = sandbox.start(&[]);
+    third.wait_for("its process lives on: it is waited for");
+    assert_eq!(sandbox.read("pids"), pid);
+    third.signal("INT");
+    third.wait_for("stopping");
+    third.signal("INT");
+    assert!(third.end().0.success());
+    assert!(!lives(&pid));
+}
+
+#[test]
+fn a_run_of_another_daemon_is_left_alone_though_its_job_and_number_are_the_same() {
+    let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '1h'\n";
+    let (dead, left) = killed(job);
+    let other = Sandbox::with(&[("slack_alert.toml", "host = 'web-1'\n"), ("jobs.d/a.toml", job)]);
+    let mut beside = other.start(&[]);
+    let pid = said(&other, "pids");
+    // The process that was left behind is gone: of its job and number there is only that of the other daemon.
+    let status = std::process::Command::new("kill").args(["-KILL", left.trim()]).status();
+    assert!(status.expect("kill(1) exists").success());
+    let mut next = dead.start(&[]);
+    next.wait_for("was in progress when the daemon died job=a");
+    next.signal("TERM");
+    next.wait_for("stopping");
+    next.signal("INT");
+    next.signal("INT");
+    assert!(next.end().0.success());
+    assert!(lives(&pid), "it is another daemon's");
+    for _ in 0..2 {
+        beside.signal("INT");
+        beside.wait_for("stopping");
+    }
+    assert!(beside.end().0.success());
+}

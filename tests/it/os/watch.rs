@@ -1,0 +1,234 @@
+//! Files that change beside a running daemon (`reload = "auto"`): as people, editors and deployments change them. Each story
+//! is told by the daemon's log, and counts its readings: one for a burst of changes.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::program::{Going, Sandbox};
+
+const READING: &str = "reading the configuration again";
+
+fn job(says: &str) -> String {
+    format!("command = 'echo {says}'\nevery = '1h'\n")
+}
+
+/// A daemon with one job, `first`, that has run, and whose files are watched.
+fn started(sandbox: &Sandbox) -> Going {
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("says first");
+    while !watches(going.pid()) {
+        std::thread::yield_now();
+    }
+    going
+}
+
+/// Whether the process has asked the kernel for notices of changed files.
+fn watches(pid: u32) -> bool {
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("it runs");
+    infos.flatten().any(|info| fs::read_to_string(info.path()).is_ok_and(|text| text.contains("inotify wd:")))
+}
+
+fn rename(sandbox: &Sandbox, from: &str, to: &str) {
+    fs::rename(sandbox.path().join(from), sandbox.path().join(to)).expect("files can be renamed");
+}
+
+fn sh(sandbox: &Sandbox, script: &str) {
+    let status = Command::new("sh").args(["-euc", script]).current_dir(sandbox.path()).status();
+    assert!(status.expect("sh(1) exists").success(), "{script}");
+}
+
+/// Ends the daemon; everything it said.
+fn ended(going: Going) -> String {
+    going.signal("TERM");
+    let (status, said) = going.end();
+    assert!(status.success(), "{said}");
+    said
+}
+
+fn with_first(config: &str) -> Sandbox {
+    Sandbox::with(&[("slack_alert.toml", config), ("jobs.d/first.toml", &job("says first"))])
+}
+
+#[test]
+fn a_file_that_appears_is_a_job_one_that_changes_is_another_and_one_that_goes_is_none() {
+    let sandbox = with_first("");
+    let mut going = started(&sandbox);
+    sandbox.file("jobs.d/second.toml", &job("says second"));
+    going.wait_for("reloaded jobs=2 added=1 changed=0 removed=0");
+    going.wait_for("says second");
+    sandbox.file("jobs.d/db/third.toml", &job("says third"));
+    going.wait_for("says third");
+    sandbox.file("jobs.d/db/third.toml", &job("says something else"));
+    going.wait_for("reloaded jobs=3 added=0 changed=1 removed=0");
+    fs::remove_dir_all(sandbox.path().join("jobs.d/db")).expect("it is there");
+    going.wait_for("reloaded jobs=2 added=0 changed=0 removed=1");
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), 4, "{said}");
+    assert!(!said.contains("has errors"), "{said}");
+}
+
+#[test]
+fn a_config_map_is_followed_when_its_data_link_is_swapped() {
+    let sandbox = with_first("jobs_dir = 'mounted'\n");
+    sandbox.file("mounted/..v1/first.toml", &job("says first"));
+    let mounted = sandbox.path().join("mounted");
+    symlink("..v1", mounted.join("..data")).expect("links can be made");
+    symlink("..data/first.toml", mounted.join("first.toml")).expect("links can be made");
+    let mut going = started(&sandbox);
+    // As the kubelet does it: the new files, a new link beside the old one, a rename over it, the old files removed.
+    sandbox.file("mounted/..v2/first.toml", &job("says second"));
+    symlink("..v2", mounted.join("..data_tmp")).expect("links can be made");
+    rename(&sandbox, "mounted/..data_tmp", "mounted/..data");
+    fs::remove_dir_all(mounted.join("..v1")).expect("it is there");
+    going.wait_for("reloaded jobs=1 added=0 changed=1 removed=0");
+    sandbox.file("mounted/..v3/first.toml", &job("says third"));
+    symlink("..v3", mounted.join("..data_tmp")).expect("links can be made");
+    rename(&sandbox, "mounted/..data_tmp", "mounted/..data");
+    going.wait_for("reloaded jobs=1 added=0 changed=1 removed=0");
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), 2, "{said}");
+    assert!(!said.contains("has errors") && !said.contains("no job"), "{said}");
+}
+
+#[test]
+fn a_link_to_a_release_is_followed_when_it_points_to_the_next() {
+    let sandbox = with_first("jobs_dir = 'current/jobs.d'\n");
+    sandbox.file("releases/1/jobs.d/first.toml", &job("says first"));
+    symlink("releases/1", sandbox.path().join("current")).expect("links can be made");
+    let mut going = started(&sandbox);
+    sandbox.file("releases/2/jobs.d/first.toml", &job("says first"));
+    sandbox.file("releases/2/jobs.d/second.toml", &job("says second"));
+    symlink("releases/2", sandbox.path().join("next")).expect("links can be made");
+    rename(&sandbox, "next", "current");
+    going.wait_for("reloaded jobs=2 added=1 changed=0 removed=0");
+    sandbox.file("releases/2/jobs.d/third.toml", &job("says third"));
+    going.wait_for("reloaded jobs=3 added=1 changed=0 removed=0");
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), 2, "{said}");
+}
+
+#[test]
+fn editors_and_copying_programs_cause_one_reading_each_and_no_false_alarm() {
+    let sandbox = with_first("");
+    sandbox.file("jobs.d/second.toml", &job("says one"));
+    let mut going = started(&sandbox);
+    let dances = [
+        // vim with 'backup': it tries the folder, moves the old file away, writes a new one.
+        "cd jobs.d; touch .second.toml.swp 4913; rm 4913; mv second.toml second.toml~; \
+         sed s/one/two/ second.toml~ > second.toml; rm second.toml~ .second.toml.swp",
+        // nano: in place, with a lock file.
+        "cd jobs.d; touch .second.toml.swp; sed s/two/three/ second.toml > /tmp/$$; : > second.toml; \
+         cat /tmp/$$ >> second.toml; rm /tmp/$$ .second.toml.swp",
+        "sed -i s/three/four/ jobs.d/second.toml",
+        // rsync: a hidden file beside it, then a rename.
+        "cd jobs.d; sed s/four/five/ second.toml > .second.toml.Xk3fQ1; mv .second.toml.Xk3fQ1 second.toml",
+        // emacs: a lock link that leads nowhere, and its autosave.
+        "cd jobs.d; ln -s nobody@nowhere.1 .#second.toml; cp second.toml '#second.toml#'; \
+         sed s/five/six/ '#second.toml#' > second.toml; rm '.#second.toml' '#second.toml#'",
+    ];
+    for dance in dances {
+        sh(&sandbox, dance);
+        going.wait_for("reloaded jobs=2 added=0 changed=1 removed=0");
+    }
+    // What leaves the files as they were is no change: only the last of these is read.
+    sh(&sandbox, "cd jobs.d; touch a.swp 4913 notes.txt '#x#'; rm a.swp 4913 notes.txt '#x#'");
+    sandbox.file("jobs.d/third.toml", &job("says third"));
+    going.wait_for("reloaded jobs=3 added=1 changed=0 removed=0");
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), dances.len() + 1, "{said}");
+    assert!(!said.contains("has errors"), "{said}");
+}
+
+#[test]
+fn a_checkout_of_another_release_is_one_reading() {
+    let sandbox = with_first("");
+    let git = "git -c user.name=a -c user.email=a@b.c -c init.defaultBranch=main";
+    if Command::new("git").arg("--version").output().is_err() {
+        return eprintln!("skipped: git is not installed");
+    }
+    sh(&sandbox, &format!("{git} init -q; {git} add jobs.d; {git} commit -qm one; {git} checkout -qb two"));
+    for number in 0..50 {
+        sandbox.file(&format!("jobs.d/many/{number}.toml"), &job(&number.to_string()));
+    }
+    fs::remove_file(sandbox.path().join("jobs.d/first.toml")).expect("it is there");
+    sh(&sandbox, &format!("{git} add -A jobs.d; {git} commit -qm two; {git} checkout -q main"));
+    let mut going = started(&sandbox);
+    sh(&sandbox, &format!("{git} checkout -q two"));
+    going.wait_for("reloaded jobs=50 added=50 changed=0 removed=1");
+    sh(&sandbox, &format!("{git} checkout -q main"));
+    going.wait_for("reloaded jobs=1 added=1 changed=0 removed=50");
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), 2, "{said}");
+}
+
+#[test]
+fn the_configuration_itself_and_files_that_jobs_name_are_taken_too() {
+    let sandbox = with_first("");
+    sandbox.file("variables", "NAME=one\n");
+    sandbox.file("jobs.d/named.toml", "command = 'echo named $NAME'\nevery = '1h'\nenv_file = 'variables'\n");
+    let mut going = started(&sandbox);
+    sandbox.file("variables", "NAME two\n");
+    going.wait_for("reloaded jobs=2");
+    going.wait_for("named.toml");
+    sandbox.file("variables", "NAME=two\n");
+    going.wait_for("reloaded jobs=2");
+    sandbox.file("slack_alert.toml", "hots = 'typo'\n");
+    going.wait_for("the configuration has errors; nothing changed");
+    sandbox.file("slack_alert.toml", "host = 'web-9'\nreload = 'signal'\n");
+    going.wait_for("reloaded jobs=2");
+    while watches(going.pid()) {
+        std::thread::yield_now();
+    }
+    sandbox.file("slack_alert.toml", "host = 'web-9'\n");
+    going.signal("HUP");
+    going.wait_for("reloaded jobs=2");
+    while !watches(going.pid()) {
+        std::thread::yield_now();
+    }
+    ended(going);
+}
+
+#[test]
+fn nothing_is_watched_when_only_a_signal_may_reload() {
+    let sandbox = with_first("reload = 'signal'\n");
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("says first");
+    assert!(!watches(going.pid()));
+    sandbox.file("jobs.d/second.toml", &job("says second"));
+    going.signal("HUP");
+    going.wait_for("reloaded jobs=2 added=1");
+    assert!(!watches(going.pid()));
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), 1, "{said}");
+}
+
+#[test]
+fn a_file_that_stays_bad_is_named_after_ten_seconds_and_once_more_when_it_is_good() {
+    let sandbox = with_first("host = 'web-1'\n");
+    let mut going = started(&sandbox);
+    sandbox.file("jobs.d/first.toml", "command = 'echo says first'\nevrey = '1h'\n");
+    going.wait_for("reloaded jobs=1 added=0 changed=0 removed=0 not_loaded=1");
+    let begun = std::time::Instant::now();
+    going.wait_for("web-1: 1 job file has errors and is not loaded");
+    assert!(begun.elapsed().as_secs() >= 9, "{:?}", begun.elapsed());
+    going.wait_for("Its last good version goes on.");
+    sandbox.file("jobs.d/first.toml", &job("says first"));
+    going.wait_for("web-1: 1 job file has no errors any more and is loaded");
+    ended(going);
+}
+
+#[test]
+fn a_folder_that_is_gone_and_comes_back_is_seen() {
+    let sandbox = with_first("");
+    let mut going = started(&sandbox);
+    rename(&sandbox, "jobs.d", "away");
+    going.wait_for("reloaded jobs=1 added=0 changed=0 removed=0 not_loaded=1");
+    sandbox.file("away/second.toml", &job("says second"));
+    rename(&sandbox, "away", "jobs.d");
+    going.wait_for("reloaded jobs=2 added=1 changed=0 removed=0 not_loaded=0");
+    let said = ended(going);
+    assert_eq!(said.matches(READING).count(), 2, "{said}");
+    assert!(!Path::new(&sandbox.path().join("away")).exists());
+}

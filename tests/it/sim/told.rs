@@ -1,0 +1,184 @@
+//! Shows that told means delivered: where an alert goes that its channel does not take, what counts as told, and where
+//! everything else about an incident goes.
+
+use std::time::Duration;
+
+use slack_alert::message::Thread;
+use slack_alert::notify::Fault;
+
+use crate::support::notifier::{lasting, ok};
+use crate::support::world::{World, fails, says};
+
+const MORNING: &str = "2026-11-23T08:00:00Z";
+const CONF: &str = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// What reached a channel: `08:00 thread first words`, the text cut.
+fn told(world: &World, channel: &str) -> Vec<String> {
+    let sent = world.slack.sent();
+    let of_it = sent.iter().filter(|sent| sent.taken && sent.channel == format!("#{channel}"));
+    let line = |sent: &crate::support::notifier::Sent| {
+        let minute = sent.at.as_secs() / 60;
+        format!("{minute} {:?} {}", sent.thread, sent.text.replace('\n', " / "))
+    };
+    of_it.map(line).collect()
+}
+
+/// Fails from the second run to the fourth, each ten minutes.
+const JOB: &str = "command = 'a'\nevery = '10m'\nnotify.channels = { critical = '#pager' }\nnotify.repeat = 'never'";
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_whose_channel_does_not_take_it_is_told_in_the_default_channel_and_so_is_what_follows() {
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", JOB)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1..=3 => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    world.slack.play(|delivery, _| match delivery.message.channel.as_str() {
+        "pager" => lasting(Fault::Channel),
+        _ => ok(),
+    });
+    world.pass(minutes(60)).await;
+    let ops = told(&world, "ops");
+    assert_eq!(ops.len(), 3, "the alert, the edit and the recovery: {ops:#?}");
+    assert!(ops[0].starts_with("10 Open ") && ops[0].contains("could not be posted to #pager"), "{ops:#?}");
+    // They have lanes of their own: either may be first.
+    let has = |start: &str| ops.iter().any(|line| line.starts_with(start));
+    assert!(has("40 Edit ") && has("40 Broadcast "), "{ops:#?}");
+    assert!(told(&world, "pager").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_no_channel_takes_does_not_count_as_told_and_the_fallback_runs_at_once() {
+    let conf = format!("{CONF}[fallback]\nafter = '15m'\ncommand = ['mail', 'ops']");
+    let files = [("slack_alert.toml", conf.as_str()), ("jobs.d/a.toml", JOB)];
+    let world = World::started(MORNING, &files, |run, at| match (run.job.as_str(), at.as_secs() / 600) {
+        ("a", 1..=3) => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    world.slack.play(|_, at| if at < minutes(15) { lasting(Fault::Channel) } else { ok() });
+    world.pass(minutes(12)).await;
+    let fallbacks = world.runs().into_iter().filter(|line| line.contains("(fallback)")).count();
+    assert_eq!(fallbacks, 1, "though only one alert waits: {:?}", world.runs());
+    world.pass(minutes(48)).await;
+    let first = told(&world, "pager");
+    assert!(first.iter().any(|line| line.starts_with("20 Open ")), "told as the first that anybody hears: {first:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_is_told_again_since_no_channel_took_it_is_one_incident() {
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", "command = 'a'\nevery = '10m'")];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1.. => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    world.slack.play(|_, _| lasting(Fault::Channel));
+    world.pass(minutes(55)).await;
+    let said: Vec<String> = world.slack.sent().into_iter().map(|sent| sent.text).collect();
+    assert!(said.iter().any(|text| text.contains("3rd failure in a row")), "{said:#?}");
+    assert!(!said.iter().any(|text| text.contains("now and then")), "it never was well in between: {said:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_goes_where_the_incident_was_told_though_the_configuration_names_another_channel() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1 => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(15)).await;
+    world.file("slack_alert.toml", &CONF.replace("#ops", "#new"));
+    world.reload().await;
+    world.pass(minutes(15)).await;
+    let ops = told(&world, "ops");
+    assert_eq!(ops.len(), 3, "{ops:#?}");
+    let edit = world.slack.sent().into_iter().find(|sent| sent.thread == Thread::Edit).expect("an edit");
+    assert_eq!((edit.channel.as_str(), edit.parent.is_some()), ("#ops", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_removed_or_disabled_while_it_fails_is_no_longer_watched_and_its_message_says_so() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
+    for removed in [true, false] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)];
+        let world = World::started(MORNING, &files, |run, at| match (run.job.as_str(), at.as_secs() / 600) {
+            ("a", 1..) => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(14)).await;
+        match removed {
+            true => world.remove("jobs.d/a.toml"),
+            false => world.file("jobs.d/a.toml", &format!("{job}\nenabled = false")),
+        }
+        world.reload().await;
+        world.pass(minutes(14)).await;
+        world.reload().await;
+        world.pass(minutes(14)).await;
+        let ops = told(&world, "ops");
+        let edits: Vec<_> = ops.iter().filter(|line| line.contains("no longer watched")).collect();
+        assert_eq!(edits.len(), 1, "{ops:#?}");
+        assert!(
+            edits[0].starts_with("14 Edit :black_circle: no longer watched since 08:14 (")
+                && edits[0].contains("): a critical: boom"),
+            "{edits:?}"
+        );
+        let why = if removed { "a.toml was removed)" } else { "(enabled = false)" };
+        assert!(edits[0].contains(why), "{edits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_removed_or_disabled_while_no_daemon_runs_is_no_longer_watched_either() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
+    for removed in [true, false] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)];
+        let mut world = World::started(MORNING, &files, |run, at| match (run.job.as_str(), at.as_secs() / 600) {
+            ("a", 1..) => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(14)).await;
+        world.stop().await;
+        match removed {
+            true => world.remove("jobs.d/a.toml"),
+            false => world.file("jobs.d/a.toml", &format!("{job}\nenabled = false")),
+        }
+        for _ in 0..2 {
+            world.start().await;
+            world.pass(minutes(1)).await;
+            world.stop().await;
+        }
+        let ops = told(&world, "ops");
+        let edits: Vec<_> = ops.iter().filter(|line| line.contains("no longer watched since")).collect();
+        assert_eq!(edits.len(), 1, "told once: {ops:#?}");
+        assert!(edits[0].contains("): a critical: boom"), "{edits:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_file_has_errors_when_the_daemon_starts_is_still_watched() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)];
+    let mut world = World::started(MORNING, &files, |run, _| match run.job.as_str() {
+        "a" => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(4)).await;
+    world.stop().await;
+    world.file("jobs.d/a.toml", "command = ");
+    world.start().await;
+    world.pass(minutes(14)).await;
+    let ops = told(&world, "ops");
+    assert!(ops.iter().all(|line| !line.contains("no longer watched")), "{ops:#?}");
+    world.stop().await;
+}
