@@ -35,6 +35,9 @@ pub struct Status {
     pub starved: Vec<Starved>,
     /// Delivery to Slack.
     pub outbox: OutboxState,
+    /// Why the state cannot be written, and what is in memory alone because of it.
+    #[serde(default)]
+    pub store: Option<StoreTrouble>,
     /// What people have asked for, the newest first.
     pub holds: Vec<Hold>,
     /// The job that is due next.
@@ -186,6 +189,20 @@ pub struct OutboxState {
     pub outage: Option<Outage>,
     /// When Slack took a message last.
     pub last_delivered: Option<Timestamp>,
+    /// Why the last message that could not be sent could not; none since the last that could.
+    #[serde(default)]
+    pub last_error: Option<String>,
+}
+
+/// The state cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreTrouble {
+    /// What the disk says.
+    pub why: String,
+    /// What a person can do about it.
+    pub advice: String,
+    /// Messages that are kept in memory alone.
+    pub unsaved: usize,
 }
 
 /// Nothing is sent at all.

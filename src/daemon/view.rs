@@ -9,6 +9,7 @@ use crate::clock::Now;
 use crate::id::JobName;
 use crate::plan::NotLoaded;
 use crate::policy::Pattern;
+use crate::store::Trouble;
 
 impl Daemon {
     /// The answer to a request that only looks; none to any other.
@@ -99,7 +100,9 @@ impl Daemon {
                     why: outage.why,
                 }),
                 last_delivered: outbox.last_delivered,
+                last_error: outbox.last_error,
             },
+            store: store_trouble(&self.publisher.store()),
             holds: self.dispatcher.hold_views(),
             next: self.dispatcher.next_due(now),
         }
@@ -130,6 +133,15 @@ impl Daemon {
         jobs.truncate(query.limit.max(1));
         (jobs, more)
     }
+}
+
+/// Why the state cannot be written, where it cannot.
+fn store_trouble(trouble: &Trouble) -> Option<api::StoreTrouble> {
+    trouble.failing.as_ref().map(|why| api::StoreTrouble {
+        why: why.to_string(),
+        advice: why.advice().to_owned(),
+        unsaved: trouble.unsaved,
+    })
 }
 
 /// A job of which no version is loaded.

@@ -147,6 +147,10 @@ fn facts(status: &api::Status, site: &Site, present: &Present) -> Vec<Fact> {
     let href = Some(format!("{}outbox", site.base));
     let class = (delivery.class != "ok").then_some(delivery.class);
     facts.push(Fact { class, text: delivery.text, href });
+    if let Some(trouble) = &status.store {
+        let text = format!("the state cannot be written: {}; {}", trouble.why, trouble.advice);
+        facts.push(Fact { class: Some("critical"), text, href: None });
+    }
     if let Some(next) = &status.next {
         let href = Some(format!("{}next", site.base));
         let text = format!("next: {} {}", next.job, present.time(next.at).away);

@@ -201,16 +201,17 @@ impl Core {
 
     /// After a connection was taken: which files it has open, what is to be told, what waits.
     fn settle_in(&mut self) -> Result<(), StoreError> {
-        let (mut failing, mut carried) = (None, None);
-        match &self.footing {
+        let mut carried = None;
+        let failing = match &self.footing {
             Footing::Sound => {
                 carried = salvage::noted(self.db()?)?;
                 if let Some(home) = &mut self.home {
                     home.opened();
                 }
+                self.still_failing()
             }
-            Footing::Snapshot { why, .. } | Footing::Orphan(why) => failing = Some(why.clone()),
-        }
+            Footing::Snapshot { why, .. } | Footing::Orphan(why) => Some(why.clone()),
+        };
         let unsaved = self.overlay.unsaved.len();
         self.trouble.send_modify(|trouble| {
             (trouble.failing, trouble.unsaved) = (failing, unsaved);
@@ -384,7 +385,15 @@ impl Core {
     /// Writes; how that went is what [`Trouble`] says.
     pub(super) fn writing<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let done = self.trying(work);
-        let failing = done.as_ref().err().cloned();
+        let failing = match &done {
+            Ok(_) => self.still_failing(),
+            Err(error) => {
+                if error.is_full_disk() {
+                    self.shorten_log();
+                }
+                Some(error.clone())
+            }
+        };
         let unsaved = self.overlay.unsaved.len();
         self.trouble.send_if_modified(|trouble| {
             let changed = trouble.failing != failing || trouble.unsaved != unsaved;
@@ -393,6 +402,37 @@ impl Core {
             changed
         });
         done
+    }
+
+    /// On a small disk it may be the log that fills it, which is not needed once its pages are in the database.
+    fn shorten_log(&mut self) {
+        let Ok(db) = self.db() else { return };
+        if let Err(error) = db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
+            tracing::debug!(%error, "the log of the database could not be written into it");
+        }
+    }
+
+    /// Why the trouble is not over although something could be written: on a full disk a small row may fit where a message
+    /// does not.
+    fn still_failing(&self) -> Option<StoreError> {
+        let failing = self.trouble.borrow().failing.clone()?;
+        let Some(home) = &self.home else { return None };
+        match self.overlay.is_empty() {
+            true => folder::probe(&home.dir).err().map(StoreError::from),
+            false => Some(failing),
+        }
+    }
+
+    /// Looks whether the disk is well again; nothing else was to be written.
+    pub(super) fn look_again(&mut self) -> Result<(), StoreError> {
+        self.footing()?;
+        if self.trouble.borrow().failing.is_some() {
+            self.writing(|core| core.disk().map(drop))?;
+        }
+        match &self.trouble.borrow().failing {
+            Some(failing) => Err(failing.clone()),
+            None => Ok(()),
+        }
     }
 
     /// Reads or writes; a damaged file is replaced, and the work tried on the new one.

@@ -174,31 +174,37 @@ impl Inbox {
 pub(super) fn work(inbox: &Arc<Inbox>, mut core: Core) {
     inbox.lock().reserved = core.reserved();
     // A disk that could not be used is tried again, whether anything waits for it or not.
-    let mut pause = core.trouble.borrow().failing.is_some().then_some(FIRST_PAUSE);
+    let mut retry = core.trouble.borrow().failing.is_some().then(|| Retry::new(FIRST_PAUSE, System.now().mono));
     let mut clearing = true;
     let mut written = Mono::default();
     core.retention.advance(System.now());
     loop {
+        let now = System.now().mono;
+        let pause = retry.map(|retry| retry.at.0.saturating_sub(now.0));
         match inbox.next(pause, clearing, written) {
             Next::Ops(ops) => {
                 let mut rest = Deferred::default();
                 let mut flushes = Vec::new();
                 perform(&mut core, ops, &mut rest, &mut flushes, &inbox.arrived);
                 inbox.lock().put_back(rest);
-                // Something of the rest with each: it must not wait for ever behind what is urgent.
-                let done = chunk(inbox, &mut core, !flushes.is_empty());
+                let now = System.now();
+                // Something of the rest with each: it must not wait for ever behind what is urgent. Nor must a disk that
+                // could not be used.
+                let is_due = retry.is_some_and(|retry| retry.at <= now.mono);
+                let done = chunk(inbox, &mut core, is_due || !flushes.is_empty());
                 for flush in flushes {
                     let done = done.clone().and_then(|()| write_all(inbox, &mut core));
                     let _gone = flush.send(done);
                 }
-                pause = after(pause, &done);
-                clearing = done.is_ok() && core.keep_limits(System.now());
+                retry = after(retry, &done.and_then(|()| core.look_again()), now.mono);
+                clearing = retry.is_none() && core.keep_limits(now);
             }
             Next::Deferred => {
-                let done = chunk(inbox, &mut core, true);
+                // That a little could be written does not say that the trouble is over.
+                let done = chunk(inbox, &mut core, true).and_then(|()| core.look_again());
                 let now = System.now();
-                (pause, written) = (after(pause, &done), now.mono);
-                clearing = done.is_ok() && core.keep_limits(now);
+                (retry, written) = (after(retry, &done, now.mono), now.mono);
+                clearing = retry.is_none() && core.keep_limits(now);
             }
             Next::ClearAway => clearing = core.clear_away(System.now()).unwrap_or(false),
             Next::Close => {
@@ -211,12 +217,27 @@ pub(super) fn work(inbox: &Arc<Inbox>, mut core: Core) {
     }
 }
 
+/// When a disk that fails is tried again on its own account, however busy the daemon is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retry {
+    at: Mono,
+    pause: Duration,
+}
+
+impl Retry {
+    fn new(pause: Duration, now: Mono) -> Self {
+        Self { at: now + pause, pause }
+    }
+}
+
 /// How long to leave the disk alone.
-fn after(pause: Option<Duration>, written: &Result<(), StoreError>) -> Option<Duration> {
-    match (written, pause) {
+fn after(retry: Option<Retry>, written: &Result<(), StoreError>, now: Mono) -> Option<Retry> {
+    match (written, retry) {
         (Ok(()), _) => None,
-        (Err(_), None) => Some(FIRST_PAUSE),
-        (Err(_), Some(pause)) => Some((pause * 2).min(LONGEST_PAUSE)),
+        (Err(_), None) => Some(Retry::new(FIRST_PAUSE, now)),
+        // What is urgent has failed meanwhile: that is no reason to wait longer.
+        (Err(_), Some(retry)) if now < retry.at => Some(retry),
+        (Err(_), Some(retry)) => Some(Retry::new((retry.pause * 2).min(LONGEST_PAUSE), now)),
     }
 }
 
@@ -295,9 +316,22 @@ mod tests {
     use jiff::Timestamp;
     use tokio::sync::oneshot;
 
-    use super::{Inbox, Op};
+    use super::{Duration, Inbox, Mono, Op, Retry, after};
     use crate::id::JobName;
-    use crate::store::types::{JobState, Record};
+    use crate::store::types::{JobState, Record, StoreError};
+
+    #[test]
+    fn a_disk_that_fails_is_tried_less_and_less_often_and_no_later_because_much_is_written() {
+        let second = |seconds| Mono(Duration::from_secs(seconds));
+        let (mut retry, mut tries) = (None, Vec::new());
+        for now in 0..120 {
+            let is_due = retry.is_none_or(|retry: Retry| retry.at <= second(now));
+            tries.extend(is_due.then_some(now));
+            retry = after(retry, &Err(StoreError::Full), second(now));
+        }
+        assert_eq!(tries, [0, 1, 3, 7, 15, 31, 61, 91]);
+        assert_eq!(after(retry, &Ok(()), second(120)), None);
+    }
 
     #[test]
     fn what_the_disk_did_not_take_never_comes_back_over_what_is_newer() {

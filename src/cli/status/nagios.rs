@@ -67,6 +67,10 @@ pub(super) fn render(view: &View) -> (Level, String) {
             parts.push(count(outbox.dead, "message was refused for good", "messages were refused for good"));
         }
     }
+    if let Some(trouble) = view.status.store.as_ref().filter(|_| whole) {
+        level = level.max(Level::Warning);
+        parts.push(format!("the state cannot be written: {}", trouble.why));
+    }
     let mut bad: Vec<(Level, &Job)> = view.jobs.iter().filter_map(|job| Some((of(job)?, job))).collect();
     bad.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
     level = bad.iter().map(|(level, _)| *level).fold(level, Level::max);

@@ -52,6 +52,8 @@ pub(super) fn view(world: &World, asked: &[String]) -> Result<(View, TimeZone), 
         incidents: dispatcher.incidents(now),
         starved: Vec::new(),
         outbox: outbox(&reader)?,
+        // Nobody writes.
+        store: None,
         holds: dispatcher.hold_views(),
         next: None,
     };

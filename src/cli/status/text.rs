@@ -91,6 +91,9 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
             out.words(0, &next);
         }
         out.words(0, &slack(view, look.zone));
+        if let Some(trouble) = store(view) {
+            out.words(0, &trouble);
+        }
     }
     if let Some(row) = rows.iter().find(|row| is_failing(row.state) && !matches!(row.word, "not loaded" | WAITS)) {
         let name = &row.name;
@@ -395,7 +398,10 @@ fn slack(view: &View, zone: &TimeZone) -> String {
             let wait = if number == 1 { "waits" } else { "wait" };
             let oldest =
                 outbox.oldest.map(|at| format!(", the oldest since {}", told(at, zone, now))).unwrap_or_default();
-            format!("{} {wait}{oldest}", count(number, "message", "messages"))
+            let stopped = outbox.suspended.is_some() || outbox.outage.is_some();
+            let why = outbox.last_error.as_ref().filter(|_| !stopped);
+            let why = why.map(|why| format!("; last error: {}", in_one_line(why))).unwrap_or_default();
+            format!("{} {wait}{oldest}{why}", count(number, "message", "messages"))
         }
     };
     let bad = style(JobState::Critical);
@@ -416,6 +422,21 @@ fn slack(view: &View, zone: &TimeZone) -> String {
         text.push_str(&format!(" {bad}{letters}{bad:#}: `slack-alert outbox list --dead` shows them."));
     }
     text
+}
+
+/// That the state cannot be written, and what to do.
+fn store(view: &View) -> Option<String> {
+    let trouble = view.status.store.as_ref()?;
+    let bad = style(JobState::Critical);
+    let unsaved = match trouble.unsaved {
+        0 => String::new(),
+        number => {
+            let is = if number == 1 { "is" } else { "are" };
+            format!("; {} {is} in memory alone", count(number as u64, "message", "messages"))
+        }
+    };
+    let why = in_one_line(&trouble.why);
+    Some(format!("{bad}The state cannot be written{bad:#}: {why}{unsaved}. What to do: {}.", trouble.advice))
 }
 
 /// A word in the colour of a state.

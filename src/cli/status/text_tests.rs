@@ -201,6 +201,10 @@ fn that_slack_takes_nothing_is_said_with_what_waits() {
         ),
         (json!({}), "No message was delivered since the start; nothing waits."),
         (
+            json!({ "waiting": 1, "last_error": "Slack answered HTTP 500" }),
+            "No message was delivered since the start; 1 message waits; last error: Slack answered HTTP 500.",
+        ),
+        (
             json!({ "dead": 2 }),
             "No message was delivered since the start; nothing waits. 2 messages were refused for good: `slack-alert outbox list --dead` \
              shows them.",
@@ -215,6 +219,23 @@ fn that_slack_takes_nothing_is_said_with_what_waits() {
         let text = shown(&view, None, false);
         assert!(text.contains(words), "{words}\n{text}");
     }
+}
+
+#[test]
+fn that_the_state_cannot_be_written_is_said_with_what_to_do() {
+    let mut view = night();
+    let trouble = json!({ "why": "the disk is full", "advice": "make room", "unsaved": 2 });
+    view.status.store = serde_json::from_value(trouble).expect("trouble");
+    let text = shown(&view, None, false);
+    let line =
+        "The state cannot be written: the disk is full; 2 messages are in memory alone. What to do: make room.\n";
+    assert!(text.contains(line), "{text}");
+    view.jobs.retain(|job| job.name.as_str() == "mail/queue");
+    let (level, line) = nagios::render(&view);
+    assert_eq!(level, Level::Warning);
+    assert!(line.contains("; the state cannot be written: the disk is full | "), "{line}");
+    view.asked = vec!["mail/queue".to_owned()];
+    assert_eq!(nagios::render(&view).0, Level::Ok, "that is of the daemon, and no job's");
 }
 
 #[test]

@@ -69,6 +69,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the file system has no room.
+    pub(in crate::store) fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Database { fault: Fault::DiskFull, .. })
+    }
+
     /// Whether the file is damaged.
     pub(in crate::store) fn is_damage(&self) -> bool {
         matches!(self, Self::Database { fault: Fault::Damaged, .. })
