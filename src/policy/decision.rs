@@ -85,9 +85,11 @@ impl Suppressed {
     fn about(self) -> About {
         let (word, withheld, sentence) = match self {
             Self::BelowAfter => ("below-after", true, "it has not failed as often in a row as `notify.after` asks for"),
-            Self::RepeatNotDue => {
-                ("repeat-not-due", true, "this failure was reported already, and `notify.repeat` has not passed since")
-            }
+            Self::RepeatNotDue => (
+                "repeat-not-due",
+                true,
+                "there was a message about this failure, and `notify.repeat` has not passed since",
+            ),
             Self::RateLimited => (
                 "rate-limited",
                 true,

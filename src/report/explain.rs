@@ -106,7 +106,8 @@ impl Explained<'_> {
     pub fn headline(&self) -> String {
         let row = self.row;
         let at = told(row.finished, self.zone, self.now);
-        let next = match row.decision.until() {
+        // Of a job that is gone there is no next message.
+        let next = match row.decision.until().filter(|_| self.job.is_some()) {
             Some(until) => format!(", next message at {}", told(until, self.zone, row.finished)),
             None => String::new(),
         };
@@ -115,7 +116,12 @@ impl Explained<'_> {
 
     /// The reason in a sentence, and where the message is.
     pub fn explanation(&self) -> String {
-        let mut text = self.reason();
+        format!("{}{}", self.reason(), self.whereabouts())
+    }
+
+    /// Where messages are that Slack has not taken; each begins with a semicolon.
+    pub fn whereabouts(&self) -> String {
+        let mut text = String::new();
         for letter in &self.letters {
             let channel = channel(&letter.message);
             let why = letter.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
