@@ -10,9 +10,10 @@ use super::Failure;
 use super::args::ListArgs;
 use super::locate::World;
 use super::state;
+use crate::exec::Status;
 use crate::id::{JobName, in_one_line};
 use crate::plan::Job;
-use crate::policy::{Health, Previous};
+use crate::policy::Health;
 use crate::store::Reader;
 
 /// Prints every job; those that are not loaded are named on stderr, and in JSON with their error.
@@ -34,14 +35,15 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     if let Some(reader) = &reader {
         state::say_unread(world, reader, plan.jobs.iter().map(AsRef::as_ref));
     }
-    let known = reader.as_ref().map(last).unwrap_or_default();
+    let known = reader.as_ref().map(health).unwrap_or_default();
     if args.json {
         let jobs = plan.jobs.iter().map(|job| {
             let last = known.get(&job.name);
             json!({
                 "name": job.name, "schedule": job.facts.schedule, "file": job.facts.file, "enabled": job.timing.enabled,
                 "command": job.facts.command, "description": job.facts.description, "tags": job.facts.tags,
-                "status": last.map(|last| last.status), "finished": last.map(|last| last.finished.to_string()),
+                "status": last.and_then(Health::standing),
+                "finished": last.and_then(Health::last).map(|last| last.finished.to_string()),
             })
         });
         let bad = plan.not_loaded.iter().map(|bad| json!({"name": bad.name, "file": bad.file, "error": bad.why}));
@@ -51,7 +53,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     }
     let row = |job: &Arc<Job>| {
         let enabled = if job.timing.enabled { "" } else { " (not enabled)" };
-        let status = known.get(&job.name).map_or("-", |last| last.status.as_str());
+        let status = known.get(&job.name).and_then(Health::standing).map_or("-", Status::as_str);
         let facts = &job.facts;
         vec![
             job.name.to_string(),
@@ -66,9 +68,8 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The last run of each job, as far as a daemon has recorded it.
-fn last(reader: &Reader) -> HashMap<JobName, Previous> {
+/// How each job is, as far as a daemon has recorded it.
+fn health(reader: &Reader) -> HashMap<JobName, Health> {
     let states = reader.jobs().unwrap_or_default();
-    let health = |text: &str| serde_json::from_str::<Health>(text).ok();
-    states.into_iter().filter_map(|(name, state)| Some((name, health(&state.health)?.last()?))).collect()
+    states.into_iter().filter_map(|(name, state)| Some((name, serde_json::from_str(&state.health).ok()?))).collect()
 }

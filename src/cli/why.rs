@@ -11,9 +11,9 @@ use super::locate::World;
 use super::{Failure, state};
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
-use crate::id::JobName;
+use crate::id::{JobName, RunId};
 use crate::plan::{Job, Plan};
-use crate::policy::{Event, Hold};
+use crate::policy::{Event, Health, Hold};
 use crate::report::explain::Explained;
 use crate::store::{HistoryFilter, Reader, RunRow, Stored};
 
@@ -55,7 +55,9 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     }
     if let Some(last) = rows.last().filter(|row| !was_sent(row)).and_then(|row| message_before(&reader, row)) {
         let (at, event) = (state::told(last.finished, zone, now), last.decision.event().map_or("", Event::as_str));
-        world.terminal.out(&format!("the last message before: run {} at {at} ({event})\n", last.id));
+        let letters = state::Letters::of(&reader, std::slice::from_ref(&last))?;
+        let waits = Explained { row: &last, letters: letters.run(last.id), job, zone, now }.whereabouts();
+        world.terminal.out(&format!("the last message before: run {} at {at} ({event}){waits}\n", last.id));
     }
     if args.at.is_none()
         && starved.is_none()
@@ -65,6 +67,13 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         for held in holds(&reader, job, now) {
             world.terminal.out(&held);
         }
+    } else if job.is_none() && args.at.is_none() {
+        let bad = plan.not_loaded.iter().find(|bad| bad.name.as_str() == args.job);
+        let now = match bad {
+            Some(bad) => format!("its file has errors, and a daemon goes on with the last good version: {}", bad.why),
+            None => format!("no job file declares {}: it is not run any more", args.job),
+        };
+        world.terminal.out(&format!("now: {now}\n"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -121,7 +130,8 @@ fn next(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
     let zone = &job.timing.zone;
     let going = reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
     if let Some(row) = going {
-        return format!("run {} goes on since {}", row.id, state::told(row.started, zone, now));
+        let hangs = if hangs(reader, job, row.id) { ", and hangs: due times pass because of it" } else { "" };
+        return format!("run {} goes on since {}{hangs}", row.id, state::told(row.started, zone, now));
     }
     if !job.timing.enabled {
         return "it is not enabled".to_owned();
@@ -137,6 +147,13 @@ fn next(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
         None if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
         None => "its schedule and its hours never meet".to_owned(),
     }
+}
+
+/// Whether the daemon has recorded that this run hangs.
+fn hangs(reader: &Reader, job: &Job, run: RunId) -> bool {
+    let state = reader.jobs().ok().and_then(|mut jobs| jobs.remove(&job.name));
+    let health = state.and_then(|state| serde_json::from_str::<Health>(&state.health).ok());
+    health.and_then(|health| health.hang()).is_some_and(|(hangs, _)| hangs == run)
 }
 
 fn was_sent(row: &RunRow) -> bool {

@@ -381,6 +381,12 @@ impl Health {
         self.last.as_ref().map(|last| last.status)
     }
 
+    /// The run that hangs now, and the due times that have passed because of it.
+    pub fn hang(&self) -> Option<(RunId, u32)> {
+        let open = self.open.as_deref().filter(|open| open.resolved_at.is_none() && self.skips > 0)?;
+        Some((open.hung?, self.skips))
+    }
+
     /// How the job is: as its last run ended, or worse while a run of it hangs; `None` where nothing is known of it.
     pub fn standing(&self) -> Option<Status> {
         let hangs = self.open.as_deref().filter(|open| open.resolved_at.is_none() && open.hung.is_some());

@@ -55,7 +55,7 @@ pub use health::{Abandoned, Ended, Health, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
 pub use notify::retract;
-pub use outlook::{AckEnd, Open, ack_ends, line_of, open, telling_line};
+pub use outlook::{AckEnd, Open, ack_ends, hang_line, line_of, open, telling_line};
 pub use same::normal;
 pub use settings::{Asked, Attach, Flap, Intermittent, KEYS, Normalize, On, Repeat, Settings, Statuses, read};
 pub use slow::{Slow, slow, slow_after};

@@ -12,7 +12,7 @@ use super::settings::{On, Repeat};
 use super::{Event, Settings, Suppressed};
 use crate::clock::shift;
 use crate::exec::Status;
-use crate::id::Channel;
+use crate::id::{Channel, RunId};
 
 /// An open incident.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,7 @@ pub struct Open {
 pub fn open(settings: &Settings, health: &Health, now: Timestamp) -> Vec<Open> {
     let present = health.open.as_deref().filter(|open| open.resolved_at.is_none());
     let line = health.last_run().filter(|last| last.status != Status::Ok).map(|last| telling_line(&last));
+    let line = health.hang().map(hang_line).or(line);
     let present = present.map(|open| of(settings, health, open, line.unwrap_or_default(), now));
     let others = health.others.iter().map(|open| of(settings, health, open, String::new(), now));
     present.into_iter().chain(others).collect()
@@ -78,6 +79,13 @@ pub fn ack_ends(
     let badness = |status: Option<Status>| status.unwrap_or_default().badness();
     let is_told = matches!(event, Some(Event::Failure | Event::Repeat | Event::Stuck));
     (is_told && badness(after) >= badness(before)).then_some(AckEnd::Worse)
+}
+
+/// What there is to say of a run that hangs.
+pub fn hang_line((run, passed): (RunId, u32)) -> String {
+    let times =
+        if passed == 1 { "1 due time has passed".to_owned() } else { format!("{passed} due times have passed") };
+    format!("run {run} has not ended, and {times} meanwhile")
 }
 
 /// The line of a run's output that tells most.

@@ -119,8 +119,13 @@ pub fn skipped(
 ) -> Option<Notification> {
     health.clamp_to_now(now);
     health.skips = health.skips.saturating_add(1);
-    let wanted = settings.stuck_after > 0 && settings.on.asks(On::Failure);
-    if !wanted || health.skips < settings.stuck_after || health.silenced().is_some() {
+    if settings.stuck_after == 0 || health.skips < settings.stuck_after {
+        return None;
+    }
+    let before = (health.stuck, health.suppressed, health.open.clone());
+    // The job fails whether or not anything is said of it.
+    health.hangs(&hang, now);
+    if !settings.on.asks(On::Failure) || health.silenced().is_some() {
         return None;
     }
     let moment = Moment { settings, zone, now, slot: now };
@@ -135,9 +140,7 @@ pub fn skipped(
     {
         return None;
     }
-    let before = (health.stuck, health.suppressed, health.open.clone());
     health.stuck = Stuck { told: true, at: Some(now) };
-    health.hangs(&hang, now);
     let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
     let draft = Draft {
         event: Event::Stuck,

@@ -112,8 +112,14 @@ impl Dispatcher {
         let oldest = self.running.values().find(|running| running.job == index);
         let Some(running) = oldest else { return };
         let (run, started) = (&running.run, running.started);
+        let known = tracked.health.hang().map(|(run, _)| run);
         let messages = report::skipped(&tracked.job, &mut tracked.health, run, started, &self.sender, now);
-        if !messages.is_empty() {
+        let hangs = tracked.health.hang().filter(|(run, _)| known != Some(*run));
+        if let Some(hang) = hangs {
+            let running = now.mono - started.mono;
+            tracing::warn!(job = %tracked.job.name, ?running, "the job hangs: {}", policy::hang_line(hang));
+        }
+        if !messages.is_empty() || hangs.is_some() {
             self.tally.told(&messages);
             turn.entries.push(tracked.changed(messages, now));
         }

@@ -849,19 +849,28 @@ async fn status(world: &World) -> api::Status {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_of_which_a_run_hangs_is_critical_until_that_run_ends() {
-    let files = [
-        ("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'"),
-        ("jobs.d/etl.toml", "command = 'a'\nevery = '1m'"),
-    ];
-    // The first run is ok, and the second one hangs.
-    let long = |_: &slack_alert::exec::Run, now| says("").takes(if now < seconds(30) { 1 } else { 600 });
-    let world = World::started(MORNING, &files, long).await;
-    world.pass(seconds(90)).await;
-    let counts = |status: &api::Status| (status.jobs.ok, status.jobs.critical, status.incidents.len());
-    assert_eq!(counts(&status(&world).await), (1, 0, 0));
-    world.pass(seconds(300)).await;
-    assert!(world.messages().iter().any(|line| line.contains("still running")), "{:?}", world.messages());
-    assert_eq!(counts(&status(&world).await), (0, 1, 1), "it hangs, and its last run was ok");
-    world.pass(seconds(350)).await;
-    assert_eq!(counts(&status(&world).await), (1, 0, 0));
+    for notify in ["", "[notify]\non = []\n"] {
+        let job = format!("command = 'a'\nevery = '1m'\n{notify}");
+        let files = [
+            ("slack_alert.toml", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'"),
+            ("jobs.d/etl.toml", job.as_str()),
+        ];
+        // The first run is ok, and the second one hangs.
+        let long = |_: &slack_alert::exec::Run, now| says("").takes(if now < seconds(30) { 1 } else { 600 });
+        let world = World::started(MORNING, &files, long).await;
+        world.pass(seconds(90)).await;
+        let counts = |status: &api::Status| (status.jobs.ok, status.jobs.critical, status.incidents.len());
+        assert_eq!(counts(&status(&world).await), (1, 0, 0));
+        world.pass(seconds(300)).await;
+        let told = world.messages().iter().any(|line| line.contains("still running"));
+        assert_eq!(told, notify.is_empty(), "{:?}", world.messages());
+        let hangs = status(&world).await;
+        assert_eq!(counts(&hangs), (0, 1, 1), "it hangs, and its last run was ok");
+        assert_eq!(hangs.incidents[0].line, "run 2 has not ended, and 5 due times have passed meanwhile");
+        let state = world.store().load().await.expect("the store is well").jobs;
+        let kept = state.values().next().expect("there is one job");
+        assert!(kept.health.contains("\"hung\":2"), "another process knows it too: {}", kept.health);
+        world.pass(seconds(350)).await;
+        assert_eq!(counts(&status(&world).await), (1, 0, 0));
+    }
 }
