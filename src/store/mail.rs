@@ -463,7 +463,11 @@ pub(super) fn counts(db: &Connection) -> Result<OutboxCounts> {
 
 /// Sets messages waiting again, from now on. The answer is which of them there were.
 pub(super) fn retry(db: &Connection, ids: &[MessageId], now: Timestamp) -> Result<Vec<MessageId>> {
-    let mut statement = db.prepare_cached("UPDATE message SET state = 0, attempts = 0, queued = ?2, not_before = 0, timeouts = 0, refusals = 0 WHERE id = ?1")?;
+    // One that waits keeps its age and its tries; one that was given up begins anew, or it would be given up again at once.
+    let mut statement = db.prepare_cached(
+        "UPDATE message SET attempts = iif(state = 0, attempts, 0), queued = iif(state = 0, queued, ?2),
+            state = 0, not_before = 0, timeouts = 0, refusals = 0 WHERE id = ?1",
+    )?;
     each(ids, |id| Ok(statement.execute(params![id, now.as_microsecond()])? > 0))
 }
 

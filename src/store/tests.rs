@@ -183,6 +183,10 @@ fn what_comes_of_a_message_is_seen_in_the_counts_and_in_the_list() {
     assert_eq!(now(store.outbox_list(dead.clone())).expect("it can be read").len(), 1);
     assert_eq!(now(store.outbox_retry(vec![MessageId(3), MessageId(99)], at(50))), Ok(vec![MessageId(3)]));
     assert_eq!(heads(&store, "ops", Class::Alert), ["m1", "m2", "m4"], "it takes its old place");
+    now(store.outbox_retry(vec![MessageId(2)], at(50))).expect("it is taken");
+    let all = now(store.outbox_list(OutboxFilter::default())).expect("it can be read");
+    let told: Vec<_> = all.iter().map(|s| (s.id.0, s.attempts, s.queued)).collect();
+    assert_eq!(told, [(2, 1, T0), (3, 0, at(50)), (5, 0, T0)], "only one that was given up begins anew");
     assert_eq!(now(store.outbox_drop(vec![MessageId(2)])), Ok(vec![MessageId(2)]));
     assert_eq!(depth(&store, "ops"), (2, 0, 0));
     let page = OutboxFilter { after: Some(MessageId(3)), limit: 1, ..OutboxFilter::default() };
