@@ -305,6 +305,12 @@ mod tests {
                 json!({"[redacted]": "[redacted]", "q": "\"[redacted]\\"}),
             ),
             (&["u00e9"], r#"["caf\u00e9", "é"]"#, json!(["[redacted]", "é"])),
+            // What begins with the name hides all of the value, though another pattern sees but a part of it.
+            (
+                &["\"password\": *\"[^\"]*", "hunter"],
+                r#"{"password": "hunter2", "b": "hunter2"}"#,
+                json!({"password": "[redacted]", "b": "[redacted]2"}),
+            ),
             (
                 &["(?s).+"],
                 r#"{"a": [1, "b", null]}"#,
