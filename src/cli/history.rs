@@ -99,7 +99,7 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
 
 fn going_in_json(row: &RunningRow) -> Value {
     json!({
-        "run": row.id, "job": row.job, "number": row.number, "trigger": row.trigger,
+        "id": row.id, "run": row.id, "job": row.job, "number": row.number, "trigger": row.trigger,
         "scheduled": row.scheduled.to_string(), "started": row.started.to_string(), "finished": null,
         "status": "running",
     })

@@ -179,10 +179,12 @@ impl End {
 }
 
 impl Report {
-    /// A run that began now.
+    /// A run that began now. By its job and its start a run is known again: cron starts its lines together, so that two may
+    /// begin in the same microsecond, which is as fine as the history has it. The last two digits are those of the process.
     pub fn begun(job: JobName, command: String, pid: u32, started: Timestamp) -> Self {
-        // The history keeps microseconds, and by its start a run is known again.
-        let started = Timestamp::from_microsecond(started.as_microsecond()).unwrap_or(started);
+        let microseconds = started.as_microsecond();
+        let told_apart = microseconds - microseconds.rem_euclid(100) + i64::from(pid % 100);
+        let started = Timestamp::from_microsecond(told_apart).unwrap_or(started);
         let (run, config, expect, timeout, end) = (None, None, None, None, None);
         Self { version: VERSION, job, command, pid, run, started, config, expect, timeout, end }
     }

@@ -649,6 +649,22 @@ fn two_hundred_at_once_are_each_told_once_and_whoever_asks_meanwhile_is_answered
 }
 
 #[test]
+fn two_that_begin_in_the_same_microsecond_are_two_runs() {
+    let sandbox = quiet();
+    let _daemon = daemon(&sandbox);
+    let spool = Spool::of(&sandbox.path().join("state"));
+    let began = "2026-11-23T03:00:00.123456Z".parse().expect("a time");
+    for pid in [1007, 1008] {
+        let begun = Report::begun(JobName::new("db"), "backup".to_owned(), pid, began);
+        let end = End::new(began, Ending::Exited { code: 3 }, &Default::default());
+        spool.put(&Report { end: Some(end), ..begun }).expect("it is written");
+    }
+    wait_until(&sandbox, "both", || !spool.any());
+    let rows = history(&sandbox);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+}
+
+#[test]
 fn a_run_that_outlives_a_daemon_is_in_progress_until_it_ends_or_its_wrapper_is_gone() {
     let sandbox = quiet();
     let going = daemon(&sandbox);
