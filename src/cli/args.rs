@@ -106,9 +106,9 @@ pub enum LogFormat {
 pub enum Command {
     /// Run the daemon in the foreground (what plain `slack-alert` does)
     ///
-    /// Runs every job on its schedule and posts what is worth a word. A job file with errors is not loaded, in the log and
-    /// in one message to the default channel, and the others run; errors in slack_alert.toml stop the start. Without a
-    /// token or a webhook messages go to the terminal. Alerts wait on disk until Slack has taken them.
+    /// Runs every job on its schedule and posts what is worth a word. A job file with errors is not loaded and is
+    /// named in the log and in one message to the default channel; the others run. Errors in slack_alert.toml stop the start.
+    /// Without a token or a webhook messages go to the terminal. Alerts wait on disk until Slack has taken them.
     #[command(after_long_help = help::RUN)]
     Run(RunArgs),
     /// Write a configuration and a first job, explained
@@ -131,8 +131,8 @@ pub enum Command {
     Once(OnceArgs),
     /// Show when jobs will run
     ///
-    /// Computes due times from the schedules alone: working hours, time zones and changes of the clocks are in, what has
-    /// run so far is not.
+    /// Computes due times from the files as they are now and from what the daemon has recorded: pauses, working hours, time
+    /// zones and changes of the clocks are in.
     #[command(after_long_help = help::NEXT)]
     Next(NextArgs),
     /// Show what a job's message looks like, without running anything
@@ -142,8 +142,8 @@ pub enum Command {
     Preview(PreviewArgs),
     /// Tell what would run, and what would be said, in a stretch of time: nothing is run, nothing is sent
     ///
-    /// Runs the daemon under a false clock and prints every run and every message with its reason. Every job begins as one
-    /// that was never seen before: with `first_run = "now"` it runs at once.
+    /// Runs the daemon under a false clock and prints every message with its reason, and a table of what each job did; with -v
+    /// every run. Every job begins as one that was never seen before: with `first_run = "now"` it runs at once.
     #[command(after_long_help = help::SIMULATE)]
     Simulate(SimulateArgs),
     /// Explain why a message was sent, or was not
@@ -499,7 +499,7 @@ pub struct SilenceArgs {
     /// A job, a pattern in which `*` stands for anything, or `tag:NAME`
     #[arg(required = true)]
     pub pattern: Option<String>,
-    /// How long: `2h`, `1h 30m`, `until 16:00`, `until 2026-11-30T08:00`; at most 30d
+    /// How long: `2h`, `1h 30m`, `until 16:00`, `until 2026-11-30T08:00`; at most a year
     #[arg(value_name = "DURATION|until TIME", num_args = 0..)]
     pub length: Vec<String>,
     /// End it as soon as all of these jobs are ok
@@ -555,7 +555,7 @@ pub struct SilenceEndArgs {
 pub struct AckArgs {
     /// The job
     pub job: String,
-    /// How long at most: `2h`, `until 16:00`; at most 30d [default: 24h]
+    /// How long at most: `2h`, `until 16:00`; at most a year [default: 24h]
     #[arg(value_name = "DURATION|until TIME", num_args = 0..)]
     pub length: Vec<String>,
     /// Why, for everybody who looks
