@@ -11,7 +11,7 @@ use crate::clock::{Clock, System};
 use crate::id::Channel;
 use crate::outbox::wakeup;
 use crate::plan::Plan;
-use crate::store::{MessageId, OutboxFilter, Reader, Stored};
+use crate::store::{MessageId, MessageState, OutboxFilter, Reader, Stored};
 
 /// How many messages are read at a time.
 const PAGE: u32 = 1_000;
@@ -27,14 +27,16 @@ pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure>
         None => list(world, &plan, &reader, &args.list),
         Some(OutboxCommand::List(list_args)) => list(world, &plan, &reader, list_args),
         Some(OutboxCommand::Retry(pick)) => {
-            let ids = pick_ids(&reader, pick)?;
+            let ids = pick_ids(&reader, pick, |_| true)?;
             let now = System.now().wall;
             let done = reader.outbox_retry(&ids, now).map_err(|error| changed(&error))?;
             tell_daemon(world, &plan);
             report(world, pick, &ids, &done, "retried")
         }
         Some(OutboxCommand::Drop(pick)) => {
-            let ids = pick_ids(&reader, pick)?;
+            // What waits is tried again by itself: only its number, or --all, throws it away.
+            let given_up = |stored: &Stored| !pick.dead || stored.state != MessageState::Waiting;
+            let ids = pick_ids(&reader, pick, given_up)?;
             let done = reader.outbox_drop(&ids).map_err(|error| changed(&error))?;
             tell_daemon(world, &plan);
             report(world, pick, &ids, &done, "dropped")
@@ -140,12 +142,13 @@ fn in_json(stored: &Stored) -> Value {
 }
 
 /// The messages that were named, or all of a kind.
-fn pick_ids(reader: &Reader, pick: &OutboxPick) -> Result<Vec<MessageId>, Failure> {
+fn pick_ids(reader: &Reader, pick: &OutboxPick, wanted: impl Fn(&Stored) -> bool) -> Result<Vec<MessageId>, Failure> {
     if !pick.all && !pick.dead {
         return Ok(pick.ids.iter().copied().map(MessageId).collect());
     }
     let mut ids = Vec::new();
-    each(reader, OutboxFilter { dead: pick.dead, ..OutboxFilter::default() }, |stored| ids.push(stored.id))?;
+    let filter = OutboxFilter { dead: pick.dead, ..OutboxFilter::default() };
+    each(reader, filter, |stored| ids.extend(Some(&stored).filter(|stored| wanted(stored)).map(|stored| stored.id)))?;
     Ok(ids)
 }
 

@@ -112,6 +112,25 @@ fn a_dead_letter_that_is_set_waiting_by_hand_is_sent_though_nothing_else_happens
 }
 
 #[test]
+fn what_waits_for_a_channel_that_refused_it_is_not_thrown_away_with_the_dead_letters() {
+    let slack = MockSlack::start();
+    slack.always(Answer::error("channel_not_found"));
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", &config(&slack)),
+        ("jobs.d/a.toml", "command = 'echo hello'\nevery = '30d'\n"),
+    ]);
+    let _daemon = sandbox.start(&[]);
+    let deadline = Instant::now() + PATIENCE;
+    while !sandbox.run(&["outbox", "--dead"]).stdout.contains("waiting") {
+        assert!(Instant::now() < deadline, "nothing was refused");
+    }
+    let ran = sandbox.run(&["outbox", "drop", "--dead"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "dropped 0 messages\n"), "{ran:?}");
+    let ran = sandbox.run(&["outbox", "drop", "--all"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "dropped 1 message\n"), "{ran:?}");
+}
+
+#[test]
 fn a_message_that_is_far_too_long_arrives() {
     let slack = MockSlack::start();
     let sandbox = Sandbox::with(&[
