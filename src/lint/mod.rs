@@ -34,6 +34,7 @@ mod slack_rate_exceeded;
 mod timeout_outlasts_interval;
 mod unescaped_output;
 mod unknown_time_zone_environment;
+mod unusable_secret;
 mod unused_key;
 mod view;
 mod writable_configuration;
@@ -102,8 +103,10 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: noisy_job::check, needs: &[WHEN, &["notify"]] },
     JobRule { check: pipe_hides_failure::check, needs: &[&["command", "shell"]] },
     JobRule { check: quiet_for_ever::check, needs: &[WHEN, &["notify"]] },
+    JobRule { check: secret_readable::check_ping, needs: &[&["ping"]] },
     JobRule { check: timeout_outlasts_interval::check, needs: &[WHEN, &["timeout"]] },
     JobRule { check: unescaped_output::check, needs: &[&["template", "message"]] },
+    JobRule { check: unusable_secret::check_ping, needs: &[&["ping"]] },
     JobRule { check: unused_key::check, needs: &[WHEN, PROGRAM, &["timeout", "retries", "notify"]] },
     JobRule { check: writable_configuration::check, needs: &[&["user"]] },
     JobRule { check: writable_script::check, needs: &[PROGRAM] },
@@ -207,6 +210,7 @@ pub fn check(loaded: &mut Loaded, scope: &Scope) {
         if loaded.plan.is_some() {
             slack_rate_exceeded::check(&whole, scope, &mut found);
             secret_readable::check(&whole, &mut found);
+            unusable_secret::check(&whole, &mut found);
             unused_key::check_config(&whole, &mut found);
             invalid_token::check(&whole, &mut found);
             page_open::check(&whole, &mut found);
@@ -232,7 +236,7 @@ fn by_job(whole: &Whole<'_>, scope: &Scope) -> Vec<Problems> {
         let (subject, mut found) = (whole.subject(entry), Problems::default());
         // What is wrong with a command is nothing to a job that something else runs.
         let about_it = |rule: &&JobRule| {
-            !(entry.job.timing.runs_elsewhere() && rule.needs.iter().any(|keys| keys.contains(&"command")))
+            !(entry.job.command.runs_elsewhere() && rule.needs.iter().any(|keys| keys.contains(&"command")))
         };
         let asked = JOB_RULES.iter().filter(|rule| rule.needs.iter().all(|keys| entry.has(keys))).filter(about_it);
         asked.for_each(|rule| (rule.check)(&subject, scope, &mut found));

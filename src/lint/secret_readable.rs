@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Whole;
+use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 use crate::notify::secret::Source;
 
@@ -10,11 +10,14 @@ use crate::notify::secret::Source;
 const TOO_WIDE: u32 = 0o027;
 
 /// The file of `token_file` or `webhook_url_file`, and `slack_alert.toml` itself when the secret is written into it.
-/// The file of `http.token_file` likewise. A systemd credential is kept by systemd.
+/// The files of `http.token_file` and `heartbeat.url_file` likewise. A systemd credential is kept by systemd.
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     let config = &whole.config;
     if let Some(Source::File(path)) = whole.plan.config.http.as_ref().and_then(|http| http.token.as_ref()) {
         judge(path, config.value("http.token_file"), "http.token_file", found);
+    }
+    if let Some(Source::File(path)) = whole.plan.config.heartbeat.as_ref().map(|heartbeat| &heartbeat.url) {
+        judge(path, config.value("heartbeat.url_file"), "heartbeat.url_file", found);
     }
     let Some(source) = whole.plan.config.slack.way.source() else { return };
     let key = |keys: [&'static str; 2]| keys.into_iter().find(move |key| config.find(key).is_some());
@@ -29,6 +32,13 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
             judge(path, config.key(key), "slack_alert.toml", found);
         }
         Source::Variable { .. } | Source::Credential(_) => {}
+    }
+}
+
+/// The file of a job's `ping.url_file`: whoever knows the URL can say that the job is well.
+pub(super) fn check_ping(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    if let Some(Source::File(path)) = subject.job.ping.as_ref().map(|ping| &ping.url) {
+        judge(path, subject.file.value("ping.url_file"), "ping.url_file", found);
     }
 }
 

@@ -174,6 +174,11 @@ impl Command {
         self.words.all()
     }
 
+    /// Nothing is started here: something else runs the job.
+    pub fn runs_elsewhere(&self) -> bool {
+        matches!(self.words, Words::Elsewhere)
+    }
+
     /// The program: the shell, or the first word of an array.
     pub fn program(&self) -> &Program {
         &self.program
