@@ -330,7 +330,7 @@ pub struct HistoryArgs {
     /// Only runs that were not ok
     #[arg(long)]
     pub failed: bool,
-    /// Only runs that ended since then, or go on: a time (`2026-03-29`, `2026-03-29T01:30`, RFC 3339) or how long ago (`24h`)
+    /// Only runs that ended since then, or go on: a time (`03:00`, `2026-03-29`, `2026-03-29T01:30`) or how long ago (`24h`)
     #[arg(long, value_name = "TIME|DURATION")]
     pub since: Option<String>,
     /// At most so many

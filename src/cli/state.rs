@@ -18,7 +18,7 @@ use crate::document::parse_duration;
 use crate::exec::Ending;
 use crate::id::{RunId, in_one_line};
 use crate::plan::{Job, Plan};
-pub(super) use crate::report::explain::{told, verdict, was_refused};
+pub(super) use crate::report::explain::{asked, told, verdict, was_refused};
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
 /// How long a daemon is waited for that may keep its state elsewhere.
@@ -103,15 +103,22 @@ pub(super) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Times
     if let Ok(length) = parse_duration(text) {
         return Ok(now.saturating_sub(length).unwrap_or(Timestamp::MIN));
     }
-    parse_time(text, zone).map_err(|_| {
+    last_time(text, zone, now).map_err(|_| {
         Failure::usage(format!(
-            "`{text}` is neither a time nor a length of time\n  help: write `24h`, `2026-03-29` or `2026-03-29T01:30`"
+            "`{text}` is neither a time nor a length of time\n  help: write `24h`, `03:00`, `2026-03-29` or `2026-03-29T01:30`"
         ))
     })
 }
 
+/// What had begun by a time: of one without seconds, by the end of that minute, since that is how times are told.
+pub(super) fn by(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
+    let at = last_time(text, zone, now)?;
+    let rest = if text.matches(':').count() == 1 { Duration::from_micros(59_999_999) } else { Duration::ZERO };
+    Ok(at.saturating_add(rest).unwrap_or(at))
+}
+
 /// A time, or a time of day: the last time that the clock showed it.
-pub(super) fn at(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
+fn last_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
     let Some(time) = of_day(text) else { return parse_time(text, zone) };
     let today = now.to_zoned(zone.clone()).date();
     let on = |date: civil::Date| zone.to_zoned(date.to_datetime(time)).ok().map(|at| at.timestamp());
@@ -196,7 +203,7 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::{at, since};
+    use super::{by, last_time, since};
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -212,7 +219,16 @@ mod tests {
             ("2026-11-20T03:14", "2026-11-20T02:14:00Z"),
             ("2026-11-20T03:14:00Z", "2026-11-20T03:14:00Z"),
         ] {
-            assert_eq!(at(text, &berlin, now).map_err(|failure| failure.message), Ok(time(expected)), "{text}");
+            assert_eq!(last_time(text, &berlin, now).map_err(|failure| failure.message), Ok(time(expected)), "{text}");
+            assert_eq!(since(text, &berlin, now).map_err(|failure| failure.message), Ok(time(expected)), "{text}");
+        }
+        for (text, expected) in [
+            ("08:30", "2026-11-23T07:30:59.999999Z"),
+            ("08:30:05", "2026-11-23T07:30:05Z"),
+            ("2026-11-20T03:14", "2026-11-20T02:14:59.999999Z"),
+            ("2026-11-20T03:14:00Z", "2026-11-20T03:14:00Z"),
+        ] {
+            assert_eq!(by(text, &berlin, now).map_err(|failure| failure.message), Ok(time(expected)), "{text}");
         }
         assert_eq!(since("24h", &berlin, now).map_err(|failure| failure.message), Ok(time("2026-11-22T08:00:00Z")));
         assert_eq!(
@@ -220,7 +236,7 @@ mod tests {
             Ok(time("2026-11-19T23:00:00Z"))
         );
         for text in ["soon", "", "25:00", "03:14 tomorrow"] {
-            assert!(at(text, &berlin, now).is_err() && since(text, &berlin, now).is_err(), "{text}");
+            assert!(last_time(text, &berlin, now).is_err() && since(text, &berlin, now).is_err(), "{text}");
         }
     }
 }

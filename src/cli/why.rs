@@ -27,7 +27,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     let reader = state::open(world, &plan)?;
     state::add_jobs_without_file(&mut plan, &reader);
     let zone = state::zone(&plan, &args.job);
-    let at = args.at.as_deref().map(|text| state::at(text, zone, now)).transpose()?;
+    let at = args.at.as_deref().map(|text| state::by(text, zone, now)).transpose()?;
     let job = JobName::new(args.job.as_str());
     let filter = HistoryFilter { job: Some(job), until: at, limit: args.count, ..HistoryFilter::default() };
     let rows = reader.history(&filter).map_err(state::failed)?;
