@@ -149,7 +149,9 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         ("status", format!("{}: {}", row.status.as_str(), row.ending.words())),
         ("message", state::verdict(&row, &letters.run(row.id))),
     ];
-    world.terminal.out(&world.terminal.table(&rows.map(|(name, value)| vec![name.to_owned(), value])));
+    let asked = state::asked(&row).map(|asked| ("trigger", asked));
+    let rows: Vec<_> = rows.into_iter().chain(asked).map(|(name, value)| vec![name.to_owned(), value]).collect();
+    world.terminal.out(&world.terminal.table(&rows));
     for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
         world.terminal.out(&output(name, stream));
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::exec::{Ending, Reason, Status};
-use crate::id::Channel;
+use crate::id::{Channel, in_one_line};
 use crate::message::Message;
 use crate::plan::Job;
 use crate::policy::{Decision, Event, Suppressed};
@@ -82,6 +82,13 @@ fn is_dead(letter: &Stored) -> bool {
     letter.state == MessageState::Dead
 }
 
+/// Who asked for a run, and why: `dana asked for it: the disk was replaced`; nothing for a run that its schedule asked for.
+pub fn asked(row: &RunRow) -> Option<String> {
+    let by = row.details.by.as_ref().filter(|_| row.details.passed.is_none())?;
+    let note = row.details.note.as_deref().map(|note| format!(": {}", in_one_line(note))).unwrap_or_default();
+    Some(format!("{} asked for it{note}", in_one_line(&by.name)))
+}
+
 /// A channel in words.
 fn channel(message: &Message) -> String {
     if message.channel.is_unnamed() { "Slack".to_owned() } else { message.channel.to_string() }
@@ -116,7 +123,8 @@ impl Explained<'_> {
 
     /// The reason in a sentence, and where the message is.
     pub fn explanation(&self) -> String {
-        format!("{}{}", self.reason(), self.whereabouts())
+        let asked = asked(self.row).map(|asked| format!("; {asked}")).unwrap_or_default();
+        format!("{}{asked}{}", self.reason(), self.whereabouts())
     }
 
     /// Where messages are that Slack has not taken; each begins with a semicolon.
