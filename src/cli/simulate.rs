@@ -188,7 +188,9 @@ fn line(plan: &Plan, happening: &Happening, verbose: bool) -> String {
             };
             let at = local(*at, job.as_ref());
             let channel = if channel.is_unnamed() { String::new() } else { format!(" {channel}") };
-            let why = event.filter(|_| !verbose).map_or_else(String::new, |event| format!("\n    {}", sent(event)));
+            // An edit shows what has become of the message, and its event is that of the message.
+            let why = event.filter(|_| !verbose && *thread != Thread::Edit);
+            let why = why.map_or_else(String::new, |event| format!("\n    {}", sent(event)));
             format!("{at}  message{channel} {what}{place}: {}{why}", first_line(text))
         }
         Happening::Asked { at, what, pattern, until, refused } => {
