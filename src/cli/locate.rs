@@ -121,13 +121,10 @@ impl World {
     /// The plan, for commands that only read the state: nothing that keeps a daemon from starting on this machine, or for this
     /// user, keeps them from answering. What the configuration does not say is as it is without it.
     pub(super) fn plan_to_read(&self) -> Result<Plan, Failure> {
-        let options = match self.options() {
-            // The state is named, and all that is needed.
-            Err(_) if self.global.state_dir.is_some() && self.global.config.is_none() => {
-                Options { jobs_dir: Some(PathBuf::new()), ..self.command_line()? }
-            }
-            options => options?,
-        };
+        let options = self.options();
+        // The state is named, and all that is needed.
+        let alone = options.is_err() && self.global.state_dir.is_some() && self.global.config.is_none();
+        let options = if alone { Options { jobs_dir: Some(PathBuf::new()), ..self.command_line()? } } else { options? };
         let mut loaded = plan::load(&options, &self.surroundings());
         let config = loaded.findings.config;
         let stops =
@@ -138,7 +135,12 @@ impl World {
                 .err(&format!("slack-alert: {file}: {}; the rest of it and the state are shown", problem.message));
         }
         loaded.plan = loaded.plan.take().or_else(|| loaded.draft.take());
-        self.accept(loaded)
+        let mut plan = self.accept(loaded)?;
+        if alone {
+            // There is no folder of jobs, and nobody has asked for one.
+            plan.not_loaded.clear();
+        }
+        Ok(plan)
     }
 
     /// The plan of a reading; without one, the problems are shown.
