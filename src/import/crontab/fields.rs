@@ -1,23 +1,35 @@
 //! The five fields of a cron line: what cron would take, written so that `cron` takes it too.
 
+/// A time of which cron draws a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Random {
+    /// The same with the earliest time that cron may draw.
+    pub(super) earliest: String,
+    /// Minutes from that to the last one.
+    pub(super) minutes: u64,
+}
+
 /// One of the five fields.
 struct Field {
     name: &'static str,
     low: u32,
     high: u32,
+    /// From one value to the next, at most.
+    minutes: u64,
     /// Names of values, the first of which stands for `named_from`.
     names: &'static [&'static str],
     named_from: u32,
 }
 
 const FIELDS: [Field; 5] = [
-    Field { name: "minute", low: 0, high: 59, names: &[], named_from: 0 },
-    Field { name: "hour", low: 0, high: 23, names: &[], named_from: 0 },
-    Field { name: "day of month", low: 1, high: 31, names: &[], named_from: 0 },
+    Field { name: "minute", low: 0, high: 59, minutes: 1, names: &[], named_from: 0 },
+    Field { name: "hour", low: 0, high: 23, minutes: 60, names: &[], named_from: 0 },
+    Field { name: "day of month", low: 1, high: 31, minutes: 1_440, names: &[], named_from: 0 },
     Field {
         name: "month",
         low: 1,
         high: 12,
+        minutes: 31 * 1_440,
         names: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
         named_from: 1,
     },
@@ -25,42 +37,59 @@ const FIELDS: [Field; 5] = [
         name: "day of week",
         low: 0,
         high: 7,
+        minutes: 1_440,
         names: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
         named_from: 0,
     },
 ];
 
 /// Five fields as `cron` takes them. `seed` picks the value of a random range (`A~B`), which cron draws anew whenever it
-/// reads the file: here it is drawn once. The answer tells whether it was.
-pub(super) fn read(fields: [&str; 5], seed: &str) -> Result<(String, bool), String> {
-    let mut drawn = false;
-    let mut words = Vec::with_capacity(5);
+/// reads the file: here it is drawn once. The answer tells what else cron may draw.
+pub(super) fn read(fields: [&str; 5], seed: &str) -> Result<(String, Option<Random>), String> {
+    let (mut words, mut earliest, mut minutes) = (Vec::with_capacity(5), Vec::with_capacity(5), 0);
     for (field, text) in FIELDS.iter().zip(fields) {
-        let items: Result<Vec<_>, _> = text.split(',').map(|item| field.item(item, seed, &mut drawn)).collect();
-        words.push(items?.join(","));
+        let (mut drawn, mut first) = (Vec::new(), Vec::new());
+        for item in text.split(',') {
+            match field.random(item)? {
+                Some((from, to)) => {
+                    drawn.push((from + draw(seed, field.name) % (to - from + 1)).to_string());
+                    first.push(from.to_string());
+                    minutes += u64::from(to - from) * field.minutes;
+                }
+                None => {
+                    drawn.push(field.item(item)?);
+                    first.extend(drawn.last().cloned());
+                }
+            }
+        }
+        words.push(drawn.join(","));
+        earliest.push(first.join(","));
     }
-    Ok((words.join(" "), drawn))
+    let random = (minutes > 0).then(|| Random { earliest: earliest.join(" "), minutes });
+    Ok((words.join(" "), random))
 }
 
 impl Field {
-    fn item(&self, item: &str, seed: &str, drawn: &mut bool) -> Result<String, String> {
+    /// The ends of a random range; nothing where the item is none.
+    fn random(&self, item: &str) -> Result<Option<(u32, u32)>, String> {
+        let Some((from, to)) = item.split_once('~') else { return Ok(None) };
+        if item.contains('/') {
+            return Err(format!("{}: `{item}`: a random range with a step has no equivalent", self.name));
+        }
+        let from = if from.is_empty() { self.low } else { self.value(from)?.0 };
+        let to = if to.is_empty() { self.last() } else { self.value(to)?.0 };
+        if from > to {
+            return Err(self.backwards(item));
+        }
+        Ok(Some((from, to)))
+    }
+
+    fn item(&self, item: &str) -> Result<String, String> {
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (range, Some(step)),
             None => (item, None),
         };
         let step = step.map(|step| self.step(step)).transpose()?;
-        if let Some((from, to)) = range.split_once('~') {
-            if step.is_some() {
-                return Err(format!("{}: `{item}`: a random range with a step has no equivalent", self.name));
-            }
-            let from = if from.is_empty() { self.low } else { self.value(from)?.0 };
-            let to = if to.is_empty() { self.last() } else { self.value(to)?.0 };
-            if from > to {
-                return Err(self.backwards(range));
-            }
-            *drawn = true;
-            return Ok((from + draw(seed, self.name) % (to - from + 1)).to_string());
-        }
         let (base, low, high) = if range == "*" {
             ("*".to_owned(), self.low, self.last())
         } else if let Some((from, to)) = range.split_once('-') {
@@ -124,9 +153,9 @@ fn draw(seed: &str, field: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
+    use super::{Random, read};
 
-    fn fields(line: &str) -> Result<(String, bool), String> {
+    fn fields(line: &str) -> Result<(String, Option<Random>), String> {
         let fields: Vec<_> = line.split_whitespace().collect();
         read(fields.try_into().expect("five fields in the table"), "seed")
     }
@@ -144,7 +173,7 @@ mod tests {
             ("10-20/40 * * * *", "10 * * * *"),
             ("10-50/40 * * * *", "10-50/40 * * * *"),
         ] {
-            assert_eq!(fields(given), Ok((written.to_owned(), false)), "{given}");
+            assert_eq!(fields(given), Ok((written.to_owned(), None)), "{given}");
         }
     }
 
@@ -170,9 +199,10 @@ mod tests {
 
     #[test]
     fn a_random_range_is_drawn_once_and_stays() {
-        let (first, drawn) = fields("0~59 3~5 ~ ~ ~").expect("cronie takes random ranges");
-        assert!(drawn);
-        assert_eq!(fields("0~59 3~5 ~ ~ ~"), Ok((first.clone(), true)));
+        let (first, random) = fields("0~59 3~5 ~ ~ ~").expect("cronie takes random ranges");
+        let minutes = 59 + 2 * 60 + 30 * 1_440 + 11 * 31 * 1_440 + 6 * 1_440;
+        assert_eq!(random, Some(Random { earliest: "0 3 1 1 0".to_owned(), minutes }));
+        assert_eq!(fields("0~59 3~5 ~ ~ ~"), Ok((first.clone(), random)));
         let values: Vec<u32> = first.split(' ').map(|value| value.parse().expect("a number")).collect();
         assert!(values[0] <= 59 && (3..=5).contains(&values[1]) && (1..=31).contains(&values[2]), "{first}");
         assert!((1..=12).contains(&values[3]) && values[4] <= 6, "{first}");

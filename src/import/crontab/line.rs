@@ -20,8 +20,8 @@ pub(super) enum Line<'t> {
 /// When an entry runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// As `cron` takes it; and whether a random range was drawn.
-    Cron(String, bool),
+    /// As `cron` takes it; and what else cron may draw of it.
+    Cron(String, Option<fields::Random>),
     /// As `every` takes it.
     Every(&'static str),
     /// When the machine starts.
@@ -77,7 +77,7 @@ fn entry(line: &str) -> Result<(When, &str), String> {
     let line = line.strip_prefix('-').unwrap_or(line);
     if line.starts_with('@') {
         let (nickname, rest) = word(line);
-        let cron = |text: &str| When::Cron(text.to_owned(), false);
+        let cron = |text: &str| When::Cron(text.to_owned(), None);
         let when = match nickname.to_ascii_lowercase().as_str() {
             "@reboot" => When::Reboot,
             "@yearly" | "@annually" => cron("@yearly"),
@@ -133,7 +133,7 @@ mod tests {
     use super::{Line, When, read, split_stdin};
 
     fn cron(text: &str) -> When {
-        When::Cron(text.to_owned(), false)
+        When::Cron(text.to_owned(), None)
     }
 
     #[test]

@@ -163,7 +163,7 @@ fn finish<'t>(
         return Err("no command".to_owned());
     }
     let mut note = |text: &str| imported.note(file_name, draft.line, text);
-    if let When::Cron(_, true) = draft.when {
+    if let When::Cron(_, Some(_)) = draft.when {
         note("cron draws a random time whenever it reads the file; here it was drawn once");
     }
     if user.contains('/') {

@@ -299,7 +299,12 @@ fn job(entry: &Entry<'_>, file_name: &str) -> Option<String> {
     }
     let (kind, when, grace) = match &entry.when {
         When::Every(every) => ("every", *every, 5),
-        When::Cron(cron, _) => ("cron", cron.as_str(), grace(cron)),
+        When::Cron(cron, None) => ("cron", cron.as_str(), grace(cron)),
+        // A run at any time that cron may draw is no missing one.
+        When::Cron(cron, Some(random)) => {
+            out.push_str(&quote::comment("cron draws the time: due at the earliest, with the rest as grace"));
+            ("cron", random.earliest.as_str(), grace(cron) + random.minutes)
+        }
         When::Reboot => return None,
     };
     let delay = settings.jitter.as_deref().and_then(|jitter| jitter.strip_suffix('m')?.parse().ok()).unwrap_or(0_u64);
@@ -384,6 +389,7 @@ mod tests {
             ("*/5 * * * * run", "expect = { cron = \"*/5 * * * *\", grace = \"15m\" }"),
             ("0 3 * * Mon-Fri run", "expect = { cron = \"0 3 * * mon-fri\", grace = \"2h\" }"),
             ("15 */2 * * * run", "expect = { cron = \"15 */2 * * *\", grace = \"30m\" }"),
+            ("~ 4 * * * run", "expect = { cron = \"0 4 * * *\", grace = \"2h 59m\" }"),
             ("RANDOM_DELAY=45\n@daily run", "expect = { cron = \"@daily\", grace = \"2h 45m\" }"),
             (
                 "CRON_TZ=Asia/Tokyo\n@daily run",
