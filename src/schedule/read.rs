@@ -26,8 +26,9 @@ const EVERY_FROM: &[&str] = &["start", "finish"];
 pub const SCHEDULE_KEYS: &[&str] = &["every", "burst", "cron", "expect", "after"];
 
 const ONE_SCHEDULE: &str = "a job has one schedule: one of `every`, `burst`, `cron`, `expect` and `after`";
-const NO_SCHEDULE: &str = "add one: `every = \"5m\"`, `cron = \"0 9 * * *\"` or \
-                           `burst = { every = \"2s\", runs = 3, pause = \"60m\" }`";
+const NO_SCHEDULE: &str = "add one: `every = \"5m\"`, `cron = \"0 9 * * *\"`, \
+                           `burst = { every = \"2s\", runs = 3, pause = \"60m\" }`, `after = \"db/backup\"`; or \
+                           `expect = { every = \"1d\", grace = \"2h\" }` where something else runs the job";
 
 const BURST: &[Key] = &[
     Key { name: "every", kind: Kind::Duration, default: "", about: "The interval within the burst; `10ms` or more." },
