@@ -20,6 +20,9 @@ pub struct Query {
     /// Only of this job; of jobs, those that a pattern covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Of jobs: only those that are not well, run now, or are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notable: Option<bool>,
     /// Of due times: those within so long from now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,

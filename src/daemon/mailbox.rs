@@ -164,6 +164,8 @@ pub struct JobQuery {
     pub pattern: Option<String>,
     /// Those in one of these states; all, where none is named.
     pub states: Vec<api::JobState>,
+    /// Those that are not well, run now, or are held; and these besides. All, where nothing is said.
+    pub notable: Option<Vec<JobName>>,
     /// How they are ordered.
     pub order: JobOrder,
     /// Those after this one in that order: the next page.

@@ -110,7 +110,10 @@ impl Daemon {
 
     /// Jobs that are loaded, with the errors of their files; and those of which no version is.
     fn jobs(&self, query: &JobQuery, now: Now) -> (Vec<api::Job>, bool) {
-        let (mut jobs, mut more) = self.dispatcher.job_views(query, now);
+        // A job that is well, whose file has errors, is worth a look.
+        let bad = || self.plan.not_loaded.iter().map(|bad| bad.name.clone()).collect();
+        let notable = query.notable.as_ref().map(|_| bad());
+        let (mut jobs, mut more) = self.dispatcher.job_views(&JobQuery { notable, ..query.clone() }, now);
         for bad in &self.plan.not_loaded {
             if let Some(job) = jobs.iter_mut().find(|job| job.name == bad.name) {
                 job.error = Some(bad.why.clone());

@@ -72,6 +72,7 @@ async fn jobs(State(core): State<Core>, sight: Sight, Params(query): Params<Quer
     let query = JobQuery {
         pattern: query.job.clone(),
         states: query.status.as_deref().map(states).transpose()?.unwrap_or_default(),
+        notable: query.notable.unwrap_or_default().then(Vec::new),
         after: query.before.as_deref().map(JobName::new),
         limit: limit(&query)? as usize,
         ..JobQuery::default()

@@ -156,10 +156,25 @@ impl Daemon {
 
     /// Every job, or those of a pattern, page by page.
     pub(super) fn jobs(&self, pattern: Option<&str>) -> Result<Vec<api::Job>, Trouble> {
+        self.pages_of_jobs(pattern, false)
+    }
+
+    /// Jobs that are not well, run now, or are held: of ten thousand, few.
+    pub(super) fn notable_jobs(&self) -> Result<Vec<api::Job>, Trouble> {
+        self.pages_of_jobs(None, true)
+    }
+
+    /// The jobs that are due next.
+    pub(super) fn next(&self, limit: usize) -> Result<Vec<api::Next>, Trouble> {
+        let page: api::NextList = self.client.get(&format!("/api/v1/next?limit={limit}"))?;
+        Ok(page.next)
+    }
+
+    fn pages_of_jobs(&self, pattern: Option<&str>, notable: bool) -> Result<Vec<api::Job>, Trouble> {
         let mut all: Vec<api::Job> = Vec::new();
         let mut before: Option<String> = None;
         loop {
-            let mut target = "/api/v1/jobs?limit=500".to_owned();
+            let mut target = format!("/api/v1/jobs?limit=500&notable={notable}");
             if let Some(pattern) = pattern {
                 target.push_str(&format!("&job={}", encoded(pattern)));
             }

@@ -28,6 +28,8 @@ const HEALTHY: Duration = Duration::from_secs(2);
 struct View {
     status: api::Status,
     jobs: Vec<api::Job>,
+    /// What is due next, the soonest first.
+    next: Vec<api::Next>,
     /// The jobs that were asked for, as they were typed; none: all.
     asked: Vec<String>,
     /// It comes from a daemon, and not from the database alone.
@@ -88,23 +90,36 @@ pub(super) fn run(world: &World, args: &StatusArgs) -> Result<ExitCode, Failure>
     if args.watch {
         return watch::run(world, args, daemon);
     }
-    let view = look(&daemon, &args.jobs)?;
+    let view = look(&daemon, &args.jobs, shows_all(world, args))?;
     show(world, args, &view, &daemon.zone);
     Ok(ExitCode::SUCCESS)
 }
 
+/// Due times that are asked for; those of paused jobs are not shown.
+const DUE: usize = 50;
+
 /// Asks the daemon for everything that is shown.
-fn look(daemon: &Daemon, asked: &[String]) -> Result<View, Failure> {
-    let jobs = daemon.jobs(None).map_err(|trouble| daemon.failure(&trouble))?;
-    let mut view = View { status: daemon.status.clone(), jobs, asked: asked.to_vec(), is_live: true };
+fn look(daemon: &Daemon, asked: &[String], all: bool) -> Result<View, Failure> {
+    let view = ask(daemon, asked, all, daemon.status.clone());
+    let mut view = view.map_err(|trouble| daemon.failure(&trouble))?;
     view.narrow()?;
     Ok(view)
 }
 
 /// Asks it again.
-fn ask_again(daemon: &Daemon, asked: &[String]) -> Result<View, Trouble> {
+fn ask_again(daemon: &Daemon, asked: &[String], all: bool) -> Result<View, Trouble> {
     let status = daemon.client.get(STATUS)?;
-    Ok(View { status, jobs: daemon.jobs(None)?, asked: asked.to_vec(), is_live: true })
+    ask(daemon, asked, all, status)
+}
+
+fn ask(daemon: &Daemon, asked: &[String], all: bool, status: api::Status) -> Result<View, Trouble> {
+    let jobs = if all { daemon.jobs(None)? } else { daemon.notable_jobs()? };
+    Ok(View { status, jobs, next: daemon.next(DUE)?, asked: asked.to_vec(), is_live: true })
+}
+
+/// Whether jobs are shown, too, of which there is nothing to tell.
+fn shows_all(world: &World, args: &StatusArgs) -> bool {
+    args.json || !args.jobs.is_empty() || world.global.verbose > 0
 }
 
 fn show(world: &World, args: &StatusArgs, view: &View, zone: &TimeZone) {
@@ -167,7 +182,7 @@ fn nagios(world: &World, pattern: Option<&str>) -> ExitCode {
         // That nobody runs the jobs is what such a check is for.
         Err(absent) if absent.is_certain => (Level::Critical, nagios::alone(Level::Critical, &absent.failure.message)),
         Err(absent) => (Level::Unknown, nagios::alone(Level::Unknown, &absent.failure.message)),
-        Ok(daemon) => match look(&daemon, &asked) {
+        Ok(daemon) => match look(&daemon, &asked, true) {
             Ok(view) => nagios::render(&view),
             Err(failure) => (Level::Unknown, nagios::alone(Level::Unknown, &failure.message)),
         },

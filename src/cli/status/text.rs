@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::View;
-use crate::api::{HoldKind, Incident, Job, JobState, Starved};
+use crate::api::{HoldKind, Incident, Job, JobState, Next, Starved};
 use crate::cli::client::words::{because, count, held, length};
 use crate::cli::state::told;
 use crate::document::format_duration;
-use crate::id::in_one_line;
+use crate::id::{JobName, in_one_line};
 
 /// Where the second column begins, below which everything about a job stands.
 const INDENT: usize = 13;
@@ -343,7 +343,8 @@ fn holds(view: &View, look: Look<'_>) -> Vec<Row> {
 
 /// Runs that wait for a place or a lock.
 fn starved(view: &View, look: Look<'_>) -> Vec<Row> {
-    let asked = |starved: &&Starved| view.jobs.iter().any(|job| job.name == starved.job);
+    let of = |starved: &Starved| view.jobs.iter().any(|job| job.name == starved.job);
+    let asked = |starved: &&Starved| view.asked.is_empty() || of(starved);
     let row = |starved: &Starved| {
         let since = told(starved.since, look.zone, view.status.now);
         let waited = length(starved.since, view.status.now);
@@ -374,18 +375,12 @@ fn running(view: &View) -> Vec<Row> {
 /// "Next: certs/renew in 40s, mail/queue in 2m."
 fn next(view: &View) -> Option<String> {
     let now = view.status.now;
-    let mut due: Vec<(Timestamp, &str)> = view
-        .jobs
-        .iter()
-        .filter(|job| job.paused.is_none())
-        .filter_map(|job| Some((job.next?, job.name.as_str())))
-        .collect();
-    due.sort_unstable();
-    let one = |(at, name): &(Timestamp, &str)| match *at <= now {
-        true => format!("{} now", in_one_line(name)),
-        false => format!("{} in {}", in_one_line(name), length(now, *at)),
+    let paused = |name: &JobName| view.jobs.iter().any(|job| job.name == *name && job.paused.is_some());
+    let one = |next: &Next| match next.at <= now {
+        true => format!("{} now", in_one_line(next.job.as_str())),
+        false => format!("{} in {}", in_one_line(next.job.as_str()), length(now, next.at)),
     };
-    let named: Vec<String> = due.iter().take(NEXT).map(one).collect();
+    let named: Vec<String> = view.next.iter().filter(|next| !paused(&next.job)).take(NEXT).map(one).collect();
     (!named.is_empty()).then(|| format!("Next: {}.", named.join(", ")))
 }
 

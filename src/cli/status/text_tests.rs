@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::super::View;
 use super::super::nagios::{self, Level};
 use super::{Look, render};
+use crate::api::Next;
+use crate::id::JobName;
 
 fn job(name: &str, state: &str, more: Value) -> Value {
     let status = match state {
@@ -78,9 +80,14 @@ fn night() -> View {
     View {
         status: serde_json::from_value(status).expect("a status"),
         jobs: serde_json::from_value(jobs).expect("jobs"),
+        next: vec![due("certs/renew", "2026-11-28T02:58:40Z"), due("mail/queue", "2026-11-28T03:00:00Z")],
         asked: Vec::new(),
         is_live: true,
     }
+}
+
+fn due(job: &str, at: &str) -> Next {
+    Next { job: JobName::new(job), at: at.parse().expect("a time") }
 }
 
 fn shown(view: &View, width: Option<usize>, failing: bool) -> String {
@@ -128,12 +135,15 @@ fn a_job_that_waits_for_a_place_is_seen_among_what_is_wrong() {
     for failing in [false, true] {
         let text = shown(&view, None, failing).replace("  for a", " for a");
         assert!(text.contains(words), "{text}");
-        assert!(!text.contains("elsewhere"), "a job that was not asked for: {text}");
     }
     view.status.incidents.clear();
     view.jobs.retain(|job| job.name.as_str() == "certs/renew");
     let text = shown(&view, None, false);
     assert!(!text.contains("No job is failing"), "{text}");
+    view.asked = vec!["certs/renew".to_owned()];
+    let text = shown(&view, None, false);
+    assert!(text.contains("certs/renew") && text.contains("61 by pile"), "{text}");
+    assert!(!text.contains("elsewhere"), "a job that was not asked for: {text}");
 }
 
 #[test]
@@ -168,6 +178,7 @@ fn all_is_well_in_three_lines() {
     view.status.holds.clear();
     view.jobs =
         serde_json::from_value(json!([job("disk", "ok", json!({ "next": "2026-11-28T02:58:00Z" }))])).expect("a job");
+    view.next = vec![due("disk", "2026-11-28T02:58:00Z")];
     view.status.jobs = serde_json::from_value(json!({
         "total": 1, "ok": 1, "warning": 0, "critical": 0, "unknown": 0, "never": 0, "running": 0, "paused": 0,
         "not_loaded": 0,

@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Draws until somebody ends the program.
 pub(super) fn run(world: &World, args: &StatusArgs, mut daemon: Daemon) -> Result<ExitCode, Failure> {
     // What was typed wrongly is said once, and not drawn again and again.
-    let mut view = super::look(&daemon, &args.jobs)?;
+    let mut view = super::look(&daemon, &args.jobs, super::shows_all(world, args))?;
     loop {
         if let Err(away) = follow(world, args, &daemon, &mut view) {
             daemon = wait_for(world, args, &view, daemon, &away);
@@ -34,7 +34,7 @@ fn follow(world: &World, args: &StatusArgs, daemon: &Daemon, view: &mut View) ->
     let why = |trouble: client::Trouble| daemon.failure(&trouble).message;
     let mut events = daemon.client.events().map_err(why)?;
     loop {
-        *view = ask_again(daemon, &args.jobs).map_err(why)?;
+        *view = ask_again(daemon, &args.jobs, super::shows_all(world, args)).map_err(why)?;
         // A job that is gone is gone.
         let _ = view.narrow();
         draw(world, args, view, daemon, None);

@@ -94,6 +94,12 @@ impl Dispatcher {
             named
                 && pattern.as_ref().is_none_or(|pattern| covers(pattern, tracked))
                 && (query.states.is_empty() || query.states.contains(&state(tracked)))
+                && query.notable.as_ref().is_none_or(|besides| {
+                    !matches!(state(tracked), JobState::Ok | JobState::Never | JobState::Disabled)
+                        || tracked.running > 0
+                        || self.silenced(tracked, now).is_some()
+                        || besides.contains(&tracked.job.name)
+                })
         };
         let mut found: Vec<&Tracked> = match &query.name {
             Some(name) => self.by_name.get(name).map(|index| &self.jobs[*index as usize]).into_iter().collect(),
