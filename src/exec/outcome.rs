@@ -89,8 +89,11 @@ pub enum Ending {
     },
     /// An expected run that came, and whose end was not reported in time.
     Unfinished {
-        /// The `timeout` that it passed.
+        /// The `timeout` that it passed; the time until the next run began, where that ended the wait.
         after: Duration,
+        /// The next run began, and its end had not been reported.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        next_began: bool,
     },
 }
 
@@ -258,8 +261,14 @@ impl Ending {
             Self::Reported { ok: true } => "reported as ok".to_owned(),
             Self::Reported { ok: false } => "reported as failed".to_owned(),
             Self::Missing { grace, .. } => format!("did not run; {} of grace", format_duration(*grace)),
-            Self::Unfinished { after } => {
+            Self::Unfinished { after, next_began: false } => {
                 format!("began, and its end was not reported within {}", format_duration(*after))
+            }
+            Self::Unfinished { after, next_began: true } => {
+                format!(
+                    "began, and its end was not reported before the next run began, {} later",
+                    format_duration(*after)
+                )
             }
         }
     }
@@ -339,8 +348,15 @@ impl Outcome {
     /// An expected run that began, and whose end was not reported within so long.
     pub fn unfinished(started: Timestamp, after: Duration, now: Timestamp) -> Self {
         let took = crate::clock::between(started, now);
-        let ending = Ending::Unfinished { after };
+        let ending = Ending::Unfinished { after, next_began: false };
         Self { reason: Reason::Missing, ending, started, took, ..Self::status_only(Status::Critical, now) }
+    }
+
+    /// An expected run that began, and whose end was not reported before the next one began.
+    pub fn overtaken(started: Timestamp, now: Timestamp) -> Self {
+        let after = crate::clock::between(started, now);
+        let ending = Ending::Unfinished { after, next_began: true };
+        Self { ending, ..Self::unfinished(started, after, now) }
     }
 
     /// The name of the signal that killed it ("SIGKILL"), when one did.
@@ -370,7 +386,11 @@ mod tests {
             (Ending::NotStarted { error: "no such thing".to_owned() }, "could not be started: no such thing"),
             (Ending::Interrupted, "interrupted"),
             (Ending::Reported { ok: false }, "reported as failed"),
-            (Ending::Unfinished { after }, "began, and its end was not reported within 10s"),
+            (Ending::Unfinished { after, next_began: false }, "began, and its end was not reported within 10s"),
+            (
+                Ending::Unfinished { after, next_began: true },
+                "began, and its end was not reported before the next run began, 10s later",
+            ),
         ] {
             assert_eq!(ending.words(), words);
         }

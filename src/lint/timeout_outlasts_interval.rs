@@ -26,5 +26,9 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     let key = subject.schedule();
     let every = subject.file.find(&format!("{key}.every")).map_or_else(|| subject.file.value(key), |value| value.at);
     let problem = Problem::new(Code::TimeoutOutlastsInterval, value.at, message).also(every, "the schedule");
-    found.push(problem.help("shorten `timeout`, run it less often, or say with `overlap` what is to happen"));
+    // `overlap` says nothing of runs that something else starts, and is refused.
+    found.push(problem.help(match timing.runs_elsewhere() {
+        true => "shorten `timeout`, or expect a run less often",
+        false => "shorten `timeout`, run it less often, or say with `overlap` what is to happen",
+    }));
 }

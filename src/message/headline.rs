@@ -258,6 +258,11 @@ fn bad(notice: &Notice) -> Draft {
             count(*failures, "failure"),
             clock(notice, *since)
         ))),
+        // It was told as a run that hangs, and nobody knows that it ended.
+        Update::HangEnds { ending: ending @ Ending::Unfinished { .. }, .. } => {
+            let words = format!("{status}: {}", ending.words());
+            Draft { words, says_ending: true, says_count: true, ..Draft::default() }
+        }
         Update::HangEnds { took, ending } => {
             let words = format!("ended after {}, {}", format_duration(*took), ended(ending));
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }

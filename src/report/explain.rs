@@ -148,6 +148,9 @@ impl Explained<'_> {
 
     fn reason(&self) -> String {
         let sentence = match self.row.decision {
+            Decision::Notified(Event::Missing) if matches!(self.row.ending, Ending::Unfinished { .. }) => {
+                "an expected run began, its end was not reported, and no message had said so"
+            }
             Decision::Notified(event) => sent(event),
             Decision::Suppressed(Suppressed::BelowAfter, _) => {
                 let after = self.job.map_or_else(String::new, |job| format!(" ({})", job.notify.after));
@@ -186,13 +189,13 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use crate::exec::Status;
+    use crate::exec::{Ending, Reason, Status, Trigger};
     use crate::id::{Channel, JobName, RunId};
     use crate::message::{Message, Route, Thread};
-    use crate::policy::Event;
-    use crate::store::{MessageId, MessageState, Progress, Stored};
+    use crate::policy::{Decision, Event};
+    use crate::store::{MessageId, MessageState, Progress, RunRow, RunningRow, Stored};
 
-    use super::{told, was_refused};
+    use super::{Explained, told, was_refused};
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -204,6 +207,35 @@ mod tests {
         assert_eq!(told(time("2026-11-23T03:14:00Z"), &TimeZone::UTC, now), "03:14");
         assert_eq!(told(time("2026-11-22T23:14:00Z"), &TimeZone::UTC, now), "2026-11-22 23:14");
         assert_eq!(told(time("2026-11-24T03:14:00Z"), &TimeZone::UTC, now), "2026-11-24 03:14");
+    }
+
+    #[test]
+    fn a_run_that_came_and_did_not_end_is_not_said_not_to_have_come() {
+        let (now, after) = (time("2026-11-23T08:00:00Z"), std::time::Duration::from_secs(3_600));
+        let started = time("2026-11-23T03:00:00Z");
+        let left = RunningRow {
+            id: RunId(7),
+            job: JobName::new("db"),
+            number: 1,
+            trigger: Trigger::Reported,
+            scheduled: started,
+            started,
+        };
+        for (ending, sentence) in [
+            (
+                Ending::Unfinished { after, next_began: false },
+                "an expected run began, its end was not reported, and no message had said so",
+            ),
+            (
+                Ending::Missing { due: started, grace: after, seen: None },
+                "an expected run did not come, and that had not been reported",
+            ),
+        ] {
+            let decision = Decision::Notified(Event::Missing);
+            let row = RunRow { reason: Reason::Missing, ending, decision, ..RunRow::interrupted(&left, now) };
+            let explained = Explained { row: &row, letters: Vec::new(), job: None, zone: &TimeZone::UTC, now };
+            assert_eq!(explained.explanation(), sentence);
+        }
     }
 
     #[test]

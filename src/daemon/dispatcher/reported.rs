@@ -2,8 +2,8 @@
 //!
 //! Before it: `wrap` and pings, which report a beginning, an end, or both at once; the due times of expected runs. After it: the
 //! same judgement as of a run of the daemon's own. Invariants: such a run takes none of the `max_running` places; one whose
-//! end is not reported within `timeout` is missing, where nobody puts an end to it; an end that is reported later is that of
-//! the same run.
+//! end is not reported within `timeout`, or before the next one begins, is missing, where nobody puts an end to it; an end that
+//! is reported after the `timeout` is that of the same run.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{Dispatcher, Entry, Running, Turn};
 use crate::clock::{Mono, Now, between};
-use crate::exec::{Captured, Ending, Outcome, Output, Run, Stop, Trigger, assumed, clean};
+use crate::exec::{Captured, Ending, Outcome, Output, Run, Trigger, assumed, clean};
 use crate::id::{JobName, RunId};
 use crate::schedule::Absent;
 use crate::store::RunningRow;
@@ -323,12 +323,10 @@ impl Dispatcher {
             .insert(run.id, Running { job: index, run, started: begun, replaced, locks, asked, elsewhere, slow });
     }
 
-    /// Its end will not come, since its next run has begun.
+    /// Its end will not come, since its next run has begun: a failure, as where a time limit passes.
     fn give_up(&mut self, id: RunId, now: Now, turn: &mut Turn) {
-        let Some(running) = self.running.get_mut(&id) else { return };
-        running.replaced = true;
-        running.run.stop.raise(Stop::Terminate);
-        let outcome = Outcome::interrupted(running.started.wall, now.wall);
+        let Some(running) = self.running.get(&id) else { return };
+        let outcome = Outcome::overtaken(running.started.wall, now.wall);
         turn.merge(self.finished(id, outcome, now));
     }
 

@@ -521,6 +521,45 @@ fn an_end_that_is_reported_too_late_is_that_of_the_same_run_and_what_does_not_co
 }
 
 #[test]
+fn a_script_that_begins_and_dies_each_night_is_told_when_the_next_night_begins() {
+    // Without a time limit, and with one that is longer than the interval.
+    for timeout in ["", "\ntimeout = '2d'"] {
+        let expect = format!("expect = {{ every = '1d', grace = '1h' }}{timeout}");
+        let mut bench = Bench::new(START, &files(&[("backup", &expect)]));
+        let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
+        for night in 0..3 {
+            bench.until(minutes(night * 24 * 60), idle);
+            bench.report("backup", None);
+        }
+        let run = bench.dispatcher.reported_run(&JobName::new("backup"), None);
+        bench.until(bench.now + minutes(5), idle);
+        bench.report_end("backup", run, Status::Ok);
+        assert_eq!(
+            bench.events[0],
+            "Tue 09:00 missing: :red_circle: backup critical: began, and its end was not reported before the next run \
+             began, 1d later",
+            "{timeout}"
+        );
+        let later: Vec<_> = bench.events[1..].iter().map(|line| line.split(": ").next().unwrap_or_default()).collect();
+        assert_eq!(later, ["Wed 09:00 repeat", "Wed 09:05 recovery"], "{timeout}: {:?}", bench.events);
+    }
+}
+
+#[test]
+fn a_hang_that_was_told_and_that_the_next_run_overtakes_is_not_said_to_have_ended() {
+    let mut bench = Bench::new(START, &files(&[("backup", "expect = { every = '1d', grace = '1h' }")]));
+    let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
+    bench.report("backup", None);
+    bench.until(minutes(4 * 24 * 60), idle);
+    let told = bench.events.pop().unwrap_or_default();
+    assert!(told.contains("stuck: :red_circle: backup critical: still running after 3d 1h"), "{told}");
+    bench.report("backup", None);
+    let told = bench.events.pop().unwrap_or_default();
+    assert!(told.contains("its end was not reported before the next run began, 4d later"), "{told}");
+    assert!(!told.contains("ended after"), "{told}");
+}
+
+#[test]
 fn a_run_that_its_wrapper_ends_is_given_the_time_to_say_so() {
     for (timeout, within) in [(None, "1h 1m"), (Some(minutes(120)), "2h 1m")] {
         let jobs = files(&[("backup", "expect = { every = '1d', grace = '1h' }\ntimeout = '1h'")]);
