@@ -9,6 +9,7 @@ use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use super::help;
 use crate::document::parse_duration;
+use crate::store::spool::SHORTEST_EXPECTED;
 
 /// Runs the commands in jobs.d on schedule, and reports to Slack
 ///
@@ -711,6 +712,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|refusal| format!("{}; {}", refusal.message, refusal.help))
 }
 
+/// How often a run is to come.
+fn expectation(text: &str) -> Result<Duration, String> {
+    let every = duration(text)?;
+    match every < SHORTEST_EXPECTED {
+        true => Err("a run is expected once a second at most; write how often it runs, such as `1d`".to_owned()),
+        false => Ok(every),
+    }
+}
+
 /// Options of `wrap`.
 #[derive(Clone, Debug, Args)]
 pub struct WrapArgs {
@@ -724,7 +734,7 @@ pub struct WrapArgs {
     #[arg(long)]
     pub quiet: bool,
     /// For a job without a file: how often a run is to come, such as 1d; one that does not is an alert of the daemon
-    #[arg(long, value_name = "EVERY", value_parser = duration)]
+    #[arg(long, value_name = "EVERY", value_parser = expectation)]
     pub expect: Option<Duration>,
     /// With --expect: how late it may be [default: a tenth of EVERY, a minute at least]
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect")]

@@ -21,7 +21,7 @@ use crate::id::{JobName, RunId};
 use crate::notify::Signal;
 use crate::plan::{Job, Plan};
 use crate::schedule::{Expect, Expected};
-use crate::store::spool::{ExpectedEvery, Report, Spool, Watch};
+use crate::store::spool::{ExpectedEvery, Report, SHORTEST_EXPECTED, Spool, Watch};
 use crate::store::{HistoryFilter, RunningRow, Store};
 
 /// Under which name the store keeps the jobs that have no file.
@@ -112,8 +112,9 @@ impl Wrapped {
     }
 }
 
+/// Anybody who may report can ask for any interval: a shorter one than is sensible is the shortest.
 fn expect(expected: ExpectedEvery) -> Expect {
-    Expect { times: Expected::Every(expected.every), grace: expected.grace }
+    Expect { times: Expected::Every(expected.every.max(SHORTEST_EXPECTED)), grace: expected.grace }
 }
 
 /// How a run is known again.
@@ -484,4 +485,25 @@ pub async fn settle_deliveries(
         keeping.keep(dispatcher.reported(&report, now).into_iter().collect());
     }
     keeping.flush().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::expect;
+    use crate::schedule::Expected;
+    use crate::store::spool::ExpectedEvery;
+
+    #[test]
+    fn a_run_is_expected_once_a_second_at_most_whatever_is_asked_for() {
+        for (asked, expected) in [(0, 1_000), (10, 1_000), (1_000, 1_000), (86_400_000, 86_400_000)] {
+            let every = Duration::from_millis(asked);
+            let made = expect(ExpectedEvery { every, grace: Duration::ZERO });
+            assert!(
+                matches!(made.times, Expected::Every(every) if every == Duration::from_millis(expected)),
+                "{asked}"
+            );
+        }
+    }
 }

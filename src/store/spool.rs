@@ -70,6 +70,9 @@ pub struct Report {
     pub end: Option<End>,
 }
 
+/// A run is expected at most this often: each that does not come is a row of the history.
+pub const SHORTEST_EXPECTED: Duration = Duration::from_secs(1);
+
 /// How often a run is to come (`--expect`, `--grace`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedEvery {

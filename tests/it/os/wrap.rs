@@ -762,6 +762,18 @@ fn a_job_without_a_file_is_known_to_those_who_ask_without_a_daemon() {
     assert!(sandbox.run(&["next", "etl"]).stdout.contains("expected every 1d"));
 }
 
+#[test]
+fn a_run_that_is_to_come_more_often_than_each_second_is_no_expectation() {
+    let sandbox = quiet();
+    for every in ["0s", "10ms", "999ms"] {
+        let ran = sandbox.run(&["wrap", "--job", "etl", "--expect", every, "--", "true"]);
+        assert_eq!(ran.code, 2, "{every}: {ran:?}");
+        assert!(ran.stderr.contains("a run is expected once a second at most"), "{every}: {ran:?}");
+    }
+    let ran = sandbox.run(&["wrap", "--job", "etl", "--expect", "1s", "--", "true"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
 /// Lines of a crontab: each runs once by itself and once wrapped, and says when.
 const LINES: &[&str] = &[
     "echo to stdout; echo to stderr >&2; printf \"no end\"; exit 3",
