@@ -136,6 +136,8 @@ pub struct Dispatcher {
     deadlines: BTreeSet<(Mono, RunId)>,
     /// Runs whose end was not reported in time.
     given_up: reported::AllGivenUp,
+    /// The keys of such runs that ended.
+    ended: reported::AllEnded,
     /// Oldest due first.
     waiting: BTreeMap<(Mono, u64), Waiting>,
     behind: HashMap<u32, Behind>,
@@ -173,6 +175,7 @@ impl Dispatcher {
             elsewhere: 0,
             deadlines: BTreeSet::new(),
             given_up: reported::AllGivenUp::default(),
+            ended: reported::AllEnded::default(),
             waiting: BTreeMap::new(),
             behind: HashMap::new(),
             followers: HashMap::new(),

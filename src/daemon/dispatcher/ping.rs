@@ -44,7 +44,11 @@ impl Dispatcher {
         let started = run.and_then(|run| self.reported_start(run)).unwrap_or(now.wall);
         let output = Output { stdout: ping.output.clone(), both: ping.output.clone(), ..Output::default() };
         let outcome = self.assess(job, ending, output, started, now.wall)?;
-        self.report_end(job, run, outcome, now).map(|(_, turn)| turn)
+        let (run, turn) = self.report_end(job, run, outcome, now)?;
+        if let Some(key) = key {
+            self.ended_under(run, job, key, now);
+        }
+        Ok(turn)
     }
 
     /// A word about a run changes nothing; where one is in progress, it is the last that was heard of it.

@@ -27,6 +27,12 @@ const WRAPPER_IS_LATE: Duration = Duration::from_secs(60);
 /// So many runs whose end was not reported in time are known again when it is.
 const MOST_GIVEN_UP: usize = 1_000;
 
+/// Whoever gets no answer tells it again (`curl --retry`): a beginning that is told once more within so long is the same one.
+const TOLD_AGAIN: Duration = Duration::from_secs(120);
+
+/// So many runs that ended are known by their keys, should their beginning be told after their end.
+const MOST_ENDED: usize = 1_000;
+
 /// How a run is known that was begun by something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -99,8 +105,27 @@ impl AllGivenUp {
     }
 }
 
+/// The keys of runs that ended, and when: the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct AllEnded(VecDeque<(RunId, JobName, Box<str>, Timestamp)>);
+
+impl AllEnded {
+    fn add(&mut self, run: RunId, job: &JobName, key: &str, at: Timestamp) {
+        self.0.push_back((run, job.clone(), key.into(), at));
+        if self.0.len() > MOST_ENDED {
+            self.0.pop_front();
+        }
+    }
+
+    fn find(&self, job: &JobName, key: &str) -> Option<(RunId, Timestamp)> {
+        let same = self.0.iter().rev().find(|(_, of, known, _)| of == job && **known == *key);
+        same.map(|(run, .., at)| (*run, *at))
+    }
+}
+
 impl Dispatcher {
-    /// A run has begun. One of the same key that is in progress has been begun anew: its end will not come.
+    /// A run has begun. One of the same key that is in progress has been begun anew, and its end will not come; unless the
+    /// same beginning is told once more, which changes nothing.
     pub fn report_begin(
         &mut self,
         job: &JobName,
@@ -111,6 +136,9 @@ impl Dispatcher {
         let index = self.reported_job(job)?;
         let mut turn = Turn::default();
         self.watch_the_wall_clock(now);
+        if let Some(known) = self.told_before(index, &report, now) {
+            return Ok((known, turn));
+        }
         if let Some(before) = self.reported_run(job, report.key.as_deref()) {
             self.give_up(before, now, &mut turn);
         }
@@ -126,6 +154,29 @@ impl Dispatcher {
             turn.entries.push(self.reported_note());
         }
         Ok((id, turn))
+    }
+
+    /// The run whose beginning this is, where that was told before, or its end was: a start that is sent in the background, or
+    /// again, may come after the end. A `wrap` never has the key of another.
+    fn told_before(&self, index: u32, report: &Report, now: Now) -> Option<RunId> {
+        let tracked = &self.jobs[index as usize];
+        let due = tracked.cadence.expected(&tracked.job.timing).map(|(due, _)| due);
+        // A quarter of the way to the next run: that one's beginning is another.
+        let is_recent = |at: Timestamp| {
+            let within = due.map_or(TOLD_AGAIN, |due| TOLD_AGAIN.min(between(at, due) / 4));
+            between(at, now.wall) < within
+        };
+        let (job, key) = (&tracked.job.name, report.key.as_deref());
+        let begun = self.reported_run(job, key).filter(|run| {
+            report.wrapper.is_some() || self.running.get(run).is_some_and(|running| is_recent(running.started.wall))
+        });
+        let ended = || self.ended.find(job, key?).filter(|(_, at)| is_recent(*at)).map(|(run, _)| run);
+        begun.or_else(ended)
+    }
+
+    /// The end of a run was reported under this key.
+    pub(super) fn ended_under(&mut self, run: RunId, job: &JobName, key: &str, now: Now) {
+        self.ended.add(run, job, key, now.wall);
     }
 
     /// A run of this job that is in progress, by its key; without one, the run that was begun without one.

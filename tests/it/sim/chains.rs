@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use slack_alert::api::HoldAnswer;
 use slack_alert::clock::{Mono, Now, shift};
 use slack_alert::daemon::dispatcher::{Dispatcher, Entry, Past, RunReport, Turn, Wrapper};
-use slack_alert::daemon::{Asker, NewHold, NewRun, Reply, Request};
-use slack_alert::exec::{Environment, Outcome, Reason, Run, Status};
+use slack_alert::daemon::{Asker, NewHold, NewRun, Ping, Pinged, Reply, Request};
+use slack_alert::exec::{Captured, Environment, Outcome, Reason, Run, Status};
 use slack_alert::id::{JobName, RunId};
 use slack_alert::plan::{self, Options, Plan, Surroundings};
 use slack_alert::policy::{By, HoldKind, Via};
@@ -214,6 +214,14 @@ impl Bench {
             .expect("something else runs it");
         self.take(turn, &mut |_| unreachable!("the daemon starts nothing"));
         id
+    }
+
+    fn ping(&mut self, job: &str, what: Pinged, key: Option<&str>) {
+        let names = vec![(JobName::new(job), what)];
+        let ping = Ping { names, key: key.map(Into::into), output: Captured::default() };
+        let (taken, turn) = self.dispatcher.ping(&ping, self.now());
+        assert_eq!(taken, Ok(()), "{job} {what:?}");
+        self.take(turn, &mut |_| unreachable!("the daemon starts nothing"));
     }
 
     fn report_end(&mut self, job: &str, run: Option<RunId>, status: Status) -> RunId {
@@ -542,6 +550,32 @@ fn a_script_that_begins_and_dies_each_night_is_told_when_the_next_night_begins()
         );
         let later: Vec<_> = bench.events[1..].iter().map(|line| line.split(": ").next().unwrap_or_default()).collect();
         assert_eq!(later, ["Wed 09:00 repeat", "Wed 09:05 recovery"], "{timeout}: {:?}", bench.events);
+    }
+}
+
+#[test]
+fn a_beginning_that_is_told_again_or_after_its_end_is_no_other_run() {
+    const END: Pinged = Pinged::End { ok: true };
+    let (a, b) = (Some("a"), Some("b"));
+    for (name, pings, going) in [
+        ("its end overtakes it", vec![(0, END, a), (1, Pinged::Start, a)], 0),
+        ("it is sent again after the end", vec![(0, Pinged::Start, a), (1, END, a), (90, Pinged::Start, a)], 0),
+        ("it is sent twice", vec![(0, Pinged::Start, None), (20, Pinged::Start, None), (30, END, None)], 0),
+        ("another has ended", vec![(0, END, b), (1, Pinged::Start, a)], 1),
+        ("one without an ID has ended", vec![(0, END, None), (1, Pinged::Start, None)], 1),
+        ("the same ID is used each night", vec![(0, END, a), (86_400, Pinged::Start, a)], 1),
+    ] {
+        let expect = "expect = { every = '1d', grace = '1h' }\ntimeout = '1h'";
+        let mut bench = Bench::new(START, &files(&[("backup", expect)]));
+        let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
+        for (at, what, key) in pings {
+            bench.until(Duration::from_secs(at), idle);
+            bench.ping("backup", what, key);
+        }
+        assert_eq!(bench.dispatcher.running(), going, "{name}");
+        assert_eq!(bench.events, [""; 0], "{name}");
+        bench.until(bench.now + minutes(61), idle);
+        assert_eq!(bench.events.len(), going, "{name}: {:?}", bench.events);
     }
 }
 
