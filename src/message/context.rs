@@ -5,7 +5,8 @@
 
 use super::Notice;
 use super::headline::Headline;
-use super::words::{clock, ended, format_bytes, one_line, short};
+use super::words::{JUST_NOW, clock, ended, format_bytes, one_line, short};
+use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Ending, Status};
 use crate::policy::{Event, Update};
@@ -31,6 +32,12 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
     facts.extend(took(notice));
     if let Some(at) = notice.finished().filter(|_| notice.run().is_none()) {
         facts.push(format!("last run at {}", clock(notice, at)));
+    }
+    // It is told late: nobody was there to tell.
+    if let Some(at) = notice.outcome().map(|outcome| outcome.finished)
+        && between(at, notice.now) > JUST_NOW
+    {
+        facts.push(format!("ended at {}", clock(notice, at)));
     }
     let repeats = notice.event == Event::Repeat;
     if let Some(next) = notice.next.filter(|next| repeats && *next > notice.now) {

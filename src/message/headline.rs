@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Notice;
 use super::tail::{first_line, is_one_line, last_line, telling_line, without_perfdata};
-use super::words::{clock, emoji, ended, one_line};
+use super::words::{JUST_NOW, clock, emoji, ended, one_line};
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Reason, Status};
@@ -149,7 +149,7 @@ fn recovery(notice: &Notice) -> Draft {
     let words = match (lasted(notice), &notice.update) {
         (Some((lasted, failures)), update) => {
             let since = match update {
-                Update::Recovered { since, .. } if *since < notice.now => {
+                Update::Recovered { since, .. } if between(*since, notice.now) > JUST_NOW => {
                     format!(", ok since {}", clock(notice, *since))
                 }
                 _ => String::new(),

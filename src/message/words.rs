@@ -2,6 +2,8 @@
 //!
 //! Before it: facts of a [`Notice`]. After it: `headline` and `context`.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Notice;
@@ -10,6 +12,9 @@ use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Ending, Status, signal_name};
 use crate::slack::{cut_plain, escape};
+
+/// What happened longer ago than this is told with its time.
+pub(super) const JUST_NOW: Duration = Duration::from_secs(60);
 
 /// The emoji of a status.
 pub(super) fn emoji(status: Status) -> &'static str {

@@ -503,8 +503,8 @@ impl Health {
         }
     }
 
-    /// Takes a run in: counts, kinds of failure, what an ok run printed.
-    pub(super) fn record(&mut self, settings: &Settings, facts: &Facts<'_>, now: Timestamp) -> Seen {
+    /// Takes a run in that ended then: counts, kinds of failure, what an ok run printed.
+    pub(super) fn record(&mut self, settings: &Settings, facts: &Facts<'_>, at: Timestamp) -> Seen {
         let before = self.last();
         let was_ok = before.as_ref().map(|before| before.status == Status::Ok);
         let turned = was_ok.is_some_and(|was_ok| was_ok != (facts.status == Status::Ok));
@@ -513,7 +513,8 @@ impl Health {
             if let Some(flapping) = &mut self.flapping {
                 flapping.changes = flapping.changes.saturating_add(1);
             }
-            self.changes.push_back(now);
+            // Of what is told late the last may have ended first.
+            self.changes.push_back(self.changes.back().map_or(at, |last| at.max(*last)));
             while self.changes.len() > MOST_CHANGES as usize {
                 self.changes.pop_front();
             }
@@ -526,9 +527,9 @@ impl Health {
             ending => ending.clone(),
         };
         let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output });
-        self.last = Some(Last { run: facts.run, status: facts.status, at: now, stdout, ended });
+        self.last = Some(Last { run: facts.run, status: facts.status, at, stdout, ended });
         if ok {
-            self.succeeded = Some(now);
+            self.succeeded = self.succeeded.max(Some(at));
             self.streak = 0;
             self.turn_to_reported();
             let text = kept(facts.stdout, LONGEST_GOOD).to_owned();
@@ -546,7 +547,7 @@ impl Health {
         let counted = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
         self.failed += u64::from(!counted);
         if let Some(conversation) = &mut self.conversation {
-            conversation.last_failure = now;
+            conversation.last_failure = conversation.last_failure.max(at);
         }
         let normalized = settings.normalize.failures();
         let kind = same::fingerprint(facts, normalized);
@@ -560,7 +561,7 @@ impl Health {
         self.turn_to(key);
         match &mut self.open {
             Some(open) => {
-                open.again(failure, now);
+                open.again(failure, at);
                 self.waiting.reopen(open.id, facts.status, open.failures);
             }
             none => {
@@ -568,7 +569,7 @@ impl Health {
                     key,
                     key_text: key_text(),
                     normalized: Some(normalized),
-                    ..OpenIncident::new(facts.run, facts.status, kind, now)
+                    ..OpenIncident::new(facts.run, facts.status, kind, at)
                 }));
             }
         }

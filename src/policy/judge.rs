@@ -33,18 +33,19 @@ pub fn judge(
     zone: &TimeZone,
     now: Timestamp,
 ) -> Judgement {
-    let moment = Moment { settings, zone, now, slot: facts.scheduled };
+    let at = facts.ended.min(now);
+    let moment = Moment { settings, zone, now, at, slot: facts.scheduled };
     health.clamp_to_now(now);
     if facts.skipped {
         health.end_hang(settings);
         return Judgement::from(Verdict::NotRun);
     }
     let over = health.settle(&moment, facts.status);
-    let seen = health.record(settings, facts, now);
+    let seen = health.record(settings, facts, at);
     health.end_hang(settings);
     let ok = facts.status == Status::Ok;
     if ok {
-        health.mark_recovery_due(settings, now);
+        health.mark_recovery_due(settings, at);
     }
     let candidate = match flap::step(settings, health, seen.turned, now) {
         Step::Begins => Candidate::Flap(FlapChange::Begins, flap::begins(settings, health)),
@@ -60,7 +61,7 @@ pub fn judge(
             if !ok {
                 health.note_silence();
             }
-            health.close_if_nothing_due(facts.status, now);
+            health.close_if_nothing_due(facts.status, at);
             return Judgement { verdict: Verdict::Suppress(why, next), close };
         }
     };
@@ -72,7 +73,7 @@ pub fn judge(
     if sent.is_err() {
         health.note_silence();
     }
-    health.close_if_nothing_due(facts.status, now);
+    health.close_if_nothing_due(facts.status, at);
     let verdict = match sent {
         Ok(notification) => {
             let old = seen.last_ok.as_deref();
@@ -131,7 +132,7 @@ fn continuing(
     } else if open.status.badness() > reported.status.badness() {
         Update::Worse { was: reported.status }
     } else if changed && open.status == Status::Unknown {
-        Update::Unknown { since: moment.now, was: reported.status }
+        Update::Unknown { since: moment.at, was: reported.status }
     } else if changed {
         Update::Better { was: reported.status }
     } else if lasts {
@@ -183,7 +184,7 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
                 Event::Recovery,
                 match hang_ends {
                     true => Update::HangEnds { took: facts.took, ending: facts.ending.clone() },
-                    false => open.recovered(moment.now),
+                    false => open.recovered(moment.at),
                 },
             );
         }
@@ -258,22 +259,22 @@ impl Health {
     }
 
     /// It is ok: a recovery is due to who was told that it is not, if such are asked for.
-    fn mark_recovery_due(&mut self, settings: &Settings, now: Timestamp) {
+    fn mark_recovery_due(&mut self, settings: &Settings, at: Timestamp) {
         if let Some(open) = &mut self.open
             && open.reported.is_some()
             && settings.on.asks(On::Recovery)
         {
-            open.resolved_at.get_or_insert(now);
+            open.resolved_at.get_or_insert(at);
         }
     }
 
     /// It is ok, and no recovery is due: the incident is closed.
-    fn close_if_nothing_due(&mut self, status: Status, now: Timestamp) {
+    fn close_if_nothing_due(&mut self, status: Status, at: Timestamp) {
         let over = |open: &mut Box<OpenIncident>| status == Status::Ok && open.resolved_at.is_none();
         let Some(open) = self.open.take_if(over) else { return };
         for other in std::mem::take(&mut self.others) {
-            self.waiting.resolve(other.id, other.failures, now);
+            self.waiting.resolve(other.id, other.failures, at);
         }
-        self.waiting.resolve(open.id, open.failures, now);
+        self.waiting.resolve(open.id, open.failures, at);
     }
 }

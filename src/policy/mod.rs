@@ -179,6 +179,8 @@ pub struct Facts<'a> {
     pub ending: &'a Ending,
     /// How long the run took.
     pub took: Duration,
+    /// When it ended: just now, or before, where that is told late. What lies ahead is now.
+    pub ended: Timestamp,
     /// Which incident of the job a failure belongs to, where a directive says so.
     pub key: Option<&'a str>,
 }

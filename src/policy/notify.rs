@@ -28,6 +28,8 @@ pub(super) struct Moment<'a> {
     pub(super) settings: &'a Settings,
     pub(super) zone: &'a TimeZone,
     pub(super) now: Timestamp,
+    /// When what is told happened: the end of the run, which may be told late; the present where there is no run.
+    pub(super) at: Timestamp,
     /// The slot of the schedule that the run filled; the present where there is no run.
     pub(super) slot: Timestamp,
 }
@@ -148,7 +150,7 @@ impl Health {
 
     /// It waits for the end of the quiet hours.
     fn defer(&mut self, moment: &Moment<'_>, draft: Draft) {
-        let now = moment.now;
+        let (now, at) = (moment.now, moment.at);
         let of_incident = draft.event.is_of_an_incident();
         let line = match draft.event {
             Event::Flapping | Event::Stuck => draft.update.sentence(moment.zone, now),
@@ -158,12 +160,12 @@ impl Health {
         self.set_flapping(moment, draft.flap, draft.status);
         let open = self.open.as_deref().filter(|_| of_incident);
         self.waiting.put(Deferred {
-            at: open.filter(|_| !recovered).map_or(now, |open| open.since),
+            at: open.filter(|_| !recovered).map_or(at, |open| open.since),
             event: draft.event,
             status: draft.status,
             incident: open.map(|open| open.id),
             times: open.map_or(1, |open| open.failures),
-            ended: recovered.then_some(now),
+            ended: recovered.then_some(at),
             line,
         });
     }
@@ -201,7 +203,7 @@ impl Health {
 
     /// It is sent: people know from now on.
     pub(super) fn report(&mut self, moment: &Moment<'_>, draft: Draft, undo: Undo, quiet: bool) -> Notification {
-        let Moment { settings, now, .. } = *moment;
+        let Moment { settings, now, at, .. } = *moment;
         let before = self.reported().cloned();
         let of_incident = draft.event.is_of_an_incident() || draft.event == Event::Flapping;
         let failing = draft.status != Status::Ok && of_incident && self.open.is_some();
@@ -211,9 +213,9 @@ impl Health {
         let ends = draft.event == Event::Recovery || (draft.flap == FlapChange::Ends && !failing);
         if let Some(open) = self.open.as_deref().filter(|_| ends && of_incident) {
             let (id, failures) = (open.id, open.failures);
-            self.waiting.resolve(id, failures, now);
+            self.waiting.resolve(id, failures, at);
         }
-        let (also, mut statuses) = if ends { self.end_others(now) } else { Default::default() };
+        let (also, mut statuses) = if ends { self.end_others(at) } else { Default::default() };
         before.iter().flat_map(|reported| reported.statuses.iter()).for_each(|status| statuses.insert(status));
         let digest = self.digest(moment, quiet);
         let open = self.open.as_deref().filter(|_| of_incident);
@@ -376,10 +378,10 @@ impl Health {
 
     /// All is well: the incidents of other keys end with the present one. Those that have threads, and all under which
     /// statuses they were reported.
-    fn end_others(&mut self, now: Timestamp) -> (Vec<Incident>, Statuses) {
+    fn end_others(&mut self, at: Timestamp) -> (Vec<Incident>, Statuses) {
         let (mut threads, mut statuses) = (Vec::new(), Statuses::default());
         for other in std::mem::take(&mut self.others) {
-            self.waiting.resolve(other.id, other.failures, now);
+            self.waiting.resolve(other.id, other.failures, at);
             if let Some(reported) = &other.reported {
                 reported.statuses.iter().for_each(|status| statuses.insert(status));
                 // The thread of a conversation goes on.
@@ -425,7 +427,7 @@ impl Health {
             told_in: reported.channels.clone(),
             pings: false,
             suppressed: 0,
-            update: open.recovered(moment.now),
+            update: open.recovered(moment.at),
             headline: None,
             next: None,
             diff: String::new(),

@@ -284,6 +284,7 @@ mod tests {
                 output,
                 ending: &ending,
                 took: Duration::ZERO,
+                ended: Timestamp::UNIX_EPOCH,
                 key: None,
             };
             fingerprint(&facts, true)

@@ -46,7 +46,7 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
         return Vec::new();
     }
     let owed = health.open.as_deref_mut().and_then(|open| open.silenced.take());
-    let moment = Moment { settings, zone, now, slot: now };
+    let moment = Moment { settings, zone, now, at: now, slot: now };
     let mut all = Vec::new();
     let status = health.status().unwrap_or_default();
     if flap::steady_at(settings, health).is_some_and(|at| at <= now) {
@@ -128,7 +128,7 @@ pub fn skipped(
     if !settings.on.asks(On::Failure) || health.silenced().is_some() {
         return None;
     }
-    let moment = Moment { settings, zone, now, slot: now };
+    let moment = Moment { settings, zone, now, at: now, slot: now };
     if health.stuck.told {
         let reported = health.open.as_deref().and_then(|open| open.reported.as_ref())?;
         if health.open.as_deref().is_some_and(|open| health.acknowledged(open).is_some()) {

@@ -114,6 +114,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
         output: &both,
         ending: &outcome.ending,
         took: outcome.took,
+        ended: outcome.finished,
         key: outcome.directives.key.as_deref(),
     };
     let policy::Judgement { verdict, close } = policy::judge(&job.notify, health, &facts, &job.timing.zone, end.now);

@@ -580,6 +580,32 @@ fn a_beginning_that_is_told_again_or_after_its_end_is_no_other_run() {
 }
 
 #[test]
+fn runs_that_are_told_late_keep_their_own_times() {
+    let mut bench = Bench::new(START, &files(&[("backup", "expect = { every = '1d', grace = '1h' }")]));
+    let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
+    bench.until(minutes(600), idle);
+    let mut told = Vec::new();
+    // At 19:00 it comes out that one failed at 12:00, and that the next was well at 14:30.
+    for (finished, status) in [(180, Status::Critical), (330, Status::Ok)] {
+        let finished = shift(bench.start, minutes(finished));
+        let outcome = Outcome { started: finished, ..Outcome::status_only(status, finished) };
+        let (_, turn) =
+            bench.dispatcher.report_end(&JobName::new("backup"), None, outcome, bench.now()).expect("it is");
+        told.extend(turn.entries.into_iter().flat_map(Entry::into_messages));
+    }
+    let texts: Vec<String> =
+        told.iter().map(|message| format!("{} {}", message.text, serde_json::json!(message.blocks))).collect();
+    let said = |words: &str| texts.iter().any(|text| text.contains(words));
+    assert!(said("ended at 12:00 · web-1"), "{texts:#?}");
+    assert!(said("is well again after 2h 30m, 1 failure, ok since 14:30"), "{texts:#?}");
+    // One that is told at once has no such words.
+    let outcome = Outcome::status_only(Status::Critical, bench.now().wall);
+    let (_, turn) = bench.dispatcher.report_end(&JobName::new("backup"), None, outcome, bench.now()).expect("it is");
+    let told: Vec<_> = turn.entries.into_iter().flat_map(Entry::into_messages).collect();
+    assert!(told.len() == 1 && !format!("{told:?}").contains("ended at"), "{told:?}");
+}
+
+#[test]
 fn a_hang_that_was_told_and_that_the_next_run_overtakes_is_not_said_to_have_ended() {
     let mut bench = Bench::new(START, &files(&[("backup", "expect = { every = '1d', grace = '1h' }")]));
     let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
