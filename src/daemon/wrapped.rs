@@ -336,7 +336,8 @@ impl Daemon {
         let found = self.dispatcher.runs().find(|other| other.id == run).map(|run| run.job.clone());
         if let (Some(job), Some(started)) = (found, self.dispatcher.reported_start(run)) {
             tracing::warn!(%job, %run, "the process that reported this run is gone, and did not say how it ended");
-            let outcome = Outcome::interrupted(started, now.wall);
+            let process = self.wrapped.runs.get(&run).map(|process| process.pid);
+            let outcome = Outcome::lost(started, process, now.wall);
             if let Ok((_, turn)) = self.dispatcher.report_end(&job, Some(run), outcome, now) {
                 self.act(turn);
             }

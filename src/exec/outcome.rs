@@ -73,6 +73,11 @@ pub enum Ending {
     },
     /// The daemon ended it, or was itself ended.
     Interrupted,
+    /// The `wrap` that followed it is gone, and did not say how it ended.
+    Lost {
+        /// The process of the `wrap`, where it is known.
+        process: Option<u32>,
+    },
     /// Something else ran it and said no more than whether it went well.
     Reported {
         /// It did.
@@ -258,6 +263,10 @@ impl Ending {
             }
             Self::NotStarted { error } => format!("could not be started: {error}"),
             Self::Interrupted => "interrupted".to_owned(),
+            Self::Lost { process } => {
+                let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
+                format!("its wrap{process} is gone: the command may still run, and how it ends is not known")
+            }
             Self::Reported { ok: true } => "reported as ok".to_owned(),
             Self::Reported { ok: false } => "reported as failed".to_owned(),
             Self::Missing { grace, .. } => format!("did not run; {} of grace", format_duration(*grace)),
@@ -339,6 +348,11 @@ impl Outcome {
         Self { reason: Reason::Interrupted, ending: Ending::Interrupted, started, took, ..outcome }
     }
 
+    /// A run whose `wrap` is gone: nobody will say how it ends, and nobody knows whether it has.
+    pub fn lost(started: Timestamp, process: Option<u32>, now: Timestamp) -> Self {
+        Self { ending: Ending::Lost { process }, ..Self::interrupted(started, now) }
+    }
+
     /// An expected run that did not come.
     pub fn missing(due: Timestamp, grace: Duration, seen: Option<Timestamp>, now: Timestamp) -> Self {
         let ending = Ending::Missing { due, grace, seen };
@@ -385,6 +399,10 @@ mod tests {
             (Ending::TimedOut { after, killed: true }, "timed out after 10s, and had to be killed"),
             (Ending::NotStarted { error: "no such thing".to_owned() }, "could not be started: no such thing"),
             (Ending::Interrupted, "interrupted"),
+            (
+                Ending::Lost { process: Some(7) },
+                "its wrap (process 7) is gone: the command may still run, and how it ends is not known",
+            ),
             (Ending::Reported { ok: false }, "reported as failed"),
             (Ending::Unfinished { after, next_began: false }, "began, and its end was not reported within 10s"),
             (

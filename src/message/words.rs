@@ -52,7 +52,7 @@ pub(super) fn ended(ending: &Ending) -> String {
         }
         Ending::NotStarted { .. } => "not started".to_owned(),
         Ending::Interrupted => "interrupted".to_owned(),
-        Ending::Reported { .. } | Ending::Unfinished { .. } => ending.words(),
+        Ending::Lost { .. } | Ending::Reported { .. } | Ending::Unfinished { .. } => ending.words(),
         Ending::Missing { .. } => "did not run".to_owned(),
     }
 }

@@ -689,6 +689,23 @@ fn a_run_that_outlives_a_daemon_is_in_progress_until_it_ends_or_its_wrapper_is_g
 }
 
 #[test]
+fn of_a_command_whose_wrapper_was_killed_nobody_says_that_it_has_ended() {
+    let sandbox = quiet();
+    let daemon = daemon(&sandbox);
+    let mut wrapped = spawned(&mut until_the_gate_opens(&sandbox, "exit 3"));
+    wait_until(&sandbox, "it in progress", || history(&sandbox).iter().any(is_running));
+    let process = wrapped.id();
+    kill(&mut wrapped);
+    wait_until(&sandbox, "that it is followed no more", || !history(&sandbox).iter().any(is_running));
+    let words = format!("its wrap (process {process}) is gone: the command may still run");
+    let told = [sandbox.run(&["history"]).stdout, sandbox.run(&["why", "db"]).stdout];
+    assert!(told.iter().all(|told| told.contains(&words)), "{told:?}");
+    // It still waits at the gate.
+    open_the_gate(&sandbox);
+    drop(daemon);
+}
+
+#[test]
 fn a_run_that_was_well_is_on_disk_when_wrap_has_ended() {
     let sandbox = quiet();
     for round in 1..=3 {
