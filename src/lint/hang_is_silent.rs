@@ -2,7 +2,11 @@
 
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
+use crate::policy::count;
 use crate::schedule::Overlap;
+
+/// What to do about it.
+const SET: &str = "set `timeout` to what it takes at worst, here or for all jobs in `[defaults]`";
 
 /// Without `timeout` nothing ends a command that hangs: `no-timeout`. When nothing tells of it either, it is
 /// `hang-is-silent` in its place: `stuck_after = 0`, or an interval that is measured from the finish, where no due time
@@ -12,7 +16,6 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     if !job.timing.enabled || job.command.timeout().is_some() || job.timing.overlap == Overlap::Replace {
         return;
     }
-    let set = "set `timeout` to what it takes at worst, here or for all jobs in `[defaults]`";
     if job.notify.stuck_after == 0 {
         let message = "a run that hangs is neither ended nor told of: there is no `timeout`, and `stuck_after` is 0";
         let place = subject.find("notify.stuck_after").map(|value| value.at);
@@ -22,7 +25,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
                 Some(place) => problem.also(place, "no due time that is skipped is told of"),
                 None => problem,
             }
-            .help(set),
+            .help(SET),
         );
     } else if job.timing.follows_finish() {
         let message = "a run that hangs is neither ended nor told of: the next one waits for its finish";
@@ -33,10 +36,39 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
                 Some(place) => problem.also(place, "measured from a finish that never comes"),
                 None => problem,
             }
-            .help(set),
+            .help(SET),
         );
     } else {
         let problem = Problem::new(Code::NoTimeout, file.key("command"), "nothing ends this command when it hangs");
-        found.push(problem.help(format!("{set}; or accept it: `allow = [\"no-timeout\"]`")));
+        found.push(problem.help(format!("{SET}; or accept it: `allow = [\"no-timeout\"]`")));
     }
+}
+
+/// Of a job that something else runs, `timeout` says when an end is missing that was not reported. Without it that is known
+/// when due times have passed (`stuck_after`), or when the next run begins.
+pub(super) fn check_expected(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let (job, place) = (subject.job, subject.file.key("expect"));
+    if !job.timing.runs_elsewhere() || !job.timing.enabled || job.command.timeout().is_some() {
+        return;
+    }
+    found.push(match job.notify.stuck_after {
+        0 => {
+            let message = "a run that begins and does not end is told when the next one begins, or never: there is no \
+                           `timeout`, and `stuck_after` is 0";
+            let problem = Problem::new(Code::HangIsSilent, place, message);
+            let skips = subject.find("notify.stuck_after").map(|value| value.at);
+            match skips {
+                Some(skips) => problem.also(skips, "no due time that is skipped is told of"),
+                None => problem,
+            }
+            .help(SET)
+        }
+        times => {
+            let times = count(times, "due time");
+            let message =
+                format!("a run that begins and does not end is told after {times} only, or when the next one begins");
+            Problem::new(Code::NoTimeout, place, message)
+                .help(format!("{SET}; or accept it: `allow = [\"no-timeout\"]`"))
+        }
+    });
 }

@@ -95,6 +95,7 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: chatty_job::check, needs: &[WHEN, &["command", "notify", "template", "message"]] },
     JobRule { check: command_not_found::check, needs: &[PROGRAM] },
     JobRule { check: hang_is_silent::check, needs: &[WHEN, &["command", "timeout", "notify"]] },
+    JobRule { check: hang_is_silent::check_expected, needs: &[WHEN, &["timeout", "notify"]] },
     JobRule { check: interval_too_short::check, needs: &[WHEN] },
     JobRule { check: invalid_blocks::check, needs: &[&["message"]] },
     JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env"]] },

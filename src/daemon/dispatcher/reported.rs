@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Dispatcher, Entry, Running, Turn};
+use super::{Dispatcher, Entry, Running, Tracked, Turn};
 use crate::clock::{Mono, Now, between};
 use crate::exec::{Captured, Ending, Outcome, Output, Run, Trigger, assumed, clean};
 use crate::id::{JobName, RunId};
@@ -142,6 +142,7 @@ impl Dispatcher {
         if let Some(before) = self.reported_run(job, report.key.as_deref()) {
             self.give_up(before, now, &mut turn);
         }
+        self.give_up_stuck(index, now, &mut turn);
         let started = started.min(now.wall);
         let run = self.new_reported(index, started, now);
         run.progress.pid.store(report.pid.unwrap_or_default(), std::sync::atomic::Ordering::Relaxed);
@@ -234,7 +235,10 @@ impl Dispatcher {
                 self.jobs[index as usize].health.counts_again(given_up.run.id, outcome.status);
                 given_up.run
             }
-            None => self.new_reported(index, outcome.started, now),
+            None => {
+                self.give_up_stuck(index, now, &mut turn);
+                self.new_reported(index, outcome.started, now)
+            }
         };
         let id = run.id;
         self.conclude(index, (run, None), outcome, false, now, &mut turn);
@@ -293,12 +297,33 @@ impl Dispatcher {
             && at <= now.mono
         {
             self.deadlines.pop_first();
-            let Some(running) = self.running.get(&id) else { continue };
-            let Some(elsewhere) = &running.elsewhere else { continue };
-            let after = elsewhere.deadline.map_or(Duration::ZERO, |(_, after)| after);
-            let (run, started, key) = (Arc::clone(&running.run), running.started.wall, elsewhere.key.clone());
-            self.given_up.add(GivenUp { run, started, key });
-            turn.merge(self.finished(id, Outcome::unfinished(started, after, now.wall), now));
+            self.end_unseen(id, now, turn);
+        }
+    }
+
+    /// Its end was not reported in time. Should it be later, it is that of this run.
+    fn end_unseen(&mut self, id: RunId, now: Now, turn: &mut Turn) {
+        let Some(running) = self.running.get(&id) else { return };
+        let Some(elsewhere) = &running.elsewhere else { return };
+        let (run, started, key) = (Arc::clone(&running.run), running.started.wall, elsewhere.key.clone());
+        let after = elsewhere.deadline.map_or_else(|| between(started, now.wall), |(_, after)| after);
+        self.given_up.add(GivenUp { run, started, key });
+        turn.merge(self.finished(id, Outcome::unfinished(started, after, now.wall), now));
+    }
+
+    /// Another run of the job comes: those that have no time limit, and have gone on for `notify.stuck_after` due times, are
+    /// missing. While others come no due time passes because of such a run, and nothing else would tell of it.
+    fn give_up_stuck(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let Tracked { job, running, .. } = &self.jobs[index as usize];
+        let (timing, most) = (&job.timing, job.notify.stuck_after);
+        if most == 0 || *running == 0 {
+            return;
+        }
+        let endless = |running: &Running| running.elsewhere.as_ref().is_some_and(|run| run.deadline.is_none());
+        let mine = self.running.iter().filter(|(_, running)| running.job == index && endless(running));
+        let stuck = mine.filter(|(_, run)| timing.due_times_since(run.started.wall, now.wall) >= most);
+        for id in stuck.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.end_unseen(id, now, turn);
         }
     }
 

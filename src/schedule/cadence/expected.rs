@@ -51,6 +51,14 @@ impl DueTimes<'_> {
 }
 
 impl Timing {
+    /// How many due times of an expected run have come since one began: that which it answers is not among them.
+    pub fn due_times_since(&self, began: Timestamp, now: Timestamp) -> u32 {
+        let Some(times) = self.expect().and_then(|expect| self.due_times(expect)) else { return 0 };
+        let began = if let DueTimes::Cron(_) = times { shift(began, EARLY) } else { began };
+        let first = times.after_run(began).filter(|first| *first <= now);
+        first.and_then(|first| times.passed(first, now)).map_or(0, |passed| passed.count)
+    }
+
     fn due_times<'a>(&'a self, expect: &'a Expect) -> Option<DueTimes<'a>> {
         match &expect.times {
             Expected::Every(every) => Some(DueTimes::Every(Grid { every: *every, open: self.open() })),
@@ -288,6 +296,23 @@ mod tests {
         // A report that comes late moves nothing back.
         cadence.came(&timing, at("23T11:00:00"), now("23T13:30:00"));
         assert_eq!(due(&cadence, &timing), at("23T14:20:00"));
+    }
+
+    #[test]
+    fn the_age_of_a_run_in_due_times() {
+        let hourly = every(3_600, 60);
+        let nightly = cron("0 3 * * *", 1_800);
+        for (timing, began, until, count) in [
+            (&hourly, "23T12:00:00", "23T12:59:59", 0),
+            (&hourly, "23T12:00:00", "23T15:00:00", 3),
+            // It is the run of 02:00 UTC, and begins a little early.
+            (&nightly, "24T01:59:30", "24T23:00:00", 0),
+            (&nightly, "24T01:59:30", "26T02:00:00", 2),
+            (&nightly, "24T02:10:00", "26T02:00:00", 2),
+            (&timing(Expected::AnyTime, 0), "23T12:00:00", "26T02:00:00", 0),
+        ] {
+            assert_eq!(timing.due_times_since(at(began), at(until)), count, "{} {began}", timing.describe());
+        }
     }
 
     #[test]

@@ -580,6 +580,34 @@ fn a_beginning_that_is_told_again_or_after_its_end_is_no_other_run() {
 }
 
 #[test]
+fn a_run_that_hangs_while_others_of_its_job_end_well_is_told_by_its_age() {
+    for (keys, told) in [("", true), ("\nnotify.stuck_after = 0", false), ("\ntimeout = '2d'", false)] {
+        let expect = format!("expect = {{ every = '1h', grace = '10m' }}{keys}");
+        let mut bench = Bench::new(START, &files(&[("backup", &expect)]));
+        let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
+        bench.ping("backup", Pinged::Start, Some("hangs"));
+        for hour in 1..=4 {
+            bench.until(minutes(hour * 60), idle);
+            bench.ping("backup", Pinged::Start, Some("other"));
+            bench.until(minutes(hour * 60 + 5), idle);
+            bench.ping("backup", Pinged::End { ok: true }, Some("other"));
+        }
+        let expected: &[&str] = match told {
+            true => &[
+                "Mon 12:00 missing: :red_circle: backup critical: began, and its end was not reported within 3h",
+                "Mon 12:05 recovery: :white_check_mark: backup is well again after 5m, 1 failure",
+            ],
+            false => &[],
+        };
+        assert_eq!(bench.events, expected, "{keys}");
+        assert_eq!(bench.dispatcher.running(), usize::from(!told), "{keys}");
+        // Its end is that of the same run, whenever it comes.
+        let late = bench.dispatcher.given_up_run(&JobName::new("backup"), Some("hangs"), bench.now());
+        assert_eq!(late.is_some(), told, "{keys}");
+    }
+}
+
+#[test]
 fn runs_that_are_told_late_keep_their_own_times() {
     let mut bench = Bench::new(START, &files(&[("backup", "expect = { every = '1d', grace = '1h' }")]));
     let idle = &mut |_: &Run| unreachable!("the daemon starts nothing");
