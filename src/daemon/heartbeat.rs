@@ -159,7 +159,7 @@ impl Daemon {
     pub(super) fn ping_begin(&mut self, run: &Run, now: Mono) {
         let Some(job) = self.dispatcher.declared(&run.job) else { return };
         let id = pings::run_id(self.watchers.number, run.id);
-        if let Some(signal) = job.ping.as_ref().and_then(|ping| ping.begins(&id)) {
+        if let Some(signal) = job.ping.as_ref().and_then(|ping| ping.begins(&id, job.command.exit_codes().may_skip())) {
             self.watchers.pings.put(run.job.clone(), Part::Begins, signal, now);
         }
     }

@@ -95,8 +95,8 @@ pub enum Style {
 pub struct PingSettings {
     /// Where the URL comes from.
     pub url: Source,
-    /// Whether the beginning of a run is told.
-    pub start: bool,
+    /// Whether the beginning of a run is told; where that is not said, unless the run may count as not run.
+    pub start: Option<bool>,
     /// Whether the end of the output is sent along.
     pub output: bool,
     /// How it is told.
@@ -209,7 +209,7 @@ pub fn read_ping(table: &mut Table<'_>, config_dir: &Path) -> Option<PingSetting
         let url = literal(&value)?;
         return Some(PingSettings {
             url,
-            start: default_of(PING_KEYS, "start").value(),
+            start: None,
             output: default_of(PING_KEYS, "output").value(),
             style: Style::default(),
         });
@@ -220,7 +220,7 @@ pub fn read_ping(table: &mut Table<'_>, config_dir: &Path) -> Option<PingSetting
     let mut ping = value.table()?;
     let both = ping.conflict("url", "url_file", "one URL is enough: remove one of the two");
     let url = read_url(&mut ping, config_dir);
-    let start = ping.flag("start").unwrap_or_else(|| default_of(PING_KEYS, "start").value());
+    let start = ping.flag("start");
     let output = ping.flag("output").unwrap_or_else(|| default_of(PING_KEYS, "output").value());
     let style = ping.choice("style", STYLES).unwrap_or_default();
     if ping.own_value("url").is_none() && ping.own_value("url_file").is_none() {
@@ -296,9 +296,11 @@ impl PingSettings {
         url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "elsewhere".to_owned())
     }
 
-    /// The beginning of a run, where it is told.
-    pub fn begins(&self, run: &str) -> Option<Signal> {
-        (self.start && self.style == Style::Healthchecks).then(|| self.signal("/start", run, None))
+    /// The beginning of a run, where it is told. Of one that may count as not run (`exit_codes.skip`) it is not: nothing but
+    /// an end that was well or not ends what began, and the watcher would say that the run does not end.
+    pub fn begins(&self, run: &str, may_skip: bool) -> Option<Signal> {
+        let told = self.start.unwrap_or(!may_skip) && self.style == Style::Healthchecks;
+        told.then(|| self.signal("/start", run, None))
     }
 
     /// The end of a run.
@@ -358,7 +360,7 @@ mod tests {
 
     fn ping(style: Style) -> PingSettings {
         let url = Source::Literal(Secret::new("https://hc.example.com/1234"));
-        PingSettings { url, start: true, output: true, style }
+        PingSettings { url, start: None, output: true, style }
     }
 
     #[test]
@@ -371,7 +373,11 @@ mod tests {
         };
         let some = |url: &str, body: &str| Some((url.to_owned(), body.to_owned()));
         let hc = ping(Style::Healthchecks);
-        assert_eq!(told(hc.begins("r")), some("1234/start?a=b&rid=r", ""));
+        for (start, may_skip, begins) in [(None, false, true), (None, true, false), (Some(true), true, true)] {
+            let ping = PingSettings { start, ..ping(Style::Healthchecks) };
+            let expected = if begins { some("1234/start?a=b&rid=r", "") } else { None };
+            assert_eq!(told(ping.begins("r", may_skip)), expected, "{start:?} {may_skip}");
+        }
         for (end, healthchecks, plain) in [
             (End::Code(0), some("1234/0?a=b&rid=r", "out"), some("1234?a=b", "out")),
             (End::Code(3), some("1234/3?a=b&rid=r", "out"), None),
@@ -382,10 +388,10 @@ mod tests {
             assert_eq!(told(hc.ends(end, "r", "out")), healthchecks, "{end:?}");
             assert_eq!(told(ping(Style::Plain).ends(end, "r", "out")), plain, "{end:?}");
         }
-        assert_eq!(told(ping(Style::Plain).begins("r")), None);
-        let quiet = PingSettings { start: false, output: false, ..hc };
+        assert_eq!(told(ping(Style::Plain).begins("r", false)), None);
+        let quiet = PingSettings { start: Some(false), output: false, ..hc };
         assert_eq!(
-            (told(quiet.begins("r")), told(quiet.ends(End::Ok, "r", "out"))),
+            (told(quiet.begins("r", false)), told(quiet.ends(End::Ok, "r", "out"))),
             (None, some("1234?a=b&rid=r", ""))
         );
     }

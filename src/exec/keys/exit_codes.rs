@@ -92,6 +92,11 @@ impl ExitCodes {
         }))
     }
 
+    /// Whether a run may count as not run.
+    pub fn may_skip(&self) -> bool {
+        matches!(self, Self::Listed(list) if list.iter().any(|(_, meaning)| *meaning == Meaning::Skip))
+    }
+
     pub(super) fn read(table: &mut Table<'_>) -> Self {
         table.value("exit_codes").and_then(|value| Self::read_value(&value)).unwrap_or_default()
     }

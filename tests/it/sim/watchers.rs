@@ -95,6 +95,23 @@ async fn a_watcher_that_does_not_answer_delays_no_run_and_is_given_up_and_one_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_counts_as_not_run_is_not_told_to_begin_since_no_end_of_it_follows() {
+    let keys = "expect = { every = '1d', grace = '1h' }\nexit_codes = { skip = [75] }\nnotify.on = []";
+    let plain = format!("{keys}\nping = 'https://hc.example.com/1'");
+    let asks = format!("{keys}\nping = {{ url = 'https://hc.example.com/2', start = true }}");
+    let jobs = [("slack_alert.toml", CONFIG), ("jobs.d/a.toml", plain.as_str()), ("jobs.d/b.toml", &asks)];
+    let world = World::started(MORNING, &jobs, |_, _| unreachable!("the daemon starts nothing")).await;
+    for job in ["a", "b"] {
+        for what in [Pinged::Start, Pinged::Exit(75)] {
+            let names = vec![(JobName::new(job), what)];
+            world.ask(Request::Ping(Box::new(Ping { names, key: None, output: Captured::default() }))).await;
+            world.pass(seconds(20)).await;
+        }
+    }
+    assert_eq!(world.watcher.told(), ["00:20 /log", "00:40 /start", "01:00 /log"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_something_else_starts_is_told_to_its_watcher_from_its_beginning() {
     let job = "expect = { every = '1d', grace = '1h' }\nping = 'https://hc.example.com/1'\nnotify.on = []";
     let jobs = [("slack_alert.toml", CONFIG), ("jobs.d/a.toml", job)];
