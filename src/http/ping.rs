@@ -61,14 +61,17 @@ async fn ping(
             "root, the daemon's user and the members of the group of [control] may, and over TCP whoever has the token",
         ));
     }
-    let names = meanings(&path)?;
+    let Meanings { names, no_code } = meanings(&path);
     let key = query.rid.map(|rid| run_id(&rid)).transpose()?;
     let output = match *request.method() {
         Method::POST => body(request.into_body(), &core).await,
         _ => Captured::default(),
     };
     let ping = Ping { names, key, output };
-    match core.ask(Asked::Ping(Box::new(ping))).await? {
+    let answer = core.ask(Asked::Ping(Box::new(ping))).await;
+    // Where no job of that name has the number at its end, it was meant as an exit code.
+    let no_job = |refusal: &Refusal| refusal.0.error.code == Code::NoSuchJob;
+    match answer.map_err(|refusal| no_code.filter(|_| no_job(&refusal)).unwrap_or(refusal))? {
         Reply::Pinged => {
             let limit = HeaderValue::from(MOST_KEPT);
             Ok(([(BODY_LIMIT, limit), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], "OK")
@@ -79,28 +82,36 @@ async fn ping(
     }
 }
 
-/// What a path may mean: a name and what is reported of it. Names hold slashes, so that the last part may be one of a name.
-fn meanings(path: &str) -> Result<Vec<(JobName, Pinged)>, Refusal> {
+/// What a path may mean.
+struct Meanings {
+    /// A name and what is reported of it.
+    names: Vec<(JobName, Pinged)>,
+    /// What is wrong where there is no such job: its last part is a number that is no exit code.
+    no_code: Option<Refusal>,
+}
+
+/// What a path may mean. Names hold slashes, so that the last part may be one of a name.
+fn meanings(path: &str) -> Meanings {
     let whole = path.trim_end_matches('/');
-    let mut meanings = Vec::new();
+    let (mut names, mut no_code) = (Vec::new(), None);
     if let Some((name, last)) = whole.rsplit_once('/') {
         let what = match last {
             "start" => Some(Pinged::Start),
             "fail" => Some(Pinged::End { ok: false }),
             "log" => Some(Pinged::Log),
-            number if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let code = number.parse().map_err(|_| {
+            number if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                if number.parse::<u8>().is_err() {
                     let message = format!("`{}` is no exit code", crate::id::in_one_line(number));
-                    Refusal::bad_request(message).help("an exit code is a number from 0 to 255")
-                })?;
-                Some(Pinged::Exit(code))
+                    no_code = Some(Refusal::bad_request(message).help("an exit code is a number from 0 to 255"));
+                }
+                number.parse().ok().map(Pinged::Exit)
             }
             _ => None,
         };
-        meanings.extend(what.map(|what| (JobName::new(name), what)));
+        names.extend(what.map(|what| (JobName::new(name), what)));
     }
-    meanings.push((JobName::new(whole), Pinged::End { ok: true }));
-    Ok(meanings)
+    names.push((JobName::new(whole), Pinged::End { ok: true }));
+    Meanings { names, no_code }
 }
 
 /// A run's ID, as a UUID in its usual form.
@@ -146,9 +157,10 @@ fn keep(kept: &mut Captured, chunk: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_KEPT, keep, meanings, run_id};
+    use super::{MOST_KEPT, Meanings, keep, meanings, run_id};
     use crate::daemon::Pinged;
     use crate::exec::Captured;
+    use crate::id::JobName;
 
     #[test]
     fn what_a_path_means() {
@@ -161,12 +173,16 @@ mod tests {
             ("db/0", vec![("db", Pinged::Exit(0)), ("db/0", Pinged::End { ok: true })]),
             ("db/255", vec![("db", Pinged::Exit(255)), ("db/255", Pinged::End { ok: true })]),
         ] {
-            let found = meanings(path).expect(path);
-            let found: Vec<(&str, Pinged)> = found.iter().map(|(name, what)| (name.as_str(), *what)).collect();
+            let Meanings { names, no_code } = meanings(path);
+            assert!(no_code.is_none(), "{path}");
+            let found: Vec<(&str, Pinged)> = names.iter().map(|(name, what)| (name.as_str(), *what)).collect();
             assert_eq!(found, expected, "{path}");
         }
         for path in ["db/256", "db/1000", "db/99999999999999999999"] {
-            assert_eq!(meanings(path).expect_err(path).0.error.code.http_status(), 400, "{path}");
+            let Meanings { names, no_code } = meanings(path);
+            assert_eq!(no_code.expect(path).0.error.code.http_status(), 400, "{path}");
+            // A job may have such a name.
+            assert_eq!(names, [(JobName::new(path), Pinged::End { ok: true })], "{path}");
         }
     }
 

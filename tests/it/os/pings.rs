@@ -16,6 +16,7 @@ fn sandbox() -> Sandbox {
         ("slack_alert.toml", "host = \"web-1\"\nreload = \"signal\"\n"),
         ("jobs.d/db/backup.toml", &format!("{expect}redact = [\"password=\\\\S+\"]\nexit_codes = {{ skip = [75] }}\n")),
         ("jobs.d/db/start.toml", expect),
+        ("jobs.d/reports/365.toml", expect),
         ("jobs.d/own.toml", "command = \"true\"\ncron = \"0 0 1 1 *\"\n"),
     ])
 }
@@ -73,6 +74,9 @@ fn healthchecks_requests_and_their_answers() {
         ("GET", "/ping/db/bakup/fail", "", 404, "did you mean `db/backup`?"),
         // A job whose name ends as a ping may.
         ("GET", "/ping/db/start", "", 200, "OK"),
+        ("GET", "/ping/reports/365", "", 200, "OK"),
+        ("GET", "/ping/reports/365/3", "", 200, "OK"),
+        ("GET", "/ping/reports/366", "", 400, "`366` is no exit code"),
         ("GET", "/ping/own", "", 409, "the daemon runs `own` itself"),
         ("DELETE", "/ping/db/backup", "", 405, "does not take DELETE"),
     ] {
