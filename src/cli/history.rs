@@ -14,6 +14,7 @@ use crate::id::{JobName, RunId};
 use crate::message;
 use crate::plan::Plan;
 use crate::policy::ordinal;
+use crate::report::explain::happened;
 use crate::store::{HistoryFilter, Reader, RunRow, RunningRow, Stored};
 
 /// Prints the runs; beside a running daemon too.
@@ -92,7 +93,7 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
         state::shown(row.started, state::zone(plan, row.job.as_str())),
         format_duration(row.took),
         row.status.as_str().to_owned(),
-        row.ending.words(),
+        happened(&row.ending, row.finished, state::zone(plan, row.job.as_str())),
         state::verdict(row, letters),
     ]
 }
@@ -146,7 +147,7 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         ("scheduled", state::shown(row.scheduled, zone)),
         ("started", state::shown(row.started, zone)),
         ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
-        ("status", format!("{}: {}", row.status.as_str(), row.ending.words())),
+        ("status", format!("{}: {}", row.status.as_str(), happened(&row.ending, row.finished, zone))),
         ("message", state::verdict(&row, &letters.run(row.id))),
     ];
     let asked = state::asked(&row).map(|asked| ("trigger", asked));

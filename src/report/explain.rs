@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::document::format_duration;
 use crate::exec::{Ending, Reason, Status};
 use crate::id::{Channel, in_one_line};
 use crate::message::Message;
@@ -20,8 +21,19 @@ pub fn told(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
     local.strftime(form).to_string()
 }
 
+/// What happened to a run that ended then, as the end of a sentence: `exited with 2`; of one that did not come, also when it
+/// was due.
+pub fn happened(ending: &Ending, at: Timestamp, zone: &TimeZone) -> String {
+    match ending {
+        Ending::Missing { due, grace, .. } => {
+            format!("did not run; due {}, {} of grace", told(*due, zone, at), format_duration(*grace))
+        }
+        ending => ending.words(),
+    }
+}
+
 /// How a run ended, as what follows "run 812": `was ok`, `failed with exit code 2`, `failed: killed by SIGKILL (9)`.
-pub fn ended(row: &RunRow) -> String {
+pub fn ended(row: &RunRow, zone: &TimeZone) -> String {
     if let Some((count, _)) = row.details.passed {
         return match count {
             1 => "is no run: 1 due time passed".to_owned(),
@@ -45,7 +57,7 @@ pub fn ended(row: &RunRow) -> String {
         (_, Reason::Output) => format!("failed by its output{status}"),
         (_, Reason::Condition) => format!("failed by a condition{status}"),
         (Ending::Exited { code }, _) => format!("failed with exit code {code}{status}"),
-        (ending, _) => format!("failed: {}{status}", ending.words()),
+        (ending, _) => format!("failed: {}{status}", happened(ending, row.finished, zone)),
     }
 }
 
@@ -118,7 +130,7 @@ impl Explained<'_> {
             Some(until) => format!(", next message at {}", told(until, self.zone, row.finished)),
             None => String::new(),
         };
-        format!("run {} {} at {at}; {}{next}", row.id, ended(row), verdict(row, &self.letters))
+        format!("run {} {} at {at}; {}{next}", row.id, ended(row, self.zone), verdict(row, &self.letters))
     }
 
     /// The reason in a sentence, and where the message is.
@@ -195,7 +207,7 @@ mod tests {
     use crate::policy::{Decision, Event};
     use crate::store::{MessageId, MessageState, Progress, RunRow, RunningRow, Stored};
 
-    use super::{Explained, told, was_refused};
+    use super::{Explained, happened, told, was_refused};
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -235,6 +247,18 @@ mod tests {
             let row = RunRow { reason: Reason::Missing, ending, decision, ..RunRow::interrupted(&left, now) };
             let explained = Explained { row: &row, letters: Vec::new(), job: None, zone: &TimeZone::UTC, now };
             assert_eq!(explained.explanation(), sentence);
+        }
+    }
+
+    #[test]
+    fn of_a_run_that_did_not_come_it_is_told_when_it_was_due() {
+        let grace = std::time::Duration::from_secs(3_600);
+        for (due, words) in [
+            ("2026-11-23T03:00:00Z", "did not run; due 03:00, 1h of grace"),
+            ("2026-11-22T23:30:00Z", "did not run; due 2026-11-22 23:30, 1h of grace"),
+        ] {
+            let ending = Ending::Missing { due: time(due), grace, seen: None };
+            assert_eq!(happened(&ending, time("2026-11-23T04:00:00Z"), &TimeZone::UTC), words);
         }
     }
 

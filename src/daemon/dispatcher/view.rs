@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::super::mailbox::JobQuery;
 use super::{Dispatcher, Running, Tracked};
@@ -18,6 +19,7 @@ use crate::exec::Status;
 use crate::id::{JobName, RunId};
 use crate::plan::Job;
 use crate::policy::{self, HoldKind, Pattern};
+use crate::report::explain;
 use crate::schedule::Saved;
 
 /// Two due times of a job are farther apart than this: a due time has some nanoseconds more or less, by which clock it is told.
@@ -194,7 +196,7 @@ impl Dispatcher {
             status: tracked.health.standing(),
             schedule: job.facts.schedule.clone(),
             next: self.next_of(tracked, now),
-            last: tracked.health.last_run().map(last),
+            last: tracked.health.last_run().map(|run| last(run, &tracked.job.timing.zone)),
             usual_took: None,
             streak: tracked.health.streak(),
             running,
@@ -263,14 +265,14 @@ fn running_run(running: &Running) -> api::RunningRun {
     api::RunningRun { run: running.run.id, pid: (pid > 0).then_some(pid), started: running.started.wall }
 }
 
-fn last(last: policy::LastRun) -> api::LastRun {
+fn last(last: policy::LastRun, zone: &TimeZone) -> api::LastRun {
     let ended = last.ended.as_ref();
     let took = ended.map(|ended| ended.took);
     api::LastRun {
         run: last.run,
         status: last.status,
         reason: ended.map(|ended| ended.reason),
-        ending: ended.map(|ended| ended.ending.words()),
+        ending: ended.map(|ended| explain::happened(&ended.ending, last.finished, zone)),
         started: took.map(|took| last.finished.saturating_sub(took).unwrap_or(last.finished)),
         finished: last.finished,
         took,
