@@ -2,7 +2,6 @@
 
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::policy::count;
 use crate::schedule::Overlap;
 
 /// What to do about it.
@@ -44,31 +43,23 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     }
 }
 
-/// Of a job that something else runs, `timeout` says when an end is missing that was not reported. Without it that is known
-/// when due times have passed (`stuck_after`), or when the next run begins.
+/// Of a job that something else runs, an end that is missing is told when due times have passed (`stuck_after`), or when the next
+/// run begins. With `stuck_after = 0` and without a `timeout` it may never be.
 pub(super) fn check_expected(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
-    let (job, place) = (subject.job, subject.file.key("expect"));
-    if !job.timing.runs_elsewhere() || !job.timing.enabled || job.command.timeout().is_some() {
+    let job = subject.job;
+    let told = job.command.timeout().is_some() || job.notify.stuck_after > 0;
+    if !job.timing.runs_elsewhere() || !job.timing.enabled || told {
         return;
     }
-    found.push(match job.notify.stuck_after {
-        0 => {
-            let message = "a run that begins and does not end is told when the next one begins, or never: there is no \
-                           `timeout`, and `stuck_after` is 0";
-            let problem = Problem::new(Code::HangIsSilent, place, message);
-            let skips = subject.find("notify.stuck_after").map(|value| value.at);
-            match skips {
-                Some(skips) => problem.also(skips, "no due time that is skipped is told of"),
-                None => problem,
-            }
-            .help(SET)
+    let message = "a run that begins and does not end is told when the next one begins, or never: there is no `timeout`, and \
+                   `stuck_after` is 0";
+    let problem = Problem::new(Code::HangIsSilent, subject.file.key("expect"), message);
+    let skips = subject.find("notify.stuck_after").map(|value| value.at);
+    found.push(
+        match skips {
+            Some(skips) => problem.also(skips, "no due time that is skipped is told of"),
+            None => problem,
         }
-        times => {
-            let times = count(times, "due time");
-            let message =
-                format!("a run that begins and does not end is told after {times} only, or when the next one begins");
-            Problem::new(Code::NoTimeout, place, message)
-                .help(format!("{SET}; or accept it: `allow = [\"no-timeout\"]`"))
-        }
-    });
+        .help(SET),
+    );
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use slack_alert::api;
-use slack_alert::daemon::{ExitMode, Reply, Request};
+use slack_alert::daemon::{ExitMode, JobQuery, Reply, Request};
 use slack_alert::exec::{Status, Stop};
 
 use crate::support::world::{Act, World, fails, says};
@@ -862,6 +862,9 @@ async fn a_job_of_which_a_run_hangs_is_critical_until_that_run_ends() {
         let counts = |status: &api::Status| (status.jobs.ok, status.jobs.critical, status.incidents.len());
         assert_eq!(counts(&status(&world).await), (1, 0, 0));
         world.pass(seconds(300)).await;
+        let notable = JobQuery { notable: Some(Vec::new()), limit: 10, ..JobQuery::default() };
+        let Reply::Jobs(jobs, false) = world.ask(Request::Jobs(notable)).await else { panic!("one page of jobs") };
+        assert_eq!(jobs.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["etl"], "the other one is well");
         let told = world.messages().iter().any(|line| line.contains("still running"));
         assert_eq!(told, notify.is_empty(), "{:?}", world.messages());
         let hangs = status(&world).await;
