@@ -17,7 +17,7 @@ pub use hold::{By, HeldJob, Hold, HoldAnswer, HoldKind, HoldRequest, Length, Via
 pub use job::{Job, JobState, LastRun, Next, RunningRun};
 pub use page::{HoldList, IncidentList, JobList, NextList, OutboxList, Query, RunList, WhyList};
 pub use reload::{Problem, ReloadAnswer};
-pub use run::{Changed, Explained, Message, Run, TriggerAnswer, TriggerRequest};
+pub use run::{Changed, Explained, Message, Run, TriggerAnswer, TriggerRequest, Waits};
 pub use status::{
     Acknowledged, Incident, JobCounts, Outage, OutboxState, Reload, Starved, Status, StoreTrouble, SuppressedBy,
     Suspended, Told,

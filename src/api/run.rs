@@ -22,8 +22,8 @@ pub struct Run {
     pub trigger: Trigger,
     /// The due time that it answers.
     pub scheduled: Timestamp,
-    /// When it started.
-    pub started: Timestamp,
+    /// When it started; none while it waits.
+    pub started: Option<Timestamp>,
     /// When it ended; none while it goes on.
     pub finished: Option<Timestamp>,
     /// How long it took.
@@ -53,6 +53,18 @@ pub struct Run {
     pub note: Option<String>,
     /// It is no run: so many due times passed because a person had paused the job.
     pub passed: Option<u64>,
+    /// It is due and has not started yet; why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+}
+
+/// Why a run that is due has not started yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// What it waits for: `a free place`, `the lock db`.
+    pub what: String,
+    /// Which runs hold it.
+    pub why: String,
 }
 
 impl Run {
@@ -139,6 +151,9 @@ pub struct TriggerRequest {
 pub struct TriggerAnswer {
     /// The number of the run.
     pub run: RunId,
+    /// Why it has not started yet; none of one that runs.
+    #[serde(default)]
+    pub waits: Option<Waits>,
 }
 
 /// An event of `GET /api/v1/events`: something about a job has changed. Without a job, more than one has.

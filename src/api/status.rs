@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{By, Hold, Next, Problem};
 use crate::exec::Status as RunStatus;
-use crate::id::JobName;
+use crate::id::{JobName, RunId};
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Status {
     pub jobs: JobCounts,
     /// What is broken, the newest first.
     pub incidents: Vec<Incident>,
-    /// Jobs whose runs wait for a place or a lock, and were told of, by name.
+    /// Jobs whose runs wait for a place or a lock, and were told of or asked for, by name.
     #[serde(default)]
     pub starved: Vec<Starved>,
     /// Delivery to Slack.
@@ -121,6 +121,9 @@ pub struct Starved {
     pub what: String,
     /// Which runs hold it.
     pub why: String,
+    /// The number of the run, where a person has asked for it.
+    #[serde(default)]
+    pub run: Option<RunId>,
 }
 
 impl Status {

@@ -9,7 +9,7 @@ use super::Failure;
 use super::args::TriggerArgs;
 use super::client::{self, Daemon, Trouble};
 use super::locate::World;
-use crate::api::{Run, TriggerAnswer, TriggerRequest};
+use crate::api::{Run, TriggerAnswer, TriggerRequest, Waits};
 use crate::document::format_duration;
 use crate::exec::{Reason, Status};
 use crate::id::in_one_line;
@@ -34,16 +34,15 @@ pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure
     if !args.wait {
         world.terminal.out(&match args.json {
             true => format!("{}\n", json!(answer)),
-            false => format!("{job} runs now, as run {run}. `slack-alert why {job}` says what came of it.\n"),
+            false => format!("{}. `slack-alert why {job}` says what came of it.\n", begins(&job, &answer)),
         });
         return Ok(ExitCode::SUCCESS);
     }
     if !args.json {
-        world
-            .terminal
-            .err(&format!("slack-alert: {job} runs now, as run {run}; it goes on when this command is stopped"));
+        let begins = begins(&job, &answer);
+        world.terminal.err(&format!("slack-alert: {begins}; it goes on when this command is stopped"));
     }
-    let ended = wait(&daemon, run.0)?;
+    let ended = wait(&daemon, &job, run.0)?;
     world.terminal.out(&match args.json {
         true => format!("{}\n", json!(ended)),
         false => sentence(&ended),
@@ -51,15 +50,31 @@ pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure
     Ok(ExitCode::from(code(&ended)))
 }
 
+/// "lk1 runs now, as run 8", or what the run waits for.
+fn begins(job: &str, answer: &TriggerAnswer) -> String {
+    let run = answer.run;
+    match &answer.waits {
+        None => format!("{job} runs now, as run {run}"),
+        Some(Waits { what, why }) => {
+            format!("{job} is due now, as run {run}, and waits for {}: {}", in_one_line(what), in_one_line(why))
+        }
+    }
+}
+
 /// Waits for the end of a run: at each change the daemon is asked, and every two seconds.
-fn wait(daemon: &Daemon, run: u64) -> Result<Run, Failure> {
+fn wait(daemon: &Daemon, job: &str, run: u64) -> Result<Run, Failure> {
     let target = format!("/api/v1/runs/{run}");
     let mut events = daemon.client.events().ok();
-    let mut away = 0;
+    let (mut away, mut has_started) = (0, true);
     loop {
         match daemon.client.get::<Run>(&target) {
             Ok(found) if found.finished.is_some() => return Ok(found),
-            Ok(_) => away = 0,
+            Ok(found) => (away, has_started) = (0, found.started.is_some()),
+            // A run that waits is forgotten with the daemon, and with the job.
+            Err(Trouble::Refused(_)) if away >= 3 && !has_started => {
+                let words = format!("run {run} of {job} did not start: the daemon does not know it any more");
+                return Err(Failure::new(format!("{words}\n  help: `slack-alert status {job}` shows how the job is")));
+            }
             // A daemon that restarts is away for a moment, and says of the run then that it was interrupted.
             Err(trouble @ (Trouble::Refused(..) | Trouble::NotPermitted)) if away >= 3 => {
                 return Err(daemon.failure(&trouble));

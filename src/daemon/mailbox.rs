@@ -211,8 +211,8 @@ pub enum Reply {
         /// Runs in progress.
         running: usize,
     },
-    /// The run has this number; it may wait for a free place.
-    Triggered(RunId),
+    /// The run has this number, and runs now; or why it waits.
+    Triggered(RunId, Option<api::Waits>),
     /// The jobs are held.
     Held(api::HoldAnswer),
     /// These holds are over.
@@ -231,7 +231,7 @@ pub enum Reply {
     Holds(Vec<api::Hold>),
     /// When jobs are due, the soonest first.
     Next(Vec<api::Next>),
-    /// A run in progress; none where it is not.
+    /// A run in progress, or one that a person asked for and that waits; none where it is neither.
     Running(Option<Box<api::Run>>),
     /// What a job's file says; none of a job that is not loaded.
     Declared(Option<Arc<Job>>),

@@ -27,7 +27,7 @@ impl Daemon {
                 let pattern = pattern.as_deref().map(Pattern::new);
                 Reply::Next(self.dispatcher.next_within(pattern.as_ref(), *within, *limit, now))
             }
-            Request::Running(id) => Reply::Running(self.dispatcher.running_view(*id).map(Box::new)),
+            Request::Running(id) => Reply::Running(self.dispatcher.running_view(*id, now).map(Box::new)),
             Request::Declared(name) => Reply::Declared(self.dispatcher.declared(name)),
             Request::Names => Reply::Names(self.names()),
             Request::Numbers => Reply::Numbers(Box::new(self.dispatcher.numbers())),

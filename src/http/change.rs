@@ -51,8 +51,8 @@ async fn trigger(
         return Err(Refusal::bad_request("`job` is missing").help("name the job: {\"job\":\"db/backup\"}"));
     }
     let trigger = NewRun { job: JobName::new(request.job), note: request.note, asker };
-    let Reply::Triggered(run) = core.ask(Request::Trigger(trigger)).await? else { return Err(unexpected()) };
-    Ok((StatusCode::ACCEPTED, Json(api::TriggerAnswer { run })))
+    let Reply::Triggered(run, waits) = core.ask(Request::Trigger(trigger)).await? else { return Err(unexpected()) };
+    Ok((StatusCode::ACCEPTED, Json(api::TriggerAnswer { run, waits })))
 }
 
 async fn hold(

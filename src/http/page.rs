@@ -220,7 +220,11 @@ async fn run(State(core): State<Core>, Shown(site): Shown, Path(id): Path<String
         let now = core.clock.now().wall;
         let Reply::Running(running) = core.ask(Request::Running(id)).await? else { return Err(unexpected()) };
         if let Some(run) = running {
-            let sentence = format!("It goes on since {}.", crate::report::explain::told(run.started, &site.zone, now));
+            let at = |at| crate::report::explain::told(at, &site.zone, now);
+            let sentence = match (&run.waits, run.started) {
+                (Some(waits), _) => format!("It waits for {} since {}: {}.", waits.what, at(run.scheduled), waits.why),
+                (None, started) => format!("It goes on since {}.", at(started.unwrap_or(run.scheduled))),
+            };
             let page = RunPage { now, run: &run, sentence: &sentence, explanation: "", streams: &[], message: None };
             return Ok(core.pages.run(&site, &page));
         }

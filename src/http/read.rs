@@ -31,7 +31,7 @@ pub fn run(row: &RunRow) -> api::Run {
         number: row.number,
         trigger: row.trigger,
         scheduled: row.scheduled,
-        started: row.started,
+        started: Some(row.started),
         finished: Some(row.finished),
         took: Some(row.took),
         attempts: Some(row.attempts),
@@ -46,6 +46,7 @@ pub fn run(row: &RunRow) -> api::Run {
         by: row.details.by.clone(),
         note: row.details.note.clone(),
         passed: row.details.passed.map(|(count, _)| count),
+        waits: None,
     }
 }
 

@@ -174,7 +174,7 @@ fn run_row(run: &api::Run, site: &Site, present: &Present) -> RunRow {
         id: run.id.0,
         href: site.run(run.id.0),
         status: run.status.map_or("running", Status::as_str),
-        started: present.time(run.started),
+        started: present.time(run.started.unwrap_or(run.scheduled)),
         took: run.took.map(words::length).unwrap_or_default(),
         ending: run.ending.clone().unwrap_or_default(),
         attempts: run.attempts.filter(|attempts| *attempts > 1).map(|attempts| format!("{attempts} attempts")),

@@ -139,8 +139,8 @@ fn rows(view: &View, look: Look<'_>) -> Vec<Row> {
     let mut rows: Vec<Row> = view.jobs.iter().filter_map(|job| of_job(view, job, look)).collect();
     rows.sort_by(|a, b| (rank(a.state), &a.name).cmp(&(rank(b.state), &b.name)));
     if look.failing {
-        rows.retain(|row| is_failing(row.state));
         rows.extend(starved(view, look));
+        rows.retain(|row| is_failing(row.state));
         return rows;
     }
     let at = rows.partition_point(|row| rank(row.state) < rank(JobState::Paused));
@@ -351,7 +351,10 @@ fn starved(view: &View, look: Look<'_>) -> Vec<Row> {
         let what = format!("for {} since {since} ({waited})", in_one_line(&starved.what));
         let more = vec![Line::Words(in_one_line(&starved.why).into_owned())];
         let name = in_one_line(starved.job.as_str()).into_owned();
-        Row { state: JobState::Warning, word: WAITS, name, what, more }
+        // What a person has asked for a moment ago, and nobody was told of, is nothing that fails.
+        let state = if starved.run.is_some() { JobState::Never } else { JobState::Warning };
+        let run = starved.run.map(|run| format!(" (run {run})")).unwrap_or_default();
+        Row { state, word: WAITS, name, what: format!("{what}{run}"), more }
     };
     view.status.starved.iter().filter(asked).map(row).collect()
 }

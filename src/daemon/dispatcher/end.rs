@@ -41,6 +41,7 @@ impl Dispatcher {
         }
         self.arm(index, now);
         self.fill(now, &mut turn);
+        self.look_at_asked(now.wall, &mut turn);
         turn
     }
 

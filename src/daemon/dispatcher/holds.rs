@@ -180,7 +180,10 @@ impl Dispatcher {
                 }
             };
             let message = format!("`{name}` is due already, and its run waits for {what}");
-            return refused(Failure::new(Code::AlreadyRunning, message).help(help));
+            let run =
+                self.waiting.values().find(|waiting| waiting.job == index).and_then(|waiting| waiting.asked.as_ref());
+            let run = run.map(|(run, _)| *run);
+            return refused(Failure { run, ..Failure::new(Code::AlreadyRunning, message).help(help) });
         }
         let id = RunId(self.next_run);
         self.next_run += 1;
@@ -192,7 +195,8 @@ impl Dispatcher {
         self.waiting.insert((now.mono, self.sequence), waiting);
         self.jobs[index as usize].waiting += 1;
         self.fill(now, &mut turn);
-        (Some(Reply::Triggered(id)), turn)
+        let waits = self.asked_run_waits(index, id, now.wall, &mut turn);
+        (Some(Reply::Triggered(id, waits)), turn)
     }
 
     /// A person wants jobs to be held.

@@ -92,6 +92,7 @@ impl Dispatcher {
         (self.limits, self.sender) = (limits, sender);
         let mut changes = Changes::default();
         let mut entries = Vec::new();
+        let waited = self.starved.len();
         let wanted: HashMap<&JobName, &Arc<Job>> = jobs.iter().map(|job| (&job.name, job)).collect();
         for index in 0..self.jobs.len() {
             let tracked = &self.jobs[index];
@@ -118,6 +119,9 @@ impl Dispatcher {
                     }
                 }
             }
+        }
+        if self.starved.len() < waited {
+            entries.push(self.starved_note());
         }
         self.follow_anew();
         (changes, entries)

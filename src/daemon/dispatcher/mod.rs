@@ -278,6 +278,7 @@ impl Dispatcher {
             Request::Stop => {
                 self.write_all_passed(now, &mut turn);
                 self.stop();
+                self.none_waits(&mut turn);
             }
             Request::StopNow => {
                 self.stop();

@@ -18,7 +18,7 @@ use crate::id::{JobName, RunId};
 use crate::policy::{Event, On, time_of_day};
 use crate::report;
 
-/// The name of the note, which holds every job that waits and was told of: [`Starved`] by job name, as JSON.
+/// The name of the note, which holds every job that waits and was told of or asked for: [`Starved`] by job name, as JSON.
 pub const NOTE: &str = "starved";
 
 /// After so many due times it is told.
@@ -56,15 +56,29 @@ pub struct LockHeld {
 }
 
 /// A job whose run waits, or did lately.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wait {
     /// Due times so far, that of the run which waits among them; 0 when none waits.
     due_times: u32,
     told: Option<Starved>,
     told_at: Option<Mono>,
+    /// A person has asked for the run that waits: `why` and `status` show it at once, and no message tells it.
+    asked: Option<(RunId, Starved)>,
+}
+
+impl Wait {
+    /// What `why` shows of it.
+    fn shown(&self) -> Option<&Starved> {
+        self.told.as_ref().or(self.asked.as_ref().map(|(_, starved)| starved))
+    }
 }
 
 impl Starved {
+    /// As the API tells it.
+    fn waits(&self) -> api::Waits {
+        api::Waits { what: self.what(), why: self.places() }
+    }
+
     /// What it waits for: `a free place`, `the lock db`.
     pub fn what(&self) -> String {
         self.lock.as_ref().map_or_else(|| "a free place".to_owned(), |held| format!("the lock {}", held.lock))
@@ -87,7 +101,7 @@ impl Starved {
 impl Dispatcher {
     /// Another due time passed while a run of this job waits for a place.
     pub(super) fn waits(&mut self, index: u32, now: Now, turn: &mut Turn) {
-        let wait = self.starved.entry(index).or_insert(Wait { due_times: 0, told: None, told_at: None });
+        let wait = self.starved.entry(index).or_default();
         wait.due_times = wait.due_times.max(1).saturating_add(1);
         let again = wait.told_at.is_none_or(|told| now.mono - told >= AGAIN);
         if wait.due_times < DUE_TIMES || wait.told.is_some() || !again {
@@ -100,16 +114,9 @@ impl Dispatcher {
         if tracked.health.silenced().is_some() || is_quiet && !notify.quiet_except.contains(Status::Critical) {
             return;
         }
-        let mine = self.waiting.values().filter(|waiting| waiting.job == index);
-        let since = mine.map(|waiting| waiting.scheduled).min().unwrap_or(now.wall);
-        let lock = self.waits_for_lock(index).map(|held| LockHeld {
-            lock: held.lock.to_string(),
-            job: held.by.0,
-            run: held.by.1,
-        });
-        let starved = Starved { since, places: self.limits.max_running, holders: self.holders(), lock };
+        let starved = self.starving(index, now.wall);
         let name = &tracked.job.name;
-        let (places, since) = (starved.places(), time_of_day(since, &tracked.job.timing.zone, now.wall));
+        let (places, since) = (starved.places(), time_of_day(starved.since, &tracked.job.timing.zone, now.wall));
         let what = starved.what();
         tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
         if notify.on.asks(On::Failure) {
@@ -121,10 +128,63 @@ impl Dispatcher {
         turn.entries.push(self.starved_note());
     }
 
+    /// What the oldest run of this job that is due waits for, and since when.
+    fn starving(&self, index: u32, now: Timestamp) -> Starved {
+        let mine = self.waiting.values().filter(|waiting| waiting.job == index);
+        let since = mine.map(|waiting| waiting.scheduled).min().unwrap_or(now);
+        let lock = self.waits_for_lock(index).map(|held| LockHeld {
+            lock: held.lock.to_string(),
+            job: held.by.0,
+            run: held.by.1,
+        });
+        Starved { since, places: self.limits.max_running, holders: self.holders(), lock }
+    }
+
+    /// A person has asked for a run of this job: why it has not started yet, where it has not.
+    pub(super) fn asked_run_waits(
+        &mut self,
+        index: u32,
+        run: RunId,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Option<api::Waits> {
+        if self.running.contains_key(&run) {
+            return None;
+        }
+        let starved = self.starving(index, now);
+        let waits = starved.waits();
+        self.starved.entry(index).or_default().asked = Some((run, starved));
+        turn.entries.push(self.starved_note());
+        Some(waits)
+    }
+
+    /// A run has ended: a run that a person asked for may wait for another run now.
+    pub(super) fn look_at_asked(&mut self, now: Timestamp, turn: &mut Turn) {
+        let of_lock = |wait: &Wait| wait.asked.as_ref().is_some_and(|(_, starved)| starved.lock.is_some());
+        let jobs: Vec<u32> = self.starved.iter().filter(|(_, wait)| of_lock(wait)).map(|(index, _)| *index).collect();
+        let mut has_changed = false;
+        for index in jobs {
+            let now_waits = self.starving(index, now);
+            if let Some((_, starved)) = self.starved.get_mut(&index).and_then(|wait| wait.asked.as_mut()) {
+                has_changed |= *starved != now_waits;
+                *starved = now_waits;
+            }
+        }
+        if has_changed {
+            turn.entries.push(self.starved_note());
+        }
+    }
+
+    /// Why a run of this job waits.
+    pub(super) fn waits_of(&self, index: u32, now: Timestamp) -> api::Waits {
+        self.starving(index, now).waits()
+    }
+
     /// A run of this job has got a place, and none waits any more.
     pub(super) fn got_a_place(&mut self, index: u32, now: Now, turn: &mut Turn) {
         let Some(wait) = self.starved.get_mut(&index) else { return };
         wait.due_times = 0;
+        let was_asked_for = wait.asked.take().is_some();
         match wait.told.take() {
             Some(starved) => {
                 let name = &self.jobs[index as usize].job.name;
@@ -139,11 +199,22 @@ impl Dispatcher {
             None if wait.told_at.is_none_or(|told| now.mono - told >= AGAIN) => drop(self.starved.remove(&index)),
             None => {}
         }
+        if was_asked_for {
+            turn.entries.push(self.starved_note());
+        }
     }
 
     /// The job is gone, or does not run any more.
     pub(super) fn waits_no_more(&mut self, index: u32) {
         self.starved.remove(&index);
+    }
+
+    /// The daemon stops: nothing waits any more.
+    pub(super) fn none_waits(&mut self, turn: &mut Turn) {
+        if !self.starved.is_empty() {
+            self.starved.clear();
+            turn.entries.push(self.starved_note());
+        }
     }
 
     /// To the channels of a critical message, its end too: it is told where it was told.
@@ -156,16 +227,19 @@ impl Dispatcher {
         turn.entries.push(Entry::Changed { state: None, messages });
     }
 
-    /// The jobs that wait and were told of, by name.
+    /// The jobs that wait and were told of or asked for, by name.
     pub fn starved(&self) -> Vec<api::Starved> {
-        let told = self.starved.iter().filter_map(|(index, wait)| Some((index, wait.told.as_ref()?)));
-        let view = |(index, starved): (&u32, &Starved)| api::Starved {
-            job: self.jobs[*index as usize].job.name.clone(),
-            since: starved.since,
-            what: starved.what(),
-            why: starved.places(),
+        let view = |(index, wait): (&u32, &Wait)| {
+            let (starved, run) = match (&wait.told, &wait.asked) {
+                (Some(told), _) => (told.clone(), None),
+                (None, Some((run, starved))) => (self.starving(*index, starved.since), Some(*run)),
+                (None, None) => return None,
+            };
+            let job = self.jobs[*index as usize].job.name.clone();
+            let api::Waits { what, why } = starved.waits();
+            Some(api::Starved { job, since: starved.since, what, why, run })
         };
-        let mut all: Vec<api::Starved> = told.map(view).collect();
+        let mut all: Vec<api::Starved> = self.starved.iter().filter_map(view).collect();
         all.sort_by(|a, b| a.job.cmp(&b.job));
         all
     }
@@ -183,11 +257,12 @@ impl Dispatcher {
         held
     }
 
-    fn starved_note(&self) -> Entry {
+    /// What `why` reads of the jobs that wait.
+    pub(super) fn starved_note(&self) -> Entry {
         let told: BTreeMap<&str, &Starved> = self
             .starved
             .iter()
-            .filter_map(|(index, wait)| Some((self.jobs[*index as usize].job.name.as_str(), wait.told.as_ref()?)))
+            .filter_map(|(index, wait)| Some((self.jobs[*index as usize].job.name.as_str(), wait.shown()?)))
             .collect();
         let value = (!told.is_empty()).then(|| serde_json::to_string(&told).expect("names and numbers are JSON"));
         Entry::Noted { key: NOTE, value }

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::super::mailbox::JobQuery;
-use super::{Dispatcher, Running, Tracked};
+use super::{AskedFor, Dispatcher, Running, Tracked, Waiting};
 use crate::api::{self, JobState};
 use crate::clock::{Now, between, shift};
-use crate::exec::Status;
+use crate::exec::{Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::plan::Job;
 use crate::policy::{self, HoldKind, Pattern};
@@ -126,17 +126,40 @@ impl Dispatcher {
         (page.into_iter().map(|(_, tracked)| self.job_view(tracked, now)).collect(), more)
     }
 
-    /// A run in progress.
-    pub fn running_view(&self, id: RunId) -> Option<api::Run> {
-        let running = self.running.get(&id)?;
-        let run = &running.run;
+    /// A run in progress, or one that a person asked for and that waits.
+    pub fn running_view(&self, id: RunId, now: Now) -> Option<api::Run> {
+        if let Some(running) = self.running.get(&id) {
+            let (run, asked) = (&running.run, running.asked.as_deref());
+            return Some(api::Run {
+                started: Some(running.started.wall),
+                ..self.unfinished(id, running.job, (run.trigger, run.scheduled), asked)
+            });
+        }
+        let of = |waiting: &Waiting| waiting.asked.as_ref().is_some_and(|(run, _)| *run == id);
+        let waiting = self.waiting.values().find(|waiting| of(waiting))?;
+        let asked = waiting.asked.as_ref().map(|(_, asked)| asked.as_ref());
         Some(api::Run {
+            waits: Some(self.waits_of(waiting.job, now.wall)),
+            ..self.unfinished(id, waiting.job, (waiting.trigger, waiting.scheduled), asked)
+        })
+    }
+
+    /// A run that has not ended.
+    fn unfinished(
+        &self,
+        id: RunId,
+        index: u32,
+        (trigger, scheduled): (Trigger, Timestamp),
+        asked: Option<&AskedFor>,
+    ) -> api::Run {
+        let tracked = &self.jobs[index as usize];
+        api::Run {
             id,
-            job: run.job.clone(),
-            number: self.jobs[running.job as usize].health.runs() + 1,
-            trigger: run.trigger,
-            scheduled: run.scheduled,
-            started: running.started.wall,
+            job: tracked.job.name.clone(),
+            number: tracked.health.runs() + 1,
+            trigger,
+            scheduled,
+            started: None,
             finished: None,
             took: None,
             attempts: None,
@@ -148,10 +171,11 @@ impl Dispatcher {
             line: None,
             verdict: None,
             until: None,
-            by: running.asked.as_ref().map(|asked| asked.by.clone()),
-            note: running.asked.as_ref().and_then(|asked| asked.note.clone()),
+            by: asked.map(|asked| asked.by.clone()),
+            note: asked.and_then(|asked| asked.note.clone()),
             passed: None,
-        })
+            waits: None,
+        }
     }
 
     /// Whether a job is loaded.

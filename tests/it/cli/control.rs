@@ -79,6 +79,35 @@ fn trigger_runs_a_job_now_and_with_wait_exits_with_the_commands_code() {
 }
 
 #[test]
+fn a_run_that_is_asked_for_and_waits_is_told_as_one_and_waited_for() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "reload = \"signal\"\n"),
+        (
+            "jobs.d/holder.toml",
+            "command = \"until [ -e go ]; do sleep 0.1; done\"\nevery = \"1h\"\nfirst_run = \"wait\"\nlock = \"L\"\n",
+        ),
+        ("jobs.d/waits.toml", "command = \"exit 3\"\nevery = \"1h\"\nfirst_run = \"wait\"\nlock = \"L\"\n"),
+    ]);
+    let _daemon = daemon(&sandbox);
+    said(&sandbox, &["trigger", "holder"]);
+    let mut waiting = sandbox.start(&["trigger", "--wait", "waits"]);
+    waiting
+        .wait_for("waits is due now, as run 2, and waits for the lock L: run 1 of holder holds the lock L; it goes on");
+    let why = sandbox.wait_for("`why` to know", || {
+        let why = said(&sandbox, &["why", "waits"]);
+        why.contains("waits for the lock L").then_some(why)
+    });
+    assert!(why.starts_with("no run of waits is known: its run waits for the lock L since "), "{why}");
+    assert!(why.ends_with(": run 1 of holder holds the lock L\n"), "{why}");
+    let status = said(&sandbox, &["status"]);
+    assert!(status.contains("… waits      waits   for the lock L since ") && status.contains("(run 2)"), "{status}");
+    assert!(status.contains("No job is failing."), "{status}");
+    sandbox.file("go", "");
+    let (ended, output) = waiting.end();
+    assert_eq!(ended.code(), Some(3), "{output}");
+}
+
+#[test]
 fn a_pause_is_told_in_a_sentence_shown_in_status_and_ended() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);

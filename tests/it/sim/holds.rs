@@ -98,12 +98,12 @@ async fn a_person_can_have_a_job_run_outside_its_hours_and_while_it_is_paused_an
     world.pass(minutes(125)).await;
     assert!(world.runs().is_empty());
     hold(&world, HoldKind::Pause, "a", Some(300)).await;
-    let Reply::Triggered(first) = trigger(&world, "a").await else { panic!("it is taken") };
+    let Reply::Triggered(first, None) = trigger(&world, "a").await else { panic!("it is taken") };
     let (code, message, _) = refusal(trigger(&world, "a").await);
     assert_eq!(code, Code::AlreadyRunning);
     assert_eq!(message, format!("`a` runs already: run {first}, process 4000, since 10:05"));
     world.pass(minutes(60)).await;
-    let Reply::Triggered(second) = trigger(&world, "a").await else { panic!("it is taken") };
+    let Reply::Triggered(second, None) = trigger(&world, "a").await else { panic!("it is taken") };
     world.pass(minutes(1)).await;
     assert_eq!(world.runs(), ["10:05:00-10:06:00 a", "11:05:00 a"]);
     let messages = world.messages().join("\n");
@@ -112,6 +112,38 @@ async fn a_person_can_have_a_job_run_outside_its_hours_and_while_it_is_paused_an
     let row = store.run(second).await.expect("it can be read").expect("it is there");
     assert_eq!(row.trigger, exec::Trigger::Manual);
     assert_eq!((row.details.by, row.details.note), (Some(dana().by), Some("after the mend".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_a_person_asks_for_and_that_waits_is_seen_until_it_starts() {
+    let job = |lock: &str| format!("command = 'a'\nevery = '1h'\nfirst_run = 'wait'\n{lock}");
+    for (limits, lock, what, why) in [
+        ("", "lock = 'L'", "the lock L", "run 1 of first holds the lock L"),
+        ("limits.max_running = 1", "", "a free place", "1 of 1 places are taken: 1 by first (limits.max_running)"),
+    ] {
+        let (conf, text) = (format!("slack.channel = '#ops'\ntime_zone = 'UTC'\n{limits}"), job(lock));
+        let files = [("slack_alert.toml", conf.as_str()), ("jobs.d/first.toml", &text), ("jobs.d/second.toml", &text)];
+        let world = World::started(MORNING, &files, |_, _| says("").takes(60)).await;
+        world.pass(minutes(1)).await;
+        assert!(matches!(trigger(&world, "first").await, Reply::Triggered(_, None)), "it runs now");
+        let Reply::Triggered(run, Some(waits)) = trigger(&world, "second").await else { panic!("it waits") };
+        assert_eq!((waits.what.as_str(), waits.why.as_str()), (what, why));
+        let Reply::Running(Some(seen)) = world.ask(Request::Running(run)).await else { panic!("it is known") };
+        assert_eq!((seen.id, seen.job.as_str(), seen.started, seen.finished), (run, "second", None, None));
+        assert_eq!((seen.waits, seen.by.map(|by| by.name)), (Some(waits), Some("dana".to_owned())));
+        let shown = status(&world).await.starved;
+        let shown: Vec<_> = shown.iter().map(|one| (one.job.as_str(), one.what.as_str(), one.run)).collect();
+        assert_eq!(shown, [("second", what, Some(run))]);
+        let Reply::Refused(again) = trigger(&world, "second").await else { panic!("it is due already") };
+        assert_eq!((again.error.code, again.run), (Code::AlreadyRunning, Some(run)));
+        world.pass(minutes(1)).await;
+        let Reply::Running(Some(seen)) = world.ask(Request::Running(run)).await else { panic!("it runs") };
+        assert!(seen.started.is_some() && seen.waits.is_none(), "{seen:?}");
+        assert!(status(&world).await.starved.is_empty());
+        world.pass(minutes(2)).await;
+        assert_eq!(world.runs(), ["08:01:00-08:02:00 first", "08:02:00-08:03:00 second"]);
+        assert!(world.messages().is_empty(), "nobody is told of it: {:?}", world.messages());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,7 +430,7 @@ async fn live(seed: u64) {
                 }
             }
             3 => {
-                if let Reply::Triggered(run) = trigger(&world, names[random.usize(..names.len())]).await {
+                if let Reply::Triggered(run, _) = trigger(&world, names[random.usize(..names.len())]).await {
                     triggered.push(run);
                 }
             }
