@@ -107,4 +107,54 @@ pub struct HoldAnswer {
     /// Of a pause: the hosts of the watchers that the jobs ping, which will miss them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watchers: Vec<String>,
+    /// Of a pause: due times that pass because of it, as far as they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_times: Option<usize>,
+    /// How many of the jobs do not run in any case, being disabled.
+    #[serde(default)]
+    pub disabled: usize,
+    /// The holds of the same jobs whose place it takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Hold>,
+    /// Of an acknowledgement: which incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<AckedIncident>,
+}
+
+/// The incident that is acknowledged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AckedIncident {
+    /// Its number.
+    pub id: u64,
+    /// Which of the job's incidents, where its script tells them apart.
+    pub key: Option<String>,
+    /// How many more of the job are open, and nobody has them.
+    pub others: usize,
+}
+
+/// What `DELETE /api/v1/holds` answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HoldsEnded {
+    /// The holds that are over.
+    pub holds: Vec<Hold>,
+    /// Holds of the same kind by which some of their jobs stay as they were.
+    #[serde(default)]
+    pub still: Vec<StillHeld>,
+    /// Always none.
+    pub before: Option<u64>,
+}
+
+/// A hold by which some jobs of one that is over stay as they were.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StillHeld {
+    /// The number of the one that is over.
+    pub ended: u64,
+    /// The number of the one that goes on.
+    pub id: u64,
+    /// The jobs that this one names.
+    pub pattern: String,
+    /// When it ends at the latest.
+    pub until: Timestamp,
+    /// The jobs of both.
+    pub jobs: Vec<String>,
 }

@@ -13,7 +13,9 @@ pub mod seconds;
 mod status;
 
 pub use error::{Code, Error, Failure};
-pub use hold::{By, HeldJob, Hold, HoldAnswer, HoldKind, HoldRequest, Length, Via};
+pub use hold::{
+    AckedIncident, By, HeldJob, Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, Length, StillHeld, Via,
+};
 pub use job::{Job, JobState, LastRun, Next, RunningRun};
 pub use page::{HoldList, IncidentList, JobList, NextList, OutboxList, Query, RunList, WhyList};
 pub use reload::{Problem, ReloadAnswer};

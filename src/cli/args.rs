@@ -483,8 +483,8 @@ pub struct PauseArgs {
 /// Options of `resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The job or the pattern that was paused; `*` ends every pause
-    #[arg(value_name = "JOB|PATTERN")]
+    /// The job or the pattern that was paused, or the number of any hold; `*` ends every pause
+    #[arg(value_name = "JOB|PATTERN|ID")]
     pub pattern: String,
     /// Print JSON
     #[arg(long)]

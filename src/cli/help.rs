@@ -212,7 +212,9 @@ Examples:
   # one job
   slack-alert resume db/backup
   # every pause
-  slack-alert resume '*'";
+  slack-alert resume '*'
+  # a hold of any kind, by the number that `status` or `why` shows
+  slack-alert resume 7";
 
 pub(super) const SILENCE: &str = "\
 Examples:

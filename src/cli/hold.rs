@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::args::{AckArgs, PauseArgs, ResumeArgs, SilenceArgs, SilenceCommand, SilenceEndArgs, SilenceListArgs};
-use super::client::words::{because, count, covered, held, hold_until};
+use super::client::words::{because, count, covered, hold_until, named};
 use super::client::{self, Daemon, encoded};
 use super::locate::World;
 use super::state::told;
-use crate::api::{Hold, HoldAnswer, HoldKind, HoldList, HoldRequest, NextList};
+use crate::api::{Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, StillHeld};
 use crate::clock::{Clock, System};
 use crate::id::in_one_line;
 
-/// Due times that are counted, at most.
+/// The daemon counts due times up to this number.
 const COUNTED: usize = 500;
 
 /// No runs for a time.
@@ -24,8 +24,6 @@ pub(super) fn pause(world: &World, args: &PauseArgs) -> Result<ExitCode, Failure
     let daemon = client::open(world)?;
     let now = System.now().wall;
     let until = hold_until(&args.length, HoldKind::Pause, &daemon.zone, now)?;
-    // Before it: what is due of a job that is paused begins after the pause.
-    let passes = if args.json { String::new() } else { passes(&daemon, &args.pattern, now, until) };
     let answer = ask(&daemon, HoldKind::Pause, &args.pattern, until, false, args.note.as_deref())?;
     if args.json {
         return Ok(in_json(world, &json!(answer)));
@@ -33,8 +31,10 @@ pub(super) fn pause(world: &World, args: &PauseArgs) -> Result<ExitCode, Failure
     let jobs = covered(&args.pattern, &answer.jobs);
     let are = if answer.jobs.len() == 1 { "is" } else { "are" };
     let until = told(answer.until, &daemon.zone, now);
-    let watchers = missed_by(&answer.watchers, answer.jobs.len());
-    world.terminal.out(&format!("{jobs} {are} paused until {until}.{passes}{watchers}\n"));
+    let passes = answer.due_times.map(passes).unwrap_or_default();
+    let (replaced, watchers) =
+        (replaced(&answer.replaced, &daemon.zone, now), missed_by(&answer.watchers, answer.jobs.len()));
+    world.terminal.out(&format!("{jobs} {are} paused until {until}.{passes}{replaced}{watchers}\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -52,13 +52,19 @@ fn missed_by(watchers: &[String], jobs: usize) -> String {
     }
 }
 
+/// " It takes the place of hold 4, until tomorrow 08:00 by dana: "migration"."
+fn replaced(holds: &[Hold], zone: &TimeZone, now: Timestamp) -> String {
+    let one = |hold: &Hold| {
+        let (by, note) = (in_one_line(&hold.by.name), because(hold.note.as_deref()));
+        format!("hold {}, until {} by {by}{note}", hold.id, told(hold.until, zone, now))
+    };
+    let all: Vec<String> = holds.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { format!(" It takes the place of {}.", all.join("; ")) }
+}
+
 /// " 3 due times will pass."
-fn passes(daemon: &Daemon, pattern: &str, now: Timestamp, until: Option<Timestamp>) -> String {
-    let within = until.map_or(0, |until| crate::clock::between(now, until).as_secs());
-    let target = format!("/api/v1/next?within={within}&limit={COUNTED}&job={}", encoded(pattern.trim()));
-    // What the number is does not matter to the pause: without one, it is left out.
-    let Ok(list) = daemon.client.get::<NextList>(&target) else { return String::new() };
-    match list.next.len() {
+fn passes(due_times: usize) -> String {
+    match due_times {
         0 => " No due time will pass.".to_owned(),
         number if number >= COUNTED => format!(" {COUNTED} due times and more will pass."),
         number => format!(" {} will pass.", count(number as u64, "due time", "due times")),
@@ -96,15 +102,28 @@ fn begin_silence(world: &World, args: &SilenceArgs) -> Result<ExitCode, Failure>
         return Ok(in_json(world, &json!(answer)));
     }
     let jobs = covered(pattern, &answer.jobs);
-    let (are, runs) = if answer.jobs.len() == 1 { ("is", "It runs on") } else { ("are", "They run on") };
+    let are = if answer.jobs.len() == 1 { "is" } else { "are" };
+    let (runs, replaced) = (runs_on(&answer), replaced(&answer.replaced, &daemon.zone, now));
     let ok = if args.until_ok { ", or until it is ok" } else { "" };
     let until = told(answer.until, &daemon.zone, now);
     let id = answer.id;
     world.terminal.out(&format!(
-        "{jobs} {are} silenced until {until}{ok}. {runs}; what still fails at the end is told then. `slack-alert silence \
-         end {id}` ends it before.\n"
+        "{jobs} {are} silenced until {until}{ok}. {runs}.{replaced} `slack-alert silence end {id}` ends it before.\n"
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// "They run on; what still fails at the end is told then", or that they do not run.
+fn runs_on(answer: &HoldAnswer) -> String {
+    const TOLD: &str = "what still fails at the end is told then";
+    match (answer.jobs.len(), answer.disabled) {
+        (1, 0) => format!("It runs on; {TOLD}"),
+        (_, 0) => format!("They run on; {TOLD}"),
+        (1, _) => "It does not run: it is not enabled".to_owned(),
+        (all, disabled) if disabled >= all => "None of them runs: they are not enabled".to_owned(),
+        (_, 1) => format!("They run on, but for 1 that is not enabled; {TOLD}"),
+        (_, disabled) => format!("They run on, but for {disabled} that are not enabled; {TOLD}"),
+    }
 }
 
 fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
@@ -156,9 +175,20 @@ pub(super) fn ack(world: &World, args: &AckArgs) -> Result<ExitCode, Failure> {
     }
     let job = in_one_line(answer.jobs.first().unwrap_or(&args.job));
     let until = told(answer.until, &daemon.zone, now);
+    let key = answer.incident.as_ref().and_then(|incident| incident.key.as_deref()).map(in_one_line);
+    let key = key.map(|key| format!(" (key {key})")).unwrap_or_default();
+    let others = match answer.incident.as_ref().map_or(0, |incident| incident.others) {
+        0 => String::new(),
+        1 => " Another incident of the job is open, and nobody has it: ask again to acknowledge it.".to_owned(),
+        number => format!(
+            " {number} other incidents of the job are open, and nobody has them: ask again to acknowledge the next one."
+        ),
+    };
+    let replaced = replaced(&answer.replaced, &daemon.zone, now);
     world.terminal.out(&format!(
-        "The incident of {job} is acknowledged until {until}. There is no repeat until then, unless it gets worse, fails \
-         differently or recovers.\n"
+        "The incident of {job}{key} is acknowledged until {until}. There is no repeat until then, unless it gets worse, \
+         fails differently or recovers.{replaced}{others} `slack-alert resume {}` ends it before.\n",
+        answer.id
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -190,46 +220,72 @@ fn in_json(world: &World, value: &Value) -> ExitCode {
 /// Which holds are to end.
 struct Ending<'a> {
     kind: HoldKind,
-    /// A job, a pattern, or the number of a silence.
+    /// A job, a pattern, or the number of a hold.
     text: &'a str,
     json: bool,
 }
 
 fn end(world: &World, daemon: &Daemon, ending: &Ending<'_>) -> Result<ExitCode, Failure> {
     let text = ending.text.trim();
-    let id = text.parse::<u64>().ok().filter(|_| ending.kind == HoldKind::Silence);
-    let target = match id {
-        Some(id) => {
-            let holds = daemon.holds()?;
-            refuse_another_kind(&holds, id)?;
-            format!("/api/v1/holds/{id}")
-        }
-        None => format!("/api/v1/holds?kind={}&pattern={}", ending.kind.as_str(), encoded(text)),
+    let target = match text.parse::<u64>() {
+        Ok(id) if is_of_number(daemon, ending.kind, (id, text))? => format!("/api/v1/holds/{id}"),
+        _ => format!("/api/v1/holds?kind={}&pattern={}", ending.kind.as_str(), encoded(text)),
     };
-    let ended: HoldList = daemon.client.delete(&target).map_err(|trouble| daemon.failure(&trouble))?;
+    let ended: HoldsEnded = daemon.client.delete(&target).map_err(|trouble| daemon.failure(&trouble))?;
     if ending.json {
-        return Ok(in_json(world, &json!({ "ended": ended.holds })));
+        return Ok(in_json(world, &json!({ "ended": ended.holds, "still": ended.still })));
     }
     let now = System.now().wall;
     for hold in &ended.holds {
-        world.terminal.out(&format!("{}\n", ended_words(hold, &daemon.zone, now)));
+        let still: Vec<&StillHeld> = ended.still.iter().filter(|still| still.ended == hold.id).collect();
+        world.terminal.out(&format!("{}\n", ended_words(hold, &still, &daemon.zone, now)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a number is that of a hold: `resume` ends one of any kind by it, `silence end` a silence. A job may have such a
+/// name.
+fn is_of_number(daemon: &Daemon, kind: HoldKind, (id, text): (u64, &str)) -> Result<bool, Failure> {
+    let holds = daemon.holds()?;
+    if kind == HoldKind::Silence {
+        refuse_another_kind(&holds, id)?;
+        return Ok(true);
+    }
+    let is_named = holds.iter().any(|hold| hold.kind == kind && hold.pattern == text);
+    Ok(!is_named && holds.iter().any(|hold| hold.id == id))
 }
 
 /// A number may be that of a pause.
 fn refuse_another_kind(holds: &[Hold], id: u64) -> Result<(), Failure> {
     let Some(hold) = holds.iter().find(|hold| hold.id == id && hold.kind != HoldKind::Silence) else { return Ok(()) };
-    let (pattern, word) = (in_one_line(&hold.pattern), held(hold.kind));
+    let (pattern, word) = (in_one_line(&hold.pattern), hold.kind.held());
     let help = match hold.kind {
         HoldKind::Pause => format!("`slack-alert resume '{pattern}'` ends the pause"),
-        _ => "an acknowledgement ends with its incident, or when its time is over".to_owned(),
+        _ => format!("`slack-alert resume {id}` ends the acknowledgement"),
     };
     Err(Failure::new(format!("by hold {id} {pattern} is {word}, and not silenced\n  help: {help}")))
 }
 
-/// "etl/* (3 jobs) run again; they were paused since 14:00 by dana: "migration"."
-fn ended_words(hold: &Hold, zone: &TimeZone, now: Timestamp) -> String {
+/// "etl/* (3 jobs) run again; they were paused since 14:00 by dana: "migration"." Where other holds go on, that they do.
+fn ended_words(hold: &Hold, still: &[&StillHeld], zone: &TimeZone, now: Timestamp) -> String {
+    let (pattern, since) = (in_one_line(&hold.pattern), told(hold.since, zone, now));
+    let by = format!("{}{}", in_one_line(&hold.by.name), because(hold.note.as_deref()));
+    let over = || format!("The {} of {pattern} since {since} by {by} is over", hold.kind.noun());
+    if hold.kind == HoldKind::Ack {
+        return format!("{}.", over());
+    }
+    if hold.jobs == 0 {
+        return format!("{}; it covers no job any more.", over());
+    }
+    if !still.is_empty() {
+        let one = |still: &&StillHeld| {
+            let (stay, until) = (if still.jobs.len() == 1 { "stays" } else { "stay" }, told(still.until, zone, now));
+            let of = in_one_line(&still.pattern);
+            let (jobs, how, id) = (named(&still.jobs), hold.kind.held(), still.id);
+            format!("{jobs} {stay} {how} until {until} by hold {id}, that of {of}")
+        };
+        return format!("{}; {}.", over(), still.iter().map(one).collect::<Vec<_>>().join("; "));
+    }
     let jobs = if hold.jobs == 1 { String::new() } else { format!(" ({})", count(hold.jobs as u64, "job", "jobs")) };
     let what = match (hold.kind, hold.jobs == 1) {
         (HoldKind::Pause, true) => "runs again; it was paused",
@@ -237,7 +293,5 @@ fn ended_words(hold: &Hold, zone: &TimeZone, now: Timestamp) -> String {
         (_, true) => "is not silenced any more; it was",
         (_, false) => "are not silenced any more; they were",
     };
-    let (pattern, since) = (in_one_line(&hold.pattern), told(hold.since, zone, now));
-    let by = format!("{}{}", in_one_line(&hold.by.name), because(hold.note.as_deref()));
     format!("{pattern}{jobs} {what} since {since} by {by}.")
 }

@@ -216,7 +216,7 @@ pub enum Reply {
     /// The jobs are held.
     Held(api::HoldAnswer),
     /// These holds are over.
-    HoldsEnded(Vec<api::Hold>),
+    HoldsEnded(api::HoldsEnded),
     /// It cannot be done, and nothing has changed.
     Refused(Box<api::Failure>),
     /// The report of a run was taken.

@@ -100,7 +100,7 @@ async fn end_hold(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     Path(id): Path<String>,
-) -> Result<Json<api::HoldList>, Refusal> {
+) -> Result<Json<api::HoldsEnded>, Refusal> {
     let asker = asker(&peer, &headers).await?;
     let id = id.parse().map_err(|_| {
         let shown: String = crate::id::in_one_line(&id).chars().take(60).collect();
@@ -122,7 +122,7 @@ async fn end_holds(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     Params(which): Params<Which>,
-) -> Result<Json<api::HoldList>, Refusal> {
+) -> Result<Json<api::HoldsEnded>, Refusal> {
     let asker = asker(&peer, &headers).await?;
     let kind = which.kind.ok_or_else(|| Refusal::bad_request("`kind` is missing").help(KINDS))?;
     if which.pattern.trim().is_empty() {
@@ -131,10 +131,10 @@ async fn end_holds(
     ended(&core, Request::EndHolds(kind, which.pattern, asker)).await
 }
 
-async fn ended(core: &Core, request: Request) -> Result<Json<api::HoldList>, Refusal> {
-    let Reply::HoldsEnded(holds) = core.ask(request).await? else { return Err(unexpected()) };
+async fn ended(core: &Core, request: Request) -> Result<Json<api::HoldsEnded>, Refusal> {
+    let Reply::HoldsEnded(ended) = core.ask(request).await? else { return Err(unexpected()) };
     core.store.flush().await.ok();
-    Ok(Json(api::HoldList { holds, before: None }))
+    Ok(Json(ended))
 }
 
 async fn reload(

@@ -89,11 +89,7 @@ pub struct Hold {
 impl Hold {
     /// What it does, until when, by whom and why: `paused until 16:00 by dana: "migration"`.
     pub fn in_words(&self, until: &str) -> String {
-        let what = match self.kind {
-            HoldKind::Pause => "paused",
-            HoldKind::Silence => "silenced",
-            HoldKind::Ack => "acknowledged",
-        };
+        let what = self.kind.held();
         let or_ok = if self.until_ok { " or ok" } else { "" };
         let note = self.note.as_ref().map(|note| format!(": \"{note}\"")).unwrap_or_default();
         format!("{what} until {until}{or_ok} by {}{note}", self.by.name)
@@ -128,6 +124,15 @@ impl HoldKind {
             Self::Pause => "pause",
             Self::Silence => "silence",
             Self::Ack => "acknowledgement",
+        }
+    }
+
+    /// What it makes of a job.
+    pub fn held(self) -> &'static str {
+        match self {
+            Self::Pause => "paused",
+            Self::Silence => "silenced",
+            Self::Ack => "acknowledged",
         }
     }
 

@@ -118,25 +118,20 @@ pub(in crate::cli) fn because(note: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// What a hold of this kind makes of a job.
-pub(in crate::cli) fn held(kind: HoldKind) -> &'static str {
-    match kind {
-        HoldKind::Pause => "paused",
-        HoldKind::Silence => "silenced",
-        HoldKind::Ack => "acknowledged",
-    }
+/// Names of jobs, the first few of many: `etl/a, etl/b and 3 more`.
+pub(in crate::cli) fn named(jobs: &[String]) -> String {
+    const NAMED: usize = 5;
+    let named = jobs.iter().take(NAMED).map(|job| in_one_line(job)).collect::<Vec<_>>().join(", ");
+    let more = jobs.len().saturating_sub(NAMED);
+    if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
 /// The jobs that a hold covers: `db/backup`, or `etl/* (3 jobs: etl/a, etl/b, etl/c)`.
 pub(in crate::cli) fn covered(pattern: &str, jobs: &[String]) -> String {
-    const NAMED: usize = 5;
     if jobs.len() == 1 && jobs[0] == pattern {
         return in_one_line(pattern).into_owned();
     }
-    let named = jobs.iter().take(NAMED).map(|job| in_one_line(job)).collect::<Vec<_>>().join(", ");
-    let more = jobs.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{} ({}: {named}{more})", in_one_line(pattern), count(jobs.len() as u64, "job", "jobs"))
+    format!("{} ({}: {})", in_one_line(pattern), count(jobs.len() as u64, "job", "jobs"), named(jobs))
 }
 
 #[cfg(test)]

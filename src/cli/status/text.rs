@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::View;
 use crate::api::{HoldKind, Incident, Job, JobState, Next, Starved};
-use crate::cli::client::words::{because, count, held, length};
+use crate::cli::client::words::{because, count, length};
 use crate::cli::state::told;
 use crate::document::format_duration;
 use crate::id::{JobName, in_one_line};
@@ -329,7 +329,7 @@ fn holds(view: &View, look: Look<'_>) -> Vec<Row> {
         let because = because(hold.note.as_deref());
         let what = format!("until {until}{ok} by {by}{because} (hold {}{jobs}){passed}", hold.id);
         let name = in_one_line(&hold.pattern).into_owned();
-        rows.push(Row { state: JobState::Paused, word: held(hold.kind), name, what, more: Vec::new() });
+        rows.push(Row { state: JobState::Paused, word: hold.kind.held(), name, what, more: Vec::new() });
     }
     for job in &view.jobs {
         if let Some(silenced) = job.silenced.as_ref().filter(|silenced| silenced.id.is_none()) {

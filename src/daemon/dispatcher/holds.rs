@@ -37,6 +37,12 @@ const NOTE_IN_HEADLINE: usize = 120;
 /// A message about a hold goes to so many channels.
 const MOST_CHANNELS: usize = 10;
 
+/// Due times that pass in a pause are counted up to this number.
+const COUNTED: usize = 500;
+
+/// Jobs that an answer names; of more, the number is said.
+const NAMED: usize = 5;
+
 /// The row of due times that have passed is written this often, and when the pause ends.
 const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
@@ -74,8 +80,8 @@ enum End<'a> {
     Recovered,
     /// It got worse, or fails differently.
     Worse,
-    /// This person ended it.
-    By(&'a Asker),
+    /// This person ended it, with others of these numbers.
+    By(&'a Asker, &'a [u64]),
 }
 
 impl Holds {
@@ -219,7 +225,8 @@ impl Dispatcher {
         if covered.is_empty() {
             return Err(self.no_match(&pattern));
         }
-        let incident = if new.kind == HoldKind::Ack { Some(self.to_acknowledge(&covered, now)?) } else { None };
+        let acked = if new.kind == HoldKind::Ack { Some(self.to_acknowledge(&covered, now)?) } else { None };
+        let incident = acked.as_ref().map(|acked| acked.id);
         // The same once more takes the place of what there was.
         let is_same = |hold: &Hold| {
             hold.kind == new.kind && hold.pattern == pattern && (hold.incident.is_none() || hold.incident == incident)
@@ -228,9 +235,14 @@ impl Dispatcher {
         if self.holds.all.len() - before.len() >= MOST {
             return Err(unprocessable("there are too many holds", "end some: `slack-alert status` lists them"));
         }
-        for id in before {
-            self.holds.all.remove(&id);
+        let replaced: Vec<Hold> = before.iter().filter_map(|id| self.holds.all.remove(id)).collect();
+        let replaced: Vec<api::Hold> = replaced.iter().map(|hold| self.hold_view(hold)).collect();
+        if !replaced.is_empty() {
+            covered.iter().for_each(|index| self.hold_job(*index, now));
         }
+        // Counted before the pause begins: what is due of a job that is paused comes after it.
+        let due_times = (new.kind == HoldKind::Pause)
+            .then(|| self.next_within(Some(&pattern), between(now.wall, until), COUNTED, now).len());
         let failing =
             |index: &u32| self.jobs[*index as usize].health.status().is_some_and(|status| status != Status::Ok);
         let mut hold = Hold {
@@ -255,6 +267,10 @@ impl Dispatcher {
             jobs: covered.iter().map(|index| self.jobs[*index as usize].job.name.to_string()).collect(),
             until,
             watchers: if hold.kind == HoldKind::Pause { self.watchers_of(&covered) } else { Vec::new() },
+            due_times,
+            disabled: covered.iter().filter(|index| !self.jobs[**index as usize].job.timing.enabled).count(),
+            replaced,
+            incident: acked,
         };
         self.holds.all.insert(hold.id, hold.clone());
         self.holds.look_again(now);
@@ -310,12 +326,33 @@ impl Dispatcher {
 
     fn ended(&mut self, ids: Vec<u64>, asker: &Asker, now: Now) -> (Option<Reply>, Turn) {
         let mut turn = Turn::default();
-        let views: Vec<api::Hold> =
-            ids.iter().filter_map(|id| self.holds.all.get(id)).map(|hold| self.hold_view(hold)).collect();
-        for id in ids {
-            self.finish_hold(id, &End::By(asker), now, &mut turn);
+        let ended: Vec<Hold> = ids.iter().filter_map(|id| self.holds.all.get(id)).cloned().collect();
+        let holds = ended.iter().map(|hold| self.hold_view(hold)).collect();
+        for id in &ids {
+            self.finish_hold(*id, &End::By(asker, &ids), now, &mut turn);
         }
-        (Some(Reply::HoldsEnded(views)), turn)
+        let still = ended.iter().flat_map(|hold| self.still_held(hold, &[], now)).collect();
+        (Some(Reply::HoldsEnded(api::HoldsEnded { holds, still, before: None })), turn)
+    }
+
+    /// The holds by which jobs of one that is over stay paused, or silenced; but for those that end with it.
+    fn still_held(&self, ended: &Hold, with: &[u64], now: Now) -> Vec<api::StillHeld> {
+        let is_alike = |hold: &&Hold| {
+            hold.kind == ended.kind && hold.kind != HoldKind::Ack && hold.until > now.wall && !with.contains(&hold.id)
+        };
+        let of_both = |hold: &Hold| api::StillHeld {
+            ended: ended.id,
+            id: hold.id,
+            pattern: hold.pattern.as_str().to_owned(),
+            until: hold.until,
+            jobs: self
+                .covered(&ended.pattern)
+                .map(|index| &self.jobs[index as usize])
+                .filter(|tracked| covers(&hold.pattern, tracked))
+                .map(|tracked| tracked.job.name.to_string())
+                .collect(),
+        };
+        self.holds.all.values().filter(is_alike).map(of_both).filter(|still| !still.jobs.is_empty()).collect()
     }
 
     /// Where watchers are that some jobs ping, each once.
@@ -349,7 +386,7 @@ impl Dispatcher {
             End::Ok => "the jobs are ok".to_owned(),
             End::Recovered => "the incident is over".to_owned(),
             End::Worse => "it got worse, or fails differently".to_owned(),
-            End::By(asker) => format!("ended by {}", asker.by.name),
+            End::By(asker, _) => format!("ended by {}", asker.by.name),
         };
         tracing::info!(hold = id, kind = hold.kind.as_str(), pattern = hold.pattern.as_str(), why, "a hold ends");
         let mut passed = 0;
@@ -577,15 +614,20 @@ impl Dispatcher {
         jobs.filter(|(_, tracked)| !tracked.removed && covers(pattern, tracked)).map(|(index, _)| index)
     }
 
-    /// The incident that somebody wants to acknowledge.
-    fn to_acknowledge(&self, covered: &[u32], now: Now) -> Result<u64, Failure> {
+    /// The incident that somebody wants to acknowledge: of several, the first that nobody has.
+    fn to_acknowledge(&self, covered: &[u32], now: Now) -> Result<api::AckedIncident, Failure> {
         let [index] = covered else {
             let failure = Failure::new(Code::Unprocessable, "an acknowledgement is for one job");
             return Err(failure.help("name the job; a silence takes a pattern"));
         };
         let tracked = &self.jobs[*index as usize];
-        match policy::open(&tracked.job.notify, &tracked.health, now.wall).first() {
-            Some(open) => Ok(open.id),
+        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let nobody_has = |open: &&policy::Open| self.acknowledged(tracked, open.id).is_none();
+        match open.iter().find(nobody_has).or(open.first()) {
+            Some(chosen) => {
+                let others = open.iter().filter(|open| open.id != chosen.id && nobody_has(open)).count();
+                Ok(api::AckedIncident { id: chosen.id, key: chosen.key.clone(), others })
+            }
             None => {
                 let failure = Failure::new(Code::NoIncident, format!("`{}` has no open incident", tracked.job.name));
                 Err(failure.help("`slack-alert status` shows what is open"))
@@ -668,17 +710,24 @@ impl Dispatcher {
         }
         let (noun, pattern, by) = (hold.kind.noun(), hold.pattern.as_str(), &hold.by.name);
         let title = match end {
-            End::By(asker) if asker.by == hold.by => format!("{by} has ended the {noun} of {pattern}"),
-            End::By(asker) => format!("{} has ended the {noun} of {pattern} by {by}", asker.by.name),
+            End::By(asker, _) if asker.by == hold.by => format!("{by} has ended the {noun} of {pattern}"),
+            End::By(asker, _) => format!("{} has ended the {noun} of {pattern} by {by}", asker.by.name),
             End::Ok => format!("the {noun} of {pattern} by {by} is over: it is ok"),
             End::Time | End::Recovered | End::Worse => format!("the {noun} of {pattern} by {by} is over"),
         };
-        let body = match passed {
-            0 => String::new(),
-            1 => "1 due time passed without a run".to_owned(),
-            times => format!("{times} due times passed without a run"),
+        let passed = match passed {
+            0 => None,
+            1 => Some("1 due time passed without a run".to_owned()),
+            times => Some(format!("{times} due times passed without a run")),
         };
-        self.tell_hold(hold, &title, &body, now, turn);
+        let with = if let End::By(_, ids) = end { ids } else { &[][..] };
+        let still = self.still_held(hold, with, now).into_iter().map(|still| {
+            let (jobs, until) = (listed(&still.jobs), told(still.until, &self.sender.zone, now.wall));
+            let (stay, how) = (if still.jobs.len() == 1 { "stays" } else { "stay" }, hold.kind.held());
+            format!("{jobs} {stay} {how} until {until} by the {noun} of {}", still.pattern)
+        });
+        let body: Vec<String> = passed.into_iter().chain(still).collect();
+        self.tell_hold(hold, &title, &body.join("\n"), now, turn);
     }
 
     fn tell_hold(&self, hold: &Hold, title: &str, body: &str, now: Now, turn: &mut Turn) {
@@ -707,6 +756,15 @@ impl Dispatcher {
 fn has_it(hold: &Hold, until: &str) -> String {
     let note = hold.note.as_deref().map(|note| format!(": {}", crate::slack::cut_plain(note, NOTE_IN_HEADLINE).0));
     format!("{} has it, until {until}{}", hold.by.name, note.unwrap_or_default())
+}
+
+/// The first of some names, and how many more there are.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 fn refused(failure: Failure) -> (Option<Reply>, Turn) {

@@ -108,6 +108,37 @@ fn a_run_that_is_asked_for_and_waits_is_told_as_one_and_waited_for() {
 }
 
 #[test]
+fn what_ends_a_hold_says_what_other_holds_do_and_a_hold_that_replaces_one_says_so() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    said(&sandbox, &["pause", "db/*", "2h"]);
+    let words = said(&sandbox, &["pause", "db/vacuum", "30m", "--note", "first"]);
+    assert!(words.ends_with(" No due time will pass.\n"), "{words}");
+    let words = said(&sandbox, &["pause", "db/vacuum", "90m"]);
+    assert!(words.contains(" It takes the place of hold 2, until ") && words.ends_with(": \"first\".\n"), "{words}");
+    let words = said(&sandbox, &["resume", "db/vacuum"]);
+    assert!(
+        words.starts_with("The pause of db/vacuum since ") && words.contains(" is over; db/vacuum stays paused until "),
+        "{words}"
+    );
+    assert!(words.ends_with(" by hold 1, that of db/*.\n"), "{words}");
+    let words = said(&sandbox, &["resume", "1"]);
+    assert!(words.starts_with("db/* (2 jobs) run again; they were paused since "), "{words}");
+
+    said(&sandbox, &["pause", "etl"]);
+    std::fs::remove_file(sandbox.path().join("jobs.d/etl.toml")).expect("it is there");
+    sandbox.file("jobs.d/off.toml", "command = \"true\"\nevery = \"1h\"\nenabled = false\n");
+    sandbox.run(&["reload"]);
+    let words = said(&sandbox, &["resume", "etl"]);
+    assert!(
+        words.starts_with("The pause of etl since ") && words.ends_with(" is over; it covers no job any more.\n"),
+        "{words}"
+    );
+    let words = said(&sandbox, &["silence", "off", "1h"]);
+    assert!(words.contains(". It does not run: it is not enabled. "), "{words}");
+}
+
+#[test]
 fn a_pause_is_told_in_a_sentence_shown_in_status_and_ended() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);
@@ -128,7 +159,9 @@ fn a_pause_is_told_in_a_sentence_shown_in_status_and_ended() {
 
     let words = said(&sandbox, &["resume", "db/backup"]);
     assert!(
-        words.starts_with("db/backup runs again; it was paused since ") && words.contains(": \"migration\"."),
+        words.starts_with("The pause of db/backup since ")
+            && words.contains(": \"migration\" is over; db/backup stays paused until ")
+            && words.ends_with(" by hold 2, that of db/*.\n"),
         "{words}"
     );
     refused(&sandbox, &["resume", "db/backup"], 1, "there is no pause of `db/backup`", "hold 2 covers it");
@@ -155,9 +188,14 @@ fn a_silence_is_listed_and_ended_by_its_number_or_its_pattern() {
     assert_eq!(json(&sandbox, &["silence", "list", "--json"])[1]["pattern"], "db/*");
     assert_eq!(said(&sandbox, &["silence", "list", "--names"]), "2\ntag:nightly\n1\ndb/*\n");
 
-    assert!(
-        said(&sandbox, &["silence", "end", "2"]).starts_with("tag:nightly is not silenced any more; it was since ")
-    );
+    let words = said(&sandbox, &["silence", "end", "2"]);
+    assert!(words.starts_with("The silence of tag:nightly since "), "{words}");
+    assert!(words.contains(" is over; db/vacuum stays silenced until "), "{words}");
+    said(&sandbox, &["silence", "tag:nightly", "1h"]);
+    said(&sandbox, &["silence", "end", "db/*"]);
+    let words = said(&sandbox, &["silence", "end", "tag:nightly"]);
+    assert!(words.starts_with("tag:nightly is not silenced any more; it was since "), "{words}");
+    said(&sandbox, &["silence", "db/*", "2h"]);
     assert!(
         said(&sandbox, &["silence", "end", "db/*"])
             .starts_with("db/* (2 jobs) are not silenced any more; they were since ")
@@ -166,9 +204,9 @@ fn a_silence_is_listed_and_ended_by_its_number_or_its_pattern() {
     said(&sandbox, &["pause", "etl"]);
     refused(
         &sandbox,
-        &["silence", "end", "3"],
+        &["silence", "end", "5"],
         1,
-        "by hold 3 etl is paused, and not silenced",
+        "by hold 5 etl is paused, and not silenced",
         "slack-alert resume 'etl'",
     );
 }

@@ -147,6 +147,56 @@ async fn a_run_that_a_person_asks_for_and_that_waits_is_seen_until_it_starts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_ends_a_hold_is_told_what_stays_held_by_others() {
+    let text = "command = 'a'\nevery = '1h'\ntags = ['t']";
+    let files = [("jobs.d/db/x.toml", text), ("jobs.d/db/y.toml", text), ("jobs.d/web.toml", text)];
+    for (kind, word) in [(HoldKind::Pause, "paused"), (HoldKind::Silence, "silenced")] {
+        let world = World::started(MORNING, &files, |_, _| says("")).await;
+        world.pass(minutes(1)).await;
+        hold(&world, kind, "db/*", Some(60)).await;
+        hold(&world, kind, "tag:t", Some(60)).await;
+        let Reply::HoldsEnded(ended) = world.ask(Request::EndHolds(kind, "tag:t".to_owned(), dana())).await else {
+            panic!("it is ended")
+        };
+        let still: Vec<_> = ended.still.iter().map(|one| (one.ended, one.id, one.pattern.as_str())).collect();
+        assert_eq!(
+            (still, &ended.still[0].jobs[..]),
+            (vec![(2, 1, "db/*")], &["db/x".to_owned(), "db/y".to_owned()][..])
+        );
+        world.pass(minutes(1)).await;
+        let told = world.messages().join("\n");
+        let words = format!("db/x, db/y stay {word} until 09:01 by the {} of db/*", kind.noun());
+        assert!(told.contains(&words), "`{words}` is missing: {told}");
+        let Reply::HoldsEnded(ended) = world.ask(Request::EndHold(1, dana())).await else { panic!("it is ended") };
+        assert_eq!((ended.holds.len(), ended.still.len()), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_takes_the_place_of_another_says_so_and_a_pause_counts_what_passes_because_of_it() {
+    let files = [
+        ("jobs.d/a.toml", "command = 'a'\nevery = '10s'"),
+        ("jobs.d/off.toml", "command = 'a'\nevery = '10s'\nenabled = false"),
+    ];
+    let world = World::started(MORNING, &files, |_, _| says("")).await;
+    world.pass(Duration::from_secs(65)).await;
+    let ask = async |kind, pattern: &str, length| match world.ask(Request::Hold(new(kind, pattern, length))).await {
+        Reply::Held(answer) => answer,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ask(HoldKind::Pause, "a", Some(60)).await.due_times, Some(360));
+    let shorter = ask(HoldKind::Pause, "a", Some(5)).await;
+    let replaced: Vec<_> =
+        shorter.replaced.iter().map(|hold| (hold.id, hold.until.to_string()[11..19].to_owned())).collect();
+    assert_eq!((shorter.due_times, replaced), (Some(30), vec![(1, "09:01:05".to_owned())]));
+    // Another pause covers them already.
+    let wider = ask(HoldKind::Pause, "*", Some(4)).await;
+    assert_eq!((wider.due_times, wider.replaced.len()), (Some(0), 0));
+    let silence = ask(HoldKind::Silence, "off", Some(5)).await;
+    assert_eq!((silence.jobs.len(), silence.disabled, silence.due_times), (1, 1, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_asks_for_what_there_is_not_is_told_what_was_meant() {
     let files = [("jobs.d/backup.toml", "command = 'a'\nevery = '1h'\ntags = ['nightly']")];
     let world = World::started(MORNING, &files, |_, _| says("")).await;
@@ -425,7 +475,7 @@ async fn live(seed: u64) {
             2 => {
                 let now = world.clock.elapsed();
                 if let Reply::HoldsEnded(ended) = world.ask(Request::EndHolds(kind, pattern.to_owned(), dana())).await {
-                    let ids: Vec<u64> = ended.iter().map(|hold| hold.id).collect();
+                    let ids: Vec<u64> = ended.holds.iter().map(|hold| hold.id).collect();
                     held.iter_mut().filter(|hold| ids.contains(&hold.0)).for_each(|hold| hold.4 = hold.4.min(now));
                 }
             }
