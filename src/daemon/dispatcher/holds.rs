@@ -637,7 +637,18 @@ impl Dispatcher {
 
     /// The job of a name, or why there is none.
     fn index_of(&self, name: &str) -> Result<u32, Failure> {
-        self.by_name.get(&JobName::new(name)).copied().ok_or_else(|| self.no_match(&Pattern::new(name)))
+        if let Some(index) = self.by_name.get(&JobName::new(name)) {
+            return Ok(*index);
+        }
+        let pattern = Pattern::new(name);
+        let names: Vec<&str> =
+            self.covered(&pattern).map(|index| self.jobs[index as usize].job.name.as_str()).collect();
+        if names.is_empty() {
+            return Err(self.no_match(&pattern));
+        }
+        let (shown, number, names) = (in_one_line(pattern.as_str()), names.len(), listed(&names));
+        let message = format!("`trigger` runs one job; `{shown}` names {number}: {names}");
+        Err(Failure::new(Code::Unprocessable, message).help("name one of them"))
     }
 
     /// That a pattern names no job, with what may have been meant.

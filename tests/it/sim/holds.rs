@@ -147,6 +147,22 @@ async fn a_run_that_a_person_asks_for_and_that_waits_is_seen_until_it_starts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_is_asked_for_of_one_job_and_a_pattern_says_which_it_names() {
+    let text = "command = 'a'\nevery = '1h'\nfirst_run = 'wait'\ntags = ['t']";
+    let files = [("jobs.d/f1.toml", text), ("jobs.d/f2.toml", text)];
+    let world = World::started(MORNING, &files, |_, _| says("")).await;
+    world.pass(minutes(1)).await;
+    for pattern in ["tag:t", "f*"] {
+        let (code, message, help) = refusal(trigger(&world, pattern).await);
+        assert_eq!(code, Code::Unprocessable);
+        assert_eq!(message, format!("`trigger` runs one job; `{pattern}` names 2: f1, f2"));
+        assert_eq!(help, "name one of them");
+    }
+    let (code, message, _) = refusal(trigger(&world, "tag:u").await);
+    assert_eq!((code, message.as_str()), (Code::NoSuchJob, "no job has the tag `u`"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_ends_a_hold_is_told_what_stays_held_by_others() {
     let text = "command = 'a'\nevery = '1h'\ntags = ['t']";
     let files = [("jobs.d/db/x.toml", text), ("jobs.d/db/y.toml", text), ("jobs.d/web.toml", text)];
