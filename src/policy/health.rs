@@ -453,8 +453,8 @@ impl Health {
 
     /// Until when somebody has this incident.
     pub(super) fn acknowledged(&self, open: &OpenIncident) -> Option<Timestamp> {
-        let (incident, until) = self.held.as_deref()?.ack?;
-        (incident == open.id).then_some(until)
+        let acks = &self.held.as_deref()?.acks;
+        acks.iter().find(|(incident, _)| *incident == open.id).map(|(_, until)| *until)
     }
 
     /// A failure, or its end, was not told because of a silence: that is owed when it ends.
@@ -499,7 +499,7 @@ impl Health {
         self.silenced = self.silenced.filter(|until| *until > now);
         if let Some(held) = &mut self.held {
             held.silence.take_if(|(until, _)| *until <= now);
-            held.ack.take_if(|(_, until)| *until <= now);
+            held.acks.retain(|(_, until)| *until > now);
         }
     }
 

@@ -101,8 +101,8 @@ impl Hold {
 pub struct Held {
     /// Until when nothing is sent, and who has asked for that.
     pub silence: Option<(Timestamp, String)>,
-    /// The incident that somebody has, and until when.
-    pub ack: Option<(u64, Timestamp)>,
+    /// The incidents that somebody has, and until when.
+    pub acks: Vec<(u64, Timestamp)>,
 }
 
 impl HoldKind {

@@ -64,8 +64,9 @@ pub enum AckEnd {
     Worse,
 }
 
-/// Whether the acknowledgement of an incident ends with a run that was just judged. `before` and `after` are the job's status
-/// before and after it.
+/// Whether the acknowledgement of an incident ends with a run that was just judged. `open` has the incident of a run that
+/// failed first: what was told of another one of the job ends nothing. `before` is the status before the run, of the incident
+/// where it was open, and `after` that of the job after it.
 pub fn ack_ends(
     incident: Option<u64>,
     open: &[Open],
@@ -78,7 +79,8 @@ pub fn ack_ends(
     }
     let badness = |status: Option<Status>| status.unwrap_or_default().badness();
     let is_told = matches!(event, Some(Event::Failure | Event::Repeat | Event::Stuck));
-    (is_told && badness(after) >= badness(before)).then_some(AckEnd::Worse)
+    let is_of_run = open.first().is_some_and(|open| Some(open.id) == incident);
+    (is_told && is_of_run && badness(after) >= badness(before)).then_some(AckEnd::Worse)
 }
 
 /// What there is to say of a run that hangs.
@@ -173,15 +175,15 @@ mod tests {
         assert_eq!(suppressed(&life, "03:01"), None);
         let until = at("04:00");
         for (held, why) in [
-            (Held { silence: Some((until, "dana".to_owned())), ack: None }, Suppressed::Silenced),
-            (Held { silence: None, ack: Some((1, until)) }, Suppressed::Acknowledged),
+            (Held { silence: Some((until, "dana".to_owned())), acks: Vec::new() }, Suppressed::Silenced),
+            (Held { silence: None, acks: vec![(1, until)] }, Suppressed::Acknowledged),
         ] {
             life.health.hold(held);
             assert_eq!(suppressed(&life, "03:59"), Some((why, Some(until))));
             assert_eq!(suppressed(&life, "04:00"), None, "{why:?}");
         }
         // That of another incident.
-        life.health.hold(Held { silence: None, ack: Some((2, until)) });
+        life.health.hold(Held { silence: None, acks: vec![(2, until)] });
         assert_eq!(suppressed(&life, "03:59"), None);
     }
 

@@ -174,8 +174,11 @@ fn hold(
         held.silence = held.silence.filter(|(known, _)| *known > until).or(Some((until, SOMEBODY.to_owned())));
     } else {
         let open = policy::open(&job.notify, health, now);
-        let open = open.first().ok_or("there is no open incident to acknowledge")?;
-        held.ack = Some((open.id, until));
+        // As a running daemon does: the first that nobody has, and else the first.
+        let nobody_has = |open: &&policy::Open| !held.acks.iter().any(|(id, _)| *id == open.id);
+        let open = open.iter().find(nobody_has).or(open.first()).ok_or("there is no open incident to acknowledge")?;
+        held.acks.retain(|(id, _)| *id != open.id);
+        held.acks.push((open.id, until));
     }
     health.hold(held);
     Ok(())
@@ -183,13 +186,11 @@ fn hold(
 
 /// An acknowledgement may be over with a run.
 fn release(job: &Job, health: &mut Health, before: Option<Status>, decision: Decision, now: Timestamp) {
-    let Some(mut held) = health.held().filter(|held| held.ack.is_some()).cloned() else { return };
-    let incident = held.ack.map(|(incident, _)| incident);
+    let Some(mut held) = health.held().filter(|held| !held.acks.is_empty()).cloned() else { return };
     let open = policy::open(&job.notify, health, now);
-    if policy::ack_ends(incident, &open, decision.event(), before, health.status()).is_some() {
-        held.ack = None;
-        health.hold(held);
-    }
+    let after = health.status();
+    held.acks.retain(|(id, _)| policy::ack_ends(Some(*id), &open, decision.event(), before, after).is_none());
+    health.hold(held);
 }
 
 fn not_possible(case: &Case, given: &Given, why: &str) -> Problem {

@@ -45,6 +45,11 @@ impl View {
         })
     }
 
+    /// The open incidents of a job, the newest first.
+    fn incidents(&self, job: &api::Job) -> Vec<&api::Incident> {
+        self.status.incidents.iter().filter(|incident| incident.job == job.name).collect()
+    }
+
     /// Only the jobs that were asked for, with their incidents. A name or pattern that fits none is an error.
     fn narrow(&mut self) -> Result<(), Failure> {
         if self.asked.is_empty() {

@@ -2,8 +2,9 @@
 //! (Monitoring Plugins Development Guidelines). Pure.
 
 use super::View;
-use crate::api::{Job, JobState};
+use crate::api::{Incident, Job, JobState};
 use crate::cli::client::words::count;
+use crate::exec::Status;
 use crate::id::in_one_line;
 
 /// What the exit code says.
@@ -71,10 +72,10 @@ pub(super) fn render(view: &View) -> (Level, String) {
         level = level.max(Level::Warning);
         parts.push(format!("the state cannot be written: {}", trouble.why));
     }
-    let mut bad: Vec<(Level, &Job)> = view.jobs.iter().filter_map(|job| Some((of(job)?, job))).collect();
+    let mut bad: Vec<(Level, &Job)> = view.jobs.iter().filter_map(|job| Some((of(view, job)?, job))).collect();
     bad.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
     level = bad.iter().map(|(level, _)| *level).fold(level, Level::max);
-    parts.extend(bad.iter().take(NAMED).map(|(_, job)| told(view, job)));
+    parts.extend(bad.iter().take(NAMED).flat_map(|(_, job)| told(view, job)));
     if bad.len() > NAMED {
         parts.push(format!("and {} more", bad.len() - NAMED));
     }
@@ -89,14 +90,16 @@ pub(super) fn render(view: &View) -> (Level, String) {
     (level, format!("SLACK-ALERT {} - {words} | {}\n", level.word(), data(view, whole)))
 }
 
-/// What a job comes to; nothing when it is well.
-fn of(job: &Job) -> Option<Level> {
-    let by_status = job.status.and_then(|status| match status {
-        crate::exec::Status::Ok => None,
-        crate::exec::Status::Warning => Some(Level::Warning),
-        crate::exec::Status::Unknown => Some(Level::Unknown),
-        crate::exec::Status::Critical => Some(Level::Critical),
-    });
+/// What a job comes to, the worst of its open incidents where it fails; nothing when it is well.
+fn of(view: &View, job: &Job) -> Option<Level> {
+    let level = |status| match status {
+        Status::Ok => None,
+        Status::Warning => Some(Level::Warning),
+        Status::Unknown => Some(Level::Unknown),
+        Status::Critical => Some(Level::Critical),
+    };
+    let incidents = || view.incidents(job).into_iter().filter_map(|incident| level(incident.status));
+    let by_status = job.status.and_then(level).map(|own| incidents().fold(own, Level::max));
     match job.state {
         JobState::NotLoaded => Some(Level::Warning),
         JobState::Disabled => None,
@@ -104,8 +107,15 @@ fn of(job: &Job) -> Option<Level> {
     }
 }
 
-fn told(view: &View, job: &Job) -> String {
-    let incident = view.status.incidents.iter().find(|incident| incident.job == job.name);
+/// What is to be said of a job: each of its open incidents.
+fn told(view: &View, job: &Job) -> Vec<String> {
+    match view.incidents(job).as_slice() {
+        all if all.is_empty() || job.state == JobState::NotLoaded => vec![one(job, None)],
+        all => all.iter().map(|incident| one(job, Some(incident))).collect(),
+    }
+}
+
+fn one(job: &Job, incident: Option<&Incident>) -> String {
     let line = match (job.state, incident) {
         (JobState::NotLoaded, _) => "not loaded",
         (_, Some(incident)) if !incident.line.trim().is_empty() => incident.line.trim(),
@@ -120,7 +130,9 @@ fn told(view: &View, job: &Job) -> String {
         }
         state => state.as_str(),
     };
-    if line.is_empty() { format!("{} is {word}{who}", job.name) } else { format!("{}: {line}{who}", job.name) }
+    let key = incident.and_then(|incident| incident.key.as_deref());
+    let name = key.map_or_else(|| job.name.to_string(), |key| format!("{} ({key})", job.name));
+    if line.is_empty() { format!("{name} is {word}{who}") } else { format!("{name}: {line}{who}") }
 }
 
 /// `'label'=value;warn;crit;min;max`: a warning and a critical job are over their thresholds.
@@ -131,10 +143,10 @@ fn data(view: &View, whole: bool) -> String {
     let mut data = format!(
         "jobs={};;;0 ok={};;;0 warning={};0;;0 critical={};;0;0 unknown={};;;0 running={running};;;0 not_loaded={not_loaded};0;;0",
         view.jobs.len(),
-        number(crate::exec::Status::Ok),
-        number(crate::exec::Status::Warning),
-        number(crate::exec::Status::Critical),
-        number(crate::exec::Status::Unknown),
+        number(Status::Ok),
+        number(Status::Warning),
+        number(Status::Critical),
+        number(Status::Unknown),
     );
     if whole {
         let outbox = &view.status.outbox;

@@ -136,7 +136,7 @@ fn head(view: &View) -> String {
 
 /// The worst first, then by name; holds and runs after what fails.
 fn rows(view: &View, look: Look<'_>) -> Vec<Row> {
-    let mut rows: Vec<Row> = view.jobs.iter().filter_map(|job| of_job(view, job, look)).collect();
+    let mut rows: Vec<Row> = view.jobs.iter().flat_map(|job| of_job(view, job, look)).collect();
     rows.sort_by(|a, b| (rank(a.state), &a.name).cmp(&(rank(b.state), &b.name)));
     if look.failing {
         rows.extend(starved(view, look));
@@ -160,20 +160,34 @@ fn is_failing(state: JobState) -> bool {
     matches!(state, JobState::Critical | JobState::Unknown | JobState::Warning | JobState::NotLoaded)
 }
 
-/// A job that fails, or that was asked for.
-fn of_job(view: &View, job: &Job, look: Look<'_>) -> Option<Row> {
-    let now = view.status.now;
-    let incident = view.status.incidents.iter().find(|incident| incident.job == job.name);
-    // A paused job may fail all the same.
-    let state = match (job.state, job.status) {
-        (JobState::Paused, Some(status)) if incident.is_some() => of_status(status),
-        (state, _) => state,
+/// A job that fails, or that was asked for: a row for each of its incidents that are open.
+fn of_job(view: &View, job: &Job, look: Look<'_>) -> Vec<Row> {
+    let incidents = view.incidents(job);
+    // A paused job may fail all the same. What its script tells apart is as bad as each of it is.
+    let state = match (job.state, job.status, incidents.as_slice()) {
+        (state, _, [first, _, ..]) if is_failing(state) && state != JobState::NotLoaded => of_status(first.status),
+        (JobState::Paused, Some(status), [_, ..]) => of_status(status),
+        (state, ..) => state,
     };
+    let others = incidents.iter().skip(1).filter(|_| is_failing(state) && state != JobState::NotLoaded);
+    let other = |incident: &&Incident| {
+        let (what, more) = of_incident(incident, None, view.status.now, look.zone);
+        let (state, name) = (of_status(incident.status), in_one_line(job.name.as_str()).into_owned());
+        Row { state, word: word(state), name, what, more }
+    };
+    of_first(view, (job, state), &incidents, look).into_iter().chain(others.map(other)).collect()
+}
+
+/// The row of a job, with the first of its incidents.
+fn of_first(view: &View, (job, state): (&Job, JobState), incidents: &[&Incident], look: Look<'_>) -> Option<Row> {
+    let (now, incident) = (view.status.now, incidents.first().copied());
+    // Of several it is not known to which the last run belongs.
+    let its_job = Some(job).filter(|_| incidents.len() == 1);
     let (what, mut more) = match (state, incident) {
         (JobState::NotLoaded, _) => {
             (in_one_line(job.error.as_deref().unwrap_or("its file has errors")).into_owned(), Vec::new())
         }
-        (_, Some(incident)) if is_failing(state) => of_incident(incident, job, now, look.zone),
+        (_, Some(incident)) if is_failing(state) => of_incident(incident, its_job, now, look.zone),
         (state, None) if is_failing(state) => (last(job, now, look.zone), output(job)),
         _ if !view.asked.is_empty() || look.all => (well(job, now, look.zone), Vec::new()),
         _ => return bad_file(job),
@@ -220,8 +234,9 @@ fn word(state: JobState) -> &'static str {
     }
 }
 
-/// "since 02:11 (47m), 3 failures, the same each time", with the line that tells most, and what was told.
-fn of_incident(incident: &Incident, job: &Job, now: Timestamp, zone: &TimeZone) -> (String, Vec<Line>) {
+/// "since 02:11 (47m), 3 failures, the same each time", with the line that tells most, and what was told. `job` is the
+/// one whose last run belongs to it, where that is known.
+fn of_incident(incident: &Incident, job: Option<&Job>, now: Timestamp, zone: &TimeZone) -> (String, Vec<Line>) {
     let failures = incident.failures;
     let same = match incident.same {
         _ if failures < 2 => String::new(),
@@ -231,9 +246,13 @@ fn of_incident(incident: &Incident, job: &Job, now: Timestamp, zone: &TimeZone) 
     };
     let failures = count(u64::from(failures), "failure", "failures");
     let since = told(incident.since, zone, now);
-    let what = format!("since {since} ({}), {failures}{same}", length(incident.since, now));
+    let key = incident.key.as_deref().map(|key| format!("{}: ", in_one_line(key))).unwrap_or_default();
+    let what = format!("{key}since {since} ({}), {failures}{same}", length(incident.since, now));
     let mut more = Vec::new();
-    let line = if incident.line.trim().is_empty() { ending(job) } else { incident.line.trim().to_owned() };
+    let line = match incident.line.trim() {
+        "" => job.map(ending).unwrap_or_default(),
+        line => line.to_owned(),
+    };
     if !line.is_empty() {
         more.push(Line::Output(line));
     }

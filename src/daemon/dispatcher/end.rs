@@ -86,15 +86,15 @@ impl Dispatcher {
         turn: &mut Turn,
     ) {
         self.before_end(index, outcome.status, now, turn);
+        let acks = self.acks_before(index, now);
         let tracked = &mut self.jobs[index as usize];
-        let before = tracked.health.status();
         let entry = over(tracked, run, outcome, replaced, &self.sender, now);
         Self::count_end(tracked, &mut self.tally, &entry);
         let ended = entry.ended().filter(|ended| ended.decision.is_of_a_run());
         let ok = ended.map(|ended| ended.outcome.status == Status::Ok);
         let event = entry.ended().and_then(|ended| ended.decision.event());
         turn.entries.push(entry);
-        self.after_end(index, before, event, now, turn);
+        self.after_end(index, &acks, event, now, turn);
         if let Some(ok) = ok {
             self.followed(index, ok, now, turn);
         }

@@ -425,7 +425,7 @@ impl Dispatcher {
                     held.silence = Some((hold.until, hold.by.name.clone()));
                 }
                 HoldKind::Silence => {}
-                HoldKind::Ack => held.ack = hold.incident.map(|incident| (incident, hold.until)),
+                HoldKind::Ack => held.acks.extend(hold.incident.map(|incident| (incident, hold.until))),
             }
         }
         let paused = pause.map(|hold| hold.id);
@@ -472,27 +472,41 @@ impl Dispatcher {
         }
     }
 
+    /// The acknowledgements of a job, and how bad what each is of was before a run is judged.
+    pub(super) fn acks_before(&self, index: u32, now: Now) -> Vec<(u64, Option<Status>)> {
+        let tracked = &self.jobs[index as usize];
+        let is_ack = |hold: &&Hold| hold.kind == HoldKind::Ack && covers(&hold.pattern, tracked);
+        let mut acks = self.holds.all.values().filter(is_ack).peekable();
+        if acks.peek().is_none() {
+            return Vec::new();
+        }
+        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let status = |hold: &Hold| open.iter().find(|open| Some(open.id) == hold.incident).map(|open| open.status);
+        acks.map(|hold| (hold.id, status(hold).or(tracked.health.status()))).collect()
+    }
+
     /// A run of a job was judged: an acknowledgement may be over.
     pub(super) fn after_end(
         &mut self,
         index: u32,
-        before: Option<Status>,
+        acks: &[(u64, Option<Status>)],
         event: Option<Event>,
         now: Now,
         turn: &mut Turn,
     ) {
-        if self.holds.all.is_empty() {
+        if acks.is_empty() {
             return;
         }
         let tracked = &self.jobs[index as usize];
-        let is_ack = |hold: &&Hold| hold.kind == HoldKind::Ack && covers(&hold.pattern, tracked);
-        let Some(hold) = self.holds.all.values().find(is_ack) else { return };
         let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
-        let (id, after) = (hold.id, tracked.health.status());
-        match policy::ack_ends(hold.incident, &open, event, before, after) {
-            Some(AckEnd::Recovered) => self.finish_hold(id, &End::Recovered, now, turn),
-            Some(AckEnd::Worse) => self.finish_hold(id, &End::Worse, now, turn),
-            None => {}
+        let after = tracked.health.status();
+        for (id, before) in acks {
+            let Some(hold) = self.holds.all.get(id) else { continue };
+            match policy::ack_ends(hold.incident, &open, event, *before, after) {
+                Some(AckEnd::Recovered) => self.finish_hold(*id, &End::Recovered, now, turn),
+                Some(AckEnd::Worse) => self.finish_hold(*id, &End::Worse, now, turn),
+                None => {}
+            }
         }
     }
 

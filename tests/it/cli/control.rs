@@ -108,6 +108,51 @@ fn a_run_that_is_asked_for_and_waits_is_told_as_one_and_waited_for() {
 }
 
 #[test]
+fn status_shows_each_open_incident_of_a_job_and_ack_says_which_it_is_of() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "reload = \"signal\"\n"),
+        (
+            "jobs.d/raid.toml",
+            "command = \"cat out; exit $(cat code)\"\ndirectives = true\nexit_codes = \"nagios\"\nevery = \"1h\"\nfirst_run = \"wait\"\n",
+        ),
+    ]);
+    let _daemon = daemon(&sandbox);
+    for (key, code, line) in [("A", 2, "array A is lost"), ("B", 1, "array B is slow")] {
+        sandbox.file("out", &format!("::slack-alert key={key}\n{line}\n"));
+        sandbox.file("code", &code.to_string());
+        assert_eq!(sandbox.run(&["trigger", "--wait", "raid"]).code, code);
+    }
+    let words = said(&sandbox, &["ack", "raid"]);
+    assert!(words.starts_with("The incident of raid (key B) is acknowledged until "), "{words}");
+    assert!(words.contains(" Another incident of the job is open, and nobody has it: ask again"), "{words}");
+    assert!(words.ends_with(" `slack-alert resume 1` ends it before.\n"), "{words}");
+    let status = said(&sandbox, &["status"]);
+    for row in ["✖ critical   raid  A: since ", "▲ warning    raid  B: since "] {
+        assert!(status.contains(row), "`{row}` is missing: {status}");
+    }
+    assert!(status.contains("array A is lost") && status.contains("array B is slow"), "{status}");
+    let nagios = sandbox.run(&["status", "--nagios"]);
+    assert_eq!(nagios.code, 2, "the worst of them: {nagios:?}");
+    assert!(
+        nagios.stdout.contains("raid (A): array A is lost; ") || nagios.stdout.contains("; raid (A): array A is lost"),
+        "{nagios:?}"
+    );
+    assert!(nagios.stdout.contains("raid (B): array B is slow (acknowledged by "), "{nagios:?}");
+
+    let words = said(&sandbox, &["ack", "raid"]);
+    assert!(words.starts_with("The incident of raid (key A) is acknowledged until "), "{words}");
+    assert!(!words.contains("Another incident"), "{words}");
+    let words = said(&sandbox, &["resume", "1"]);
+    assert!(words.starts_with("The acknowledgement of raid since ") && words.ends_with(" is over.\n"), "{words}");
+    let status = json(&sandbox, &["status", "--json"]);
+    let acked = |key: &str| {
+        let all = status["incidents"].as_array().expect("a list");
+        !all.iter().find(|one| one["key"] == key).expect("the incident")["ack"].is_null()
+    };
+    assert!(acked("A") && !acked("B"), "{status}");
+}
+
+#[test]
 fn what_ends_a_hold_says_what_other_holds_do_and_a_hold_that_replaces_one_says_so() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);

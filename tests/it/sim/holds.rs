@@ -213,6 +213,42 @@ async fn a_hold_that_takes_the_place_of_another_says_so_and_a_pause_counts_what_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_told_of_one_incident_of_a_job_ends_no_acknowledgement_of_another() {
+    let text = "command = 'a'\nevery = '10m'\nnotify.repeat = '30m'\nnotify.flap = false\nnotify.intermittent = false";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() / 600 % 2 {
+        0 if at.as_secs() < 5 * 3600 => fails("array A is degraded").keyed("A"),
+        0 => fails("array A is lost").keyed("A"),
+        _ => fails("array B is degraded").keyed("B"),
+    })
+    .await;
+    world.pass(minutes(15)).await;
+    let ask = async || match world.ask(Request::Hold(new(HoldKind::Ack, "a", Some(1440)))).await {
+        Reply::Held(answer) => answer.incident.map(|incident| (incident.key, incident.others)).expect("which one"),
+        other => panic!("{other:?}"),
+    };
+    let acked = async || {
+        let all = status(&world).await.incidents;
+        let mut all: Vec<_> = all.into_iter().map(|one| (one.key.unwrap_or_default(), one.ack.is_some())).collect();
+        all.sort();
+        all
+    };
+    let (a, b) = ("A".to_owned(), "B".to_owned());
+    assert_eq!(ask().await, (Some(b.clone()), 1), "that of the last run");
+    let before = world.messages().len();
+    world.pass(minutes(120)).await;
+    let told = world.messages()[before..].join("\n");
+    assert!(told.contains("array A") && !told.contains("array B is degraded\n"), "{told}");
+    assert_eq!(acked().await, [(a.clone(), false), (b.clone(), true)]);
+    assert_eq!(ask().await, (Some(a.clone()), 0), "the other one, which nobody has");
+    let before = world.messages().len();
+    world.pass(minutes(120)).await;
+    assert_eq!(world.messages()[before..], [""; 0], "somebody has both");
+    assert_eq!(acked().await, [(a.clone(), true), (b.clone(), true)]);
+    world.pass(minutes(60)).await;
+    assert_eq!(acked().await, [(a, false), (b, true)], "A fails differently");
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_asks_for_what_there_is_not_is_told_what_was_meant() {
     let files = [("jobs.d/backup.toml", "command = 'a'\nevery = '1h'\ntags = ['nightly']")];
     let world = World::started(MORNING, &files, |_, _| says("")).await;

@@ -42,6 +42,8 @@ pub(crate) struct Act {
     pub(crate) panics: bool,
     /// It asks for silence after it, by a directive.
     pub(crate) silence: Option<Duration>,
+    /// It says which incident of its job it belongs to, by a directive.
+    pub(crate) key: Option<&'static str>,
 }
 
 /// Ok, at once, and says this.
@@ -53,6 +55,7 @@ pub(crate) fn says(stdout: &str) -> Act {
         deaf: Duration::ZERO,
         panics: false,
         silence: None,
+        key: None,
     }
 }
 
@@ -64,6 +67,10 @@ pub(crate) fn fails(stdout: &str) -> Act {
 impl Act {
     pub(crate) fn takes(self, seconds: u64) -> Self {
         Self { takes: Duration::from_secs(seconds), ..self }
+    }
+
+    pub(crate) fn keyed(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
     }
 
     pub(crate) fn deaf(self, seconds: u64) -> Self {
@@ -150,7 +157,11 @@ impl Spawner for FakeSpawner {
                 started: began.wall,
                 took: now.mono - began.mono,
                 output,
-                directives: Directives { silence: act.silence, ..Directives::default() },
+                directives: Directives {
+                    silence: act.silence,
+                    key: act.key.map(str::to_owned),
+                    ..Directives::default()
+                },
                 ..Outcome::status_only(act.status, now.wall)
             };
             match interrupted {
