@@ -15,4 +15,4 @@ pub use default::{Default, default_of};
 pub use suggest::{did_you_mean, nearest};
 pub use table::{Key, Kind, Layer, Reader, Table, Value};
 pub use text::Text;
-pub use units::{Rate, Refusal, format_duration, parse_duration, parse_rate, parse_size};
+pub use units::{Rate, Refusal, calendar_unit, format_duration, parse_duration, parse_rate, parse_size};

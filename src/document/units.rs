@@ -62,7 +62,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
 }
 
 /// Where a month or year unit stands in the text.
-fn calendar_unit(text: &str) -> Option<Range<usize>> {
+pub fn calendar_unit(text: &str) -> Option<Range<usize>> {
     let mut start = None;
     for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
         if c.is_ascii_alphabetic() {

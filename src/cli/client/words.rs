@@ -9,7 +9,7 @@ use crate::api;
 use crate::cli::Failure;
 use crate::cli::time::coming;
 use crate::clock::between;
-use crate::document::{did_you_mean, format_duration, nearest, parse_duration};
+use crate::document::{calendar_unit, did_you_mean, format_duration, nearest, parse_duration};
 use crate::id::in_one_line;
 use crate::policy::{HoldKind, Pattern};
 use crate::report::explain::told;
@@ -36,7 +36,10 @@ pub(in crate::cli) fn hold_until(
             ));
         }
         _ => {
-            let length = parse_duration(text.trim()).map_err(|_| {
+            let length = parse_duration(text.trim()).map_err(|refusal| {
+                if let Some(unit) = calendar_unit(text.trim()).and_then(|span| text.trim().get(span)) {
+                    return Failure::usage(format!("`{unit}` has no fixed length\n  help: {}", refusal.help));
+                }
                 Failure::usage(format!(
                     "`{}` is no length of time\n  help: write `30m`, `2h`, `1h 30m` or `until 16:00`",
                     in_one_line(text.trim())
@@ -188,7 +191,9 @@ mod tests {
             ("-1h", "`-1h` is no length of time"),
             ("0s", "the time is nothing"),
             ("31d", "longer than 30d"),
-            ("1y", "`1y` is no length of time"),
+            ("1y", "`y` has no fixed length"),
+            ("2 months", "`months` has no fixed length"),
+            ("1M", "`M` has no fixed length"),
             ("52w", "longer than 30d"),
             ("until", "until when?"),
             ("until noon", "`noon` is not a time"),

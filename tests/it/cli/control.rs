@@ -318,6 +318,7 @@ fn what_is_no_time_and_what_is_no_job_is_refused_in_one_line_with_what_to_do() {
         (&["resume", "elt"], "there is no job `elt`", "did you mean `etl`?"),
         (&["silence", "etl"], "for how long?", "slack-alert silence etl 2h"),
         (&["silence", "etl", "forever"], "`forever` is no length of time", "write `30m`"),
+        (&["silence", "etl", "2y"], "`y` has no fixed length", "write it in days or weeks: `30d`, `52w`"),
         (&["silence", "elt", "1h"], "there is no job `elt`", "did you mean `etl`?"),
         (&["ack", "elt"], "there is no job `elt`", "did you mean `etl`?"),
         (&["ack", "etl", "-5m"], "", ""),
