@@ -13,7 +13,7 @@ use crate::clock;
 use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::{Message, Route, Thread};
+use crate::message::{Edit, Message, Route, Thread};
 use crate::policy::{Event, normal};
 use crate::slack::limits::{ALL_BLOCKS, SECTION};
 use crate::slack::{Parent, blocks, escape, one_line, units, without_pings};
@@ -81,6 +81,9 @@ pub struct Member {
     pub status: Status,
     /// It is well again.
     pub well: bool,
+    /// Who has it, where somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What alerts are merged for.
@@ -191,7 +194,7 @@ impl Member {
         if cause.is_empty() {
             message.status.as_str().clone_into(&mut cause);
         }
-        Self { job, incident: message.incident, cause, status: message.status, well: false }
+        Self { job, incident: message.incident, cause, status: message.status, well: false, note: None }
     }
 
     /// Characters of its name in a storm.
@@ -245,10 +248,21 @@ impl Storm {
         self.members.push(Member::of(message));
     }
 
-    /// A job's first message is to change: it got worse, or it is well again.
+    /// A job's first message is to change: it got worse, it is well again, or somebody has it.
     pub fn update(&mut self, incident: u64, message: &Message, now: Timestamp) {
-        self.changed = now;
+        let noted = match &message.route.edit {
+            Some(Edit::Noted { words }) => Some(Some(words.clone()).filter(|words| !words.is_empty())),
+            _ => None,
+        };
+        // Who has a job changes nothing about how it is.
+        if noted.is_none() {
+            self.changed = now;
+        }
         for member in self.members.iter_mut().filter(|member| member.incident == Some(incident)) {
+            if let Some(note) = &noted {
+                member.note.clone_from(note);
+                continue;
+            }
             member.well = message.status == Status::Ok;
             if !member.well {
                 member.status = message.status;
@@ -271,7 +285,9 @@ impl Storm {
             (_, 0) => self.end(now),
             (_, left) => format!("{} *{well} of {all} are well again*, {left} still fail", emoji(status)),
         };
-        let message = laid_out(&head, &lines(&self.members), status, self.channel.clone(), now);
+        let mut lines = lines(&self.members);
+        lines.extend(notes(&self.members, CHARACTERS.saturating_sub(self.length())));
+        let message = laid_out(&head, &lines, status, self.channel.clone(), now);
         let route = Route { target: Some(self.posted.clone()), repeated: true, ..Route::default() };
         Message { thread: Thread::Edit, incident: Some(self.id), route, ..message }
     }
@@ -342,6 +358,21 @@ fn lines(members: &[Member]) -> Vec<String> {
         }
     };
     groups(members).into_iter().map(line).collect()
+}
+
+/// Who has which of the jobs that fail, a line each, as far as there is room: what fails comes first.
+fn notes(members: &[Member], room: usize) -> Vec<String> {
+    let noted = members.iter().filter(|member| !member.well);
+    let line = |(member, note): (&Member, &String)| {
+        format!("{} · _{}_", escape(member.job.as_str()), escape(note).replace('_', "-"))
+    };
+    let all: Vec<String> = noted.filter_map(|member| Some((member, member.note.as_ref()?))).map(line).collect();
+    let mut left = room;
+    let fits = |line: &String| {
+        left = left.saturating_sub(units(line) + 1);
+        left > 0
+    };
+    all.into_iter().take_while(fits).collect()
 }
 
 /// `2 critical, 1 warning`.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Storm;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::{Message, Route, Thread};
+use crate::message::{Edit, Message, Route, Thread};
 use crate::notify::Parent;
 use crate::policy::Event;
 use crate::slack::limits::SECTION;
@@ -68,6 +68,44 @@ fn what_a_storm_says_stands_in_as_few_sections_as_hold_it() {
             assert_eq!(told.text.matches(&format!("job-{number:03}")).count(), 1, "{}", told.text);
         }
     }
+}
+
+#[test]
+fn who_has_a_job_of_a_storm_stands_in_its_message_until_it_is_over() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "cannot reach the database")).collect();
+    let mut storm = storm(&failures);
+    let later = T0 + SignedDuration::from_mins(5);
+    let noted = |words: &str| {
+        let route = Route { edit: Some(Edit::Noted { words: words.to_owned() }), ..Route::default() };
+        Message { route, ..failure(2, "") }
+    };
+    let lines = |storm: &Storm| storm.edit(later).text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let without = lines(&storm);
+    storm.update(2, &noted("dana_k has it, until 05:10: <disk>"), later);
+    assert_eq!(storm.changed, T0, "no job is other than it was");
+    let with = lines(&storm);
+    assert_eq!(with[..without.len()], without);
+    assert_eq!(with[without.len()..], ["job-002 · _dana-k has it, until 05:10: &lt;disk&gt;_"]);
+    assert!(sections(&storm.edit(later)).last().is_some_and(|text| text.ends_with("&lt;disk&gt;_")));
+    let mut well = storm.clone();
+    well.update(2, &Message { status: Status::Ok, ..failure(2, "") }, later);
+    assert!(!lines(&well).iter().any(|line| line.contains("dana")), "it is over");
+    storm.update(2, &noted(""), later);
+    assert_eq!(lines(&storm), without);
+}
+
+#[test]
+fn notes_of_a_storm_leave_room_for_what_fails() {
+    let cause = |number: u64| format!("says {number} {}", "x".repeat(140));
+    let failures: Vec<Message> = (1..=64).map(|number| failure(number, &cause(number))).collect();
+    let mut storm = storm(&failures);
+    for number in 1..=64 {
+        let edit = Some(Edit::Noted { words: "dana has it, until 05:10: ".to_owned() + &"y".repeat(100) });
+        storm.update(number, &Message { route: Route { edit, ..Route::default() }, ..failure(number, "") }, T0);
+    }
+    let told = storm.edit(T0);
+    assert!(crate::slack::weight(&told.blocks) <= crate::slack::limits::ALL_BLOCKS, "{}", told.text.len());
+    assert!((1..=64).all(|number| told.text.contains(&format!("job-{number:03}"))));
 }
 
 #[test]
