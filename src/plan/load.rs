@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use toml::de::{DeTable, DeValue};
+
 use super::config::{self, Config, Surroundings};
 use super::job::{self, Context};
 use super::partial::{BadKeys, Partial};
@@ -52,7 +54,7 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
         config.jobs_dir.clone_from(jobs_dir);
     }
     let absolute: Arc<Path> = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).into();
-    let common = common_hash(&file.text, options);
+    let common = common_hash(&parsed, options);
     // One for each thread that reads jobs.
     let context = || Context {
         options,
@@ -243,11 +245,51 @@ fn folder_of(options: &Options) -> PathBuf {
     if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder }
 }
 
-fn common_hash(text: &str, options: &Options) -> u64 {
+/// What of `slack_alert.toml` makes no job another one: the daemon and the outbox take it by themselves.
+const OF_NO_JOB: &[&str] =
+    &["state_dir", "reload", "limits", "fallback", "control", "http", "summary", "check", "heartbeat"];
+
+/// Of all that jobs have in common.
+fn common_hash(root: &DeTable<'_>, options: &Options) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    // A variable that carries a secret is no part of what commands inherit.
+    let is_variable = |key: &str| key.ends_with("_env");
+    for (key, value) in root {
+        let key = key.get_ref().as_ref();
+        let is_of_jobs = |inner: &str| match key {
+            "slack" => inner == "channel" || is_variable(inner),
+            _ => !OF_NO_JOB.contains(&key) || is_variable(inner),
+        };
+        match value.get_ref() {
+            DeValue::Table(table) => hash_table(key, table, &is_of_jobs, &mut hasher),
+            _ if OF_NO_JOB.contains(&key) => {}
+            value => hash_value(key, value, &mut hasher),
+        }
+    }
     format!("{options:?}").hash(&mut hasher);
     hasher.finish()
+}
+
+/// Those keys of a table that are wanted. What stands beside them, comments say, does not matter.
+fn hash_table(name: &str, table: &DeTable<'_>, is_wanted: &dyn Fn(&str) -> bool, hasher: &mut DefaultHasher) {
+    let wanted = table.iter().map(|(key, value)| (key.get_ref().as_ref(), value)).filter(|(key, _)| is_wanted(key));
+    for (key, value) in wanted {
+        name.hash(hasher);
+        hash_value(key, value.get_ref(), hasher);
+    }
+}
+
+fn hash_value(key: &str, value: &DeValue<'_>, hasher: &mut DefaultHasher) {
+    key.hash(hasher);
+    match value {
+        DeValue::Table(table) => hash_table(key, table, &|_| true, hasher),
+        DeValue::Array(all) => {
+            all.len().hash(hasher);
+            all.iter().for_each(|value| hash_value(key, value.get_ref(), hasher));
+        }
+        // Strings, numbers and times have no places in them.
+        one => format!("{one:?}").hash(hasher),
+    }
 }
 
 /// A job file, read.

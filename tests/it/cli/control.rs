@@ -304,6 +304,27 @@ fn reload_says_what_changed_and_shows_every_problem_as_check_does() {
 }
 
 #[test]
+fn a_reload_counts_the_jobs_that_are_different_and_not_all_of_them() {
+    let sandbox = sandbox();
+    std::fs::remove_file(sandbox.path().join("jobs.d/bad.toml")).expect("it is there");
+    let _daemon = daemon(&sandbox);
+    let config = "# of this machine\nhost = \"web-1\"\nreload = \"signal\"\n";
+    for (more, words) in [
+        (
+            "[slack]\nrate = \"2/s\"\n[http]\nlisten = \"127.0.0.1:0\"\n[limits]\nmax_running = 9\n",
+            "3 jobs: nothing changed.\n",
+        ),
+        ("[defaults]\ntimeout = \"10m\"\n", "3 jobs: 3 changed.\n"),
+        ("[defaults]\n# of every job\ntimeout = \"10m\"\n[control]\nread = \"all\"\n", "3 jobs: nothing changed.\n"),
+        ("[defaults]\ntimeout = \"11m\"\n", "3 jobs: 3 changed.\n"),
+        ("[defaults]\ntimeout = \"11m\"\n[slack]\nchannel = \"#elsewhere\"\n", "3 jobs: 3 changed.\n"),
+    ] {
+        sandbox.file("slack_alert.toml", &format!("{config}{more}"));
+        assert_eq!(said(&sandbox, &["reload"]), words, "{more}");
+    }
+}
+
+#[test]
 fn what_is_no_time_and_what_is_no_job_is_refused_in_one_line_with_what_to_do() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);
