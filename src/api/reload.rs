@@ -20,4 +20,7 @@ pub struct ReloadAnswer {
     pub not_loaded: usize,
     /// Every problem that the reading found.
     pub problems: Vec<Problem>,
+    /// What a running daemon does not take of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }

@@ -65,7 +65,8 @@ fn sentence(answer: &ReloadAnswer) -> String {
         1 => "; 1 job file has errors and is not loaded".to_owned(),
         number => format!("; {number} job files have errors and are not loaded"),
     };
-    format!("{jobs}: {changes}{bad}.\n")
+    let notes: String = answer.notes.iter().map(|note| format!("{}.\n", in_one_line(note))).collect();
+    format!("{jobs}: {changes}{bad}.\n{notes}")
 }
 
 /// The daemon's problems as `check` shows them, with the lines that they are about where these can be read here.
@@ -153,7 +154,7 @@ mod tests {
         for (answer, words) in [
             (ReloadAnswer { jobs: 1, ..ReloadAnswer::default() }, "1 job: nothing changed.\n"),
             (
-                ReloadAnswer { jobs: 142, added: 1, changed: 2, removed: 3, not_loaded: 1, problems: Vec::new() },
+                ReloadAnswer { jobs: 142, added: 1, changed: 2, removed: 3, not_loaded: 1, ..ReloadAnswer::default() },
                 "142 jobs: 1 added, 2 changed, 3 removed; 1 job file has errors and is not loaded.\n",
             ),
         ] {

@@ -220,7 +220,7 @@ impl Daemon {
             snapshot::Publisher::new(host.snapshot.clone(), host.outbox_status.clone(), host.store.trouble());
         let health = health::HealthMonitor::new(publisher.subscribe());
         publisher.configured(&plan, host.read);
-        let reloads = reload::Reloads::new(loader);
+        let reloads = reload::Reloads::new(loader, &plan);
         let runs = JoinSet::new();
         let (number, numbered) = heartbeat::state_number(past.notes.get(heartbeat::NOTE));
         let watchers = heartbeat::Watchers::new(Arc::clone(&host.watcher), number);

@@ -4,7 +4,7 @@
 //! changed. Invariants: one reading at a time, on a thread of its own; a reading that fails changes nothing.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +46,12 @@ pub(super) struct Reloads {
     bad_files: BadFiles,
     /// When to tell that no job is left.
     no_job: Option<Mono>,
+    /// `state_dir` as it was when the daemon started.
+    state_dir: Option<PathBuf>,
 }
 
 impl Reloads {
-    pub(super) fn new(loader: Loader) -> Self {
+    pub(super) fn new(loader: Loader, plan: &Plan) -> Self {
         Self {
             loader,
             reading: JoinSet::new(),
@@ -58,6 +60,7 @@ impl Reloads {
             began: Timestamp::UNIX_EPOCH,
             bad_files: BadFiles::default(),
             no_job: None,
+            state_dir: plan.config.state_dir.clone(),
         }
     }
 
@@ -181,7 +184,19 @@ impl Daemon {
             tracing::warn!(%folder, "the reload leaves no job at all: nothing runs");
             self.reloads.no_job = Some(self.reloads.tell_at(now.mono));
         }
-        Reply::Reloaded(api::ReloadAnswer { jobs, added, changed, removed, not_loaded, problems })
+        let notes: Vec<String> = self.other_state_dir().into_iter().collect();
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Reply::Reloaded(api::ReloadAnswer { jobs, added, changed, removed, not_loaded, problems, notes })
+    }
+
+    /// The state stays where it is while the daemon runs: its database is open, and another daemon may use the other place.
+    fn other_state_dir(&self) -> Option<String> {
+        let (first, now, here) = (&self.reloads.state_dir, &self.plan.config.state_dir, self.host.store.dir()?);
+        // Where the command line names the place, the configuration has no say in it.
+        let decides = first.as_deref().is_none_or(|first| first == here);
+        (first != now && decides).then(|| {
+            format!("`state_dir` takes effect at the next start; until then the state stays in {}", here.display())
+        })
     }
 
     /// Messages that wait follow a channel that was changed.

@@ -325,6 +325,21 @@ fn a_reload_counts_the_jobs_that_are_different_and_not_all_of_them() {
 }
 
 #[test]
+fn a_reload_with_another_state_dir_says_that_it_takes_effect_at_the_next_start() {
+    let sandbox = sandbox();
+    std::fs::remove_file(sandbox.path().join("jobs.d/bad.toml")).expect("it is there");
+    let _daemon = daemon(&sandbox);
+    let config = sandbox.read("slack_alert.toml");
+    sandbox.file("slack_alert.toml", &format!("state_dir = \"elsewhere\"\n{config}"));
+    let note = "`state_dir` takes effect at the next start; until then the state stays in ";
+    let here = sandbox.path().join("state").display().to_string();
+    assert_eq!(said(&sandbox, &["reload"]), format!("3 jobs: nothing changed.\n{note}{here}.\n"));
+    assert_eq!(json(&sandbox, &["reload", "--json"])["notes"][0], format!("{note}{here}"));
+    sandbox.file("slack_alert.toml", &config);
+    assert_eq!(said(&sandbox, &["reload"]), "3 jobs: nothing changed.\n");
+}
+
+#[test]
 fn what_is_no_time_and_what_is_no_job_is_refused_in_one_line_with_what_to_do() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);
