@@ -13,7 +13,7 @@ use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
 use crate::id::{JobName, RunId};
 use crate::plan::{Job, Plan};
-use crate::policy::{Event, Health, Hold};
+use crate::policy::{Event, Health, Hold, HoldKind};
 use crate::report::explain::Explained;
 use crate::store::{HistoryFilter, Reader, RunRow, Stored};
 
@@ -111,7 +111,8 @@ fn nothing(
         format!("its run waits for {} since {since}: {}", starved.what(), starved.places())
     } else if let Some(after) = job.timing.after() {
         let names: Vec<&str> = after.jobs.iter().map(JobName::as_str).collect();
-        format!("it runs {}; see `slack-alert why {}`", job.facts.schedule, names[0])
+        let held_up = held_up(plan, reader, job, now);
+        format!("it runs {}{held_up}; see `slack-alert why {}`", job.facts.schedule, names[0])
     } else if job.timing.runs_elsewhere() {
         "something else runs it, and no run was reported yet".to_owned()
     } else {
@@ -142,11 +143,30 @@ fn next(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
     match job.timing.upcoming(&job.seed(&plan.config.host), saved.as_ref(), now).next() {
         Some(next) if next <= now => "its next run is due now".to_owned(),
         Some(next) => format!("its next run is due at {}{pauses}", state::told(next, zone, now)),
-        None if job.timing.after().is_some() => format!("it runs {}", job.facts.schedule),
+        None if job.timing.after().is_some() => {
+            format!("it runs {}{}", job.facts.schedule, held_up(plan, reader, job, now))
+        }
         None if job.timing.runs_elsewhere() => "something else runs it, at no given time".to_owned(),
         None if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
         None => "its schedule and its hours never meet".to_owned(),
     }
+}
+
+/// The jobs after which this one runs, and which do not run themselves: "; db/backup is paused until 16:00 by dana".
+fn held_up(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
+    let mut pauses = reader.holds().unwrap_or_default();
+    pauses.retain(|hold| hold.kind == HoldKind::Pause && hold.until > now);
+    let one = |name: &JobName| {
+        let before = plan.job(name.as_str());
+        if before.is_some_and(|before| !before.timing.enabled) {
+            return Some(format!("; {name} is not enabled"));
+        }
+        let tags = || before.iter().flat_map(|before| before.facts.tags.iter().map(String::as_str));
+        let of_it = pauses.iter().filter(|hold| hold.pattern.covers(name.as_str(), tags()));
+        let hold = of_it.max_by_key(|hold| hold.until)?;
+        Some(format!("; {name} is {}", hold.in_words(&state::told(hold.until, &job.timing.zone, now))))
+    };
+    job.timing.after().into_iter().flat_map(|after| &after.jobs).filter_map(one).collect()
 }
 
 /// Whether the daemon has recorded that this run hangs.

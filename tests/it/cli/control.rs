@@ -340,6 +340,19 @@ fn a_reload_with_another_state_dir_says_that_it_takes_effect_at_the_next_start()
 }
 
 #[test]
+fn why_of_a_job_that_runs_after_a_paused_one_names_the_pause() {
+    let sandbox = sandbox();
+    sandbox.file("jobs.d/report.toml", "command = \"true\"\nafter = \"db/vacuum\"\n");
+    let _daemon = daemon(&sandbox);
+    said(&sandbox, &["pause", "db/*", "2h", "--note", "migration"]);
+    let why = said(&sandbox, &["why", "report"]);
+    assert!(why.contains("db/vacuum; db/vacuum is paused until ") && why.contains(": \"migration\"; see `"), "{why}");
+    sandbox.run(&["trigger", "--wait", "report"]);
+    let why = said(&sandbox, &["why", "report"]);
+    assert!(why.contains("\nnow: it runs after db/vacuum; db/vacuum is paused until "), "{why}");
+}
+
+#[test]
 fn what_is_no_time_and_what_is_no_job_is_refused_in_one_line_with_what_to_do() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);
