@@ -219,9 +219,9 @@ impl Spool {
         }
     }
 
-    /// Keeps a record: on disk when this returns.
+    /// Keeps a record: on disk when this returns. The answer is where.
     #[expect(clippy::disallowed_methods, reason = "the door of the spool: its files")]
-    pub fn put(&self, report: &Report) -> io::Result<()> {
+    pub fn put(&self, report: &Report) -> io::Result<PathBuf> {
         self.make()?;
         if self.names()?.len() >= MOST_RECORDS {
             return Err(io::Error::other(format!("{MOST_RECORDS} records wait in {} already", self.folder.display())));
@@ -243,7 +243,7 @@ impl Spool {
         written?;
         // The name is on disk too; where a file system cannot say so, the file is.
         let _ = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        Ok(())
+        Ok(place)
     }
 
     /// The records, oldest first. One that cannot be understood is told of, and set apart under another name.

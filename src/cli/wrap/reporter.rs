@@ -196,26 +196,25 @@ fn told(
             Err(error) => over = Some(error),
         }
     }
+    // First the record where the daemon has gone or does not answer: whatever happens next, the run is known.
+    let kept = over.is_some().then(|| keep(settings, report, in_file));
     if !matches!(over, Some(NoAnswer::Late))
         && let Some(done) = told_at_once(settings, report, (taken, until))
     {
+        if let (Ok(dir), Some(Ok(record))) = (&settings.state_dir, &kept) {
+            Spool::of(dir).remove(record);
+        }
         return done;
     }
     let state_dir = match &settings.state_dir {
         Ok(dir) => dir,
         Err(why) => return Done::Failed(why.clone()),
     };
-    // First the record: whatever happens next, the run is known.
-    let spool = Spool::of(state_dir);
-    let kept =
-        if is_there(state_dir) { spool.put(report) } else { Err(std::io::Error::other("there is no state yet")) };
-    if kept.is_ok() && !settings.broken {
-        in_file();
-    }
+    let kept = kept.unwrap_or_else(|| keep(settings, report, in_file));
     if settings.broken {
         let why = "the configuration has errors: `slack-alert check` shows them";
         return match kept {
-            Ok(()) => Done::Failed(format!("{why}; it is told once they have no errors")),
+            Ok(_) => Done::Failed(format!("{why}; it is told once they have no errors")),
             Err(_) => Done::Failed(why.to_owned()),
         };
     }
@@ -224,6 +223,19 @@ fn told(
         Err(_) if kept.is_ok() => Done::Kept,
         Err(why) => Done::Failed(why),
     }
+}
+
+/// Leaves a record of the end for the next who can tell it.
+fn keep(settings: &Settings, report: &Report, in_file: &dyn Fn()) -> std::io::Result<PathBuf> {
+    let dir = settings.state_dir.as_ref().map_err(|why| std::io::Error::other(why.clone()))?;
+    if !is_there(dir) {
+        return Err(std::io::Error::other("there is no state yet"));
+    }
+    let record = Spool::of(dir).put(report)?;
+    if !settings.broken {
+        in_file();
+    }
+    Ok(record)
 }
 
 /// Tells a run from its beginning to its end, should a daemon have come up meanwhile, or have no time before. None where
