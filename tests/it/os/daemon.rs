@@ -270,7 +270,7 @@ fn a_daemon_starts_on_a_full_disk_and_uses_it_when_there_is_room() {
         let filler = format!("of={}/filler", state.display());
         let _ = Command::new("dd").args(["if=/dev/zero", "bs=1k", &filler]).output();
         let mut daemon = sandbox.start(&[]);
-        let line = daemon.wait_for("the state cannot be written");
+        let line = daemon.wait_for("the state cannot be written; alerts are kept");
         assert!(line.contains("make room on the file system of the state directory"), "{kind}: {line}");
         daemon.wait_for("🟢 a hello");
         std::fs::remove_file(state.join("filler")).expect("it was there");

@@ -370,7 +370,7 @@ fn a_state_directory_of_another_user_is_said_and_stops_no_job() {
     std::fs::create_dir(&state).expect("a folder");
     std::fs::set_permissions(&state, Permissions::from_mode(0o700)).expect("its mode");
     let mut daemon = sandbox.start_with(as_user(&sandbox, 61_234, "run"));
-    let line = daemon.wait_for("the state cannot be written");
+    let line = daemon.wait_for("the state cannot be written; alerts are kept");
     assert!(line.contains("give the state directory and its files to the user of the daemon"), "{line}");
     daemon.wait_for("all is well");
     // Put right, it is used without a restart.
