@@ -261,7 +261,7 @@ fn a_stranger_is_told_who_may() {
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]);
     // The program itself may lie where a stranger cannot go.
     let copy = sandbox.path().join("slack-alert");
-    std::fs::copy(plain.get_program(), &copy).expect("a copy");
+    crate::support::files::copy_program(std::path::Path::new(plain.get_program()), &copy);
     command.arg(&copy).args(plain.get_args()).current_dir(sandbox.path()).env_clear();
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = command.output().expect("setpriv(1) exists");

@@ -16,7 +16,7 @@ use slack_alert::id::JobName;
 use slack_alert::store::spool::{End, Report, Spool};
 
 use super::crash::{Dice, seed, tries};
-use crate::support::files::wait_for;
+use crate::support::files::{copy_program, wait_for};
 use crate::support::program::{Going, PATIENCE, Sandbox};
 use crate::support::skip::skip;
 use crate::support::slack::{Answer, MockSlack};
@@ -810,7 +810,7 @@ fn cron(sandbox: &Sandbox, tab: &str) -> Option<Child> {
     for folder in ["cron.d", "crontabs", "sbin", "mail"] {
         fs::create_dir(place(folder)).expect("a folder");
     }
-    fs::copy("/usr/sbin/cron", place("cron")).expect("a copy of cron");
+    copy_program(Path::new("/usr/sbin/cron"), &place("cron"));
     let mail = place("mail").to_string_lossy().into_owned();
     sandbox.script(
         "sbin/sendmail",

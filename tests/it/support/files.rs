@@ -8,6 +8,13 @@ use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 
 use super::program::PATIENCE;
 
+/// Copies a program that is executed next. Another process does it: one that is started by another test at that moment has
+/// every open file of this one, and a program that somebody has open to write cannot be executed.
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg(from).arg(to).status();
+    assert!(copied.expect("cp(1) exists").success(), "{} could not be copied", from.display());
+}
+
 /// Looks each time that something changes in one of these folders, until there is something to see.
 pub(crate) fn wait_for<T>(folders: &[&Path], what: &str, look: impl FnMut() -> Option<T>) -> T {
     wait_within(PATIENCE, folders, what, look)

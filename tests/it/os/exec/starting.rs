@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{alone, command, command_in, duct, follow, follow_on, on_one_thread, processes, run, stdout, until};
 
+use crate::support::files::copy_program;
 use crate::support::skip::skip;
 
 /// Why a run did not start.
@@ -139,7 +140,7 @@ fn programs_that_a_disk_holds_back_hold_up_no_others() {
     }
     let dir = tempfile::tempdir().expect("a folder");
     let program = dir.path().join("held-back");
-    fs::copy("/bin/true", &program).expect("a program");
+    copy_program(Path::new("/bin/true"), &program);
     disk.mark(MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_OPEN_EXEC_PERM, nix::fcntl::AT_FDCWD, Some(&program))
         .expect("a mark");
     let own = std::process::id();
