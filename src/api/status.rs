@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{By, Hold, Next, Problem};
 use crate::exec::Status as RunStatus;
 use crate::id::{JobName, RunId};
+use crate::policy::Suppressed;
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +136,12 @@ impl Status {
 }
 
 impl Incident {
+    /// There was a message about it, and no channel has taken it yet.
+    pub fn is_on_its_way(&self) -> bool {
+        let repeat = |suppressed: &SuppressedBy| suppressed.reason == Suppressed::RepeatNotDue.as_str();
+        self.told.is_empty() && self.suppressed.as_ref().is_some_and(repeat)
+    }
+
     /// Without what commands printed.
     pub fn hide_output(&mut self) {
         self.line.clear();

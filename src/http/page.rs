@@ -335,8 +335,8 @@ async fn next(State(core): State<Core>, Shown(site): Shown) -> Response {
         };
         let Reply::Cadences(cadences) = core.ask(Request::Cadences(None)).await? else { return Err(unexpected()) };
         let now = core.clock.now().wall;
-        let quarters = quarters(&core, cadences, site.host.clone(), now).await;
-        Ok(core.pages.next(&site, &NextPage { now, quarters: &quarters, next: &next }))
+        let (quarters, is_estimate) = quarters(&core, cadences, site.host.clone(), now).await;
+        Ok(core.pages.next(&site, &NextPage { now, quarters: &quarters, is_estimate, next: &next }))
     })
     .await
 }
@@ -362,24 +362,30 @@ fn upcoming(job: &Job, saved: &Saved, core: &Core, now: Timestamp) -> Vec<Timest
     job.timing.upcoming(&seed, Some(saved), now).take(NEXT_OF_JOB).collect()
 }
 
-/// How many runs are due in each quarter of an hour from now on: counted on a thread, since ten thousand jobs have many; for
-/// one client after the other, so that nobody keeps all cores busy by asking.
+/// How many runs are due in each quarter of an hour from now on, and whether that is an estimate: counted on a thread, since ten
+/// thousand jobs have many; for one client after the other, so that nobody keeps all cores busy by asking.
 #[expect(clippy::disallowed_methods, reason = "a look at the next day, on a thread of its own: it takes some time")]
-async fn quarters(core: &Core, cadences: Vec<(Arc<Job>, Saved)>, host: String, now: Timestamp) -> Vec<u32> {
-    let Ok(_turn) = core.counting.acquire().await else { return Vec::new() };
+async fn quarters(core: &Core, cadences: Vec<(Arc<Job>, Saved)>, host: String, now: Timestamp) -> (Vec<u32>, bool) {
+    let Ok(_turn) = core.counting.acquire().await else { return (Vec::new(), false) };
     tokio::task::spawn_blocking(move || counted(&cadences, &host, now)).await.unwrap_or_default()
 }
 
-fn counted(cadences: &[(Arc<Job>, Saved)], host: &str, now: Timestamp) -> Vec<u32> {
-    let (mut quarters, mut left) = (vec![0; QUARTERS], COUNTED);
+/// Where there is more than can be counted, some of the jobs stand for all of them.
+fn counted(cadences: &[(Arc<Job>, Saved)], host: &str, now: Timestamp) -> (Vec<u32>, bool) {
+    let (mut quarters, mut left, mut is_estimate, mut looked) = (vec![0_u32; QUARTERS], COUNTED, false, 0);
     let end = clock::shift(now, DAY);
-    for (job, saved) in cadences {
+    for (job, saved) in spread(cadences) {
+        if left < COUNTED_OF_JOB {
+            is_estimate = true;
+            break;
+        }
+        looked += 1;
         let seed = job.seed(host);
-        let most = COUNTED_OF_JOB.min(left);
         let upcoming = job.timing.upcoming(&seed, Some(saved), now).take_while(|at| *at < end);
-        let times: Vec<Timestamp> = upcoming.take(most).collect();
+        let times: Vec<Timestamp> = upcoming.take(COUNTED_OF_JOB).collect();
         left -= times.len();
         if times.len() == COUNTED_OF_JOB {
+            is_estimate = true;
             for (quarter, number) in quarters.iter_mut().enumerate() {
                 let begin = clock::shift(now, QUARTER.saturating_mul(u32::try_from(quarter).unwrap_or(u32::MAX)));
                 *number += estimated(job.timing.upcoming(&seed, Some(saved), begin), begin);
@@ -393,7 +399,18 @@ fn counted(cadences: &[(Arc<Job>, Saved)], host: &str, now: Timestamp) -> Vec<u3
             }
         }
     }
-    quarters
+    for number in &mut quarters {
+        let all = u64::from(*number) * cadences.len() as u64 / looked.max(1);
+        *number = u32::try_from(all).unwrap_or(u32::MAX);
+    }
+    (quarters, is_estimate)
+}
+
+/// All of them, neighbours far apart: jobs of one folder often have one schedule.
+fn spread<T>(all: &[T]) -> impl Iterator<Item = &T> {
+    // Two primes: nobody has as many jobs as their product.
+    let step = if all.len().is_multiple_of(7_919) { 7_907 } else { 7_919 };
+    (0..all.len()).filter_map(move |index| all.get(index * step % all.len()))
 }
 
 /// About how many of the due times from then on are within a quarter of an hour.

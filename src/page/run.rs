@@ -66,6 +66,8 @@ pub struct NextPage<'a> {
     pub now: Timestamp,
     /// Due times of each quarter of an hour from now on.
     pub quarters: &'a [u32],
+    /// They were estimated: there is too much to count.
+    pub is_estimate: bool,
     /// The first of them.
     pub next: &'a [api::Next],
 }
@@ -254,14 +256,17 @@ impl Pages {
         let busiest =
             data.quarters.iter().enumerate().max_by(|one, other| one.1.cmp(other.1).then(other.0.cmp(&one.0)));
         let busiest = busiest.filter(|(_, number)| **number > 1).map(|(quarter, number)| {
-            format!("Busiest in the quarter of an hour from {}: {} runs", at(quarter), view::number(*number as usize))
+            let number = view::number(*number as usize);
+            let about = if data.is_estimate { "about " } else { "" };
+            format!("Busiest in the quarter of an hour from {}: {about}{number} runs", at(quarter))
         });
         let runs = if total == 1 { "run" } else { "runs" };
+        let about = if data.is_estimate { "About " } else { "" };
         let context = NextContext {
-            headline: format!("{} {runs} due within 24 hours", view::number(total)),
+            headline: format!("{about}{} {runs} due within 24 hours", view::number(total)),
             busiest,
             busy: Strip {
-                label: format!("{total} {runs} within 24 hours, by quarters of an hour"),
+                label: format!("{about}{total} {runs} within 24 hours, by quarters of an hour"),
                 ..draw::busy(data.quarters)
             },
             hours: (0..=4).map(|quarter| at(quarter * QUARTERS / 4)).collect(),

@@ -221,8 +221,11 @@ impl IncidentView {
             failures,
             line: incident.line.clone(),
             told: told.collect(),
-            next: incident.next_message.map(|next| present.time(next)),
-            suppressed: incident.suppressed.as_ref().map(|why| why.reason.clone()),
+            next: incident.next_message.filter(|_| !incident.is_on_its_way()).map(|next| present.time(next)),
+            suppressed: match incident.is_on_its_way() {
+                true => Some("its message waits".to_owned()),
+                false => incident.suppressed.as_ref().map(|why| why.reason.clone()),
+            },
             ack,
         }
     }
@@ -259,7 +262,10 @@ pub(super) fn address(base: &str, parameters: &[(&str, &str)]) -> String {
 
 /// Whether Slack takes messages: a sentence, and how it looks.
 pub(super) fn delivery(outbox: &api::OutboxState, present: &Present) -> Verdict {
-    let waiting = |number: u64| format!("{number} {}", if number == 1 { "message waits" } else { "messages wait" });
+    let waiting = |count: u64| {
+        let wait = if count == 1 { "message waits" } else { "messages wait" };
+        format!("{} {wait}", number(usize::try_from(count).unwrap_or(usize::MAX)))
+    };
     if let Some(suspended) = &outbox.suspended {
         return Verdict {
             class: "critical",

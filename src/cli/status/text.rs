@@ -269,12 +269,15 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
     let channels = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
     let at = incident.told.iter().filter_map(|told| told.at).max();
     parts.push(match (incident.told.is_empty(), at) {
+        (true, _) if incident.is_on_its_way() => "not told yet: its message waits".to_owned(),
         (true, _) => "not told yet".to_owned(),
         (false, Some(at)) => format!("told at {}{channels}", told(at, zone, now)),
         (false, None) => format!("told{channels}"),
     });
-    let next = incident.next_message.map(|at| format!("next message at {}", told(at, zone, now)));
+    let next = incident.next_message.filter(|_| !incident.is_on_its_way());
+    let next = next.map(|at| format!("next message at {}", told(at, zone, now)));
     match &incident.suppressed {
+        Some(_) if incident.is_on_its_way() => {}
         // That a repeat is not due is what the time of the next message says.
         Some(suppressed) if suppressed.reason == "repeat-not-due" && next.is_some() => {}
         Some(suppressed) if incident.ack.is_some() && suppressed.reason == "acknowledged" => {}

@@ -465,6 +465,25 @@ fn the_next_day_is_shown_of_jobs_that_run_every_few_seconds_and_a_stop_waits_for
     drop(asking);
 }
 
+#[test]
+fn of_more_runs_than_can_be_counted_the_next_day_is_an_estimate_and_says_so() {
+    let names: Vec<String> = (0..300).map(|number| format!("jobs.d/often-{number:03}.toml")).collect();
+    let mut files = vec![("slack_alert.toml", "[http]\nlisten = '127.0.0.1:0'\n")];
+    // Half of them, and those that come first, run twice as often.
+    let job = |every: &str| format!("command = 'true'\nevery = '{every}'\ntimeout = '1m'\nfirst_run = 'wait'\n");
+    let (often, seldom) = (job("1m"), job("2m"));
+    files.extend(names.iter().enumerate().map(|(at, name)| (name.as_str(), if at < 150 { &*often } else { &*seldom })));
+    let sandbox = Sandbox::with(&files);
+    let (_daemon, address) = served(&sandbox);
+    let page = get(&address, "/next");
+    let headline = page.body.split("<h1>").nth(1).and_then(|rest| rest.split("</h1>").next()).expect("a headline");
+    assert!(headline.contains("About "), "{headline}");
+    let number: String = headline.chars().filter(char::is_ascii_digit).collect();
+    let number: i64 = number.strip_suffix("24").expect("within 24 hours").parse().expect("a number");
+    let all = 150 * 1_440 + 150 * 720;
+    assert!((number - all).abs() < all / 20, "{headline}: {all}");
+}
+
 /// Every family that is promised.
 const FAMILIES: &[&str] = &[
     "slack_alert_build_info{version=",
