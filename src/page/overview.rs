@@ -146,7 +146,10 @@ fn facts(status: &api::Status, site: &Site, present: &Present) -> Vec<Fact> {
     let delivery = view::delivery(&status.outbox, present);
     let href = Some(format!("{}outbox", site.base));
     let class = (delivery.class != "ok").then_some(delivery.class);
-    facts.push(Fact { class, text: delivery.text, href });
+    let stopped = status.outbox.suspended.is_some() || status.outbox.outage.is_some();
+    let error = status.outbox.last_error.as_ref().filter(|_| status.outbox.waiting > 0 && !stopped);
+    let error = error.map(|error| format!("; last error: {error}")).unwrap_or_default();
+    facts.push(Fact { class, text: format!("{}{error}", delivery.text), href });
     if let Some(trouble) = &status.store {
         let text = format!("the state cannot be written: {}; {}", trouble.why, trouble.advice);
         facts.push(Fact { class: Some("critical"), text, href: None });

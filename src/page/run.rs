@@ -209,12 +209,13 @@ impl Pages {
         let outbox = data.outbox;
         let mut facts = Vec::new();
         for (number, what) in [(outbox.waiting, "waiting"), (outbox.late, "late"), (outbox.dead, "dead")] {
-            facts.push(fact(format!("{number} {what}")));
+            facts.push(fact(format!("{} {what}", view::number(usize::try_from(number).unwrap_or(usize::MAX)))));
         }
         if let Some(last) = outbox.last_delivered {
             facts.push(fact(format!("the last message was delivered {}", present.time(last).away)));
         }
-        let why = outbox.outage.as_ref().map(|outage| outage.why.clone());
+        let error = outbox.last_error.clone().filter(|_| outbox.waiting > 0);
+        let why = outbox.outage.as_ref().map(|outage| outage.why.clone()).or(error);
         let row = |message: &api::Message| OutboxRow {
             id: message.id,
             state: message.state.clone(),

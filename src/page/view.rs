@@ -288,7 +288,7 @@ pub(super) fn delivery(outbox: &api::OutboxState, present: &Present) -> Verdict 
     match (outbox.waiting, outbox.oldest, outbox.last_delivered) {
         (1.., Some(oldest), _) => {
             let age = crate::clock::between(oldest, present.now);
-            let class = if age > late { "warning" } else { "ok" };
+            let class = if age > late || outbox.last_error.is_some() { "warning" } else { "ok" };
             Verdict {
                 class,
                 text: format!("{} for Slack, the oldest for {}", waiting(outbox.waiting), words::rough(age)),

@@ -484,6 +484,20 @@ fn of_more_runs_than_can_be_counted_the_next_day_is_an_estimate_and_says_so() {
     assert!((number - all).abs() < all / 20, "{headline}: {all}");
 }
 
+#[test]
+fn the_first_message_that_slack_does_not_take_is_a_warning_with_the_error() {
+    let config =
+        "[http]\nlisten = '127.0.0.1:0'\n[slack]\ntoken = 'xoxb-0'\napi_url = 'http://127.0.0.1:1'\nchannel = '#ops'\n";
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", config), ("jobs.d/bad.toml", "command = 'exit 3'\nevery = '1h'\n")]);
+    let (_daemon, address) = served(&sandbox);
+    let page = until(&address, "/", |page| page.body.contains("; last error: "));
+    let fact = page.body.split("<li class=\"warning\">").nth(1).unwrap_or_default();
+    assert!(fact.contains(">1 message waits for Slack, the oldest for "), "{}", page.body);
+    assert!(page.body.contains("told nobody yet (its message waits)"), "{}", page.body);
+    assert!(get(&address, "/outbox").body.contains("<p class=\"line\">"), "the error stands there too");
+}
+
 /// Every family that is promised.
 const FAMILIES: &[&str] = &[
     "slack_alert_build_info{version=",
