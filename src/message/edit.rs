@@ -35,7 +35,9 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         Edit::Headline => {
             let new = headline(edit).unwrap_or(&edit.text);
             let plain = edit.text.split('\n').next().unwrap_or_default();
-            (without_pings(new).to_owned(), without_pings(plain).to_owned())
+            // Whoever has the incident has it still.
+            let kept = |new: &str, old: &str| format!("{}{}", without_pings(new), note_of(old));
+            (kept(new, old.unwrap_or_default()), kept(plain, first_line))
         }
         Edit::Noted { words } => {
             let note = |text: &str| match words.is_empty() {
@@ -89,6 +91,11 @@ fn without_note(text: &str) -> &str {
         Some((headline, note)) if note.ends_with('_') && !note.contains('\n') => headline,
         _ => text,
     }
+}
+
+/// The note behind a headline, with what stands between them.
+fn note_of(text: &str) -> &str {
+    text.get(without_note(text).len()..).unwrap_or_default()
 }
 
 /// A headline without whom it pings.
@@ -208,6 +215,10 @@ mod tests {
         let headline = ":red_circle: *dump* critical: refused";
         assert_eq!(texts(&noted), [&format!("{headline} · _dana-k has it until 14:00_"), "detail: port 5432"]);
         assert_eq!(noted.color.as_deref(), Some("danger"));
+        let new = vec![blocks::section(":red_circle: *dump* critical, was warning", 3_000)];
+        let worse = edited(&noted, &edit(Edit::Headline, new));
+        let kept = ":red_circle: *dump* critical, was warning · _dana-k has it until 14:00_";
+        assert_eq!(texts(&worse), [kept, "detail: port 5432"]);
         let taken_away = edited(&noted, &edit(Edit::Noted { words: String::new() }, Vec::new()));
         assert_eq!(texts(&taken_away), [headline, "detail: port 5432"]);
         let over = edited(&noted, &edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new()));

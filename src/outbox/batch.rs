@@ -147,6 +147,12 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
     let Some(first) = rows.first() else { return Turn::Nothing(heads.later) };
     match first.class() {
         Class::Edit | Class::Upload => {
+            // What it changes stays changed under the one that follows, which may be about something else.
+            if let Some((stored, first)) = rows.iter().find_map(built_upon) {
+                let settlement = settled(ask, vec![stored.id], Class::Edit, Disposition::Superseded, at);
+                let first = Some(Box::new(message::edited(first, &stored.message)));
+                return Turn::Settle(Box::new(Settlement { first, ..settlement }));
+            }
             let needless: Vec<MessageId> = rows
                 .iter()
                 .filter(|stored| stored.is_edit() && (stored.superseded || stored.parent.is_none()))
@@ -273,6 +279,12 @@ fn alone(rows: Vec<Stored>, ask: &Ask) -> Turn {
         attempt: stored.attempts.saturating_add(1),
         members: vec![stored],
     }))
+}
+
+/// An edit that is not sent since another follows it, and what the message says before it.
+fn built_upon(stored: &Stored) -> Option<(&Stored, &Message)> {
+    let first = stored.first.as_deref().filter(|_| stored.is_edit() && stored.superseded && stored.parent.is_some())?;
+    Some((stored, first))
 }
 
 fn settled(ask: &Ask, ids: Vec<MessageId>, class: Class, disposition: Disposition, at: Timestamp) -> Settlement {

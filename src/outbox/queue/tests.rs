@@ -8,7 +8,7 @@ use super::{Answered, Hold, Queue};
 use crate::clock::{Mono, Now};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::{Attachment, Message, Route, Thread};
+use crate::message::{Attachment, Edit, Message, Route, Thread};
 use crate::notify::{Fault, Parent, Receipt, SendError};
 use crate::outbox::DeliveryResult;
 use crate::outbox::batch::{Ask, Batch, Lane, Turn, turn};
@@ -226,6 +226,27 @@ fn an_edit_of_nothing_and_an_edit_that_another_follows_are_needless() {
     let none = Heads { rows: Vec::new(), later: Some(T0) };
     assert!(matches!(turn(none, &ask, T0), Turn::Nothing(Some(later)) if later == T0));
     assert_eq!(look(ask, &[stored(4, Thread::Edit, true)]).parent, Some(posted()));
+}
+
+#[test]
+fn what_an_edit_changes_that_is_not_sent_stays_changed_under_the_one_that_follows() {
+    let ask = queue(&[("ops", depth(2, 2, 0))]).ask(&ops(), Lane::Edits, 30, Timestamp::MIN);
+    let edit = |id, change: Edit, text: &str| {
+        let mut stored = Stored { superseded: id == 1, ..stored(id, Thread::Edit, true) };
+        stored.message.route.edit = Some(change);
+        stored.message.text = text.to_owned();
+        stored
+    };
+    let says = |text: &str| Some(Box::new(Message { text: text.to_owned(), ..stored(9, Thread::Open, false).message }));
+    let worse = Stored { first: says("warning · _dana has it_"), ..edit(1, Edit::Headline, "critical") };
+    let taken_away = edit(4, Edit::Noted { words: String::new() }, "");
+    let rows = vec![worse, taken_away.clone()];
+    let Turn::Settle(settlement) = turn(Heads { rows, later: None }, &ask, T0) else { panic!("a settlement") };
+    assert_eq!((settlement.ids, settlement.disposition), (vec![MessageId(1)], Disposition::Superseded));
+    let first = settlement.first.expect("it is remembered");
+    assert_eq!(first.text, "critical · _dana has it_");
+    let next = look(ask, &[Stored { first: Some(first), ..taken_away }]);
+    assert_eq!(next.message.text, "critical");
 }
 
 #[test]

@@ -440,6 +440,8 @@ async fn an_incident_that_somebody_has_is_not_repeated_until_it_gets_worse_and_i
     world.pass(minutes(30)).await;
     assert!(visible(&world) > before + 1, "worse is told, and what follows is: {:?}", world.messages());
     assert!(status(&world).await.holds.is_empty());
+    let shown = world.slack.sent().into_iter().rfind(|sent| sent.thread == Thread::Edit).expect("the first message");
+    assert!(shown.text.contains("critical") && !shown.text.contains("dana has it"), "{shown:?}");
 }
 
 fn warns(text: &str) -> crate::support::world::Act {
