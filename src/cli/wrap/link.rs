@@ -59,6 +59,11 @@ impl Link {
         Ok(link)
     }
 
+    /// Whether a socket is there to which this user may not talk.
+    pub(super) fn is_barred(socket: &Path) -> bool {
+        UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Sends a line, which is taken by then; with an end, nothing comes after it.
     pub(super) fn send(&mut self, report: &Report, until: Mono) -> Result<(), NoAnswer> {
         let mut line = serde_json::to_vec(report).map_err(|_| NoAnswer::Broken)?;

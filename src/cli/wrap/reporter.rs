@@ -253,6 +253,10 @@ fn told_at_once(settings: &Settings, report: &Report, (taken, until): (Mono, Mon
                 Err(NoAnswer::Refused(failure)) if failure.error.code == Code::RunsHere => {
                     return Some(Done::Failed(failure.error.message));
                 }
+                Err(NoAnswer::Refused(failure)) if failure.error.code == Code::ReadOnly => {
+                    let help = failure.error.help.map(|help| format!(": {help}")).unwrap_or_default();
+                    return Some(Done::Failed(format!("{}{help}", failure.error.message)));
+                }
                 Err(NoAnswer::Refused(failure)) => busy |= failure.error.code == Code::Busy,
                 Err(_) => {}
             }
@@ -276,7 +280,15 @@ fn is_there(dir: &Path) -> bool {
 /// Judges, queues and sends here, where there is no daemon and the state is ours.
 fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, ended: Mono) -> Result<Done, String> {
     if !is_ours(dir) {
-        return Err(format!("{} belongs to another user, and no daemon answers", dir.display()));
+        let dir = dir.display();
+        let barred = settings.sockets.iter().find(|socket| Link::is_barred(socket));
+        return Err(match barred {
+            None => format!("{dir} belongs to another user, and no daemon answers"),
+            Some(socket) => format!(
+                "{dir} belongs to another user, and you may not talk to the daemon: ask for the group of {} (`[control] group`)",
+                socket.display()
+            ),
+        });
     }
     let clock: SharedClock = std::sync::Arc::new(System);
     let runtime =

@@ -484,7 +484,8 @@ fn a_full_disk_and_a_strangers_right_change_nothing_for_the_command() {
     };
     let ran = stranger("echo out; exit 3");
     assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(3), &b"out\n"[..]), "{ran:?}");
-    assert!(String::from_utf8_lossy(&ran.stderr).contains("db"), "{ran:?}");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("db") && said.contains("you may not talk to the daemon"), "{ran:?}");
     assert_eq!(stranger("exit 0").status.code(), Some(0));
     assert_eq!(history(&sandbox).len(), 0, "a stranger reports nothing");
     drop(going);
