@@ -97,8 +97,12 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
     }
     if let Some(row) = rows.iter().find(|row| is_failing(row.state) && !matches!(row.word, "not loaded" | WAITS)) {
         let name = &row.name;
-        let ack =
-            if view.is_live { format!("; `slack-alert ack {name}` says that you have it") } else { String::new() };
+        let of_it = |incident: &&Incident| in_one_line(incident.job.as_str()) == *name;
+        let is_free = view.status.incidents.iter().filter(of_it).any(|incident| incident.ack.is_none());
+        let ack = match view.is_live && is_free {
+            true => format!("; `slack-alert ack {name}` says that you have it"),
+            false => String::new(),
+        };
         out.words(0, &format!("`slack-alert why {name}` explains{ack}."));
     }
     out.text
@@ -439,7 +443,8 @@ fn slack(view: &View, zone: &TimeZone) -> String {
     };
     if outbox.dead > 0 {
         let letters = count(outbox.dead, "message was refused for good", "messages were refused for good");
-        text.push_str(&format!(" {bad}{letters}{bad:#}: `slack-alert outbox list --dead` shows them."));
+        let them = if outbox.dead == 1 { "it" } else { "them" };
+        text.push_str(&format!(" {bad}{letters}{bad:#}: `slack-alert outbox list --dead` shows {them}."));
     }
     text
 }

@@ -169,6 +169,7 @@ fn who_has_an_incident_is_said_in_the_place_of_nobody() {
     let words =
         "told at 02:11 in #ops; next message at 03:11; acknowledged by root (dana) at 02:30 until 2026-11-29 02:30\n";
     assert!(text.contains(words), "{text}");
+    assert!(text.ends_with("`slack-alert why db/backup` explains.\n"), "nobody else is asked to: {text}");
 }
 
 #[test]
