@@ -116,7 +116,7 @@
 
   function done(act, job, said) {
     switch (act) {
-      case "trigger": return "run " + said.run + " of " + job + " starts";
+      case "trigger": return "run " + said.run + " of " + job + (said.waits ? " waits for " + said.waits.what : " starts");
       case "end": return "ended";
       case "ack": return job + " is acknowledged";
       case "pause": return job + " is paused";

@@ -98,6 +98,25 @@ const where = await context();
   await page.close();
 }
 
+// The buttons do what they say.
+{
+  const page = await open(where, "/job/disk");
+  const press = async (act, words) => {
+    await page.locator(`button[data-act=${act}]`).first().click();
+    await page.waitForFunction((words) => document.getElementById("told").textContent.includes(words), words);
+  };
+  await press("ack", "disk is acknowledged");
+  await press("silence", "disk is silenced");
+  await press("pause", "disk is paused");
+  await press("trigger", "of disk starts");
+  await press("end", "ended");
+  await press("end", "ended");
+  await page.waitForSelector("button[data-act=pause]");
+  const { holds } = await (await fetch(base + "/api/v1/holds", { headers: { authorization: "Bearer " + token } })).json();
+  assert.deepEqual(holds.map((hold) => hold.kind), ["ack"], "the pause and the silence are over");
+  await page.close();
+}
+
 // The stream is lost, and back.
 {
   const page = await open(where, "/", () => true);
