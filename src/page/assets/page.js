@@ -8,6 +8,7 @@
   const live = document.getElementById("live");
   const told = document.getElementById("told");
   const SPACING = 1000; // from one refresh to the next, in milliseconds
+  const PATIENCE = 10000; // a daemon that takes longer does not answer
   let last = 0;
   let timer = null;
   let loading = false;
@@ -25,9 +26,10 @@
   async function refresh() {
     if (loading) { again = true; return; }
     loading = true;
-    last = Date.now();
+    last = performance.now();
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      const signal = AbortSignal.timeout(PATIENCE);
+      const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store", signal });
       if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       swap(fresh);
@@ -69,7 +71,7 @@
 
   function soon() {
     if (timer || document.hidden) { again = document.hidden || again; return; }
-    timer = setTimeout(() => { timer = null; refresh(); }, Math.max(0, last + SPACING - Date.now()));
+    timer = setTimeout(() => { timer = null; refresh(); }, Math.max(0, last + SPACING - performance.now()));
   }
 
   // Which rows are shown while one types; Enter asks the server, which knows all pages.
@@ -154,6 +156,6 @@
     listen();
   }
   // Ages ("3 min ago") and what no event tells of.
-  setInterval(() => { if (!document.hidden && Date.now() - last > 30000) refresh(); }, 10000);
+  setInterval(() => { if (!document.hidden && performance.now() - last > 30000) refresh(); }, 10000);
   buttons();
 })();
