@@ -141,13 +141,9 @@ async fn listen(
     };
     tracing::info!(address = %listener.shown(), "the status page is served");
     let guarded = guarded(router, guard);
-    let socket = listener.socket();
     match listener {
         Bound::Tcp(listener) => serve(Tcp(listener), guarded, Bounds::TCP, clock, stop).await,
-        Bound::Unix(listener, _) => serve(Socket(listener), guarded, Bounds::TCP, clock, stop).await,
-    }
-    if let Some(path) = socket {
-        remove_socket(&path);
+        Bound::Unix(listener, path) => serve(Socket { listener, path }, guarded, Bounds::TCP, clock, stop).await,
     }
 }
 
@@ -198,10 +194,6 @@ impl Bound {
             Self::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
-
-    fn socket(&self) -> Option<PathBuf> {
-        if let Self::Unix(_, path) = self { Some(path.clone()) } else { None }
-    }
 }
 
 /// Takes a socket away that nobody listens on; one that somebody listens on is taken.
@@ -217,12 +209,6 @@ fn clear(path: &Path) -> io::Result<()> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the door of the status page: its sockets")]
-fn remove_socket(path: &Path) {
-    // It may be gone already.
-    let _ = std::fs::remove_file(path);
-}
-
 struct Tcp(TcpListener);
 
 impl Listener for Tcp {
@@ -236,13 +222,25 @@ impl Listener for Tcp {
     }
 }
 
-struct Socket(UnixListener);
+struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// The name goes while somebody still listens: whoever is to listen there next waits for that, and makes its own afterwards.
+impl Drop for Socket {
+    #[expect(clippy::disallowed_methods, reason = "the door of the status page: its sockets")]
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
 
 impl Listener for Socket {
     type Stream = UnixStream;
 
     async fn accept(&mut self) -> io::Result<Accepted<UnixStream>> {
-        let (stream, _) = self.0.accept().await?;
+        let (stream, _) = self.listener.accept().await?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         Ok(Accepted { stream, peer: Peer::Tcp { address, may_change: false, user: None } })
     }
