@@ -61,7 +61,8 @@ impl Bounds {
     };
 
     /// Those of a listener for browsers and scrapers.
-    pub const TCP: Self = Self { connections: 256, resting: 0, ..Self::SOCKET };
+    /// Browsers send the cookies of every service of the host.
+    pub const TCP: Self = Self { connections: 256, resting: 0, headers: 32 << 10, ..Self::SOCKET };
 }
 
 /// Every request carries one: a handler that waits for its client for long (a command that runs under `wrap`) says so here,

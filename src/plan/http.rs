@@ -224,6 +224,8 @@ fn read_public_url(value: &Value<'_>) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
             && url.has_host()
+            // A link that begins with two slashes leads to another host.
+            && !url.path().contains("//")
             && url.query().is_none()
             && url.fragment().is_none()
             && url.username().is_empty()
