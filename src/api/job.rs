@@ -104,6 +104,7 @@ impl Job {
         self.error = self.error.take().map(|_| "its file has errors".to_owned());
         if let Some(last) = &mut self.last {
             last.line.clear();
+            super::run::hide_program(&mut last.ending, last.reason);
         }
     }
 }

@@ -68,9 +68,28 @@ pub struct Waits {
 }
 
 impl Run {
-    /// Without what the command printed.
+    /// Without what the command printed, and what was to be run.
     pub fn hide_output(&mut self) {
         self.line = self.line.take().map(|_| String::new());
+        hide_program(&mut self.ending, self.reason);
+    }
+}
+
+/// How a run ended, without which program could not be started.
+pub(super) fn hide_program(ending: &mut Option<String>, reason: Option<Reason>) {
+    if reason == Some(Reason::Spawn) {
+        *ending = ending.take().map(|_| "could not be started".to_owned());
+    }
+}
+
+impl Explained {
+    /// The same, and without what the sentences say of it.
+    pub fn hide_output(&mut self) {
+        let shown = self.run.ending.clone();
+        self.run.hide_output();
+        if let (Some(shown), Some(hidden)) = (shown, &self.run.ending) {
+            self.sentence = self.sentence.replace(&shown, hidden);
+        }
     }
 }
 

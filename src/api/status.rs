@@ -145,6 +145,7 @@ impl Incident {
     /// Without what commands printed.
     pub fn hide_output(&mut self) {
         self.line.clear();
+        self.key = None;
     }
 }
 

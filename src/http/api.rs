@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 
 use super::answer::{Refusal, busy};
 use super::core::Core;
-use super::extract::Params;
+use super::extract::{Params, Path};
 use super::peer::Peer;
 use super::read;
 use super::sight::Sight;
@@ -200,9 +200,10 @@ async fn why(
     let Reply::Declared(declared) = core.ask(Request::Declared(job.name.clone())).await? else {
         return Err(unexpected());
     };
-    let Reply::Incidents(incidents) = core.ask(Request::Incidents).await? else { return Err(unexpected()) };
+    let Reply::Incidents(mut incidents) = core.ask(Request::Incidents).await? else { return Err(unexpected()) };
+    sight.limit(&mut incidents, api::Incident::hide_output);
     let mut why = read::explained(&core, &job.name, declared.as_deref(), &rows).await?;
-    sight.limit(&mut why, |explained| explained.run.hide_output());
+    sight.limit(&mut why, api::Explained::hide_output);
     let zone = declared.as_ref().map_or(jiff::tz::TimeZone::UTC, |job| job.timing.zone.clone());
     let sentence = read::sentence(&job, &incidents, &zone, core.clock.now().wall);
     let before = rows.last().filter(|_| more).map(|row| row.id);

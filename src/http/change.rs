@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, post};
 use axum::{Extension, Json, Router};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::answer::{Refusal, busy};
 use super::core::Core;
-use super::extract::{Body, Params};
+use super::extract::{Body, Params, Path};
 use super::peer::Peer;
 use crate::api::{self, Code, Failure, HoldKind, Length};
 use crate::daemon::{Asker, NewHold, NewRun, Reply, Request};

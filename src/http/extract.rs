@@ -33,6 +33,20 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// The parts of a path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let found = found.map(|axum::extract::Path(found)| Self(found));
+        found.map_err(|error| Refusal::bad_request(format!("the address cannot be read: {}", error.body_text())))
+    }
+}
+
 /// A body of JSON, whatever its type is said to be; one that is empty is an empty object.
 #[derive(Clone, Copy, Debug)]
 pub struct Body<T>(pub T);

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -70,8 +70,13 @@ impl Guard {
     /// Looks at a request before anything is done about it. The answer is who it comes from.
     fn admit(&self, request: &Request, address: SocketAddr) -> Result<Peer, Refusal> {
         let (headers, uri, path) = (request.headers(), request.uri(), request.uri().path());
-        let host = self.own_host(headers, uri)?;
         let read_only = matches!(*request.method(), Method::GET | Method::HEAD);
+        // Probes of load balancers name no host in HTTP/1.0; browsers always do.
+        let is_probe = request.version() == Version::HTTP_10 && !headers.contains_key(header::HOST);
+        if read_only && is_probe && OPEN.contains(&path) {
+            return Ok(Peer::Tcp { address, may_change: false, user: None });
+        }
+        let host = self.own_host(headers, uri)?;
         if read_only && OPEN.contains(&path) {
             return Ok(Peer::Tcp { address, may_change: false, user: None });
         }
@@ -93,7 +98,7 @@ impl Guard {
             }
             return Ok(Peer::Tcp { address, may_change: true, user });
         }
-        if !matches!(*request.method(), Method::POST | Method::DELETE) || !self.control {
+        if !self.control {
             return Err(Refusal::new(Code::MethodNotAllowed, "this page shows, and changes nothing").help(
                 "`http.control = true`, with a token, lets it change things; or use the commands: slack-alert(1)",
             ));
@@ -193,8 +198,16 @@ impl Hosts {
 fn refuse_other_site(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get("sec-fetch-site") {
         Some(site) if site != "same-origin" => Err(other_site()),
+        // Over plain HTTP they do not say it; a link or a form that was followed is known by what a page is asked for with.
+        None if is_navigation(headers) => Err(other_site()),
         _ => Ok(()),
     }
+}
+
+/// Whether a browser asks for a page to show, and no program.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    headers.contains_key(header::UPGRADE_INSECURE_REQUESTS) || accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn other_site() -> Refusal {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::answer::{Refusal, busy};
 use super::api::known_job;
 use super::core::{Core, Rendered};
-use super::extract::Params;
+use super::extract::{Params, Path};
 use super::read;
 use crate::api::{self, Code, JobState};
 use crate::clock;
@@ -185,10 +185,12 @@ async fn job(
         let Reply::Incidents(mut incidents) = core.ask(Request::Incidents).await? else { return Err(unexpected()) };
         incidents.retain(|incident| incident.job == job.name);
         read::links(&core, &mut incidents).await;
+        let mut runs = read::explained(&core, &job.name, declared.as_deref(), &rows).await?;
         if !site.show_output {
+            job.hide_output();
             incidents.iter_mut().for_each(api::Incident::hide_output);
+            runs.iter_mut().for_each(api::Explained::hide_output);
         }
-        let runs = read::explained(&core, &job.name, declared.as_deref(), &rows).await?;
         let now = core.clock.now().wall;
         let zone = declared.as_ref().map_or(&site.zone, |job| &job.timing.zone);
         let sentence = read::sentence(&job, &incidents, zone, now);
@@ -230,8 +232,11 @@ async fn run(State(core): State<Core>, Shown(site): Shown, Path(id): Path<String
         }
         let row = read::one(&core, id).await?.ok_or_else(|| no_such_run(id))?;
         let declared = declared(&core, &row.job).await?;
-        let explained = read::explained(&core, &row.job, declared.as_deref(), std::slice::from_ref(&row)).await?;
-        let explained = explained.first().ok_or_else(unexpected)?;
+        let mut explained = read::explained(&core, &row.job, declared.as_deref(), std::slice::from_ref(&row)).await?;
+        let explained = explained.first_mut().ok_or_else(unexpected)?;
+        if !site.show_output {
+            explained.hide_output();
+        }
         let streams = [
             Stream { name: "Standard output", path: "stdout", output: &row.stdout },
             Stream { name: "Standard error", path: "stderr", output: &row.stderr },

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::answer::Refusal;
 use super::core::Core;
-use super::extract::Params;
+use super::extract::{Params, Path};
 use super::peer::Peer;
 use crate::api::Code;
 use crate::clock;

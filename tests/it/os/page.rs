@@ -367,12 +367,25 @@ fn nothing_that_a_command_printed_is_shown_where_output_is_not() {
             "command = 'echo password-in-the-output; echo oh-dear-me >&2; exit 2'\nevery = '1h'\ntimeout = '1m'\n",
         ),
         ("jobs.d/bad.toml", "command = 'true'\nevery = '1h'\nsecret_key_here = 1\n"),
+        ("jobs.d/gone.toml", "command = ['/nowhere/program-that-is-not-there']\nevery = '1h'\ntimeout = '1m'\n"),
+        (
+            "jobs.d/keyed.toml",
+            "command = \"echo '::slack-alert key=said-key'; echo '::slack-alert status=critical'\"\nevery = '1h'\n\
+             timeout = '1m'\ndirectives = true\n",
+        ),
     ]);
     let (_daemon, address) = served(&sandbox);
-    until(&address, "/api/v1/runs", |answer| answer.body.contains("\"status\":\"critical\""));
+    until(&address, "/api/v1/runs", |answer| answer.body.matches("\"status\":\"critical\"").count() == 3);
     for path in [
         "/",
         "/job/db",
+        "/job/gone",
+        "/job/keyed",
+        "/run/2",
+        "/run/3",
+        "/api/v1/jobs/gone",
+        "/api/v1/why/gone",
+        "/api/v1/why/keyed",
         "/run/1",
         "/run/1/stdout",
         "/outbox",
@@ -387,7 +400,9 @@ fn nothing_that_a_command_printed_is_shown_where_output_is_not() {
         "/api/v1/why/db",
     ] {
         let body = get(&address, path).body;
-        for secret in ["password-in-the-output", "oh-dear-me", "echo", "secret_key_here"] {
+        for secret in
+            ["password-in-the-output", "oh-dear-me", "echo", "secret_key_here", "program-that-is-not", "said-key"]
+        {
             assert!(!body.contains(secret), "{path} has {secret}: {body}");
         }
     }
@@ -482,6 +497,38 @@ fn of_more_runs_than_can_be_counted_the_next_day_is_an_estimate_and_says_so() {
     let number: i64 = number.strip_suffix("24").expect("within 24 hours").parse().expect("a number");
     let all = 150 * 1_440 + 150 * 720;
     assert!((number - all).abs() < all / 20, "{headline}: {all}");
+}
+
+#[test]
+fn probes_odd_addresses_and_pages_elsewhere_are_answered_as_they_should_be() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[http]\nlisten = '127.0.0.1:0'\ntoken_file = 'token'\n"),
+        ("token", "a-token-of-the-page"),
+        ("jobs.d/db.toml", "expect = { every = '1d', grace = '1h' }\ntimeout = '1m'\n"),
+    ]);
+    let (_daemon, address) = served(&sandbox);
+    // A load balancer's probe names no host.
+    let mut stream = TcpStream::connect(&address).expect("the page is served");
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    // Cookies of other services.
+    let cookies = format!("cookie: a={}", "x".repeat(20_000));
+    assert_eq!(ask(&address, "GET /healthz", &[&cookies], "").status, 200);
+    let bearer = "authorization: Bearer a-token-of-the-page";
+    for path in ["/api/v1/jobs/%ff", "/api/v1/why/%ff", "/job/%ff", "/run/%ff", "/ping/%ff"] {
+        let answer = ask(&address, &format!("GET {path}"), &[bearer], "");
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (400, Some("application/json")),
+            "{path}: {answer:?}"
+        );
+    }
+    // A link on a page elsewhere, followed by a browser that knows the token.
+    let browser = ["authorization: Basic dTphLXRva2VuLW9mLXRoZS1wYWdl", "accept: text/html,*/*"];
+    assert_eq!(ask(&address, "GET /ping/db", &browser, "").status, 403);
+    assert_eq!(ask(&address, "GET /ping/db", &[bearer, "accept: */*"], "").status, 200);
 }
 
 #[test]
