@@ -60,6 +60,7 @@ impl Link {
     }
 
     /// Whether a socket is there to which this user may not talk.
+    #[expect(clippy::disallowed_methods, reason = "wrap is a client of the control socket")]
     pub(super) fn is_barred(socket: &Path) -> bool {
         UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     }
