@@ -18,6 +18,16 @@ pub struct RunId(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Channel(Arc<str>);
 
+/// The first few of many names: `etl/a, etl/b and 3 more`. None breaks the line.
+pub fn listed(names: &[impl AsRef<str>]) -> String {
+    const FEW: usize = 5;
+    let first: Vec<_> = names.iter().take(FEW).map(|name| in_one_line(name.as_ref())).collect();
+    match names.len().saturating_sub(FEW) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 /// Text that stays on its line: characters that end a line, control a terminal or turn the direction of writing are
 /// written as escapes.
 pub fn in_one_line(text: &str) -> Cow<'_, str> {

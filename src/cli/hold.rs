@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::Failure;
 use super::args::{AckArgs, PauseArgs, ResumeArgs, SilenceArgs, SilenceCommand, SilenceEndArgs, SilenceListArgs};
-use super::client::words::{because, count, covered, hold_until, named};
+use super::client::words::{because, count, covered, hold_until};
 use super::client::{self, Daemon, encoded};
 use super::locate::World;
 use super::state::told;
 use crate::api::{Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, StillHeld};
 use crate::clock::{Clock, System};
-use crate::id::in_one_line;
+use crate::id::{in_one_line, listed};
 
 /// The daemon counts due times up to this number.
 const COUNTED: usize = 500;
@@ -281,7 +281,7 @@ fn ended_words(hold: &Hold, still: &[&StillHeld], zone: &TimeZone, now: Timestam
         let one = |still: &&StillHeld| {
             let (stay, until) = (if still.jobs.len() == 1 { "stays" } else { "stay" }, told(still.until, zone, now));
             let of = in_one_line(&still.pattern);
-            let (jobs, how, id) = (named(&still.jobs), hold.kind.held(), still.id);
+            let (jobs, how, id) = (listed(&still.jobs), hold.kind.held(), still.id);
             format!("{jobs} {stay} {how} until {until} by hold {id}, that of {of}")
         };
         return format!("{}; {}.", over(), still.iter().map(one).collect::<Vec<_>>().join("; "));

@@ -10,7 +10,7 @@ use crate::cli::Failure;
 use crate::cli::time::coming;
 use crate::clock::between;
 use crate::document::{calendar_unit, did_you_mean, format_duration, nearest, parse_duration};
-use crate::id::in_one_line;
+use crate::id::{in_one_line, listed};
 use crate::policy::{HoldKind, Pattern};
 use crate::report::explain::told;
 
@@ -121,20 +121,12 @@ pub(in crate::cli) fn because(note: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// Names of jobs, the first few of many: `etl/a, etl/b and 3 more`.
-pub(in crate::cli) fn named(jobs: &[String]) -> String {
-    const NAMED: usize = 5;
-    let named = jobs.iter().take(NAMED).map(|job| in_one_line(job)).collect::<Vec<_>>().join(", ");
-    let more = jobs.len().saturating_sub(NAMED);
-    if more > 0 { format!("{named} and {more} more") } else { named }
-}
-
 /// The jobs that a hold covers: `db/backup`, or `etl/* (3 jobs: etl/a, etl/b, etl/c)`.
 pub(in crate::cli) fn covered(pattern: &str, jobs: &[String]) -> String {
     if jobs.len() == 1 && jobs[0] == pattern {
         return in_one_line(pattern).into_owned();
     }
-    format!("{} ({}: {})", in_one_line(pattern), count(jobs.len() as u64, "job", "jobs"), named(jobs))
+    format!("{} ({}: {})", in_one_line(pattern), count(jobs.len() as u64, "job", "jobs"), listed(jobs))
 }
 
 #[cfg(test)]

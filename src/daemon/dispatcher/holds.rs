@@ -18,7 +18,7 @@ use crate::api::{self, Code, Failure};
 use crate::clock::{Mono, Now, between};
 use crate::document::did_you_mean;
 use crate::exec::{Status, Trigger};
-use crate::id::{Channel, JobName, RunId, in_one_line};
+use crate::id::{Channel, JobName, RunId, in_one_line, listed};
 use crate::plan::Job;
 use crate::policy::{self, AckEnd, Event, Held, Hold, HoldKind, Pattern, count, time_of_day};
 use crate::report::{self, explain::told};
@@ -39,9 +39,6 @@ const MOST_CHANNELS: usize = 10;
 
 /// Due times that pass in a pause are counted up to this number.
 const COUNTED: usize = 500;
-
-/// Jobs that an answer names; of more, the number is said.
-const NAMED: usize = 5;
 
 /// The row of due times that have passed is written this often, and when the pause ends.
 const WRITTEN_EVERY: Duration = Duration::from_secs(60);
@@ -781,15 +778,6 @@ impl Dispatcher {
 fn has_it(hold: &Hold, until: &str) -> String {
     let note = hold.note.as_deref().map(|note| format!(": {}", crate::slack::cut_plain(note, NOTE_IN_HEADLINE).0));
     format!("{} has it, until {until}{}", hold.by.name, note.unwrap_or_default())
-}
-
-/// The first of some names, and how many more there are.
-fn listed(names: &[impl AsRef<str>]) -> String {
-    let first: Vec<&str> = names.iter().take(NAMED).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(NAMED) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }
 
 fn refused(failure: Failure) -> (Option<Reply>, Turn) {
