@@ -203,7 +203,7 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
 }
 
 /// While the job flaps, what there is to report of its status is suppressed; but for a status that is worse than what was
-/// reported, and for a reminder.
+/// reported, and for a reminder where nobody has the incident.
 fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen, until: Timestamp) -> Candidate {
     let worst = health.flapping.as_ref().map(|flapping| flapping.worst).unwrap_or_default();
     let failing = facts.status != Status::Ok;
@@ -212,7 +212,9 @@ fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen:
             Candidate::Report(event, Update::Worse { was: worst })
         }
         Candidate::Report(..) | Candidate::Suppress(Suppressed::NeverReported | Suppressed::RepeatNotDue, _) => {
+            let acknowledged = health.open.as_deref().and_then(|open| health.acknowledged(open));
             match flap::reminder(moment.settings, health, moment.now) {
+                Some(_) if acknowledged.is_some() => Candidate::Suppress(Suppressed::Acknowledged, acknowledged),
                 Some(update) => Candidate::Flap(FlapChange::Continues, update),
                 None => Candidate::Suppress(Suppressed::Flapping, Some(until)),
             }

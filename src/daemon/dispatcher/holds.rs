@@ -496,14 +496,16 @@ impl Dispatcher {
         }
         let tracked = &self.jobs[index as usize];
         let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
-        let after = tracked.health.status();
-        for (id, before) in acks {
-            let Some(hold) = self.holds.all.get(id) else { continue };
-            match policy::ack_ends(hold.incident, &open, event, *before, after) {
-                Some(AckEnd::Recovered) => self.finish_hold(*id, &End::Recovered, now, turn),
-                Some(AckEnd::Worse) => self.finish_hold(*id, &End::Worse, now, turn),
-                None => {}
-            }
+        let ends = |(id, before): &(u64, Option<Status>)| {
+            let end = policy::ack_ends(self.holds.all.get(id)?.incident, &open, event, *before, &tracked.health)?;
+            Some((*id, end))
+        };
+        for (id, end) in acks.iter().filter_map(ends).collect::<Vec<_>>() {
+            let end = match end {
+                AckEnd::Recovered => End::Recovered,
+                AckEnd::Worse => End::Worse,
+            };
+            self.finish_hold(id, &end, now, turn);
         }
     }
 

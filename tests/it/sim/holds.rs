@@ -468,6 +468,31 @@ async fn an_acknowledgement_ends_with_its_time_and_with_the_recovery() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_of_a_job_that_flaps_lasts_until_it_is_steady() {
+    let text = "command = 'a'\nevery = '1m'\nnotify = { repeat = '10m', intermittent = false, flap = { changes = 4, within = '20m' } }";
+    let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    let files = [("slack_alert.toml", conf), ("jobs.d/a.toml", text)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 60 {
+        minute if minute < 60 && minute % 2 == 1 => fails("refused"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(9)).await;
+    world.pass(Duration::from_secs(30)).await;
+    let visible = |world: &World| world.slack.sent().iter().filter(|sent| sent.thread != Thread::Edit).count();
+    let before = visible(&world);
+    assert!(world.messages().iter().any(|text| text.contains("keeps changing")), "{:?}", world.messages());
+    hold(&world, HoldKind::Ack, "a", None).await;
+    world.pass(minutes(40)).await;
+    assert_eq!(visible(&world), before, "neither reminded nor repeated: {:?}", world.messages());
+    assert_eq!(status(&world).await.holds.len(), 1, "an ok run between two failures ends nothing");
+    world.pass(minutes(40)).await;
+    assert!(status(&world).await.holds.is_empty(), "it is steady");
+    let shown = world.slack.sent().into_iter().rfind(|sent| sent.thread == Thread::Edit).expect("the first message");
+    assert!(!shown.text.contains("dana has it"), "{shown:?}");
+}
+
 /// Random worlds: jobs with random schedules, holds at random times, restarts.
 async fn live(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
