@@ -59,8 +59,11 @@ fn is_secret(path: &[&str]) -> bool {
 /// for it, in whatever form it was written.
 pub fn file(text: &str) -> Cow<'_, str> {
     let mut found = spans(text);
-    found.extend(in_lines(text));
-    let table = toml::de::DeTable::parse_recoverable(text).0.into_inner();
+    let (table, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        found.extend(in_lines(text));
+    }
+    let table = table.into_inner();
     let mut path = Vec::new();
     for (name, value) in &table {
         path.push(name.get_ref().as_ref());
@@ -189,12 +192,14 @@ mod tests {
         for (text, shown) in [
             ("[slack]\ntokn = \"s3cret\"\n", "[slack]\ntokn = \"******\"\n"),
             ("[slack]\nwebhook_ur = \"https://gw/hook/x\"\n", "[slack]\nwebhook_ur = \"*****************\"\n"),
-            ("[slack]\ntoken = [\"s3cret\", 'x']\n", "[slack]\ntoken = [\"***********']\n"),
+            ("[slack]\ntoken = [\"s3cret\", 'x']\n", "[slack]\ntoken = [\"******\", '*']\n"),
             ("[slack]\ntoken = { is = \"s3cret\" }\n", "[slack]\ntoken = { is = \"******\" }\n"),
             ("slack = \"s3cret\"\n", "slack = \"******\"\n"),
             ("env = { PGPASSWORD = \"hunter2\", A = \"b\" }\n", "env = { PGPASSWORD = \"*******\", A = \"b\" }\n"),
             ("[evn]\nAPI_KEY = \"hunter2\"\n", "[evn]\nAPI_KEY = \"*******\"\n"),
             ("ping = \"https://hc/uuid\"\n", "ping = \"***************\"\n"),
+            ("ping = { url = \"https://hc/u\" }\n", "ping = { url = \"************\" }\n"),
+            ("ping = { url_file = \"/etc/u\" }\n", "ping = { url_file = \"/etc/u\" }\n"),
             ("[slack]\ntokne = \"s3cret\n", "[slack]\ntokne = \"******\n"),
             (
                 "[slack]\nchanel = \"#ops\"\ntoken_fil = \"/etc/t\"\n",
