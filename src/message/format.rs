@@ -132,6 +132,8 @@ pub(super) enum Tone {
     Failure,
     /// It is well again.
     Recovery,
+    /// A run takes long, and nothing has failed yet.
+    Running,
 }
 
 /// Reads `template`, `failure_template` and `[message]`. `None` when something is wrong with them; all of it is pushed.
@@ -321,6 +323,8 @@ impl Layouts {
             Tone::Good => return self.message.clone(),
             Tone::Failure => &self.failure,
             Tone::Recovery => &self.recovery,
+            // What is written for failures states one, and names an incident that there is none of.
+            Tone::Running => return Layout { body: None, ..self.message.clone() },
         };
         let all = &self.message;
         let own_parts = own.body.is_some() || own.fields.is_some() || own.actions.is_some();

@@ -43,9 +43,11 @@ pub fn bad_blocks(format: &Format) -> Vec<BadBlock> {
     let mut found = BTreeSet::new();
     for (tone, part, template) in format.own_blocks() {
         let concerns = |event: &Event| match tone {
-            Tone::Good => true,
+            Tone::Good | Tone::Running => true,
             Tone::Recovery => *event == Event::Recovery,
-            Tone::Failure => !matches!(event, Event::Recovery | Event::Output | Event::Success | Event::Change),
+            Tone::Failure => {
+                !matches!(event, Event::Recovery | Event::Output | Event::Success | Event::Change | Event::Slow)
+            }
         };
         let rendered = format.templates().try_out_as(&marked(&template), Mode::Json);
         let rendered = rendered.into_iter().zip(&events).filter(|(_, event)| concerns(event));

@@ -58,6 +58,7 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
     let tone = match notice.event {
         _ if notice.run().is_none() && notice.is_good() => None,
         Event::Recovery => Some(Tone::Recovery),
+        Event::Slow => Some(Tone::Running),
         _ if notice.is_good() => Some(Tone::Good),
         _ => Some(Tone::Failure),
     };

@@ -396,6 +396,19 @@ fn failures_and_recoveries_have_parts_of_their_own() {
 }
 
 #[test]
+fn a_run_that_takes_long_takes_nothing_that_is_written_for_failures() {
+    let format = format_of(
+        "template = 'well: {{ stdout }}'\nfailure_template = 'failed {{ incident.failures }} times'\n[message]\n\
+         actions = [{ text = 'Runbook', url = 'https://rb.example/x' }]\n[message.failure]\ntitle = '{{ host }} is broken'",
+    );
+    let message = rendered(&sample(Event::Slow), &format);
+    let shown = transcript(&message);
+    assert!(shown.contains("takes longer than") && shown.contains("actions Runbook"), "{shown}");
+    assert!(!["well: ", "failed", "broken"].iter().any(|words| shown.contains(words)), "{shown}");
+    assert!(message.left_out.is_empty(), "{:?}", message.left_out);
+}
+
+#[test]
 fn a_long_title_leaves_room_for_what_happened() {
     let format = format_of(&format!("[message]\ntitle = '{}'", "t".repeat(4_000)));
     let text =
