@@ -123,6 +123,8 @@ async fn serve(
     Start { plan, read, problems, attended }: Start,
     loader: daemon::Loader,
 ) -> Result<ExitCode, Failure> {
+    let no_signals = |error| Failure::new(format!("signals cannot be listened for: {error}"));
+    daemon::signals::outlive_size_limits().map_err(no_signals)?;
     let clock: SharedClock = Arc::new(System);
     let (store, opened) = open_store(world, args, &plan, clock.now().wall)?;
     let connect = connect(world, args);
@@ -180,8 +182,8 @@ async fn serve(
         connect,
         systemd: Systemd::new(&|name| world.variable(name).map(str::to_owned), std::process::id()),
     };
-    let signals = daemon::signals::listen(mailbox.clone(), daemon::signals::Listener::Daemon)
-        .map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
+    let signals =
+        daemon::signals::listen(mailbox.clone(), daemon::signals::Listener::Daemon).map_err(no_signals)?;
     let (drain, drained) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
     tasks.spawn(signals);

@@ -35,6 +35,15 @@ pub(super) const WITHOUT_EFFECT: [Number; 9] = [
     Number::XCPU,
 ];
 
+/// A limit of file sizes (setrlimit(2)) would end the daemon by SIGXFSZ; with a handler the write fails, and is told. To be
+/// called before anything is written. Commands are not touched: a handler is put back to the default by execve(2).
+///
+/// # Errors
+/// The system refused the handler.
+pub fn outlive_size_limits() -> io::Result<()> {
+    signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
+}
+
 /// Listens for signals and passes them on as requests, for as long as anybody takes them.
 ///
 /// # Errors
@@ -44,9 +53,6 @@ pub fn listen(mailbox: Mailbox, listener: Listener) -> io::Result<impl Future<Ou
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut quit = signal(SignalKind::quit())?;
-    // A file size limit (setrlimit(2)) would end the daemon by SIGXFSZ; with a handler the write fails, and is told.
-    // Commands are not touched: a handler is put back to the default by execve(2).
-    let _ = signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?;
     let named = WITHOUT_EFFECT.iter().map(|number| number.as_raw());
     // One that the system refuses a handler for keeps its effect.
     let mut others: Vec<(i32, Signal)> = named

@@ -249,6 +249,20 @@ fn runs_wait_for_open_files_and_do_not_fail() {
 }
 
 #[test]
+fn a_limit_of_file_sizes_ends_no_daemon_and_stays_one_for_commands() {
+    let job = "command = 'head -c 99999 /dev/zero > big; echo code $? >&2; exit 1'\nevery = '1h'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", job)]);
+    // Less than an empty database takes.
+    let mut daemon = sandbox.start_with(started_by(&["prlimit", "--fsize=40960"], &["run"]));
+    daemon.wait_for("the state cannot be written");
+    // 128 + SIGXFSZ.
+    daemon.wait_for("job critical: code 153");
+    daemon.signal("TERM");
+    let (status, said) = daemon.end();
+    assert_eq!(status.code(), Some(1), "what is not on disk is told: {said}");
+}
+
+#[test]
 fn a_command_cannot_read_the_environment_of_the_program() {
     if !rustix::process::geteuid().is_root() {
         skip("only root may become another user, of whom both processes are");
