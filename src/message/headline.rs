@@ -15,6 +15,9 @@ use crate::policy::{Event, Update};
 use crate::policy::{count, ordinal};
 use crate::slack::{cut, unformatted, units};
 
+/// What stands in the place of a cause where the command has said nothing, behind how it ended.
+pub const NO_OUTPUT: &str = ", no output";
+
 /// Units of a line of output in a headline; a longer one loses its middle.
 const LINE: usize = 280;
 
@@ -359,7 +362,7 @@ fn cause(notice: &Notice) -> Option<Cause> {
             (Some(line), _) => {
                 return Some(Cause { words: line.text, shows_all: said.alone && line.whole, says_ending: false });
             }
-            (None, Some(ending)) => return Some(Cause::of_ending(format!("{}, no output", ended(ending)))),
+            (None, Some(ending)) => return Some(Cause::of_ending(format!("{}{NO_OUTPUT}", ended(ending)))),
             (None, None) => return None,
         },
     };

@@ -191,7 +191,11 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
     let told = |storm: &Storm| incident.is_some_and(|incident| storm.has(incident));
     match stored.class() {
         Class::Edit => ask.storms.iter().any(told),
-        Class::Alert if message.event == Some(Event::Recovery) && message.thread == Thread::Broadcast => {
+        // In the thread, too, the failure comes first: it may still wait there.
+        Class::Alert
+            if message.event == Some(Event::Recovery)
+                && matches!(message.thread, Thread::Broadcast | Thread::Reply) =>
+        {
             ask.storms.iter().any(told)
         }
         Class::Alert => {

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::{Edit, Message, Route, Thread};
+use crate::message::{Edit, Message, NO_OUTPUT, Route, Thread};
 use crate::policy::{Event, normal};
 use crate::slack::limits::{ALL_BLOCKS, SECTION};
 use crate::slack::{Parent, blocks, escape, one_line, units, without_pings};
@@ -22,8 +22,12 @@ use crate::store::Stored;
 /// Alerts of so many jobs are merged.
 pub const LEAST: usize = 3;
 
-/// A job that fails alike this long after the last change joins the storm; later it is news.
+/// A job that fails alike this long after the last that did joins the storm; later it is news.
 const JOINS_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// So long after its beginning nothing joins a storm any more, however often something did: whoever looks at the channel
+/// by then sees nothing of it.
+const JOINS_UNTIL: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// Storms that are remembered at most: each is a message that may still be edited.
 const MOST: usize = 50;
@@ -35,7 +39,7 @@ const CHARACTERS: usize = ALL_BLOCKS - 1_500;
 const NAME: usize = 6;
 
 /// What the words and the markup around a cause take.
-const GROUP: usize = 24;
+const GROUP: usize = 36;
 
 /// With more jobs than this an emoji at each name of a job that is well would not fit: it is struck out instead.
 const MARKED: usize = 50;
@@ -62,6 +66,12 @@ pub struct Storm {
     pub began: Timestamp,
     /// When a job joined or recovered last.
     pub changed: Timestamp,
+    /// When a job joined last, if any did.
+    #[serde(default)]
+    pub joined: Option<Timestamp>,
+    /// Whom its message has pinged.
+    #[serde(default)]
+    pub pinged: Vec<String>,
     /// All jobs are well again, and that was told.
     pub ended: bool,
     /// The jobs.
@@ -147,16 +157,6 @@ pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
 pub fn message(kind: Kind, taken: &[&Stored], more: u64, now: Timestamp) -> Option<Message> {
     let first = &taken.first()?.message;
     let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
-    let mut pings: Vec<String> = Vec::new();
-    for stored in taken {
-        for line in stored.message.text.lines() {
-            for ping in one_line(line, CAUSE).1 {
-                if !pings.contains(&ping) && pings.len() < PINGS {
-                    pings.push(ping);
-                }
-            }
-        }
-    }
     let status = taken.iter().map(|stored| stored.message.status).max_by_key(|status| status.badness())?;
     let groups = groups(&members);
     let count = members.len();
@@ -168,11 +168,22 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, now: Timestamp) -> Opti
     if more > 0 {
         head.push_str(&format!(" (and {more} more, which follow)"));
     }
-    for ping in &pings {
+    for ping in pings(taken.iter().map(|stored| &stored.message)) {
         head.push(' ');
-        head.push_str(ping);
+        head.push_str(&ping);
     }
     Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
+}
+
+/// Whom messages ping, each once.
+fn pings<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for ping in messages.flat_map(|message| message.text.lines()).flat_map(|line| one_line(line, CAUSE).1) {
+        if !all.contains(&ping) && all.len() < PINGS {
+            all.push(ping);
+        }
+    }
+    all
 }
 
 impl Member {
@@ -202,9 +213,14 @@ impl Member {
         units(&escape(self.job.as_str())) + NAME
     }
 
-    /// What is the same for alerts that are told together.
+    /// What is the same for alerts that are told together. An exit code is no number that varies with the cause.
     fn key(&self) -> String {
-        normal(&self.cause)
+        if self.is_silent() { self.cause.clone() } else { normal(&self.cause) }
+    }
+
+    /// The command has said nothing: that another one has not either is no sign of a common cause.
+    fn is_silent(&self) -> bool {
+        self.cause.ends_with(NO_OUTPUT)
     }
 }
 
@@ -212,7 +228,8 @@ impl Storm {
     /// A storm that was just told.
     pub fn new(id: u64, channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
         let members = taken.iter().map(|message| Member::of(message)).collect();
-        Self { id, channel, posted, began: now, changed: now, ended: false, members }
+        let pinged = pings(taken.iter().copied());
+        Self { id, channel, posted, began: now, changed: now, joined: None, pinged, ended: false, members }
     }
 
     /// Whether an incident is told in this storm.
@@ -220,12 +237,15 @@ impl Storm {
         self.members.iter().any(|member| member.incident == Some(incident))
     }
 
-    /// Whether an alert belongs to the storm: another job that fails alike, soon after.
+    /// Whether an alert belongs to the storm: another job that says the same, soon after. An edit pings nobody: whoever
+    /// is to be pinged by the alert has been by the storm.
     pub fn takes(&self, message: &Message, now: Timestamp) -> bool {
-        let soon = clock::between(self.changed, now) <= JOINS_WITHIN;
+        let last = self.joined.unwrap_or(self.began);
+        let soon = clock::between(last, now) <= JOINS_WITHIN && clock::between(self.began, now) <= JOINS_UNTIL;
         let member = Member::of(message);
-        let alike = || self.members.iter().any(|other| other.key() == member.key());
-        !self.ended && soon && alike() && self.length() + member.length() <= CHARACTERS
+        let alike = || !member.is_silent() && self.members.iter().any(|other| other.key() == member.key());
+        let pinged = || pings(std::iter::once(message)).iter().all(|ping| self.pinged.contains(ping));
+        !self.ended && soon && alike() && pinged() && self.length() + member.length() <= CHARACTERS
     }
 
     /// Characters of all names and causes.
@@ -244,7 +264,7 @@ impl Storm {
 
     /// Another job fails.
     pub fn join(&mut self, message: &Message, now: Timestamp) {
-        self.changed = now;
+        (self.changed, self.joined) = (now, Some(now));
         self.members.push(Member::of(message));
     }
 
@@ -283,7 +303,10 @@ impl Storm {
         let head = match (well, all - well) {
             (0, _) => format!("{} *{all} jobs fail*: {}", emoji(status), counts(&self.members)),
             (_, 0) => self.end(now),
-            (_, left) => format!("{} *{well} of {all} are well again*, {left} still fail", emoji(status)),
+            (well, left) => {
+                let (are, fail) = (if well == 1 { "is" } else { "are" }, if left == 1 { "fails" } else { "fail" });
+                format!("{} *{well} of {all} {are} well again*, {left} still {fail}", emoji(status))
+            }
         };
         let mut lines = lines(&self.members);
         lines.extend(notes(&self.members, CHARACTERS.saturating_sub(self.length())));
@@ -312,7 +335,7 @@ pub fn detail(message: &Message, target: Option<Parent>) -> Message {
     blocks.iter_mut().for_each(without_pings);
     let mut text = serde_json::Value::from(message.text.as_str());
     without_pings(&mut text);
-    let text = text.as_str().unwrap_or_default().to_owned();
+    let text = text.as_str().unwrap_or_default().trim_start().to_owned();
     let route = Route { target, detail: true, also: Vec::new(), ..message.route.clone() };
     Message { thread: Thread::Reply, text, blocks, attachment: None, route, ..message.clone() }
 }
@@ -328,16 +351,41 @@ pub fn from_note(note: Option<&String>) -> Vec<Storm> {
 }
 
 /// Members by cause, in the order of their first.
-fn groups(members: &[Member]) -> Vec<(&str, Vec<&Member>)> {
-    let mut groups: Vec<(String, &str, Vec<&Member>)> = Vec::new();
+fn groups(members: &[Member]) -> Vec<(String, Vec<&Member>)> {
+    let mut groups: Vec<(String, Vec<&Member>)> = Vec::new();
     for member in members {
         let key = member.key();
-        match groups.iter_mut().find(|(known, ..)| *known == key) {
-            Some((.., group)) => group.push(member),
-            None => groups.push((key, &member.cause, vec![member])),
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(member),
+            None => groups.push((key, vec![member])),
         }
     }
-    groups.into_iter().map(|(_, cause, group)| (cause, group)).collect()
+    groups.into_iter().map(|(_, group)| (common_cause(&group), group)).collect()
+}
+
+/// What causes have in common: a number that is not the same in all of them is left out.
+fn common_cause(group: &[&Member]) -> String {
+    let mut causes = group.iter().map(|member| member.cause.as_str());
+    let first = causes.next().unwrap_or_default();
+    let mut parts = numbers_apart(first);
+    for other in causes {
+        let others = numbers_apart(other);
+        if others.len() != parts.len() {
+            return format!("{first} (and alike)");
+        }
+        for (part, _) in parts.iter_mut().zip(others).filter(|(part, other)| **part != *other) {
+            *part = "…";
+        }
+    }
+    parts.concat()
+}
+
+/// A text in parts, numbers and what stands between them.
+fn numbers_apart(text: &str) -> Vec<&str> {
+    let is_digit = |at: usize| text.as_bytes()[at].is_ascii_digit();
+    let ends = (1..text.len()).filter(|at| is_digit(*at) != is_digit(*at - 1)).chain([text.len()]);
+    let mut start = 0;
+    ends.map(|end| &text[std::mem::replace(&mut start, end)..end]).collect()
 }
 
 /// A line for each alert with its cause; those with the same cause share a line, which names each.
@@ -350,7 +398,7 @@ fn lines(members: &[Member]) -> Vec<String> {
             false => format!("*{name}*"),
         }
     };
-    let line = |(cause, group): (&str, Vec<&Member>)| match group.as_slice() {
+    let line = |(cause, group): (String, Vec<&Member>)| match group.as_slice() {
         [member] => format!("• {} {cause}", name(member)),
         group => {
             let names = group.iter().map(|member| name(member)).collect::<Vec<_>>().join(", ");

@@ -588,7 +588,7 @@ fn three_jobs_that_wait_are_one_message_and_the_storm_lives_until_all_are_well()
     };
     let settlement = queue.absorbed(&ops(), &[well(1), well(2), well(3)], T0);
     let text = &settlement.follow[0].message.text;
-    assert!(text.starts_with(":red_circle: *3 of 4 are well again*, 1 still fail\n"), "{text}");
+    assert!(text.starts_with(":red_circle: *3 of 4 are well again*, 1 still fails\n"), "{text}");
     assert_eq!(settlement.follow.len(), 1);
     let settlement = queue.absorbed(&ops(), &[well(4)], now(at(600)).wall);
     let end = ":large_green_circle: *all 4 jobs are well again* after 9m 59s";

@@ -117,11 +117,62 @@ fn a_storm_names_how_many_fail_and_counts_each_status_that_there_is() {
     assert_eq!(head(&storm), ":red_circle: *4 jobs fail*: 3 critical, 1 warning");
     let well = Message { status: Status::Ok, ..failure(1, "") };
     storm.update(1, &well, T0);
-    assert_eq!(head(&storm), ":red_circle: *1 of 4 are well again*, 3 still fail");
+    assert_eq!(head(&storm), ":red_circle: *1 of 4 is well again*, 3 still fail");
     let route = storm.edit(T0).route;
     assert_eq!(
         (route.target, route.repeated),
         (Some(posted()), true),
         "it changes the first message, and nothing is lost"
     );
+}
+
+#[test]
+fn a_storm_takes_what_says_the_same_soon_and_pings_nobody_new() {
+    let after = |seconds| T0 + SignedDuration::from_secs(seconds);
+    let disk: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no disk 7 <!here>")).collect();
+    let silent: Vec<Message> = (1..=3).map(|number| failure(number, "critical: exit code 2, no output")).collect();
+    for (cause, seconds, expected) in [
+        ("critical: no disk 7", 600, true),
+        ("critical: no disk 8 <!here>", 600, true),
+        ("critical: no disk 7", 601, false),
+        ("warning: no disk 7", 0, false),
+        ("critical: no disk 7 <!here> <@U1>", 0, false),
+        ("critical: exit code 2, no output", 0, false),
+    ] {
+        assert_eq!(storm(&disk).takes(&failure(4, cause), after(seconds)), expected, "{cause} after {seconds} s");
+    }
+    assert!(!storm(&silent).takes(&failure(4, "critical: exit code 2, no output"), T0), "silence is no common cause");
+    // Each that joins keeps it open, for an hour; one that recovers does not.
+    let mut storm = storm(&disk);
+    for (number, minutes) in [(4, 9), (5, 18), (6, 27), (7, 36), (8, 45), (9, 54)] {
+        let joins = failure(number, "critical: no disk 7");
+        assert!(storm.takes(&joins, after(minutes * 60)), "{minutes} min");
+        storm.join(&joins, after(minutes * 60));
+    }
+    let late = failure(10, "critical: no disk 7");
+    assert!(storm.takes(&late, after(3_600)) && !storm.takes(&late, after(3_601)));
+    let mut recovered = self::storm(&disk);
+    recovered.update(1, &Message { status: Status::Ok, ..failure(1, "") }, after(500));
+    assert!(!recovered.takes(&late, after(601)));
+}
+
+#[test]
+fn alerts_that_are_told_together_have_only_what_is_true_of_all_of_them() {
+    let line = |causes: [&str; 3]| {
+        let failures: Vec<Message> = (1..).zip(causes).map(|(number, cause)| failure(number, cause)).collect();
+        storm(&failures).edit(T0).text.lines().nth(1).expect("a line").to_owned()
+    };
+    for (causes, expected) in [
+        (["says 1", "says 1", "says 1"], "• 3 jobs: says 1"),
+        (["disk 1 at 97 %", "disk 2 at 97 %", "disk 33 at 97 %"], "• 3 jobs: disk … at 97 %"),
+        (["é1", "é2", "é"], "• 2 jobs: é…"),
+        (["took 1m", "took 1m 3s", "took 9m"], "• 3 jobs: took 1m (and alike)"),
+    ] {
+        assert_eq!(line(causes), expected, "{causes:?}");
+    }
+    let codes: Vec<Message> =
+        [2, 75, 2].map(|code| failure(code, &format!("critical: exit code {code}, no output"))).into();
+    let text = storm(&codes).edit(T0).text;
+    assert!(text.contains("• 2 jobs: critical: exit code 2, no output"), "{text}");
+    assert!(text.contains("• *job-075* critical: exit code 75, no output"), "{text}");
 }

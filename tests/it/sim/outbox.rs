@@ -441,6 +441,37 @@ async fn a_storm_is_one_message_with_a_thread_that_is_edited_and_ends_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_the_thread_of_a_storm_a_job_fails_before_it_is_well_again() {
+    let rig = Rig::new().await;
+    let alert = |n: u64, event, thread, status, text: &str| Message {
+        job: Some(JobName::new(format!("job-{n}"))),
+        event: Some(event),
+        incident: Some(n),
+        status,
+        thread,
+        ..rig.message("ops", &format!("*job-{n}* {text}"))
+    };
+    for n in 1..=5 {
+        rig.put(alert(n, Event::Failure, Thread::Open, RunStatus::Critical, "critical: no disk")).await;
+    }
+    pass(1).await;
+    // One failed run ends in its edit, and in the thread.
+    for (n, thread) in [(4, Thread::Reply), (5, Thread::Broadcast)] {
+        rig.put(alert(n, Event::Recovery, Thread::Edit, RunStatus::Ok, "is well again")).await;
+        rig.put(alert(n, Event::Recovery, thread, RunStatus::Ok, "is well again")).await;
+    }
+    pass(60).await;
+    let replies = rig.slack.sent().into_iter().filter(|sent| sent.thread == Thread::Reply);
+    let of =
+        |job: &str| replies.clone().filter(|sent| sent.text.contains(job)).map(|sent| sent.text).collect::<Vec<_>>();
+    for job in ["*job-4*", "*job-5*"] {
+        let [failure, recovery] = [" critical: no disk", " is well again"].map(|words| format!("{job}{words}"));
+        assert_eq!(of(job), [failure, recovery], "{:?}", rig.slack.transcript());
+    }
+    assert_eq!(rig.waiting().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_than_the_rate_can_carry_in_half_a_minute_is_one_message() {
     let rig = Rig::new().await;
     for n in 0..30 {
