@@ -142,11 +142,21 @@ impl From<rusqlite::Error> for StoreError {
             Some(PermissionDenied) => Fault::Denied,
             Some(DatabaseBusy | DatabaseLocked) => Fault::Busy,
             Some(DatabaseCorrupt | NotADatabase) => Fault::Damaged,
+            _ if lacks_a_table(&error) => Fault::Damaged,
             Some(CannotOpen) => Fault::Other("the database cannot be opened".to_owned()),
             _ => Fault::Other(format!("database: {error}")),
         };
         Self::Database { fault, source: Some(Arc::new(error)) }
     }
+}
+
+/// A table, or a column, that this program made is gone.
+fn lacks_a_table(error: &rusqlite::Error) -> bool {
+    let (rusqlite::Error::SqliteFailure(_, Some(words)) | rusqlite::Error::SqlInputError { msg: words, .. }) = error
+    else {
+        return false;
+    };
+    ["no such table", "no such column", "has no column named"].iter().any(|lack| words.contains(lack))
 }
 
 impl From<std::io::Error> for StoreError {

@@ -345,6 +345,41 @@ fn damage_that_is_met_in_use_costs_history_and_no_alert() {
 }
 
 #[test]
+fn no_table_that_is_gone_stops_an_alert_in_use_or_at_a_start() {
+    let begun = tempfile::tempdir().expect("a scratch directory");
+    filled(begun.path());
+    let connect = |dir: &Path| rusqlite::Connection::open(dir.join("state.db")).expect("it is a database");
+    let db = connect(begun.path());
+    let tables: Vec<String> = db
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
+        .expect("it has tables");
+    drop(db);
+    assert!(tables.len() >= 8, "{tables:?}");
+    for table in tables {
+        for in_use in [true, false] {
+            let dir = tempfile::tempdir().expect("a scratch directory");
+            std::fs::copy(begun.path().join("state.db"), dir.path().join("state.db")).expect("there is room");
+            let early = in_use.then(|| open(dir.path()).0);
+            let db = connect(dir.path());
+            db.execute_batch(&format!("PRAGMA foreign_keys = OFF; DROP TABLE {table}")).expect("it can be dropped");
+            drop(db);
+            let store = early.unwrap_or_else(|| open(dir.path()).0);
+            block_on(async {
+                let written = store.record(messages(["after".to_owned()])).await.expect("it is taken");
+                assert!(written.durable, "{table}, {in_use}");
+                store.keep(Some(over(9_000)), Some((JobName::new("job-1"), JobState::default())));
+                store.flush().await.expect("it is written");
+            });
+            let kept = texts(&store);
+            let before = if table == "message" { 0 } else { 40 };
+            assert!(kept.len() > before && kept.last().is_some_and(|text| text == "after"), "{table}: {kept:?}");
+            assert_eq!(store.trouble().borrow().failing, None, "{table}, {in_use}");
+        }
+    }
+}
+
+#[test]
 fn another_process_reads_and_sets_messages_waiting_while_the_daemon_writes() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     assert!(matches!(Store::open_reader(dir.path()), Err(OpenError::Missing(_))));
