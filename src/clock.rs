@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -260,15 +261,27 @@ const NAMES_OF_UTC: [&str; 13] = [
 
 /// The time zone of an IANA name, as this machine knows it; UTC is known without any file of zones.
 pub fn zone(name: &str) -> Option<TimeZone> {
-    let is_utc = NAMES_OF_UTC.iter().any(|known| known.eq_ignore_ascii_case(name));
-    if is_utc { Some(TimeZone::UTC) } else { TimeZone::get(name).ok() }
+    if is_utc(name) { Some(TimeZone::UTC) } else { TimeZone::get(name).ok() }
+}
+
+fn is_utc(name: &str) -> bool {
+    NAMES_OF_UTC.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// The system's time zone as it is now, by `TZ` where the environment has it. Where it cannot be known it is UTC, and says so
 /// ([`TimeZone::is_unknown`]).
 pub fn system_zone(variable: Option<&str>) -> TimeZone {
-    jiff::tz::reset_system_time_zone_cache();
-    jiff::tz::db().reset();
+    // What was read of the zones is read anew; at first there is nothing of it, and asking for it would read it all.
+    static READ: AtomicBool = AtomicBool::new(false);
+    if READ.swap(true, Ordering::Relaxed) {
+        jiff::tz::reset_system_time_zone_cache();
+        jiff::tz::db().reset();
+    }
+    if variable.is_none()
+        && let Some(linked) = linked_zone()
+    {
+        return linked;
+    }
     let system = TimeZone::system();
     if !system.is_unknown() {
         return system;
@@ -279,6 +292,19 @@ pub fn system_zone(variable: Option<&str>) -> TimeZone {
         None => matches!(rustix::fs::lstat("/etc/localtime"), Err(rustix::io::Errno::NOENT)).then_some(TimeZone::UTC),
     };
     known.unwrap_or(system)
+}
+
+/// The zone of the usual link. Jiff finds it too, but lists the names of all zones for that, which takes longer than
+/// everything else that a short command does.
+#[expect(clippy::disallowed_methods, reason = "the door of time: the system's zone is a file")]
+fn linked_zone() -> Option<TimeZone> {
+    const LINK: &str = "/etc/localtime";
+    let target = std::fs::read_link(LINK).ok()?;
+    let name = target.to_str()?.split_once("/zoneinfo/")?.1;
+    if is_utc(name) {
+        return Some(TimeZone::UTC);
+    }
+    TimeZone::tzif(name, &std::fs::read(LINK).ok()?).ok()
 }
 
 /// Sleeps towards `deadline`, at most the clock's longest sleep: the caller looks again, so that neither suspend nor a set clock
