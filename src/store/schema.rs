@@ -15,7 +15,7 @@ use super::columns;
 use super::folder::OpenError;
 use super::types::{Fault, StoreError};
 
-/// Migrations in their order; each is made in one transaction.
+/// Migrations in their order; those that a file lacks are made in one transaction.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
@@ -186,16 +186,19 @@ fn settle(db: &mut Connection) -> Result<(), Refusal> {
 
 fn migrate(db: &mut Connection, found: i64) -> Result<(), Refusal> {
     use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure};
-    for (version, migration) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
-        let tx = db.transaction()?;
+    if found == KNOWN {
+        return Ok(());
+    }
+    let tx = db.transaction()?;
+    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         // What a sound database of that version takes: one that does not is not what it says it is.
         tx.execute_batch(migration).map_err(|error| match error.sqlite_error_code() {
             Some(DiskFull | SystemIoFailure | ReadOnly | DatabaseBusy | CannotOpen | PermissionDenied) => error.into(),
             _ => damaged(error.to_string()),
         })?;
-        tx.pragma_update(None, "user_version", version)?;
-        tx.commit()?;
     }
+    tx.pragma_update(None, "user_version", KNOWN)?;
+    tx.commit()?;
     Ok(())
 }
 
