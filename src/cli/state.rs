@@ -18,6 +18,7 @@ use crate::document::parse_duration;
 use crate::exec::Ending;
 use crate::id::{RunId, in_one_line};
 use crate::plan::{Job, Plan};
+use crate::report::explain::tells_of;
 pub(super) use crate::report::explain::{asked, told, verdict, was_refused};
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
@@ -146,9 +147,9 @@ impl Letters {
             filter.after = page.last().map(|stored| stored.id);
             let full = page.len() == PAGE as usize;
             let alerts = page.into_iter().filter(|stored| !stored.is_edit());
-            for (run, stored) in alerts.filter_map(|stored| Some((stored.message.run?, stored))) {
-                if runs.iter().any(|row| row.id == run) {
-                    all.entry(run).or_default().push(stored);
+            for stored in alerts {
+                for row in runs.iter().filter(|row| tells_of(&stored, row)) {
+                    all.entry(row.id).or_default().push(stored.clone());
                 }
             }
             if !full {

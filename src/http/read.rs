@@ -13,7 +13,7 @@ use crate::id::{JobName, RunId};
 use crate::notify;
 use crate::plan::Job;
 use crate::policy;
-use crate::report::explain::{Explained, told};
+use crate::report::explain::{self, Explained, told};
 use crate::store::{HistoryFilter, OutboxFilter, RunRow, Stored};
 
 /// How many messages of the outbox are looked at for the runs of a job.
@@ -150,7 +150,7 @@ pub(super) async fn explained(
     let zone = job.map_or(&utc, |job| &job.timing.zone);
     let now = core.clock.now().wall;
     let one = |row: &RunRow| {
-        let letters = outbox.iter().filter(|stored| stored.message.run == Some(row.id) && !stored.is_edit()).collect();
+        let letters = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
         let explained = Explained { row, letters, job, zone, now };
         api::Explained { run: run(row), sentence: explained.headline(), explanation: explained.explanation() }
     };

@@ -38,6 +38,8 @@ pub struct Ask {
     pub classes: Vec<Class>,
     /// How many at most.
     pub limit: usize,
+    /// Messages that wait by themselves, until then: what is behind them goes on.
+    pub aside: Vec<(MessageId, Timestamp)>,
     /// Alerts in one message at most; a digest has its own bound besides.
     pub lines: usize,
     /// A digest goes on where another one has ended.
@@ -144,7 +146,10 @@ impl Batch {
 /// needless.
 pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
     let rows = heads.rows;
-    let Some(first) = rows.first() else { return Turn::Nothing(heads.later) };
+    let Some(first) = rows.first() else {
+        let aside = ask.aside.iter().map(|(_, until)| *until);
+        return Turn::Nothing(heads.later.into_iter().chain(aside).min());
+    };
     match first.class() {
         Class::Edit | Class::Upload => {
             // What it changes stays changed under the one that follows, which may be about something else.
@@ -170,7 +175,19 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
         }
         Class::Detail if first.queued < ask.expires => {
             let why = first.why.clone().unwrap_or_else(|| "not delivered in time".to_owned());
-            return Turn::Settle(Box::new(settled(ask, vec![first.id], Class::Detail, Disposition::Dead { why }, at)));
+            return Turn::Settle(Box::new(settled(
+                ask,
+                vec![first.id],
+                Class::Detail,
+                Disposition::Dead { why, forwarded: false },
+                at,
+            )));
+        }
+        Class::Alert => {
+            let outdated: Vec<MessageId> = rows.iter().filter(|row| row.superseded).map(|row| row.id).collect();
+            if !outdated.is_empty() {
+                return Turn::Settle(Box::new(settled(ask, outdated, Class::Alert, Disposition::Superseded, at)));
+            }
         }
         _ => {}
     }
@@ -307,8 +324,10 @@ pub fn given_up(stored: &Stored, why: &str, at: Timestamp) -> (Disposition, Vec<
         Class::Upload => {
             let name = message.attachment.as_ref().map_or("the file", |file| file.name.as_str());
             let message = instead::without_file(message, name, why, at);
-            (Disposition::Dead { why: why.to_owned() }, vec![FollowUp { message, file_of: None }])
+            (Disposition::Dead { why: why.to_owned(), forwarded: false }, vec![FollowUp { message, file_of: None }])
         }
-        Class::Alert | Class::Detail | Class::Late => (Disposition::Dead { why: why.to_owned() }, Vec::new()),
+        Class::Alert | Class::Detail | Class::Late => {
+            (Disposition::Dead { why: why.to_owned(), forwarded: false }, Vec::new())
+        }
     }
 }

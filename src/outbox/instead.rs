@@ -36,7 +36,7 @@ pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Ti
     }
 }
 
-/// That a message could not be posted, without what it says: it may be just that which Slack does not take.
+/// That the default channel did not take a message, without what it says: it may be just that which Slack does not take.
 pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
     let job =
         message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", escape(job.as_str())));

@@ -6,6 +6,10 @@
 //!
 //! Invariants: within a lane the oldest that may be tried goes first, and details go last; a lane has one batch in flight at
 //! most; no lane waits for another, unless Slack refuses everything; a refusal concerns the refused message alone.
+//!
+//! Trouble of the way looks the same as an answer that one message alone brings about (a content filter, Slack's own error
+//! for one message). So where a message was tried in vain for some time, the one behind it is tried once: if that one is
+//! taken, the trouble is that of the first, which waits by itself; if not, both wait in their order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +26,7 @@ use crate::clock::{self, Mono, Now};
 use crate::id::Channel;
 use crate::message::{Message, Route, Thread};
 use crate::notify::{Receipt, SendError};
-use crate::store::{Class, Depth, Disposition, FollowUp, Progress, Settlement, Stored, ThreadChange};
+use crate::store::{Class, Depth, Disposition, FollowUp, MessageId, Progress, Settlement, Stored, ThreadChange};
 
 /// Messages that would take longer than this at the channel's rate are merged.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +39,12 @@ const AFTERMATH: Duration = Duration::from_secs(3_600);
 
 /// A storm that does not end is forgotten after this long.
 const LONGEST_STORM: Duration = Duration::from_secs(7 * 86_400);
+
+/// After so many tries in vain of a message the one behind it is tried, to learn whose trouble it is.
+const ASIDE_AFTER: u32 = 4;
+
+/// So many messages wait by themselves in a lane at most.
+const MOST_ASIDE: usize = 16;
 
 /// Where a storm's number lies: no incident has one so great.
 const STORM_IDS: u64 = 1 << 62;
@@ -84,12 +94,25 @@ struct State {
     idle_until: Option<Mono>,
     in_flight: bool,
     failures: u32,
-    plain: Option<(crate::store::MessageId, String)>,
-    unthreaded: Option<crate::store::MessageId>,
+    plain: Option<(MessageId, String)>,
+    unthreaded: Option<MessageId>,
     /// The last thing sent was a digest, and it had not taken all.
     follows: bool,
     /// How many messages a digest may have, after Slack refused a larger one.
     lines: Option<usize>,
+    /// Messages that were tried in vain, and wait by themselves.
+    aside: Vec<Aside>,
+    /// Messages behind them that were tried in vain too: the next time it is another.
+    probed: Vec<MessageId>,
+}
+
+/// A message that was tried in vain, and waits by itself while those behind it go on.
+#[derive(Clone, Copy, Debug)]
+struct Aside {
+    id: MessageId,
+    until: Mono,
+    /// What was behind it was taken: the trouble is its own.
+    proven: bool,
 }
 
 impl Queue {
@@ -163,6 +186,8 @@ impl Queue {
         for state in self.lanes.values_mut() {
             state.not_before = state.not_before.min(now);
             state.idle_until = None;
+            state.aside.clear();
+            state.probed.clear();
             state.failures = 0;
         }
     }
@@ -208,9 +233,15 @@ impl Queue {
 
     /// What to ask the store for; the lane is in flight from here on. `capacity` is how many messages the channel can take
     /// within [`PATIENCE`]; edits and files that wait since before `expires` are given up.
-    pub fn ask(&mut self, channel: &Channel, lane: Lane, capacity: u64, expires: Timestamp) -> Ask {
+    pub fn ask(&mut self, channel: &Channel, lane: Lane, capacity: u64, expires: Timestamp, now: Now) -> Ask {
         let state = self.lanes.entry((channel.clone(), lane)).or_default();
         state.in_flight = true;
+        state.aside.retain(|aside| aside.until > now.mono);
+        let wall = |aside: &Aside| (aside.id, clock::shift(now.wall, now.mono.until(aside.until)));
+        let mut aside: Vec<(MessageId, Timestamp)> = state.aside.iter().map(wall).collect();
+        if let Some((_, until)) = state.aside.iter().find(|aside| !aside.proven).map(wall) {
+            aside.extend(state.probed.iter().map(|id| (*id, until)));
+        }
         let Depth { alerts, details, edits, uploads, late } = state.depth;
         let lines = state.lines.unwrap_or(LOOK);
         let (classes, merge, waiting, limit) = match lane {
@@ -230,6 +261,7 @@ impl Queue {
             lane,
             classes,
             limit,
+            aside,
             lines,
             follows: state.follows && merge == Some(digest::Kind::Many),
             merge,
@@ -248,6 +280,11 @@ impl Queue {
             state.in_flight = false;
             state.not_before = state.not_before.max(not_before);
             state.idle_until = later;
+            if later.is_some() {
+                // There was none behind it: what comes meanwhile waits in its order.
+                state.wait_in_order();
+                state.probed.clear();
+            }
         }
         // An edit may have waited for the message that it changes.
         if lane == Lane::Posts
@@ -371,6 +408,7 @@ impl Queue {
             state.failures = 0;
             state.plain = None;
             state.unthreaded = None;
+            state.shown_well();
             let left = state.depth.alerts > batch.members.len() as u64;
             state.follows = batch.merged == Some(digest::Kind::Many) && left;
         }
@@ -446,6 +484,7 @@ impl Queue {
         let step = retry::after(tried, error, chance);
         if matches!(error, SendError::Permanent { .. }) && step != Step::Credentials {
             // Slack looked at the message: it takes our word, and our pace.
+            state.shown_well();
             self.credentials = None;
             self.limited.remove(&batch.lane);
             self.refusals.remove(&batch.lane);
@@ -460,7 +499,7 @@ impl Queue {
         let again = |progress: Progress| Disposition::Retry { why: why.clone(), progress };
         let answered = match step {
             Step::Again(wait) => {
-                state.not_before = now.mono + wait;
+                state.failed_again(batch, wait, now.mono, chance);
                 settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             Step::Limited(wait) => {
@@ -511,10 +550,10 @@ impl Queue {
                 settlement(Disposition::Announced, ThreadChange::Keep, Vec::new())
             }
             Step::Elsewhere(_) | Step::Dead if batch.class == Class::Detail => {
-                settlement(Disposition::Dead { why: why.clone() }, ThreadChange::Keep, Vec::new())
+                settlement(Disposition::Dead { why: why.clone(), forwarded: false }, ThreadChange::Keep, Vec::new())
             }
             Step::Elsewhere(wait) => return self.elsewhere(batch, error, progress, wait, now, settlement),
-            Step::Dead => return self.dead(batch, &why, now, settlement),
+            Step::Dead => return self.dead(batch, error, now, settlement),
         };
         // A probe that failed for another reason says nothing of the credentials: the hold goes on.
         if let Some(hold) = &mut self.credentials
@@ -558,7 +597,7 @@ impl Queue {
             }
             None => {
                 nowhere = Some(why.clone());
-                told = DeliveryResult::Refused { why: why.clone() };
+                told = DeliveryResult::Refused { why: why.clone(), waits: true };
             }
         }
         let reports = reports(batch, &told);
@@ -575,10 +614,11 @@ impl Queue {
     fn dead(
         &mut self,
         batch: &Batch,
-        why: &str,
+        error: &SendError,
         now: Now,
         settlement: impl Fn(Disposition, ThreadChange, Vec<FollowUp>) -> Settlement,
     ) -> Answered {
+        let why = error.why();
         if batch.lane != Lane::Posts {
             let (disposition, follow) = batch
                 .members
@@ -589,22 +629,30 @@ impl Queue {
         }
         let message = &batch.message;
         let covered = batch.members.iter().all(|stored| self.is_covered(&stored.message));
-        let (mut follow, mut nowhere) = (Vec::new(), None);
+        let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
         let mut told = DeliveryResult::Elsewhere { why: why.to_owned() };
         if !covered {
             match self.default.clone() {
-                Some(default) if message.route.instead_of.is_none() && message.job.is_some() => {
+                // Another channel may take what this one does not.
+                Some(default) if message.job.is_some() && default != batch.channel => {
+                    forwarded = true;
+                    let file_of = batch.members.first().filter(|_| !batch.is_merged()).map(|stored| stored.id);
+                    let code = error.code().unwrap_or(why);
+                    follow.push(FollowUp { message: instead::forwarded(message, &default, code, now.wall), file_of });
+                }
+                // A notice that is refused too is the last try.
+                Some(default) if message.job.is_some() && message.route.instead_of.as_ref() != Some(&default) => {
                     let message = instead::notice(message, &default, why, now.wall);
                     follow.push(FollowUp { message, file_of: None });
                 }
                 _ => {
                     nowhere = Some(why.to_owned());
-                    told = DeliveryResult::Refused { why: why.to_owned() };
+                    told = DeliveryResult::Refused { why: why.to_owned(), waits: false };
                 }
             }
         }
         let reports = reports(batch, &told);
-        let disposition = Disposition::Dead { why: why.to_owned() };
+        let disposition = Disposition::Dead { why: why.to_owned(), forwarded };
         Answered { settlement: settlement(disposition, ThreadChange::Keep, follow), reports, nowhere }
     }
 }
@@ -612,6 +660,43 @@ impl Queue {
 impl State {
     fn is_waiting(&self) -> bool {
         !self.in_flight && !self.depth.is_empty()
+    }
+
+    /// The way failed, or seemed to: the lane waits, or its first message does while the one behind it is tried.
+    fn failed_again(&mut self, batch: &Batch, wait: Duration, now: Mono, chance: f64) {
+        if self.wait_in_order() {
+            // What was behind failed too: it is the way, as far as is known. The first is tried first again.
+            if self.probed.len() >= MOST_ASIDE {
+                self.probed.clear();
+            }
+            self.probed.extend(batch.members.first().map(|stored| stored.id));
+            return;
+        }
+        let Depth { alerts, details, edits, uploads, .. } = self.depth;
+        let waits = alerts + details + edits + uploads;
+        let others = waits.saturating_sub(self.aside.len() as u64) > 1;
+        match batch.members.as_slice() {
+            [head] if batch.attempt >= ASIDE_AFTER && others && self.aside.len() < MOST_ASIDE => {
+                let until = now + wait.max(retry::backoff(batch.attempt, chance));
+                self.aside.push(Aside { id: head.id, until, proven: false });
+            }
+            _ => self.not_before = now + wait,
+        }
+    }
+
+    /// The way is well.
+    fn shown_well(&mut self) {
+        self.aside.iter_mut().for_each(|aside| aside.proven = true);
+        self.probed.clear();
+    }
+
+    /// Nothing shows that the trouble is that of one message: the lane waits for its next try. The answer is whether it does.
+    fn wait_in_order(&mut self) -> bool {
+        let doubtful = self.aside.iter().filter(|aside| !aside.proven).map(|aside| aside.until).max();
+        let Some(until) = doubtful else { return false };
+        self.aside.retain(|aside| aside.proven);
+        self.not_before = self.not_before.max(until);
+        true
     }
 
     fn ready_at(&self) -> Mono {

@@ -35,6 +35,8 @@ pub enum DeliveryResult {
     Refused {
         /// What Slack said.
         why: String,
+        /// It waits in the outbox and is tried again.
+        waits: bool,
     },
 }
 

@@ -27,7 +27,7 @@ use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
 use crate::notify::{Notifier, Receipt, SendError};
-use crate::store::{Depth, Disposition, Settlement, Store, StoreError, Stored};
+use crate::store::{Depth, Disposition, MessageId, Settlement, Store, StoreError, Stored};
 
 /// Messages in flight at one time, each of another channel.
 pub const MOST_IN_FLIGHT: usize = 32;
@@ -258,10 +258,11 @@ async fn any(sending: &mut Vec<Task>, settling: &mut Vec<Task>) -> Done {
 async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock, mut ask: Ask) -> Done {
     let mut later: Option<Timestamp> = None;
     let mut classes = ask.classes.clone().into_iter();
+    let aside: Vec<MessageId> = ask.aside.iter().map(|(id, _)| *id).collect();
     let Some(mut class) = classes.next() else { return Done::Nothing(ask.channel, ask.lane, None) };
     loop {
         let now = clock.now().wall;
-        let heads = match store.heads(ask.channel.clone(), class, ask.limit, now).await {
+        let heads = match store.heads(ask.channel.clone(), class, ask.limit, aside.clone(), now).await {
             Ok(heads) => heads,
             Err(error) => return Done::Unreadable(ask.channel, ask.lane, error),
         };
@@ -388,7 +389,7 @@ impl Loop {
                 continue;
             }
             let expires = now.wall.saturating_sub(self.settings.max_age).unwrap_or(Timestamp::MIN);
-            let ask = self.queue.ask(&channel, lane, quota.capacity(PATIENCE), expires);
+            let ask = self.queue.ask(&channel, lane, quota.capacity(PATIENCE), expires, now);
             let notifier = Arc::clone(&self.settings.notifier);
             self.sending.push(Box::pin(send_next(self.store.clone(), notifier, self.clock.clone(), ask)));
         }

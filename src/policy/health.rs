@@ -263,23 +263,29 @@ impl Health {
         if let Some(conversation) = self.conversation.as_deref_mut().filter(|known| known.id == incident) {
             add(&mut conversation.channels);
         }
-        if let Some(reported) = self.reported_mut(incident).and_then(Option::as_mut) {
-            add(&mut reported.channels);
+        if let Some(open) = self.open_mut(incident) {
+            // What waited in the outbox arrived.
+            open.count_owed();
+            if let Some(reported) = &mut open.reported {
+                add(&mut reported.channels);
+            }
         }
         new
     }
 
     /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
-    /// as the first. The answer is whether that changes anything.
-    pub fn undelivered(&mut self, incident: u64) -> bool {
-        self.reported_mut(incident).is_some_and(|reported| reported.take_if(|told| told.channels.is_empty()).is_some())
+    /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
+    /// behind that message. The answer is whether that changes anything.
+    pub fn undelivered(&mut self, incident: u64, waits: bool) -> bool {
+        self.open_mut(incident).is_some_and(|open| open.refused(waits))
     }
 
     /// Nobody watches the job any more: its incidents are over, without an end that anybody saw. Those that were reported
     /// and have a message of their own.
     pub fn abandon(&mut self) -> Vec<Abandoned> {
         let all = self.open.take().map(|open| *open).into_iter().chain(std::mem::take(&mut self.others));
-        let abandoned = all.filter_map(|open| {
+        let abandoned = all.filter_map(|mut open| {
+            open.count_owed();
             let reported =
                 open.reported.filter(|reported| reported.opened && open.conversation.is_none_or(|id| id == open.id))?;
             Some(Abandoned {
@@ -314,14 +320,14 @@ impl Health {
                 self.delivered(id, channel);
             }
             if refused.contains(&id) {
-                self.undelivered(id);
+                self.undelivered(id, false);
             }
         }
     }
 
-    fn reported_mut(&mut self, incident: u64) -> Option<&mut Option<super::incident::Reported>> {
+    fn open_mut(&mut self, incident: u64) -> Option<&mut OpenIncident> {
         let mut all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
-        all.find(|open| open.thread() == incident).map(|open| &mut open.reported)
+        all.find(|open| open.thread() == incident)
     }
 
     /// The telling line of output of the open incident, as it was reported last.
@@ -480,7 +486,7 @@ impl Health {
             clamp_to_now(&mut open.since);
             clamp_to_now(&mut open.same_since);
             open.resolved_at.as_mut().map(clamp_to_now);
-            if let Some(reported) = &mut open.reported {
+            for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()) {
                 clamp_to_now(&mut reported.at);
                 clamp_to_now(&mut reported.slot);
                 reported.visible_at.as_mut().map(clamp_to_now);
@@ -531,6 +537,7 @@ impl Health {
         if ok {
             self.succeeded = self.succeeded.max(Some(at));
             self.streak = 0;
+            self.open.as_deref_mut().into_iter().chain(&mut self.others).for_each(OpenIncident::count_owed);
             self.turn_to_reported();
             let text = kept(facts.stdout, LONGEST_GOOD).to_owned();
             let asked = settings.on.asks(On::Change);
@@ -582,7 +589,7 @@ impl Health {
         let Some(open) = self.open.as_deref().filter(|open| key.is_some() && open.key != key) else { return };
         let known = self.others.iter().position(|others| others.key == key);
         // What was not reported needs no place: it is over, as far as anybody knows.
-        let keep = open.reported.is_some() || self.waiting.has(open.id);
+        let keep = open.reported.is_some() || open.owed.is_some() || self.waiting.has(open.id);
         if known.is_none() && keep && self.others.len() >= MOST_OTHERS {
             return;
         }

@@ -55,6 +55,9 @@ pub(super) struct OpenIncident {
     /// What was reported of it.
     #[serde(alias = "t", default, skip_serializing_if = "is_default")]
     pub(super) reported: Option<Reported>,
+    /// What was to be reported of it, no channel took, and waits in the outbox to be tried again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) owed: Option<Box<Reported>>,
     /// Whether `kind` was made of normalised output; unknown of one that version 0.1 kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) normalized: Option<bool>,
@@ -138,6 +141,7 @@ impl OpenIncident {
             same: 1,
             same_since: now,
             reported: None,
+            owed: None,
             normalized: None,
             hung: None,
             conversation: None,
@@ -184,6 +188,24 @@ impl OpenIncident {
             self.same = self.same.saturating_add(1);
         } else {
             (self.kind, self.same, self.same_since) = (failure.kind, 1, now);
+        }
+    }
+
+    /// No channel took what was to report it: it does not count as reported. What waits in the outbox is `owed`. The answer
+    /// is whether that changes anything.
+    pub(super) fn refused(&mut self, waits: bool) -> bool {
+        let Some(mut reported) = self.reported.take_if(|reported| reported.channels.is_empty()) else { return false };
+        // Earlier messages of it may wait for the channels of another status.
+        let earlier = self.owed.take();
+        earlier.iter().flat_map(|owed| owed.statuses.iter()).for_each(|status| reported.statuses.insert(status));
+        self.owed = waits.then(|| Box::new(reported));
+        true
+    }
+
+    /// What waits in the outbox is what people know, or will know before what follows.
+    pub(super) fn count_owed(&mut self) {
+        if let Some(owed) = self.owed.take() {
+            self.reported.get_or_insert(*owed);
         }
     }
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::document::format_duration;
 use crate::exec::{Ending, Reason, Status};
 use crate::id::{Channel, in_one_line};
-use crate::message::Message;
+use crate::message::{Message, Thread};
 use crate::plan::Job;
 use crate::policy::{Decision, Event, Suppressed};
 use crate::slack::cut_plain;
@@ -88,6 +88,19 @@ fn was_taken(letters: &[&Stored]) -> bool {
     let mut all = first.message.route.also.iter().chain([&first.message.channel]);
     let in_outbox = |channel: &Channel| letters.iter().any(|letter| letter.message.channel == *channel);
     all.any(|channel| !in_outbox(channel)) || letters.iter().any(|letter| is_dead(letter) && letter.progress.forwarded)
+}
+
+/// Whether a message tells of a run. The first message of an incident stands for those of earlier runs whose place it took,
+/// since no channel took them.
+pub fn tells_of(stored: &Stored, row: &RunRow) -> bool {
+    let message = &stored.message;
+    let Some(run) = message.run else { return false };
+    let stands_for = || {
+        let first = message.thread == Thread::Open && message.job.as_ref() == Some(&row.job);
+        let earlier = message.incident.is_some_and(|incident| incident <= row.id.0) && row.id < run;
+        first && earlier && row.decision == Decision::Notified(Event::Failure)
+    };
+    run == row.id || stands_for()
 }
 
 fn is_dead(letter: &Stored) -> bool {

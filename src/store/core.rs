@@ -528,14 +528,17 @@ impl Core {
         Ok(())
     }
 
-    /// A channel's oldest messages of a class that may be tried at `now`. A single one comes with its attachment.
+    /// A channel's oldest messages of a class that may be tried at `now`, but for some. A single one comes with its
+    /// attachment.
     pub(super) fn heads(
         &mut self,
         channel: &Channel,
         class: Class,
         limit: usize,
+        without: &[MessageId],
         now: Timestamp,
     ) -> Result<Heads, StoreError> {
+        let limit = limit + without.len();
         let more = limit + self.overlay.unsettled.len() + self.overlay.retries.len();
         let read = self.trying(|core| Ok(mail::heads(core.db()?, channel, class, more, now)?));
         // What is held in memory goes out although the disk cannot even be read.
@@ -545,6 +548,9 @@ impl Core {
             Err(_) => Heads::default(),
         };
         let mut heads = self.overlay.heads(disk, channel, class, limit, now);
+        let limit = limit - without.len();
+        heads.rows.retain(|stored| !without.contains(&stored.id));
+        heads.rows.truncate(limit);
         if limit == 1
             && let Some(row) = heads.rows.first_mut()
             && row.message.attachment.is_none()

@@ -94,9 +94,10 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
             let Progress { not_before, timeouts, refusals, forwarded } = *progress;
             db.prepare_cached(sql)?.execute(params![id, why, moment(not_before), timeouts, refusals, forwarded])?
         }
-        Disposition::Dead { why } => {
-            let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2 WHERE id = ?1";
-            db.prepare_cached(sql)?.execute(params![id, why])?
+        Disposition::Dead { why, forwarded } => {
+            let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2, forwarded = max(forwarded, ?3) \
+                       WHERE id = ?1";
+            db.prepare_cached(sql)?.execute(params![id, why, forwarded])?
         }
     };
     Ok(rows > 0)
@@ -216,10 +217,33 @@ pub(super) fn depths(db: &Connection) -> Result<HashMap<Channel, Depth>> {
     Ok(depths)
 }
 
-const COLUMNS: &str = "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
-     edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel AND later.state = 0 \
-                      AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident), message.job, \
-     not_before, timeouts, refusals, forwarded, CASE edit WHEN 1 THEN thread.first END";
+/// An edit that a later one follows.
+const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+     AND later.state = 0 AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
+
+/// The first message of an incident that was refused, and that a later first message of the same incident follows.
+const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 \
+     AND (instr(body, '\"event\":\"failure\"') > 0 OR instr(body, '\"event\":\"missing\"') > 0) \
+     AND instr(body, '\"thread\":\"open\"') > 0 \
+     AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+          AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
+          AND (instr(later.body, '\"event\":\"failure\"') > 0 OR instr(later.body, '\"event\":\"missing\"') > 0) \
+          AND instr(later.body, '\"thread\":\"open\"') > 0)";
+
+/// The end of an incident whose first message was refused and waits for another try: it comes behind that.
+const END_OF_WAITING: &str = "instr(body, '\"event\":\"recovery\"') > 0 \
+     AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel AND earlier.state = 0 \
+          AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident \
+          AND earlier.refusals > 0 AND earlier.not_before > ?3)";
+
+fn columns() -> String {
+    format!(
+        "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
+         ({OUTDATED_EDIT}) OR ({OUTDATED_FIRST}), message.job, not_before, timeouts, refusals, forwarded, \
+         CASE edit WHEN 1 THEN thread.first END"
+    )
+}
+
 const TABLES: &str =
     "message LEFT JOIN thread ON thread.incident = message.incident AND thread.channel = message.channel";
 
@@ -233,13 +257,18 @@ pub(super) fn heads(db: &Connection, channel: &Channel, class: Class, limit: usi
         Class::Edit => {
             "AND (thread.ts IS NOT NULL OR NOT EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel \
              AND earlier.state = 0 AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident))"
+            .to_owned()
         }
-        _ => "",
+        Class::Alert => format!("AND NOT ({END_OF_WAITING})"),
+        Class::Detail | Class::Upload | Class::Late => String::new(),
     };
+    // What is outdated goes at once, though not to the channel.
+    let outdated = if class == Class::Alert { format!("OR ({OUTDATED_FIRST})") } else { String::new() };
     // Walks the partial index: its condition is repeated.
     let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE message.channel = ?1 AND state < 2 AND state = {state} AND edit = {kind} \
-         AND not_before <= ?3 {blocked} ORDER BY message.id LIMIT ?2"
+        "SELECT {} FROM {TABLES} WHERE message.channel = ?1 AND state < 2 AND state = {state} AND edit = {kind} \
+         AND (not_before <= ?3 {outdated}) {blocked} ORDER BY message.id LIMIT ?2",
+        columns()
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let at = now.as_microsecond();
@@ -422,7 +451,7 @@ pub(super) fn any_dead(db: &Connection) -> Result<bool> {
 
 /// Messages, oldest first.
 pub(super) fn list(db: &Connection, filter: &OutboxFilter) -> Result<Vec<Stored>> {
-    let mut sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE message.id > ?1");
+    let mut sql = format!("SELECT {} FROM {TABLES} WHERE message.id > ?1", columns());
     let mut values = vec![Value::Integer(int(filter.after.map_or(0, |id| id.0)))];
     if filter.dead {
         // What its channel does not take is told elsewhere and tried again by itself: a person may hurry it.

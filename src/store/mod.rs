@@ -264,15 +264,17 @@ impl Store {
         self.call(move |core| core.depths(anew)).await
     }
 
-    /// A channel's oldest messages of a class that may be tried at `now`; a single one comes with its attachment.
+    /// A channel's oldest messages of a class that may be tried at `now`, but for some; a single one comes with its
+    /// attachment.
     pub async fn heads(
         &self,
         channel: Channel,
         class: Class,
         limit: usize,
+        without: Vec<MessageId>,
         now: Timestamp,
     ) -> Result<Heads, StoreError> {
-        self.call(move |core| core.heads(&channel, class, limit, now)).await
+        self.call(move |core| core.heads(&channel, class, limit, &without, now)).await
     }
 
     /// Writes what came of messages; on disk (or held) when it returns.

@@ -84,8 +84,9 @@ impl Overlay {
                     stored.attempts += 1;
                     stored.why = Some(why.clone());
                 }
-                Disposition::Dead { why } => {
+                Disposition::Dead { why, forwarded } => {
                     stored.attempts += 1;
+                    stored.progress.forwarded |= *forwarded;
                     stored.why = Some(why.clone());
                     stored.state = MessageState::Dead;
                 }
@@ -126,7 +127,7 @@ impl Overlay {
             stored.message.channel == *channel && stored.state != MessageState::Dead && stored.class() == class
         };
         rows.extend(self.unsaved.values().filter(held).cloned());
-        rows.retain(|row| match row.progress.not_before.filter(|at| *at > now) {
+        rows.retain(|row| match row.progress.not_before.filter(|at| *at > now && !row.superseded) {
             Some(at) => {
                 later = Some(later.map_or(at, |later: Timestamp| later.min(at)));
                 false

@@ -89,7 +89,7 @@ fn put(store: &Store, messages: Vec<Message>) -> Recorded {
 
 /// A channel's oldest messages, long after everything.
 fn rows(store: &Store, channel: &str, class: Class, limit: usize) -> Vec<Stored> {
-    now(store.heads(Channel::new(channel), class, limit, Timestamp::MAX)).expect("it can be read").rows
+    now(store.heads(Channel::new(channel), class, limit, Vec::new(), Timestamp::MAX)).expect("it can be read").rows
 }
 
 fn heads(store: &Store, channel: &str, class: Class) -> Vec<String> {
@@ -166,7 +166,13 @@ fn what_comes_of_a_message_is_seen_in_the_counts_and_in_the_list() {
         Class::Alert,
         Disposition::Retry { why: "503".into(), progress: Progress::default() },
     );
-    settle(&store, &ids[2..3], "ops", Class::Alert, Disposition::Dead { why: "channel_not_found".into() });
+    settle(
+        &store,
+        &ids[2..3],
+        "ops",
+        Class::Alert,
+        Disposition::Dead { why: "channel_not_found".into(), forwarded: false },
+    );
     settle(&store, &ids[3..4], "ops", Class::Alert, Disposition::Superseded);
     assert_eq!((heads(&store, "ops", Class::Alert), depth(&store, "ops")), (vec!["m1".into(), "m4".into()], (2, 0, 0)));
     let all = now(store.outbox_list(OutboxFilter::default())).expect("it can be read");

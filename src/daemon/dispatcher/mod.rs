@@ -365,8 +365,8 @@ impl Dispatcher {
         let changed = match &report.result {
             DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel),
             DeliveryResult::Elsewhere { .. } => false,
-            DeliveryResult::Refused { why } => {
-                let undelivered = tracked.health.undelivered(incident);
+            DeliveryResult::Refused { why, waits } => {
+                let undelivered = tracked.health.undelivered(incident, *waits);
                 if undelivered {
                     tracing::error!(job = %report.job, incident, "nobody was told of this failure: {why}");
                 }

@@ -122,7 +122,7 @@ fn lane_of(rows: &[Stored]) -> Lane {
 
 /// The next batch for `ops`, given what the store has.
 fn next(queue: &mut Queue, rows: Vec<Stored>) -> Batch {
-    let ask = queue.ask(&ops(), lane_of(&rows), 30, Timestamp::MIN);
+    let ask = queue.ask(&ops(), lane_of(&rows), 30, Timestamp::MIN, now(at(0)));
     look(ask, &rows)
 }
 
@@ -149,7 +149,12 @@ fn again(why: &str) -> Disposition {
 }
 
 fn dead() -> Disposition {
-    Disposition::Dead { why: "no".into() }
+    Disposition::Dead { why: "no".into(), forwarded: false }
+}
+
+/// A dead letter, which goes to the default channel.
+fn dead_and_forwarded() -> Disposition {
+    Disposition::Dead { why: "no".into(), forwarded: true }
 }
 
 /// What follows, as `thread channel text`.
@@ -170,7 +175,7 @@ fn what_is_asked_for_depends_on_what_waits() {
         (depth(500, 9, 1), Lane::Posts, Class::Late, 100, Some(Kind::Late)),
         (depth(500, 9, 1), Lane::Edits, Class::Edit, 1_000, None),
     ] {
-        let ask = queue(&[("ops", waits)]).ask(&ops(), lane, 30, Timestamp::MIN);
+        let ask = queue(&[("ops", waits)]).ask(&ops(), lane, 30, Timestamp::MIN, now(at(0)));
         assert_eq!((ask.classes[0], ask.limit, ask.merge), (first, limit, merge), "{waits:?}");
     }
 }
@@ -184,7 +189,7 @@ fn the_lane_that_has_waited_longest_is_next_and_one_in_flight_is_not() {
     }
     assert_eq!((queue.next(at(2)), queue.due()), (None, Some(at(3))));
     assert_eq!(queue.next(at(7)), Some(posts("b")));
-    queue.ask(&Channel::new("b"), Lane::Posts, 30, Timestamp::MIN);
+    queue.ask(&Channel::new("b"), Lane::Posts, 30, Timestamp::MIN, now(at(0)));
     assert_eq!((queue.next(at(7)), queue.due()), (Some(posts("a")), Some(at(5))));
     queue.landed(&Channel::new("b"), Lane::Posts, at(8), None);
     queue.update(vec![], at(8));
@@ -215,7 +220,7 @@ fn an_edit_that_slack_does_not_take_holds_up_nothing_that_is_posted() {
 
 #[test]
 fn an_edit_of_nothing_and_an_edit_that_another_follows_are_needless() {
-    let ask = queue(&[("ops", depth(2, 2, 0))]).ask(&ops(), Lane::Edits, 30, Timestamp::MIN);
+    let ask = queue(&[("ops", depth(2, 2, 0))]).ask(&ops(), Lane::Edits, 30, Timestamp::MIN, now(at(0)));
     let first = Stored { superseded: true, ..stored(1, Thread::Edit, true) };
     let rows = vec![first, stored(3, Thread::Edit, false), stored(4, Thread::Edit, true)];
     let Turn::Settle(settlement) = turn(Heads { rows, later: None }, &ask, T0) else { panic!("a settlement") };
@@ -230,7 +235,7 @@ fn an_edit_of_nothing_and_an_edit_that_another_follows_are_needless() {
 
 #[test]
 fn what_an_edit_changes_that_is_not_sent_stays_changed_under_the_one_that_follows() {
-    let ask = queue(&[("ops", depth(2, 2, 0))]).ask(&ops(), Lane::Edits, 30, Timestamp::MIN);
+    let ask = queue(&[("ops", depth(2, 2, 0))]).ask(&ops(), Lane::Edits, 30, Timestamp::MIN, now(at(0)));
     let edit = |id, change: Edit, text: &str| {
         let mut stored = Stored { superseded: id == 1, ..stored(id, Thread::Edit, true) };
         stored.message.route.edit = Some(change);
@@ -316,7 +321,7 @@ fn refused_credentials_hold_everything_one_probe_aside_until_it_succeeds_or_the_
     assert_eq!((queue.next(at(299)), queue.due()), (None, Some(at(300))));
     // A probe that finds Slack away says nothing of the credentials.
     let probe = queue.next(at(300)).expect("it is time for a probe");
-    let ask = queue.ask(&probe.0, probe.1, 30, Timestamp::MIN);
+    let ask = queue.ask(&probe.0, probe.1, 30, Timestamp::MIN, now(at(0)));
     assert_eq!((queue.next(at(300)), queue.due()), (None, None), "one probe, not two");
     let batch = look(ask, &alerts(1));
     answer(&mut queue, &batch, passing(None), at(300));
@@ -333,14 +338,14 @@ fn refused_credentials_hold_everything_one_probe_aside_until_it_succeeds_or_the_
 }
 
 #[test]
-fn a_malformed_message_goes_once_again_as_plain_text_and_then_nowhere() {
+fn a_malformed_message_goes_once_again_as_plain_text_and_then_to_the_default_channel() {
     let mut queue = queue(&[("ops", depth(2, 0, 0))]);
     let batch = next(&mut queue, alerts(2));
     assert_eq!(batch.plain, None);
     assert_eq!(answer(&mut queue, &batch, lasting(Fault::Message), at(0)).disposition, again("no"));
     let batch = next(&mut queue, alerts(2));
     assert_eq!(batch.plain.as_deref(), Some("no"));
-    assert_eq!(answer(&mut queue, &batch, lasting(Fault::Message), at(1)).disposition, dead());
+    assert_eq!(answer(&mut queue, &batch, lasting(Fault::Message), at(1)).disposition, dead_and_forwarded());
     let batch = next(&mut queue, alerts(3).split_off(1));
     assert_eq!(batch.plain, None, "the next one is another message");
 }
@@ -434,11 +439,33 @@ fn a_message_that_is_refused_waits_by_itself_and_is_a_dead_letter_after_three_tr
     let batch = next(&mut queue, vec![row]);
     assert!(batch.plain.is_some(), "plain text, should it be the form after all");
     let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, lasting(Fault::Refused), at(30));
-    assert_eq!((&settlement.disposition, nowhere), (&dead(), None));
-    let notice =
-        "Open #home :warning: a message of *disk* could not be posted to #ops: no / `slack-alert outbox` shows it";
-    assert_eq!(follow(&settlement), [notice]);
+    assert_eq!((&settlement.disposition, nowhere), (&dead_and_forwarded(), None));
+    assert_eq!(follow(&settlement), ["Open #home m1 / :warning: could not be posted to #ops: no_code"]);
     assert_eq!(reports[0].result, DeliveryResult::Elsewhere { why: "no".into() });
+}
+
+#[test]
+fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_the_last_try() {
+    let mut queue = queue(&[("home", depth(2, 0, 0))]);
+    let home = Channel::new("home");
+    let of = |instead_of: Option<&str>| {
+        let mut row = stored(1, Thread::Open, false);
+        row.progress.refusals = 2;
+        row.message.channel = home.clone();
+        row.message.route.instead_of = instead_of.map(Channel::new);
+        row
+    };
+    let notice = |from| format!("Open #home :warning: a message of *disk* could not be posted to {from}");
+    for (instead_of, follows) in [(None, Some("#home")), (Some("pager"), Some("#home")), (Some("home"), None)] {
+        let rows = [of(instead_of)];
+        let batch = look(queue.ask(&home, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &rows);
+        let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, lasting(Fault::Refused), at(0));
+        let told = follow(&settlement).concat();
+        assert_eq!(told.is_empty(), follows.is_none(), "{instead_of:?}: {told}");
+        assert!(follows.is_none_or(|from| told.starts_with(&notice(from))), "{told}");
+        let refused = DeliveryResult::Refused { why: "no".into(), waits: false };
+        assert_eq!((nowhere.is_some(), reports[0].result == refused), (follows.is_none(), follows.is_none()));
+    }
 }
 
 #[test]
@@ -478,7 +505,7 @@ fn when_the_default_channel_takes_nothing_either_the_alert_is_told_nowhere() {
             continue;
         }
         assert_eq!((follow(&settlement).len(), nowhere), (0, Some("no".into())));
-        assert_eq!(reports[0].result, DeliveryResult::Refused { why: "no".into() });
+        assert_eq!(reports[0].result, DeliveryResult::Refused { why: "no".into(), waits: true });
     }
 }
 
@@ -496,7 +523,7 @@ fn a_message_is_sent_three_times_at_most_after_an_answer_that_did_not_come() {
         row.progress = progress;
     }
     let batch = next(&mut queue, vec![row]);
-    assert_eq!(answer(&mut queue, &batch, unsure(), at(0)).disposition, dead());
+    assert_eq!(answer(&mut queue, &batch, unsure(), at(0)).disposition, dead_and_forwarded());
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub struct Stored {
     pub parent: Option<Parent>,
     /// For an edit: what the first message of its incident's thread says, where that is known.
     pub first: Option<Box<Message>>,
-    /// A later message of the same kind makes this one needless (an edit that another edit follows).
+    /// A later message of the same kind makes this one needless: an edit that another edit follows, or the first message
+    /// of an incident that was refused and that another first message follows.
     pub superseded: bool,
 }
 
@@ -169,6 +170,8 @@ pub enum Disposition {
     Dead {
         /// What went wrong.
         why: String,
+        /// The same message goes to the default channel.
+        forwarded: bool,
     },
 }
 

@@ -328,7 +328,7 @@ fn where_the_first_pages_of_the_outbox_are_lost_every_message_is_still_sent_as_i
         let (store, loaded) = Store::open(&dir, Timestamp::now()).unwrap_or_else(|error| panic!("{told}: {error}"));
         let mut found = Vec::new();
         for channel in ["ops", "dev", "db"] {
-            let heads = block_on(store.heads(Channel::new(channel), Class::Alert, 1_000, Timestamp::now()));
+            let heads = block_on(store.heads(Channel::new(channel), Class::Alert, 1_000, Vec::new(), Timestamp::now()));
             found.extend(heads.unwrap_or_else(|error| panic!("{told}: {error}")).rows);
         }
         found.sort_by_key(|stored| stored.id);
@@ -355,7 +355,7 @@ async fn all(store: &Store, told: &str) -> usize {
             (Class::Upload, uploads),
             (Class::Late, late),
         ] {
-            let heads = store.heads(channel.clone(), class, 1_000, Timestamp::now()).await;
+            let heads = store.heads(channel.clone(), class, 1_000, Vec::new(), Timestamp::now()).await;
             let heads = heads.unwrap_or_else(|error| panic!("{told}: {error}"));
             assert_eq!(
                 heads.rows.len() as u64,
@@ -364,7 +364,7 @@ async fn all(store: &Store, told: &str) -> usize {
                 heads.later
             );
             assert!(heads.rows.iter().all(|stored| !stored.message.text.is_empty()), "{told}: a message without words");
-            let one = store.heads(channel.clone(), class, 1, Timestamp::now()).await;
+            let one = store.heads(channel.clone(), class, 1, Vec::new(), Timestamp::now()).await;
             assert!(one.is_ok_and(|one| one.rows.is_empty() == heads.rows.is_empty()), "{told}");
             all += heads.rows.len();
         }

@@ -512,7 +512,8 @@ fn a_full_disk_is_said_loses_no_alert_and_is_recovered_from() {
         let told = trouble.wait_for(|trouble| trouble.failing.is_some()).await.expect("the store lives").clone();
         assert_eq!(told.failing.as_ref().map(ToString::to_string).as_deref(), Some("the disk is full"));
         let class = Class::Alert;
-        let heads = store.heads(Channel::new("ops"), class, 500, Timestamp::MAX).await.expect("it goes on").rows;
+        let heads =
+            store.heads(Channel::new("ops"), class, 500, Vec::new(), Timestamp::MAX).await.expect("it goes on").rows;
         assert_eq!(heads.len(), 201, "what is held goes out as ever");
         std::fs::remove_file(&stuffing).expect("it is ours");
         trouble.wait_for(|trouble| *trouble == Trouble::default()).await.expect("the store lives");
@@ -554,7 +555,11 @@ fn a_daemon_starts_on_a_full_disk_sends_what_waits_and_writes_what_comes_when_th
     block_on(async {
         let recorded = store.record(messages(["new".to_owned()])).await.expect("it is taken");
         assert!(!recorded.durable);
-        let heads = store.heads(Channel::new("ops"), Class::Alert, 9, Timestamp::MAX).await.expect("it goes on").rows;
+        let heads = store
+            .heads(Channel::new("ops"), Class::Alert, 9, Vec::new(), Timestamp::MAX)
+            .await
+            .expect("it goes on")
+            .rows;
         let ids: Vec<_> = heads.iter().map(|stored| (stored.id.0, stored.message.text.as_str())).collect();
         assert_eq!(ids, [(1, "old 1"), (2, "old 2"), (3, "new")]);
         let (channel, disposition, thread) = (Channel::new("ops"), Disposition::Delivered, ThreadChange::Keep);

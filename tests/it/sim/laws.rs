@@ -337,9 +337,16 @@ async fn judge(world: &World, jobs: &[Job], present: &HashSet<String>, disturbed
     for dead in [false, true] {
         kept.extend(world.outbox(dead).await.iter().flat_map(|stored| told(&stored.message.text)).map(|(id, _)| id));
     }
+    let is_kept = |row: &RunRow| delivered.contains(&row.id.0) || kept.contains(&row.id.0);
+    // The first message of an incident that was refused: that of a later failure of the same incident took its place.
+    let was_replaced = |row: &RunRow| {
+        let refused = sent.iter().any(|one| !one.taken && told(&one.text).iter().any(|(id, _)| *id == row.id.0));
+        let later = history.range(row.id.0 + 1..).map(|(_, later)| later).filter(|later| later.job == row.job);
+        refused && later.take_while(|later| later.status != Status::Ok).any(is_kept)
+    };
     for row in history.values().filter(|row| row.decision.is_notified()) {
         let id = row.id.0;
-        assert!(delivered.contains(&id) || kept.contains(&id), "run {id} of {} was told and is lost: {row:?}", row.job);
+        assert!(is_kept(row) || was_replaced(row), "run {id} of {} was told and is lost: {row:?}", row.job);
     }
 }
 

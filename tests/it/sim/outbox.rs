@@ -283,7 +283,7 @@ async fn a_malformed_message_is_sent_again_as_plain_text_and_holds_up_nobody() {
             "1.001 #ops odd (plain)",
             "2.001 #ops (hopeless)",
             "3.001 #ops (hopeless) (plain)",
-            "3.001 #home :warning: a message of *job* could not be posted to #ops: Message",
+            "3.001 #home hopeless",
             "4.001 #ops well"
         ]
     );
@@ -357,10 +357,51 @@ async fn a_message_that_slack_refuses_delays_no_other() {
             "2.001 #ops fine",
             "15.001 #ops (poison)",
             "30.001 #ops (poison) (plain)",
-            "30.001 #home :warning: a message of *job* could not be posted to #ops: Refused",
+            "30.001 #home poison",
         ]
     );
     assert_eq!(rig.dead().await, [(1, MessageState::Dead, "Refused".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_one_message_alone_brings_about_delays_no_other_for_long() {
+    let rig = Rig::new().await;
+    rig.slack.play(|delivery, _| match delivery.message.text.as_str() {
+        "poison" | "bane" => passing(),
+        _ => ok(),
+    });
+    for text in ["poison", "bane"] {
+        rig.say("ops", text).await;
+    }
+    pass(2).await;
+    for number in 0..3 {
+        rig.say("ops", &format!("fine {number}")).await;
+    }
+    pass(60).await;
+    let at = |text: &str| rig.slack.sent().iter().find(|sent| sent.taken && sent.text == text).map(|sent| sent.at);
+    for number in 0..3 {
+        let at = at(&format!("fine {number}")).expect("it arrives");
+        assert!(at < Duration::from_secs(60), "fine {number} at {at:?}: {:#?}", rig.slack.transcript());
+    }
+    let tries = rig.slack.sent().iter().filter(|sent| sent.text == "poison").count();
+    assert!((5..12).contains(&tries), "it is tried on, more and more rarely: {:#?}", rig.slack.transcript());
+    // It is taken as soon as that is possible.
+    rig.slack.play(|_, _| ok());
+    pass(120).await;
+    assert!(at("poison").is_some() && at("bane").is_some(), "{:#?}", rig.slack.transcript());
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_wait_for_the_way_arrive_in_their_order() {
+    let rig = Rig::new().await;
+    rig.slack.play(|_, at| if at < Duration::from_secs(1_000) { passing() } else { ok() });
+    for number in 0..9 {
+        rig.say("ops", &format!("m{number}")).await;
+        pass(70).await;
+    }
+    pass(900).await;
+    let taken: Vec<String> = rig.slack.sent().into_iter().filter(|sent| sent.taken).map(|sent| sent.text).collect();
+    assert_eq!(taken, (0..9).map(|number| format!("m{number}")).collect::<Vec<_>>(), "{:#?}", rig.slack.transcript());
 }
 
 #[tokio::test(start_paused = true)]

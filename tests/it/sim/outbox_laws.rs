@@ -168,14 +168,14 @@ impl Model {
         for one in sent.iter().filter(|one| one.thread != Thread::Edit) {
             posts.entry(&one.channel).or_default().push(one);
         }
-        let mut tries: HashMap<u64, usize> = HashMap::new();
+        let mut tries: HashMap<(u64, &str), usize> = HashMap::new();
         for one in sent.iter().filter(|one| !one.taken && one.thread != Thread::Edit && one.channel != "#gone") {
             if let [number] = carried(one)[..] {
-                *tries.entry(number).or_default() += 1;
+                *tries.entry((number, &one.channel)).or_default() += 1;
             }
         }
-        for (number, tries) in tries {
-            assert!(tries <= 8, "m{number} was tried {tries} times");
+        for ((number, channel), tries) in tries {
+            assert!(tries <= 8, "m{number} was tried {tries} times in {channel}");
         }
         for (number, channel) in &self.alerts {
             let posts = posts.get(format!("#{channel}").as_str()).map_or(&[][..], Vec::as_slice);

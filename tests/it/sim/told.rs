@@ -67,7 +67,8 @@ async fn an_incident_that_no_channel_takes_does_not_count_as_told_and_the_fallba
     assert_eq!(fallbacks, 1, "though only one alert waits: {:?}", world.runs());
     world.pass(minutes(48)).await;
     let first = told(&world, "pager");
-    assert!(first.iter().any(|line| line.starts_with("20 Open ")), "told as the first that anybody hears: {first:#?}");
+    assert!(first[0].starts_with("17 Open "), "told as the first that anybody hears: {first:#?}");
+    assert_eq!(first.iter().filter(|line| line.contains(" Open ")).count(), 1, "and once: {first:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,6 +84,61 @@ async fn an_incident_that_is_told_again_since_no_channel_took_it_is_one_incident
     let said: Vec<String> = world.slack.sent().into_iter().map(|sent| sent.text).collect();
     assert!(said.iter().any(|text| text.contains("3rd failure in a row")), "{said:#?}");
     assert!(!said.iter().any(|text| text.contains("now and then")), "it never was well in between: {said:#?}");
+}
+
+/// No channel takes a message before `until`.
+fn refused_until(world: &World, until: Duration) {
+    world.slack.play(move |_, at| if at < until { lasting(Fault::Channel) } else { ok() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_takes_messages_again_hears_of_an_incident_once_however_often_it_was_refused() {
+    let job = "command = 'a'\nevery = '1m'\nnotify.mention = '@here'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 60 {
+        1.. => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    refused_until(&world, minutes(45));
+    world.pass(minutes(55)).await;
+    let ops = told(&world, "ops");
+    assert!(ops.len() == 1 && ops[0].contains("since 08:01"), "{ops:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_which_its_channel_hears_after_its_end_is_told_with_its_end_behind_it() {
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", "command = 'a'\nevery = '5m'")];
+    for (until, failures) in [(18, 1), (43, 2)] {
+        let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 300 {
+            1.. if at.as_secs() / 300 <= failures => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        refused_until(&world, minutes(until));
+        world.pass(minutes(180)).await;
+        let ops = told(&world, "ops");
+        let kind = |line: &String| line.split(' ').nth(1).unwrap_or_default().to_owned();
+        assert_eq!(ops.first().map(kind).as_deref(), Some("Open"), "{ops:#?}");
+        assert_eq!(ops.iter().filter(|line| kind(line) == "Open").count(), 1, "{ops:#?}");
+        assert!(ops.iter().any(|line| kind(line) == "Edit" && line.contains("resolved after")), "{ops:#?}");
+        assert_eq!(ops.len(), 3, "and the recovery: {ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_arrives_after_a_refusal_counts_as_told_from_then_on() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1.. => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    refused_until(&world, minutes(11));
+    world.pass(minutes(65)).await;
+    let ops = told(&world, "ops");
+    assert!(ops.len() == 1 && ops[0].starts_with("11 Open "), "{ops:#?}");
 }
 
 #[tokio::test(start_paused = true)]
