@@ -389,14 +389,22 @@ impl Health {
 
     /// The run that hangs now, and the due times that have passed because of it.
     pub fn hang(&self) -> Option<(RunId, u32)> {
-        let open = self.open.as_deref().filter(|open| open.resolved_at.is_none() && self.skips > 0)?;
-        Some((open.hung?, self.skips))
+        let (run, _) = self.hangs_now().filter(|_| self.skips > 0)?;
+        Some((run, self.skips))
+    }
+
+    /// The run that hangs now, and the incident that it is part of. That one has ended is no reason to say of the next,
+    /// which due times pass beside as well, that it hangs.
+    fn hangs_now(&self) -> Option<(RunId, &OpenIncident)> {
+        let open = self.open.as_deref().filter(|open| open.resolved_at.is_none())?;
+        let run = open.hung?;
+        let goes_on = self.last.as_ref().is_none_or(|last| last.run < run);
+        goes_on.then_some((run, open))
     }
 
     /// How the job is: as its last run ended, or worse while a run of it hangs; `None` where nothing is known of it.
     pub fn standing(&self) -> Option<Status> {
-        let hangs = self.open.as_deref().filter(|open| open.resolved_at.is_none() && open.hung.is_some());
-        let hangs = hangs.map(|open| open.status);
+        let hangs = self.hangs_now().map(|(_, open)| open.status);
         self.status().into_iter().chain(hangs).max_by_key(|status| status.badness())
     }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::settings::Normalize;
-use super::stories::{Life, at, run_as, story};
-use super::{Verdict, judge};
+use super::stories::{Life, at, hang, run_as, story};
+use super::{Verdict, judge, skipped};
+use crate::exec::Status;
+use crate::id::RunId;
 
 #[test]
 fn repetitions_grow_rare_and_are_shown_when_nothing_was_visible_for_long() {
@@ -150,6 +152,26 @@ fn a_hang_is_an_incident_with_repetitions_and_an_end() {
             ("03:15", "ok", "recovery ok, closes #1 (1 failure in 1h 10m)"),
         ],
     );
+}
+
+#[test]
+fn a_run_that_follows_one_that_hung_does_not_hang_before_it_does() {
+    let mut life = Life::new("stuck_after = 2");
+    let skip = |life: &mut Life, minute: u8| {
+        let hang = hang(life.next_run());
+        skipped(&life.settings, &mut life.health, hang, &life.zone, at(&format!("03:0{minute}")))
+    };
+    skip(&mut life, 0);
+    skip(&mut life, 1);
+    assert_eq!(life.health.hang(), Some((RunId(1), 2)));
+    life.run("warning: was late", at("03:02"));
+    assert_eq!(life.health.hang(), None, "it has ended");
+    assert_eq!(life.health.standing(), Some(Status::Warning));
+    skip(&mut life, 3);
+    assert_eq!(life.health.hang(), None, "one due time has passed beside the next run, and the one before has ended");
+    skip(&mut life, 4);
+    assert_eq!(life.health.hang(), Some((RunId(2), 2)));
+    assert_eq!(life.health.standing(), Some(Status::Critical));
 }
 
 #[test]
