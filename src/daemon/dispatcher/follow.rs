@@ -6,7 +6,6 @@
 use super::{Dispatcher, Entry, Turn};
 use crate::clock::Now;
 use crate::exec::Status;
-use crate::id::JobName;
 
 impl Dispatcher {
     /// A run of this job has ended: well, or not.
@@ -70,12 +69,6 @@ impl Dispatcher {
             entries.push(tracked.changed(Vec::new(), now));
         }
         entries
-    }
-
-    /// A job that follows others is known from now on.
-    pub(super) fn first_seen(&self, job: &JobName, now: Now) -> Option<Entry> {
-        let tracked = &self.jobs[*self.by_name.get(job)? as usize];
-        tracked.job.timing.after().map(|_| tracked.changed(Vec::new(), now))
     }
 
     /// Where nothing waits or runs for a due time, it has passed: what a job follows counts anew.

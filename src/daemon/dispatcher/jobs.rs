@@ -67,14 +67,26 @@ impl Dispatcher {
     /// The daemon has started: jobs that ask for it (`first_run = "always"`, `cron = "@reboot"`) are due. `boot` names the
     /// machine's present boot.
     pub fn daemon_started(&mut self, boot: &str, now: Now) -> Vec<Entry> {
-        let entries = self.take_up_chains(now);
+        let mut entries = self.take_up_chains(now);
         for index in 0..u32::try_from(self.jobs.len()).unwrap_or(u32::MAX) {
             let tracked = &mut self.jobs[index as usize];
             tracked.cadence.daemon_started(&tracked.job.timing, boot, now);
             self.arm(index, now);
+            if self.jobs[index as usize].job.timing.after().is_none() {
+                entries.extend(self.first_seen(index, now));
+            }
         }
         self.boot = Some(boot.to_owned());
         entries
+    }
+
+    /// A job that follows others, or that waits for its first run, is known from now on: were it not written down, each start
+    /// of the daemon would begin that wait anew, and the run might never come.
+    fn first_seen(&self, index: u32, now: Now) -> Option<Entry> {
+        let tracked = &self.jobs[index as usize];
+        let timing = &tracked.job.timing;
+        let is_first = timing.after().is_some() || tracked.cadence.waits_for_first(timing, now);
+        is_first.then(|| tracked.changed(Vec::new(), now))
     }
 
     /// Makes the jobs those of a new plan: unchanged ones keep everything, changed ones keep what is remembered and their
@@ -109,7 +121,7 @@ impl Dispatcher {
                 None => {
                     let past = past(&job.name);
                     self.add(Arc::clone(job), past, now);
-                    entries.extend(self.first_seen(&job.name, now));
+                    entries.extend(self.by_name.get(&job.name).and_then(|index| self.first_seen(*index, now)));
                     changes.added += 1;
                 }
                 Some(index) => {

@@ -219,6 +219,12 @@ impl Cadence {
         }
     }
 
+    /// It has never been due, and what it waits for is reckoned from when it was seen first: a calendar needs no such memory.
+    pub fn waits_for_first(&self, timing: &Timing, now: Now) -> bool {
+        let counts = timing.pulse().is_some() || timing.expect().is_some();
+        counts && self.last.is_none() && self.slot().is_some_and(|slot| !slot.is_due(now))
+    }
+
     /// Takes what is due and moves on; called at or after the slot. Everything that passed becomes one run.
     pub fn take(&mut self, timing: &Timing, now: Now) -> Taken {
         if let Some(expect) = timing.expect() {

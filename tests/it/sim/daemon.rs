@@ -136,6 +136,31 @@ async fn a_run_that_ends_by_itself_in_the_moment_it_is_replaced_is_heard() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_daemon_that_is_started_often_does_not_put_a_first_run_off_for_ever() {
+    let files = [
+        ("slack_alert.toml", "slack.channel = '#ops'"),
+        ("jobs.d/waits.toml", "command = 'a'\nevery = '1h'\nfirst_run = 'wait'"),
+        ("jobs.d/finish.toml", "command = 'a'\nevery = '70m'\nevery_from = 'finish'\nfirst_run = 'wait'"),
+        ("jobs.d/burst.toml", "command = 'a'\nburst = { every = '80m', runs = 2, pause = '10h' }\nfirst_run = 'wait'"),
+        ("jobs.d/late.toml", "command = 'a'\nevery = '2h'\njitter = '1h'"),
+        ("jobs.d/expected.toml", "expect = { every = '100m', grace = '5m' }"),
+    ];
+    let mut world = World::started(MORNING, &files, |_, _| says("")).await;
+    for _ in 0..9 {
+        world.pass(seconds(20 * 60)).await;
+        world.stop().await;
+        world.start().await;
+    }
+    let runs = world.runs();
+    for first in ["09:00:00 waits", "09:10:00 finish", "09:20:00 burst"] {
+        assert!(runs.iter().any(|run| run == first), "{first}: {runs:?}");
+    }
+    assert!(runs.iter().any(|run| run.ends_with(" late")), "{runs:?}");
+    let messages = world.messages();
+    assert!(messages.iter().any(|told| told.contains("expected critical: did not run")), "{messages:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_runs_than_there_is_room_for_wait_their_turn_the_oldest_due_first() {
     let conf = "limits.max_running = 2\nslack.channel = '#ops'";
     let job = |every: &str| format!("command = 'a'\nevery = '{every}'\nfirst_run = 'wait'");
