@@ -35,7 +35,6 @@ use self::lifecycle::{Cause, Event, Lifecycle, Step};
 use self::reactor::Urgency;
 use super::capture::output::Capture;
 use super::capture::redact::Redactor;
-use super::os;
 use super::outcome::{Ending, Output};
 use super::run::Run;
 use super::stop::Stop;
@@ -72,6 +71,17 @@ pub(super) struct Follower<'r> {
     pub(super) drain: &'r Drain,
 }
 
+/// Why a start is waited for no longer as it was.
+enum Waited {
+    /// It cannot be made until there are descriptors for it, which is no fault of the run.
+    ForFiles,
+    /// It is needed no more, or takes too long.
+    InVain(Ending),
+}
+
+/// A start that waits for descriptors is looked at no more often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Follower<'_> {
     /// How it ended, and what it wrote; its start has been asked for.
     pub(super) async fn follow(&self) -> Ended {
@@ -85,11 +95,20 @@ impl Follower<'_> {
 
     /// Waits until the process has something to tell, which is when it is needed; or says how the run ended without one.
     async fn started(&self) -> Result<Box<Child>, Ending> {
-        let mut timer = self.run.command.limits.timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
-        let insisting = match poll_fn(|cx| self.first(cx, &mut timer)).await {
-            ControlFlow::Break(started) => return started,
-            ControlFlow::Continue(given_up) => Box::pin(self.insist(given_up)),
+        let timeout = self.run.command.limits.timeout;
+        let mut timer = timeout.map(|timeout| self.until(self.clock.now().mono + timeout));
+        let given_up = loop {
+            match poll_fn(|cx| self.first(cx, &mut timer)).await {
+                ControlFlow::Break(started) => return started,
+                // The starter ends this wait, after its own time.
+                ControlFlow::Continue(Waited::ForFiles) => {
+                    timer = timeout.map(|timeout| self.until(self.clock.now().mono + timeout.max(LOOK_AGAIN)));
+                }
+                ControlFlow::Continue(Waited::InVain(ending)) => break ending,
+            }
         };
+        // Boxed: few runs come here, and all would carry the room for it.
+        let insisting = Box::pin(self.insist(given_up));
         insisting.await
     }
 
@@ -99,17 +118,20 @@ impl Follower<'_> {
         &self,
         cx: &mut Context<'_>,
         timer: &mut Option<Sleep<'_>>,
-    ) -> Poll<ControlFlow<Result<Box<Child>, Ending>, Ending>> {
+    ) -> Poll<ControlFlow<Result<Box<Child>, Ending>, Waited>> {
         if let Poll::Ready(started) = self.brought(cx, Urgency::None) {
             return Poll::Ready(ControlFlow::Break(started));
         }
         if self.run.stop.poll(cx, Stop::No).is_ready() {
-            return Poll::Ready(ControlFlow::Continue(Ending::Interrupted));
+            return Poll::Ready(ControlFlow::Continue(Waited::InVain(Ending::Interrupted)));
         }
         let Some(timer) = timer else { return Poll::Pending };
         timer.as_mut().poll(cx).map(|()| {
-            let error = late(self.run.command.limits.timeout.unwrap_or_default(), self.slot.waits_for_files());
-            ControlFlow::Continue(Ending::NotStarted { error })
+            if self.slot.waits_for_files() {
+                return ControlFlow::Continue(Waited::ForFiles);
+            }
+            let error = late(self.run.command.limits.timeout.unwrap_or_default());
+            ControlFlow::Continue(Waited::InVain(Ending::NotStarted { error }))
         })
     }
 
@@ -192,12 +214,8 @@ impl Follower<'_> {
 }
 
 /// Why a program that has not begun did not take too long itself.
-fn late(after: Duration, waits_for_files: bool) -> String {
-    let why = match waits_for_files {
-        true => os::OUT_OF_FILES,
-        false => "the disk that it is on hangs, or that of others",
-    };
-    format!("it was not started within {}: {why}", format_duration(after))
+fn late(after: Duration) -> String {
+    format!("it was not started within {}: the disk that it is on hangs, or that of others", format_duration(after))
 }
 
 /// What the lifecycle and the status say together.

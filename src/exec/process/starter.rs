@@ -40,6 +40,9 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// A start that has waited for descriptors for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// That runs wait for descriptors is logged at most this often: they come and go while many runs wait.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
 /// Room for requests that is kept once they are served.
 const KEPT: usize = 64;
 
@@ -69,6 +72,10 @@ struct Queue {
     taken: Mono,
     /// Descriptors have run out: nothing is started before then.
     paused: Option<Mono>,
+    /// They ran out, and not all that waited for them since has been started.
+    scarce: bool,
+    /// When that was logged last, and whether its end is to be logged too.
+    said: (Option<Mono>, bool),
     closed: bool,
 }
 
@@ -92,6 +99,8 @@ impl Starter {
             watched: false,
             taken,
             paused: None,
+            scarce: false,
+            said: (None, false),
             closed: false,
         };
         let shared =
@@ -106,7 +115,11 @@ impl Starter {
     /// Asks for an attempt's process, which will be delivered to the slot.
     pub(in crate::exec) fn start(&self, run: &Arc<Run>, attempt: u32, slot: &Slot<Box<Child>>) -> io::Result<()> {
         let mut queue = self.0.lock();
-        queue.requests.push_back(Request { run: Arc::clone(run), attempt, slot: slot.handle(), waits: None });
+        let mut request = Request { run: Arc::clone(run), attempt, slot: slot.handle(), waits: None };
+        if queue.scarce {
+            request.wait_for_files(self.0.clock.now().mono);
+        }
+        queue.requests.push_back(request);
         if queue.threads == 0
             && let Err(error) = self.0.add_thread(&mut queue)
         {
@@ -140,6 +153,13 @@ impl Queue {
         self.taken = now;
         self.serving += 1;
         Some(request)
+    }
+
+    fn say_scarce(&mut self, now: Mono) {
+        if self.said.0.is_none_or(|said| now - said >= SAY_AGAIN) {
+            self.said = (Some(now), true);
+            tracing::warn!("runs wait: {}", os::OUT_OF_FILES);
+        }
     }
 }
 
@@ -199,17 +219,23 @@ impl Shared {
 
     /// Puts a request for which there were no descriptors back to the front, and waits with all of them.
     fn pause(&self, queue: &mut Queue, again: Option<Request>) {
+        let now = self.clock.now().mono;
         match again {
             Some(request) => {
-                if queue.paused.is_none() {
-                    tracing::warn!("runs wait: {}", os::OUT_OF_FILES);
+                queue.paused = Some(now + TRY_AGAIN);
+                if !std::mem::replace(&mut queue.scarce, true) {
+                    queue.requests.iter_mut().for_each(|request| request.wait_for_files(now));
+                    queue.say_scarce(now);
                 }
-                queue.paused = Some(self.clock.now().mono + TRY_AGAIN);
                 queue.requests.push_front(request);
             }
             None => {
-                if queue.paused.take().is_some() {
-                    tracing::info!("there are open files for runs again");
+                queue.paused = None;
+                if queue.scarce && queue.requests.is_empty() {
+                    queue.scarce = false;
+                    if std::mem::take(&mut queue.said.1) {
+                        tracing::info!("there are open files for runs again");
+                    }
                 }
             }
         }
@@ -230,20 +256,26 @@ impl Shared {
 }
 
 impl Request {
+    /// Its time limit does not count from here on: what it waits for is no fault of its own.
+    fn wait_for_files(&mut self, now: Mono) {
+        self.waits.get_or_insert(now);
+        self.slot.note_wait_for_files();
+    }
+
     /// Starts the process and delivers it; gives itself back when there are no descriptors for it yet.
-    fn serve(self, shared: &Shared) -> Option<Self> {
-        let Self { run, attempt, slot, waits } = self;
+    fn serve(mut self, shared: &Shared) -> Option<Self> {
+        let Self { run, attempt, slot, .. } = &self;
         if !slot.is_valid() {
             return None;
         }
         let now = shared.clock.now();
         // A defect in one start is that start's, as one in a run is that run's.
-        let start = AssertUnwindSafe(|| Child::start(Launch::new(&run, attempt)?, shared.null()?, &slot, now));
+        let start = AssertUnwindSafe(|| Child::start(Launch::new(run, *attempt)?, shared.null()?, slot, now));
         let started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
-        let waits = waits.unwrap_or(now.mono);
+        let waits = self.waits.unwrap_or(now.mono);
         if started.is_err() && waits.until(now.mono) < PATIENCE && shared.is_out_of_files() {
-            slot.note_wait_for_files();
-            return Some(Self { run, attempt, slot, waits: Some(waits) });
+            self.wait_for_files(now.mono);
+            return Some(self);
         }
         if let Ok(child) = &started {
             run.progress.pid.store(child.number(), Ordering::Relaxed);

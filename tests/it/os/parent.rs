@@ -263,6 +263,25 @@ fn a_limit_of_file_sizes_ends_no_daemon_and_stays_one_for_commands() {
 }
 
 #[test]
+fn a_time_limit_does_not_run_while_a_run_waits_for_open_files() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "[limits]\nmax_running = 100\n")]);
+    for job in 0..60 {
+        sandbox.file(
+            &format!("jobs.d/job{job}.toml"),
+            "command = 'sleep 1; echo well'\nevery = '1h'\ntimeout = '3s'\nkill_after = '100ms'\n",
+        );
+    }
+    let daemon = daemon(&["prlimit", "--nofile=60:60"], &sandbox);
+    let ended = || sandbox.run(&["history", "--json", "-n", "100"]).stdout.matches("\"finished\":\"").count();
+    sandbox.wait_for("every end", || (ended() == 60).then_some(()));
+    let history = sandbox.run(&["history", "--json", "-n", "100"]).stdout;
+    assert_eq!(history.matches("\"ok\"").count(), 60, "{history}");
+    daemon.signal("TERM");
+    let (_, said) = daemon.end();
+    assert_eq!(said.matches("runs wait: no more open files").count(), 1, "{said}");
+}
+
+#[test]
 fn a_command_cannot_read_the_environment_of_the_program() {
     if !rustix::process::geteuid().is_root() {
         skip("only root may become another user, of whom both processes are");
