@@ -14,6 +14,7 @@ mod keep;
 mod mailbox;
 pub mod numbers;
 mod pings;
+mod punctual;
 mod reload;
 pub mod signals;
 mod snapshot;
@@ -53,6 +54,7 @@ pub use mailbox::{
     Asked, Asker, Inbox, JobOrder, JobQuery, Mailbox, NewHold, NewRun, NotTaken, Ping, Pinged, Reply, Request, mailbox,
 };
 pub use pings::PingCounts;
+use punctual::Punctual;
 pub use reload::{VERSIONS_NOTE, problems};
 pub use snapshot::{Configuration, Snapshot};
 use systemd::Systemd;
@@ -162,17 +164,15 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, inbox: &mut Inbox) -> S
     let mut daemon = Box::new(Daemon::start(plan, host, loader).await);
     daemon.ready();
     let mut alarm = Alarm::new(Arc::clone(&daemon.host.clock));
+    let mut punctual = Punctual::default();
     loop {
-        daemon.tick();
-        let wake = daemon
-            .dispatcher
-            .next()
-            .into_iter()
-            .chain(daemon.host.systemd.watchdog_due())
-            .chain(daemon.summary_due())
-            .chain(daemon.reloads.next())
-            .chain(daemon.watchers_due())
-            .min();
+        let listens = punctual.listens_until(daemon.host.clock.now().mono);
+        let wake = listens.or_else(|| {
+            daemon.tick();
+            let wake = daemon.next();
+            punctual.sleeps_until(wake);
+            wake
+        });
         tokio::select! {
             asked = inbox.recv() => match daemon.heard(asked).await {
                 Next::Go => {},
@@ -183,7 +183,8 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, inbox: &mut Inbox) -> S
             Some(ended) = daemon.runs.join_next() => daemon.ended(ended),
             () = daemon.keeping.settled() => {},
             () = daemon.summary.settled() => {},
-            () = daemon.publisher.changed() => {},
+            // It stays news until a turn has published it.
+            () = daemon.publisher.changed(), if listens.is_none() => {},
             Some(report) = daemon.host.delivery_reports.recv() => daemon.reported(report),
             run = daemon.wrapped.gone() => daemon.run_lost(run),
             outcome = daemon.health.fallback_ended() => daemon.fell_back(outcome),
@@ -354,6 +355,12 @@ impl Daemon {
             _ => format!(", {} with errors", reload::files(not_loaded)),
         };
         self.host.systemd.ready(&format!("{jobs} {}{bad}", if jobs == 1 { "job" } else { "jobs" }));
+    }
+
+    /// When there is something to do next, unless something happens before.
+    fn next(&self) -> Option<Mono> {
+        let due = self.dispatcher.next().into_iter().chain(self.host.systemd.watchdog_due());
+        due.chain(self.summary_due()).chain(self.reloads.next()).chain(self.watchers_due()).min()
     }
 
     /// One turn: looks at the clock, does what is due, and publishes how things are.

@@ -18,6 +18,12 @@ const EARLY: Duration = Duration::from_secs(60);
 /// What fell due while nobody could report has its grace anew, but no longer than this.
 const AFTER_A_PAUSE: Duration = Duration::from_secs(600);
 
+/// A grace whose end is seen so much later ended while the daemon was held up (stopped, suspended): nobody could report either.
+const HELD_UP: Duration = Duration::from_secs(5);
+
+/// A time that went from one clock to the other and back is no more exact.
+const NOISE: Duration = Duration::from_millis(100);
+
 /// A clock that is set back by this much or more was wrong before: due times that lie beyond the next one are forgotten.
 const CORRECTION: SignedDuration = SignedDuration::from_hours(3);
 
@@ -98,6 +104,10 @@ impl Cadence {
         let (Some(slot), Some(times)) = (self.next.filter(|slot| slot.is_due(now)), timing.due_times(expect)) else {
             return Taken::NotYet;
         };
+        if slot.late(now) > HELD_UP && !self.has_grace_anew(expect, now) {
+            self.give_grace_anew(expect, now);
+            return Taken::NotYet;
+        }
         let over = now.wall.saturating_sub(expect.grace).unwrap_or(now.wall);
         let first = slot.scheduled;
         let passed = times.passed(first, over).unwrap_or(Passed { latest: first, count: 1 });
@@ -167,6 +177,16 @@ impl Cadence {
 
     fn wait_for(&mut self, expect: &Expect, due: Option<Timestamp>, now: Now) {
         self.next = due.map(|scheduled| Slot { due: over(expect, shift(scheduled, expect.grace), now), scheduled });
+    }
+
+    /// Whether the grace was given anew already, for the due time that is waited for.
+    fn has_grace_anew(&self, expect: &Expect, now: Now) -> bool {
+        let usual = |slot: &Slot| over(expect, shift(slot.scheduled, expect.grace), now);
+        self.next.is_some_and(|slot| match (usual(&slot), slot.due) {
+            (Due::Mono(usual), Due::Mono(due)) => due - usual > NOISE,
+            (Due::Wall(usual), Due::Wall(due)) => between(usual, due) > NOISE,
+            _ => false,
+        })
     }
 
     /// Where the grace is over already, nobody could report in the meantime.
@@ -278,10 +298,27 @@ mod tests {
         assert_eq!(absent(&mut cadence, &timing, "24T02:29:59"), None);
         assert_eq!(absent(&mut cadence, &timing, "24T02:30:00"), Some((at("24T02:00:00"), 0)));
         assert_eq!(absent(&mut cadence, &timing, "24T09:00:00"), None);
-        // Nobody looked for days.
-        assert_eq!(absent(&mut cadence, &timing, "27T02:30:00"), Some((at("27T02:00:00"), 2)));
+        // Nobody looked for days, and so nobody could report: what waits to be heard has some of its grace anew, once.
+        assert_eq!(absent(&mut cadence, &timing, "27T02:30:00"), None);
+        assert_eq!(absent(&mut cadence, &timing, "27T02:39:59"), None);
+        assert_eq!(absent(&mut cadence, &timing, "27T02:40:10"), Some((at("27T02:00:00"), 2)));
         cadence.came(&timing, at("27T05:00:00"), now("27T05:00:00"));
         assert_eq!(due(&cadence, &timing), at("28T02:00:00"));
+    }
+
+    #[test]
+    fn a_report_that_is_heard_only_after_the_program_was_held_up_came_in_time() {
+        for timing in [every(3_600, 120), cron("0 * * * *", 120)] {
+            let mut cadence = timing.begin("job@host", None, now(START));
+            assert_eq!(due(&cadence, &timing), at("23T13:00:00"));
+            // Stopped from 12:59 to 13:30. The run began at 13:00, and nobody took its report.
+            assert_eq!(absent(&mut cadence, &timing, "23T13:30:00"), None);
+            cadence.came(&timing, at("23T13:00:01"), now("23T13:30:00.2"));
+            assert_eq!(absent(&mut cadence, &timing, "23T13:59:00"), None);
+            // The next time it does not come, though the program is held up once more, and once more just then.
+            assert_eq!(absent(&mut cadence, &timing, "23T14:20:00"), None);
+            assert_eq!(absent(&mut cadence, &timing, "23T14:30:00").map(|(_, missed)| missed), Some(0));
+        }
     }
 
     #[test]

@@ -157,6 +157,14 @@ impl Slot {
         }
     }
 
+    /// How long ago it was.
+    fn late(&self, now: Now) -> Duration {
+        match self.due {
+            Due::Mono(at) => now.mono - at,
+            Due::Wall(at) => between(at, now.wall),
+        }
+    }
+
     fn is_due(&self, now: Now) -> bool {
         match self.due {
             Due::Mono(at) => at <= now.mono,

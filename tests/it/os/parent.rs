@@ -343,6 +343,28 @@ fn a_program_that_was_held_up_says_of_none_that_it_had_to_be_killed() {
 }
 
 #[test]
+fn a_daemon_that_was_held_up_says_of_no_run_that_has_ended_that_it_goes_on() {
+    let job = "command = 'echo $$ > pid; mv pid there; while ! test -e go; do sleep 0.01; done; echo well'\n\
+               every = '1h'\n[notify]\nslow = { over = '2s' }\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", job)]);
+    let mut daemon = daemon(&["env"], &sandbox);
+    sandbox.wait_for("its start", || sandbox.path().join("there").exists().then_some(()));
+    let pid = sandbox.read("there").trim().to_owned();
+    daemon.signal("STOP");
+    daemon.wait_for_stop();
+    let command = watched(&pid).expect("nobody has asked how it ended");
+    sandbox.file("go", "");
+    wait_for_end(&command);
+    // Nothing but time tells that the run would be slow by now, and the daemon late.
+    std::thread::sleep(Duration::from_millis(3_500));
+    daemon.signal("CONT");
+    daemon.wait_for("well");
+    daemon.signal("TERM");
+    let (_, said) = daemon.end();
+    assert!(!said.contains("takes longer"), "{said}");
+}
+
+#[test]
 fn an_unknown_time_zone_is_said_at_the_start() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", "command = 'true'\nevery = '1h'\n")])
         .variable("TZ", "Amerika/New_York");
