@@ -4,6 +4,7 @@
 //! monitor, and whoever wants to show it. Invariants: it is put together once a turn, from numbers that are at hand, and
 //! published only when it differs: an idle daemon is not woken by it, and the number of jobs does not matter.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -143,12 +144,17 @@ impl Publisher {
     }
 }
 
+/// The file that says what the zone of the machine is (localtime(5)).
+const SYSTEM_ZONE: &str = "/etc/localtime";
+
 /// The files of a plan; `None` when it does not want them watched.
 fn watched(plan: &Plan) -> Option<Watched> {
+    // Calendars follow the zone of the machine: another one is another configuration.
+    let zone = plan.config.follows_system_zone.then(|| PathBuf::from(SYSTEM_ZONE));
     (plan.config.reload == ReloadMode::Auto).then(|| Watched {
         config: plan.config.file.clone(),
         jobs_dir: plan.config.jobs_dir.clone(),
-        named: plan.named_files.clone(),
+        named: plan.named_files.iter().cloned().chain(zone).collect(),
     })
 }
 

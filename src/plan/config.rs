@@ -52,6 +52,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// The default zone of calendars and hours.
     pub zone: TimeZone,
+    /// It is that of the machine, which may change.
+    pub follows_system_zone: bool,
     /// This host's name in messages.
     pub host: Arc<str>,
     /// When changed files are read again.
@@ -103,6 +105,7 @@ pub(super) fn read(table: &mut Table<'_>, file: Option<&Path>, folder: &Path, ar
         folder: folder.to_owned(),
         jobs_dir: table.text("jobs_dir").map_or_else(|| below(folder, "jobs.d"), path),
         state_dir: table.text("state_dir").map(path),
+        follows_system_zone: zone.is_none() && around.environment.get("TZ").is_none(),
         zone: zone.unwrap_or_else(|| around.zone.clone()),
         host: table.text("host").map_or_else(|| around.host.as_str().into(), |text| text.value.into()),
         reload: table.choice("reload", RELOAD_MODES).unwrap_or_default(),

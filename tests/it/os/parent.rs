@@ -374,6 +374,32 @@ fn an_unknown_time_zone_is_said_at_the_start() {
 }
 
 #[test]
+fn a_daemon_follows_the_time_zone_of_the_machine_when_that_is_set() {
+    // As `timedatectl set-timezone` does: the link is replaced.
+    let set = "mkdir etc && cp /etc/passwd /etc/group etc && mount --bind etc /etc && ln -s /usr/share/zoneinfo/Asia/Tokyo /etc/localtime && exec \"$@\"";
+    let unshare = ["unshare", "--mount", "sh", "-c", set, "sh", "env", "-u", "TZ"];
+    let job =
+        "command = 'ln -s /usr/share/zoneinfo/America/Lima new; mv -T new /etc/localtime; echo set'\nevery = '1h'\n";
+    let files = [
+        ("slack_alert.toml", ""),
+        ("jobs.d/job.toml", job),
+        ("jobs.d/daily.toml", "command = 'true'\ncron = '0 9 * * *'\n"),
+    ];
+    let sandbox = Sandbox::with(&files);
+    let tries = [
+        "sh",
+        "-c",
+        "mount --bind /tmp /tmp && test -e /usr/share/zoneinfo/America/Lima && test -e /usr/share/zoneinfo/Asia/Tokyo",
+    ];
+    if !Command::new("unshare").arg("--mount").args(tries).output().is_ok_and(|tried| tried.status.success()) {
+        skip("no mount namespace can be made here (it takes root, and unshare(1)), or there are no files of zones");
+        return;
+    }
+    let mut daemon = sandbox.start_with(started_by(&unshare, &["run"]));
+    daemon.wait_for("reloaded jobs=2 added=0 changed=2");
+}
+
+#[test]
 fn utc_needs_no_files_of_zones() {
     let unshare = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /usr/share/zoneinfo && exec \"$@\"", "sh"];
     if !Command::new(unshare[0]).args(&unshare[1..]).arg("true").output().is_ok_and(|tried| tried.status.success()) {
