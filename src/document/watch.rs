@@ -147,6 +147,7 @@ impl Surveyor {
             }
             links += 1;
             self.name(&real, &name);
+            self.survey.newest = self.survey.newest.max(changed(&meta));
             let target = std::fs::read_link(&next).ok().filter(|_| links <= MOST_LINKS)?;
             (&next, &target).hash(&mut self.hasher);
             if target.is_absolute() {
@@ -167,6 +168,8 @@ impl Surveyor {
             return;
         }
         self.folder(folder).jobs = true;
+        // A file that was removed tells no time; its folder does.
+        self.survey.newest = self.survey.newest.max(changed(&meta));
         let Ok(entries) = std::fs::read_dir(folder) else {
             (folder, "unreadable", meta.ctime(), meta.ctime_nsec()).hash(&mut self.hasher);
             return;
@@ -351,5 +354,44 @@ impl Shared {
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watcher").field("watching", &self.watching.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, System, shift};
+
+    /// A file system's clock is behind by up to a tick of the kernel.
+    const TICK: std::time::Duration = std::time::Duration::from_millis(20);
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test makes the files that are looked at")]
+    fn what_went_or_was_swapped_a_moment_ago_is_seen_in_the_time_of_the_last_change() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (jobs, old, new) = (dir.path().join("current"), dir.path().join("old"), dir.path().join("new"));
+        for folder in [&old, &new] {
+            std::fs::create_dir(folder).expect("a folder");
+            std::fs::write(folder.join("a.toml"), "").expect("a file");
+            std::fs::write(folder.join("b.toml"), "").expect("a file");
+        }
+        std::os::unix::fs::symlink(&old, &jobs).expect("a link");
+        let files = Watched { config: None, jobs_dir: jobs.clone(), named: Vec::new() };
+        let swap = || {
+            std::os::unix::fs::symlink(&new, dir.path().join("next")).expect("a link");
+            std::fs::rename(dir.path().join("next"), &jobs).expect("it is replaced");
+        };
+        let remove = || std::fs::remove_file(new.join("b.toml")).expect("it is there");
+        for change in [&swap as &dyn Fn(), &remove] {
+            let newest = survey(&files).newest.expect("there are files");
+            // Until the file system's clock shows another time than that of the last change.
+            while System.now().wall <= shift(newest, TICK) {
+                std::thread::yield_now();
+            }
+            let read = System.now().wall;
+            assert!(survey(&files).newest.expect("there are files") < read);
+            change();
+            assert!(shift(survey(&files).newest.expect("there are files"), TICK) >= read);
+        }
     }
 }
