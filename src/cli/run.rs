@@ -161,6 +161,7 @@ async fn serve(
     let (snapshot, published) = watch::channel(daemon::Snapshot::default());
     let stops = attended::say_when_it_stops(world.terminal, published.clone());
     let watcher = daemon::watch(published.clone(), mailbox.clone(), Arc::clone(&clock));
+    let records = daemon::watch_records(store.clone(), mailbox.clone(), Arc::clone(&clock));
     let changes = daemon::Changes::default();
     let (end_server, stop) = watch::channel(false);
     let core = Core::new(mailbox.clone(), published, (store.clone(), Arc::clone(&clock)), changes.clone(), stop);
@@ -188,7 +189,7 @@ async fn serve(
     tasks.spawn(signals);
     tasks.spawn(watcher);
     tasks.spawn(http::serve_pages(core.clone(), http::router(core.clone())));
-    tasks.spawn(daemon::watch_records(store.clone(), mailbox.clone()));
+    tasks.spawn(records);
     let bound = socket.as_ref().map(Socket::bound);
     if let (Some(socket), Some(bound)) = (socket, &bound) {
         tasks.spawn(control::serve(socket, bound.clone(), core));

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use super::dispatcher::{Dispatcher, Entry, Past, ReportRefused, RunReport, Wrapp
 use super::mailbox::{Asked, Mailbox, Reply, Request};
 use super::{Daemon, Turn};
 use crate::api::{Code, Failure};
-use crate::clock::Now;
+use crate::clock::{self, Now, SharedClock};
 use crate::exec::{self, Outcome, Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::notify::Signal;
@@ -37,7 +38,7 @@ const MOST_JOBS: usize = 500;
 const RECENT: usize = 1_000;
 
 /// A run whose process is gone may be told in a file for so long.
-const AFTER_ITS_END: std::time::Duration = std::time::Duration::from_secs(5);
+const AFTER_ITS_END: Duration = Duration::from_secs(5);
 
 /// What is known of runs that are reported.
 #[derive(Debug, Default)]
@@ -63,7 +64,7 @@ struct Process {
     birth: u64,
     /// The `--timeout` that it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    timeout: Option<std::time::Duration>,
+    timeout: Option<Duration>,
 }
 
 impl Wrapped {
@@ -245,7 +246,7 @@ impl Daemon {
             if let Some(process) = process.filter(|process| exec::birth(process.pid) == Some(process.birth)) {
                 exec::gone(process.pid).await;
             }
-            crate::clock::sleep_until(&*clock, clock.now().mono + AFTER_ITS_END).await;
+            clock::sleep_until(&*clock, clock.now().mono + AFTER_ITS_END).await;
             run
         });
     }
@@ -379,14 +380,20 @@ pub fn jobs_without_file(notes: &std::collections::HashMap<String, String>, plan
     Wrapped::from_notes(notes).jobs(plan).collect()
 }
 
-/// Has records taken up as they come; where the kernel cannot watch, at the next start. Ends with the mailbox.
-pub async fn watch_records(store: Store, mailbox: Mailbox) {
+/// How often records are looked for where the kernel gives no notice of them.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Has records taken up as they come; where the kernel cannot watch, now and then. Ends with the mailbox.
+pub async fn watch_records(store: Store, mailbox: Mailbox, clock: SharedClock) {
     let watch = store.dir().map(|dir| Watch::new(&Spool::of(dir)));
     let Some(watch) = watch else { return };
     let mut watch = match watch {
         Ok(watch) => watch,
         Err(error) => {
-            tracing::warn!(%error, "runs that are told in files are taken up at the next start only");
+            tracing::warn!(%error, every = ?LOOK, "files that tell of runs cannot be watched for, they are looked for instead");
+            while mailbox.ask(Request::TakeUpRecords).await.is_some() {
+                clock::sleep_until(clock.as_ref(), clock.now().mono + LOOK).await;
+            }
             return;
         }
     };
@@ -421,7 +428,7 @@ pub async fn settle(
     interrupted: &[RunningRow],
     plan: &Plan,
     reports: &[Report],
-    clock: &crate::clock::SharedClock,
+    clock: &SharedClock,
 ) -> (Vec<Settled>, Dispatcher) {
     let now = clock.now();
     let mut past = super::keep::load(store).await;

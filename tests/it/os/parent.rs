@@ -12,7 +12,7 @@ use crate::support::program::{Going, PATIENCE, Sandbox, wait_for_end, watched};
 use crate::support::skip::skip;
 
 /// The program with these arguments, started by another that changes what a child inherits: env(1), prlimit(1).
-fn started_by(parent: &[&str], arguments: &[&str]) -> impl FnOnce(&mut Command) {
+pub(super) fn started_by(parent: &[&str], arguments: &[&str]) -> impl FnOnce(&mut Command) {
     let words: Vec<String> = parent
         .iter()
         .chain(&[env!("CARGO_BIN_EXE_slack-alert")])

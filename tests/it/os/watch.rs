@@ -6,7 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use super::parent::started_by;
 use crate::support::program::{Going, Sandbox};
+use crate::support::skip::skip;
 
 const READING: &str = "reading the configuration again";
 
@@ -188,6 +190,33 @@ fn the_configuration_itself_and_files_that_jobs_name_are_taken_too() {
         std::thread::yield_now();
     }
     ended(going);
+}
+
+#[test]
+fn where_the_kernel_gives_no_notice_files_are_looked_at_each_half_minute() {
+    let unshare = ["unshare", "--user", "--map-root-user"];
+    let without = ["sh", "-c", "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"", "sh"];
+    let parent = [&unshare[..], &without[..]].concat();
+    if !Command::new(parent[0]).args(&parent[1..]).arg("true").output().is_ok_and(|tried| tried.status.success()) {
+        skip("no user namespace can be made here (unshare(1))");
+        return;
+    }
+    let sandbox = with_first("");
+    sandbox.file("jobs.d/elsewhere.toml", "expect = { every = '1d', grace = '1h' }\n");
+    let mut going = sandbox.start_with(started_by(&parent, &["run"]));
+    going.wait_for("changes of files cannot be watched for");
+    going.wait_for("files that tell of runs cannot be watched for");
+    sandbox.file("jobs.d/second.toml", &job("says second"));
+    // What is reported while nobody answers is left in a file.
+    going.signal("STOP");
+    going.wait_for_stop();
+    assert_eq!(sandbox.run(&["wrap", "--job", "elsewhere", "--", "false"]).code, 1);
+    going.signal("CONT");
+    // One is told on standard error, the other on standard output: either may come first.
+    going.wait_for("end job=elsewhere");
+    going.wait_for("says second");
+    let said = ended(going);
+    assert!(said.contains("reloaded jobs=3 added=1 changed=0 removed=0"), "{said}");
 }
 
 #[test]
