@@ -17,6 +17,9 @@ use crate::schedule::{CatchUp, Overlap, Taken};
 /// That due times of a job pass without a run is logged at once, then at most this often.
 const BEHIND_AGAIN: Duration = Duration::from_secs(60);
 
+/// A slot that lies no further before the start of the daemon was not missed.
+const SKEW: Duration = Duration::from_secs(1);
+
 impl Dispatcher {
     /// Messages that no run causes: quiet hours that ended, a job that is steady again.
     pub(super) fn wake(&mut self, index: u32, now: Now, turn: &mut Turn) {
@@ -45,7 +48,9 @@ impl Dispatcher {
             }
             Taken::Absent(absent) => self.absent(index, absent, now, turn),
             Taken::Run { scheduled, missed, late } => {
-                let trigger = if scheduled < self.born { Trigger::CatchUp } else { Trigger::Schedule };
+                // Two readings of two clocks: a slot that is due now may lie a moment before the start.
+                let is_older = clock::shift(scheduled, SKEW) < self.born;
+                let trigger = if is_older { Trigger::CatchUp } else { Trigger::Schedule };
                 if missed > 0 {
                     tracing::debug!(job = %tracked.job.name, missed, ?late, "due times passed without a run");
                     self.fell_behind(index, missed, now);

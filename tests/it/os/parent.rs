@@ -497,3 +497,15 @@ fn where_no_more_processes_are_allowed_each_run_is_told_and_the_daemon_lives() {
     let (status, said) = daemon.end();
     assert!(status.success(), "{said}");
 }
+
+#[test]
+fn a_first_run_is_none_that_is_made_up_for() {
+    let job = "command = 'true'\nevery = '1h'\n[notify]\non = ['success']\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", job)]);
+    let mut daemon = daemon(&["env"], &sandbox);
+    daemon.wait_for("end");
+    daemon.signal("TERM");
+    daemon.end();
+    let history = sandbox.run(&["history", "--json"]).stdout;
+    assert!(history.contains("\"trigger\":\"schedule\""), "{history}");
+}
