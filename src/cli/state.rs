@@ -23,7 +23,7 @@ pub(super) use crate::report::explain::{asked, told, verdict, was_refused};
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
 /// How long a daemon is waited for that may keep its state elsewhere.
-const ANSWER: Duration = Duration::from_secs(1);
+pub(super) const ANSWER: Duration = Duration::from_secs(1);
 
 /// Where the configuration's daemon keeps its state. Where nothing names the folder, the daemon that runs with this
 /// configuration is asked: it may have been started with `--state-dir`.

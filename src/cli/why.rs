@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::WhyArgs;
 use super::locate::World;
-use super::{Failure, state};
+use super::{Failure, client, state};
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
 use crate::id::{JobName, RunId};
@@ -63,7 +63,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         && starved.is_none()
         && let Some(job) = plan.job(&args.job)
     {
-        world.terminal.out(&format!("now: {}\n", next(&plan, &reader, job, now)));
+        world.terminal.out(&format!("now: {}\n", next(world, &plan, &reader, job, now)));
         for held in holds(&reader, job, now) {
             world.terminal.out(&held);
         }
@@ -116,7 +116,7 @@ fn nothing(
     } else if job.timing.runs_elsewhere() {
         "something else runs it, and no run was reported yet".to_owned()
     } else {
-        next(plan, reader, job, now)
+        next(world, plan, reader, job, now)
     };
     if args.json {
         world.terminal.out("[]\n");
@@ -127,7 +127,7 @@ fn nothing(
 }
 
 /// What the job waits for now, as the end of a sentence.
-fn next(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
+fn next(world: &World, plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
     let zone = &job.timing.zone;
     let going = reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
     if let Some(row) = going {
@@ -136,6 +136,17 @@ fn next(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
     }
     if !job.timing.enabled {
         return "it is not enabled".to_owned();
+    }
+    // What is no news yet is known to a daemon that runs, and nowhere on disk.
+    let daemon = client::find_within(world, state::ANSWER).ok();
+    let waits = daemon.and_then(|daemon| daemon.status.starved.into_iter().find(|one| one.job == job.name));
+    if let Some(waits) = waits {
+        return format!(
+            "its run waits for {} since {}: {}",
+            waits.what,
+            state::told(waits.since, zone, now),
+            waits.why
+        );
     }
     let saved = super::next::recorded(reader).remove(&job.name);
     let pauses = saved.as_ref().is_some_and(|saved| job.timing.pauses(saved, now).is_some());

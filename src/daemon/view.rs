@@ -87,7 +87,7 @@ impl Daemon {
             reload: self.reading.clone(),
             jobs: api::JobCounts { not_loaded: self.plan.not_loaded.len(), ..self.dispatcher.counts() },
             incidents: self.dispatcher.incidents(now),
-            starved: self.dispatcher.starved(),
+            starved: self.dispatcher.starved(now),
             outbox: api::OutboxState {
                 waiting: outbox.waiting,
                 late: 0,

@@ -3,7 +3,7 @@
 //! Before it: due times that pass while a run of the same job waits. After it: a message, a warning in the log, and a note
 //! that `why` reads. Invariant: a job is told of once an hour at most, however often it gets a place in between.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +26,9 @@ const DUE_TIMES: u32 = 3;
 
 /// A job that gets a place now and then is told of at most this often.
 const AGAIN: Duration = Duration::from_secs(3600);
+
+/// A run that has waited for so long is shown to who asks.
+const SHOWN: Duration = Duration::from_secs(5);
 
 /// Jobs that are named as those that hold the places.
 const HOLDERS: usize = 3;
@@ -227,8 +230,8 @@ impl Dispatcher {
         turn.entries.push(Entry::Changed { state: None, messages });
     }
 
-    /// The jobs that wait and were told of or asked for, by name.
-    pub fn starved(&self) -> Vec<api::Starved> {
+    /// The jobs that wait, by name: those that were told of or asked for, and those whose run was due a while ago.
+    pub fn starved(&self, now: Now) -> Vec<api::Starved> {
         let view = |(index, wait): (&u32, &Wait)| {
             let (starved, run) = match (&wait.told, &wait.asked) {
                 (Some(told), _) => (told.clone(), None),
@@ -240,6 +243,20 @@ impl Dispatcher {
             Some(api::Starved { job, since: starved.since, what, why, run })
         };
         let mut all: Vec<api::Starved> = self.starved.iter().filter_map(view).collect();
+        // The oldest come first. Before its third due time such a run is no news, but who asks is to know of it.
+        let late = self.waiting.iter().take_while(|((due, _), _)| now.mono - *due >= SHOWN);
+        let mut known: HashSet<&JobName> = all.iter().map(|one| &one.job).collect();
+        let mut more = Vec::new();
+        for (_, waiting) in late {
+            let job = &self.jobs[waiting.job as usize].job.name;
+            if waiting.asked.is_none() && known.insert(job) {
+                let starved = self.starving(waiting.job, now.wall);
+                let api::Waits { what, why } = starved.waits();
+                more.push(api::Starved { job: job.clone(), since: starved.since, what, why, run: None });
+            }
+        }
+        drop(known);
+        all.extend(more);
         all.sort_by(|a, b| a.job.cmp(&b.job));
         all
     }

@@ -844,7 +844,13 @@ async fn a_job_that_gets_no_place_is_told_once_after_three_due_times_and_when_it
         _ => says(""),
     };
     let world = World::started(MORNING, &files, long).await;
-    world.pass(seconds(200)).await;
+    let waits =
+        async || -> Vec<String> { status(&world).await.starved.iter().map(|one| one.job.to_string()).collect() };
+    world.pass(seconds(63)).await;
+    assert_eq!(waits().await, [""; 0], "they have waited for moments");
+    world.pass(seconds(5)).await;
+    assert_eq!(waits().await, ["calm", "vital"], "who asks is told before it is news");
+    world.pass(seconds(132)).await;
     let messages = world.messages();
     assert_eq!(messages.len(), 1, "{messages:?}");
     let told = "08:03:00 #vital :red_circle: vital critical: waits for a free place since 08:01 / ";
