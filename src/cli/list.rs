@@ -9,7 +9,8 @@ use serde_json::json;
 use super::Failure;
 use super::args::ListArgs;
 use super::locate::World;
-use super::state;
+use super::{next, state};
+use crate::clock::{Clock, System};
 use crate::exec::Status;
 use crate::id::{JobName, in_one_line};
 use crate::plan::Job;
@@ -36,13 +37,16 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         state::say_unread(world, reader, plan.jobs.iter().map(AsRef::as_ref));
     }
     let known = reader.as_ref().map(health).unwrap_or_default();
+    let saved = reader.as_ref().map(next::recorded).unwrap_or_default();
+    let holds = reader.as_ref().and_then(|reader| reader.holds().ok()).unwrap_or_default();
+    let now = System.now().wall;
     if args.json {
         let jobs = plan.jobs.iter().map(|job| {
             let last = known.get(&job.name);
             json!({
                 "name": job.name, "schedule": job.facts.schedule, "file": job.facts.file, "enabled": job.timing.enabled,
                 "command": job.facts.command, "description": job.facts.description, "tags": job.facts.tags,
-                "status": last.and_then(Health::standing),
+                "status": last.and_then(Health::standing), "paused": next::pause_in_json(next::pause_of(job, &holds, now)),
                 "finished": last.and_then(Health::last).map(|last| last.finished.to_string()),
             })
         });
@@ -52,13 +56,21 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let row = |job: &Arc<Job>| {
-        let enabled = if job.timing.enabled { "" } else { " (not enabled)" };
+        let pause = next::pause_of(job, &holds, now);
+        let burst = saved.get(&job.name).and_then(|saved| job.timing.pauses(saved, now));
+        let at = |until| state::told(until, &job.timing.zone, now);
+        let more = match (job.timing.enabled, pause, burst) {
+            (false, ..) => " (not enabled)".to_owned(),
+            (true, Some(hold), _) => format!("; {}", hold.in_words(&at(hold.until))),
+            (true, None, Some(until)) => format!("; pauses until {}", at(until)),
+            (true, None, None) => String::new(),
+        };
         let status = known.get(&job.name).and_then(Health::standing).map_or("-", Status::as_str);
         let facts = &job.facts;
         vec![
             job.name.to_string(),
             status.to_owned(),
-            format!("{}{enabled}", facts.schedule),
+            in_one_line(&format!("{}{more}", facts.schedule)).into_owned(),
             in_one_line(&facts.description).into_owned(),
             in_one_line(&facts.file).into_owned(),
         ]

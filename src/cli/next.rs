@@ -72,7 +72,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let one = |coming: &Coming<'_>| {
             let local = local(coming.at, &coming.job.timing.zone).to_string();
-            let paused = coming.paused.map(|hold| json!({"until": hold.until, "by": hold.by, "note": hold.note}));
+            let paused = pause_in_json(coming.paused);
             json!({
                 "job": coming.job.name, "at": coming.at.to_string(), "local": local, "pause": coming.pause,
                 "paused": paused,
@@ -112,12 +112,17 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The pause of a job that ends last, where it is paused then.
-fn pause_of<'h>(job: &Job, holds: &'h [Hold], at: Timestamp) -> Option<&'h Hold> {
+pub(super) fn pause_of<'h>(job: &Job, holds: &'h [Hold], at: Timestamp) -> Option<&'h Hold> {
     let covers = |hold: &&Hold| {
         let tags = job.facts.tags.iter().map(String::as_str);
         hold.kind == HoldKind::Pause && hold.until > at && hold.pattern.covers(job.name.as_str(), tags)
     };
     holds.iter().filter(covers).max_by_key(|hold| hold.until)
+}
+
+/// A pause as the machine-readable form of `next` and `list` has it.
+pub(super) fn pause_in_json(hold: Option<&Hold>) -> Option<serde_json::Value> {
+    hold.map(|hold| json!({"until": hold.until, "by": hold.by, "note": hold.note}))
 }
 
 /// How long it is until then, or since.

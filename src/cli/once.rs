@@ -15,7 +15,7 @@ use crate::id::RunId;
 use crate::message::{Message, Thread};
 use crate::notify::{self, Delivery};
 use crate::plan::{Job, Plan};
-use crate::policy::{Decision, Health};
+use crate::policy::{Decision, Health, Suppressed};
 use crate::report::{self, Burst, RunEnd, Said};
 
 /// A program that could not be started (as in sh(1) and env(1)).
@@ -102,7 +102,8 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
         world.terminal.out(&format!("{output}\n\n"));
     }
     let took = format_duration(outcome.took);
-    let mut head = format!("{}: {} (took {took})", outcome.status.as_str(), outcome.ending.words());
+    let status = if said.decision == Decision::NotRun { "counts as not run" } else { outcome.status.as_str() };
+    let mut head = format!("{status}: {} (took {took})", outcome.ending.words());
     if !outcome.detail.is_empty() {
         head.push_str(&format!("; {}", outcome.detail));
     }
@@ -129,7 +130,11 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
             }
         }
         other => {
-            let why = other.suppressed().map_or_else(String::new, |why| format!(", {}", why.sentence()));
+            let why = match other {
+                Decision::NotRun => Some(report::explain::NOT_RUN),
+                _ => other.suppressed().map(Suppressed::sentence),
+            };
+            let why = why.map_or_else(String::new, |why| format!(", {why}"));
             world.terminal.out(&format!("no message: {other}{why}\n"));
         }
     }

@@ -117,15 +117,32 @@ fn fitted(rows: &[Vec<String>], width: usize) -> Vec<Vec<String>> {
     let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
     let room = width.saturating_sub(2 * columns.saturating_sub(1));
+    // Half a time is none: such a column is cut last.
+    let times = |column: usize| rows.iter().filter_map(|row| row.get(column)).any(|cell| has_time(cell));
+    let times: Vec<bool> = (0..columns).map(times).collect();
     while widths.iter().sum::<usize>() > room {
-        let Some(most) = widths.iter_mut().max().filter(|most| **most > NARROWEST) else { break };
-        *most -= 1;
+        let others = widths.iter_mut().zip(&times).filter(|(width, is_time)| !**is_time && **width > NARROWEST);
+        match others.map(|(width, _)| width).max() {
+            Some(most) => *most -= 1,
+            None => match widths.iter_mut().max().filter(|most| **most > NARROWEST) {
+                Some(most) => *most -= 1,
+                None => break,
+            },
+        }
     }
     let cut = |(cell, width): (&String, &usize)| match cell.chars().count() > *width {
         true => cell.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
         false => cell.clone(),
     };
     rows.iter().map(|row| row.iter().zip(&widths).map(cut).collect()).collect()
+}
+
+/// Whether a date and a time of day stand in a cell: `Mon 2026-11-30 08:00:00 UTC`.
+fn has_time(cell: &str) -> bool {
+    const SHAPE: &[u8] = b"0000-00-00 00:00";
+    cell.as_bytes().windows(SHAPE.len()).any(|part| {
+        part.iter().zip(SHAPE).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
+    })
 }
 
 /// A table with its columns in line; the last column is left ragged.
@@ -158,6 +175,17 @@ mod tests {
         assert!(shown.starts_with("disk  x") && shown.contains("x…  ok"), "{shown}");
         assert_eq!(super::fitted(&rows, 200), rows);
         assert_eq!(super::fitted(&rows, 1)[0][1].chars().count(), super::NARROWEST);
+    }
+
+    #[test]
+    fn a_time_is_cut_after_all_else() {
+        let cells = ["Mon 2026-11-30 08:00:00 CET", "in 20h", "reports/monthly-of-sales", "cron 0 8 * * *, Mon-Fri"];
+        let rows = vec![cells.map(str::to_owned).to_vec()];
+        let shown = super::table(&super::fitted(&rows, 60));
+        assert!(shown.starts_with("Mon 2026-11-30 08:00:00 CET  in 20h  ") && shown.contains("…  cron"), "{shown}");
+        assert_eq!(shown.trim_end().chars().count(), 60, "{shown}");
+        let shown = super::table(&super::fitted(&rows, 30));
+        assert!(shown.starts_with("Mon 202…  in 20h  reports…  cron 0 …"), "{shown}");
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::policy::{Decision, Event, Suppressed};
 use crate::slack::cut_plain;
 use crate::store::{MessageState, RunRow, Stored};
 
+/// Why there is no message about a run that counts as not run.
+pub const NOT_RUN: &str = "`exit_codes.skip` says that a precondition was not met: the run does not count";
+
 /// A time as sentences tell it: `03:14`; with the date where that is not today's.
 pub fn told(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
     let (local, today) = (at.to_zoned(zone.clone()), now.to_zoned(zone.clone()).date());
@@ -182,7 +185,7 @@ impl Explained<'_> {
                 return format!("{}{after}", Suppressed::BelowAfter.sentence());
             }
             Decision::Suppressed(why, _) => why.sentence(),
-            Decision::NotRun => "`exit_codes.skip` says that a precondition was not met: the run does not count",
+            Decision::NotRun => NOT_RUN,
             Decision::Replaced => "the next run took its place (`overlap = \"replace\"`)",
             Decision::Paused => "a person had paused the job: its due times passed without a run",
             Decision::JobGone => "the daemon died while it ran, and its job was gone at the next start",

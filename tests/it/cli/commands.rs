@@ -44,7 +44,11 @@ fn once_shows_the_output_how_it_ended_and_why_there_is_a_message_or_none() {
     let sandbox = jobs(&[
         ("calm", "command = \"echo three; echo lines >&2; echo of it\"\nevery = \"1h\"\nnotify.on = [\"failure\"]\n"),
         ("bad", "command = \"echo oh no; exit 7\"\nevery = \"1h\"\n"),
+        ("skipped", "command = \"exit 75\"\nevery = \"1h\"\nexit_codes = { skip = [75] }\n"),
     ]);
+    let skipped = sandbox.run(&["once", "skipped"]).stdout;
+    assert!(skipped.starts_with("counts as not run: exited with 75 (took "), "{skipped}");
+    assert!(skipped.contains("no message: not-run, `exit_codes.skip` says "), "{skipped}");
     let calm = sandbox.run(&["once", "calm"]).stdout;
     let (output, rest) = calm.split_once("\n\nok: exited with 0 (took ").expect("an outcome after the output");
     let mut lines: Vec<&str> = output.lines().collect();

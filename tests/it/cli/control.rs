@@ -418,6 +418,12 @@ fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
         let text = said(&sandbox, &["next"]);
         let line = text.lines().find(|line| line.contains("db/backup")).expect("the job").to_owned();
         assert!(line.contains("; paused until ") && line.contains(": \"migration\""), "{text}");
+        // One job is not loaded, which standard error says.
+        let list = sandbox.run(&["list"]).stdout;
+        let is_paused = |line: &str| line.contains("; paused until ");
+        assert!(list.lines().all(|line| is_paused(line) == line.starts_with("db/")), "{list}");
+        let list = sandbox.run(&["list", "--json"]).stdout;
+        assert_eq!(list.matches("\"note\":\"migration\"").count(), 2, "{list}");
     };
     look();
     drop(going);
