@@ -131,12 +131,13 @@ fn nickname(whole: Piece<'_>) -> Result<&'static str, Refusal> {
     if let Some((_, fields)) = NICKNAMES.iter().find(|(name, _)| *name == wanted) {
         return Ok(fields);
     }
-    let known = NICKNAMES.map(|(name, _)| name);
+    // No calendar, but what may be meant in the place of one.
+    let known: Vec<&str> = NICKNAMES.iter().map(|(name, _)| *name).chain(["@reboot"]).collect();
     let help = match wanted.as_str() {
         _ if wanted.starts_with("@every") => {
             "write the interval as `every = \"5m\"`, in the place of `cron`".to_owned()
         }
-        _ => did_you_mean(&wanted, known).unwrap_or_else(|| format!("it can be {}", known.join(", "))),
+        _ => did_you_mean(&wanted, known.iter().copied()).unwrap_or_else(|| format!("it can be {}", known.join(", "))),
     };
     whole.refuse(format!("`{}` is no calendar", whole.text), help)
 }

@@ -208,6 +208,7 @@ fn what_cannot_be_understood_is_shown_with_its_place() {
         ("+5 * * * *", "+5", "`+5` is no minute", ""),
         ("0 0 * * mon–fri", "mon–fri", "is no day of the week", ""),
         ("@daly", "@daly", "`@daly` is no calendar", "did you mean `@daily`?"),
+        ("@whenever", "@whenever", "`@whenever` is no calendar", "@hourly, @reboot"),
         (
             "CRON_TZ=Europe/Berlin 0 9 * * *",
             "CRON_TZ=Europe/Berlin",
