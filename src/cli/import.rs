@@ -10,7 +10,10 @@ use nix::unistd::{Uid, User};
 use super::args::{ImportArgs, ImportCrontabArgs, ImportFrom, ImportTarget};
 use super::locate::World;
 use super::{Failure, input};
-use crate::import::{self, Action, Imported, Step, Target, crontab, plugins};
+use crate::import::{self, Action, Imported, Machine, Step, Target, crontab, plugins};
+
+/// Where programs of crontabs are, whatever PATH this process has.
+const CRON_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Converts, and writes what is new.
 pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure> {
@@ -25,6 +28,8 @@ pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure>
     };
     let (folder, config) = place(world, target)?;
     let defaults = defaults(&config)?;
+    let is_program = |name: &str| is_program(world, name);
+    let machine = Machine { is_user: &is_user, is_program: &is_program };
     let imported = match &args.from {
         ImportFrom::Crontab(args) => {
             let text = String::from_utf8_lossy(&input::read(&args.file)?).into_owned();
@@ -32,11 +37,11 @@ pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure>
             let name = if stdin { "crontab".into() } else { args.file.to_string_lossy() };
             let system = if args.system { Some(true) } else { args.user.then_some(false) };
             let home = |user: Option<&str>| home(world, user, &args.file);
-            crontab::convert(&text, &name, system, Target { defaults: defaults.as_ref(), home: &home })
+            crontab::convert(&text, &name, system, Target { defaults: defaults.as_ref(), home: &home, machine })
         }
         ImportFrom::Plugins(args) => {
             let conf = args.conf.clone().or_else(|| configuration(world, &args.dir));
-            let target = Target { defaults: defaults.as_ref(), home: &|_| None };
+            let target = Target { defaults: defaults.as_ref(), home: &|_| None, machine };
             let imported = plugins::convert(&args.dir, conf.as_deref(), target);
             imported.map_err(|error| Failure::new(error.to_string()))?
         }
@@ -100,9 +105,15 @@ fn wrap(
         state_dir,
         is_taken: &is_taken,
     };
-    let target = Target { defaults, home: &|_| None };
+    let is_program = |name: &str| is_program(world, name);
+    let machine = Machine { is_user: &is_user, is_program: &is_program };
+    let target = Target { defaults, home: &|_| None, machine };
     let (new, imported) = crontab::convert_wrapped(&text, &name, system, target, wrapper);
     let failed = |error: import::WriteError| Failure::new(error.to_string());
+    // A user that is taken for a command, or the reverse, leaves cron without a line that works.
+    if let Some(doubt) = imported.doubt.as_ref().filter(|_| args.write) {
+        return Err(Failure::new(format!("nothing is written: {doubt}")));
+    }
     // First the jobs: a run that is reported finds its own.
     let steps = if args.write { import::write(&imported, folder) } else { import::plan(&imported, folder) };
     let steps = steps.map_err(failed)?;
@@ -216,6 +227,24 @@ fn home(world: &World, user: Option<&str>, crontab: &Path) -> Option<String> {
         }
     };
     dir.to_str().filter(|dir| dir.starts_with('/') && Path::new(dir).is_dir()).map(str::to_owned)
+}
+
+fn is_user(name: &str) -> bool {
+    User::from_name(name).is_ok_and(|user| user.is_some())
+}
+
+/// Whether there is a program of this path, or of this name where cron and this process look for programs.
+#[expect(clippy::disallowed_methods, reason = "the door of import: which words of a crontab are programs")]
+fn is_program(world: &World, name: &str) -> bool {
+    let path = world.variable("PATH").unwrap_or_default();
+    let is_executable = |file: &Path| file.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
+    match name.contains('/') {
+        true => name.starts_with('/') && is_executable(Path::new(name)),
+        false => {
+            let mut folders = path.split(':').chain(CRON_PATH).filter(|folder| folder.starts_with('/'));
+            !name.is_empty() && folders.any(|folder| is_executable(&Path::new(folder).join(name)))
+        }
+    }
 }
 
 fn show(world: &World, target: &ImportTarget, imported: &Imported, steps: &[Step]) {

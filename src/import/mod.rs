@@ -23,6 +23,8 @@ pub struct Imported {
     pub files: Vec<NewFile>,
     /// What could not be carried over, or means something else now, in the order of the lines.
     pub notes: Vec<Note>,
+    /// The note about a guess on which everything depends, where it may as well be wrong.
+    pub doubt: Option<Note>,
 }
 
 /// What a conversion has to know of the place it is for.
@@ -32,6 +34,28 @@ pub struct Target<'a> {
     pub defaults: Option<&'a toml::Table>,
     /// The home of a user on this machine; without a name, that of the crontab's owner.
     pub home: &'a dyn Fn(Option<&str>) -> Option<String>,
+    /// Its users and programs.
+    pub machine: Machine<'a>,
+}
+
+/// What tells a user's name from a program's.
+#[derive(Clone, Copy)]
+pub struct Machine<'a> {
+    /// Whether there is a user of this name.
+    pub is_user: &'a dyn Fn(&str) -> bool,
+    /// Whether there is a program of this name or path.
+    pub is_program: &'a dyn Fn(&str) -> bool,
+}
+
+impl Machine<'_> {
+    /// A machine of which nothing is known.
+    pub const UNKNOWN: Self = Self { is_user: &|_| false, is_program: &|_| false };
+}
+
+impl fmt::Debug for Machine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Machine")
+    }
 }
 
 impl fmt::Debug for Target<'_> {
@@ -65,6 +89,13 @@ pub struct Note {
 }
 
 impl Imported {
+    /// Notes what a crontab is taken for.
+    fn note_guess(&mut self, file: &str, (line, text): (Option<usize>, String), is_doubtful: bool) {
+        let note = Note { file: file.to_owned(), line, text };
+        self.doubt = is_doubtful.then(|| note.clone());
+        self.notes.push(note);
+    }
+
     fn note(&mut self, file: &str, line: impl Into<Option<usize>>, text: impl Into<String>) {
         self.notes.push(Note { file: file.to_owned(), line: line.into(), text: text.into() });
     }

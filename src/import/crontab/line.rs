@@ -2,6 +2,16 @@
 
 use super::fields;
 
+/// Words of sh(1) that are no programs, would not do outside of the shell that runs the rest, or do something else there than the
+/// program of this name (`echo` and its backslashes).
+pub(super) const SHELL_WORDS: &[&str] = &[
+    "!", ".", ":", "{", "}", "[", "[[", "alias", "bg", "break", "builtin", "case", "cd", "command", "continue",
+    "declare", "do", "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "fg", "fi", "for",
+    "function", "hash", "if", "kill", "let", "local", "popd", "printf", "pushd", "pwd", "read", "readonly", "return",
+    "set", "shift", "shopt", "source", "test", "then", "time", "times", "trap", "type", "typeset", "ulimit", "umask",
+    "unset", "until", "wait", "while",
+];
+
 /// A line, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line<'t> {

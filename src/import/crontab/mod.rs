@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use super::{Imported, NewFile, Target, name, quote};
 use common::Common;
+use guess::Guess;
 use line::{Line, When};
 use settings::{Settings, set};
 pub use wrap::{Wrapper, convert_wrapped};
@@ -49,19 +50,8 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
     let mut imported = Imported::default();
     let mut left = Vec::new();
     let drafts = read_lines(text, file_name, &mut imported, &mut left);
-    let system = system.unwrap_or_else(|| {
-        let (system, sure) = guess::is_system(file_name, text, drafts.iter().map(|draft| draft.rest));
-        if system && !sure {
-            let text = "taken for a system crontab: the word before each command is a user";
-            imported.note(file_name, None, text);
-        }
-        let users = || drafts.iter().find_map(|draft| Some((draft.line, guess::user_of(draft.rest)?)));
-        if let Some((line, user)) = users().filter(|_| !system && !sure) {
-            let text = format!("taken for the crontab of a user: if `{user}` is who runs this, import with --system");
-            imported.note(file_name, line, text);
-        }
-        system
-    });
+    let entries = drafts.iter().map(|draft| (draft.line, draft.rest));
+    let system = system.unwrap_or_else(|| guess_system(file_name, text, entries, target, &mut imported));
     let mut entries = Vec::new();
     for draft in drafts {
         let (line, original) = (draft.line, draft.original);
@@ -105,6 +95,21 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
     keep_the_rest(left, file_name, &mut imported);
     imported.sort_notes();
     imported
+}
+
+/// Whether a user stands before each command, with a note where that is a guess.
+fn guess_system<'t>(
+    file_name: &str,
+    text: &str,
+    entries: impl Iterator<Item = (usize, &'t str)>,
+    target: Target<'_>,
+    imported: &mut Imported,
+) -> bool {
+    let Guess { system, remark, is_doubtful } = guess::guess(file_name, text, entries, target.machine);
+    if let Some(remark) = remark {
+        imported.note_guess(file_name, remark, is_doubtful);
+    }
+    system
 }
 
 fn read_lines<'t>(
@@ -280,13 +285,18 @@ fn base(file_name: &str) -> &str {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Imported, Target};
+    use super::super::{Imported, Machine, Target};
     use super::line::{self, Line};
 
     /// For a folder whose `[defaults]` say nothing, on a machine without users.
     fn convert(text: &str, file_name: &str, system: Option<bool>) -> Imported {
         let defaults = toml::Table::new();
-        super::convert(text, file_name, system, Target { defaults: Some(&defaults), home: &|_| None })
+        super::convert(
+            text,
+            file_name,
+            system,
+            Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN },
+        )
     }
 
     /// The one job that a crontab makes, without its comments.
@@ -299,12 +309,13 @@ mod tests {
 
     #[test]
     fn a_word_that_may_be_a_user_is_told_of() {
-        let imported = convert("@reboot x\n@daily root run\n@daily nobody run\n", "tab", None);
+        let imported = convert("@reboot x\n@daily root run\n@reboot y\n", "tab", None);
         let notes: Vec<_> = imported.notes.iter().map(ToString::to_string).collect();
-        let doubt = "tab:2: taken for the crontab of a user: if `root` is who runs this, import with --system";
+        let doubt = "tab:2: taken for the crontab of a user: if `root` is who runs this, import with --system, else with --user";
+        assert_eq!(imported.doubt.as_ref().map(ToString::to_string).as_deref(), Some(doubt));
         assert_eq!(notes.iter().filter(|note| note.contains("taken for")).collect::<Vec<_>>(), [doubt]);
         for (text, system) in
-            [("@daily root run\n", Some(false)), ("@daily root run\n", None), ("@daily run x\n", None)]
+            [("@daily root run\n", Some(false)), ("@daily root run\n", None), ("@daily run --x\n", None)]
         {
             let imported = convert(text, "tab", system);
             assert!(!imported.notes.iter().any(|note| note.text.contains("of a user")), "{text}: {imported:?}");

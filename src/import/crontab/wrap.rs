@@ -6,9 +6,9 @@
 use std::path::PathBuf;
 
 use super::super::{Imported, NewFile, Target, name, quote, unique};
-use super::line::{self, Line, When};
+use super::line::{self, Line, SHELL_WORDS, When};
 use super::settings::{Settings, set};
-use super::{base, describe, guess, keep_the_rest, remarks};
+use super::{base, describe, guess_system, keep_the_rest, remarks};
 
 /// How the wrapped commands are started.
 #[derive(Clone, Copy)]
@@ -32,16 +32,6 @@ impl std::fmt::Debug for Wrapper<'_> {
             .finish_non_exhaustive()
     }
 }
-
-/// Words of sh(1) that are no programs, would not do outside of the shell that runs the rest, or do something else there than the
-/// program of this name (`echo` and its backslashes).
-const SHELL_WORDS: &[&str] = &[
-    "!", ".", ":", "{", "}", "[", "[[", "alias", "bg", "break", "builtin", "case", "cd", "command", "continue",
-    "declare", "do", "done", "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "fg", "fi", "for",
-    "function", "hash", "if", "kill", "let", "local", "popd", "printf", "pushd", "pwd", "read", "readonly", "return",
-    "set", "shift", "shopt", "source", "test", "then", "time", "times", "trap", "type", "typeset", "ulimit", "umask",
-    "unset", "until", "wait", "while",
-];
 
 /// An entry on its way.
 struct Entry<'t> {
@@ -74,7 +64,7 @@ pub fn convert_wrapped(
     wrapper: Wrapper<'_>,
 ) -> (String, Imported) {
     let mut imported = Imported::default();
-    let Found { entries, known, left } = read(text, file_name, (system, wrapper.program), &mut imported);
+    let Found { entries, known, left } = read(text, file_name, (system, wrapper.program), target, &mut imported);
     let mut taken = known.iter().map(|name| name.to_lowercase()).collect();
     let names = name::for_commands(entries.iter().map(|entry| entry.command));
     let jobs: Vec<Option<String>> = entries.iter().map(|entry| job(entry, file_name)).collect();
@@ -142,14 +132,15 @@ fn read<'t>(
     text: &'t str,
     file_name: &str,
     (system, program): (Option<bool>, &str),
+    target: Target<'_>,
     imported: &mut Imported,
 ) -> Found<'t> {
     let lines = || (1..).zip(text.strip_prefix('\u{feff}').unwrap_or(text).split_inclusive('\n'));
-    let rests = lines().filter_map(|(_, line)| match line::read(line) {
-        Line::Entry { rest, .. } => Some(rest),
+    let rests = lines().filter_map(|(number, line)| match line::read(line) {
+        Line::Entry { rest, .. } => Some((number, rest)),
         _ => None,
     });
-    let system = system.unwrap_or_else(|| guess::is_system(file_name, text, rests).0);
+    let system = system.unwrap_or_else(|| guess_system(file_name, text, rests, target, imported));
     let mut settings = Settings::default();
     let (mut entries, mut known, mut left) = (Vec::new(), Vec::new(), Vec::new());
     let mut comments: Vec<&str> = Vec::new();
@@ -334,14 +325,14 @@ fn grace(cron: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Target, Wrapper, convert_wrapped};
-    use crate::import::Imported;
+    use crate::import::{Imported, Machine};
 
     const WRAPPER: Wrapper<'static> =
         Wrapper { program: "slack-alert", config: None, state_dir: None, is_taken: &|_, _| false };
 
     fn wrapped(text: &str, system: bool) -> (String, Imported) {
         let defaults = toml::Table::new();
-        let target = Target { defaults: Some(&defaults), home: &|_| None };
+        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
         convert_wrapped(text, "tab", Some(system), target, WRAPPER)
     }
 
@@ -416,7 +407,7 @@ mod tests {
             is_taken: &|name, _| name == "run",
         };
         let defaults = toml::Table::new();
-        let target = Target { defaults: Some(&defaults), home: &|_| None };
+        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
         let (text, _) = convert_wrapped("@daily run", "tab", Some(false), target, odd);
         let expected = "@daily '/opt/my tools/slack-alert' --config '/srv/50\\%/slack_alert.toml' --state-dir '/srv/the state' wrap --job run-2 -- run";
         assert_eq!(text, expected);
@@ -437,7 +428,7 @@ mod tests {
             assert!(notes.iter().all(|note| note.text.contains(words)), "{line}: {notes:?}");
         }
         let defaults: toml::Table = toml::from_str("timeout = '10m'").expect("it is TOML");
-        let target = Target { defaults: Some(&defaults), home: &|_| None };
+        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
         let (_, imported) = convert_wrapped("@daily a\n@daily b\n", "tab", Some(false), target, WRAPPER);
         let notes: Vec<_> = imported.notes.iter().map(ToString::to_string).collect();
         assert!(matches!(&notes[..], [one] if one.contains("`timeout = \"10m\"` in [defaults]")), "{notes:?}");
@@ -446,7 +437,7 @@ mod tests {
     #[test]
     fn what_reports_already_is_not_wrapped_again_whatever_stands_before_it() {
         let defaults = toml::Table::new();
-        let target = Target { defaults: Some(&defaults), home: &|_| None };
+        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
         let renamed = Wrapper { program: "/opt/sa/alert-0.2", ..WRAPPER };
         for line in [
             "@daily slack-alert wrap --job run -- run",

@@ -6,13 +6,18 @@ use std::path::{Component, Path};
 
 use slack_alert::diagnostic::{Problems, Sources};
 use slack_alert::document::load;
-use slack_alert::import::{Target, crontab};
+use slack_alert::import::{Machine, Target, crontab};
 
 pub(crate) fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for system in [None, Some(false), Some(true)] {
         let home = |name: Option<&str>| Some(format!("/home/{}", name.unwrap_or("me")));
-        let imported = crontab::convert(text, "crontab", system, Target { defaults: None, home: &home });
+        let imported = crontab::convert(
+            text,
+            "crontab",
+            system,
+            Target { defaults: None, home: &home, machine: Machine::UNKNOWN },
+        );
         let mut names = HashSet::new();
         for file in &imported.files {
             assert!(names.insert(&file.path), "{:?} twice", file.path);

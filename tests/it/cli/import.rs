@@ -391,6 +391,36 @@ fn a_crontab_on_standard_input_comes_out_in_any_case() {
 }
 
 #[test]
+fn a_user_whom_this_machine_does_not_know_makes_no_user_crontab_of_the_systems() {
+    let text = "0 3 * * * root /usr/bin/true --all\n15 6 * * 1-5 nosuchuser flock -n /run/x /usr/bin/true\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("tab", text)]);
+    let ran = sandbox.run(&["import", "crontab", "--wrap", "--write", "tab"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let new = sandbox.read("tab");
+    assert!(new.lines().all(|line| line.contains(" root /") || line.contains(" nosuchuser /")), "{new}");
+    assert!(new.contains(" -- flock -n /run/x /usr/bin/true") && new.contains(" -- /usr/bin/true --all"), "{new}");
+    assert!(ran.stderr.contains("`nosuchuser`") && ran.stderr.contains("--user"), "a guess is told: {ran:?}");
+}
+
+#[test]
+fn a_crontab_that_may_be_either_is_changed_only_when_it_is_said_which_it_is() {
+    let text = "0 3 * * * dbadmin /usr/local/bin/backup\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("tab", text)]);
+    let refused = sandbox.run(&["import", "crontab", "--wrap", "--write", "tab"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    for words in ["nothing is written: tab:1: ", "--system", "--user"] {
+        assert!(refused.stderr.contains(words), "{words}: {refused:?}");
+    }
+    assert_eq!(sandbox.read("tab"), text);
+    assert!(!sandbox.path().join("jobs.d").exists(), "no job is written either");
+    let shown = sandbox.run(&["import", "crontab", "--dry-run", "tab"]);
+    assert!(shown.code == 0 && shown.stdout.contains("user = \"dbadmin\""), "{shown:?}");
+    assert!(shown.stderr.contains("with --system or --user"), "{shown:?}");
+    let ran = sandbox.run(&["import", "crontab", "--wrap", "--write", "--system", "tab"]);
+    assert!(ran.code == 0 && sandbox.read("tab").ends_with(" -- /usr/local/bin/backup\n"), "{ran:?}");
+}
+
+#[test]
 fn two_crontabs_share_no_job() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", "host = 'h'\n"),

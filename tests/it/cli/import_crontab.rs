@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use slack_alert::import::{Action, Imported, NewFile, Target, crontab, plan, write};
+use slack_alert::import::{Action, Imported, Machine, NewFile, Target, crontab, plan, write};
 
 use crate::support::skip::skip;
 
@@ -14,7 +14,8 @@ fn root() -> &'static Path {
 }
 
 /// A folder without a configuration, on a machine where every user has a home.
-const NEW: Target<'static> = Target { defaults: None, home: &|_| Some("/home/shop".to_owned()) };
+const NEW: Target<'static> =
+    Target { defaults: None, home: &|_| Some("/home/shop".to_owned()), machine: Machine::UNKNOWN };
 
 /// Files and notes of an import on one page.
 fn page(imported: &Imported) -> String {
@@ -108,7 +109,7 @@ fn writing_creates_what_is_new_and_leaves_what_exists() {
         file("jobs.d/link.toml", "command = \"link\"\n", false),
         file("slack.token", "xoxb-secret\n", true),
     ];
-    let imported = Imported { files, notes: Vec::new() };
+    let imported = Imported { files, ..Imported::default() };
     use Action::{Create, Leave, Same};
 
     let planned = plan(&imported, folder.path()).expect("a plan");
@@ -141,7 +142,7 @@ fn writing_creates_what_is_new_and_leaves_what_exists() {
 fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     fs::write(folder.path().join("jobs.d"), "a file in the way").expect("a file");
-    let imported = Imported { files: vec![file("jobs.d/new.toml", "", false)], notes: Vec::new() };
+    let imported = Imported { files: vec![file("jobs.d/new.toml", "", false)], ..Imported::default() };
     let error = write(&imported, folder.path()).expect_err("a file stands in the way").to_string();
     assert!(error.contains("jobs.d") && error.contains("cannot be written"), "{error}");
 }

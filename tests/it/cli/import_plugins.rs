@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use slack_alert::import::{Imported, Target, plugins, write};
+use slack_alert::import::{Imported, Machine, Target, plugins, write};
 
 /// A folder without a configuration.
-const NEW: Target<'static> = Target { defaults: None, home: &|_| None };
+const NEW: Target<'static> = Target { defaults: None, home: &|_| None, machine: Machine::UNKNOWN };
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import")
