@@ -2,14 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 pub use crate::picture::{PictureWidth, Theme};
 use clap::{ArgGroup, Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 use super::help;
-use crate::document::parse_duration;
-use crate::store::spool::SHORTEST_EXPECTED;
 
 /// Runs the commands in jobs.d on schedule, and reports to Slack
 ///
@@ -707,20 +704,6 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// A length of time as job files have it.
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|refusal| format!("{}; {}", refusal.message, refusal.help))
-}
-
-/// How often a run is to come.
-fn expectation(text: &str) -> Result<Duration, String> {
-    let every = duration(text)?;
-    match every < SHORTEST_EXPECTED {
-        true => Err("a run is expected once a second at most; write how often it runs, such as `1d`".to_owned()),
-        false => Ok(every),
-    }
-}
-
 /// Options of `wrap`.
 #[derive(Clone, Debug, Args)]
 pub struct WrapArgs {
@@ -728,17 +711,17 @@ pub struct WrapArgs {
     #[arg(long, value_name = "NAME")]
     pub job: Option<String>,
     /// End the command after so long: SIGTERM, then SIGKILL; the exit code is 124 [default: the job's `timeout`]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub timeout: Option<Duration>,
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
     /// Print nothing when the run was ok and is recorded
     #[arg(long)]
     pub quiet: bool,
     /// For a job without a file: how often a run is to come, such as 1d; one that does not is an alert of the daemon
-    #[arg(long, value_name = "EVERY", value_parser = expectation)]
-    pub expect: Option<Duration>,
+    #[arg(long, value_name = "EVERY")]
+    pub expect: Option<String>,
     /// With --expect: how late it may be [default: a tenth of EVERY, a minute at least]
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect")]
-    pub grace: Option<Duration>,
+    #[arg(long, value_name = "DURATION")]
+    pub grace: Option<String>,
     /// The command and its words
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

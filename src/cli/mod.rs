@@ -70,9 +70,25 @@ impl Failure {
     }
 }
 
+/// The arguments of the process, its name first.
+#[expect(clippy::disallowed_methods, reason = "what clap reads, for those that it refuses")]
+fn arguments() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
+}
+
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // A mistake in a line of a crontab keeps its command from nothing.
+        Err(error) => match wrap::misused(&arguments(), &error) {
+            Some((command, why)) => {
+                crate::exec::prepare_to_pass_through();
+                return wrap::run_misused(&command, &why);
+            }
+            None => error.exit(),
+        },
+    };
     match cli.command {
         Some(Command::Wrap(_)) => crate::exec::prepare_to_pass_through(),
         _ => crate::exec::prepare(),

@@ -7,21 +7,23 @@ mod link;
 mod reporter;
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use tokio::sync::mpsc;
 
-use super::args::WrapArgs;
+use super::args::{Cli, WrapArgs};
 use super::locate::World;
 use crate::clock::{self, SharedClock, System};
-use crate::document::format_duration;
+use crate::document::{Refusal, format_duration, parse_duration};
 use crate::exec::{Ending, Output, PassThrough, Passed, TimeLimit};
 use crate::id::JobName;
-use crate::store::spool::{End, ExpectedEvery, KEPT, Report};
+use crate::store::spool::{End, ExpectedEvery, KEPT, Report, SHORTEST_EXPECTED};
 use reporter::{Done, Event};
 
 /// The command is started after so long, whatever is known by then.
@@ -35,6 +37,29 @@ const KILL_AFTER: Duration = Duration::from_secs(10);
 
 /// A job's name is not longer.
 const LONGEST_NAME: usize = 200;
+
+/// The command of a `wrap` with options that nobody understands, and what is wrong with them: it runs as if we were not there.
+pub(super) fn misused(arguments: &[OsString], error: &clap::Error) -> Option<(Vec<OsString>, String)> {
+    let end = arguments.iter().position(|word| word == "--")?;
+    let (options, command) = (arguments.get(1..end)?, arguments.get(end + 1..)?);
+    let known = Cli::command();
+    let named = options.iter().filter_map(|word| word.to_str());
+    let first = named.filter_map(|word| known.find_subcommand(word)).next()?;
+    if !error.use_stderr() || first.get_name() != "wrap" || command.is_empty() {
+        return None;
+    }
+    let text = error.to_string();
+    let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    Some((command.to_vec(), why))
+}
+
+/// Runs such a command.
+pub(super) fn run_misused(command: &[OsString], why: &str) -> ExitCode {
+    say(&format!("{why}: the command runs, and nobody is told of it; `slack-alert wrap --help` shows the options"));
+    let code = crate::exec::instead(command);
+    say(&format!("`{}` cannot be started", crate::id::in_one_line(&command[0].to_string_lossy())));
+    ExitCode::from(code)
+}
 
 /// Runs the command; the exit code is its own.
 pub(super) fn run(world: &World, args: &WrapArgs) -> ExitCode {
@@ -55,7 +80,7 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
     let (mut reporter, mut events) = reporter::start(world.clone(), begun.clone());
     let told = RefCell::new(Told::default());
     told.borrow_mut().quiet = args.quiet;
-    let mut limit = args.timeout.map(|timeout| TimeLimit { timeout, kill_after: KILL_AFTER });
+    let mut limit = begun.timeout.map(|timeout| TimeLimit { timeout, kill_after: KILL_AFTER });
     let deadline = clock.now().mono + START;
     loop {
         let event = tokio::select! {
@@ -93,7 +118,7 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
     let end = End::new(ended.wall, passed.ending.clone(), &passed.output);
     reporter.end(Report { run: told.borrow().run, end: Some(end), ..begun.clone() });
     if let Ending::TimedOut { after, .. } = passed.ending {
-        let of = if args.timeout.is_some() { "--timeout".to_owned() } else { told.borrow().timeout_of.clone() };
+        let of = if begun.timeout.is_some() { "--timeout".to_owned() } else { told.borrow().timeout_of.clone() };
         say(&format!("{}: ended by its time limit of {}: {of}", begun.job, format_duration(after)));
     }
     let deadline = ended.mono + END;
@@ -111,7 +136,8 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
     };
     // In a file it is known, though there was no time for more.
     let done = done.or_else(|| told.borrow().in_file.then_some(Done::Kept));
-    finish(args, &begun.job, &mut passed, done);
+    let is_expected = told.borrow().is_expected.unwrap_or(true);
+    finish(args, (&begun.job, is_expected), &mut passed, done);
     passed.code
 }
 
@@ -130,12 +156,39 @@ fn begin(args: &WrapArgs, clock: &SharedClock) -> Report {
         say(&format!("`{}` is no name of a job: this run is one of `{default}`", crate::id::in_one_line(&name)));
     }
     let name = JobName::new(if is_name { name } else { default });
-    let expect = args.expect.map(|every| {
-        let grace = args.grace.unwrap_or_else(|| (every / 10).max(Duration::from_secs(60)));
-        ExpectedEvery { every, grace }
-    });
     let begun = Report::begun(name, cut(&command), std::process::id(), clock.now().wall);
-    Report { expect, timeout: args.timeout, ..begun }
+    let (expect, timeout) = (expect(args), value(args.timeout.as_deref(), "--timeout", parse_duration));
+    Report { expect, timeout, ..begun }
+}
+
+/// How often a run is to come, as the command line says.
+fn expect(args: &WrapArgs) -> Option<ExpectedEvery> {
+    let every = value(args.expect.as_deref(), "--expect", |text| {
+        let every = parse_duration(text)?;
+        let too_often = || Refusal {
+            message: "a run is expected once a second at most".to_owned(),
+            span: 0..text.len(),
+            help: "write how often it runs, such as `1d`".to_owned(),
+        };
+        if every < SHORTEST_EXPECTED { Err(too_often()) } else { Ok(every) }
+    });
+    let grace = value(args.grace.as_deref(), "--grace", parse_duration);
+    if args.grace.is_some() && args.expect.is_none() {
+        say("`--grace` is for a run that is expected, as --expect says: it does not count");
+    }
+    let every = every?;
+    Some(ExpectedEvery { every, grace: grace.unwrap_or_else(|| (every / 10).max(Duration::from_secs(60))) })
+}
+
+/// The value of an option. One that is a mistake does not count, and says so: no mistake of ours keeps the command from running.
+fn value<T>(text: Option<&str>, option: &str, read: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<T> {
+    let text = text?;
+    read(text)
+        .map_err(|refusal| {
+            let text = crate::id::in_one_line(text);
+            say(&format!("`{option} {text}` does not count: {}; {}", refusal.message, refusal.help));
+        })
+        .ok()
 }
 
 /// A command for people: its first thousand characters.
@@ -157,6 +210,8 @@ struct Told {
     run: Option<crate::id::RunId>,
     /// The end is in a file.
     in_file: bool,
+    /// Whether the absence of this run is an alert; none until it is known.
+    is_expected: Option<bool>,
 }
 
 fn take(event: Event, told: &RefCell<Told>) {
@@ -166,6 +221,7 @@ fn take(event: Event, told: &RefCell<Told>) {
             told.limit = Some(limit.as_ref().map(|(limit, _)| *limit));
             told.timeout_of = limit.map(|(_, of)| of).unwrap_or_default();
         }
+        Event::Expected(is_expected) => told.borrow_mut().is_expected = Some(is_expected),
         Event::Known(run) => told.borrow_mut().run = run,
         Event::InFile => told.borrow_mut().in_file = true,
         Event::Remark(_) if told.borrow().quiet => {}
@@ -203,8 +259,9 @@ fn variables(begun: &Report, told: &Told) -> Vec<(&'static str, String)> {
     added
 }
 
-/// What is held back is wanted unless all is well and recorded; an alert that nobody took is printed, where cron mails it.
-fn finish(args: &WrapArgs, job: &JobName, passed: &mut Passed, done: Option<Done>) {
+/// What is held back is wanted unless all is well and recorded; an alert that nobody took is printed, where cron mails it, and so is
+/// that nobody knows of a run that is waited for.
+fn finish(args: &WrapArgs, (job, is_expected): (&JobName, bool), passed: &mut Passed, done: Option<Done>) {
     let well = match &done {
         Some(Done::Recorded { ok: Some(ok) }) => *ok,
         _ => passed.code == 0,
@@ -213,14 +270,17 @@ fn finish(args: &WrapArgs, job: &JobName, passed: &mut Passed, done: Option<Done
     if args.quiet && !(well && matches!(done, Some(Done::Recorded { .. }))) {
         passed.release();
     }
-    if recorded || well {
+    // A run that was well is no news, but one that is waited for is alerted as missing when nobody knows of it.
+    if recorded || (well && !is_expected) {
         return;
     }
     let why = match done {
         Some(Done::Failed(why)) => why,
         _ => format!("it could not be told within {} s", END.as_secs_f32()),
     };
-    say(&format!("{job}: {}{}; nobody was told: {why}", passed.ending.words(), last_line(&passed.output)));
+    let (ending, line) = (passed.ending.words(), if well { String::new() } else { last_line(&passed.output) });
+    let missing = if well { ", and the run will count as missing" } else { "" };
+    say(&format!("{job}: {ending}{line}; nobody was told{missing}: {why}"));
 }
 
 fn last_line(output: &Output) -> String {

@@ -15,13 +15,13 @@ use crate::cli::client;
 use crate::cli::locate::World;
 use crate::clock::{self, Clock as _, Mono, SharedClock, System};
 use crate::daemon::{self, Settled};
-use crate::diagnostic::Source;
+use crate::diagnostic::{self, Severity, Source};
 use crate::document::Rate;
 use crate::exec::{Status, TimeLimit};
-use crate::id::{JobName, RunId};
+use crate::id::{JobName, RunId, in_one_line};
 use crate::notify::{self, Console, Notifier, Signal, Watcher as _, Watchers};
 use crate::outbox::{self, Worker};
-use crate::plan::{self, Options, Plan};
+use crate::plan::{self, Findings, Options, Plan};
 use crate::store::spool::{Report, Spool};
 use crate::store::{OpenError, OutboxFilter, RunningRow, Store};
 
@@ -48,6 +48,8 @@ const SENDING: Duration = Duration::from_millis(1_600);
 pub(super) enum Event {
     /// How long the command may take, and where that is written.
     Limit(Option<(TimeLimit, String)>),
+    /// Whether the absence of this run would be an alert.
+    Expected(bool),
     /// Whether there is a daemon is known now; and the run's number, if it gave one.
     Known(Option<RunId>),
     /// A line for people.
@@ -106,13 +108,15 @@ pub(super) fn start(world: World, begun: Report) -> (Reporter, mpsc::UnboundedRe
 struct Settings {
     plan: Plan,
     options: Options,
-    /// It has errors: nothing is judged by it.
-    broken: bool,
+    /// What is wrong with it: nothing is judged by it.
+    broken: Option<String>,
     /// Its file.
     config: Option<PathBuf>,
     sockets: Vec<PathBuf>,
     state_dir: Result<PathBuf, String>,
     limit: Option<(TimeLimit, String)>,
+    /// The absence of a run is an alert, or may be: what cannot be read may say so.
+    is_expected: bool,
     /// What is wrong with the job's file.
     not_loaded: Option<String>,
 }
@@ -126,6 +130,7 @@ fn report(world: &World, begun: Report, say: &mpsc::UnboundedSender<Event>, ends
         return tell(Event::Done(Done::Failed("the configuration cannot be read".to_owned())));
     };
     tell(Event::Limit(settings.limit.clone()));
+    tell(Event::Expected(settings.is_expected));
     if let Some(why) = &settings.not_loaded {
         let job = &begun.job;
         tell(Event::Remark(format!(
@@ -211,11 +216,12 @@ fn told(
         Err(why) => return Done::Failed(why.clone()),
     };
     let kept = kept.unwrap_or_else(|| keep(settings, report, in_file));
-    if settings.broken {
-        let why = "the configuration has errors: `slack-alert check` shows them";
+    if let Some(why) = &settings.broken {
+        let barred = settings.sockets.iter().find(|socket| Link::is_barred(socket)).map(|socket| ask_for(socket));
+        let barred = barred.map(|barred| format!("{barred}; ")).unwrap_or_default();
         return match kept {
-            Ok(_) => Done::Failed(format!("{why}; it is told once they have no errors")),
-            Err(_) => Done::Failed(why.to_owned()),
+            Ok(_) => Done::Failed(format!("{barred}{why}; it is told once that is mended")),
+            Err(_) => Done::Failed(format!("{barred}{why}")),
         };
     }
     match in_place(world, settings, state_dir, report, ended) {
@@ -232,7 +238,7 @@ fn keep(settings: &Settings, report: &Report, in_file: &dyn Fn()) -> std::io::Re
         return Err(std::io::Error::other("there is no state yet"));
     }
     let record = Spool::of(dir).put(report)?;
-    if !settings.broken {
+    if settings.broken.is_none() {
         in_file();
     }
     Ok(record)
@@ -277,6 +283,11 @@ fn is_there(dir: &Path) -> bool {
     dir.is_dir()
 }
 
+/// What to do about a socket that lets others in.
+fn ask_for(socket: &Path) -> String {
+    format!("you may not talk to the daemon: ask for the group of {} (`[control] group`)", socket.display())
+}
+
 /// Judges, queues and sends here, where there is no daemon and the state is ours.
 fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, ended: Mono) -> Result<Done, String> {
     if !is_ours(dir) {
@@ -284,10 +295,7 @@ fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, end
         let barred = settings.sockets.iter().find(|socket| Link::is_barred(socket));
         return Err(match barred {
             None => format!("{dir} belongs to another user, and no daemon answers"),
-            Some(socket) => format!(
-                "{dir} belongs to another user, and you may not talk to the daemon: ask for the group of {} (`[control] group`)",
-                socket.display()
-            ),
+            Some(socket) => format!("{dir} belongs to another user, and {}", ask_for(socket)),
         });
     }
     let clock: SharedClock = std::sync::Arc::new(System);
@@ -464,25 +472,43 @@ fn read(world: &World, begun: &Report) -> Option<Settings> {
     let options = world.options().or_else(|_| world.command_line()).ok()?;
     let without = plan::load(&only(&options, Vec::new()), &world.surroundings());
     let file = file_of(&without.plan_or_draft()?.config.jobs_dir, &begun.job);
+    let has_file = file.is_some();
     let loaded = match file {
         Some(file) => plan::load(&only(&options, vec![file]), &world.surroundings()),
         None => without,
     };
-    let broken = loaded.plan.is_none();
+    let broken = loaded.plan.is_none().then(|| what_is_wrong(&loaded.findings));
     let loaded_files: Vec<_> =
         loaded.findings.files.iter().map(|file| loaded.findings.sources.get(*file).clone()).collect();
     let plan = loaded.plan.or(loaded.draft)?;
-    let job = plan.job(begun.job.as_str()).or(plan.without_file.as_ref());
+    let job_of_file = plan.job(begun.job.as_str()).cloned();
+    let job = job_of_file.as_ref().or(plan.without_file.as_ref());
     let limit = job.and_then(|job| {
         let timeout = job.command.timeout()?;
         let limit = TimeLimit { timeout, kill_after: job.command.kill_after() };
         Some((limit, timeout_of(&loaded_files, options.config.as_deref())))
     });
+    let is_expected = begun.expect.is_some()
+        || match job_of_file.as_ref().filter(|job| job.timing.runs_elsewhere()) {
+            Some(job) => job.timing.has_times(),
+            None => job_of_file.is_none() && (has_file || broken.is_some()),
+        };
     let not_loaded = plan.not_loaded.iter().find(|other| other.name == begun.job).map(|other| other.why.clone());
     let state_dir = world.state_dir(&plan).map_err(|failure| failure.message);
     let sockets = client::sockets(world, state_dir.clone().ok());
     let config = options.config.as_deref().map(|config| config.canonicalize().unwrap_or_else(|_| config.to_owned()));
-    Some(Settings { plan, options, broken, config, sockets, state_dir, limit, not_loaded })
+    Some(Settings { plan, options, broken, config, sockets, state_dir, limit, is_expected, not_loaded })
+}
+
+/// Why the configuration cannot be used: its first error. What this user cannot read is no error of it.
+fn what_is_wrong(findings: &Findings) -> String {
+    let errors: Vec<_> = findings.problems.iter().filter(|problem| problem.severity() == Severity::Error).collect();
+    let unreadable = errors.iter().find(|problem| problem.code == diagnostic::Code::UnreadableFile);
+    if let Some(problem) = unreadable {
+        return in_one_line(&problem.message).into_owned();
+    }
+    let why = "the configuration has errors: `slack-alert check` shows them";
+    errors.first().map_or_else(|| why.to_owned(), |first| format!("{why}; the first: {}", in_one_line(&first.message)))
 }
 
 /// Where the timeout of a job is written: in its own file, else in the configuration.

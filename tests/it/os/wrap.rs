@@ -444,8 +444,15 @@ fn without_a_place_for_state_the_alert_is_printed_where_cron_mails_it() {
         ran.stderr.contains("db") && ran.stderr.contains("exited with 3") && ran.stderr.contains("no disk"),
         "{ran:?}"
     );
-    let ran = sandbox.run(&["--state-dir", &nowhere, "wrap", "--job", "db", "--", "true"]);
+    let ran = sandbox.run(&["--state-dir", &nowhere, "wrap", "--job", "other", "--", "true"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "a run that was well is no news");
+    // One that is waited for is alerted as missing.
+    for options in [&["--job", "db"][..], &["--job", "other", "--expect", "1d"], &["--job", "db", "--quiet"]] {
+        let ran = sandbox.run(&[&["--state-dir", &nowhere, "wrap"], options, &["--", "true"]].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let said = "exited with 0; nobody was told, and the run will count as missing: ";
+        assert!(ran.stderr.contains(said), "{options:?}: {ran:?}");
+    }
 }
 
 #[test]
@@ -486,7 +493,22 @@ fn a_full_disk_and_a_strangers_right_change_nothing_for_the_command() {
     assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(3), &b"out\n"[..]), "{ran:?}");
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(said.contains("db") && said.contains("you may not talk to the daemon"), "{ran:?}");
-    assert_eq!(stranger("exit 0").status.code(), Some(0));
+    let ran = stranger("exit 0");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("the run will count as missing"), "{ran:?}");
+    assert!(said.contains("you may not talk to the daemon"), "{ran:?}");
+    // What this user may not read is no error of the configuration.
+    sandbox.file("slack_alert.toml", "host = 'h'\n[slack]\ntoken_file = 'token'\nchannel = '#ops'\n");
+    let token = sandbox.file("token", "xoxb-0\n");
+    fs::set_permissions(token, fs::Permissions::from_mode(0o600)).expect("a mode");
+    for script in ["exit 0", "exit 3"] {
+        let ran = stranger(script);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        for words in ["token_file", "cannot be read", "ask for the group of"] {
+            assert!(said.contains(words), "{words}: {ran:?}");
+        }
+        assert!(!said.contains("has errors"), "{ran:?}");
+    }
     assert_eq!(history(&sandbox).len(), 0, "a stranger reports nothing");
     drop(going);
 }
@@ -783,15 +805,34 @@ fn a_job_without_a_file_is_known_to_those_who_ask_without_a_daemon() {
 }
 
 #[test]
-fn a_run_that_is_to_come_more_often_than_each_second_is_no_expectation() {
+fn a_mistake_in_an_option_keeps_no_command_from_running() {
     let sandbox = quiet();
-    for every in ["0s", "10ms", "999ms"] {
-        let ran = sandbox.run(&["wrap", "--job", "etl", "--expect", every, "--", "true"]);
-        assert_eq!(ran.code, 2, "{every}: {ran:?}");
-        assert!(ran.stderr.contains("a run is expected once a second at most"), "{every}: {ran:?}");
+    for (options, said) in [
+        (&["--job", "etl", "--expect", "999ms"][..], "a run is expected once a second at most"),
+        (&["--job", "etl", "--expect", "1x"], "`--expect 1x` does not count"),
+        (&["--job", "etl", "--timeout", "5x"], "`--timeout 5x` does not count"),
+        (&["--job", "etl", "--grace", "5m"], "`--grace` is for a run that is expected"),
+        (&["--job", "etl", "--expect", "1d", "--grace", "soon"], "`--grace soon` does not count"),
+    ] {
+        let ran = sandbox.run(&[&["wrap"], options, &["--", "sh", "-c", "echo out; exit 3"]].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, "out\n"), "{options:?}: {ran:?}");
+        assert!(ran.stderr.contains(said), "{options:?}: {ran:?}");
+    }
+    assert_eq!(history(&sandbox).len(), 5, "each is reported all the same");
+    for options in [&["wrap", "--jb", "etl"][..], &["wrap", "--job"], &["--stat-dir", "x", "wrap", "--job", "etl"]] {
+        let ran = sandbox.run(&[options, &["--", "sh", "-c", "echo out; exit 3"]].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, "out\n"), "{options:?}: {ran:?}");
+        assert!(ran.stderr.contains("nobody is told of it"), "{options:?}: {ran:?}");
+    }
+    assert_eq!(history(&sandbox).len(), 5);
+    // Nothing says where the command begins, or it is no command of this one.
+    for words in [&["wrap", "--jb", "etl", "echo", "out"][..], &["why", "--jb", "--", "echo"], &["wrap", "--jb", "--"]]
+    {
+        let ran = sandbox.run(words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{words:?}: {ran:?}");
     }
     let ran = sandbox.run(&["wrap", "--job", "etl", "--expect", "1s", "--", "true"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.code == 0 && !ran.stderr.contains("does not count"), "{ran:?}");
 }
 
 /// Lines of a crontab: each runs once by itself and once wrapped, and says when.
