@@ -40,6 +40,8 @@ pub(super) struct Absent {
     pub(super) failure: Failure,
     /// No daemon runs with this configuration. Otherwise there may be one, and it gives no answer.
     pub(super) is_certain: bool,
+    /// Something took the question, and gave no answer in time.
+    pub(super) hangs: bool,
 }
 
 /// Which daemon is meant.
@@ -87,11 +89,11 @@ pub(super) fn sockets(world: &World, state_dir: Option<PathBuf>) -> Vec<PathBuf>
 fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> Result<(Client, api::Status), Absent> {
     // What is at the likeliest place tells most: a daemon that hangs there is told, whoever answers elsewhere.
     let mut found: Option<Failure> = None;
-    let mut is_certain = true;
+    let (mut is_certain, mut hangs) = (true, false);
     for path in places {
-        let client = Client::new(path, world.variable("SUDO_USER"));
-        let client = client.map_err(|failure| Absent { failure, is_certain: false })?;
-        match client.get_within::<api::Status>(STATUS, limit) {
+        let client = Client::new(path, world.variable("SUDO_USER"), limit);
+        let client = client.map_err(|failure| Absent { failure, is_certain: false, hangs })?;
+        match client.get::<api::Status>(STATUS) {
             Ok(status) => match meant.differs(&status) {
                 None => return Ok((client, status)),
                 Some(words) => {
@@ -104,6 +106,8 @@ fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> 
             Err(trouble) => {
                 // A socket that does not let this user in may be another daemon's: the state can be read all the same.
                 is_certain = false;
+                // What was found first is what is told.
+                hangs |= found.is_none() && trouble.is_late();
                 found.get_or_insert_with(|| trouble.failure(path));
             }
         }
@@ -112,7 +116,7 @@ fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> 
         let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         Trouble::Missing.failure(Path::new(&looked.join(", ")))
     });
-    Err(Absent { failure, is_certain })
+    Err(Absent { failure, is_certain, hangs })
 }
 
 impl Meant {

@@ -66,6 +66,8 @@ pub(in crate::cli) enum Trouble {
 pub(in crate::cli) struct Client {
     path: PathBuf,
     sudo: Option<String>,
+    /// A question is answered by then.
+    limit: Duration,
     runtime: Runtime,
 }
 
@@ -79,11 +81,11 @@ pub(in crate::cli) struct Events<'c> {
 }
 
 impl Client {
-    /// Asks nothing yet. `sudo` is who became root.
-    pub(super) fn new(path: &Path, sudo: Option<&str>) -> Result<Self, Failure> {
+    /// Asks nothing yet. `sudo` is who became root; what only looks is answered within `limit`.
+    pub(super) fn new(path: &Path, sudo: Option<&str>, limit: Duration) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
-        Ok(Self { path: path.to_owned(), sudo: sudo.map(str::to_owned), runtime })
+        Ok(Self { path: path.to_owned(), sudo: sudo.map(str::to_owned), limit, runtime })
     }
 
     /// Where it is.
@@ -93,12 +95,7 @@ impl Client {
 
     /// Looks.
     pub(in crate::cli) fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, Trouble> {
-        self.ask(Method::GET, target, None, ANSWER)
-    }
-
-    /// Looks, within a time of its own.
-    pub(in crate::cli) fn get_within<T: DeserializeOwned>(&self, target: &str, limit: Duration) -> Result<T, Trouble> {
-        self.ask(Method::GET, target, None, limit)
+        self.ask(Method::GET, target, None, self.limit)
     }
 
     /// Asks for something.
@@ -300,6 +297,15 @@ impl Trouble {
     /// Whether no daemon is there at all.
     pub(in crate::cli) fn is_nobody(&self) -> bool {
         matches!(self, Self::Missing | Self::Stale)
+    }
+
+    /// Whether whoever is there takes too long: its system keeps it from running, or it has too much to do.
+    pub(in crate::cli) fn is_late(&self) -> bool {
+        match self {
+            Self::TimedOut(_) => true,
+            Self::Refused(failure) => failure.error.code == Code::Busy,
+            _ => false,
+        }
     }
 
     /// The exit code and the words for a command that cannot go on. `path` is the socket.

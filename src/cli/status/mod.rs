@@ -23,6 +23,9 @@ use crate::policy::Pattern;
 /// A daemon whose loop works answers by then; what a probe waits for.
 const HEALTHY: Duration = Duration::from_secs(2);
 
+/// So long a monitoring system's question waits; NRPE itself waits for 10 s.
+const PROBED: Duration = Duration::from_secs(4);
+
 /// How everything is, as of one moment.
 #[derive(Clone, Debug, PartialEq)]
 struct View {
@@ -111,6 +114,17 @@ fn look(daemon: &Daemon, asked: &[String], all: bool) -> Result<View, Failure> {
     Ok(view)
 }
 
+/// Asks the daemon for a monitoring system: what to say where it gives no answer.
+fn probe(daemon: &Daemon, asked: &[String]) -> Result<View, (Level, Failure)> {
+    let view = ask(daemon, asked, true, daemon.status.clone());
+    let mut view = view.map_err(|trouble| {
+        let level = if trouble.is_late() { Level::Critical } else { Level::Unknown };
+        (level, daemon.failure(&trouble))
+    })?;
+    view.narrow().map_err(|failure| (Level::Unknown, failure))?;
+    Ok(view)
+}
+
 /// Asks it again.
 fn ask_again(daemon: &Daemon, asked: &[String], all: bool) -> Result<View, Trouble> {
     let status = daemon.client.get(STATUS)?;
@@ -183,13 +197,15 @@ fn health(world: &World) -> ExitCode {
 /// One line for a monitoring system. Whatever goes wrong is an answer too.
 fn nagios(world: &World, pattern: Option<&str>) -> ExitCode {
     let asked: Vec<String> = pattern.into_iter().map(str::to_owned).collect();
-    let (level, line) = match client::find(world) {
-        // That nobody runs the jobs is what such a check is for.
-        Err(absent) if absent.is_certain => (Level::Critical, nagios::alone(Level::Critical, &absent.failure.message)),
+    let (level, line) = match client::find_within(world, PROBED) {
+        // That nobody runs the jobs is what such a check is for, and one that hangs runs none.
+        Err(absent) if absent.is_certain || absent.hangs => {
+            (Level::Critical, nagios::alone(Level::Critical, &absent.failure.message))
+        }
         Err(absent) => (Level::Unknown, nagios::alone(Level::Unknown, &absent.failure.message)),
-        Ok(daemon) => match look(&daemon, &asked, true) {
+        Ok(daemon) => match probe(&daemon, &asked) {
             Ok(view) => nagios::render(&view),
-            Err(failure) => (Level::Unknown, nagios::alone(Level::Unknown, &failure.message)),
+            Err((level, failure)) => (level, nagios::alone(level, &failure.message)),
         },
     };
     world.terminal.out(&line);

@@ -98,8 +98,17 @@ fn of(view: &View, job: &Job) -> Option<Level> {
         Status::Unknown => Some(Level::Unknown),
         Status::Critical => Some(Level::Critical),
     };
-    let incidents = || view.incidents(job).into_iter().filter_map(|incident| level(incident.status));
-    let by_status = job.status.and_then(level).map(|own| incidents().fold(own, Level::max));
+    // Somebody has it: that is known, and still no good state.
+    let of = |incident: &Incident| {
+        level(incident.status).map(|level| if incident.ack.is_some() { Level::Warning } else { level })
+    };
+    let incidents = view.incidents(job);
+    let own = job.status.and_then(level);
+    let by_status = match incidents.iter().filter_map(|incident| of(incident)).max() {
+        Some(worst) if incidents.iter().any(|incident| incident.ack.is_some()) => own.map(|_| worst),
+        Some(worst) => own.map(|own| own.max(worst)),
+        None => own,
+    };
     match job.state {
         JobState::NotLoaded => Some(Level::Warning),
         JobState::Disabled => None,
@@ -152,5 +161,7 @@ fn data(view: &View, whole: bool) -> String {
         let outbox = &view.status.outbox;
         data.push_str(&format!(" waiting={};;;0 dead={};0;;0", outbox.waiting, outbox.dead));
     }
+    let state = |state| view.jobs.iter().filter(|job| job.state == state).count();
+    data.push_str(&format!(" never={};;;0 disabled={};;;0", state(JobState::Never), state(JobState::Disabled)));
     data
 }

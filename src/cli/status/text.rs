@@ -112,14 +112,15 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
 fn head(view: &View) -> String {
     let status = &view.status;
     let counts = &status.jobs;
+    // Each job that is loaded and enabled counts in one of these.
+    let known = counts.critical + counts.unknown + counts.warning + counts.ok + counts.never;
     let parts = [
         (counts.critical, "critical"),
         (counts.unknown, "unknown"),
         (counts.warning, "warning"),
         (counts.ok, "ok"),
         (counts.never, "not run yet"),
-        (counts.paused, "paused"),
-        (counts.not_loaded, "not loaded"),
+        (counts.total.saturating_sub(known), "disabled"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect();
@@ -134,8 +135,12 @@ fn head(view: &View) -> String {
         }
         false => "no daemon".to_owned(),
     };
+    // A paused job counts above, too, and one that is not loaded is none of them.
+    let beside = [(counts.paused, "paused"), (counts.not_loaded, "not loaded")];
+    let beside = beside.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("; {number} {word}"));
+    let beside: String = beside.collect();
     let running = if view.is_live { format!("; {} running", counts.running) } else { String::new() };
-    format!("{bold}{host}{bold:#}: {daemon}; {jobs}{parts}{running}")
+    format!("{bold}{host}{bold:#}: {daemon}; {jobs}{parts}{beside}{running}")
 }
 
 /// The worst first, then by name; holds and runs after what fails.

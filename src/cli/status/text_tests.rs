@@ -42,7 +42,7 @@ fn night() -> View {
         "started": "2026-11-16T02:00:00Z", "now": "2026-11-28T02:58:00Z",
         "reload": { "at": "2026-11-28T02:00:00Z", "ok": false, "problems": [] },
         "jobs": {
-            "total": 142, "ok": 138, "warning": 1, "critical": 1, "unknown": 0, "never": 0, "running": 1, "paused": 2,
+            "total": 142, "ok": 140, "warning": 1, "critical": 1, "unknown": 0, "never": 0, "running": 1, "paused": 2,
             "not_loaded": 1,
         },
         "incidents": [
@@ -101,7 +101,7 @@ fn a_bad_night_is_seen_at_one_look() {
     assert_eq!(
         shown(&night(), None, false),
         "\
-web-1: slack-alert 0.2.0, up 12d; 142 jobs: 1 critical, 1 warning, 138 ok, 2 paused, 1 not loaded; 1 running
+web-1: slack-alert 0.2.0, up 12d; 142 jobs: 1 critical, 1 warning, 140 ok; 2 paused; 1 not loaded; 1 running
 ✖ critical   db/backup   since 02:11 (47m), 3 failures, the same each time
              pg_dump: error: connection to server at \"db1\" failed
              told at 02:11 in #ops; next message at 03:11; nobody has acknowledged it
@@ -251,6 +251,17 @@ fn that_the_state_cannot_be_written_is_said_with_what_to_do() {
 }
 
 #[test]
+fn the_groups_of_jobs_add_up_to_all_of_them() {
+    let mut view = night();
+    (view.status.jobs.total, view.status.jobs.never) = (148, 4);
+    let text = shown(&view, None, false);
+    assert!(
+        text.contains("; 148 jobs: 1 critical, 1 warning, 140 ok, 4 not run yet, 2 disabled; 2 paused; "),
+        "{text}"
+    );
+}
+
+#[test]
 fn nagios_gets_a_line_and_a_level() {
     let view = night();
     let (level, line) = nagios::render(&view);
@@ -259,7 +270,7 @@ fn nagios_gets_a_line_and_a_level() {
         line,
         "SLACK-ALERT CRITICAL - 3 of 7 jobs with problems; db/backup: pg_dump: error: connection to server at \"db1\" failed; disk: \
          / is at 91 %\\u{1b}[31m; web/probe is running as its last good file says | jobs=7;;;0 ok=3;;;0 warning=1;0;;0 critical=1;;0;0 unknown=0;;;0 \
-         running=1;;;0 not_loaded=1;0;;0 waiting=0;;;0 dead=0;0;;0\n"
+         running=1;;;0 not_loaded=1;0;;0 waiting=0;;;0 dead=0;0;;0 never=0;;;0 disabled=0;;;0\n"
     );
     let only = |name: &str| {
         let mut view = view.clone();
@@ -276,6 +287,13 @@ fn nagios_gets_a_line_and_a_level() {
     ] {
         assert_eq!(only(name).0, level, "{name}");
     }
+    let mut had = view.clone();
+    let ack =
+        json!({ "by": { "uid": 1001, "name": "dana" }, "at": "2026-11-28T02:30:00Z", "until": "2026-11-29T02:30:00Z" });
+    had.status.incidents[0].ack = serde_json::from_value(ack).expect("an acknowledgement");
+    let (level, line) = nagios::render(&had);
+    assert_eq!(level, Level::Warning, "somebody has it: {line}");
+    assert!(line.contains("(acknowledged by dana)"), "{line}");
     assert!(only("mail/queue").1.starts_with("SLACK-ALERT OK - 1 job, none with problems | jobs=1;;;0 ok=1;;;0"));
     let mut silent = view.clone();
     silent.jobs.retain(|job| job.name.as_str() == "mail/queue");
