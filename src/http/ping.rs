@@ -61,7 +61,7 @@ async fn ping(
             "root, the daemon's user and the members of the group of [control] may, and over TCP whoever has the token",
         ));
     }
-    let Meanings { names, no_code } = meanings(&path);
+    let Meanings { names, no_code } = meanings(&path)?;
     let key = query.rid.map(|rid| run_id(&rid)).transpose()?;
     let output = match *request.method() {
         Method::POST => body(request.into_body(), &core).await,
@@ -90,9 +90,16 @@ struct Meanings {
     no_code: Option<Refusal>,
 }
 
-/// What a path may mean. Names hold slashes, so that the last part may be one of a name.
-fn meanings(path: &str) -> Meanings {
-    let whole = path.trim_end_matches('/');
+/// What a path may mean. Names hold slashes, so that the last part may be one of a name. An empty part is refused: in the place of
+/// what an unset variable should have held, nothing must not read as "well".
+fn meanings(path: &str) -> Result<Meanings, Refusal> {
+    if path.split('/').any(str::is_empty) {
+        let message = format!("`/ping/{}` has an empty part", crate::id::in_one_line(path));
+        return Err(Refusal::bad_request(message).help(
+            "write /ping/NAME where the run was well, else /ping/NAME/fail or its exit code: a variable may be unset",
+        ));
+    }
+    let whole = path;
     let (mut names, mut no_code) = (Vec::new(), None);
     if let Some((name, last)) = whole.rsplit_once('/') {
         let what = match last {
@@ -111,7 +118,7 @@ fn meanings(path: &str) -> Meanings {
         names.extend(what.map(|what| (JobName::new(name), what)));
     }
     names.push((JobName::new(whole), Pinged::End { ok: true }));
-    Meanings { names, no_code }
+    Ok(Meanings { names, no_code })
 }
 
 /// A run's ID, as a UUID in its usual form.
@@ -169,20 +176,28 @@ mod tests {
             ("db", vec![("db", Pinged::End { ok: true })]),
             ("db/backup/start", vec![("db/backup", Pinged::Start), ("db/backup/start", Pinged::End { ok: true })]),
             ("db/fail", vec![("db", Pinged::End { ok: false }), ("db/fail", Pinged::End { ok: true })]),
-            ("db/log/", vec![("db", Pinged::Log), ("db/log", Pinged::End { ok: true })]),
+            ("db/log", vec![("db", Pinged::Log), ("db/log", Pinged::End { ok: true })]),
             ("db/0", vec![("db", Pinged::Exit(0)), ("db/0", Pinged::End { ok: true })]),
             ("db/255", vec![("db", Pinged::Exit(255)), ("db/255", Pinged::End { ok: true })]),
         ] {
-            let Meanings { names, no_code } = meanings(path);
+            let Meanings { names, no_code } = meanings(path).expect(path);
             assert!(no_code.is_none(), "{path}");
             let found: Vec<(&str, Pinged)> = names.iter().map(|(name, what)| (name.as_str(), *what)).collect();
             assert_eq!(found, expected, "{path}");
         }
         for path in ["db/256", "db/1000", "db/99999999999999999999"] {
-            let Meanings { names, no_code } = meanings(path);
+            let Meanings { names, no_code } = meanings(path).expect(path);
             assert_eq!(no_code.expect(path).0.error.code.http_status(), 400, "{path}");
             // A job may have such a name.
             assert_eq!(names, [(JobName::new(path), Pinged::End { ok: true })], "{path}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_the_place_of_a_part_is_refused() {
+        for path in ["", "/", "db/", "db//", "db/backup/", "/db", "db//0", "db//backup", "db/0/"] {
+            let refusal = meanings(path).err().expect(path);
+            assert_eq!(refusal.0.error.code.http_status(), 400, "{path}");
         }
     }
 

@@ -60,7 +60,17 @@ fn healthchecks_requests_and_their_answers() {
         ("GET", "/ping/db/backup", "", 200, "OK"),
         ("HEAD", "/ping/db/backup", "", 200, ""),
         ("POST", "/ping/db/backup", "43 tables", 200, "OK"),
-        ("GET", "/ping/db/backup/", "", 200, "OK"),
+        // What `/ping/db/backup/$RC` is without RC. healthchecks takes it, as a good run.
+        ("GET", "/ping/db/backup/", "", 400, "has an empty part"),
+        ("GET", "/ping/db/backup%2F", "", 400, "a variable may be unset"),
+        ("GET", "/ping/db//backup", "", 400, "has an empty part"),
+        ("GET", "/ping//db/backup", "", 400, "has an empty part"),
+        ("GET", "/ping/db/backup//", "", 400, "has an empty part"),
+        ("GET", "/ping/db/backup/fail/", "", 400, "has an empty part"),
+        ("GET", "/ping/", "", 404, "there is no `/ping/` here"),
+        ("GET", "/ping/db/backup/-1", "", 404, "there is no job"),
+        ("GET", "/ping/db/backup/0x1", "", 404, "there is no job"),
+        ("GET", "/ping/db/backup/%20", "", 404, "there is no job"),
         ("GET", "/ping/db/backup/start", "", 200, "OK"),
         ("POST", "/ping/db/backup/log", "half of it", 200, "OK"),
         ("GET", "/ping/db/backup/fail", "", 200, "OK"),
@@ -89,6 +99,36 @@ fn healthchecks_requests_and_their_answers() {
                 assert!(error["error"]["code"].is_string() && text.contains(answer), "{method} {path}: {text}");
             }
         }
+    }
+}
+
+/// The lines of the manual's crontab that report with curl, each as cron gives it to the shell.
+fn recipes() -> Vec<String> {
+    let manual = include_str!("../../../man/slack-alert.1").replace(" \\e\n", " ");
+    let lines = manual.lines().filter(|line| line.starts_with("0 3 * * * ") && line.contains("curl"));
+    lines.map(|line| line["0 3 * * * ".len()..].replace("\\e%", "%")).collect()
+}
+
+#[test]
+fn the_manuals_lines_of_a_crontab_report_how_it_ended_however_much_it_wrote() {
+    if std::process::Command::new("curl").arg("--version").output().is_err() {
+        crate::support::skip::skip("there is no curl(1) here");
+        return;
+    }
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    let command = sandbox.script("backup", "#!/bin/sh\nyes some of it | head -c 200000; echo; echo the end; exit 3\n");
+    let recipes = recipes();
+    assert_eq!(recipes.len(), 2, "{recipes:?}");
+    for recipe in recipes {
+        let socket = sandbox.path().join("run/control.sock");
+        let line = recipe.replace("/run/slack-alert/control.sock", &socket.to_string_lossy());
+        let line = line.replace("/usr/local/bin/backup", &command.to_string_lossy());
+        let ran = std::process::Command::new("/bin/sh").args(["-c", &line]).output().expect("sh(1) exists");
+        assert!(ran.status.success() && ran.stderr.is_empty(), "{line}: {ran:?}");
+        let run = last_run(&sandbox, "db/backup");
+        assert_eq!((&run["exit_code"], &run["status"]), (&3.into(), &"critical".into()), "{line}: {run}");
+        assert!(!line.contains("printf") || run["line"] == "the end", "{line}: {run}");
     }
 }
 
