@@ -4,7 +4,7 @@
 //! while its loop turns, its runs start within [`LATE`], its state can be written and its outbox moves; at most one heartbeat is on
 //! its way, and nothing waits for it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,9 @@ use crate::clock::{self, Mono};
 use crate::document::format_duration;
 use crate::exec::{Run, Status, clean};
 use crate::id::JobName;
+use crate::notify::secret::Source;
 use crate::notify::{HeartbeatSettings, Signal, SignalError, Watcher};
+use crate::plan::Plan;
 
 /// A run that is due waits no longer for a place, where the daemon is well.
 const LATE: Duration = Duration::from_secs(60);
@@ -105,8 +107,8 @@ pub(super) struct Watchers {
     counts: HeartbeatCounts,
     /// Since when nothing has gone out of the outbox although something waits, and how much had gone out by then.
     rests: Option<(Mono, u64)>,
-    /// What was told in Slack: each watcher that does not know its URL, once.
-    gone: HashSet<Option<JobName>>,
+    /// What was told in Slack: each watcher that does not know its URL, once for each URL.
+    gone: HashMap<Option<JobName>, Source>,
     /// What is wrong, as it was logged last.
     logged: Option<String>,
     /// Of this state.
@@ -123,7 +125,7 @@ impl Watchers {
             beating: false,
             counts: HeartbeatCounts::default(),
             rests: None,
-            gone: HashSet::new(),
+            gone: HashMap::new(),
             logged: None,
             number,
         }
@@ -256,7 +258,8 @@ impl Daemon {
 
     /// A watcher does not know its URL: that is told once, and again after it was well in between.
     fn watcher_is_gone(&mut self, job: Option<JobName>, why: &str) {
-        if !self.watchers.gone.insert(job.clone()) {
+        let Some(url) = url_of(&self.dispatcher, &self.plan, job.as_ref()) else { return };
+        if self.watchers.gone.insert(job.clone(), url.clone()) == Some(url) {
             return;
         }
         let (what, key) = match &job {
@@ -270,8 +273,9 @@ impl Daemon {
 
     /// The configuration is another one.
     pub(super) fn watchers_configured(&mut self) {
-        self.watchers.gone.clear();
-        let dispatcher = &self.dispatcher;
+        let (dispatcher, plan) = (&self.dispatcher, &self.plan);
+        // What was told of a URL that is as it was is told.
+        self.watchers.gone.retain(|job, url| url_of(dispatcher, plan, job.as_ref()).as_ref() == Some(url));
         self.watchers.pings.retain(|job| dispatcher.declared(job).is_some_and(|job| job.ping.is_some()));
     }
 
@@ -303,6 +307,14 @@ impl Watchers {
             Some((since, before)) if before == out => Some((since, out)),
             _ => Some((now, out)),
         };
+    }
+}
+
+/// Where the URL of a job's watcher comes from; without a job, that of the heartbeat's.
+fn url_of(dispatcher: &Dispatcher, plan: &Plan, job: Option<&JobName>) -> Option<Source> {
+    match job {
+        Some(job) => dispatcher.declared(job)?.ping.as_ref().map(|ping| ping.url.clone()),
+        None => plan.config.heartbeat.as_ref().map(|heartbeat| heartbeat.url.clone()),
     }
 }
 

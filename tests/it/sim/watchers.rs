@@ -95,6 +95,33 @@ async fn a_watcher_that_does_not_answer_delays_no_run_and_is_given_up_and_one_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reload_tells_of_a_watcher_that_is_gone_only_when_its_url_is_another() {
+    let job = |number: u32| {
+        format!(
+            "command = 'a'\nevery = '1h'\nping = {{ url = 'https://hc.example.com/{number}', start = false }}\nnotify.on = []"
+        )
+    };
+    let config = format!("{CONFIG}[heartbeat]\nurl = 'https://hc.example.com/0'\nevery = '1h'\n");
+    let mut world = World::new(MORNING, &[("slack_alert.toml", config.as_str()), ("jobs.d/a.toml", &job(1))]);
+    let gone = || Err(SignalError { why: "the answer of the watcher is 404".to_owned(), gone: true });
+    world.watcher.answer(std::iter::repeat_with(gone).take(20));
+    world.spawner.play(|_, _| says(""));
+    world.start().await;
+    world.pass(seconds(60)).await;
+    let told = world.messages().len();
+    assert_eq!(told, 2, "{:?}", world.messages());
+    // Another job has changed.
+    world.file("jobs.d/b.toml", "command = 'b'\nevery = '1h'\nnotify.on = []");
+    world.reload().await;
+    world.pass(seconds(3700)).await;
+    assert_eq!(world.messages().len(), told, "{:?}", world.messages());
+    world.file("jobs.d/a.toml", &job(2));
+    world.reload().await;
+    world.pass(seconds(3700)).await;
+    assert_eq!(world.messages().len(), told + 1, "{:?}", world.messages());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_counts_as_not_run_is_not_told_to_begin_since_no_end_of_it_follows() {
     let keys = "expect = { every = '1d', grace = '1h' }\nexit_codes = { skip = [75] }\nnotify.on = []";
     let plain = format!("{keys}\nping = 'https://hc.example.com/1'");
