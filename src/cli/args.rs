@@ -313,11 +313,23 @@ pub struct NextArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Print the names alone, one a line: for completion
-    #[arg(long, hide = true, conflicts_with = "json")]
-    pub names: bool,
+    #[arg(long, hide = true, conflicts_with = "json", num_args = 0..=1, require_equals = true, value_enum)]
+    #[arg(default_missing_value = "jobs")]
+    pub names: Option<ListedNames>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Names for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListedNames {
+    /// Of jobs that have a file.
+    Jobs,
+    /// Of those that only `wrap` knows, too.
+    Known,
+    /// Those, and `tag:NAME`.
+    Patterns,
 }
 
 /// Options of `history`.
@@ -530,11 +542,21 @@ pub enum SilenceCommand {
 #[derive(Debug, Args)]
 pub struct SilenceListArgs {
     /// Print numbers and patterns alone, one a line: for completion
-    #[arg(long, hide = true, conflicts_with = "json")]
-    pub names: bool,
+    #[arg(long, hide = true, conflicts_with = "json", num_args = 0..=1, require_equals = true, value_enum)]
+    #[arg(default_missing_value = "silences")]
+    pub names: Option<ListedHolds>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Holds for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListedHolds {
+    /// Silences: numbers and patterns.
+    Silences,
+    /// Whatever `resume` ends: the numbers of all holds, and the patterns of pauses.
+    Holds,
 }
 
 /// Options of `silence end`.

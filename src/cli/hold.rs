@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::args::{AckArgs, PauseArgs, ResumeArgs, SilenceArgs, SilenceCommand, SilenceEndArgs, SilenceListArgs};
+use super::args::{
+    AckArgs, ListedHolds, PauseArgs, ResumeArgs, SilenceArgs, SilenceCommand, SilenceEndArgs, SilenceListArgs,
+};
 use super::client::words::{because, count, covered, hold_until};
 use super::client::{self, Daemon, encoded};
 use super::locate::World;
@@ -128,12 +130,16 @@ fn runs_on(answer: &HoldAnswer) -> String {
 
 fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
     let daemon = client::open(world)?;
-    let holds: Vec<Hold> = daemon.holds()?.into_iter().filter(|hold| hold.kind == HoldKind::Silence).collect();
-    if args.names {
-        let names = holds.iter().flat_map(|hold| [hold.id.to_string(), hold.pattern.clone()]);
+    let mut holds = daemon.holds()?;
+    if let Some(wanted) = args.names {
+        let kind = if wanted == ListedHolds::Holds { HoldKind::Pause } else { HoldKind::Silence };
+        let names = holds.iter().filter(|hold| wanted == ListedHolds::Holds || hold.kind == kind).flat_map(|hold| {
+            std::iter::once(hold.id.to_string()).chain((hold.kind == kind).then(|| hold.pattern.clone()))
+        });
         world.terminal.out(&names.map(|name| format!("{name}\n")).collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }
+    holds.retain(|hold| hold.kind == HoldKind::Silence);
     if args.json {
         return Ok(in_json(world, &json!(holds)));
     }

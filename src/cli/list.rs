@@ -1,13 +1,15 @@
 //! `slack-alert list`: the jobs, how their last runs were, their schedules, descriptions and where they are declared.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::Failure;
-use super::args::ListArgs;
+use super::args::{ListArgs, ListedNames};
+use super::client;
 use super::locate::World;
 use super::{next, state};
 use crate::clock::{Clock, System};
@@ -17,12 +19,14 @@ use crate::plan::Job;
 use crate::policy::Health;
 use crate::store::Reader;
 
+/// Whoever completes a line does not wait longer for the daemon.
+const COMPLETED: Duration = Duration::from_secs(1);
+
 /// Prints every job; those that are not loaded are named on stderr, and in JSON with their error.
 pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
-    if args.names {
-        let plan = world.load()?.0.plan;
-        let names = plan.iter().flat_map(|plan| &plan.jobs).map(|job| format!("{}\n", job.name));
-        world.terminal.out(&names.collect::<String>());
+    if let Some(wanted) = args.names {
+        let names = names(world, wanted)?;
+        world.terminal.out(&names.iter().map(|name| format!("{name}\n")).collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }
     let mut plan = world.plan_to_read()?;
@@ -78,6 +82,32 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     let rows: Vec<Vec<String>> = plan.jobs.iter().map(row).collect();
     world.terminal.out(&world.terminal.table(&rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The names that complete a command line, each once.
+fn names(world: &World, wanted: ListedNames) -> Result<Vec<String>, Failure> {
+    let mut plan = world.plan_to_read()?;
+    let mut tags: BTreeSet<String> = plan.jobs.iter().flat_map(|job| job.facts.tags.iter()).cloned().collect();
+    let mut others = Vec::new();
+    if wanted != ListedNames::Jobs {
+        match state::open(world, &plan) {
+            Ok(reader) => state::add_jobs_without_file(&mut plan, &reader),
+            // Who may not read the state may be one who may ask the daemon.
+            Err(_) => {
+                let daemon = client::find_within(world, COMPLETED).ok();
+                let jobs = daemon.and_then(|daemon| daemon.jobs(None).ok()).unwrap_or_default();
+                tags.extend(jobs.iter().flat_map(|job| job.tags.clone()));
+                others.extend(jobs.into_iter().map(|job| job.name.to_string()));
+            }
+        }
+    }
+    let mut names: Vec<String> = plan.jobs.iter().map(|job| job.name.to_string()).chain(others).collect();
+    names.sort();
+    names.dedup();
+    if wanted == ListedNames::Patterns {
+        names.extend(tags.iter().map(|tag| format!("tag:{tag}")));
+    }
+    Ok(names)
 }
 
 /// How each job is, as far as a daemon has recorded it.

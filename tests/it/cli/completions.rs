@@ -34,7 +34,7 @@ fn bash(sandbox: &Sandbox, line: &[&str]) -> Vec<String> {
     let words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
     let (last, before) = (line[line.len() - 1], line[line.len() - 2]);
     let ask = format!(
-        "{script}\nCOMP_WORDS=({words}); COMP_CWORD={}\n_slack__alert_with_jobs slack-alert '{last}' '{before}'\n\
+        "compopt() {{ :; }}\n{script}\nCOMP_WORDS=({words}); COMP_CWORD={}\n_slack__alert_with_jobs slack-alert '{last}' '{before}'\n\
          printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
         line.len() - 1
     );
@@ -44,6 +44,7 @@ fn bash(sandbox: &Sandbox, line: &[&str]) -> Vec<String> {
         .current_dir(sandbox.path())
         .env("PATH", path)
         .env("RUNTIME_DIRECTORY", sandbox.path().join("run"))
+        .env("STATE_DIRECTORY", sandbox.path().join("state"))
         .output();
     let output = output.expect("bash is there");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -82,6 +83,44 @@ fn bash_completes_what_asks_the_daemon() {
     assert_eq!(bash(&sandbox, &["slack-alert", "silence", "end", ""]), ["2", "disk", "1", "db/*"]);
     assert_eq!(bash(&sandbox, &["slack-alert", "silence", "end", "d"]), ["disk", "db/*"]);
     assert!(bash(&sandbox, &["slack-alert", "silence", "list", "--j"]).contains(&"--json".to_owned()));
+}
+
+#[test]
+fn jobs_that_only_wrap_knows_tags_and_holds_are_offered_where_they_may_stand() {
+    let sandbox = sandbox();
+    sandbox.file("jobs.d/disk.toml", "command = \"true\"\nevery = \"1h\"\ntags = [\"storage\", \"slow\"]\n");
+    assert_eq!(sandbox.run(&["wrap", "--job", "etl/nightly", "--", "true"]).code, 0);
+    for command in ["why", "history", "ack", "status", "pause", "resume", "silence"] {
+        assert_eq!(bash(&sandbox, &["slack-alert", command, "et"]), ["etl/nightly"], "{command}");
+    }
+    assert_eq!(bash(&sandbox, &["slack-alert", "once", "et"]), [""; 0], "it has no command here");
+    for command in ["status", "pause", "resume", "silence"] {
+        assert_eq!(bash(&sandbox, &["slack-alert", command, "ta"]), ["tag:slow", "tag:storage"], "{command}");
+        // As bash breaks them.
+        assert_eq!(bash(&sandbox, &["slack-alert", command, "tag", ":"]), ["slow", "storage"], "{command}");
+        assert_eq!(bash(&sandbox, &["slack-alert", command, "tag", ":", "st"]), ["storage"], "{command}");
+    }
+    assert_eq!(bash(&sandbox, &["slack-alert", "silence", "tag", ":", "slow", "2"]), [""; 0]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "wrap", "--job", "et"]), ["etl/nightly"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "wrap", "--job", "=", "et"]), ["etl/nightly"]);
+    for line in [&["slack-alert", "history", "--run", "s"][..], &["slack-alert", "wrap", "--timeout", "s"]] {
+        assert_eq!(bash(&sandbox, line), ["s"], "no name of a file: {line:?}");
+    }
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("listening for commands");
+    assert_eq!(sandbox.run(&["pause", "db/*", "2h"]).code, 0);
+    assert_eq!(sandbox.run(&["silence", "disk", "2h"]).code, 0);
+    let offered = bash(&sandbox, &["slack-alert", "resume", ""]);
+    assert!(
+        ["1", "2", "db/*", "etl/nightly"].iter().all(|name| offered.iter().any(|other| other == name)),
+        "{offered:?}"
+    );
+    for shell in ["zsh", "fish"] {
+        let script = sandbox.run(&["completions", shell]).stdout;
+        for asked in ["list --names=known", "list --names=patterns", "silence list --names=holds"] {
+            assert!(script.contains(asked), "{shell}: {asked}");
+        }
+    }
 }
 
 #[test]
