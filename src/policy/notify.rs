@@ -159,6 +159,9 @@ impl Health {
         let recovered = draft.event == Event::Recovery;
         self.set_flapping(moment, draft.flap, draft.status);
         let open = self.open.as_deref().filter(|_| of_incident);
+        let reported = open.and_then(|open| open.reported.as_ref());
+        let other = |known: &Reported| known.statuses.iter().any(|status| status != draft.status);
+        let mixed = !recovered && reported.is_some_and(other);
         self.waiting.put(Deferred {
             at: open.filter(|_| !recovered).map_or(at, |open| open.since),
             event: draft.event,
@@ -167,6 +170,7 @@ impl Health {
             times: open.map_or(1, |open| open.failures),
             ended: recovered.then_some(at),
             line,
+            mixed,
         });
     }
 

@@ -59,6 +59,9 @@ pub(super) struct Deferred {
     /// A line of what was written.
     #[serde(alias = "l", default, skip_serializing_if = "is_default")]
     pub(super) line: String,
+    /// The incident had another status at times: `status` is the worst.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) mixed: bool,
 }
 
 /// Whether `at` lies in the quiet hours.
@@ -152,6 +155,7 @@ impl Waiting {
         let known = self.list.iter_mut().find(|known| known.incident.is_some() && known.incident == alert.incident);
         if let Some(known) = known {
             if alert.event != Event::Recovery {
+                known.mixed |= alert.mixed || alert.status != known.status;
                 if alert.status.badness() > known.status.badness() {
                     known.status = alert.status;
                 }
@@ -230,14 +234,20 @@ impl Deferred {
             0..=1 => String::new(),
             nights => format!(", {} night in a row", ordinal(nights.into())),
         };
+        let status = self.status.as_str();
+        let (fails, worst) = match self.mixed {
+            true => ("failing", format!(", {status} at worst")),
+            false => (status, String::new()),
+        };
         let what = match (self.incident, self.event, self.ended) {
             (Some(_), Event::Recovery, _) => format!("ok since {at} after {failures}"),
             (Some(_), _, Some(ended)) => {
-                let (status, to) = (self.status.as_str(), clock(ended, zone, now));
+                let to = clock(ended, zone, now);
                 let lasted = format_duration(between(self.at, ended));
-                format!("{status} from {at} to {to} ({lasted}), {failures}{nights}")
+                format!("{fails} from {at} to {to} ({lasted}), {failures}{nights}{worst}")
             }
-            (Some(_), ..) => format!("{} since {at}, {failures}{nights}, failing still", self.status.as_str()),
+            (Some(_), ..) if self.mixed => format!("failing since {at}, {failures}{nights}{worst}"),
+            (Some(_), ..) => format!("{status} since {at}, {failures}{nights}, failing still"),
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times", self.times),
             (None, event, _) => format!("{at} {event}"),
         };
@@ -261,7 +271,7 @@ mod tests {
     fn alert(time: &str, event: Event, line: &str) -> Deferred {
         let status = if event == Event::Failure { Status::Critical } else { Status::Ok };
         let incident = (event == Event::Failure).then_some(7);
-        Deferred { at: at(time), event, status, incident, times: 1, ended: None, line: line.to_owned() }
+        Deferred { at: at(time), event, status, incident, times: 1, ended: None, line: line.to_owned(), mixed: false }
     }
 
     #[test]
@@ -283,6 +293,19 @@ mod tests {
                 "critical from 01:30 to 02:00 (30m), 1 failure: no route",
             ]
         );
+    }
+
+    #[test]
+    fn an_incident_whose_status_changed_is_not_told_as_if_it_had_been_the_worst_all_the_time() {
+        let mut waiting = Waiting::default();
+        let warning = |time| Deferred { status: Status::Warning, ..alert(time, Event::Failure, "80 %") };
+        waiting.put(warning("01:00"));
+        waiting.put(Deferred { times: 2, ..alert("02:00", Event::Failure, "95 %") });
+        waiting.put(Deferred { times: 3, ..warning("03:00") });
+        let lines = |waiting: &Waiting| waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00"));
+        assert_eq!(lines(&waiting), ["failing since 01:00, 3 failures, critical at worst: 80 %"]);
+        waiting.resolve(7, 3, at("04:00"));
+        assert_eq!(lines(&waiting), ["failing from 01:00 to 04:00 (3h), 3 failures, critical at worst: 80 %"]);
     }
 
     #[test]
