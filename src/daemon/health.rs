@@ -214,11 +214,15 @@ impl Daemon {
             HealthChange::StoreFails { why, notify } => {
                 let dir = self.host.store.dir().map(|dir| dir.display().to_string()).unwrap_or_default();
                 let advice = why.advice();
-                tracing::error!(%why, dir, "the state cannot be written; alerts are kept in memory and sent from there; {advice}");
+                let alerts = match why.is_hang() {
+                    true => "alerts wait until it does",
+                    false => "alerts are kept in memory and sent from there",
+                };
+                tracing::error!(%why, dir, "the state cannot be written; {alerts}; {advice}");
                 if notify {
+                    let alerts = alerts.replacen('a', "A", 1);
                     let body = format!(
-                        "{dir}: {why}. Alerts are kept in memory and sent from there; a stop would lose what Slack has not \
-                         taken by then. What to do: {advice}."
+                        "{dir}: {why}. {alerts}; a stop would lose what Slack has not taken by then. What to do: {advice}."
                     );
                     self.say(Status::Warning, "the state cannot be written", &body);
                 }

@@ -78,7 +78,7 @@ async fn hold(
     };
     let Reply::Held(answer) = core.ask(Request::Hold(new)).await? else { return Err(unexpected()) };
     // While the disk fails the hold is in effect all the same, and the log says so.
-    core.store.flush().await.ok();
+    core.store.catch_up().await;
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -133,7 +133,7 @@ async fn end_holds(
 
 async fn ended(core: &Core, request: Request) -> Result<Json<api::HoldsEnded>, Refusal> {
     let Reply::HoldsEnded(ended) = core.ask(request).await? else { return Err(unexpected()) };
-    core.store.flush().await.ok();
+    core.store.catch_up().await;
     Ok(Json(ended))
 }
 

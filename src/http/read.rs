@@ -54,7 +54,7 @@ pub fn run(row: &RunRow) -> api::Run {
 pub(super) async fn runs(core: &Core, filter: HistoryFilter) -> Result<Vec<RunRow>, Refusal> {
     // What has just ended is on its way to the disk: the first page is to have it.
     if filter.before.is_none() {
-        core.store.flush().await.ok();
+        core.store.catch_up().await;
     }
     Ok(core.store.history(filter).await?)
 }
@@ -87,14 +87,17 @@ pub(super) async fn one(core: &Core, id: RunId) -> Result<Option<RunRow>, Refusa
         return Ok(Some(row));
     }
     // It may have ended this very moment.
-    core.store.flush().await.ok();
+    core.store.catch_up().await;
     Ok(core.store.run(id).await?)
 }
 
 /// Gives jobs their last runs, and what a run usually takes.
 pub(super) async fn strips(core: &Core, jobs: &mut [api::Job], length: u32) -> Result<(), Refusal> {
     let names = jobs.iter().filter(|job| job.last.is_some()).map(|job| job.name.clone()).collect();
-    let mut strips = core.store.strips(names, length).await?;
+    let mut strips = match core.store.strips(names, length).await {
+        Err(error) if error.is_hang() => return Ok(()),
+        strips => strips?,
+    };
     for job in jobs {
         let Some(mut runs) = strips.remove(&job.name) else { continue };
         runs.reverse();
@@ -112,7 +115,11 @@ fn median(runs: &[(Status, Duration)]) -> Option<Duration> {
 
 /// The outbox as of now: what the disk says, and of what waits what the worker knows too.
 pub(super) async fn outbox(core: &Core, state: &mut api::OutboxState) -> Result<(), Refusal> {
-    let counts = core.store.outbox_counts().await?;
+    let counts = match core.store.outbox_counts().await {
+        // That the disk hangs is told besides, and what the worker knows is better than nothing.
+        Err(error) if error.is_hang() => return Ok(()),
+        counts => counts?,
+    };
     state.waiting = state.waiting.max(counts.waiting);
     (state.late, state.dead, state.oldest) = (counts.late, counts.dead, counts.oldest);
     Ok(())

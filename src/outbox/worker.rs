@@ -350,6 +350,8 @@ impl Loop {
         let depths = if due && watchful { self.poll_all(now.wall).await } else { self.store.depths(false).await };
         match depths {
             Ok(depths) => self.queue.update(depths, now.mono),
+            // That is told once, for everything.
+            Err(error) if error.is_hang() => {}
             Err(error) => tracing::warn!(%error, "the outbox cannot be read"),
         }
     }
@@ -421,7 +423,9 @@ impl Loop {
                 self.queue.landed(&channel, lane, now.mono, Some(now.mono + later));
             }
             Done::Unreadable(channel, lane, error) => {
-                tracing::warn!(%channel, %error, "the outbox cannot be read");
+                if !error.is_hang() {
+                    tracing::warn!(%channel, %error, "the outbox cannot be read");
+                }
                 self.queue.landed(&channel, lane, now.mono + Duration::from_secs(1), None);
             }
         }

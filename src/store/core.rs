@@ -220,11 +220,6 @@ impl Core {
         self.recount()
     }
 
-    /// The health of the disk.
-    pub(super) fn trouble(&self) -> watch::Receiver<Trouble> {
-        self.trouble.subscribe()
-    }
-
     /// Whether the disk has everything that it was given.
     pub(super) fn is_clean(&self) -> bool {
         self.overlay.is_empty()

@@ -36,6 +36,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use self::change::{Answer, Write};
@@ -64,9 +65,15 @@ pub struct Store {
     shared: Arc<Shared>,
 }
 
+/// So long the store's thread may be without an answer; then its disk counts as one that hangs, which [`Store::trouble`] says.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
+/// So long somebody who only looks waits for an answer.
+const LONGEST_LOOK: Duration = Duration::from_secs(3);
+
 struct Shared {
     inbox: Arc<Inbox>,
-    trouble: watch::Receiver<Trouble>,
+    trouble: watch::Sender<Trouble>,
     /// The state directory, where there is one.
     dir: Option<PathBuf>,
     driver: Driver,
@@ -86,7 +93,7 @@ impl Store {
     pub fn open(dir: &Path, now: Timestamp) -> Result<(Self, Opened), OpenError> {
         let (core, opened) = open_core(dir, now)?;
         let inbox = Arc::new(Inbox::default());
-        let trouble = core.trouble();
+        let trouble = core.trouble.clone();
         let io = |error| OpenError::Io { path: dir.to_owned(), error };
         let theirs = Arc::clone(&inbox);
         let run = move || thread::work(&theirs, core);
@@ -116,7 +123,7 @@ impl Store {
     fn inline(mut core: Core) -> Self {
         let now = core.unclocked();
         core.retention.advance(now);
-        let trouble = core.trouble();
+        let trouble = core.trouble.clone();
         let driver = Driver::Inline(Box::new(Mutex::new((core, Deferred::default()))));
         Self { shared: Arc::new(Shared { inbox: Arc::default(), trouble, dir: None, driver }) }
     }
@@ -128,7 +135,7 @@ impl Store {
 
     /// The health of the disk; changes are for the log.
     pub fn trouble(&self) -> watch::Receiver<Trouble> {
-        self.shared.trouble.clone()
+        self.shared.trouble.subscribe()
     }
 
     /// Everything that a daemon begins with.
@@ -178,10 +185,18 @@ impl Store {
         match &self.shared.driver {
             Driver::Inline(_) => self.in_place(write_all),
             Driver::Thread(_) => {
-                let (reply, answer) = oneshot::channel();
+                let (reply, mut answer) = oneshot::channel();
                 self.shared.inbox.push(Op::Flush(reply));
-                answer.await.unwrap_or(Err(StoreError::Closed))
+                self.answered(&mut answer, LONGEST_ANSWER).await
             }
+        }
+    }
+
+    /// Lets what happened just now reach the disk, for whoever looks at once. What takes long is not waited for.
+    pub async fn catch_up(&self) {
+        if !self.hangs() {
+            // Told by `trouble`.
+            let _told = tokio::time::timeout(LONGEST_LOOK, self.flush()).await;
         }
     }
 
@@ -214,7 +229,7 @@ impl Store {
 
     /// Runs, newest first, without their output.
     pub async fn history(&self, filter: HistoryFilter) -> Result<Vec<RunRow>, StoreError> {
-        self.call(move |core| core.read(|db| runs::history(db, &filter))).await
+        self.look(move |db| runs::history(db, &filter)).await
     }
 
     /// Counts the runs that ended after `since` and not after `until`, one step from the newest on, or from below a run.
@@ -228,7 +243,7 @@ impl Store {
         jobs: Vec<JobName>,
         length: u32,
     ) -> Result<std::collections::HashMap<JobName, Vec<(Status, Duration)>>, StoreError> {
-        self.call(move |core| core.read(|db| runs::strips(db, &jobs, length))).await
+        self.look(move |db| runs::strips(db, &jobs, length)).await
     }
 
     /// The first messages of incidents, by their numbers: in each channel one.
@@ -236,22 +251,22 @@ impl Store {
         &self,
         incidents: Vec<u64>,
     ) -> Result<std::collections::HashMap<u64, Vec<(Channel, Parent)>>, StoreError> {
-        self.call(move |core| core.read(|db| mail::threads(db, &incidents))).await
+        self.look(move |db| mail::threads(db, &incidents)).await
     }
 
     /// The outbox in numbers.
     pub async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
-        self.call(|core| core.read(mail::counts)).await
+        self.look(mail::counts).await
     }
 
     /// One run with its output.
     pub async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
-        self.call(move |core| core.read(|db| runs::run(db, id))).await
+        self.look(move |db| runs::run(db, id)).await
     }
 
     /// What a run said first.
     pub async fn run_message(&self, id: RunId) -> Result<Option<Message>, StoreError> {
-        self.call(move |core| core.read(|db| mail::of_run(db, id))).await
+        self.look(move |db| mail::of_run(db, id)).await
     }
 
     /// Waits until a message came in since the last time that this was asked.
@@ -302,7 +317,7 @@ impl Store {
 
     /// Messages in the outbox, oldest first, without their attachments. What is held while the disk fails is not listed.
     pub async fn outbox_list(&self, filter: OutboxFilter) -> Result<Vec<Stored>, StoreError> {
-        self.call(move |core| core.read(|db| mail::list(db, &filter))).await
+        self.look(move |db| mail::list(db, &filter)).await
     }
 
     /// Sets messages waiting again, from `now` on. The answer is which there were.
@@ -350,9 +365,13 @@ impl Store {
                 answer.try_recv().unwrap_or(Err(StoreError::Closed))
             }),
             Driver::Thread(_) => {
-                let (reply, answer) = oneshot::channel();
+                let (reply, mut answer) = oneshot::channel();
                 self.shared.inbox.push(Op::Write(write, reply));
-                answer.await.unwrap_or(Err(StoreError::Closed))
+                match self.answered(&mut answer, LONGEST_ANSWER).await {
+                    // It is on its way: whoever asked hears of it when the disk goes on.
+                    Err(error) if error.is_hang() => answer.await.unwrap_or(Err(StoreError::Closed)),
+                    answer => answer,
+                }
             }
         }
     }
@@ -361,6 +380,25 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Core) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.call_for(work, LONGEST_ANSWER).await
+    }
+
+    /// Reads for somebody who waits for the answer.
+    async fn look<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if self.hangs() {
+            return Err(StoreError::hangs());
+        }
+        self.call_for(move |core| core.read(&mut work), LONGEST_LOOK).await
+    }
+
+    async fn call_for<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Core) -> Result<T, StoreError> + Send + 'static,
+        longest: Duration,
+    ) -> Result<T, StoreError> {
         match &self.shared.driver {
             Driver::Inline(_) => self.in_place(|core, deferred| {
                 // A failure is told by `trouble`.
@@ -368,13 +406,39 @@ impl Store {
                 work(core)
             }),
             Driver::Thread(_) => {
-                let (reply, answer) = oneshot::channel();
+                let (reply, mut answer) = oneshot::channel();
                 // The caller may have gone away; the work is done all the same.
                 let call = move |core: &mut Core| drop(reply.send(work(core)));
                 self.shared.inbox.push(Op::Call(Box::new(call)));
-                answer.await.unwrap_or(Err(StoreError::Closed))
+                self.answered(&mut answer, longest).await
             }
         }
+    }
+
+    /// What the thread answers within this time; else that its disk hangs. That is trouble where it is [`LONGEST_ANSWER`]:
+    /// the thread takes it back when it goes on.
+    async fn answered<T>(
+        &self,
+        answer: &mut oneshot::Receiver<Result<T, StoreError>>,
+        longest: Duration,
+    ) -> Result<T, StoreError> {
+        if let Ok(answered) = tokio::time::timeout(longest, answer).await {
+            return answered.unwrap_or(Err(StoreError::Closed));
+        }
+        if longest >= LONGEST_ANSWER {
+            self.shared.trouble.send_if_modified(|trouble| {
+                let is_news = trouble.failing.is_none();
+                if is_news {
+                    trouble.failing = Some(StoreError::hangs());
+                }
+                is_news
+            });
+        }
+        Err(StoreError::hangs())
+    }
+
+    fn hangs(&self) -> bool {
+        self.shared.trouble.borrow().failing.as_ref().is_some_and(StoreError::is_hang)
     }
 
     fn tell(&self, work: impl FnOnce(&mut Core) + Send + 'static) {

@@ -481,7 +481,7 @@ fn a_times_runs_are_counted_step_by_step_by_job() {
 #[expect(clippy::disallowed_methods, reason = "a test has a database of its own")]
 fn a_database_of_version_0_1_keeps_what_was_decided_about_its_runs() {
     let dir = tempfile::tempdir().expect("a folder");
-    let db = rusqlite::Connection::open(dir.path().join("state.db")).expect("a database");
+    let db = Connection::open(dir.path().join("state.db")).expect("a database");
     db.execute_batch(include_str!("schema-1.sql")).expect("the schema of 0.1");
     db.execute_batch("PRAGMA user_version = 1; INSERT INTO job (id, name) VALUES (1, 'disk')").expect("a job");
     let cases = [
@@ -570,7 +570,7 @@ fn no_value_in_a_row_of_the_history_or_of_a_job_hides_the_others() {
         store.begin(running(id + 10, "disk"));
     }
     now(store.flush()).expect("it is written");
-    let columns = |db: &rusqlite::Connection, table: &str| -> Vec<(String, String)> {
+    let columns = |db: &Connection, table: &str| -> Vec<(String, String)> {
         let mut statement = db.prepare(&format!("PRAGMA table_info({table})")).expect("it is SQL");
         let rows = statement.query_map((), |row| Ok((row.get(1)?, row.get(2)?))).expect("it is a table");
         rows.collect::<Result<_, _>>().expect("it can be read")
@@ -626,4 +626,29 @@ fn a_database_in_memory_keeps_no_more_history_than_it_is_told_to() {
     let filter = HistoryFilter { limit: 20_000, ..HistoryFilter::default() };
     let kept = now(store.history(filter)).expect("it can be read").len();
     assert!((1_000..=1_200).contains(&kept), "nobody else clears away: {kept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_is_said_keeps_nobody_waiting_who_looks_and_takes_what_waits_when_it_goes_on() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let (store, _) = Store::open(dir.path(), T0).expect("it can be used");
+    let (go_on, gate) = std::sync::mpsc::channel::<()>();
+    store.tell(move |_| _ = gate.recv());
+    let is_hang = |error: &StoreError| error.is_hang();
+    assert!(store.outbox_counts().await.is_err_and(|error| is_hang(&error)));
+    assert_eq!(store.trouble().borrow().failing, None, "a disk may be slow");
+    let record = Record { messages: vec![message("ops", "a")], ..Record::default() };
+    let mut written = pin!(store.record(record));
+    let longer = LONGEST_ANSWER + Duration::from_secs(1);
+    assert!(tokio::time::timeout(longer, &mut written).await.is_err(), "it is not given up");
+    assert!(store.trouble().borrow().failing.as_ref().is_some_and(is_hang));
+    let looked = tokio::time::timeout(Duration::ZERO, store.outbox_counts()).await.expect("at once");
+    assert!(looked.is_err_and(|error| is_hang(&error)));
+    // From here on the thread works, in real time.
+    tokio::time::resume();
+    go_on.send(()).expect("the thread waits for it");
+    assert!(written.await.expect("it is taken").durable);
+    let mut trouble = store.trouble();
+    drop(trouble.wait_for(|trouble| trouble.failing.is_none()).await.expect("the store lives"));
+    assert_eq!(store.outbox_counts().await.expect("it can be read").waiting, 1);
 }

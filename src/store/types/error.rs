@@ -42,6 +42,8 @@ pub enum Fault {
     Busy,
     /// The file is damaged.
     Damaged,
+    /// The disk has not answered for long.
+    Hangs,
     /// Anything else, in words.
     Other(String),
 }
@@ -65,8 +67,18 @@ impl StoreError {
             }
             Fault::Missing => "make the state directory, or set another state_dir",
             Fault::Busy => "end the process that keeps state.db locked",
-            Fault::Damaged | Fault::Other(_) => "look at the file system of the state directory",
+            Fault::Damaged | Fault::Hangs | Fault::Other(_) => "look at the file system of the state directory",
         }
+    }
+
+    /// The disk has not answered.
+    pub(in crate::store) fn hangs() -> Self {
+        Self::Database { fault: Fault::Hangs, source: None }
+    }
+
+    /// Whether the disk does not answer: what waits for it waits until it does.
+    pub fn is_hang(&self) -> bool {
+        matches!(self, Self::Database { fault: Fault::Hangs, .. })
     }
 
     /// Whether the file system has no room.
@@ -116,6 +128,7 @@ impl fmt::Display for Fault {
             Self::Missing => "no such file or directory",
             Self::Busy => "another process keeps the database locked",
             Self::Damaged => "the database is damaged",
+            Self::Hangs => "the disk does not answer",
             Self::Other(words) => words,
         })
     }
