@@ -21,7 +21,7 @@ const UNIT: &str = "slack-alert.service";
 /// Who the service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Service {
-    /// Its `User=`; `root` where it names none.
+    /// Its `User=`; where it names none `root`, or with `DynamicUser=` a user that is made for it.
     pub(super) user: String,
     /// It is root, or has the capabilities to become others.
     pub(super) may_switch: bool,
@@ -51,19 +51,39 @@ impl Service {
             text.push_str(&read(path).unwrap_or_default());
         }
         let config = std::path::absolute(config).ok()?;
-        let started = text
-            .lines()
-            .filter_map(|line| value(line, "ExecStart"))
-            .any(|line| line.contains(config.to_str().unwrap_or("\0")));
-        started.then(|| Self::from(text.as_str()))
+        starts_with(&text, &config).then(|| Self::from(text.as_str()))
     }
+}
+
+/// Where the program looks when nothing names a configuration.
+const USUAL: &str = "/etc/slack-alert/slack_alert.toml";
+
+/// Whether a unit starts the program with this configuration, in the order in which the program looks for one.
+fn starts_with(unit: &str, config: &Path) -> bool {
+    let all = |key: &'static str| unit.lines().filter_map(move |line| value(line, key));
+    let Some(start) = all("ExecStart").rfind(|start| !start.is_empty()) else { return false };
+    let named: Vec<&str> = std::iter::once(start).chain(all("Environment")).collect();
+    if named.iter().any(|line| line.contains(config.to_str().unwrap_or("\0"))) {
+        return true;
+    }
+    let words = || start.split([' ', '\t', '=']).map(|word| word.trim_matches(['"', '\'']));
+    if let Some(path) = words().skip_while(|word| *word != "--path").nth(1) {
+        return config.parent().is_some_and(|folder| folder == Path::new(path));
+    }
+    if words().any(|word| word == "--config") || named.iter().any(|line| line.contains("SLACK_ALERT_CONFIG=")) {
+        return false;
+    }
+    let folder = all("WorkingDirectory").next_back().unwrap_or("/");
+    config == Path::new(folder).join("slack_alert.toml") || config == Path::new(USUAL)
 }
 
 impl From<&str> for Service {
     /// From the text of a unit and its drop-ins, in their order.
     fn from(text: &str) -> Self {
         let last = |key| text.lines().filter_map(|line| value(line, key)).next_back();
-        let user = last("User").filter(|user| !user.is_empty()).unwrap_or("root").to_owned();
+        let dynamic = last("DynamicUser").is_some_and(|value| matches!(value, "yes" | "true" | "on" | "1"));
+        let usual = if dynamic { UNIT.trim_end_matches(".service") } else { "root" };
+        let user = last("User").filter(|user| !user.is_empty()).unwrap_or(usual).to_owned();
         let ambient: Vec<&str> =
             text.lines().filter_map(|line| value(line, "AmbientCapabilities")).fold(Vec::new(), |mut all, value| {
                 // An empty value takes back what stood before.
@@ -99,7 +119,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a test makes the files it reads")]
 mod tests {
-    use super::{Service, UNIT};
+    use super::{Service, UNIT, USUAL, starts_with};
 
     fn service(user: &str, may_switch: bool) -> Service {
         Service { user: user.to_owned(), may_switch }
@@ -114,8 +134,31 @@ mod tests {
             ("User = a\nAmbientCapabilities=CAP_SETUID CAP_SETGID\n", service("a", true)),
             ("User=a\nAmbientCapabilities=CAP_SETUID CAP_SETGID\nAmbientCapabilities=\n", service("a", false)),
             ("User=a\nAmbientCapabilities=CAP_SETUID\n", service("a", false)),
+            ("DynamicUser=yes\n", service("slack-alert", false)),
+            ("User=root\nDynamicUser=no\n", service("root", true)),
         ] {
             assert_eq!(Service::from(text), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_unit_need_not_name_the_configuration_that_it_starts_with() {
+        for (lines, config, starts) in [
+            ("ExecStart=/usr/bin/slack-alert run", USUAL, true),
+            ("ExecStart=/usr/bin/slack-alert run", "/srv/a/slack_alert.toml", false),
+            ("ExecStart=/usr/bin/slack-alert\nWorkingDirectory=/srv/a", "/srv/a/slack_alert.toml", true),
+            ("ExecStart=/usr/bin/slack-alert --path /srv/a", "/srv/a/slack_alert.toml", true),
+            ("ExecStart=/usr/bin/slack-alert run --path=/srv/a", USUAL, false),
+            ("ExecStart=/x --config /srv/b.toml", USUAL, false),
+            ("ExecStart=/x --config '/srv/b.toml' run", "/srv/b.toml", true),
+            ("ExecStart=/x run\nEnvironment=A=1 SLACK_ALERT_CONFIG=/srv/b.toml", "/srv/b.toml", true),
+            ("ExecStart=/x run\nEnvironment=A=1 SLACK_ALERT_CONFIG=/srv/b.toml", USUAL, false),
+            // A drop-in takes the command back and gives another.
+            ("ExecStart=/x --config /srv/c.toml\nExecStart=\nExecStart=/x run", USUAL, true),
+            ("ExecStart=/x --config /srv/c.toml\nExecStart=\nExecStart=/x run", "/srv/c.toml", false),
+            ("WorkingDirectory=/etc/slack-alert", USUAL, false),
+        ] {
+            assert_eq!(starts_with(lines, config.as_ref()), starts, "{config}: {lines}");
         }
     }
 

@@ -204,14 +204,15 @@ fn where_the_kernel_gives_no_notice_files_are_looked_at_each_half_minute() {
     let sandbox = with_first("");
     sandbox.file("jobs.d/elsewhere.toml", "expect = { every = '1d', grace = '1h' }\n");
     let mut going = sandbox.start_with(started_by(&parent, &["run"]));
-    going.wait_for("changes of files cannot be watched for");
-    going.wait_for("files that tell of runs cannot be watched for");
-    sandbox.file("jobs.d/second.toml", &job("says second"));
+    // Files of the configuration, and those that tell of runs: either may come first.
+    let said = [going.wait_for("cannot be watched for, "), going.wait_for("cannot be watched for, ")].concat();
+    assert!(said.contains("changes of files") && said.contains("files that tell of runs"), "{said}");
     // What is reported while nobody answers is left in a file.
     going.signal("STOP");
     going.wait_for_stop();
     assert_eq!(sandbox.run(&["wrap", "--job", "elsewhere", "--", "false"]).code, 1);
     going.signal("CONT");
+    sandbox.file("jobs.d/second.toml", &job("says second"));
     // One is told on standard error, the other on standard output: either may come first.
     going.wait_for("end job=elsewhere");
     going.wait_for("says second");
