@@ -17,6 +17,9 @@ use crate::schedule::{CatchUp, Overlap, Taken};
 /// That due times of a job pass without a run is logged at once, then at most this often.
 const BEHIND_AGAIN: Duration = Duration::from_secs(60);
 
+/// A run that starts so long after its due time began late: it waited for a place, or the daemon was held up.
+const LATE: Duration = Duration::from_secs(1);
+
 /// A slot that lies no further before the start of the daemon was not missed.
 const SKEW: Duration = Duration::from_secs(1);
 
@@ -114,8 +117,11 @@ impl Dispatcher {
     pub(super) fn skip(&mut self, index: u32, now: Now, turn: &mut Turn) {
         let tracked = &mut self.jobs[index as usize];
         tracked.tally.skipped(Skip::StillRunning, 1);
-        let oldest = self.running.values().find(|running| running.job == index);
+        let oldest = self.running.values_mut().find(|running| running.job == index);
         let Some(running) = oldest else { return };
+        if std::mem::take(&mut running.began_late) {
+            return;
+        }
         let (run, started) = (&running.run, running.started);
         let known = tracked.health.hang().map(|(run, _)| run);
         let messages = report::skipped(&tracked.job, &mut tracked.health, run, started, &self.sender, now);
@@ -188,6 +194,7 @@ impl Dispatcher {
                 locks,
                 asked,
                 elsewhere: None,
+                began_late: clock::between(waiting.scheduled, now.wall) > LATE,
                 slow: slow::State::default(),
             };
             self.running.insert(run.id, running);

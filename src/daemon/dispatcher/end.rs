@@ -62,7 +62,8 @@ impl Dispatcher {
         let slow = if told { slow::State::Done } else { slow::State::default() };
         let locks = self.lock(job, run.id);
         let (replaced, asked, elsewhere) = (false, None, None);
-        self.running.insert(run.id, Running { job, run, started, replaced, locks, asked, elsewhere, slow });
+        self.running
+            .insert(run.id, Running { job, run, started, replaced, locks, asked, elsewhere, began_late: false, slow });
         self.arm(job, now);
     }
 

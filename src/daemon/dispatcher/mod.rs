@@ -92,6 +92,8 @@ struct Running {
     locks: Box<[Arc<str>]>,
     /// Something else started it.
     elsewhere: Option<reported::Elsewhere>,
+    /// It began late, for its own due time: the first one that passes beside it comes soon, and says nothing about it.
+    began_late: bool,
     /// Whether it was told that it takes long.
     slow: slow::State,
     /// Who asked for it, where a person did.

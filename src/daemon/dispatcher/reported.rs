@@ -395,8 +395,10 @@ impl Dispatcher {
         let told = self.jobs[index as usize].health.told_slow(run.id);
         let slow = if told { super::slow::State::Done } else { super::slow::State::default() };
         let (replaced, asked, locks) = (false, None, Box::default());
-        self.running
-            .insert(run.id, Running { job: index, run, started: begun, replaced, locks, asked, elsewhere, slow });
+        self.running.insert(
+            run.id,
+            Running { job: index, run, started: begun, replaced, locks, asked, elsewhere, began_late: false, slow },
+        );
     }
 
     /// Its end will not come, since its next run has begun: a failure, as where a time limit passes.

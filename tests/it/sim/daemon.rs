@@ -289,6 +289,24 @@ async fn a_machine_that_slept_makes_up_with_one_run_and_keeps_the_grid() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_began_late_does_not_hang_because_the_next_due_time_comes_soon() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.stuck_after = 1";
+    let files = [("slack_alert.toml", "slack.channel = '#ops'"), ("jobs.d/a.toml", job)];
+    let hang = |_: &slack_alert::exec::Run, at: Duration| says("").takes(if at > hours(3) { 3_000 } else { 120 });
+    let world = World::started(MORNING, &files, hang).await;
+    world.pass(seconds(25 * 60)).await;
+    // It wakes at 10:29, makes up for what it slept through, and the next due time comes while that run goes on.
+    world.clock.suspend(hours(2) + seconds(220));
+    world.pass(seconds(15 * 60)).await;
+    let runs = world.runs();
+    assert_eq!(runs[3..], ["10:29:00-10:31:00 a", "10:40:00-10:42:00 a"][..], "{runs:?}");
+    assert_eq!(world.messages(), [""; 0]);
+    world.pass(hours(1)).await;
+    let messages = world.messages();
+    assert!(messages[0].contains("a critical: still running after 10m"), "{messages:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wall_clock_that_is_set_moves_calendars_and_no_interval() {
     let files =
         [("jobs.d/a.toml", "command = 'a'\nevery = '10m'"), ("jobs.d/c.toml", "command = 'a'\ncron = '0 * * * *'")];
