@@ -505,7 +505,9 @@ fn what_is_wrong(findings: &Findings) -> String {
     let errors: Vec<_> = findings.problems.iter().filter(|problem| problem.severity() == Severity::Error).collect();
     let unreadable = errors.iter().find(|problem| problem.code == diagnostic::Code::UnreadableFile);
     if let Some(problem) = unreadable {
-        return in_one_line(&problem.message).into_owned();
+        let file = problem.place().map(|place| findings.sources.get(place.source).shown());
+        let file = file.map(|file| format!("{file}: ")).unwrap_or_default();
+        return format!("{file}{}", in_one_line(&problem.message));
     }
     let why = "the configuration has errors: `slack-alert check` shows them";
     errors.first().map_or_else(|| why.to_owned(), |first| format!("{why}; the first: {}", in_one_line(&first.message)))

@@ -509,6 +509,11 @@ fn a_full_disk_and_a_strangers_right_change_nothing_for_the_command() {
         }
         assert!(!said.contains("has errors"), "{ran:?}");
     }
+    let config = sandbox.path().join("slack_alert.toml");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).expect("a mode");
+    let ran = stranger("exit 0");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("slack_alert.toml: the file cannot be read"), "{ran:?}");
     assert_eq!(history(&sandbox).len(), 0, "a stranger reports nothing");
     drop(going);
 }
