@@ -37,6 +37,10 @@ const MOST_JOBS: usize = 500;
 /// So many runs that ended are known again, should they be told a second time.
 const RECENT: usize = 1_000;
 
+/// A job without a file that is expected at no time, and of which nobody has told for so long, is forgotten: the name may have been
+/// a mistake. One that runs every three months is not.
+const FORGOTTEN: Duration = Duration::from_secs(100 * 86_400);
+
 /// A run whose process is gone may be told in a file for so long.
 const AFTER_ITS_END: Duration = Duration::from_secs(5);
 
@@ -205,6 +209,31 @@ impl Daemon {
             let past = past(&job.name);
             self.dispatcher.add(job, past, now);
         }
+        self.forget_silent(now);
+    }
+
+    /// Forgets jobs without a file that nobody expects or reports any more.
+    fn forget_silent(&mut self, now: Now) {
+        let Self { dispatcher, plan, wrapped, .. } = self;
+        let is_old = |last: Timestamp| clock::between(last, now.wall) > FORGOTTEN;
+        let has_file = |name: &JobName| {
+            plan.job(name.as_str()).is_some() || plan.not_loaded.iter().any(|other| other.name == *name)
+        };
+        let unasked = wrapped.jobs.iter().filter(|(name, job)| job.expect.is_none() && !has_file(name));
+        let silent = unasked.filter(|(name, _)| dispatcher.silent_since(name).is_some_and(is_old));
+        let silent: Vec<JobName> = silent.map(|(name, _)| name.clone()).collect();
+        if silent.is_empty() {
+            return;
+        }
+        for job in silent {
+            let days = FORGOTTEN.as_secs() / 86_400;
+            tracing::info!(%job, "has no file, and no run of it was reported for {days} days: it is forgotten");
+            let why = format!("it has no file, and no run was reported for {days} days");
+            self.keeping.keep(self.dispatcher.forget(&job, &why, now).into_iter().collect());
+            self.wrapped.jobs.remove(&job);
+        }
+        let note = self.wrapped.jobs_note();
+        self.keeping.keep(vec![note]);
     }
 
     /// A run that was reported to a daemon that died: its end is still to come, unless the process that would tell it is known to
@@ -326,6 +355,7 @@ impl Daemon {
             Ok(Some((run, status, turn))) => {
                 self.act(turn);
                 self.process_is_over(run);
+                self.forget_silent(now);
                 Reply::Reported { run, status: Some(status) }
             }
         }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::super::numbers::JobTally;
 use super::{Dispatcher, Entry, Past, Tracked};
 use crate::clock::{self, Now};
@@ -137,6 +139,20 @@ impl Dispatcher {
         }
         self.follow_anew();
         (changes, entries)
+    }
+
+    /// A job that has no file is forgotten: its open incidents say why, and are over.
+    pub(in crate::daemon) fn forget(&mut self, job: &JobName, why: &str, now: Now) -> Option<Entry> {
+        let index = *self.by_name.get(job)? as usize;
+        let entry = self.abandon(index, why, now);
+        self.remove(index);
+        entry
+    }
+
+    /// When the last run of a job was over; none while one goes on.
+    pub(in crate::daemon) fn silent_since(&self, job: &JobName) -> Option<Timestamp> {
+        let tracked = &self.jobs[*self.by_name.get(job)? as usize];
+        tracked.health.last().filter(|_| tracked.running == 0).map(|last| last.finished)
     }
 
     /// Nobody watches a job any more: its open incidents say so, and are over.

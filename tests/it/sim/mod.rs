@@ -9,3 +9,4 @@ mod outbox;
 mod outbox_laws;
 mod told;
 mod watchers;
+mod wrapped;
