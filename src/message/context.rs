@@ -57,7 +57,7 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
     facts.join(BETWEEN)
 }
 
-/// "3rd failure in a row, since 03:00".
+/// "3rd failure in a row, since 03:00"; where it was well in between: "3rd failure since 03:00".
 fn often(notice: &Notice, headline: &Headline) -> Option<String> {
     let failing = matches!(notice.event, Event::Failure | Event::Repeat | Event::Missing);
     let incident = notice.incident.filter(|_| failing && !headline.says_count)?;
@@ -66,7 +66,8 @@ fn often(notice: &Notice, headline: &Headline) -> Option<String> {
         _ => incident.failures,
     };
     let since = clock(notice, incident.started);
-    (failures > 1).then(|| format!("{} failure in a row, since {since}", ordinal(u64::from(failures))))
+    let since = if incident.in_a_row { format!("in a row, since {since}") } else { format!("since {since}") };
+    (failures > 1).then(|| format!("{} failure {since}", ordinal(u64::from(failures))))
 }
 
 /// "took 14ms, 2 attempts"; nothing where the headline or the ending says how long it was.

@@ -301,7 +301,9 @@ fn bad(notice: &Notice) -> Draft {
 
 /// A share in whole per cent; one that is there is never none.
 fn percent(part: u64, whole: u64) -> u64 {
-    (part.saturating_mul(100) / whole.max(1)).max(u64::from(part > 0))
+    let rounded = (part.saturating_mul(100) + whole / 2) / whole.max(1);
+    // Neither none nor all, where it is neither.
+    if part < whole { rounded.clamp(u64::from(part > 0), 99) } else { rounded }
 }
 
 /// "4h": how long ago.

@@ -13,7 +13,7 @@ use crate::document::{Reader, Table, load};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
 use crate::id::RunId;
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
-use crate::policy::{Event, Hang, Update};
+use crate::policy::{Event, Hang, Incident, Update};
 use crate::slack::limits::{ALL_BLOCKS, PLAIN};
 use crate::slack::{units, weight};
 
@@ -262,6 +262,7 @@ fn the_context_line_says_the_rest_and_nothing_twice() {
     let now = sample(Event::Failure).now;
     let next = now.checked_add(Duration::from_secs(4 * 3600)).ok();
     let cron = JobFacts { schedule: "cron */5 * * * *".to_owned(), ..(*sample(Event::Failure).job).clone() };
+    let well_between = sample(Event::Repeat).incident.map(|incident| Incident { in_a_row: false, ..incident });
     let timed_out = silent(Reason::Timeout, Ending::TimedOut { after: Duration::from_secs(600), killed: false });
     let schedule = "expected by cron 0 3 * * *, 2h of grace".to_owned();
     let expected = JobFacts { schedule, ..(*sample(Event::Failure).job).clone() };
@@ -278,6 +279,10 @@ fn the_context_line_says_the_rest_and_nothing_twice() {
         (exit(139), format!("SIGSEGV (exit code 139) · took 1.3s · {WHERE}")),
         (with(exit(1), |outcome| outcome.attempts = 3), format!("exit code 1 · took 1.3s, 3 attempts · {WHERE}")),
         (sample(Event::Repeat), format!("exit code 2 · 3rd failure in a row, since 02:58 · took 1.3s · {WHERE}")),
+        (
+            Notice { incident: well_between, ..sample(Event::Repeat) },
+            format!("exit code 2 · 3rd failure since 02:58 · took 1.3s · {WHERE}"),
+        ),
         (
             Notice { next, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },
             format!("exit code 2 · took 1.3s · next message at 07:45 unless it changes · {WHERE}"),

@@ -373,7 +373,7 @@ mod tests {
             JobReport { told: 14, begun: 7, single: 6, ..job("noisy", 288, 8, 2, 0) },
             JobReport { told: 24, good: 24, ..job("hourly", 24, 0, 2, 0) },
         ];
-        let incident = Incident { id: 7, started, failures: 2, ended: None };
+        let incident = Incident { id: 7, started, failures: 2, in_a_row: true, ended: None };
         let open = vec![(JobName::new("db/backup"), incident, "disk <full>".to_owned())];
         let running = vec![
             (JobName::new("etl"), "2026-11-23T05:50:00Z".parse().expect("a time")),

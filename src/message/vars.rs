@@ -104,7 +104,7 @@ const PREVIOUS: &[Var] = &[
 ];
 
 const INCIDENT: &[Var] = &[
-    var("failures", VarKind::Number, "Failures in a row so far.", |c| {
+    var("failures", VarKind::Number, "Its failures so far.", |c| {
         optional(c.notice.incident.map(|incident| incident.failures))
     }),
     var("started", VarKind::Moment, "When the first of them ended.", |c| {

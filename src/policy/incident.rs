@@ -70,6 +70,9 @@ pub(super) struct OpenIncident {
     /// It was shown in the channel though it belongs to a conversation: it lasts, or got worse.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) shown: bool,
+    /// Of its failures, those before the job was ok last, of which nobody heard; and since when it fails again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) before_ok: Option<(u32, Timestamp)>,
     /// The key that a directive gave it, as a number; none of a failure without one.
     #[serde(alias = "y", default, skip_serializing_if = "is_default")]
     pub(super) key: Option<u64>,
@@ -146,6 +149,7 @@ impl OpenIncident {
             hung: None,
             conversation: None,
             shown: false,
+            before_ok: None,
             key: None,
             key_text: Box::default(),
             resolved_at: None,
@@ -162,6 +166,7 @@ impl OpenIncident {
 
     /// One more run does not end, and is a failure of this incident.
     pub(super) fn hangs(&mut self, run: RunId, now: Timestamp) {
+        self.note_ok(now);
         self.failures = self.failures.saturating_add(1);
         (self.status, self.hung) = (Status::Critical, Some(run));
         (self.kind, self.same, self.same_since) = (HANGS, 1, now);
@@ -169,12 +174,12 @@ impl OpenIncident {
 
     /// One more failure. One after an ok run of which nobody heard goes on with the same incident.
     pub(super) fn again(&mut self, failure: Failure, now: Timestamp) {
+        self.note_ok(now);
         // A run that was reported while it hung is counted.
         if self.hung != Some(failure.run) {
             self.failures = self.failures.saturating_add(1);
         }
         self.status = failure.status;
-        self.resolved_at = None;
         let comparable = self.normalized.is_none_or(|normalized| normalized == failure.normalized);
         self.normalized = Some(failure.normalized);
         if !comparable {
@@ -209,9 +214,28 @@ impl OpenIncident {
         }
     }
 
+    /// It fails; where it was ok in between, of which nobody heard, its failures are in a row from now on only.
+    fn note_ok(&mut self, now: Timestamp) {
+        if self.resolved_at.take().is_some() {
+            self.before_ok = Some((self.failures, now));
+        }
+    }
+
+    /// Its failures in a row up to the last, and since when.
+    pub(super) fn row(&self) -> (u32, Timestamp) {
+        let (before, since) = self.before_ok.unwrap_or((0, self.since));
+        (self.failures.saturating_sub(before), since)
+    }
+
     /// As people and threads know it.
     pub(super) fn incident(&self) -> Incident {
-        Incident { id: self.thread(), started: self.since, failures: self.failures, ended: self.resolved_at }
+        Incident {
+            id: self.thread(),
+            started: self.since,
+            failures: self.failures,
+            in_a_row: self.before_ok.is_none(),
+            ended: self.resolved_at,
+        }
     }
 
     /// What there is to say when it is over: "12 failures in 2h 3m".

@@ -88,6 +88,7 @@ impl Health {
             id: conversation.id,
             started: conversation.since(),
             failures: u32::try_from(failed).unwrap_or(u32::MAX),
+            in_a_row: false,
             ended: Some(conversation.last_failure),
         };
         Some(Box::new(Notification {
@@ -115,5 +116,5 @@ impl Health {
 
 /// Whether an incident of a conversation lasts: it was replied in the thread, and is now to be shown.
 pub(super) fn lasts(open: &OpenIncident) -> bool {
-    open.conversation.is_some() && !open.has_own_thread() && !open.shown && open.failures >= LASTS
+    open.conversation.is_some() && !open.has_own_thread() && !open.shown && open.row().0 >= LASTS
 }

@@ -136,7 +136,8 @@ fn continuing(
     } else if changed {
         Update::Better { was: reported.status }
     } else if lasts {
-        Update::Lasts { failures: open.failures, since: open.since }
+        let (failures, since) = open.row();
+        Update::Lasts { failures, since }
     } else if known && open.same > 1 {
         Update::Same { times: open.same, since: open.same_since }
     } else if known {

@@ -154,6 +154,8 @@ pub struct Incident {
     pub started: Timestamp,
     /// Failures so far, this one included.
     pub failures: u32,
+    /// It was not ok in between.
+    pub in_a_row: bool,
     /// When it was ok again, where it is.
     pub ended: Option<Timestamp>,
 }

@@ -100,8 +100,13 @@ fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<No
     };
     let mut notification = health.of_clock(moment, event, FlapChange::None, status, update)?;
     if let (Event::Recovery, None, Some(over)) = (event, notification.incident, over) {
-        notification.incident =
-            over.incident.map(|id| Incident { id, started: over.at, failures: over.times, ended: over.ended });
+        notification.incident = over.incident.map(|id| Incident {
+            id,
+            started: over.at,
+            failures: over.times,
+            in_a_row: true,
+            ended: over.ended,
+        });
         notification.thread = Threading::None;
     }
     Some(notification)

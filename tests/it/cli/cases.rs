@@ -180,3 +180,26 @@ fn a_case_that_cannot_be_understood_has_its_place() {
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("did you mean `exit`?") && said.contains("`failed` is no value"), "{said}");
 }
+
+#[test]
+fn a_failure_is_in_a_row_only_where_the_job_was_not_well_in_between() {
+    let job = "command = \"true\"\nevery = \"5m\"\ntimeout = \"1m\"\nexit_codes = \"nagios\"\n[notify]\n\
+               flap = { changes = 2, within = \"30m\" }\nintermittent = false\n";
+    let cases = r#"
+[[test]]
+name = "worse than was told, while it flaps"
+given = [{ exit = 1 }, { exit = 0 }, { exit = 1 }, { exit = 0 }, { exit = 2 }]
+expect = { event = "repeat", contains = ["worse: critical, was warning", "2nd failure since"] }
+
+[[test]]
+name = "worse than was told"
+given = [{ exit = 1 }, { exit = 1 }, { exit = 2 }]
+expect = { event = "repeat", contains = "3rd failure in a row, since" }
+"#;
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "[slack]\nchannel = \"#ops\"\n"),
+        ("jobs.d/disk.toml", &format!("{job}{cases}")),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+}
