@@ -201,21 +201,14 @@ fn bad(notice: &Notice) -> Draft {
     let counted = |draft: Draft| Draft { says_count: true, ..draft };
     match &notice.update {
         Update::Hangs(hang) => {
-            let mut words = format!("{status}: still running after {}", format_duration(hang.age));
-            if let Some(process) = hang.process {
-                words.push_str(&format!(" (process {process})"));
-            }
+            let mut words = format!("{status}: {}", hang.words());
             if hang.skipped > 0 {
                 words.push_str(&format!(", {} passed", count(hang.skipped, "due time")));
             }
             Draft { says_ending: true, says_count: true, ..cause.after(&with_last_line(words, notice)) }
         }
         Update::Slow { over, run } => {
-            let (over, age) = (format_duration(*over), format_duration(run.age));
-            let mut words = format!("takes longer than {over}: still running after {age}");
-            if let Some(process) = run.process {
-                words.push_str(&format!(" (process {process})"));
-            }
+            let words = format!("takes longer than {}: {}", format_duration(*over), run.words());
             let words = with_last_line(words, notice);
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }

@@ -193,10 +193,12 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
     let hang = Hang {
         run: RunId(812),
         process: Some(4121),
+        retries: false,
         age: Duration::from_secs(11_400),
         skipped: 3,
         line: String::new(),
     };
+    let retries = Hang { process: None, retries: true, ..hang.clone() };
     let flapping = |update| Notice { update, ..sample(Event::Flapping) };
     let steady =
         |status| with(flapping(Update::FlappingEnds { status, lasted: after }), |outcome| outcome.status = status);
@@ -231,6 +233,10 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
         (
             Notice { status: Status::Critical, update: Update::Hangs(hang), ..sample(Event::Stuck) },
             ":red_circle: db/backup critical: still running after 3h 10m (process 4121), 3 due times passed",
+        ),
+        (
+            Notice { status: Status::Critical, update: Update::Hangs(retries), ..sample(Event::Stuck) },
+            ":red_circle: db/backup critical: has not ended after 3h 10m (no process runs now), 3 due times passed",
         ),
         (
             flapping(Update::FlappingBegins { changes: 6, took: Duration::from_secs(240), steady_after: after }),

@@ -136,6 +136,7 @@ pub fn samples() -> Vec<Notice> {
             update: Update::Hangs(Hang {
                 run: RunId(812),
                 process: Some(4711),
+                retries: false,
                 age: Duration::from_secs(1_500),
                 skipped: 3,
                 line: String::new(),
@@ -149,6 +150,7 @@ pub fn samples() -> Vec<Notice> {
                 run: Hang {
                     run: RunId(812),
                     process: Some(4711),
+                    retries: false,
                     age: Duration::from_secs(600),
                     skipped: 0,
                     line: String::new(),

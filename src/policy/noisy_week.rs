@@ -144,8 +144,14 @@ fn live(job: &Job) -> Vec<(u64, Notification)> {
         }
         if let Some((from, _)) = job.hangs.filter(|(from, to)| (*from + 1..*to).contains(&minute)) {
             let age = Duration::from_secs((minute - from) * 60);
-            let hang =
-                Hang { run: RunId(life.next_run()), process: Some(4121), age, skipped: 0, line: "copying".to_owned() };
+            let hang = Hang {
+                run: RunId(life.next_run()),
+                process: Some(4121),
+                retries: false,
+                age,
+                skipped: 0,
+                line: "copying".to_owned(),
+            };
             let told = skipped(&life.settings, &mut life.health, hang, &life.zone, now);
             sent.extend(told.map(|notification| (minute, notification)));
             continue;

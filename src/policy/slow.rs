@@ -111,7 +111,14 @@ mod tests {
     }
 
     fn ask(settings: &Settings, health: &mut Health, run: u64, minute: u64) -> Slow {
-        let run = Hang { run: RunId(run), process: Some(4121), age: OVER, skipped: 0, line: "12 of 40".to_owned() };
+        let run = Hang {
+            run: RunId(run),
+            process: Some(4121),
+            retries: false,
+            age: OVER,
+            skipped: 0,
+            line: "12 of 40".to_owned(),
+        };
         slow(settings, health, run, &TimeZone::UTC, at(minute))
     }
 

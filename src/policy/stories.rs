@@ -161,7 +161,7 @@ impl Life {
 /// A run that has been running for an hour.
 pub(super) fn hang(run: u64) -> Hang {
     let age = Duration::from_secs(3_600);
-    Hang { run: RunId(run), process: None, age, skipped: 0, line: "copying".to_owned() }
+    Hang { run: RunId(run), process: None, retries: false, age, skipped: 0, line: "copying".to_owned() }
 }
 
 /// A notification on a line.

@@ -156,12 +156,26 @@ pub struct Hang {
     pub run: RunId,
     /// Its process, where it is known.
     pub process: Option<u32>,
+    /// It may have several attempts: without a process it waits for one.
+    pub retries: bool,
     /// How long it has been running.
     pub age: Duration,
     /// Due times in a row that passed because of it.
     pub skipped: u32,
     /// The last line that it wrote; may be empty.
     pub line: String,
+}
+
+impl Hang {
+    /// `still running after 3h (process 4121)`.
+    pub fn words(&self) -> String {
+        let age = format_duration(self.age);
+        match self.process {
+            Some(process) => format!("still running after {age} (process {process})"),
+            None if self.retries => format!("has not ended after {age} (no process runs now)"),
+            None => format!("still running after {age}"),
+        }
+    }
 }
 
 impl Update {

@@ -193,7 +193,8 @@ fn in_progress(run: &Run, started: Now, now: Now) -> (policy::Hang, Occasion) {
     let process = Some(process).filter(|process| *process > 0);
     let took = now.mono - started.mono;
     let last = run.progress.last_output.lock().map(|last| last.clone()).unwrap_or_default();
-    let hang = policy::Hang { run: run.id, process, age: took, skipped: 0, line: message::clean(&last) };
+    let retries = run.command.retries().times > 0;
+    let hang = policy::Hang { run: run.id, process, retries, age: took, skipped: 0, line: message::clean(&last) };
     let captured = Captured { head: last, ..Captured::default() };
     let output = Box::new(Output { both: captured.clone(), stdout: captured, ..Output::default() });
     (hang, Occasion::Running { run: facts_of(run), started: started.wall, took, output })
