@@ -233,6 +233,7 @@ impl Dispatcher {
             return Err(unprocessable("there are too many holds", "end some: `slack-alert status` lists them"));
         }
         let replaced: Vec<Hold> = before.iter().filter_map(|id| self.holds.all.remove(id)).collect();
+        let told_before: Vec<Hold> = replaced.iter().filter(|hold| hold.told).cloned().collect();
         let replaced: Vec<api::Hold> = replaced.iter().map(|hold| self.hold_view(hold)).collect();
         if !replaced.is_empty() {
             covered.iter().for_each(|index| self.hold_job(*index, now));
@@ -256,7 +257,8 @@ impl Dispatcher {
             failed: covered.iter().any(failing),
             told: false,
         };
-        hold.told = hold.is_told(covered.len());
+        // Who was told of the one before is told of this one, and of its end, however short it is.
+        hold.told = hold.is_told(covered.len()) || !told_before.is_empty();
         self.holds.next = hold.id + 1;
         tracing::info!(hold = hold.id, kind = hold.kind.as_str(), pattern = hold.pattern.as_str(), %until, by = %hold.by.name, note = hold.note.as_deref(), jobs = covered.len(), "a hold begins");
         let answer = api::HoldAnswer {
@@ -276,7 +278,7 @@ impl Dispatcher {
             self.drop_waiting(index, now, &mut turn);
             self.arm(index, now);
         }
-        self.tell_beginning(&hold, now, &mut turn);
+        self.tell_beginning(&hold, &told_before, now, &mut turn);
         turn.entries.push(self.holds.entry());
         Ok((answer, turn))
     }
@@ -701,8 +703,9 @@ impl Dispatcher {
         if channels.is_empty() { vec![Channel::unnamed()] } else { channels }
     }
 
-    /// A hold that is long or wide is told at its beginning; an acknowledgement stands in the first message of its incident.
-    fn tell_beginning(&self, hold: &Hold, now: Now, turn: &mut Turn) {
+    /// A hold that is long or wide is told at its beginning, and one that takes the place of such a hold; an acknowledgement
+    /// stands in the first message of its incident.
+    fn tell_beginning(&self, hold: &Hold, before: &[Hold], now: Now, turn: &mut Turn) {
         let until = told(hold.until, &self.sender.zone, now.wall);
         if hold.kind == HoldKind::Ack {
             return self.note_incident(hold, &has_it(hold, &until), now, turn);
@@ -716,8 +719,13 @@ impl Dispatcher {
             HoldKind::Silence | HoldKind::Ack => ("silenced", "runs, and nothing is said"),
         };
         let until = if hold.until_ok { format!("{until}, or until it is ok") } else { until };
-        let title =
-            format!("{} has {what} {} ({jobs}) until {until}: it {effect}", hold.by.name, hold.pattern.as_str());
+        let in_place = before.iter().map(|before| {
+            let until = told(before.until, &self.sender.zone, now.wall);
+            format!(", in place of the {} by {} until {until}", hold.kind.noun(), before.by.name)
+        });
+        let in_place: String = in_place.collect();
+        let (by, pattern) = (&hold.by.name, hold.pattern.as_str());
+        let title = format!("{by} has {what} {pattern} ({jobs}) until {until}{in_place}: it {effect}");
         self.tell_hold(hold, &title, hold.note.as_deref().unwrap_or_default(), now, turn);
     }
 

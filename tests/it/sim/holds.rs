@@ -213,6 +213,38 @@ async fn a_hold_that_takes_the_place_of_another_says_so_and_a_pause_counts_what_
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_was_told_of_a_hold_hears_of_the_one_that_takes_its_place_and_of_its_end() {
+    let files = [("jobs.d/a.toml", "command = 'a'\nevery = '10m'")];
+    for (kind, what, noun) in
+        [(HoldKind::Silence, "silenced", "silence"), (HoldKind::Pause, "paused", "pause")]
+    {
+        let world = World::started(MORNING, &files, |_, _| says("")).await;
+        world.pass(minutes(1)).await;
+        hold(&world, kind, "a", Some(30)).await;
+        hold(&world, kind, "a", Some(20)).await;
+        world.pass(minutes(1)).await;
+        assert_eq!(world.messages(), [""; 0], "nobody was told of the first");
+        for (length, words) in [
+            (120, format!("dana has {what} a (1 job) until 10:02: it ")),
+            (180, format!("dana has {what} a (1 job) until 11:03, in place of the {noun} by dana until 10:02: it ")),
+            (5, format!("dana has {what} a (1 job) until 08:09, in place of the {noun} by dana until 11:03: it ")),
+            (10, format!("dana has {what} a (1 job) until 08:15, in place of the {noun} by dana until 08:09: it ")),
+        ] {
+            let before = world.messages().len();
+            hold(&world, kind, "a", Some(length)).await;
+            world.pass(minutes(1)).await;
+            let told = world.messages();
+            assert_eq!(told.len(), before + 1, "{length}: {told:?}");
+            assert!(told[before].contains(&words), "{words}: {told:?}");
+        }
+        world.pass(minutes(15)).await;
+        let told = world.messages();
+        assert_eq!(told.len(), 5, "{told:?}");
+        assert!(told[4].contains(&format!("the {noun} of a by dana is over")), "{told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_told_of_one_incident_of_a_job_ends_no_acknowledgement_of_another() {
     let text = "command = 'a'\nevery = '10m'\nnotify.repeat = '30m'\nnotify.flap = false\nnotify.intermittent = false";
     let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() / 600 % 2 {
