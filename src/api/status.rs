@@ -77,6 +77,9 @@ pub struct JobCounts {
     pub paused: usize,
     /// Job files with errors.
     pub not_loaded: usize,
+    /// Those of them whose jobs go on as the last good version says.
+    #[serde(default)]
+    pub going_on: usize,
 }
 
 /// What is broken: failures in a row that are not over.
@@ -107,6 +110,10 @@ pub struct Incident {
     pub next_message: Option<Timestamp>,
     /// Why there is no message now.
     pub suppressed: Option<SuppressedBy>,
+    /// The job changes between ok and not ok again and again: when it counts as steady, if it does not change before. Between
+    /// two failures its incident is open all the same.
+    #[serde(default)]
+    pub steady_at: Option<Timestamp>,
     /// Who has it.
     pub ack: Option<Acknowledged>,
 }

@@ -79,7 +79,7 @@ impl Summary {
         }
         self.last = Some(now.wall);
         let open = dispatcher.healths().filter_map(|(job, health)| {
-            let incident = health.incident().filter(|incident| incident.ended.is_none())?;
+            let incident = health.incident().filter(|incident| incident.ended.is_none() || health.is_flapping())?;
             Some((job.clone(), incident, health.reported_line().unwrap_or_default().to_owned()))
         });
         let open = open.collect();

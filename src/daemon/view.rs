@@ -85,7 +85,11 @@ impl Daemon {
             started: self.started,
             now: now.wall,
             reload: self.reading.clone(),
-            jobs: api::JobCounts { not_loaded: self.plan.not_loaded.len(), ..self.dispatcher.counts() },
+            jobs: api::JobCounts {
+                not_loaded: self.plan.not_loaded.len(),
+                going_on: self.plan.not_loaded.iter().filter(|bad| self.dispatcher.has(&bad.name)).count(),
+                ..self.dispatcher.counts()
+            },
             incidents: self.dispatcher.incidents(now),
             starved: self.dispatcher.starved(now),
             outbox: api::OutboxState {

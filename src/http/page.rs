@@ -386,14 +386,14 @@ fn counted(cadences: &[(Arc<Job>, Saved)], host: &str, now: Timestamp) -> (Vec<u
         }
         looked += 1;
         let seed = job.seed(host);
-        let upcoming = job.timing.upcoming(&seed, Some(saved), now).take_while(|at| *at < end);
+        let upcoming = job.timing.upcoming_after(&seed, Some(saved), now).take_while(|at| *at < end);
         let times: Vec<Timestamp> = upcoming.take(COUNTED_OF_JOB).collect();
         left -= times.len();
         if times.len() == COUNTED_OF_JOB {
             is_estimate = true;
             for (quarter, number) in quarters.iter_mut().enumerate() {
                 let begin = clock::shift(now, QUARTER.saturating_mul(u32::try_from(quarter).unwrap_or(u32::MAX)));
-                *number += estimated(job.timing.upcoming(&seed, Some(saved), begin), begin);
+                *number += estimated(job.timing.upcoming_after(&seed, Some(saved), begin), begin);
             }
             continue;
         }

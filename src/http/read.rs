@@ -171,7 +171,16 @@ pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZ
     match (&job.last, incidents.iter().find(|incident| incident.job == job.name)) {
         (_, Some(incident)) => {
             let (since, failures) = (at(incident.since), policy::count(incident.failures, "failure"));
-            parts.push(format!("{} since {since} ({failures})", incident.status.as_str()));
+            let was_ok = job.last.as_ref().filter(|last| last.status == Status::Ok);
+            match (was_ok, incident.steady_at) {
+                (Some(last), Some(steady)) => parts.push(format!(
+                    "flaps since {since} ({failures}); run {} was ok at {}; steady at {} if nothing changes before",
+                    last.run,
+                    at(last.finished),
+                    at(steady)
+                )),
+                _ => parts.push(format!("{} since {since} ({failures})", incident.status.as_str())),
+            }
             match (&incident.suppressed, incident.next_message) {
                 (Some(why), Some(next)) => parts.push(format!("{}, next message at {}", why.reason, at(next))),
                 (Some(why), None) => parts.push(why.reason.clone()),

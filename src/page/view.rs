@@ -83,6 +83,8 @@ pub(super) struct IncidentView {
     told: Vec<ToldView>,
     next: Option<Time>,
     suppressed: Option<String>,
+    /// It flaps: when it counts as steady, if nothing changes before.
+    flaps: Option<Time>,
     ack: Option<String>,
 }
 
@@ -226,6 +228,7 @@ impl IncidentView {
                 true => Some("its message waits".to_owned()),
                 false => incident.suppressed.as_ref().map(|why| why.reason.clone()),
             },
+            flaps: incident.steady_at.map(|at| present.time(at)),
             ack,
         }
     }

@@ -35,6 +35,9 @@ pub struct Open {
     pub line: String,
     /// Whether it was told.
     pub is_reported: bool,
+    /// It is the incident of a job that flaps: when that counts as steady, if it does not change before. Between two failures
+    /// the incident is open all the same.
+    pub steady_at: Option<Timestamp>,
     /// When it was told last.
     pub told_at: Option<Timestamp>,
     /// The channels that took a message of it.
@@ -47,7 +50,8 @@ pub struct Open {
 
 /// The incidents that are open: the present one first.
 pub fn open(settings: &Settings, health: &Health, now: Timestamp) -> Vec<Open> {
-    let present = health.open.as_deref().filter(|open| open.resolved_at.is_none());
+    let flaps = health.is_flapping();
+    let present = health.open.as_deref().filter(|open| open.resolved_at.is_none() || flaps);
     let line = health.last_run().filter(|last| last.status != Status::Ok).map(|last| telling_line(&last));
     let line = health.hang().map(hang_line).or(line);
     let present = present.map(|open| of(settings, health, open, line.unwrap_or_default(), now));
@@ -112,6 +116,7 @@ fn of(settings: &Settings, health: &Health, open: &OpenIncident, line: String, n
     let line = reported.map(|reported| reported.line.clone()).filter(|_| line.is_empty()).unwrap_or(line);
     let suppressed = suppressed(settings, health, open, now);
     let next = suppressed.and_then(|(_, until)| until).filter(|_| settings.on.asks(On::Failure));
+    let is_present = health.open.as_deref().is_some_and(|present| present.id == open.id);
     Open {
         id: open.id,
         thread: open.thread(),
@@ -122,6 +127,7 @@ fn of(settings: &Settings, health: &Health, open: &OpenIncident, line: String, n
         same: open.same,
         line,
         is_reported: reported.is_some(),
+        steady_at: flap::steady_at(settings, health).filter(|_| is_present),
         told_at: reported.map(|reported| reported.at),
         channels: reported.map(|reported| reported.channels.clone()).unwrap_or_default(),
         next,

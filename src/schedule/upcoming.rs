@@ -27,6 +27,15 @@ impl Timing {
         Upcoming { timing: self, cadence: self.begin(seed, past, now), now, end: shift(from, FARTHEST) }
     }
 
+    /// The same, where a due time before `from` is of no interest: without the one of an expected run that has passed and
+    /// is still waited for.
+    pub fn upcoming_after(&self, seed: &str, past: Option<&Saved>, from: Timestamp) -> Upcoming<'_> {
+        let mut upcoming = self.upcoming(seed, past, from);
+        let now = Now { wall: from.saturating_sub(Duration::from_nanos(1)).unwrap_or(from), ..upcoming.now };
+        upcoming.cadence.wait_no_more(self, Timestamp::MIN, now);
+        upcoming
+    }
+
     /// A job's place in its schedule, when everything that was due until then has passed without a run.
     pub fn passed_until(&self, seed: &str, saved: Saved, then: Now) -> Saved {
         let mut cadence = self.begin(seed, Some(&saved), then);
@@ -88,6 +97,34 @@ impl Iterator for Upcoming<'_> {
                 Taken::Outside => {}
                 Taken::NotYet | Taken::Absent(_) => return None,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use crate::clock::{Mono, Now, shift};
+    use crate::schedule::{Expect, Expected, Schedule, Timing};
+
+    #[test]
+    fn expected_runs_are_counted_once_in_whichever_quarter_of_an_hour_they_are() {
+        let expect = Expect { times: Expected::Every(Duration::from_secs(60)), grace: Duration::from_secs(600) };
+        let timing = Timing::new(Schedule::Expect(Box::new(expect)), TimeZone::UTC);
+        let start: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a time");
+        let now = Now { wall: start, mono: Mono::default() };
+        let saved = timing.begin("job@host", None, now).save(now);
+        for hours in [0, 1, 6, 23] {
+            let begin = shift(start, Duration::from_secs(3_600 * hours + 30));
+            let end = shift(begin, Duration::from_secs(900));
+            let times = timing.upcoming_after("job@host", Some(&saved), begin).take_while(|at| *at < end);
+            let times: Vec<Timestamp> = times.collect();
+            assert_eq!(times.len(), 15, "{hours}");
+            assert!(times[0] >= begin, "{hours}: {times:?}");
         }
     }
 }

@@ -37,6 +37,8 @@ struct View {
     asked: Vec<String>,
     /// It comes from a daemon, and not from the database alone.
     is_live: bool,
+    /// There is a daemon, or may be one, and it gave no answer.
+    is_silent: bool,
 }
 
 impl View {
@@ -133,7 +135,7 @@ fn ask_again(daemon: &Daemon, asked: &[String], all: bool) -> Result<View, Troub
 
 fn ask(daemon: &Daemon, asked: &[String], all: bool, status: api::Status) -> Result<View, Trouble> {
     let jobs = if all { daemon.jobs(None)? } else { daemon.notable_jobs()? };
-    Ok(View { status, jobs, next: daemon.next(DUE)?, asked: asked.to_vec(), is_live: true })
+    Ok(View { status, jobs, next: daemon.next(DUE)?, asked: asked.to_vec(), is_live: true, is_silent: false })
 }
 
 /// Whether jobs are shown, too, of which there is nothing to tell.
@@ -152,9 +154,16 @@ fn look_of<'a>(world: &World, args: &StatusArgs, zone: &'a TimeZone) -> Look<'a>
     Look { zone, width: world.terminal.width(), failing: args.failing, all: world.global.verbose > 0 }
 }
 
+/// The holds that the database knows, and the zone in which their times are told.
+pub(super) fn offline_holds(world: &World) -> Result<(Vec<api::Hold>, TimeZone), Failure> {
+    let (view, zone) = offline::view(world, &[])?;
+    Ok((view.status.holds, zone))
+}
+
 /// No daemon answers: what the database knows, and that it is no more than that.
 fn without(world: &World, args: &StatusArgs, absent: Absent) -> Result<ExitCode, Failure> {
     let Ok((mut view, zone)) = offline::view(world, &args.jobs) else { return Err(absent.failure) };
+    view.is_silent = !absent.is_certain;
     view.narrow()?;
     if args.json {
         world.terminal.out(&format!("{}\n", view.in_json(Some(&absent.failure))));

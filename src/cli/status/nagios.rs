@@ -2,6 +2,7 @@
 //! (Monitoring Plugins Development Guidelines). Pure.
 
 use super::View;
+use super::text::{in_a_line, unread};
 use crate::api::{Incident, Job, JobState};
 use crate::cli::client::words::count;
 use crate::exec::Status;
@@ -72,6 +73,10 @@ pub(super) fn render(view: &View) -> (Level, String) {
         level = level.max(Level::Warning);
         parts.push(format!("the state cannot be written: {}", trouble.why));
     }
+    if let Some(problem) = unread(view).next().filter(|_| whole) {
+        level = level.max(Level::Warning);
+        parts.push(format!("the configuration has errors, and the one before goes on: {}", in_a_line(problem)));
+    }
     let mut bad: Vec<(Level, &Job)> = view.jobs.iter().filter_map(|job| Some((of(view, job)?, job))).collect();
     bad.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
     level = bad.iter().map(|(level, _)| *level).fold(level, Level::max);
@@ -112,7 +117,10 @@ fn of(view: &View, job: &Job) -> Option<Level> {
     match job.state {
         JobState::NotLoaded => Some(Level::Warning),
         JobState::Disabled => None,
-        _ => by_status.or_else(|| job.error.is_some().then_some(Level::Warning)),
+        _ => {
+            let flaps = view.incidents(job).iter().any(|incident| incident.steady_at.is_some());
+            by_status.or_else(|| (job.error.is_some() || flaps).then_some(Level::Warning))
+        }
     }
 }
 
@@ -127,6 +135,8 @@ fn told(view: &View, job: &Job) -> Vec<String> {
 fn one(job: &Job, incident: Option<&Incident>) -> String {
     let line = match (job.state, incident) {
         (JobState::NotLoaded, _) => "not loaded",
+        // The last run was well: what it printed is no reason.
+        (JobState::Ok | JobState::Paused | JobState::Never, None) => job.error.as_deref().unwrap_or_default(),
         (_, Some(incident)) if !incident.line.trim().is_empty() => incident.line.trim(),
         _ => job.last.as_ref().map(|last| last.line.trim()).unwrap_or_default(),
     };
@@ -137,11 +147,18 @@ fn one(job: &Job, incident: Option<&Incident>) -> String {
         JobState::Ok | JobState::Paused | JobState::Never if job.error.is_some() => {
             "running as its last good file says"
         }
+        JobState::Ok if incident.is_some() => "flapping",
         state => state.as_str(),
     };
     let key = incident.and_then(|incident| incident.key.as_deref());
     let name = key.map_or_else(|| job.name.to_string(), |key| format!("{} ({key})", job.name));
-    if line.is_empty() { format!("{name} is {word}{who}") } else { format!("{name}: {line}{who}") }
+    match line.is_empty() {
+        true => format!("{name} is {word}{who}"),
+        false if matches!(job.state, JobState::Ok | JobState::Paused | JobState::Never) => {
+            format!("{name} is {word}: {line}{who}")
+        }
+        false => format!("{name}: {line}{who}"),
+    }
 }
 
 /// `'label'=value;warn;crit;min;max`: a warning and a critical job are over their thresholds.

@@ -58,7 +58,7 @@ pub(super) fn view(world: &World, asked: &[String]) -> Result<(View, TimeZone), 
         next: None,
     };
     let zone = plan.config.zone.clone();
-    Ok((View { status, jobs, next: Vec::new(), asked: asked.to_vec(), is_live: false }, zone))
+    Ok((View { status, jobs, next: Vec::new(), asked: asked.to_vec(), is_live: false, is_silent: false }, zone))
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

@@ -51,6 +51,9 @@ struct Row {
 /// Of a run that waits for what others hold.
 const WAITS: &str = "waits";
 
+/// Of a job that runs as its last good file says.
+const BAD_FILE: &str = "bad file";
+
 /// A line below.
 enum Line {
     /// Sentences of ours, broken between words.
@@ -63,6 +66,9 @@ enum Line {
 pub(super) fn render(view: &View, look: Look<'_>) -> String {
     let mut out = Writer { text: String::new(), width: look.width };
     out.words(0, &head(view));
+    if view.asked.is_empty() {
+        out.configuration(view, look);
+    }
     let rows = rows(view, look);
     let failing = rows.iter().any(|row| is_failing(row.state));
     let width = rows.iter().map(|row| row.name.chars().count().min(WIDEST_NAME)).max().unwrap_or(0);
@@ -86,7 +92,6 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
         return out.text;
     }
     if view.asked.is_empty() {
-        out.configuration(view, look);
         if let Some(next) = next(view) {
             out.words(0, &next);
         }
@@ -95,7 +100,9 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
             out.words(0, &trouble);
         }
     }
-    if let Some(row) = rows.iter().find(|row| is_failing(row.state) && !matches!(row.word, "not loaded" | WAITS)) {
+    if let Some(row) =
+        rows.iter().find(|row| is_failing(row.state) && !matches!(row.word, "not loaded" | BAD_FILE | WAITS))
+    {
         let name = &row.name;
         let of_it = |incident: &&Incident| in_one_line(incident.job.as_str()) == *name;
         let is_free = view.status.incidents.iter().filter(of_it).any(|incident| incident.ack.is_none());
@@ -133,10 +140,12 @@ fn head(view: &View) -> String {
             let up = length(status.started, status.now);
             format!("slack-alert {}, up {up}", in_one_line(&status.version))
         }
+        false if view.is_silent => "the daemon does not answer".to_owned(),
         false => "no daemon".to_owned(),
     };
     // A paused job counts above, too, and one that is not loaded is none of them.
-    let beside = [(counts.paused, "paused"), (counts.not_loaded, "not loaded")];
+    let not_loaded = counts.not_loaded.saturating_sub(counts.going_on);
+    let beside = [(counts.paused, "paused"), (not_loaded, "not loaded"), (counts.going_on, "with a bad file")];
     let beside = beside.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("; {number} {word}"));
     let beside: String = beside.collect();
     let running = if view.is_live { format!("; {} running", counts.running) } else { String::new() };
@@ -178,6 +187,11 @@ fn of_job(view: &View, job: &Job, look: Look<'_>) -> Vec<Row> {
         (JobState::Paused, Some(status), [_, ..]) => of_status(status),
         (state, ..) => state,
     };
+    if let (JobState::Ok | JobState::Paused, Some(first)) = (state, incidents.first())
+        && first.steady_at.is_some()
+    {
+        return vec![flaps(job, first, view.status.now, look.zone)];
+    }
     let others = incidents.iter().skip(1).filter(|_| is_failing(state) && state != JobState::NotLoaded);
     let other = |incident: &&Incident| {
         let (what, more) = of_incident(incident, None, view.status.now, look.zone);
@@ -198,6 +212,8 @@ fn of_first(view: &View, (job, state): (&Job, JobState), incidents: &[&Incident]
         }
         (_, Some(incident)) if is_failing(state) => of_incident(incident, its_job, now, look.zone),
         (state, None) if is_failing(state) => (last(job, now, look.zone), output(job)),
+        // The row of its run tells of it.
+        (JobState::Never, _) if !job.running.is_empty() && job.error.is_none() => return None,
         _ if !view.asked.is_empty() || look.all => (well(job, now, look.zone), Vec::new()),
         _ => return bad_file(job),
     };
@@ -212,13 +228,24 @@ fn of_first(view: &View, (job, state): (&Job, JobState), incidents: &[&Incident]
     Some(Row { state, word: word(state), name: in_one_line(job.name.as_str()).into_owned(), what, more })
 }
 
+/// A job that changes between ok and not ok again and again, and whose last run was ok: its incident is not over.
+fn flaps(job: &Job, incident: &Incident, now: Timestamp, zone: &TimeZone) -> Row {
+    let (what, mut more) = of_incident(incident, None, now, zone);
+    let at = job.last.as_ref().map(|last| told(last.finished, zone, now));
+    if let Some(at) = at {
+        more.insert(0, Line::Words(format!("its last run, at {at}, was ok")));
+    }
+    let name = in_one_line(job.name.as_str()).into_owned();
+    Row { state: JobState::Warning, word: "flapping", name, what, more }
+}
+
 /// A job that is well, whose file has errors.
 fn bad_file(job: &Job) -> Option<Row> {
     let error = job.error.as_deref()?;
     let what = in_one_line(error).into_owned();
     let more = vec![Line::Words("the last good version of the job goes on".to_owned())];
     let name = in_one_line(job.name.as_str()).into_owned();
-    Some(Row { state: JobState::NotLoaded, word: "not loaded", name, what, more })
+    Some(Row { state: JobState::NotLoaded, word: BAD_FILE, name, what, more })
 }
 
 fn of_status(status: crate::exec::Status) -> JobState {
@@ -283,12 +310,14 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
         (false, Some(at)) => format!("told at {}{channels}", told(at, zone, now)),
         (false, None) => format!("told{channels}"),
     });
-    let next = incident.next_message.filter(|_| !incident.is_on_its_way());
+    let steady = incident.steady_at.map(|at| told(at, zone, now));
+    let next = incident.next_message.filter(|_| !incident.is_on_its_way() && steady.is_none());
     let next = next.map(|at| format!("next message at {}", told(at, zone, now)));
     match &incident.suppressed {
         Some(_) if incident.is_on_its_way() => {}
         // That a repeat is not due is what the time of the next message says.
         Some(suppressed) if suppressed.reason == "repeat-not-due" && next.is_some() => {}
+        Some(suppressed) if steady.is_some() && suppressed.reason == "flapping" => {}
         Some(suppressed) if incident.ack.is_some() && suppressed.reason == "acknowledged" => {}
         Some(suppressed) => {
             let until = suppressed.until.filter(|_| next.is_none());
@@ -298,6 +327,7 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
         None => {}
     }
     parts.extend(next);
+    parts.extend(steady.map(|at| format!("it flaps: steady at {at} if nothing changes before")));
     parts.push(match &incident.ack {
         Some(ack) => format!(
             "acknowledged by {} at {} until {}{}",
@@ -398,7 +428,9 @@ fn running(view: &View) -> Vec<Row> {
             let usually =
                 job.usual_took.map(|usual| format!(", usually {}", format_duration(usual))).unwrap_or_default();
             let process = run.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-            let what = format!("for {}{usually}{process} (run {})", length(run.started, view.status.now), run.run);
+            let first = if job.state == JobState::Never { ", its first run" } else { "" };
+            let what =
+                format!("for {}{usually}{process}{first} (run {})", length(run.started, view.status.now), run.run);
             let name = in_one_line(job.name.as_str()).into_owned();
             rows.push(Row { state: JobState::Never, word: "running", name, what, more: Vec::new() });
         }
@@ -521,19 +553,16 @@ impl Writer {
 
     /// The reading of the configuration that had errors, where no job's row tells of it.
     fn configuration(&mut self, view: &View, look: Look<'_>) {
-        let reload = &view.status.reload;
-        let told_of = |file: &str| view.jobs.iter().any(|job| job.error.is_some() && same_file(&job.file, file));
-        let is_new = |problem: &&crate::api::Problem| {
-            problem.level == "error" && problem.file.as_deref().is_some_and(|file| !told_of(file))
-        };
-        if reload.ok {
-            return;
+        let at = told(view.status.reload.at, look.zone, view.status.now);
+        let style = style(JobState::NotLoaded);
+        for problem in unread(view) {
+            let what = in_a_line(problem);
+            let first = format!("{style}! {:<10}{style:#} {what} (read at {at})", "error");
+            self.words(INDENT, &first);
         }
-        for problem in reload.problems.iter().filter(is_new) {
-            let at = told(reload.at, look.zone, view.status.now);
-            let place = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let file = in_one_line(problem.file.as_deref().unwrap_or_default());
-            self.words(0, &format!("Read at {at}: {file}{place}: {}", in_one_line(&problem.message)));
+        if unread(view).next().is_some() {
+            let words = "The daemon goes on with what it read before; `slack-alert reload` shows every error.";
+            self.words(INDENT, &format!("{}{words}", " ".repeat(INDENT)));
         }
     }
 
@@ -582,6 +611,23 @@ impl Writer {
 /// Characters that are seen: styles are none.
 fn visible(text: &str) -> usize {
     anstream::adapter::strip_str(text).to_string().chars().count()
+}
+
+/// The errors of the last reading that no job's row tells of: those of `slack_alert.toml`, and of folders.
+pub(super) fn unread(view: &View) -> impl Iterator<Item = &crate::api::Problem> {
+    let reload = &view.status.reload;
+    let told_of = |file: &str| view.jobs.iter().any(|job| job.error.is_some() && same_file(&job.file, file));
+    let is_new = move |problem: &&crate::api::Problem| {
+        problem.level == "error" && problem.file.as_deref().is_some_and(|file| !told_of(file))
+    };
+    reload.problems.iter().filter(|_| !reload.ok).filter(is_new)
+}
+
+/// `slack_alert.toml:3: unknown key`.
+pub(super) fn in_a_line(problem: &crate::api::Problem) -> String {
+    let place = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let file = in_one_line(problem.file.as_deref().unwrap_or_default());
+    format!("{file}{place}: {}", in_one_line(&problem.message))
 }
 
 /// A file may be named from another folder.

@@ -83,6 +83,7 @@ fn night() -> View {
         next: vec![due("certs/renew", "2026-11-28T02:58:40Z"), due("mail/queue", "2026-11-28T03:00:00Z")],
         asked: Vec::new(),
         is_live: true,
+        is_silent: false,
     }
 }
 
@@ -108,7 +109,7 @@ web-1: slack-alert 0.2.0, up 12d; 142 jobs: 1 critical, 1 warning, 140 ok; 2 pau
 ▲ warning    disk        since 02:46 (12m), 2 failures, the last one different
              / is at 91 %\\u{1b}[31m
              not told yet; suppressed: below-after; nobody has acknowledged it
-! not loaded web/probe   jobs.d/web/probe.toml:4:9: unknown key `evry`
+! bad file   web/probe   jobs.d/web/probe.toml:4:9: unknown key `evry`
              the last good version of the job goes on
 ‖ paused     etl/*       until 16:00 by dana: \"migration\" (hold 7, 2 jobs); 4 due times passed
 ▶ running    mail/queue  for 12s, usually 10s, process 4121 (run 813)
@@ -117,6 +118,93 @@ The last message was delivered 3m ago; nothing waits.
 `slack-alert why db/backup` explains; `slack-alert ack db/backup` says that you have it.
 "
     );
+}
+
+#[test]
+fn a_job_that_flaps_is_seen_between_two_failures_and_can_be_acknowledged() {
+    let mut view = night();
+    let flaps = incident(
+        "web/flappy",
+        "critical",
+        json!({
+            "told": [{ "channel": "#ops", "at": "2026-11-28T02:20:00Z", "permalink": null }], "same": 1,
+            "steady_at": "2026-11-28T03:20:00Z", "next_message": "2026-11-28T03:20:00Z",
+            "suppressed": { "reason": "flapping", "until": "2026-11-28T03:20:00Z" },
+        }),
+    );
+    view.status.incidents = serde_json::from_value(json!([flaps])).expect("an incident");
+    let last = json!({
+        "run": 9, "status": "ok", "reason": null, "ending": null, "started": "2026-11-28T02:50:00Z",
+        "finished": "2026-11-28T02:50:00Z", "took": null, "line": "200",
+    });
+    let one = |state: &str| serde_json::from_value(job("web/flappy", state, json!({ "last": last }))).expect("a job");
+    view.jobs = vec![one("ok")];
+    for failing in [false, true] {
+        let text = shown(&view, None, failing);
+        let words = "\
+▲ flapping   web/flappy  since 02:11 (47m), 3 failures, the last one different
+             its last run, at 02:50, was ok
+             pg_dump: error: connection to server at \"db1\" failed
+             told at 02:20 in #ops; it flaps: steady at 03:20 if nothing changes before; nobody has acknowledged it
+";
+        assert!(text.contains(words) && !text.contains("No job is failing"), "{text}");
+    }
+    assert!(shown(&view, None, false).contains("`slack-alert ack web/flappy` says that you have it"));
+    let (level, line) = nagios::render(&view);
+    assert_eq!(level, Level::Warning);
+    assert!(line.contains("; web/flappy is flapping: pg_dump: error: "), "{line}");
+    view.jobs = vec![one("critical")];
+    let text = shown(&view, None, false);
+    assert!(text.contains("✖ critical   web/flappy") && !text.contains("was ok"), "{text}");
+    assert!(text.contains("it flaps: steady at 03:20") && !text.contains("next message"), "{text}");
+}
+
+#[test]
+fn an_error_of_the_configuration_stands_first_and_a_probe_hears_of_it() {
+    let mut view = night();
+    let problem = json!({
+        "level": "error", "code": "unknown-key", "message": "unknown key `slak`", "help": null,
+        "file": "slack_alert.toml", "line": 3, "column": 1, "end_line": 3, "end_column": 5,
+    });
+    view.status.reload.problems = serde_json::from_value(json!([problem])).expect("a problem");
+    view.jobs.retain(|job| job.name.as_str() == "mail/queue");
+    view.status.incidents.clear();
+    for failing in [false, true] {
+        let text = shown(&view, None, failing);
+        let lines: Vec<&str> = text.lines().skip(1).take(2).collect();
+        let first = "! error      slack_alert.toml:3: unknown key `slak` (read at 02:00)";
+        assert_eq!(lines[0], first, "{text}");
+        assert!(lines[1].contains("The daemon goes on with what it read before"), "{text}");
+    }
+    let (level, line) = nagios::render(&view);
+    assert_eq!(level, Level::Warning);
+    let words = "; the configuration has errors, and the one before goes on: slack_alert.toml:3: unknown key `slak` | ";
+    assert!(line.contains(words), "{line}");
+    view.asked = vec!["mail/queue".to_owned()];
+    assert_eq!(nagios::render(&view).0, Level::Ok, "that is of the daemon, and no job's");
+}
+
+#[test]
+fn a_first_run_that_goes_on_is_one_row_and_a_job_that_goes_on_is_counted_once() {
+    let mut view = night();
+    let running = json!([{ "run": 18, "pid": 4121, "started": "2026-11-28T02:57:48Z" }]);
+    view.jobs =
+        serde_json::from_value(json!([job("etl/slow", "never", json!({ "running": running }))])).expect("a job");
+    view.status.jobs.going_on = 1;
+    view.asked = vec!["etl/slow".to_owned()];
+    let text = shown(&view, None, false);
+    assert!(text.contains("▶ running    etl/slow  for 12s, process 4121, its first run (run 18)\n"), "{text}");
+    assert!(!text.contains("has not run yet"), "{text}");
+    assert!(text.contains("; 2 paused; 1 with a bad file; 1 running\n"), "{text}");
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_not_said_to_be_none() {
+    let mut view = night();
+    view.is_live = false;
+    assert!(shown(&view, None, false).starts_with("web-1: no daemon; 142 jobs"));
+    view.is_silent = true;
+    assert!(shown(&view, None, false).starts_with("web-1: the daemon does not answer; 142 jobs"));
 }
 
 #[test]
@@ -269,7 +357,8 @@ fn nagios_gets_a_line_and_a_level() {
     assert_eq!(
         line,
         "SLACK-ALERT CRITICAL - 3 of 7 jobs with problems; db/backup: pg_dump: error: connection to server at \"db1\" failed; disk: \
-         / is at 91 %\\u{1b}[31m; web/probe is running as its last good file says | jobs=7;;;0 ok=3;;;0 warning=1;0;;0 critical=1;;0;0 unknown=0;;;0 \
+         / is at 91 %\\u{1b}[31m; web/probe is running as its last good file says: \
+         jobs.d/web/probe.toml:4:9: unknown key `evry` | jobs=7;;;0 ok=3;;;0 warning=1;0;;0 critical=1;;0;0 unknown=0;;;0 \
          running=1;;;0 not_loaded=1;0;;0 waiting=0;;;0 dead=0;0;;0 never=0;;;0 disabled=0;;;0\n"
     );
     let only = |name: &str| {

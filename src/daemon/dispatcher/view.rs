@@ -58,7 +58,7 @@ impl Dispatcher {
 
     /// The job that is due next.
     pub fn next_due(&self, now: Now) -> Option<api::Next> {
-        let due = self.tracked().filter_map(|tracked| Some((self.next_of(tracked, now)?, tracked)));
+        let due = self.tracked().filter_map(|tracked| Some((self.coming(tracked, now)?, tracked)));
         let (at, tracked) = due.min_by(|a, b| (a.0, &a.1.job.name).cmp(&(b.0, &b.1.job.name)))?;
         Some(api::Next { job: tracked.job.name.clone(), at })
     }
@@ -70,7 +70,7 @@ impl Dispatcher {
         let mut coming = std::collections::HashMap::new();
         let is_wanted = |tracked: &Tracked| !tracked.removed && of.is_none_or(|pattern| covers(pattern, tracked));
         for (index, tracked) in (0_u32..).zip(&self.jobs).filter(|(_, tracked)| is_wanted(tracked)) {
-            soonest.extend(self.next_of(tracked, now).filter(|at| *at <= end).map(|at| Reverse((at, index))));
+            soonest.extend(self.coming(tracked, now).filter(|at| *at <= end).map(|at| Reverse((at, index))));
         }
         let mut all = Vec::new();
         while all.len() < limit
@@ -80,7 +80,7 @@ impl Dispatcher {
             all.push(api::Next { job: tracked.job.name.clone(), at });
             let upcoming = coming.entry(index).or_insert_with(|| {
                 let seed = tracked.job.seed(&self.sender.host);
-                tracked.job.timing.upcoming(&seed, Some(&tracked.cadence.save(now)), at)
+                tracked.job.timing.upcoming_after(&seed, Some(&tracked.cadence.save(now)), at)
             });
             let after = shift(at, APART);
             soonest.extend(upcoming.find(|next| *next > after).filter(|at| *at <= end).map(|at| Reverse((at, index))));
@@ -99,6 +99,7 @@ impl Dispatcher {
                 && query.notable.as_ref().is_none_or(|besides| {
                     !matches!(state(tracked), JobState::Ok | JobState::Never | JobState::Disabled)
                         || tracked.running > 0
+                        || tracked.health.is_flapping()
                         || self.silenced(tracked, now).is_some()
                         || besides.contains(&tracked.job.name)
                 })
@@ -249,6 +250,16 @@ impl Dispatcher {
         Some(shift(now.wall, slot - now.mono))
     }
 
+    /// The same for lists of what comes: where a run is waited for whose due time has passed, the due time after that.
+    fn coming(&self, tracked: &Tracked, now: Now) -> Option<Timestamp> {
+        let next = self.next_of(tracked, now)?;
+        if next >= now.wall || !tracked.job.timing.runs_elsewhere() {
+            return Some(next);
+        }
+        let seed = tracked.job.seed(&self.sender.host);
+        tracked.job.timing.upcoming_after(&seed, Some(&tracked.cadence.save(now)), now.wall).next()
+    }
+
     /// The silence of a job: a person's, or its own script's, whichever is longer.
     fn silenced(&self, tracked: &Tracked, now: Now) -> Option<api::HeldJob> {
         let of_person = self.held_job(tracked, HoldKind::Silence, now);
@@ -324,6 +335,7 @@ fn incident(open: policy::Open, tracked: &Tracked, ack: Option<api::Acknowledged
             })
             .collect(),
         next_message: open.next,
+        steady_at: open.steady_at,
         suppressed: open.suppressed.map(|(why, until)| api::SuppressedBy { reason: why.as_str().to_owned(), until }),
         ack,
     }
