@@ -2,19 +2,23 @@
 
 use std::process::ExitCode;
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::args::HistoryArgs;
+use super::client::{Daemon, encoded};
 use super::locate::World;
+use super::state::Source;
 use super::{Failure, state};
+use crate::api;
 use crate::clock::{Clock, System};
 use crate::document::format_duration;
 use crate::exec::{Captured, Trigger};
-use crate::id::{JobName, RunId};
+use crate::id::{JobName, RunId, in_one_line};
 use crate::message;
 use crate::plan::Plan;
 use crate::policy::ordinal;
-use crate::report::explain::happened;
+use crate::report::explain::{Explained, happened};
 use crate::store::{HistoryFilter, Reader, RunRow, RunningRow, Stored};
 
 /// Prints the runs; beside a running daemon too.
@@ -22,7 +26,10 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     let plan = world.plan_to_read()?;
     let now = System.now().wall;
     let since = args.since.as_deref().map(|text| state::since(text, &plan.config.zone, now)).transpose()?;
-    let reader = state::open(world, &plan)?;
+    let reader = match state::open_or_ask(world, &plan)? {
+        Source::State(reader) => reader,
+        Source::Daemon(daemon, failure) => return from_daemon(world, &plan, args, &daemon, failure),
+    };
     if let Some(number) = args.run {
         return one(world, &plan, &reader, RunId(number), args.json);
     }
@@ -59,7 +66,6 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
         world.terminal.err("slack-alert: no run to show");
         return Ok(ExitCode::SUCCESS);
     }
-    let head = ["RUN", "JOB", "STARTED", "TOOK", "STATUS", "HOW IT ENDED", "MESSAGE"].map(str::to_owned).to_vec();
     let going = running.iter().map(|row| {
         let started = state::shown(row.started, state::zone(&plan, row.job.as_str()));
         let took = format_duration(crate::clock::between(row.started, now));
@@ -68,8 +74,66 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
         [row.id.to_string(), row.job.to_string(), started, took].into_iter().chain(words).collect()
     });
     let ended = rows.iter().map(|row| line(row, &plan, &letters.run(row.id)));
-    world.terminal.out(&world.terminal.table(&[head].into_iter().chain(going).chain(ended).collect::<Vec<_>>()));
+    world.terminal.out(&world.terminal.table(&[head()].into_iter().chain(going).chain(ended).collect::<Vec<_>>()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the daemon answers to a user who may not read the state; it has no outputs for everybody.
+fn from_daemon(
+    world: &World,
+    plan: &Plan,
+    args: &HistoryArgs,
+    daemon: &Daemon,
+    failure: Failure,
+) -> Result<ExitCode, Failure> {
+    if args.since.is_some() || args.run.is_some() || args.failed {
+        return Err(failure);
+    }
+    let mut all: Vec<api::Run> = Vec::new();
+    let mut before = String::new();
+    while all.len() < args.count as usize {
+        let job = args.job.as_deref().map(|job| format!("&job={}", encoded(job))).unwrap_or_default();
+        let limit = (args.count as usize - all.len()).min(500);
+        let page: api::RunList = daemon.get(&format!("/api/v1/runs?limit={limit}{job}{before}"))?;
+        all.extend(page.runs);
+        let Some(next) = page.before else { break };
+        before = format!("&before={next}");
+    }
+    if args.json {
+        world.terminal.out(&format!("{}\n", json!(all)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if all.is_empty() {
+        world.terminal.err("slack-alert: no run to show");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |run: &api::Run| {
+        let zone = state::zone(plan, run.job.as_str());
+        let shown = |text: Option<&str>| text.map(|text| in_one_line(text).into_owned()).unwrap_or_default();
+        vec![
+            run.id.to_string(),
+            run.job.to_string(),
+            run.started.map(|at| state::shown(at, zone)).unwrap_or_default(),
+            run.took.map(format_duration).unwrap_or_default(),
+            run.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+            shown(run.ending.as_deref()),
+            shown(run.verdict.as_deref()),
+        ]
+    };
+    let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
+    world.terminal.out(&world.terminal.table(&rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn head() -> Vec<String> {
+    ["RUN", "JOB", "STARTED", "TOOK", "STATUS", "HOW IT ENDED", "MESSAGE"].map(str::to_owned).to_vec()
+}
+
+/// Whether a run was told, or why not, and when the next message is possible.
+fn verdict(row: &RunRow, letters: &[&Stored], zone: &TimeZone) -> String {
+    let next =
+        row.decision.until().map(|until| format!(", next message at {}", state::told(until, zone, row.finished)));
+    format!("{}{}", state::verdict(row, letters), next.unwrap_or_default())
 }
 
 fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
@@ -94,7 +158,7 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
         format_duration(row.took),
         row.status.as_str().to_owned(),
         happened(&row.ending, row.finished, state::zone(plan, row.job.as_str())),
-        state::verdict(row, letters),
+        verdict(row, letters, state::zone(plan, row.job.as_str())),
     ]
 }
 
@@ -141,6 +205,7 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         world.terminal.out(&format!("{value}\n"));
         return Ok(ExitCode::SUCCESS);
     }
+    let job = plan.job(row.job.as_str()).map(AsRef::as_ref);
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let rows = [
         ("run", format!("{} of {}, its {} run", row.id, row.job, ordinal(row.number))),
@@ -148,10 +213,10 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         ("started", state::shown(row.started, zone)),
         ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
         ("status", format!("{}: {}", row.status.as_str(), happened(&row.ending, row.finished, zone))),
-        ("message", state::verdict(&row, &letters.run(row.id))),
+        ("message", verdict(&row, &letters.run(row.id), zone)),
+        ("why", Explained { row: &row, letters: letters.run(row.id), job, zone, now: System.now().wall }.explanation()),
     ];
-    let asked = state::asked(&row).map(|asked| ("trigger", asked));
-    let rows: Vec<_> = rows.into_iter().chain(asked).map(|(name, value)| vec![name.to_owned(), value]).collect();
+    let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     world.terminal.out(&world.terminal.table(&rows));
     for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
         world.terminal.out(&output(name, stream));

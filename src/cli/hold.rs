@@ -23,7 +23,7 @@ const COUNTED: usize = 500;
 
 /// No runs for a time.
 pub(super) fn pause(world: &World, args: &PauseArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     let now = System.now().wall;
     let until = hold_until(&args.length, HoldKind::Pause, &daemon.zone, now)?;
     let answer = ask(&daemon, HoldKind::Pause, &args.pattern, until, false, args.note.as_deref())?;
@@ -75,7 +75,7 @@ fn passes(due_times: usize) -> String {
 
 /// Ends pauses.
 pub(super) fn resume(world: &World, args: &ResumeArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     end(world, &daemon, &Ending { kind: HoldKind::Pause, text: &args.pattern, json: args.json })
 }
 
@@ -90,7 +90,7 @@ pub(super) fn silence(world: &World, args: &SilenceArgs) -> Result<ExitCode, Fai
 
 fn begin_silence(world: &World, args: &SilenceArgs) -> Result<ExitCode, Failure> {
     let pattern = args.pattern.as_deref().unwrap_or_default();
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     let now = System.now().wall;
     let until = hold_until(&args.length, HoldKind::Silence, &daemon.zone, now)?;
     let Some(until) = until else {
@@ -129,8 +129,20 @@ fn runs_on(answer: &HoldAnswer) -> String {
 }
 
 fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
-    let mut holds = daemon.holds()?;
+    let (mut holds, zone) = match client::find(world) {
+        Ok(daemon) => (daemon.holds()?, daemon.zone),
+        // Holds go on while no daemon runs.
+        Err(absent) => match super::status::offline_holds(world) {
+            Ok(known) => {
+                let why = absent.failure.message.lines().next().unwrap_or_default().to_owned();
+                if args.names.is_none() {
+                    world.terminal.err(&format!("slack-alert: {why}: this is what the database knows"));
+                }
+                known
+            }
+            Err(_) => return Err(absent.failure),
+        },
+    };
     if let Some(wanted) = args.names {
         let kind = if wanted == ListedHolds::Holds { HoldKind::Pause } else { HoldKind::Silence };
         let names = holds.iter().filter(|hold| wanted == ListedHolds::Holds || hold.kind == kind).flat_map(|hold| {
@@ -155,8 +167,8 @@ fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
             hold.id.to_string(),
             in_one_line(&hold.pattern).into_owned(),
             hold.jobs.to_string(),
-            told(hold.since, &daemon.zone, now),
-            format!("{}{ok}", told(hold.until, &daemon.zone, now)),
+            told(hold.since, &zone, now),
+            format!("{}{ok}", told(hold.until, &zone, now)),
             in_one_line(&hold.by.name).into_owned(),
             hold.note.as_deref().map(|note| in_one_line(note).into_owned()).unwrap_or_default(),
         ]
@@ -166,13 +178,13 @@ fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
 }
 
 fn end_silence(world: &World, args: &SilenceEndArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     end(world, &daemon, &Ending { kind: HoldKind::Silence, text: &args.hold, json: args.json })
 }
 
 /// The open incident has somebody.
 pub(super) fn ack(world: &World, args: &AckArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     let now = System.now().wall;
     let until = hold_until(&args.length, HoldKind::Ack, &daemon.zone, now)?;
     let answer = ask(&daemon, HoldKind::Ack, &args.job, until, false, args.note.as_deref())?;
@@ -237,7 +249,7 @@ fn end(world: &World, daemon: &Daemon, ending: &Ending<'_>) -> Result<ExitCode, 
         Ok(id) if is_of_number(daemon, ending.kind, (id, text))? => format!("/api/v1/holds/{id}"),
         _ => format!("/api/v1/holds?kind={}&pattern={}", ending.kind.as_str(), encoded(text)),
     };
-    let ended: HoldsEnded = daemon.client.delete(&target).map_err(|trouble| daemon.failure(&trouble))?;
+    let ended: HoldsEnded = daemon.delete(&target)?;
     if ending.json {
         return Ok(in_json(world, &json!({ "ended": ended.holds, "still": ended.still })));
     }
@@ -258,7 +270,9 @@ fn is_of_number(daemon: &Daemon, kind: HoldKind, (id, text): (u64, &str)) -> Res
         return Ok(true);
     }
     let is_named = holds.iter().any(|hold| hold.kind == kind && hold.pattern == text);
-    Ok(!is_named && holds.iter().any(|hold| hold.id == id))
+    // What is neither the number of a hold nor a job's name was meant as a number.
+    Ok(!is_named
+        && (holds.iter().any(|hold| hold.id == id) || daemon.jobs(Some(text)).is_ok_and(|jobs| jobs.is_empty())))
 }
 
 /// A number may be that of a pause.

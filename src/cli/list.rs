@@ -11,7 +11,9 @@ use super::Failure;
 use super::args::{ListArgs, ListedNames};
 use super::client;
 use super::locate::World;
-use super::{next, state};
+use super::next;
+use super::state::{self, Known};
+use crate::api;
 use crate::clock::{Clock, System};
 use crate::exec::Status;
 use crate::id::{JobName, in_one_line};
@@ -30,15 +32,21 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut plan = world.plan_to_read()?;
-    let reader = state::open(world, &plan).ok();
+    let Known { reader, daemon } = state::known(world, &plan);
     if let Some(reader) = &reader {
         state::add_jobs_without_file(&mut plan, reader);
     }
+    let going_on = daemon.as_ref().map(|daemon| next::going_on(daemon, &plan)).unwrap_or_default();
+    let goes_on = |name: &JobName| going_on.iter().find(|job| job.name == *name);
     for bad in &plan.not_loaded {
-        world.terminal.err(&format!("slack-alert: job `{}` is not loaded: {}", bad.name, bad.why));
+        let words = match goes_on(&bad.name) {
+            Some(_) => format!("{}: its file has errors, and the last good version goes on: {}", bad.name, bad.why),
+            None => format!("job `{}` is not loaded: {}", bad.name, bad.why),
+        };
+        world.terminal.err(&format!("slack-alert: {words}"));
     }
     if let Some(reader) = &reader {
-        state::say_unread(world, reader, plan.jobs.iter().map(AsRef::as_ref));
+        state::say_unread(world, &plan, reader, plan.jobs.iter().map(AsRef::as_ref));
     }
     let known = reader.as_ref().map(health).unwrap_or_default();
     let saved = reader.as_ref().map(next::recorded).unwrap_or_default();
@@ -54,7 +62,14 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
                 "finished": last.and_then(Health::last).map(|last| last.finished.to_string()),
             })
         });
-        let bad = plan.not_loaded.iter().map(|bad| json!({"name": bad.name, "file": bad.file, "error": bad.why}));
+        let bad = plan.not_loaded.iter().map(|bad| match goes_on(&bad.name) {
+            Some(job) => json!({
+                "name": bad.name, "schedule": job.schedule, "file": bad.file, "error": bad.why,
+                "description": job.description, "tags": job.tags, "status": job.status,
+                "finished": job.last.as_ref().map(|last| last.finished.to_string()),
+            }),
+            None => json!({"name": bad.name, "file": bad.file, "error": bad.why}),
+        });
         let all: Vec<_> = jobs.chain(bad).collect();
         world.terminal.out(&format!("{}\n", serde_json::Value::from(all)));
         return Ok(ExitCode::SUCCESS);
@@ -79,7 +94,17 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
             in_one_line(&facts.file).into_owned(),
         ]
     };
-    let rows: Vec<Vec<String>> = plan.jobs.iter().map(row).collect();
+    let of_daemon = |job: &api::Job| {
+        vec![
+            job.name.to_string(),
+            job.status.map_or("-", Status::as_str).to_owned(),
+            format!("{} (as the last good file says)", in_one_line(&job.schedule)),
+            in_one_line(&job.description).into_owned(),
+            in_one_line(&job.file).into_owned(),
+        ]
+    };
+    let mut rows: Vec<Vec<String>> = plan.jobs.iter().map(row).chain(going_on.iter().map(of_daemon)).collect();
+    rows.sort_by(|one, other| one[0].cmp(&other[0]));
     world.terminal.out(&world.terminal.table(&rows));
     Ok(ExitCode::SUCCESS)
 }

@@ -89,8 +89,8 @@ impl World {
             None => {
                 let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
                 Err(Failure::usage(format!(
-                    "no configuration found; looked for {places}\n  help: name one with --config FILE, or the folder \
-                     that holds jobs.d with --path DIR"
+                    "no configuration found; looked for {places}\n  help: `slack-alert init` writes one here, and a \
+                     first job; or name one with --config FILE, or the folder that holds jobs.d with --path DIR"
                 )))
             }
         }
@@ -131,8 +131,8 @@ impl World {
             |problem: &&Problem| problem.stops_a_job() && problem.place().is_some_and(|place| place.source == config);
         if let Some(problem) = loaded.findings.problems.iter().find(stops) {
             let file = loaded.findings.sources.get(config).path.display().to_string();
-            self.terminal
-                .err(&format!("slack-alert: {file}: {}; the rest of it and the state are shown", problem.message));
+            let words = "the rest of it and the state are shown, and a daemon goes on with what it read before";
+            self.terminal.err(&format!("slack-alert: {file}: {}; {words}", problem.message));
         }
         loaded.plan = loaded.plan.take().or_else(|| loaded.draft.take());
         let mut plan = self.accept(loaded)?;

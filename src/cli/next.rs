@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
@@ -10,71 +11,141 @@ use serde_json::json;
 
 use super::Failure;
 use super::args::NextArgs;
+use super::client::Daemon;
 use super::locate::{self, World};
-use super::state;
+use super::state::{self, Known};
 use super::time::coming;
-use crate::clock::{Clock, Mono, Now, System, between};
+use crate::api;
+use crate::clock::{Clock, Mono, Now, System, between, shift};
 use crate::document::format_duration;
-use crate::id::JobName;
-use crate::plan::Job;
+use crate::id::{JobName, in_one_line};
+use crate::plan::{Job, NotLoaded, Plan};
 use crate::policy::{Hold, HoldKind};
 use crate::schedule::Saved;
 use crate::store::Reader;
 
+/// Two due times of a job are farther apart than this: the clocks by which they are told differ by less.
+const APART: Duration = Duration::from_millis(1);
+
 /// A coming run.
 struct Coming<'p> {
     at: Timestamp,
-    job: &'p Arc<Job>,
+    name: &'p JobName,
+    zone: &'p TimeZone,
+    schedule: &'p str,
     /// The burst of the job pauses until then.
     pause: bool,
     /// A person has paused the job until shortly before.
     paused: Option<&'p Hold>,
 }
 
+/// What is known of a job beside its file.
+#[derive(Clone, Copy)]
+pub(super) struct Recorded<'k> {
+    /// Where it was in its schedule when that was written last.
+    pub(super) saved: Option<&'k Saved>,
+    pub(super) holds: &'k [Hold],
+    /// The job as the running daemon has it now.
+    pub(super) live: Option<&'k api::Job>,
+}
+
+/// When a job will run.
+pub(super) struct Times<'k> {
+    pub(super) at: Vec<Timestamp>,
+    /// The burst of the job pauses until the first.
+    pub(super) pauses: bool,
+    /// A person has paused the job until shortly before the first.
+    pub(super) paused: Option<&'k Hold>,
+}
+
+/// When a job that is enabled will run from then on.
+pub(super) fn times<'k>(job: &Job, host: &str, known: Recorded<'k>, from: Timestamp, count: usize) -> Times<'k> {
+    let seed = job.seed(host);
+    let paused = pause_of(job, known.holds, from);
+    let passed = known.saved.cloned().zip(paused).map(|(saved, hold)| {
+        let then = Now { wall: hold.until, mono: Mono::default() };
+        job.timing.passed_until(&seed, saved, then)
+    });
+    let saved = passed.as_ref().or(known.saved);
+    let pauses = saved.is_some_and(|saved| job.timing.pauses(saved, from).is_some());
+    let begin = paused.map_or(from, |hold| hold.until);
+    let first = known.live.and_then(|live| live.next);
+    let at = match first {
+        None => job.timing.upcoming(&seed, saved, begin).take(count).collect(),
+        Some(first) => {
+            // Without a run on schedule nothing says where its times lie but the daemon's own.
+            let has_run = saved.is_some_and(|saved| saved.last().is_some());
+            let rest = match has_run {
+                true => job.timing.upcoming(&seed, saved, begin),
+                false => job.timing.upcoming(&seed, None, first.max(begin)),
+            };
+            let after = shift(first, APART);
+            std::iter::once(first).chain(rest.filter(|at| *at > after)).take(count).collect()
+        }
+    };
+    Times { at, pauses, paused }
+}
+
 /// Prints the coming due times of jobs, soonest first.
 pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     let mut plan = world.plan_to_read()?;
-    let reader = state::open(world, &plan).ok();
+    let Known { reader, daemon } = state::known(world, &plan);
     if let Some(reader) = &reader {
         state::add_jobs_without_file(&mut plan, reader);
     }
+    let going_on = daemon.as_ref().map(|daemon| going_on(daemon, &plan)).unwrap_or_default();
+    let going_on: Vec<&api::Job> =
+        going_on.iter().filter(|job| args.jobs.is_empty() || args.jobs.contains(&job.name.to_string())).collect();
+    let is_going_on = |name: &String| going_on.iter().any(|job| job.name.as_str() == *name);
     let jobs: Vec<&Arc<Job>> = match args.jobs.as_slice() {
         [] => plan.jobs.iter().collect(),
-        names => names.iter().map(|name| locate::job(&plan, name)).collect::<Result<_, _>>()?,
+        names => names
+            .iter()
+            .filter(|name| !is_going_on(name))
+            .map(|name| locate::job(&plan, name))
+            .collect::<Result<_, _>>()?,
     };
     let count = args.count.unwrap_or(if args.jobs.is_empty() { 1 } else { 5 }) as usize;
     let now = System.now().wall;
     let from = args.from.as_deref().map_or(Ok(now), |text| coming(text, &plan.config.zone, now))?;
     if let Some(reader) = &reader {
-        state::say_unread(world, reader, jobs.iter().map(AsRef::as_ref));
+        state::say_unread(world, &plan, reader, jobs.iter().map(AsRef::as_ref));
     }
     let known = reader.as_ref().map(recorded).unwrap_or_default();
     let holds = reader.as_ref().and_then(|reader| reader.holds().ok()).unwrap_or_default();
+    // Of another time than now the daemon knows nothing.
+    let live = daemon.as_ref().filter(|_| args.from.is_none()).map(|daemon| live(daemon, &args.jobs));
+    let live = live.unwrap_or_default();
     let mut times: Vec<Coming<'_>> = Vec::new();
     for job in jobs.iter().filter(|job| job.timing.enabled) {
-        let (seed, saved) = (job.seed(&plan.config.host), known.get(&job.name));
-        let paused = pause_of(job, &holds, from);
-        let passed = saved.cloned().zip(paused).map(|(saved, hold)| {
-            let then = Now { wall: hold.until, mono: Mono::default() };
-            job.timing.passed_until(&seed, saved, then)
-        });
-        let saved = passed.as_ref().or(saved);
-        let until = saved.and_then(|saved| job.timing.pauses(saved, from));
-        let begin = paused.map_or(from, |hold| hold.until);
-        let upcoming = job.timing.upcoming(&seed, saved, begin).take(count);
-        times.extend(upcoming.enumerate().map(|(index, at)| {
+        let known = Recorded { saved: known.get(&job.name), holds: &holds, live: live.get(&job.name) };
+        let Times { at, pauses, paused } = self::times(job, &plan.config.host, known, from, count);
+        let (name, zone, schedule) = (&job.name, &job.timing.zone, job.facts.schedule.as_str());
+        times.extend(at.into_iter().enumerate().map(|(index, at)| {
             let is_first = index == 0;
-            Coming { at, job, pause: is_first && until.is_some(), paused: paused.filter(|_| is_first) }
+            Coming { at, name, zone, schedule, pause: is_first && pauses, paused: paused.filter(|_| is_first) }
         }));
     }
-    times.sort_by(|a, b| (a.at, &a.job.name).cmp(&(b.at, &b.job.name)));
-    let never = jobs.iter().filter(|job| !times.iter().any(|coming| coming.job.name == job.name));
+    let of_daemon = daemon.as_ref().filter(|_| args.from.is_none());
+    for job in &going_on {
+        let at = of_daemon.map(|daemon| daemon.next_of(job.name.as_str(), count)).transpose()?;
+        let (name, zone, schedule) = (&job.name, &plan.config.zone, job.schedule.as_str());
+        let coming = |next: api::Next| Coming { at: next.at, name, zone, schedule, pause: false, paused: None };
+        times.extend(at.unwrap_or_default().into_iter().map(coming));
+    }
+    times.sort_by(|a, b| (a.at, a.name).cmp(&(b.at, b.name)));
+    for job in &going_on {
+        let why = job.error.as_deref().map(in_one_line).unwrap_or_default();
+        let words = format!("{}: its file has errors, and the last good version goes on: {why}", job.name);
+        world.terminal.err(&format!("slack-alert: {words}"));
+    }
+    let never = jobs.iter().filter(|job| !times.iter().any(|coming| *coming.name == job.name));
     if args.json {
         let one = |coming: &Coming<'_>| {
-            let local = local(coming.at, &coming.job.timing.zone).to_string();
+            let local = local(coming.at, coming.zone).to_string();
             let paused = pause_in_json(coming.paused);
             json!({
-                "job": coming.job.name, "at": coming.at.to_string(), "local": local, "pause": coming.pause,
+                "job": coming.name, "at": coming.at.to_string(), "local": local, "pause": coming.pause,
                 "paused": paused,
             })
         };
@@ -85,17 +156,14 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let rows = times.iter().map(|coming| {
-        let Coming { at, job, pause, paused } = coming;
-        let zone = &job.timing.zone;
+        let Coming { at, name, zone, schedule, pause, paused } = coming;
         let local = local(*at, zone).strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string();
         let schedule = match (pause, paused) {
-            (_, Some(hold)) => {
-                format!("{}; {}", job.facts.schedule, hold.in_words(&state::told(hold.until, zone, now)))
-            }
-            (true, None) => format!("{}; pauses until then", job.facts.schedule),
-            (false, None) => job.facts.schedule.clone(),
+            (_, Some(hold)) => format!("{schedule}; {}", hold.in_words(&state::told(hold.until, zone, now))),
+            (true, None) => format!("{schedule}; pauses until then"),
+            (false, None) => (*schedule).to_owned(),
         };
-        vec![local, left(*at, now), job.name.to_string(), schedule]
+        vec![local, left(*at, now), name.to_string(), schedule]
     });
     let never = never.map(|job| {
         let why = match job.timing.enabled {
@@ -109,6 +177,22 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     });
     world.terminal.out(&world.terminal.table(&rows.chain(never).collect::<Vec<_>>()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// These jobs, or all, as the daemon has them now; none where it does not answer in time.
+fn live(daemon: &Daemon, names: &[String]) -> HashMap<JobName, api::Job> {
+    let jobs = match names {
+        [] => daemon.jobs(None).unwrap_or_default(),
+        names => names.iter().filter_map(|name| daemon.jobs(Some(name)).ok()).flatten().collect(),
+    };
+    jobs.into_iter().map(|job| (job.name.clone(), job)).collect()
+}
+
+/// The jobs whose files have errors, and whose last good versions the daemon runs.
+pub(super) fn going_on(daemon: &Daemon, plan: &Plan) -> Vec<api::Job> {
+    let loaded = |bad: &NotLoaded| daemon.jobs(Some(bad.name.as_str())).unwrap_or_default();
+    let jobs = plan.not_loaded.iter().filter(|bad| !bad.name.as_str().contains('*')).flat_map(loaded);
+    jobs.filter(|job| job.state != api::JobState::NotLoaded).collect()
 }
 
 /// The pause of a job that ends last, where it is paused then.
@@ -127,7 +211,7 @@ pub(super) fn pause_in_json(hold: Option<&Hold>) -> Option<serde_json::Value> {
 
 /// How long it is until then, or since.
 fn left(at: Timestamp, now: Timestamp) -> String {
-    let whole = |length: std::time::Duration| format_duration(std::time::Duration::from_secs(length.as_secs()));
+    let whole = |length: Duration| format_duration(Duration::from_secs(length.as_secs()));
     match at {
         at if at < now => format!("{} ago", whole(between(at, now))),
         at if between(now, at).as_secs() == 0 => "now".to_owned(),

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::args::{OutboxArgs, OutboxCommand, OutboxListArgs, OutboxPick};
+use super::client::Daemon;
 use super::locate::World;
+use super::state::Source;
 use super::{Failure, state};
+use crate::api;
 use crate::clock::{Clock, System};
 use crate::id::Channel;
 use crate::outbox::wakeup;
@@ -22,7 +25,10 @@ const LONGEST_TEXT: usize = 80;
 /// Shows or changes the outbox; beside a running daemon too.
 pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure> {
     let plan = world.plan_to_read()?;
-    let mut reader = state::open(world, &plan)?;
+    let mut reader = match state::open_or_ask(world, &plan)? {
+        Source::State(reader) => reader,
+        Source::Daemon(daemon, failure) => return from_daemon(world, &plan, args, &daemon, failure),
+    };
     match &args.command {
         None => list(world, &plan, &reader, &args.list),
         Some(OutboxCommand::List(list_args)) => list(world, &plan, &reader, list_args),
@@ -42,6 +48,62 @@ pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure>
             report(world, pick, &ids, &done, "dropped")
         }
     }
+}
+
+/// What the daemon answers to a user who may not read the state, and so may not change it.
+fn from_daemon(
+    world: &World,
+    plan: &Plan,
+    args: &OutboxArgs,
+    daemon: &Daemon,
+    failure: Failure,
+) -> Result<ExitCode, Failure> {
+    let args = match &args.command {
+        None => &args.list,
+        Some(OutboxCommand::List(args)) => args,
+        Some(_) => return Err(failure),
+    };
+    let mut all: Vec<api::Message> = Vec::new();
+    let mut target = "/api/v1/outbox?limit=500".to_owned();
+    loop {
+        let page: api::OutboxList = daemon.get(&target)?;
+        all.extend(page.outbox);
+        let Some(before) = page.before else { break };
+        target = format!("/api/v1/outbox?limit=500&before={before}");
+    }
+    let of_channel = |message: &api::Message| args.channel.as_ref().is_none_or(|channel| message.channel == *channel);
+    all.retain(|message| of_channel(message) && (!args.dead || message.state != MessageState::Waiting.as_str()));
+    all.reverse();
+    if args.json {
+        world.terminal.out(&format!("{}\n", json!(all)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if all.is_empty() {
+        world.terminal.err("slack-alert: the outbox is empty");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |message: &api::Message| {
+        let event = if message.edit { "edit" } else { message.event.as_deref().unwrap_or_default() };
+        let text =
+            shortened(&crate::notify::view::plain(message.text.lines().next().unwrap_or_default()), LONGEST_TEXT);
+        let why = message.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+        vec![
+            message.id.to_string(),
+            message.state.clone(),
+            state::shown(message.queued, &plan.config.zone),
+            if message.channel.is_empty() { "-".to_owned() } else { message.channel.clone() },
+            message.job.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+            message.attempts.to_string(),
+            visible(&format!("{event}: {text}{why}")),
+        ]
+    };
+    let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
+    world.terminal.out(&world.terminal.table(&rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn head() -> Vec<String> {
+    ["NUMBER", "STATE", "SINCE", "CHANNEL", "JOB", "TRIES", "WHAT"].map(str::to_owned).to_vec()
 }
 
 /// A running daemon acts at once; without this it finds the change within 20 s.
@@ -79,8 +141,7 @@ fn list(world: &World, plan: &Plan, reader: &Reader, args: &OutboxListArgs) -> R
         world.terminal.out(&format!("{}\n", Value::from(all)));
         return Ok(ExitCode::SUCCESS);
     }
-    let head = ["NUMBER", "STATE", "SINCE", "CHANNEL", "JOB", "TRIES", "WHAT"].map(str::to_owned).to_vec();
-    let mut rows = vec![head];
+    let mut rows = vec![head()];
     each(reader, filter, |stored| rows.push(line(plan, &stored)))?;
     if rows.len() == 1 {
         world.terminal.err("slack-alert: the outbox is empty");

@@ -17,13 +17,13 @@ use crate::id::in_one_line;
 
 /// Asks for a reading; exits with 1 when a file has errors.
 pub(super) fn run(world: &World, args: &ReloadArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     let answer: ReloadAnswer = match daemon.client.post("/api/v1/reload", &json!({})) {
         Ok(answer) => answer,
         Err(Trouble::Refused(failure)) if failure.error.code == api::Code::Unprocessable => {
             return Ok(refused(world, args, &failure));
         }
-        Err(trouble) => return Err(daemon.failure(&trouble)),
+        Err(trouble) => return Err(daemon.failure_to_change(&trouble)),
     };
     let errors = answer.problems.iter().filter(|problem| problem.level == "error").count();
     if args.json {

@@ -3,7 +3,7 @@
 //! Before it: a plan, which names the directory and the jobs' zones. After it: `history`, `outbox` and `why`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use super::locate::World;
 use super::time::{of_day, parse_time};
 use super::{Failure, client};
-use crate::daemon::{self, VERSIONS_NOTE};
+use crate::daemon::{self, VERSIONS_NOTE, Versions};
 use crate::document::parse_duration;
 use crate::exec::Ending;
 use crate::id::{RunId, in_one_line};
 use crate::plan::{Job, Plan};
 use crate::report::explain::tells_of;
-pub(super) use crate::report::explain::{asked, told, verdict, was_refused};
+pub(super) use crate::report::explain::{told, verdict, was_refused};
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
 /// How long a daemon is waited for that may keep its state elsewhere.
@@ -42,14 +42,109 @@ pub(super) fn folder(world: &World, plan: &Plan) -> Result<PathBuf, Failure> {
 /// The state of the configuration's daemon, whether it runs or not.
 pub(super) fn open(world: &World, plan: &Plan) -> Result<Reader, Failure> {
     let dir = folder(world, plan)?;
-    Store::open_reader(&dir).map_err(|error| match error {
+    Store::open_reader(&dir).map_err(|error| unopened(&error, &dir))
+}
+
+fn unopened(error: &OpenError, dir: &Path) -> Failure {
+    match error {
         OpenError::Missing(_) => Failure::new(format!(
             "there is no state in {} yet: no daemon has run with this configuration\n  help: start it with \
              `slack-alert run`, or name the right place with --state-dir DIR",
             dir.display()
         )),
+        error if is_forbidden(error) => Failure::new(format!(
+            "{error}\n  help: ask as root or as the daemon's user; with `[control] read = \"all\"` the running daemon \
+             answers everybody"
+        )),
         other => Failure::new(other.to_string()),
-    })
+    }
+}
+
+/// Whether the state is there, and this user may not read it.
+fn is_forbidden(error: &OpenError) -> bool {
+    matches!(error, OpenError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
+/// The state, or what the daemon that keeps it answers to a user who may not read it.
+pub(super) enum Source {
+    State(Reader),
+    Daemon(Box<client::Daemon>, Failure),
+}
+
+/// The state, for a command that the daemon can answer too.
+pub(super) fn open_or_ask(world: &World, plan: &Plan) -> Result<Source, Failure> {
+    let dir = folder(world, plan)?;
+    match Store::open_reader(&dir) {
+        Ok(reader) => Ok(Source::State(reader)),
+        Err(error) if is_forbidden(&error) => {
+            let failure = unopened(&error, &dir);
+            client::find(world)
+                .map(|daemon| Source::Daemon(Box::new(daemon), failure))
+                .map_err(|_| unopened(&error, &dir))
+        }
+        Err(error) => Err(unopened(&error, &dir)),
+    }
+}
+
+/// What is known beside the files, for commands that tell what the daemon will do.
+pub(super) struct Known {
+    pub(super) reader: Option<Reader>,
+    /// The daemon, where one runs and lets this user ask.
+    pub(super) daemon: Option<client::Daemon>,
+}
+
+/// The recorded state and the running daemon, as far as they are there; what is not and should be is said. Somebody who only
+/// looks at a configuration, with which no daemon has ever run here, hears nothing.
+pub(super) fn known(world: &World, plan: &Plan) -> Known {
+    let named = world.global.state_dir.is_some() || plan.config.state_dir.is_some();
+    let dir = folder(world, plan);
+    let opened = dir.as_ref().ok().map(|dir| Store::open_reader(dir));
+    let say = |words: &str| world.terminal.err(&format!("slack-alert: {words}"));
+    let (reader, unread) = match (opened, dir) {
+        (Some(Ok(reader)), _) => (Some(reader), None),
+        (Some(Err(OpenError::Missing(_))), Ok(dir)) => {
+            if named {
+                let dir = dir.display();
+                say(&format!("there is no state in {dir} yet: no daemon has run with this configuration"));
+            }
+            return Known { reader: None, daemon: None };
+        }
+        (Some(Err(error)), _) => (None, Some(error)),
+        (None, _) => return Known { reader: None, daemon: None },
+    };
+    let daemon = say_whether_a_daemon_runs(world);
+    if let (Some(error), None) = (unread, &daemon) {
+        say(&format!("the state cannot be read, and what is shown does not know it: {error}"));
+    }
+    Known { reader, daemon }
+}
+
+/// That nobody runs the jobs, for whoever asks when they will run.
+pub(super) fn say_whether_a_daemon_runs(world: &World) -> Option<client::Daemon> {
+    match client::find_within(world, ANSWER) {
+        Ok(daemon) => Some(daemon),
+        Err(absent) => {
+            if let Some(words) = absent_words(&absent) {
+                world.terminal.err(&format!("slack-alert: {words}"));
+            }
+            None
+        }
+    }
+}
+
+fn absent_words(absent: &client::Absent) -> Option<String> {
+    match (absent.is_certain, absent.hangs) {
+        (true, _) => {
+            let words = "no daemon runs with this configuration: no job runs on schedule until one is started";
+            Some(words.to_owned())
+        }
+        (false, true) => {
+            let why = absent.failure.message.lines().next().unwrap_or_default();
+            Some(format!("{why}: it may not run what is due"))
+        }
+        // Whoever may not ask does not know.
+        (false, false) => None,
+    }
 }
 
 /// Adds the jobs that have no file, as `wrap` has reported them.
@@ -64,22 +159,22 @@ pub(super) fn failed(error: StoreError) -> Failure {
     Failure::new(format!("the state cannot be read: {error}"))
 }
 
-/// Says on stderr which of these jobs the daemon has in another version than the files have now. Nothing where no daemon has run.
-pub(super) fn say_unread<'p>(world: &World, reader: &Reader, jobs: impl Iterator<Item = &'p Job>) {
+/// Says on stderr which files the daemon has in another version than they have now: `slack_alert.toml`, and those of these jobs.
+/// Nothing where no daemon has run.
+pub(super) fn say_unread<'p>(world: &World, plan: &Plan, reader: &Reader, jobs: impl Iterator<Item = &'p Job>) {
     let versions = reader.notes().ok().and_then(|mut notes| notes.remove(VERSIONS_NOTE));
-    let Some(versions) = versions.and_then(|text| serde_json::from_str::<HashMap<String, u64>>(&text).ok()) else {
-        return;
-    };
-    let unread: Vec<&str> = jobs
-        .filter(|job| !job.facts.file.is_empty() && versions.get(job.name.as_str()) != Some(&job.version))
-        .map(|job| job.facts.file.as_str())
-        .collect();
-    if let Some(line) = unread_line(&unread) {
+    let Some(versions) = versions.and_then(|text| serde_json::from_str::<Versions>(&text).ok()) else { return };
+    let config = plan.config.file.as_ref().filter(|_| plan.version != versions.config && !plan.is_draft);
+    let config = config.map(|file| file.display().to_string());
+    let unread = jobs
+        .filter(|job| !job.facts.file.is_empty() && versions.jobs.get(job.name.as_str()) != Some(&job.version))
+        .map(|job| job.facts.file.clone());
+    if let Some(line) = unread_line(&config.into_iter().chain(unread).collect::<Vec<_>>()) {
         world.terminal.err(&format!("slack-alert: {line}"));
     }
 }
 
-fn unread_line(files: &[&str]) -> Option<String> {
+fn unread_line(files: &[String]) -> Option<String> {
     let first = in_one_line(files.first()?);
     let all = match files.len() - 1 {
         0 => format!("{first} has"),

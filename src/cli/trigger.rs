@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::Failure;
@@ -13,6 +14,8 @@ use crate::api::{Run, TriggerAnswer, TriggerRequest, Waits};
 use crate::document::format_duration;
 use crate::exec::{Reason, Status};
 use crate::id::in_one_line;
+use crate::policy::{Decision, Suppressed};
+use crate::report::explain::told;
 
 /// Without a sign that something has changed, it is asked again after so long.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -27,7 +30,7 @@ const SIGNALED: i32 = 128;
 
 /// Asks for the run; with `--wait` it waits for its end, and exits with the command's own code.
 pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure> {
-    let daemon = client::open(world)?;
+    let daemon = client::open_to_change(world)?;
     let request = TriggerRequest { job: args.job.clone(), note: args.note.clone() };
     let answer: TriggerAnswer = daemon.post("/api/v1/trigger", &request)?;
     let (job, run) = (in_one_line(&args.job), answer.run);
@@ -45,7 +48,7 @@ pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure
     let ended = wait(&daemon, &job, run.0)?;
     world.terminal.out(&match args.json {
         true => format!("{}\n", json!(ended)),
-        false => sentence(&ended),
+        false => sentence(&ended, &daemon.zone),
     });
     Ok(ExitCode::from(code(&ended)))
 }
@@ -96,7 +99,7 @@ fn wait(daemon: &Daemon, job: &str, run: u64) -> Result<Run, Failure> {
 }
 
 /// "run 813 of db/backup was ok: exited with 0, took 41s; sent: recovery."
-fn sentence(run: &Run) -> String {
+fn sentence(run: &Run, zone: &TimeZone) -> String {
     let status = run.status.unwrap_or(Status::Unknown);
     let ending = run.ending.as_deref().map(in_one_line).unwrap_or_default();
     let took = run.took.map(|took| format!(", took {}", format_duration(took))).unwrap_or_default();
@@ -109,7 +112,15 @@ fn sentence(run: &Run) -> String {
             let event = verdict.trim_start_matches("notified").trim_start_matches(':').trim();
             text.push_str(&format!("There is a message about it ({event}).\n"));
         }
-        Some(verdict) => text.push_str(&format!("There is no message about it: {verdict}.\n")),
+        Some(verdict) => {
+            let why = verdict.parse::<Decision>().ok().and_then(Decision::suppressed).map(Suppressed::sentence);
+            let why = why.map_or_else(|| in_one_line(verdict).into_owned(), |why| format!("{why} ({verdict})"));
+            text.push_str(&format!("There is no message about it: {why}.\n"));
+            let at = run.finished.unwrap_or(run.scheduled);
+            if let Some(until) = run.until {
+                text.push_str(&format!("The next message is possible at {}.\n", told(until, zone, at)));
+            }
+        }
         None => {}
     }
     text

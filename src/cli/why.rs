@@ -7,12 +7,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::args::WhyArgs;
+use super::client::{Daemon, encoded};
 use super::locate::World;
-use super::{Failure, client, state};
+use super::next::{Recorded, Times};
+use super::state::Source;
+use super::{Failure, state};
+use crate::api;
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
-use crate::id::{JobName, RunId};
-use crate::plan::{Job, Plan};
+use crate::id::{JobName, RunId, in_one_line};
+use crate::plan::{Job, NotLoaded, Plan};
 use crate::policy::{Event, Health, Hold, HoldKind};
 use crate::report::explain::Explained;
 use crate::store::{HistoryFilter, Reader, RunRow, Stored};
@@ -24,17 +28,26 @@ const LOOK_BACK: u32 = 10_000;
 pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     let mut plan = world.plan_to_read()?;
     let now = System.now().wall;
-    let reader = state::open(world, &plan)?;
+    let reader = match state::open_or_ask(world, &plan)? {
+        Source::State(reader) => reader,
+        Source::Daemon(daemon, failure) => return from_daemon(world, args, &daemon, failure),
+    };
+    let daemon = state::say_whether_a_daemon_runs(world);
     state::add_jobs_without_file(&mut plan, &reader);
     let zone = state::zone(&plan, &args.job);
     let at = args.at.as_deref().map(|text| state::by(text, zone, now)).transpose()?;
     let job = JobName::new(args.job.as_str());
     let filter = HistoryFilter { job: Some(job), until: at, limit: args.count, ..HistoryFilter::default() };
     let rows = reader.history(&filter).map_err(state::failed)?;
-    state::say_unread(world, &reader, plan.job(&args.job).into_iter().map(AsRef::as_ref));
+    state::say_unread(world, &plan, &reader, plan.job(&args.job).into_iter().map(AsRef::as_ref));
+    let live = live(daemon.as_ref(), &args.job);
+    let waits = daemon.as_ref().and_then(|daemon| {
+        let starved = &daemon.status.starved;
+        starved.iter().find(|one| one.job.as_str() == args.job)
+    });
+    let known = Known { plan: &plan, reader: &reader, live: live.as_ref(), waits, now };
     if rows.is_empty() {
-        let starved = starved(&reader, &args.job).filter(|_| args.at.is_none());
-        return nothing(world, &plan, &reader, args, (at, now), starved.as_ref());
+        return nothing(world, known, args, at);
     }
     let letters = state::Letters::of(&reader, &rows)?;
     let job = plan.job(&args.job).map(AsRef::as_ref);
@@ -63,14 +76,14 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         && starved.is_none()
         && let Some(job) = plan.job(&args.job)
     {
-        world.terminal.out(&format!("now: {}\n", next(world, &plan, &reader, job, now)));
+        world.terminal.out(&format!("now: {}\n", next(known, job)));
         for held in holds(&reader, job, now) {
             world.terminal.out(&held);
         }
     } else if job.is_none() && args.at.is_none() {
         let bad = plan.not_loaded.iter().find(|bad| bad.name.as_str() == args.job);
         let now = match bad {
-            Some(bad) => format!("its file has errors, and a daemon goes on with the last good version: {}", bad.why),
+            Some(bad) => goes_on(bad, known),
             None => format!("no job file declares {}: it is not run any more", args.job),
         };
         world.terminal.out(&format!("now: {now}\n"));
@@ -94,72 +107,136 @@ fn starved(reader: &Reader, job: &str) -> Option<Starved> {
     all.remove(job)
 }
 
+/// What is known of the jobs.
+#[derive(Clone, Copy)]
+struct Known<'k> {
+    plan: &'k Plan,
+    reader: &'k Reader,
+    /// The job as the running daemon has it now.
+    live: Option<&'k api::Job>,
+    /// Its run that waits, as the daemon knows it.
+    waits: Option<&'k api::Starved>,
+    now: Timestamp,
+}
+
+/// The job as the daemon has it now.
+fn live(daemon: Option<&Daemon>, name: &str) -> Option<api::Job> {
+    let jobs = daemon?.jobs(Some(name)).ok()?;
+    jobs.into_iter().find(|job| job.name.as_str() == name && job.state != api::JobState::NotLoaded)
+}
+
+/// What becomes of a job whose file has errors.
+fn goes_on(bad: &NotLoaded, known: Known<'_>) -> String {
+    let zone = &known.plan.config.zone;
+    match known.live {
+        Some(live) => {
+            let next = live.next.map(|at| format!(", due next at {}", state::told(at, zone, known.now)));
+            let next = next.unwrap_or_default();
+            format!("its file has errors, and the last good version goes on{next}: {}", bad.why)
+        }
+        None => format!("its file has errors, and a daemon goes on with the last good version: {}", bad.why),
+    }
+}
+
+/// The answer of the daemon, for a user who may not read the state.
+fn from_daemon(world: &World, args: &WhyArgs, daemon: &Daemon, failure: Failure) -> Result<ExitCode, Failure> {
+    if args.at.is_some() {
+        return Err(failure);
+    }
+    let limit = args.count.min(500);
+    let why: api::WhyList = daemon.get(&format!("/api/v1/why/{}?limit={limit}", encoded(&args.job)))?;
+    if args.json {
+        world.terminal.out(&format!("{}\n", json!(why.why)));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for told in &why.why {
+        world.terminal.out(&format!("{}\n  {}\n", in_one_line(&told.sentence), in_one_line(&told.explanation)));
+    }
+    world.terminal.out(&format!("now: {}\n", in_one_line(&why.sentence)));
+    Ok(ExitCode::SUCCESS)
+}
+
 /// There is no such run: why not.
-fn nothing(
-    world: &World,
-    plan: &Plan,
-    reader: &Reader,
-    args: &WhyArgs,
-    (at, now): (Option<Timestamp>, Timestamp),
-    starved: Option<&Starved>,
-) -> Result<ExitCode, Failure> {
-    let job = super::locate::job(plan, &args.job)?;
-    let zone = &job.timing.zone;
+fn nothing(world: &World, known: Known<'_>, args: &WhyArgs, at: Option<Timestamp>) -> Result<ExitCode, Failure> {
+    let Known { plan, reader, live, now, .. } = known;
+    let bad = plan.not_loaded.iter().find(|bad| bad.name.as_str() == args.job && live.is_some());
+    let zone = plan.job(&args.job).map_or(&plan.config.zone, |job| &job.timing.zone);
     let when = at.map(|at| format!(" at or before {}", state::told(at, zone, now))).unwrap_or_default();
-    let why = if let Some(starved) = starved {
-        let since = state::told(starved.since, zone, now);
-        format!("its run waits for {} since {since}: {}", starved.what(), starved.places())
-    } else if let Some(after) = job.timing.after() {
-        let names: Vec<&str> = after.jobs.iter().map(JobName::as_str).collect();
-        let held_up = held_up(plan, reader, job, now);
-        format!("it runs {}{held_up}; see `slack-alert why {}`", job.facts.schedule, names[0])
-    } else if job.timing.runs_elsewhere() {
-        "something else runs it, and no run was reported yet".to_owned()
-    } else {
-        next(world, plan, reader, job, now)
+    let (name, why) = match bad {
+        Some(bad) => (&bad.name, goes_on(bad, known)),
+        None => {
+            let job = super::locate::job(plan, &args.job)?;
+            if let Some(goes_on) = going(known, job).filter(|_| !args.json) {
+                world.terminal.out(&format!("{}: {goes_on}; no run of it has ended yet{when}\n", job.name));
+                return Ok(ExitCode::SUCCESS);
+            }
+            let starved = starved(reader, &args.job).filter(|_| args.at.is_none());
+            let why = if let Some(starved) = starved {
+                let since = state::told(starved.since, zone, now);
+                format!("its run waits for {} since {since}: {}", starved.what(), starved.places())
+            } else if let Some(after) = job.timing.after() {
+                let names: Vec<&str> = after.jobs.iter().map(JobName::as_str).collect();
+                let held_up = held_up(plan, reader, job, now);
+                format!("it runs {}{held_up}; see `slack-alert why {}`", job.facts.schedule, names[0])
+            } else if job.timing.runs_elsewhere() {
+                "something else runs it, and no run was reported yet".to_owned()
+            } else {
+                next(known, job)
+            };
+            (&job.name, why)
+        }
     };
     if args.json {
         world.terminal.out("[]\n");
         return Ok(ExitCode::SUCCESS);
     }
-    world.terminal.out(&format!("no run of {} is known{when}: {why}\n", job.name));
+    world.terminal.out(&format!("no run of {name} is known{when}: {why}\n"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the job waits for now, as the end of a sentence.
-fn next(world: &World, plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
+/// The run in progress: "run 18 goes on since 11:02".
+fn going(known: Known<'_>, job: &Job) -> Option<String> {
     let zone = &job.timing.zone;
-    let going = reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
-    if let Some(row) = going {
-        let hangs = if hangs(reader, job, row.id) { ", and hangs: due times pass because of it" } else { "" };
-        return format!("run {} goes on since {}{hangs}", row.id, state::told(row.started, zone, now));
+    let recorded = known.reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
+    let of_daemon = known.live.and_then(|live| live.running.first()).map(|run| (run.run, run.started));
+    let (run, started) = of_daemon.or(recorded.map(|row| (row.id, row.started)))?;
+    let hangs = if hangs(known.reader, job, run) { ", and hangs: due times pass because of it" } else { "" };
+    Some(format!("run {run} goes on since {}{hangs}", state::told(started, zone, known.now)))
+}
+
+/// What the job waits for now, as the end of a sentence.
+fn next(known: Known<'_>, job: &Job) -> String {
+    let (Known { plan, reader, live, now, .. }, zone) = (known, &job.timing.zone);
+    if let Some(going) = going(known, job) {
+        return going;
     }
     if !job.timing.enabled {
         return "it is not enabled".to_owned();
     }
     // What is no news yet is known to a daemon that runs, and nowhere on disk.
-    let daemon = client::find_within(world, state::ANSWER).ok();
-    let waits = daemon.and_then(|daemon| daemon.status.starved.into_iter().find(|one| one.job == job.name));
-    if let Some(waits) = waits {
-        return format!(
-            "its run waits for {} since {}: {}",
-            waits.what,
-            state::told(waits.since, zone, now),
-            waits.why
-        );
+    if let Some(waits) = known.waits {
+        let since = state::told(waits.since, zone, now);
+        return format!("its run waits for {} since {since}: {}", waits.what, waits.why);
     }
     let saved = super::next::recorded(reader).remove(&job.name);
-    let pauses = saved.as_ref().is_some_and(|saved| job.timing.pauses(saved, now).is_some());
+    let holds = reader.holds().unwrap_or_default();
+    let recorded = Recorded { saved: saved.as_ref(), holds: &holds, live };
+    let Times { at, pauses, paused } = super::next::times(job, &plan.config.host, recorded, now, 1);
     let pauses = if pauses { "; its burst pauses until then" } else { "" };
-    match job.timing.upcoming(&job.seed(&plan.config.host), saved.as_ref(), now).next() {
-        Some(next) if next <= now => "its next run is due now".to_owned(),
-        Some(next) => format!("its next run is due at {}{pauses}", state::told(next, zone, now)),
-        None if job.timing.after().is_some() => {
+    match (at.first(), paused) {
+        (Some(next), Some(pause)) => {
+            let (until, next) = (state::told(pause.until, zone, now), state::told(*next, zone, now));
+            format!("it is {}; its next run is due at {next}", pause.in_words(&until))
+        }
+        (None, Some(pause)) => format!("it is {}", pause.in_words(&state::told(pause.until, zone, now))),
+        (Some(next), None) if *next <= now => "its next run is due now".to_owned(),
+        (Some(next), None) => format!("its next run is due at {}{pauses}", state::told(*next, zone, now)),
+        (None, None) if job.timing.after().is_some() => {
             format!("it runs {}{}", job.facts.schedule, held_up(plan, reader, job, now))
         }
-        None if job.timing.runs_elsewhere() => "something else runs it, at no given time".to_owned(),
-        None if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
-        None => "its schedule and its hours never meet".to_owned(),
+        (None, None) if job.timing.runs_elsewhere() => "something else runs it, at no given time".to_owned(),
+        (None, None) if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
+        (None, None) => "its schedule and its hours never meet".to_owned(),
     }
 }
 

@@ -55,7 +55,7 @@ pub use mailbox::{
 };
 pub use pings::PingCounts;
 use punctual::Punctual;
-pub use reload::{VERSIONS_NOTE, problems};
+pub use reload::{VERSIONS_NOTE, Versions, problems};
 pub use snapshot::{Configuration, Snapshot};
 use systemd::Systemd;
 pub use view::not_loaded;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, JoinSet};
 
 use super::bad_files::{BadFiles, Due};
@@ -29,8 +30,17 @@ const MOST_PROBLEMS: usize = 500;
 /// A file that has changed is told to be bad when it has been bad for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the version of each job's file that is in effect is noted.
+/// Where the version of each file that is in effect is noted.
 pub const VERSIONS_NOTE: &str = "versions";
+
+/// Which versions of the files are in effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// `slack_alert.toml`.
+    pub config: u64,
+    /// The file of each job.
+    pub jobs: BTreeMap<String, u64>,
+}
 
 /// Readings of the configuration, and who waits for them.
 pub(super) struct Reloads {
@@ -231,9 +241,10 @@ impl Daemon {
         }
     }
 
-    /// Notes which version of each job's file is in effect, for commands that say what the daemon will do.
+    /// Notes which version of each file is in effect, for commands that say what the daemon will do.
     pub(super) fn note_versions(&mut self) {
-        let versions: BTreeMap<&JobName, u64> = self.dispatcher.jobs().map(|job| (&job.name, job.version)).collect();
+        let jobs = self.dispatcher.jobs().map(|job| (job.name.to_string(), job.version)).collect();
+        let versions = Versions { config: self.plan.version, jobs };
         // Names and numbers can be written as JSON.
         let value = serde_json::to_string(&versions).ok();
         self.keeping.keep(vec![dispatcher::Entry::Noted { key: VERSIONS_NOTE, value }]);
@@ -263,6 +274,9 @@ impl Daemon {
         for file in &bad {
             let (why, folder) = (&file.why, file.file.display());
             match is_folder(file) {
+                true if !self.dispatcher.jobs().any(|job| covers(file, job)) => {
+                    tracing::error!(%folder, error = %why, "the folder cannot be read: no job of it is loaded");
+                }
                 true => tracing::error!(%folder, error = %why, "the folder cannot be read; its jobs stay as they were"),
                 false => tracing::error!(job = %file.name, error = %why, "the job file has errors and is not loaded"),
             }
@@ -272,7 +286,7 @@ impl Daemon {
             let files = || bad.iter().filter(|file| !is_folder(file));
             let kept = files().filter(|file| self.dispatcher.jobs().any(|job| covers(file, job))).count();
             lines.extend(going_on(kept, files().count()));
-            if bad.iter().any(is_folder) {
+            if bad.iter().any(|file| is_folder(file) && self.dispatcher.jobs().any(|job| covers(file, job))) {
                 lines.push("The jobs of a folder that cannot be read stay as they were.".to_owned());
             }
             self.say(Status::Warning, &not_loaded(&bad), &lines.join("\n"));

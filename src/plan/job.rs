@@ -24,8 +24,6 @@ pub(super) struct Context<'a> {
     pub(super) commands: exec::Context<'a>,
     /// Hash of all that jobs have in common: `[defaults]`, `[templates]`, the zone, the options.
     pub(super) common: u64,
-    /// Hash of the text of `slack_alert.toml`.
-    pub(super) config_version: u64,
 }
 
 /// The parts of a job, each as far as its keys could be read.
@@ -161,13 +159,13 @@ pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_
         cases,
         after,
         fingerprint: hasher.finish(),
-        version: version_of(context.config_version, text),
+        version: version_of(text),
     }
 }
 
-/// The version of a file that is read together with another of that version. FNV, which is the same in every process.
-pub(super) fn version_of(other: u64, text: &str) -> u64 {
-    let mut hasher = FnvHasher::with_key(other);
+/// The version of a file. FNV, which is the same in every process.
+pub(super) fn version_of(text: &str) -> u64 {
+    let mut hasher = FnvHasher::default();
     hasher.write(text.as_bytes());
     hasher.finish()
 }

@@ -60,7 +60,6 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
         options,
         commands: exec::Context::sharing(&absolute, &config.environment),
         common,
-        config_version: job::version_of(0, &file.text),
         config: &config,
     };
     let written = root.own_value("defaults").and_then(|value| value.table());
@@ -92,7 +91,16 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
     findings.problems.sort();
     let (jobs, files) = found.jobs.into_iter().unzip();
     findings.files = files;
-    let plan = Plan { named_files: found.named_files, config, jobs, not_loaded: found.not_loaded, without_file };
+    let version = job::version_of(&file.text);
+    let plan = Plan {
+        named_files: found.named_files,
+        config,
+        version,
+        is_draft: !config_is_good,
+        jobs,
+        not_loaded: found.not_loaded,
+        without_file,
+    };
     let (plan, draft) = if config_is_good { (Some(plan), None) } else { (None, Some(plan)) };
     Loaded { plan, draft, findings, found: found.files }
 }

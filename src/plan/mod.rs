@@ -76,7 +76,7 @@ pub struct Job {
     pub cases: Box<[Case]>,
     /// Changes whenever anything that the job depends on does: how a reload knows what is new.
     pub fingerprint: u64,
-    /// Of the text of its file and of `slack_alert.toml`: whether another process has read the same.
+    /// Of the text of its file: whether another process has read the same.
     pub version: u64,
 }
 
@@ -105,6 +105,10 @@ pub struct Plan {
     pub named_files: Vec<PathBuf>,
     /// `slack_alert.toml`.
     pub config: Config,
+    /// Of the text of that file, as the version of a job.
+    pub version: u64,
+    /// That file has errors: nobody runs this.
+    pub is_draft: bool,
     /// Every job without an error, sorted by name.
     pub jobs: Vec<Arc<Job>>,
     /// Jobs whose files have errors.

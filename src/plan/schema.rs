@@ -168,7 +168,7 @@ mod tests {
         let options = Options::default();
         let environment = Arc::new(Environment::default());
         let commands = crate::exec::Context::new(&config.folder, &environment);
-        let context = Context { config: &config, options: &options, commands, common: 0, config_version: 0 };
+        let context = Context { config: &config, options: &options, commands, common: 0 };
         let mut table = Table::root(&reader, source, text, &parsed);
         let _ = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
         (root.asked(), table.asked())
@@ -213,7 +213,7 @@ mod tests {
             let config =
                 config::read(&mut Table::root(&reader, source, "", &nothing), None, &PathBuf::from("/"), &around);
             let commands = crate::exec::Context::new(&config.folder, &environment);
-            let context = Context { config: &config, options: &options, commands, common: 0, config_version: 0 };
+            let context = Context { config: &config, options: &options, commands, common: 0 };
             let mut table = Table::root(&reader, source, text, &parsed);
             let parts = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
             let shown = format!("{:#?}\n{:#?}\n{:#?}\n{:#?}", parts.command, parts.timing, parts.format, parts.notify);

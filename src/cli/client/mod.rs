@@ -51,9 +51,13 @@ struct Meant {
     state_dir: Option<PathBuf>,
 }
 
-/// Finds the daemon of this configuration.
-pub(super) fn open(world: &World) -> Result<Daemon, Failure> {
-    find(world).map_err(|absent| absent.failure)
+/// Finds the daemon of this configuration, for a command that asks for a change: without an answer it says that it has asked for
+/// nothing.
+pub(super) fn open_to_change(world: &World) -> Result<Daemon, Failure> {
+    find(world).map_err(|Absent { failure, hangs, .. }| match failure.message.split_once(socket::HELP) {
+        Some((why, help)) if hangs => Failure::new(format!("{why}: nothing was asked of it yet{}{help}", socket::HELP)),
+        _ => failure,
+    })
 }
 
 /// The same, for a command that has something to say without a daemon too.
@@ -150,7 +154,25 @@ impl Daemon {
         target: &str,
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        self.client.post(target, body).map_err(|trouble| self.failure(&trouble))
+        self.client.post(target, body).map_err(|trouble| self.failure_to_change(&trouble))
+    }
+
+    /// Ends something.
+    pub(super) fn delete<T: serde::de::DeserializeOwned>(&self, target: &str) -> Result<T, Failure> {
+        self.client.delete(target).map_err(|trouble| self.failure_to_change(&trouble))
+    }
+
+    /// The words for a command that asked for a change. Without an answer it is not known whether the daemon will make it.
+    pub(super) fn failure_to_change(&self, trouble: &Trouble) -> Failure {
+        let failure = self.failure(trouble);
+        match (trouble, failure.message.split_once(socket::HELP)) {
+            (Trouble::TimedOut(_) | Trouble::Broken(_), Some((why, _))) => Failure::new(format!(
+                "{why}: it may do what was asked all the same{}look before you ask again: `slack-alert status` shows what \
+                 runs and what is held, and the log what was read",
+                socket::HELP
+            )),
+            _ => failure,
+        }
     }
 
     /// The words for a command that cannot go on.
@@ -171,6 +193,13 @@ impl Daemon {
     /// The jobs that are due next.
     pub(super) fn next(&self, limit: usize) -> Result<Vec<api::Next>, Trouble> {
         let page: api::NextList = self.client.get(&format!("/api/v1/next?limit={limit}"))?;
+        Ok(page.next)
+    }
+
+    /// The next due times of one job.
+    pub(super) fn next_of(&self, job: &str, limit: usize) -> Result<Vec<api::Next>, Failure> {
+        let limit = limit.clamp(1, 500);
+        let page: api::NextList = self.get(&format!("/api/v1/next?job={}&limit={limit}&within=366d", encoded(job)))?;
         Ok(page.next)
     }
 

@@ -39,6 +39,9 @@ const LONGEST_ANSWER: usize = 64 << 20;
 /// No event is longer.
 const LONGEST_EVENT: usize = 64 << 10;
 
+/// What stands between a sentence and what to do.
+pub(super) const HELP: &str = "\n  help: ";
+
 /// The user behind `sudo`, for the name that is kept with what was asked.
 const SUDO_USER: &str = "slack-alert-sudo-user";
 

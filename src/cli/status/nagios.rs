@@ -154,7 +154,8 @@ fn one(job: &Job, incident: Option<&Incident>) -> String {
     let name = key.map_or_else(|| job.name.to_string(), |key| format!("{} ({key})", job.name));
     match line.is_empty() {
         true => format!("{name} is {word}{who}"),
-        false if matches!(job.state, JobState::Ok | JobState::Paused | JobState::Never) => {
+        false if job.state == JobState::NotLoaded => format!("{name}: {line}"),
+        false if incident.is_none() && job.error.is_some() || job.status == Some(Status::Ok) => {
             format!("{name} is {word}: {line}{who}")
         }
         false => format!("{name}: {line}{who}"),

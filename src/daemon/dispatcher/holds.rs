@@ -223,10 +223,16 @@ impl Dispatcher {
             return Err(self.no_match(&pattern));
         }
         let acked = if new.kind == HoldKind::Ack { Some(self.to_acknowledge(&covered, now)?) } else { None };
+        // It is of one incident, and so of one job, however that was named.
+        let pattern = match (&acked, covered.as_slice()) {
+            (Some(_), [index]) => Pattern::new(self.jobs[*index as usize].job.name.as_str()),
+            _ => pattern,
+        };
         let incident = acked.as_ref().map(|acked| acked.id);
         // The same once more takes the place of what there was.
         let is_same = |hold: &Hold| {
-            hold.kind == new.kind && hold.pattern == pattern && (hold.incident.is_none() || hold.incident == incident)
+            let is_of_it = if incident.is_some() { hold.incident == incident } else { hold.pattern == pattern };
+            hold.kind == new.kind && is_of_it
         };
         let before: Vec<u64> = self.holds.all.values().filter(|hold| is_same(hold)).map(|hold| hold.id).collect();
         if self.holds.all.len() - before.len() >= MOST {
@@ -316,9 +322,13 @@ impl Dispatcher {
             hold.kind == kind && covered.iter().any(|index| covers(&hold.pattern, &self.jobs[*index as usize]))
         };
         let message = format!("there is no {noun} of `{}`", in_one_line(wanted.as_str()));
-        let help = match self.holds.all.values().find(is_wider) {
-            Some(hold) => format!("hold {} covers it: the {noun} of `{}`", hold.id, hold.pattern.as_str()),
-            None => "`slack-alert status` lists those there are".to_owned(),
+        let wider: Vec<String> = self.holds.all.values().filter(is_wider).map(|hold| hold.id.to_string()).collect();
+        let patterns = self.holds.all.values().filter(is_wider).map(|hold| format!("`{}`", hold.pattern.as_str()));
+        let patterns: Vec<String> = patterns.collect();
+        let help = match (wider.as_slice(), patterns.as_slice()) {
+            ([], _) => "`slack-alert status` lists those there are".to_owned(),
+            ([hold], [pattern]) => format!("hold {hold} covers it: the {noun} of {pattern}"),
+            _ => format!("holds {} cover it: the {noun}s of {}", listed(&wider), listed(&patterns)),
         };
         refused(Failure::new(Code::NoSuchHold, message).help(help))
     }

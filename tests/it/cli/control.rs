@@ -404,7 +404,7 @@ fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
     let going = daemon(&sandbox);
     said(&sandbox, &["pause", "db/*", "150m", "--note", "migration"]);
     let look = || {
-        let next = json(&sandbox, &["next", "--json"]);
+        let next: Value = serde_json::from_str(&sandbox.run(&["next", "--json"]).stdout).expect("JSON");
         let of = |name: &str| {
             let all = next.as_array().expect("a list");
             all.iter().find(|one| one["job"] == name).expect("the job").clone()
@@ -415,7 +415,7 @@ fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
         assert!(at >= until && at <= until + jiff::SignedDuration::from_hours(1), "{next}");
         assert_eq!(paused["paused"]["note"], "migration", "{next}");
         assert!(of("etl")["paused"].is_null(), "{next}");
-        let text = said(&sandbox, &["next"]);
+        let text = sandbox.run(&["next"]).stdout;
         let line = text.lines().find(|line| line.contains("db/backup")).expect("the job").to_owned();
         assert!(line.contains("; paused until ") && line.contains(": \"migration\""), "{text}");
         // One job is not loaded, which standard error says.
@@ -430,7 +430,8 @@ fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
     look();
     // After its end, nothing is left of it.
     let later = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(3)).to_string();
-    let next = json(&sandbox, &["next", "--json", "--from", &later]);
+    let next = sandbox.run(&["next", "--json", "--from", &later]);
+    let next: Value = serde_json::from_str(&next.stdout).expect("JSON");
     assert!(next.as_array().expect("a list").iter().all(|one| one["paused"].is_null()), "{next}");
 }
 

@@ -229,8 +229,8 @@ fn why_says_what_the_job_waits_for() {
     ]);
     let going = sandbox.start(&["run"]);
     until("the run", || {
-        sandbox.run(&["why", "slow"]).stdout.contains("no run of slow is known: run 1 goes on since")
-            || sandbox.run(&["why", "slow"]).stdout.contains("no run of slow is known: run 2 goes on since")
+        sandbox.run(&["why", "slow"]).stdout.contains("slow: run 1 goes on since")
+            || sandbox.run(&["why", "slow"]).stdout.contains("slow: run 2 goes on since")
     });
     until("the pause", || sandbox.run(&["why", "burst"]).stdout.contains("; its burst pauses until then"));
     drop(going);

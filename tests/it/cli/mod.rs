@@ -1,5 +1,6 @@
 //! The built program as a black box: files and arguments in; exit code, stdout and stderr out.
 
+mod answers;
 mod cases;
 mod check;
 mod commands;

@@ -215,9 +215,7 @@ async fn a_hold_that_takes_the_place_of_another_says_so_and_a_pause_counts_what_
 #[tokio::test(start_paused = true)]
 async fn whoever_was_told_of_a_hold_hears_of_the_one_that_takes_its_place_and_of_its_end() {
     let files = [("jobs.d/a.toml", "command = 'a'\nevery = '10m'")];
-    for (kind, what, noun) in
-        [(HoldKind::Silence, "silenced", "silence"), (HoldKind::Pause, "paused", "pause")]
-    {
+    for (kind, what, noun) in [(HoldKind::Silence, "silenced", "silence"), (HoldKind::Pause, "paused", "pause")] {
         let world = World::started(MORNING, &files, |_, _| says("")).await;
         world.pass(minutes(1)).await;
         hold(&world, kind, "a", Some(30)).await;
@@ -523,6 +521,73 @@ async fn an_acknowledgement_of_a_job_that_flaps_lasts_until_it_is_steady() {
     assert!(status(&world).await.holds.is_empty(), "it is steady");
     let shown = world.slack.sent().into_iter().rfind(|sent| sent.thread == Thread::Edit).expect("the first message");
     assert!(!shown.text.contains("dana has it"), "{shown:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_flaps_has_an_open_incident_between_two_failures_and_somebody_can_have_it() {
+    let text = "command = 'a'\nevery = '1m'\nnotify = { repeat = '10m', intermittent = false, flap = { changes = 4, within = '20m' } }";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() / 60 {
+        minute if minute < 60 && minute % 2 == 1 => fails("refused"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(10)).await;
+    world.pass(Duration::from_secs(30)).await;
+    assert_eq!(job(&world, "a").await.state, JobState::Ok, "its last run was ok");
+    let notable = JobQuery { notable: Some(Default::default()), limit: 9, ..JobQuery::default() };
+    let Reply::Jobs(notable, _) = world.ask(Request::Jobs(notable)).await else { panic!("jobs") };
+    assert_eq!(notable.len(), 1, "status shows it");
+    let open = status(&world).await.incidents;
+    assert_eq!(open.len(), 1, "{open:?}");
+    let seen = serde_json::to_value(&open[0]).expect("JSON");
+    assert_eq!(seen["steady_at"].as_str().map(|at| at[11..16].to_owned()), Some("08:30".to_owned()), "{seen}");
+    hold(&world, HoldKind::Ack, "a", None).await;
+    world.pass(minutes(30)).await;
+    let open = status(&world).await.incidents;
+    assert!(open.len() == 1 && open[0].ack.is_some(), "{open:?}");
+    world.pass(minutes(60)).await;
+    let after = status(&world).await;
+    assert!(after.incidents.is_empty() && after.holds.is_empty(), "it is steady: {after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_is_of_one_incident_however_its_job_was_named() {
+    let text = "command = 'a'\nevery = '10m'";
+    let world = World::started(MORNING, &[("jobs.d/db/a.toml", text)], |_, _| fails("refused")).await;
+    world.pass(minutes(1)).await;
+    hold(&world, HoldKind::Ack, "db/*", Some(60)).await;
+    hold(&world, HoldKind::Ack, "db/a", Some(120)).await;
+    let holds = status(&world).await.holds;
+    let shown: Vec<_> = holds.iter().map(|hold| (hold.id, hold.pattern.as_str())).collect();
+    assert_eq!(shown, [(2, "db/a")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_ends_what_is_held_by_wider_holds_hears_of_each_of_them() {
+    let text = "command = 'a'\nevery = '1h'\ntags = ['t']";
+    let world = World::started(MORNING, &[("jobs.d/db/a.toml", text)], |_, _| says("")).await;
+    world.pass(minutes(1)).await;
+    hold(&world, HoldKind::Pause, "db/*", Some(60)).await;
+    hold(&world, HoldKind::Pause, "tag:t", Some(60)).await;
+    let end = Request::EndHolds(HoldKind::Pause, "db/a".to_owned(), dana());
+    let (_, message, help) = refusal(world.ask(end).await);
+    assert_eq!(message, "there is no pause of `db/a`");
+    assert_eq!(help, "holds 1, 2 cover it: the pauses of `db/*`, `tag:t`");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_next_is_not_what_something_else_should_have_run_already() {
+    let text = "expect = { every = '10m', grace = '5m' }";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, _| says("")).await;
+    world.pass(minutes(12)).await;
+    let next = status(&world).await.next.expect("something is due");
+    assert_eq!(next.at.to_string()[11..16].to_owned(), "08:20");
+    let request = Request::Next { pattern: None, within: minutes(60), limit: 3 };
+    let Reply::Next(next) = world.ask(request).await else { panic!("due times") };
+    let next: Vec<_> = next.iter().map(|next| next.at.to_string()[11..16].to_owned()).collect();
+    assert_eq!(next, ["08:20", "08:30", "08:40"]);
+    let waits_for = job(&world, "a").await.next.map(|at| at.to_string()[11..16].to_owned());
+    assert_eq!(waits_for.as_deref(), Some("08:10"), "the run that is waited for is the job's own");
 }
 
 /// Random worlds: jobs with random schedules, holds at random times, restarts.

@@ -1,0 +1,319 @@
+//! What commands say of what is so beside them: files that the daemon has not read, a daemon that is not there or does not answer,
+//! a state that cannot be read, jobs that go on as their last good files say.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::program::{Going, PATIENCE, Ran, Sandbox};
+
+const CONF: &str = "host = \"web-1\"\nreload = \"signal\"\n";
+const WAITS: &str = "command = \"true\"\nevery = \"1h\"\nfirst_run = \"wait\"\n";
+
+fn daemon(sandbox: &Sandbox) -> Going {
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("listening for commands");
+    going.wait_for("started jobs=");
+    going
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+}
+
+/// Looks until it is so.
+fn until(sandbox: &Sandbox, arguments: &[&str], is_so: impl Fn(&Ran) -> bool) -> Ran {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let ran = sandbox.run(arguments);
+        if is_so(&ran) {
+            return ran;
+        }
+        assert!(std::time::Instant::now() < deadline, "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn the_file_that_changed_is_named_and_only_while_the_daemon_has_not_read_it() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    let _daemon = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 0);
+    let unread = |file: &str| {
+        for arguments in [&["next", "x"][..], &["list"], &["why", "x"]] {
+            let is_so = |ran: &Ran| match file {
+                "" => ran.stderr.is_empty(),
+                file => ran
+                    .stderr
+                    .starts_with(&format!("slack-alert: {file} has changed, and the daemon has not read that yet")),
+            };
+            until(&sandbox, arguments, is_so);
+        }
+    };
+    unread("");
+    sandbox.file("slack_alert.toml", &format!("{CONF}# a comment\n"));
+    unread("slack_alert.toml");
+    assert_eq!(sandbox.run(&["reload"]).code, 0);
+    unread("");
+    sandbox.file("jobs.d/x.toml", &format!("{WAITS}# a comment\n"));
+    unread("jobs.d/x.toml");
+    assert_eq!(sandbox.run(&["reload"]).code, 0);
+    unread("");
+    // With an error it is read, and not in effect.
+    sandbox.file("slack_alert.toml", &format!("{CONF}slak = 1\n"));
+    assert_eq!(sandbox.run(&["reload"]).code, 1);
+    let ran = sandbox.run(&["next", "x"]);
+    assert!(ran.stderr.contains("and a daemon goes on with what it read before"), "{ran:?}");
+    assert!(!ran.stderr.contains("jobs.d") && !ran.stderr.contains("has not read"), "{ran:?}");
+}
+
+#[test]
+fn that_no_daemon_runs_is_said_where_one_has_run_and_nowhere_else() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    for arguments in [&["next"][..], &["list"], &["next", "x"]] {
+        let ran = sandbox.run(arguments);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "somebody looks at a configuration: {arguments:?}");
+    }
+    let going = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 0);
+    for arguments in [&["next"][..], &["list"], &["why", "x"]] {
+        assert_eq!(sandbox.run(arguments).stderr, "", "{arguments:?}");
+    }
+    assert_eq!(sandbox.run(&["silence", "x", "10m"]).code, 0);
+    going.signal("TERM");
+    going.end();
+    for arguments in [&["next"][..], &["list"], &["why", "x"]] {
+        let ran = sandbox.run(arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let words =
+            "slack-alert: no daemon runs with this configuration: no job runs on schedule until one is started\n";
+        assert_eq!(ran.stderr, words, "{arguments:?}");
+    }
+    let ran = sandbox.run(&["silence", "list"]);
+    assert!(ran.code == 0 && ran.stdout.contains("1   x        1"), "{ran:?}");
+    assert!(ran.stderr.contains("this is what the database knows"), "{ran:?}");
+}
+
+#[test]
+fn a_state_that_was_named_and_is_not_there_is_said() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    for arguments in [&["next", "--state-dir", "nowhere"][..], &["list", "--state-dir", "nowhere"]] {
+        let ran = sandbox.run(arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stderr.starts_with("slack-alert: there is no state in nowhere yet: no daemon has run"), "{ran:?}");
+    }
+    sandbox.file("slack_alert.toml", &format!("{CONF}state_dir = \"nowhere\"\n"));
+    let ran = sandbox.run(&["next"]);
+    assert!(ran.stderr.contains("there is no state in ") && ran.stderr.contains("nowhere yet"), "{ran:?}");
+}
+
+#[test]
+fn next_and_status_know_the_same_time_of_a_job_that_waits_for_its_first_run() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", CONF),
+        ("jobs.d/asked.toml", &WAITS.replace("true", "sleep 2")),
+        ("jobs.d/never.toml", WAITS),
+    ]);
+    let _daemon = daemon(&sandbox);
+    // Meanwhile time passes.
+    assert_eq!(sandbox.run(&["trigger", "--wait", "asked"]).code, 0);
+    let status = json(&sandbox.run(&["status", "--json"]));
+    for (index, name) in ["asked", "never"].into_iter().enumerate() {
+        let next = json(&sandbox.run(&["next", "--json", "-n", "3", name]));
+        let time = |value: &Value| value.as_str().expect("a time").parse::<jiff::Timestamp>().expect("a time");
+        let (known, told) = (time(&status["jobs"]["list"][index]["next"]), time(&next[0]["at"]));
+        let apart = known.duration_since(told).abs();
+        assert!(apart < jiff::SignedDuration::from_secs(1), "{name}: {known} {told}");
+        for later in [1, 2] {
+            let apart = time(&next[later]["at"]).duration_since(told).as_secs_f64();
+            assert!((apart - 3600.0 * f64::from(u32::try_from(later).expect("small"))).abs() < 0.1, "{next}");
+        }
+    }
+}
+
+#[test]
+fn why_says_that_a_job_is_paused_and_when_it_runs_after_that() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    let _daemon = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["pause", "x", "3h", "--note", "migration"]).code, 0);
+    let ran = until(&sandbox, &["why", "x"], |ran| ran.stdout.contains("paused"));
+    assert!(ran.stdout.starts_with("no run of x is known: it is paused until "), "{ran:?}");
+    assert!(ran.stdout.contains("migration\"; its next run is due at "), "{ran:?}");
+    assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 0);
+    let ran = sandbox.run(&["why", "x"]);
+    assert!(ran.stdout.contains("\nnow: it is paused until ") && !ran.stdout.contains("now: its next"), "{ran:?}");
+}
+
+#[test]
+fn a_job_that_goes_on_as_its_last_good_file_says_is_shown_as_running() {
+    let text = "command = \"echo well\"\nevery = \"1h\"\ndescription = \"about x\"\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", text), ("jobs.d/y.toml", WAITS)]);
+    let _daemon = daemon(&sandbox);
+    until(&sandbox, &["status", "--json"], |ran| json(ran)["jobs"]["ok"] == 1);
+    sandbox.file("jobs.d/x.toml", "command = \"echo well\"\nevry = \"1h\"\n");
+    assert_eq!(sandbox.run(&["reload"]).code, 1);
+    let goes_on = "slack-alert: x: its file has errors, and the last good version goes on: jobs.d/x.toml:2:1: ";
+    for arguments in [&["next", "x"][..], &["next"], &["list"]] {
+        let ran = sandbox.run(arguments);
+        assert!(ran.code == 0 && ran.stderr.contains(goes_on), "{arguments:?}: {ran:?}");
+        assert!(ran.stdout.contains("x") && ran.stdout.contains("every 1h"), "{arguments:?}: {ran:?}");
+    }
+    assert_eq!(sandbox.run(&["next", "x"]).stdout.lines().count(), 5, "five times");
+    assert!(sandbox.run(&["list"]).stdout.contains("about x"));
+    let ran = sandbox.run(&["why", "x"]);
+    let words = "now: its file has errors, and the last good version goes on, due next at ";
+    assert!(ran.code == 0 && ran.stdout.contains(words), "{ran:?}");
+    let ran = sandbox.run(&["status"]);
+    assert!(ran.stdout.starts_with("web-1: slack-alert ") && ran.stdout.contains("; 1 with a bad file; "), "{ran:?}");
+    assert!(
+        !ran.stdout.contains("not loaded") && ran.stdout.contains("! bad file   x  jobs.d/x.toml:2:1: "),
+        "{ran:?}"
+    );
+    let ran = sandbox.run(&["status", "--nagios", "x"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let words = "; x is running as its last good file says: jobs.d/x.toml:2:1: unknown key `evry` | ";
+    assert!(ran.stdout.contains(words), "{ran:?}");
+}
+
+#[test]
+fn an_error_of_slack_alert_toml_is_seen_in_status_and_by_a_probe() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    let _daemon = daemon(&sandbox);
+    sandbox.file("slack_alert.toml", "slak = 1\n");
+    assert_eq!(sandbox.run(&["reload"]).code, 1);
+    let ran = sandbox.run(&["status"]);
+    let second = ran.stdout.lines().nth(1).unwrap_or_default();
+    assert!(second.starts_with("! error      slack_alert.toml:1: unknown key `slak`"), "{ran:?}");
+    let ran = sandbox.run(&["status", "--nagios"]);
+    assert!(ran.code == 1 && ran.stdout.contains("the configuration has errors"), "{ran:?}");
+}
+
+#[test]
+fn a_first_run_in_progress_is_said_to_go_on() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", CONF),
+        ("jobs.d/slow.toml", &WAITS.replace("true", "sleep 600")),
+        ("jobs.d/exp.toml", "expect = { every = \"1h\", grace = \"10m\" }\n"),
+    ]);
+    let _daemon = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["trigger", "slow"]).code, 0);
+    let mut stream = UnixStream::connect(sandbox.path().join("run/control.sock")).expect("the daemon listens");
+    stream.write_all(b"POST /ping/exp/start HTTP/1.1\r\nhost: l\r\nconnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for name in ["slow", "exp"] {
+        let ran = until(&sandbox, &["why", name], |ran| ran.stdout.contains("goes on"));
+        let words = "; no run of it has ended yet\n";
+        assert!(ran.stdout.starts_with(&format!("{name}: run ")) && ran.stdout.ends_with(words), "{ran:?}");
+        let ran = until(&sandbox, &["status", name], |ran| ran.stdout.contains("running    "));
+        assert!(ran.stdout.contains(", its first run (run ") && !ran.stdout.contains("not run yet\n"), "{ran:?}");
+        assert!(!ran.stdout.contains("it has not run yet"), "{ran:?}");
+    }
+}
+
+#[test]
+fn trigger_and_history_say_why_there_is_no_message_and_when_the_next_is_possible() {
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", &WAITS.replace("true", "echo no; exit 2"))]);
+    let _daemon = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 2);
+    let ran = sandbox.run(&["trigger", "--wait", "x"]);
+    assert!(ran.stdout.contains("\nThere is no message about it: ") && ran.stdout.contains(" (repeat-not-due).\n"));
+    assert!(ran.stdout.contains("\nThe next message is possible at "), "{ran:?}");
+    assert!(!ran.stdout.contains("it: repeat-not-due"), "{ran:?}");
+    let ran = sandbox.run(&["history", "x"]);
+    assert!(ran.stdout.contains("not sent: repeat-not-due, next message at "), "{ran:?}");
+    let ran = sandbox.run(&["history", "--run", "2"]);
+    assert!(ran.stdout.contains("\nwhy ") && ran.stdout.contains("asked for it"), "{ran:?}");
+}
+
+#[test]
+fn a_number_of_no_hold_is_said_to_be_none() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    let _daemon = daemon(&sandbox);
+    let ran = sandbox.run(&["resume", "99"]);
+    assert!(ran.code == 1 && ran.stderr.contains("there is no hold 99"), "{ran:?}");
+}
+
+#[test]
+fn a_daemon_that_hangs_is_not_said_to_be_none_and_what_was_asked_is_said_to_be_asked_or_not() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
+    let going = daemon(&sandbox);
+    going.signal("STOP");
+    going.wait_for_stop();
+    let commands: [&[&str]; 4] = [&["status"], &["trigger", "x"], &["reload"], &["next"]];
+    let started: Vec<Going> = commands.iter().map(|arguments| sandbox.start(arguments)).collect();
+    let said: Vec<String> = started.into_iter().map(|command| command.end().1).collect();
+    going.signal("CONT");
+    assert!(said[0].contains("\nweb-1: the daemon does not answer; 1 job"), "{said:?}");
+    for index in [1, 2] {
+        assert!(said[index].contains("did not answer within 10 s (") && !said[index].contains("runs now"), "{said:?}");
+        assert!(said[index].contains(": nothing was asked of it yet\n  help: "), "{said:?}");
+    }
+    assert!(said[3].contains("slack-alert: the daemon did not answer within 1 s ("), "{said:?}");
+    assert!(said[3].contains("it may not run what is due"), "{said:?}");
+}
+
+#[test]
+fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip::skip("only root can become another user");
+    }
+    for read in ["all", "group"] {
+        let conf = format!("{CONF}control.read = \"{read}\"\n");
+        let sandbox =
+            Sandbox::with(&[("slack_alert.toml", &conf), ("jobs.d/x.toml", &WAITS.replace("true", "echo no; exit 2"))]);
+        let _daemon = daemon(&sandbox);
+        assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 2);
+        std::fs::set_permissions(sandbox.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        // The program itself may lie where a stranger cannot go.
+        let copy = sandbox.path().join("slack-alert");
+        let program = sandbox.command(&[]).get_program().to_owned();
+        crate::support::files::copy_program(std::path::Path::new(&program), &copy);
+        let stranger = |arguments: &[&str]| {
+            let plain = sandbox.command(arguments);
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]).arg(&copy);
+            command.args(arguments).current_dir(sandbox.path()).env_clear();
+            command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            let output = command.output().expect("setpriv(1) exists");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+            Ran { code: output.status.code().unwrap_or(-1), stdout, stderr }
+        };
+        let state = sandbox.path().join("state");
+        assert_eq!(std::fs::metadata(&state).expect("the state").permissions().mode() & 0o007, 0, "it is closed");
+        let cases: [(&[&str], &str); 5] = [
+            (&["why", "x"], "run 1 failed with exit code 2 at "),
+            (&["history", "x"], "exited with 2"),
+            (&["outbox"], ""),
+            (&["next", "x"], "every 1h"),
+            (&["list"], "every 1h"),
+        ];
+        for (arguments, words) in cases {
+            let ran = stranger(arguments);
+            let looks = matches!(arguments[0], "next" | "list");
+            if read == "all" {
+                assert!(ran.code == 0 && ran.stdout.contains(words), "{arguments:?}: {ran:?}");
+                assert!(!ran.stderr.contains("Permission denied"), "{arguments:?}: {ran:?}");
+            } else if looks {
+                assert!(ran.stderr.contains("the state cannot be read"), "{arguments:?}: {ran:?}");
+            } else {
+                assert!(ran.code == 1 && ran.stderr.contains("Permission denied"), "{arguments:?}: {ran:?}");
+                assert!(ran.stderr.contains("\n  help: ask as root or as the daemon's user"), "{arguments:?}: {ran:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_has_no_configuration_yet_hears_of_init() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&[]);
+    assert!(ran.code == 2 && ran.stderr.contains("help: `slack-alert init` writes one here"), "{ran:?}");
+    let mut going = sandbox.start(&["--path", ".", "run", "-v"]);
+    going.wait_for("the folder cannot be read: no job of it is loaded");
+}
