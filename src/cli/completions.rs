@@ -5,6 +5,7 @@
 //! `=known` for those that only `wrap` knows too, with `=patterns` for tags too, and `slack-alert silence list --names` for
 //! silences, with `=holds` for whatever can be resumed.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, ValueHint};
@@ -120,7 +121,7 @@ fn script(shell: Shell) -> String {
     match shell {
         // The generator takes the hyphen of the name for the border of a subcommand, in one of two places (seen with
         // clap_complete 4.6): without this no option of a subcommand would be completed.
-        Shell::Bash => script.replace("slack__subcmd__alert", "slack__alert") + &bash(&takers),
+        Shell::Bash => script.replace("slack__subcmd__alert", "slack__alert") + &bash(&takers, &valued(&command)),
         Shell::Zsh => zsh(&script),
         Shell::Fish => script + &fish(&takers),
         _ => script,
@@ -140,6 +141,15 @@ fn no_files(command: clap::Command) -> clap::Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, no_files))
 }
 
+/// The options that take a value, of all commands: what follows one of them is no job.
+fn valued(command: &clap::Command) -> BTreeSet<String> {
+    let own = command.get_opts().filter(|option| option.get_action().takes_values()).flat_map(|option| {
+        let short = option.get_short().map(|short| format!("-{short}"));
+        short.into_iter().chain(option.get_long().map(|long| format!("--{long}")))
+    });
+    own.chain(command.get_subcommands().flat_map(valued)).collect()
+}
+
 /// The commands that take jobs.
 fn job_takers(command: &clap::Command) -> Vec<String> {
     let takes_jobs = |command: &&clap::Command| {
@@ -150,7 +160,8 @@ fn job_takers(command: &clap::Command) -> Vec<String> {
 
 /// The generated function is asked first; where a job may stand, the jobs' names are in the place of what it found. bash breaks
 /// words at colons: those of `tag:NAME` are put together, and what is on the line already is taken off what is offered.
-fn bash(takers: &[String]) -> String {
+fn bash(takers: &[String], valued: &BTreeSet<String>) -> String {
+    let valued = valued.iter().map(String::as_str).filter(|name| *name != "--nagios").collect::<Vec<_>>().join("|");
     let cases: String = takers
         .iter()
         .filter(|taker| *taker != "silence")
@@ -186,7 +197,10 @@ _slack__alert_with_jobs() {{
                 return ;;
         esac
     done
-    [[ "${{words[last-1]}}" == -* ]] && return
+    case "${{words[last-1]}}" in
+        --nagios) _offer "$(_ask {patterns})"; return ;;
+        =|{valued}) return ;;
+    esac
     for (( i = 1; i < last; i++ )); do
         case "${{words[i]}}" in
             silence)

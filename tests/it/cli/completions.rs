@@ -103,6 +103,9 @@ fn jobs_that_only_wrap_knows_tags_and_holds_are_offered_where_they_may_stand() {
     assert_eq!(bash(&sandbox, &["slack-alert", "silence", "tag", ":", "slow", "2"]), [""; 0]);
     assert_eq!(bash(&sandbox, &["slack-alert", "wrap", "--job", "et"]), ["etl/nightly"]);
     assert_eq!(bash(&sandbox, &["slack-alert", "wrap", "--job", "=", "et"]), ["etl/nightly"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "status", "--failing", "di"]), ["disk"], "a flag takes no value");
+    assert_eq!(bash(&sandbox, &["slack-alert", "status", "--nagios", "tag", ":", "st"]), ["storage"]);
+    assert_eq!(bash(&sandbox, &["slack-alert", "trigger", "--note", "di"]), ["di"], "a note is no job");
     for line in [&["slack-alert", "history", "--run", "s"][..], &["slack-alert", "wrap", "--timeout", "s"]] {
         assert_eq!(bash(&sandbox, line), ["s"], "no name of a file: {line:?}");
     }
