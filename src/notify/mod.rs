@@ -71,6 +71,11 @@ pub enum SendError {
         /// Slack said how long to wait (`Retry-After`).
         retry_after: Option<Duration>,
     },
+    /// It was read and not taken, for a reason that may be the way's, or that of this message alone: another try can help.
+    Doubtful {
+        /// For people; never with a secret.
+        why: String,
+    },
     /// It was sent, and no answer says what came of it: Slack may have it.
     Uncertain {
         /// For people; never with a secret.
@@ -259,7 +264,10 @@ impl SendError {
     /// In words; never with a secret.
     pub fn why(&self) -> &str {
         match self {
-            Self::Transient { why, .. } | Self::Uncertain { why } | Self::Permanent { why, .. } => why,
+            Self::Transient { why, .. }
+            | Self::Doubtful { why }
+            | Self::Uncertain { why }
+            | Self::Permanent { why, .. } => why,
         }
     }
 
@@ -267,7 +275,7 @@ impl SendError {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Permanent { code, .. } => code.as_deref(),
-            Self::Transient { .. } | Self::Uncertain { .. } => None,
+            Self::Transient { .. } | Self::Doubtful { .. } | Self::Uncertain { .. } => None,
         }
     }
 }

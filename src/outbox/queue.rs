@@ -7,8 +7,8 @@
 //! Invariants: within a lane the oldest that may be tried goes first, and details go last; a lane has one batch in flight at
 //! most; no lane waits for another, unless Slack refuses everything; a refusal concerns the refused message alone.
 //!
-//! Trouble of the way looks the same as an answer that one message alone brings about (a content filter, Slack's own error
-//! for one message). So where a message was tried in vain for some time, the one behind it is tried once: if that one is
+//! Some answers are given to one message alone as well as to all (the page of a content filter, Slack's `internal_error`).
+//! Where a message was tried in vain for some time and has such an answer, the one behind it is tried once: if that one is
 //! taken, the trouble is that of the first, which waits by itself; if not, both wait in their order.
 
 use std::collections::BTreeMap;
@@ -498,8 +498,9 @@ impl Queue {
         }
         let again = |progress: Progress| Disposition::Retry { why: why.clone(), progress };
         let answered = match step {
-            Step::Again(wait) => {
-                state.failed_again(batch, wait, now.mono, chance);
+            Step::Again(wait) | Step::AgainOrNext(wait) => {
+                let is_doubtful = matches!(step, Step::AgainOrNext(_));
+                state.failed_again(batch, wait, (now.mono, chance), is_doubtful);
                 settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             Step::Limited(wait) => {
@@ -662,8 +663,9 @@ impl State {
         !self.in_flight && !self.depth.is_empty()
     }
 
-    /// The way failed, or seemed to: the lane waits, or its first message does while the one behind it is tried.
-    fn failed_again(&mut self, batch: &Batch, wait: Duration, now: Mono, chance: f64) {
+    /// The way failed, or where that is in doubt seemed to: the lane waits, or its first message does while the one behind it
+    /// is tried.
+    fn failed_again(&mut self, batch: &Batch, wait: Duration, (now, chance): (Mono, f64), is_doubtful: bool) {
         if self.wait_in_order() {
             // What was behind failed too: it is the way, as far as is known. The first is tried first again.
             if self.probed.len() >= MOST_ASIDE {
@@ -676,7 +678,7 @@ impl State {
         let waits = alerts + details + edits + uploads;
         let others = waits.saturating_sub(self.aside.len() as u64) > 1;
         match batch.members.as_slice() {
-            [head] if batch.attempt >= ASIDE_AFTER && others && self.aside.len() < MOST_ASIDE => {
+            [head] if is_doubtful && batch.attempt >= ASIDE_AFTER && others && self.aside.len() < MOST_ASIDE => {
                 let until = now + wait.max(retry::backoff(batch.attempt, chance));
                 self.aside.push(Aside { id: head.id, until, proven: false });
             }

@@ -76,6 +76,8 @@ pub struct Try {
 pub enum Step {
     /// The same again after this long; what is behind it waits too.
     Again(Duration),
+    /// The same; where it was tried in vain for some time, what is behind it is tried, to learn whose trouble it is.
+    AgainOrNext(Duration),
     /// The same again after this long, as Slack said; for everything if it keeps saying so.
     Limited(Duration),
     /// Everything waits, until the configuration changes or a probe succeeds.
@@ -103,6 +105,7 @@ pub fn after(tried: Try, error: &SendError, chance: f64) -> Step {
     let fault = match error {
         SendError::Transient { retry_after: Some(wait), .. } => return Step::Limited((*wait).min(LONGEST_RETRY_AFTER)),
         SendError::Transient { retry_after: None, .. } => return Step::Again(backoff(tried.failures, chance)),
+        SendError::Doubtful { .. } => return Step::AgainOrNext(backoff(tried.failures, chance)),
         SendError::Uncertain { .. } if tried.timeouts >= MOST_AFTER_TIMEOUT => return Step::Dead,
         SendError::Uncertain { .. } => return Step::Again(backoff(tried.failures, chance)),
         SendError::Permanent { fault, .. } => *fault,

@@ -293,7 +293,9 @@ async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock
 async fn send(notifier: &dyn Notifier, clock: &dyn clock::Clock, batch: &Batch) -> Result<Receipt, SendError> {
     if batch.timeouts() >= ASKS_FIRST {
         // The answer to a question costs no message: trouble of the way stays trouble of the way.
-        if let Err(SendError::Uncertain { why } | SendError::Transient { why, .. }) = notifier.auth_test().await {
+        if let Err(SendError::Uncertain { why } | SendError::Doubtful { why } | SendError::Transient { why, .. }) =
+            notifier.auth_test().await
+        {
             return Err(SendError::Transient { why, retry_after: None });
         }
     }

@@ -172,7 +172,7 @@ fn foreign(status: u16, about: Context<'_>) -> SendError {
 /// Something else than Slack answered: a login page, a proxy, a wrong address.
 fn not_slack(status: u16) -> SendError {
     let why = format!("the answer is not Slack's (HTTP {status}): check api_url, the webhook's URL and the proxy");
-    SendError::Transient { why, retry_after: None }
+    SendError::Doubtful { why }
 }
 
 /// `"ok": false`.
@@ -189,14 +189,14 @@ fn refused(value: &Value, about: Context<'_>) -> SendError {
 
 /// A refusal with a code.
 fn coded(code: &str, value: &Value, about: Context<'_>) -> SendError {
-    let transient = |why, retry_after| SendError::Transient { why, retry_after };
+    let transient = |why, wait| SendError::Transient { why, retry_after: Some(wait) };
     match class(code) {
-        Class::Again => transient(format!("Slack could not do it just now ({code})"), None),
+        Class::Again => SendError::Doubtful { why: format!("Slack could not do it just now ({code})") },
         Class::Limited => {
             let wait = wait(&Raw::default(), Some(value));
-            transient(format!("Slack asks to wait {} s ({code})", wait.as_secs()), Some(wait))
+            transient(format!("Slack asks to wait {} s ({code})", wait.as_secs()), wait)
         }
-        Class::Plan => transient(format!("the workspace has used up its plan ({code})"), Some(PLAN_WAIT)),
+        Class::Plan => transient(format!("the workspace has used up its plan ({code})"), PLAN_WAIT),
         Class::Fix(fault) => {
             SendError::Permanent { why: words(code, fault, value, about), code: Some(code.to_owned()), fault }
         }

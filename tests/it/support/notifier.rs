@@ -146,6 +146,11 @@ pub(crate) fn passing() -> Answer {
     (Duration::ZERO, Err(SendError::Transient { why: "503".into(), retry_after: None }))
 }
 
+/// It was read and not taken, and nobody knows whose trouble that is.
+pub(crate) fn doubtful() -> Answer {
+    (Duration::ZERO, Err(SendError::Doubtful { why: "internal_error".into() }))
+}
+
 /// Too fast: come back after so many seconds.
 pub(crate) fn refused(seconds: u64) -> Answer {
     let retry_after = Some(Duration::from_secs(seconds));
