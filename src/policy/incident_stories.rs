@@ -105,6 +105,22 @@ fn what_is_better_stays_where_the_incident_was_told() {
 }
 
 #[test]
+fn what_is_better_goes_to_the_channel_of_its_status_too_where_that_has_one() {
+    let mut life = Life::new("channels = { critical = \"pager\", warning = \"warn\" }");
+    let mut channels = |what: &str, time: &str| match life.run(what, at(time)) {
+        Verdict::Notify(sent) => {
+            let all = sent.channels(&life.settings, None);
+            all.iter().for_each(|channel| _ = life.health.delivered(1, channel));
+            all.iter().map(ToString::to_string).collect::<Vec<_>>()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(channels("critical: a", "03:00"), ["#pager"]);
+    assert_eq!(channels("warning: c", "03:10"), ["#pager", "#warn"]);
+    assert_eq!(channels("ok", "03:15"), ["#pager", "#warn"]);
+}
+
+#[test]
 fn an_incident_ends_where_it_was_told_when_the_configuration_names_another_channel() {
     let (ops, new) = (crate::id::Channel::new("ops"), crate::id::Channel::new("new"));
     let mut life = Life::new("");

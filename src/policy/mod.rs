@@ -308,8 +308,8 @@ impl Notification {
     }
 
     /// Where it goes. What follows in an incident goes wherever the incident was reported, so that nobody who heard of
-    /// it misses what became of it. A failure goes to the channels of its status too, unless it is better than what was
-    /// reported; a recovery where the channels of `ok` are set apart.
+    /// it misses what became of it. A failure goes to the channels of its status too; what is better than what was reported,
+    /// and a recovery, where the channels of that status are set apart.
     pub fn channels(&self, settings: &Settings, default: Option<&Channel>) -> Vec<Channel> {
         let of = |status| settings.channels_for(status, default);
         let mut all = self.told_in.clone();
@@ -324,7 +324,7 @@ impl Notification {
         let moved = !self.told_in.is_empty() && !configured.any(|channel| self.told_in.contains(&channel));
         let own = match self.status {
             Status::Ok => apart || moved,
-            _ => !better,
+            _ => !better || apart,
         };
         if own || all.is_empty() {
             all.extend(of(self.status));
