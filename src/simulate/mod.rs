@@ -10,7 +10,7 @@ pub mod cases;
 mod scenario;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use crate::daemon::{Asker, NewHold, NewRun, Reply, Request};
 use crate::exec::{Outcome, Run, Status};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::{Conditions, Message, Thread};
+use crate::outbox::{DeliveryResult, Report};
 use crate::plan::{Job, Plan};
 use crate::policy::{By, Decision, Event, Via};
 
@@ -111,6 +112,8 @@ struct Simulation<'a, T> {
     /// What is not told yet: a run is told when it ends, under the time at which it started.
     untold: BTreeMap<(Timestamp, u64), Happening>,
     number: u64,
+    /// Incidents, and the channels in which they were told.
+    told: HashSet<(u64, Channel)>,
     /// What people ask for; the last is the first.
     requests: Vec<Pending>,
     /// The rows of due times that have passed, each with its job and its count.
@@ -167,6 +170,7 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
             expects,
             untold,
             number: 0,
+            told: HashSet::new(),
             requests: requests(plan, scenario),
             passed: HashMap::new(),
         }
@@ -306,10 +310,29 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
                 });
             }
             for message in entry.into_messages() {
+                if !self.delivered(&message, now) {
+                    continue;
+                }
                 let Message { job, channel, event, thread, text, .. } = message;
                 self.note(Happening::Message { at: now.wall, job, channel, event, thread, text });
             }
         }
+    }
+
+    /// Slack takes every message, and what follows in an incident goes where it was told. The answer is whether there is
+    /// anything to see: an edit of what was never posted is none.
+    fn delivered(&mut self, message: &Message, now: Now) -> bool {
+        let (Some(job), Some(incident)) = (&message.job, message.incident) else { return true };
+        let place = (incident, message.channel.clone());
+        if message.thread == Thread::Edit {
+            return self.told.contains(&place);
+        }
+        self.told.insert(place);
+        let (run, event, channel) = (message.run, message.event, message.channel.clone());
+        let result = DeliveryResult::Delivered;
+        let report = Report { job: job.clone(), run, incident: Some(incident), event, channel, result };
+        drop(self.dispatcher.reported(&report, now));
+        true
     }
 
     fn note(&mut self, happening: Happening) {

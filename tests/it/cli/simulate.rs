@@ -198,3 +198,24 @@ fn people_pause_silence_acknowledge_and_trigger_under_the_false_clock() {
         assert!(ran.code != 0 && ran.stderr.contains(words), "{arguments:?}: {ran:?}");
     }
 }
+
+#[test]
+fn what_follows_goes_where_the_incident_was_told_and_an_edit_of_nothing_is_none() {
+    let job = "command = \"true\"\nevery = \"10m\"\nexit_codes = \"nagios\"\n[notify]\non = [\"failure\"]\n\
+               channels = { critical = \"#pager\", ok = \"#log\" }\n";
+    let sandbox = jobs(&[("a", job)]);
+    // With a token there are threads.
+    let config = "time_zone = \"Europe/Berlin\"\n[slack]\ntoken = \"xoxb-1-2-abcdefgh\"\nchannel = \"#ops\"\n";
+    sandbox.file("slack_alert.toml", config);
+    let outcomes = ["a=critical@08:00-08:10", "a=unknown@08:10-08:20", "a=warning@08:20-08:30"];
+    let mut arguments = vec!["--json", "--from", "2026-11-24T07:55", "--for", "1h"];
+    outcomes.iter().for_each(|outcome| arguments.extend(["--outcome", outcome]));
+    let told = told(&sandbox, &arguments);
+    let messages: Vec<String> = told
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|value| value["kind"] == "message")
+        .map(|value| format!("{} {}", value["channel"], value["thread"]).replace('"', ""))
+        .collect();
+    assert_eq!(messages, ["pager open", "pager reply", "pager reply", "pager edit"], "{told}");
+}
