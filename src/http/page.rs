@@ -429,7 +429,8 @@ fn estimated(times: impl Iterator<Item = Timestamp>, begin: Timestamp) -> u32 {
     let rate = left.as_secs_f64() / sampled.as_secs_f64().max(1e-3);
     let samples = u32::try_from(SAMPLE).unwrap_or(1);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 900,000 in a quarter")]
-    let number = (rate * f64::from(samples)).round() as u32;
+    // The first of them counts, and one at the end does not; what is hardly more than a whole number is one.
+    let number = (rate * f64::from(samples) - 1e-3).ceil() as u32;
     number
 }
 
@@ -465,4 +466,22 @@ fn no_such_run(id: RunId) -> Refusal {
 
 fn unexpected() -> Refusal {
     busy("the daemon did not answer the question")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{Duration, estimated};
+    use crate::clock::shift;
+
+    #[test]
+    fn what_is_due_in_a_quarter_of_an_hour_is_estimated_by_its_first_times() {
+        let begin: Timestamp = "2026-11-23T12:00:00Z".parse().expect("a time");
+        for (step, first, expected) in [(60, 0, 15), (60, 1, 15), (60, 59, 15), (30, 7, 30), (1, 0, 900), (300, 60, 3)]
+        {
+            let times = (0..).map(|index: u64| shift(begin, Duration::from_secs(first + index * step)));
+            assert_eq!(estimated(times, begin), expected, "every {step} s from {first} s on");
+        }
+    }
 }
