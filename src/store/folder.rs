@@ -12,6 +12,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -19,6 +20,12 @@ use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr};
 
 use super::types::StoreError;
 use super::{leaves, wal};
+
+/// How often a lock is tried that nobody else can have.
+const LOCK_TRIES: u32 = 50;
+
+/// Between two of these tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The database's file name.
 pub(super) const DATABASE: &str = "state.db";
@@ -170,8 +177,27 @@ fn close_to_others(path: &Path) {
     }
 }
 
-/// Makes the directory (for its owner alone) where it is missing, and locks it.
+/// Makes the directory (for its owner alone) where it is missing, and locks it. A process that is just being started holds the
+/// lock of whoever starts it, dead or alive, until it executes its program: that is waited for.
+#[expect(clippy::disallowed_methods, reason = "a lock of nobody who lives is free within milliseconds")]
 pub(super) fn lock(dir: &Path) -> Result<Lock, OpenError> {
+    for _ in 0..LOCK_TRIES {
+        match try_lock(dir) {
+            Err(OpenError::Locked { pid: Some(pid), .. }) if !is_another(pid) => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    try_lock(dir)
+}
+
+/// Whether this is the number of a process that lives, and not of this one.
+fn is_another(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let lives = |pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH));
+    pid.is_none_or(|pid| pid != rustix::process::getpid() && lives(pid))
+}
+
+fn try_lock(dir: &Path) -> Result<Lock, OpenError> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| io_error(dir, error))?;
     let path = dir.join("lock");
     let mut file = open(&path)?;
@@ -492,4 +518,17 @@ pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_another;
+
+    #[test]
+    fn only_another_process_that_lives_can_have_a_lock_for_long() {
+        // Greater than any number that the kernel gives out.
+        let dead = 1 << 22;
+        assert!(is_another(1) && !is_another(std::process::id()) && !is_another(dead));
+        assert!(is_another(u32::MAX), "a number that is none says nothing");
+    }
 }
