@@ -70,18 +70,14 @@ pub enum AckEnd {
 
 /// Whether the acknowledgement of an incident ends with a run that was just judged. `open` has the incident of a run that
 /// failed first: what was told of another one of the job ends nothing. `before` is the status before the run, of the incident
-/// where it was open. An ok run of a job that flaps ends nothing: the next failure is of the same incident.
+/// where it was open, and `after` that of the job after it.
 pub fn ack_ends(
     incident: Option<u64>,
     open: &[Open],
     event: Option<Event>,
     before: Option<Status>,
-    health: &Health,
+    after: Option<Status>,
 ) -> Option<AckEnd> {
-    let after = health.status();
-    if health.is_flapping() && after == Some(Status::Ok) && health.open.as_ref().map(|open| open.id) == incident {
-        return None;
-    }
     if !open.iter().any(|open| Some(open.id) == incident) {
         return Some(AckEnd::Recovered);
     }

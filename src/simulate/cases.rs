@@ -188,7 +188,8 @@ fn hold(
 fn release(job: &Job, health: &mut Health, before: Option<Status>, decision: Decision, now: Timestamp) {
     let Some(mut held) = health.held().filter(|held| !held.acks.is_empty()).cloned() else { return };
     let open = policy::open(&job.notify, health, now);
-    held.acks.retain(|(id, _)| policy::ack_ends(Some(*id), &open, decision.event(), before, health).is_none());
+    let after = health.status();
+    held.acks.retain(|(id, _)| policy::ack_ends(Some(*id), &open, decision.event(), before, after).is_none());
     health.hold(held);
 }
 
