@@ -220,7 +220,7 @@ fn told(
         let barred = settings.sockets.iter().find(|socket| Link::is_barred(socket)).map(|socket| ask_for(socket));
         let barred = barred.map(|barred| format!("{barred}; ")).unwrap_or_default();
         return match kept {
-            Ok(_) => Done::Failed(format!("{barred}{why}; it is told once that is mended")),
+            Ok(_) => Done::Failed(format!("{barred}{why}; it is told once that is corrected")),
             Err(_) => Done::Failed(format!("{barred}{why}")),
         };
     }
