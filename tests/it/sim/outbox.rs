@@ -54,6 +54,18 @@ impl Rig {
         Self { clock, store, slack, settings, status, worker, reports, tell, stop: Some(stop) }
     }
 
+    /// A message about an incident of a job of its own, in `#ops`.
+    fn alert(&self, n: u64, event: Event, thread: Thread, status: RunStatus, text: &str) -> Message {
+        Message {
+            job: Some(JobName::new(format!("job-{n}"))),
+            event: Some(event),
+            incident: Some(n),
+            status,
+            thread,
+            ..self.message("ops", &format!("*job-{n}* {text}"))
+        }
+    }
+
     pub(crate) fn message(&self, channel: &str, text: &str) -> Message {
         Message {
             job: Some(JobName::new("job")),
@@ -449,17 +461,9 @@ async fn a_wait_that_slack_asked_for_outlives_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn a_storm_is_one_message_with_a_thread_that_is_edited_and_ends_once() {
     let rig = Rig::new().await;
-    let alert = |n: u64, event, thread, status, text: &str| Message {
-        job: Some(JobName::new(format!("job-{n}"))),
-        event: Some(event),
-        incident: Some(n),
-        status,
-        thread,
-        ..rig.message("ops", &format!("*job-{n}* {text}"))
-    };
     for n in 1..=5 {
         let text = "critical: connection to db1 failed after 3 s <!here>";
-        rig.put(alert(n, Event::Failure, Thread::Open, RunStatus::Critical, text)).await;
+        rig.put(rig.alert(n, Event::Failure, Thread::Open, RunStatus::Critical, text)).await;
     }
     pass(2).await;
     // Something else is not held up by what is told in the thread.
@@ -467,7 +471,7 @@ async fn a_storm_is_one_message_with_a_thread_that_is_edited_and_ends_once() {
     pass(20).await;
     for n in 1..=5 {
         for thread in [Thread::Edit, Thread::Broadcast] {
-            rig.put(alert(n, Event::Recovery, thread, RunStatus::Ok, "is well again")).await;
+            rig.put(rig.alert(n, Event::Recovery, thread, RunStatus::Ok, "is well again")).await;
         }
     }
     pass(60).await;
@@ -490,22 +494,14 @@ async fn a_storm_is_one_message_with_a_thread_that_is_edited_and_ends_once() {
 #[tokio::test(start_paused = true)]
 async fn in_the_thread_of_a_storm_a_job_fails_before_it_is_well_again() {
     let rig = Rig::new().await;
-    let alert = |n: u64, event, thread, status, text: &str| Message {
-        job: Some(JobName::new(format!("job-{n}"))),
-        event: Some(event),
-        incident: Some(n),
-        status,
-        thread,
-        ..rig.message("ops", &format!("*job-{n}* {text}"))
-    };
     for n in 1..=5 {
-        rig.put(alert(n, Event::Failure, Thread::Open, RunStatus::Critical, "critical: no disk")).await;
+        rig.put(rig.alert(n, Event::Failure, Thread::Open, RunStatus::Critical, "critical: no disk")).await;
     }
     pass(1).await;
     // One failed run ends in its edit, and in the thread.
     for (n, thread) in [(4, Thread::Reply), (5, Thread::Broadcast)] {
-        rig.put(alert(n, Event::Recovery, Thread::Edit, RunStatus::Ok, "is well again")).await;
-        rig.put(alert(n, Event::Recovery, thread, RunStatus::Ok, "is well again")).await;
+        rig.put(rig.alert(n, Event::Recovery, Thread::Edit, RunStatus::Ok, "is well again")).await;
+        rig.put(rig.alert(n, Event::Recovery, thread, RunStatus::Ok, "is well again")).await;
     }
     pass(60).await;
     let replies = rig.slack.sent().into_iter().filter(|sent| sent.thread == Thread::Reply);
