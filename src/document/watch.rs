@@ -26,8 +26,8 @@ const DEEPEST: usize = 16;
 /// Links that one path may go through, as the kernel's own limit.
 const MOST_LINKS: u32 = 40;
 
-/// Files that are open for writing and remembered as such.
-const MOST_WRITING: usize = 1_000;
+/// Files that somebody has open and that are remembered as such; more are taken for closed.
+const MOST_OPEN: usize = 1_000;
 
 /// File systems that other machines, or a program, may change behind the kernel's back: statfs(2)'s numbers and names.
 const NOT_WATCHED: &[(i64, &str)] = &[
@@ -254,8 +254,17 @@ pub struct Watcher {
 #[derive(Debug, Default)]
 struct Shared {
     folders: BTreeMap<PathBuf, Folder>,
-    /// Files that somebody has written to and not closed.
-    writing: HashSet<PathBuf>,
+    /// Files that somebody has open.
+    open: HashMap<PathBuf, Open>,
+}
+
+/// A file that somebody has open.
+#[derive(Clone, Copy, Debug, Default)]
+struct Open {
+    times: u32,
+    /// It was written to, and not closed since. A modification alone does not say so: the kernel calls it that too when the
+    /// time of a file or a folder is set by its name, as tar and rsync do it when they are through.
+    written: bool,
 }
 
 impl Watcher {
@@ -315,39 +324,64 @@ impl Watcher {
 
     /// Whether a file is open for writing, and was written to.
     pub fn is_writing(&self) -> bool {
-        !self.shared.lock().unwrap_or_else(PoisonError::into_inner).writing.is_empty()
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).open.values().any(|open| open.written)
     }
 
     /// A file that is held open for long is taken as it is.
     pub fn forget_writing(&self) {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).writing.clear();
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.open.values_mut().for_each(|open| open.written = false);
     }
 }
 
 impl Shared {
     fn matters(&mut self, event: &notify::Event) -> bool {
         if event.need_rescan() {
+            // Notices were lost, and with them who has closed what.
+            self.open.clear();
             return true;
-        }
-        let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
-        if matches!(event.kind, EventKind::Access(_)) && !closed {
-            return false;
         }
         let mut matters = false;
         for path in &event.paths {
             let folder = path.parent().and_then(|folder| self.folders.get(folder));
             let named = path.file_name().is_some_and(|name| folder.is_some_and(|folder| folder.matters(name)));
+            if named && !self.folders.contains_key(path) {
+                self.note_open(path, event.kind);
+            }
             // The folder itself was removed or renamed.
             matters |= named || self.folders.contains_key(path);
-            match event.kind {
-                EventKind::Modify(ModifyKind::Data(_)) if named && self.writing.len() < MOST_WRITING => {
-                    self.writing.insert(path.clone());
-                }
-                EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => {}
-                _ => drop(self.writing.remove(path)),
-            }
         }
-        matters
+        let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
+        matters && (closed || !matches!(event.kind, EventKind::Access(_)))
+    }
+
+    /// Whether the file is open, and written to, after this notice.
+    fn note_open(&mut self, path: &Path, kind: EventKind) {
+        match kind {
+            EventKind::Access(AccessKind::Open(_)) => {
+                if let Some(open) = self.open.get_mut(path) {
+                    open.times = open.times.saturating_add(1);
+                } else if self.open.len() < MOST_OPEN {
+                    self.open.insert(path.to_owned(), Open { times: 1, written: false });
+                }
+            }
+            EventKind::Access(AccessKind::Close(how)) => {
+                if let Some(open) = self.open.get_mut(path) {
+                    open.times = open.times.saturating_sub(1);
+                    open.written &= how != AccessMode::Write;
+                    if open.times == 0 {
+                        self.open.remove(path);
+                    }
+                }
+            }
+            EventKind::Modify(ModifyKind::Data(_)) => {
+                if let Some(open) = self.open.get_mut(path) {
+                    open.written = true;
+                }
+            }
+            EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => {}
+            _ => drop(self.open.remove(path)),
+        }
     }
 }
 
@@ -359,6 +393,8 @@ impl std::fmt::Debug for Watcher {
 
 #[cfg(test)]
 mod tests {
+    use notify::event::{CreateKind, DataChange, MetadataKind, RemoveKind};
+
     use super::*;
     use crate::clock::{Clock, System, shift};
 
@@ -392,6 +428,43 @@ mod tests {
             assert!(survey(&files).newest.expect("there are files") < read);
             change();
             assert!(shift(survey(&files).newest.expect("there are files"), TICK) >= read);
+        }
+    }
+
+    #[test]
+    fn a_file_is_being_written_while_somebody_who_has_written_to_it_has_it_open() {
+        const MODIFIED: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        const ATTRIBUTES: EventKind = EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any));
+        const OPENED: EventKind = EventKind::Access(AccessKind::Open(AccessMode::Any));
+        const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        const LOOKED_AT: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Read));
+        const CREATED: EventKind = EventKind::Create(CreateKind::File);
+        const REMOVED: EventKind = EventKind::Remove(RemoveKind::File);
+        let table: &[(&str, &str, &[EventKind], bool)] = &[
+            ("a slow copy", "db/a.toml", &[CREATED, OPENED, MODIFIED], true),
+            ("its end", "db/a.toml", &[CREATED, OPENED, MODIFIED, WRITTEN], false),
+            ("an editor looks while it is written", "db/a.toml", &[OPENED, MODIFIED, OPENED, LOOKED_AT], true),
+            ("the second of two writers goes on", "db/a.toml", &[OPENED, OPENED, MODIFIED, WRITTEN, MODIFIED], true),
+            ("it is removed half-written", "db/a.toml", &[CREATED, OPENED, MODIFIED, REMOVED], false),
+            ("tar sets the time of a folder by its name", "db", &[MODIFIED, ATTRIBUTES], false),
+            (
+                "rsync --inplace sets the time of a file at the end",
+                "db/a.toml",
+                &[OPENED, MODIFIED, WRITTEN, MODIFIED],
+                false,
+            ),
+            ("truncate(2) by name", "db/a.toml", &[MODIFIED], false),
+            ("only read", "db/a.toml", &[OPENED, LOOKED_AT], false),
+        ];
+        for (story, name, kinds, writing) in table {
+            let folder = || Folder { jobs: true, ..Folder::default() };
+            let folders =
+                [("/jobs", folder()), ("/jobs/db", folder())].map(|(path, folder)| (path.into(), folder)).into();
+            let mut shared = Shared { folders, open: HashMap::new() };
+            for kind in *kinds {
+                shared.matters(&notify::Event::new(*kind).add_path(Path::new("/jobs").join(name)));
+            }
+            assert_eq!(shared.open.values().any(|open| open.written), *writing, "{story}");
         }
     }
 }
