@@ -142,7 +142,7 @@ impl Daemon {
             }
         };
         let problems = problems(&loaded.findings);
-        let Some(plan) = loaded.plan else {
+        let Some(mut plan) = loaded.plan else {
             let first = loaded.findings.first_error();
             tracing::error!(error = %first, "the configuration has errors; nothing changed");
             let due = self.reloads.tell_at(self.host.clock.now().mono);
@@ -153,6 +153,7 @@ impl Daemon {
         };
         let now = self.host.clock.now();
         let jobs_before = self.dispatcher.job_count();
+        self.dispatcher.share(&mut plan.jobs);
         let before = std::mem::replace(&mut self.plan, plan);
         let not_loaded = self.plan.not_loaded.clone();
         let bad = |job: &Job| not_loaded.iter().any(|file| covers(file, job));

@@ -81,6 +81,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether it is the same job as another reading has it. The system's zone may have changed, which is in no file.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint && self.timing == other.timing
+    }
+
     /// What makes the job's jitter differ from that of others and of the same job on other hosts.
     pub fn seed(&self, host: &str) -> String {
         format!("{}@{host}", self.name)

@@ -91,6 +91,18 @@ impl Dispatcher {
         is_first.then(|| tracked.changed(Vec::new(), now))
     }
 
+    /// Puts the jobs in use in the place of those of a new reading that are the same, which would be kept beside them.
+    pub fn share(&self, read: &mut [Arc<Job>]) {
+        for job in read {
+            if let Some(&index) = self.by_name.get(&job.name) {
+                let used = &self.jobs[index as usize].job;
+                if used.is_same(job) {
+                    *job = Arc::clone(used);
+                }
+            }
+        }
+    }
+
     /// Makes the jobs those of a new plan: unchanged ones keep everything, changed ones keep what is remembered and their
     /// place as far as it still has a meaning, removed ones finish their runs. `keep` tells of jobs whose file is bad now:
     /// their last good version goes on.
@@ -225,8 +237,7 @@ impl Dispatcher {
     fn change(&mut self, index: u32, job: &Arc<Job>, now: Now) -> bool {
         let seed = job.seed(&self.sender.host);
         let tracked = &mut self.jobs[index as usize];
-        // The system's zone may have changed, which is in no file.
-        if tracked.job.fingerprint == job.fingerprint && tracked.job.timing == job.timing {
+        if tracked.job.is_same(job) {
             return false;
         }
         if tracked.job.timing != job.timing {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,14 +28,17 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 fn plan(files: &[(String, String)]) -> Plan {
-    let dir = tempfile::tempdir().expect("a folder");
-    fs::create_dir(dir.path().join("jobs.d")).expect("a folder");
+    plan_in(tempfile::tempdir().expect("a folder").path(), files)
+}
+
+fn plan_in(dir: &Path, files: &[(String, String)]) -> Plan {
+    fs::create_dir_all(dir.join("jobs.d")).expect("a folder");
     let config = "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'Europe/Berlin'\n[limits]\nmax_running = 3\n";
-    fs::write(dir.path().join("slack_alert.toml"), config).expect("files can be written");
+    fs::write(dir.join("slack_alert.toml"), config).expect("files can be written");
     for (name, text) in files {
-        fs::write(dir.path().join(format!("jobs.d/{name}.toml")), text).expect("files can be written");
+        fs::write(dir.join(format!("jobs.d/{name}.toml")), text).expect("files can be written");
     }
-    let options = Options { config: Some(dir.path().join("slack_alert.toml")), ..Options::default() };
+    let options = Options { config: Some(dir.join("slack_alert.toml")), ..Options::default() };
     let environment = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
     let around = Surroundings { environment: Arc::new(environment), zone: TimeZone::UTC, host: "web-1".to_owned() };
     let loaded = plan::load(&options, &around);
@@ -741,4 +745,25 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_job_that_is_the_same_after_a_reload_is_kept_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let jobs = |every: &str| {
+        files(&[("same", "command = 'true'\nevery = '1h'"), ("other", &format!("command = 'true'\nevery = '{every}'"))])
+    };
+    let now = Now { wall: START.parse().expect("a time"), mono: Mono::default() };
+    let before = plan_in(dir.path(), &jobs("1h"));
+    let mut dispatcher = Dispatcher::new(before.config.limits, slack_alert::report::sender(&before), 1, now);
+    for job in &before.jobs {
+        dispatcher.add(Arc::clone(job), Past::default(), now);
+    }
+    let mut after = plan_in(dir.path(), &jobs("2h"));
+    dispatcher.share(&mut after.jobs);
+    let kept = |name: &str| {
+        let job = |plan: &Plan| plan.jobs.iter().find(|job| job.name.as_str() == name).map(Arc::clone).expect("a job");
+        Arc::ptr_eq(&job(&before), &job(&after))
+    };
+    assert_eq!((kept("same"), kept("other")), (true, false));
 }
