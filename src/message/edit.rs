@@ -9,12 +9,17 @@ use super::words::color;
 use super::{Edit, Message, Route};
 use crate::exec::Status;
 use crate::slack::blocks;
-use crate::slack::limits::{ALL_BLOCKS, PLAIN, SECTION};
+use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, PLAIN, SECTION};
 use crate::slack::{cut, escape, fit, is_ping, weight};
 
 /// The first message as an edit leaves it.
 pub fn edited(first: &Message, edit: &Message) -> Message {
     let Some(change) = &edit.route.edit else { return edit.clone() };
+    if matches!(change, Edit::Worse) && first.run.is_some() && first.run == edit.run {
+        // The first message that this channel has is about that run itself.
+        let (text, blocks, color) = (first.text.clone(), first.blocks.clone(), first.color.clone());
+        return Message { text, blocks, color, route: Route { edit: None, ..edit.route.clone() }, ..edit.clone() };
+    }
     let old = headline(first);
     let (first_line, rest) = first.text.split_once('\n').unwrap_or((&first.text, ""));
     let (block, plain) = match change {
@@ -32,7 +37,7 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
             let kept = old.map(bare).filter(|old| !old.is_empty()).map(|old| format!("{old} · ")).unwrap_or_default();
             (format!("{mark} {kept}{words}"), format!("{mark} {words}: {}", bare(first_line)))
         }
-        Edit::Headline => {
+        Edit::Headline | Edit::Worse => {
             let new = headline(edit).unwrap_or(&edit.text);
             let plain = edit.text.split('\n').next().unwrap_or_default();
             // Whoever has the incident has it still.
@@ -50,6 +55,11 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
     };
     let head = blocks::section(&block, SECTION);
     let mut all = vec![head];
+    // What stays below is about the run that the message told first: it says so.
+    let before = old.filter(|_| matches!(change, Edit::Worse)).map(|old| bare(without_note(old)));
+    let before = before.filter(|old| !old.is_empty() && !rest.starts_with(FIRST) && has_room(first));
+    let before = before.map(|old| (format!("{FIRST}{old}"), format!("{FIRST}{}\n", bare(without_note(first_line)))));
+    all.extend(before.iter().map(|(block, _)| blocks::context(block)));
     // What is no headline stays below it.
     all.extend(first.blocks.iter().skip(usize::from(old.is_some())).cloned());
     if first.blocks.is_empty() && !rest.is_empty() {
@@ -57,11 +67,12 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
     }
     // A headline that is longer than the one before may be too much for a message that was as long as it can be.
     let all = if weight(&all) > ALL_BLOCKS { fit(all).0 } else { all };
-    let text = if rest.is_empty() { plain } else { format!("{plain}\n{rest}") };
+    let rest = format!("{}{rest}", before.map(|(_, plain)| plain).unwrap_or_default());
+    let text = if rest.is_empty() { plain } else { format!("{plain}\n{}", rest.trim_end()) };
     let color = match change {
         Edit::Resolved { .. } => Some(color(Status::Ok).to_owned()),
         Edit::Gone { .. } => Some(color(Status::Unknown).to_owned()),
-        Edit::Headline => edit.color.clone(),
+        Edit::Headline | Edit::Worse => edit.color.clone(),
         Edit::Noted { .. } => first.color.clone(),
     };
     Message {
@@ -73,6 +84,11 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
     }
 }
 
+/// Whether a message takes one block more.
+fn has_room(message: &Message) -> bool {
+    message.blocks.len() < if message.color.is_some() { ATTACHMENT_BLOCKS } else { BLOCKS }
+}
+
 /// The headline of a message: its first block, where that is a paragraph above the bar.
 fn headline(message: &Message) -> Option<&str> {
     let first = message.blocks.first()?;
@@ -81,6 +97,9 @@ fn headline(message: &Message) -> Option<&str> {
     let paragraph = first.get("type").and_then(Value::as_str) == Some("section") && first.get("fields").is_none();
     (paragraph && !text.contains('\n') && (message.color.is_some() || alone)).then_some(text)
 }
+
+/// What stands before what a message said at first, once its status is worse than it was then.
+const FIRST: &str = "reported first: ";
 
 /// What stands between a headline and the note behind it, which ends with an underscore.
 const NOTE: &str = " · _";
@@ -207,6 +226,43 @@ mod tests {
         let worse = edited(&first(), &edit(Edit::Headline, new));
         assert_eq!(texts(&worse), [":red_circle: *dump* critical, was warning: disk full", "detail: port 5432"]);
         assert_eq!(worse.color.as_deref(), Some("warning"), "the colour is that of the edit");
+    }
+
+    /// All texts of the blocks, those in small print too.
+    fn all_texts(message: &Message) -> Vec<&str> {
+        message
+            .blocks
+            .iter()
+            .filter_map(|block| block["text"]["text"].as_str().or_else(|| block["elements"][0]["text"].as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn what_got_worse_says_of_the_text_below_it_that_it_was_reported_first() {
+        let worse = |words: &str| {
+            let mut worse = edit(Edit::Worse, vec![blocks::section(&format!(":red_circle: {words}"), 3_000)]);
+            worse.text = format!(":red_circle: {words}\nits output");
+            worse
+        };
+        let mut began = first();
+        began.blocks[0] = blocks::section("<!here> :large_yellow_circle: *dump* warning: slow · _dana has it_", 3_000);
+        began.text = "<!here> :large_yellow_circle: dump warning: slow\ndetail: port 5432".to_owned();
+        let once = edited(&began, &worse("*dump* unknown: gone"));
+        let below = ["reported first: *dump* warning: slow", "detail: port 5432"];
+        assert_eq!(all_texts(&once), [":red_circle: *dump* unknown: gone · _dana has it_", below[0], below[1]]);
+        let plain = ":red_circle: *dump* unknown: gone\nreported first: dump warning: slow\ndetail: port 5432";
+        assert_eq!(once.text, plain);
+        let twice = edited(&once, &worse("*dump* critical: full"));
+        assert_eq!(all_texts(&twice)[1..], below, "what it said first is said once");
+        let over = edited(&twice, &edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new()));
+        assert_eq!(all_texts(&over)[1..], below);
+        // Where the worse run itself is what the channel was told first, that stands there already.
+        let run = Some(crate::id::RunId(9));
+        let same = edited(&Message { run, ..began.clone() }, &Message { run, ..worse("*dump* critical: full") });
+        assert_eq!(all_texts(&same), all_texts(&began));
+        // A message that is as long as it can be loses no block of its own.
+        let full = Message { blocks: vec![blocks::section("*dump* warning", 3_000); 20], ..began };
+        assert_eq!(edited(&full, &worse("*dump* critical")).blocks.len(), 20);
     }
 
     #[test]

@@ -278,6 +278,8 @@ pub enum Edit {
     },
     /// This message's headline takes the place of the one that is there.
     Headline,
+    /// The same, of a worse status: what the message said first stays below it as that.
+    Worse,
     /// These words stand behind the headline ("dana has it until 14:00"), in the place of those that did; none take them away.
     Noted {
         /// The words; plain text.

@@ -298,7 +298,10 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
 fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message) -> Option<Message> {
     let (change, notice) = match &notification.headline {
         _ if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
-        Some(update) => (Edit::Headline, Notice { update: update.clone(), ..notice.clone() }),
+        Some(update) => {
+            let edit = if *update == Update::None { Edit::Worse } else { Edit::Headline };
+            (edit, Notice { update: update.clone(), ..notice.clone() })
+        }
         None => return None,
     };
     let Rendered { text, blocks, color, .. } = render(job, &notice)?;

@@ -94,7 +94,7 @@ fn posted(message: &Rendered) -> Message {
 fn edits() -> Vec<Route> {
     let words = "after 42m (3 failures) ".repeat(3);
     let of = |edit| Route { edit: Some(edit), ..Route::default() };
-    vec![of(Edit::Resolved { words: words.clone() }), of(Edit::Gone { words }), of(Edit::Headline)]
+    vec![of(Edit::Resolved { words: words.clone() }), of(Edit::Gone { words }), of(Edit::Headline), of(Edit::Worse)]
 }
 
 /// slack_sdk, and what it leaves out: `tests/it/support/payload_judge.py`.
