@@ -4,7 +4,7 @@
 //! Before it: alerts that wait for a channel at the moment when its rate lets the next message out. After it: one message
 //! that names each alert with its cause, those with the same cause together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, now: Timestamp) -> Opti
     let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
     let status = taken.iter().map(|stored| stored.message.status).max_by_key(|status| status.badness())?;
     let groups = groups(&members);
-    let count = members.len();
+    let count = jobs(&members).len();
     let mut head = match (kind, groups.as_slice()) {
         (Kind::Recoveries, _) => format!("{} *{count} jobs are well again*", emoji(Status::Ok)),
         (Kind::Failures, [(cause, _)]) => format!("{} *{count} jobs: {cause}*", emoji(status)),
@@ -288,6 +288,18 @@ impl Storm {
                 member.status = message.status;
             }
         }
+        if matches!(message.route.edit, Some(Edit::Headline | Edit::Worse)) {
+            self.tell_anew(incident, Member::of(message).cause);
+        }
+    }
+
+    /// What the job says now takes the place of what it said; where there is no room for it, that stays.
+    fn tell_anew(&mut self, incident: u64, cause: String) {
+        let Some(at) = self.members.iter().position(|member| member.incident == Some(incident)) else { return };
+        let before = std::mem::replace(&mut self.members[at].cause, cause);
+        if self.length() > CHARACTERS {
+            self.members[at].cause = before;
+        }
     }
 
     /// All jobs are well again, which was not told yet.
@@ -297,7 +309,8 @@ impl Storm {
 
     /// The storm's message as it is to be now.
     pub fn edit(&self, now: Timestamp) -> Message {
-        let (all, well) = (self.members.len(), self.members.iter().filter(|member| member.well).count());
+        let jobs = jobs(&self.members);
+        let (all, well) = (jobs.len(), jobs.iter().filter(|job| job.well).count());
         let bad = self.members.iter().filter(|member| !member.well).map(|member| member.status);
         let status = bad.max_by_key(|status| status.badness()).unwrap_or_default();
         let head = match (well, all - well) {
@@ -323,7 +336,7 @@ impl Storm {
     }
 
     fn end(&self, now: Timestamp) -> String {
-        let (all, took) = (self.members.len(), clock::between(self.began, now));
+        let (all, took) = (jobs(&self.members).len(), clock::between(self.began, now));
         let took = format_duration(std::time::Duration::from_secs(took.as_secs()));
         format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok))
     }
@@ -388,21 +401,48 @@ fn numbers_apart(text: &str) -> Vec<&str> {
     ends.map(|end| &text[std::mem::replace(&mut start, end)..end]).collect()
 }
 
-/// A line for each alert with its cause; those with the same cause share a line, which names each.
+/// A job among alerts: it may have several, one for each of its incidents.
+struct Job<'m> {
+    name: &'m JobName,
+    /// All of its incidents are over.
+    well: bool,
+    /// The worst of those that are not.
+    status: Status,
+}
+
+/// The jobs of alerts, each once, in the order of their first.
+fn jobs<'m>(members: impl IntoIterator<Item = &'m Member>) -> Vec<Job<'m>> {
+    let mut jobs: Vec<Job<'m>> = Vec::new();
+    let mut known: BTreeMap<&JobName, usize> = BTreeMap::new();
+    for member in members {
+        let at = *known.entry(&member.job).or_insert_with(|| {
+            jobs.push(Job { name: &member.job, well: true, status: Status::Ok });
+            jobs.len() - 1
+        });
+        let job = &mut jobs[at];
+        job.well &= member.well;
+        if !member.well && member.status.badness() > job.status.badness() {
+            job.status = member.status;
+        }
+    }
+    jobs
+}
+
+/// A line for each cause; the jobs with the same share a line, which names each.
 fn lines(members: &[Member]) -> Vec<String> {
-    let name = |member: &Member| {
-        let name = escape(member.job.as_str());
-        match member.well {
+    let name = |job: &Job<'_>| {
+        let name = escape(job.name.as_str());
+        match job.well {
             true if members.len() > MARKED => format!("~{name}~"),
             true => format!(":white_check_mark: {name}"),
             false => format!("*{name}*"),
         }
     };
-    let line = |(cause, group): (String, Vec<&Member>)| match group.as_slice() {
-        [member] => format!("• {} {cause}", name(member)),
-        group => {
-            let names = group.iter().map(|member| name(member)).collect::<Vec<_>>().join(", ");
-            format!("• {} jobs: {cause}\n{names}", group.len())
+    let line = |(cause, group): (String, Vec<&Member>)| match jobs(group).as_slice() {
+        [job] => format!("• {} {cause}", name(job)),
+        jobs => {
+            let names = jobs.iter().map(name).collect::<Vec<_>>().join(", ");
+            format!("• {} jobs: {cause}\n{names}", jobs.len())
         }
     };
     groups(members).into_iter().map(line).collect()
@@ -425,7 +465,8 @@ fn notes(members: &[Member], room: usize) -> Vec<String> {
 
 /// `2 critical, 1 warning`.
 fn counts(members: &[Member]) -> String {
-    let of = |status| members.iter().filter(|member| member.status == status && !member.well).count();
+    let jobs = jobs(members);
+    let of = |status| jobs.iter().filter(|job| job.status == status && !job.well).count();
     let all = [Status::Critical, Status::Unknown, Status::Warning].map(|status| (of(status), status));
     let all = all.into_iter().filter(|(count, _)| *count > 0);
     all.map(|(count, status)| format!("{count} {}", status.as_str())).collect::<Vec<_>>().join(", ")
@@ -435,7 +476,7 @@ fn emoji(status: Status) -> &'static str {
     match status {
         Status::Ok => ":large_green_circle:",
         Status::Warning => ":large_yellow_circle:",
-        Status::Unknown => ":large_purple_circle:",
+        Status::Unknown => ":white_circle:",
         Status::Critical => ":red_circle:",
     }
 }

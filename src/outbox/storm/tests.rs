@@ -127,6 +127,66 @@ fn a_storm_names_how_many_fail_and_counts_each_status_that_there_is() {
 }
 
 #[test]
+fn a_job_that_gets_worse_in_a_storm_says_there_what_it_says_now() {
+    let failures: Vec<Message> = (1..=3)
+        .map(|number| Message { status: Status::Warning, ..failure(number, "warning: no answer for 3 s") })
+        .collect();
+    let mut told = storm(&failures);
+    let worse = |text: &str| {
+        let route = Route { edit: Some(Edit::Worse), ..Route::default() };
+        Message { route, ..failure(2, &format!("{text}\nits output")) }
+    };
+    told.update(2, &worse("critical: connection refused"), T0);
+    let lines: Vec<String> = told.edit(T0).text.lines().map(str::to_owned).collect();
+    let expected = [
+        ":red_circle: *3 jobs fail*: 1 critical, 2 warning",
+        "• 2 jobs: warning: no answer for 3 s",
+        "*job-001*, *job-003*",
+        "• *job-002* critical: connection refused",
+    ];
+    assert_eq!(lines, expected);
+    // Who has it is no news of the job.
+    let noted = Route { edit: Some(Edit::Noted { words: "dana".to_owned() }), ..Route::default() };
+    told.update(2, &Message { route: noted, ..failure(2, "critical: is acknowledged") }, T0);
+    assert!(told.edit(T0).text.contains("• *job-002* critical: connection refused"));
+    // A storm that is as long as it can be keeps what it has.
+    let letter = |number: u64| char::from(b'a' + u8::try_from(number % 26).expect("a letter"));
+    let cause =
+        |number: u64, length: usize| format!("{} {}", letter(number / 26), letter(number).to_string().repeat(length));
+    let failures: Vec<Message> = (1..=70).map(|number| failure(number, &cause(number, 40))).collect();
+    let mut full = storm(&failures);
+    for number in 1..=70 {
+        let route = Route { edit: Some(Edit::Worse), ..Route::default() };
+        full.update(number, &Message { route, ..failure(number, &cause(number, 140)) }, T0);
+    }
+    let told = full.edit(T0);
+    assert!(crate::slack::weight(&told.blocks) <= crate::slack::limits::ALL_BLOCKS, "{}", told.text.len());
+    assert!((1..=70).all(|number| told.text.contains(&format!("job-{number:03}"))));
+}
+
+#[test]
+fn a_storm_counts_jobs_though_one_has_several_incidents() {
+    let of = |incident, job: &str, cause: &str| {
+        let name = JobName::new(job);
+        Message { text: format!(":red_circle: *{job}* {cause}"), job: Some(name), ..failure(incident, "") }
+    };
+    let all =
+        [of(1, "a", "no db1"), of(2, "b", "no db1"), of(3, "c", "slow"), of(4, "a", "no db2"), of(5, "c", "slow")];
+    let mut told = storm(&all);
+    let lines = |storm: &Storm| storm.edit(T0).text.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&told), [":red_circle: *3 jobs fail*: 3 critical", "• 2 jobs: no db…", "*a*, *b*", "• *c* slow"],);
+    let well = |storm: &mut Storm, number: usize| {
+        storm.update(number as u64, &Message { status: Status::Ok, ..all[number - 1].clone() }, T0);
+    };
+    well(&mut told, 1);
+    assert_eq!(lines(&told)[0], ":red_circle: *3 jobs fail*: 3 critical", "another incident of it goes on");
+    well(&mut told, 4);
+    assert_eq!(lines(&told)[0], ":red_circle: *1 of 3 is well again*, 2 still fail");
+    [2, 3, 5].into_iter().for_each(|number| well(&mut told, number));
+    assert!(told.is_over() && lines(&told)[0].contains("all 3 jobs are well again"), "{:?}", lines(&told));
+}
+
+#[test]
 fn a_storm_takes_what_says_the_same_soon_and_pings_nobody_new() {
     let after = |seconds| T0 + SignedDuration::from_secs(seconds);
     let disk: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no disk 7 <!here>")).collect();
@@ -170,8 +230,8 @@ fn alerts_that_are_told_together_have_only_what_is_true_of_all_of_them() {
     ] {
         assert_eq!(line(causes), expected, "{causes:?}");
     }
-    let codes: Vec<Message> =
-        [2, 75, 2].map(|code| failure(code, &format!("critical: exit code {code}, no output"))).into();
+    let silent = |(number, code)| failure(number, &format!("critical: exit code {code}, no output"));
+    let codes: Vec<Message> = [(2, 2), (75, 75), (3, 2)].map(silent).into();
     let text = storm(&codes).edit(T0).text;
     assert!(text.contains("• 2 jobs: critical: exit code 2, no output"), "{text}");
     assert!(text.contains("• *job-075* critical: exit code 75, no output"), "{text}");
