@@ -221,14 +221,15 @@ pub(super) fn depths(db: &Connection) -> Result<HashMap<Channel, Depth>> {
 const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
      AND later.state = 0 AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
 
-/// The first message of an incident that was refused, and that a later first message of the same incident follows.
+/// The first message of an incident that was refused, and that a later first message of the same incident follows, or that
+/// the channel has heard of by a later message since.
 const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 \
      AND (instr(body, '\"event\":\"failure\"') > 0 OR instr(body, '\"event\":\"missing\"') > 0) \
      AND instr(body, '\"thread\":\"open\"') > 0 \
-     AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+     AND (thread.ts IS NOT NULL OR EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
           AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
           AND (instr(later.body, '\"event\":\"failure\"') > 0 OR instr(later.body, '\"event\":\"missing\"') > 0) \
-          AND instr(later.body, '\"thread\":\"open\"') > 0)";
+          AND instr(later.body, '\"thread\":\"open\"') > 0))";
 
 /// The end of an incident whose first message was refused and waits for another try: it comes behind that.
 const END_OF_WAITING: &str = "instr(body, '\"event\":\"recovery\"') > 0 \

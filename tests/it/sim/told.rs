@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use slack_alert::exec::Status;
 use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
 
 use crate::support::notifier::{lasting, ok};
-use crate::support::world::{World, fails, says};
+use crate::support::world::{Act, World, fails, says};
 
 const MORNING: &str = "2026-11-23T08:00:00Z";
 const CONF: &str = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
@@ -124,6 +125,29 @@ async fn a_failure_of_which_its_channel_hears_after_its_end_is_told_with_its_end
         assert!(ops.iter().any(|line| kind(line) == "Edit" && line.contains("resolved after")), "{ops:#?}");
         assert_eq!(ops.len(), 3, "and the recovery: {ops:#?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_heard_of_an_incident_when_it_got_worse_is_not_told_afterwards_how_it_began() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'\n\
+               notify.channels = { warning = '#pager', critical = '#pager' }";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1..=2 => Act { status: Status::Warning, ..says("slow") },
+        3..=5 => fails("gone"),
+        _ => says(""),
+    })
+    .await;
+    world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        "pager" if at < minutes(29) => lasting(Fault::Channel),
+        _ => ok(),
+    });
+    world.pass(minutes(200)).await;
+    let pager = told(&world, "pager");
+    assert!(pager[0].starts_with("30 Broadcast ") && pager[0].contains("worse: critical"), "{pager:#?}");
+    assert!(!pager.iter().any(|line| line.contains(" Open ")), "{pager:#?}");
+    assert!(pager.iter().any(|line| line.starts_with("60 Broadcast ")), "nor does its end wait: {pager:#?}");
+    assert!(told(&world, "ops")[0].starts_with("10 Open "), "how it began was told in the default channel");
 }
 
 #[tokio::test(start_paused = true)]
