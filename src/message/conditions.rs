@@ -216,7 +216,8 @@ impl Conditions {
         if self.list.is_empty() || outcome.skipped || !ended || outcome.status == Status::Critical {
             return outcome;
         }
-        let mut written = Written::default();
+        let source = outcome.json.as_ref().map(|_| outcome.output.stdout.bytes());
+        let mut written = Written::of_json(&source.unwrap_or_default());
         let context = context(&outcome, previous, &mut written);
         for condition in &self.list {
             let (status, detail) = match holds(&condition.text, &context) {
@@ -265,7 +266,7 @@ fn from_json(json: &serde_json::Value, written: &mut Written) -> Value {
         serde_json::Value::Null => Value::from(()),
         serde_json::Value::Bool(flag) => Value::from(*flag),
         serde_json::Value::String(text) => Value::from(text.as_str()),
-        serde_json::Value::Number(number) => written.comparable(&number.to_string()),
+        serde_json::Value::Number(number) => written.comparable(&written.spelled(number)),
         serde_json::Value::Array(items) => items.iter().map(|item| from_json(item, written)).collect(),
         serde_json::Value::Object(table) => {
             Value::from_pairs(table.iter().map(|(key, value)| (key.as_str(), from_json(value, written))))

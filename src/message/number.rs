@@ -10,16 +10,51 @@ use minijinja::value::{Object, Value};
 /// More digits than this do not survive as a floating-point number: such a number stays text.
 const DIGITS: usize = 17;
 
-/// How the numbers of a run were written, by the bits of their value.
+/// How the numbers of a run were written.
 #[derive(Debug, Default)]
-pub(super) struct Written(HashMap<u64, Option<String>>);
+pub(super) struct Written {
+    /// By the bits of their value.
+    known: HashMap<u64, Option<String>>,
+    /// Those with an exponent, as the reader of JSON spells them: it gives each exponent a sign.
+    exponents: HashMap<String, String>,
+}
 
 impl Object for Written {}
 
 impl Written {
+    /// As numbers of this JSON are written.
+    pub(super) fn of_json(source: &[u8]) -> Self {
+        let mut exponents = HashMap::new();
+        let mut rest = source;
+        while let Some(first) = rest.first() {
+            let is_part = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+            let length = match first {
+                b'"' => string_length(rest),
+                b'-' | b'0'..=b'9' => rest.iter().take_while(is_part).count(),
+                _ => 1,
+            };
+            let (token, after) = rest.split_at(length);
+            rest = after;
+            if let Ok(number) = std::str::from_utf8(token)
+                && *first != b'"'
+                && let Some((mantissa, exponent)) = number.split_once(['e', 'E'])
+            {
+                let sign = if exponent.starts_with(['+', '-']) { "" } else { "+" };
+                exponents.entry(format!("{mantissa}e{sign}{exponent}")).or_insert_with(|| number.to_owned());
+            }
+        }
+        Self { exponents, ..Self::default() }
+    }
+
+    /// A number of that JSON with its own digits.
+    pub(super) fn spelled(&self, number: &serde_json::Number) -> String {
+        let text = number.to_string();
+        self.exponents.get(&text).cloned().unwrap_or(text)
+    }
+
     /// The number as it was written; `None` when it is another, or was written in two ways.
     pub(super) fn get(&self, number: f64) -> Option<&str> {
-        self.0.get(&number.to_bits())?.as_deref()
+        self.known.get(&number.to_bits())?.as_deref()
     }
 
     /// A number in a template.
@@ -42,7 +77,7 @@ impl Written {
     }
 
     fn keep(&mut self, number: f64, text: &str) -> Value {
-        let known = self.0.entry(number.to_bits()).or_insert_with(|| Some(text.to_owned()));
+        let known = self.known.entry(number.to_bits()).or_insert_with(|| Some(text.to_owned()));
         if known.as_deref() != Some(text) {
             *known = None;
         }
@@ -54,7 +89,7 @@ impl Written {
         match json {
             serde_json::Value::Null => Value::from(()),
             serde_json::Value::Bool(flag) => Value::from(*flag),
-            serde_json::Value::Number(number) => self.number(&number.to_string()),
+            serde_json::Value::Number(number) => self.number(&self.spelled(number)),
             serde_json::Value::String(text) => Value::from(text),
             serde_json::Value::Array(items) => items.iter().map(|item| self.json(item)).collect(),
             serde_json::Value::Object(map) => {
@@ -62,6 +97,17 @@ impl Written {
             }
         }
     }
+}
+
+/// How long the string is with which a text begins, with its quotes.
+fn string_length(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let end = text.iter().skip(1).position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 /// A whole number that is written as it would be written again.
@@ -96,6 +142,20 @@ mod tests {
         }
         let long = written.comparable("2.14159265358979323846");
         assert!(f64::try_from(long).is_ok_and(|number| number > 2.14), "compared, it is a number");
+        for source in [r#"{"a": 1e30}"#, r#"["\\\"", 1E-7]"#, "2.50E3", r#"{"1e5": "1E5", "b": 1e+5}"#, "[1E999]"] {
+            let mut written = Written::of_json(source.as_bytes());
+            let json: serde_json::Value = serde_json::from_str(source).expect("it is JSON");
+            let number = match &json {
+                serde_json::Value::Object(table) => table.values().find(|value| value.is_number()),
+                serde_json::Value::Array(items) => items.last(),
+                number => Some(number),
+            };
+            let value = written.json(number.expect("a number"));
+            let spelled = f64::try_from(value.clone()).ok().and_then(|number| written.get(number)).map(str::to_owned);
+            let spelled = spelled.unwrap_or_else(|| value.to_string());
+            assert!(source.contains(&format!(" {spelled}")) || source.contains(&spelled), "{source}: {spelled}");
+            assert_eq!(spelled.contains('+'), source.contains('+'), "{source}: {spelled}");
+        }
         written.number("1.1");
         assert_eq!(written.get(1.1), None, "written in two ways, it is shown as a number is");
     }

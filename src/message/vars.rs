@@ -262,9 +262,10 @@ impl Context {
 
     fn numbers(&self) -> &Numbers {
         self.numbers.get_or_init(|| {
-            let mut written = Written::default();
             let outcome = self.notice.outcome();
             let json = outcome.and_then(|outcome| outcome.json.as_ref());
+            let source = outcome.filter(|_| json.is_some()).map(|outcome| outcome.output.stdout.bytes());
+            let mut written = Written::of_json(&source.unwrap_or_default());
             let json = json.map_or(Value::from(()), |json| written.json(json));
             let data = outcome.map(|outcome| outcome.perfdata.as_slice()).unwrap_or_default();
             let perfdata = data.iter().map(|data| perfdata(data, &mut written)).collect();
