@@ -191,6 +191,10 @@ fn flapping(notice: &Notice) -> Draft {
                 format!("keeps changing: {changes} times in {took}; no more messages until it is steady for {steady}");
             Draft { words, says_count: true, ..Draft::default() }
         }
+        Update::FlappingContinues { changes, since } => {
+            let words = format!("changed {changes} times since {}, and is not steady yet", clock(notice, *since));
+            Draft { words, says_count: true, ..Draft::default() }
+        }
         _ => Draft { words: "keeps changing between ok and not ok".to_owned(), ..Draft::default() },
     }
 }

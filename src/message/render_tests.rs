@@ -242,6 +242,10 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
             flapping(Update::FlappingBegins { changes: 6, took: Duration::from_secs(240), steady_after: after }),
             ":twisted_rightwards_arrows: db/backup keeps changing: 6 times in 4m; no more messages until it is steady for 10m",
         ),
+        (
+            flapping(Update::FlappingContinues { changes: 9, since }),
+            ":red_circle: db/backup changed 9 times since 23:45, and is not steady yet",
+        ),
         (steady(Status::Critical), ":red_circle: db/backup is steady again: critical for 10m: x"),
         (steady(Status::Ok), ":twisted_rightwards_arrows: db/backup is steady again: ok for 10m"),
         (sample(Event::Success), ":large_green_circle: db/backup ok"),
