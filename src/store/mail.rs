@@ -16,6 +16,7 @@ use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
 use crate::message::{Attachment, Message, Route, Thread};
 use crate::notify::Parent;
+use crate::policy::Event;
 
 /// Puts a message in. Its attachment goes apart.
 pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
@@ -26,9 +27,9 @@ pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
     }
     let body = body(message);
     let sql = "INSERT INTO message (id, channel, state, edit, queued, attempts, why, not_before, timeouts, refusals, forwarded, \
-               job, incident, body) \
+               job, incident, part, body) \
                VALUES (:id, :channel, :state, :edit, :queued, :attempts, :why, :not_before, :timeouts, :refusals, \
-               :forwarded, :job, :incident, :body)";
+               :forwarded, :job, :incident, :part, :body)";
     db.prepare_cached(sql)?.execute(named_params! {
         ":id": id,
         ":channel": message.channel.as_str(),
@@ -43,9 +44,19 @@ pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
         ":forwarded": stored.progress.forwarded,
         ":job": message.job.as_ref().map(JobName::as_str),
         ":incident": message.incident.map(int),
+        ":part": part(message),
         ":body": body,
     })?;
     Ok(())
+}
+
+/// [`FIRST`], [`END`], or neither.
+fn part(message: &Message) -> i64 {
+    match (message.event, message.thread) {
+        (Some(Event::Recovery), _) => END,
+        (Some(Event::Failure | Event::Missing), Thread::Open) => FIRST,
+        _ => 0,
+    }
 }
 
 /// Hands a message's file over to another.
@@ -221,18 +232,21 @@ pub(super) fn depths(db: &Connection) -> Result<HashMap<Channel, Depth>> {
 const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
      AND later.state = 0 AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
 
+/// The first message of an incident, which opens the thread, as column `part` has it.
+const FIRST: i64 = 1;
+
+/// The end of an incident, as column `part` has it.
+const END: i64 = 2;
+
 /// The first message of an incident that was refused, and that a later first message of the same incident follows, or that
 /// the channel has heard of by a later message since.
-const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 \
-     AND (instr(body, '\"event\":\"failure\"') > 0 OR instr(body, '\"event\":\"missing\"') > 0) \
-     AND instr(body, '\"thread\":\"open\"') > 0 \
+const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 AND part = 1 \
      AND (thread.ts IS NOT NULL OR EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
           AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
-          AND (instr(later.body, '\"event\":\"failure\"') > 0 OR instr(later.body, '\"event\":\"missing\"') > 0) \
-          AND instr(later.body, '\"thread\":\"open\"') > 0))";
+          AND later.part = 1))";
 
 /// The end of an incident whose first message was refused and waits for another try: it comes behind that.
-const END_OF_WAITING: &str = "instr(body, '\"event\":\"recovery\"') > 0 \
+const END_OF_WAITING: &str = "part = 2 \
      AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel AND earlier.state = 0 \
           AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident \
           AND earlier.refusals > 0 AND earlier.not_before > ?3)";
@@ -409,6 +423,7 @@ pub(super) fn repair(db: &Connection, now: Timestamp) -> Result<usize> {
         ("timeouts", "timeouts BETWEEN 0 AND 1000".to_owned(), 0),
         ("refusals", "refusals BETWEEN 0 AND 1000".to_owned(), 0),
         ("forwarded", "forwarded IN (0, 1)".to_owned(), 0),
+        ("part", "part IN (0, 1, 2)".to_owned(), 0),
     ] {
         let bad = format!("typeof({column}) <> 'integer' OR NOT ({good})");
         // A disk that is full must not be written to for nothing.
