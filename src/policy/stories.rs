@@ -753,6 +753,24 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
 }
 
 #[test]
+fn a_silence_that_outlasts_quiet_hours_ends_in_one_message() {
+    story(
+        "quiet_hours = '03:00-04:00'\nnormalize = 'none'",
+        &[
+            ("02:50", "critical: x", "failure critical, opens #1, pings"),
+            ("03:10", "critical: y", "held: quiet-hours until 23 04:00"),
+            ("03:20", "silence 1h", ""),
+            ("03:30", "critical: z", "held: silenced until 23 04:20"),
+            (
+                "04:20",
+                "clock",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 02:50, 3 failures, failing still: y",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn the_end_of_a_silence_tells_nothing_of_a_job_that_flaps() {
     story(
         "flap = { changes = 2, within = \"10m\" }\nrepeat = \"never\"",

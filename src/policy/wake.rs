@@ -64,10 +64,18 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
     {
         let update = open.recovered(now);
         all.extend(health.of_clock(&moment, Event::Recovery, FlapChange::None, status, update));
-    } else if let Some(by) = owed {
+    } else if let Some(by) = owed
+        && !is_told_by(&all, health)
+    {
         all.extend(still_failing(&moment, health, by));
     }
     all
+}
+
+/// One of these is about the open incident: what else is owed of it would say the same again.
+fn is_told_by(all: &[Notification], health: &Health) -> bool {
+    let open = health.open.as_deref().map(|open| open.id);
+    open.is_some() && all.iter().any(|told| told.incident.as_ref().map(|incident| incident.id) == open)
 }
 
 /// A silence is over, and the job fails still.
