@@ -9,6 +9,9 @@ use super::unique;
 /// A name is not longer than this many characters.
 const LONGEST: usize = 60;
 
+/// What is called so says nothing about itself.
+const NAMELESS: &str = "job";
+
 /// A shell inside a shell (`sh -c '…'`) is followed this deep.
 const DEEPEST: usize = 4;
 
@@ -18,8 +21,12 @@ const KEYWORDS: &[&str] = &["if", "then", "elif", "else", "do", "while", "until"
 /// Commands that guard or prepare another one: the line is not about them, unless there is nothing else.
 const GUARDS: &[&str] = &[
     "cd", "test", "[", "[[", "export", "set", "unset", "umask", "ulimit", "sleep", "true", "false", ":", ".", "source",
-    "which", "command", "type", "hash", "date", "echo", "printf", "pushd", "popd", "exit", "trap",
+    "which", "command", "type", "hash", "date", "echo", "printf", "pushd", "popd", "exit", "trap", "for", "case",
+    "select", "read", "wait", "shift", "return", "break", "continue", "local", "let",
 ];
+
+/// Of these, those that do something that may be all that a line is for.
+const SAYS_SOMETHING: &[&str] = &["date", "echo", "printf", "which"];
 
 /// Commands that run another one, with their options that take a value and how many plain words come first.
 const WRAPPERS: &[(&str, &[&str], usize)] = &[
@@ -39,6 +46,14 @@ const WRAPPERS: &[(&str, &[&str], usize)] = &[
     ("stdbuf", &["-i", "-o", "-e"], 0),
     ("systemd-cat", &["-t", "-p"], 0),
     ("flock", &["-w", "-E"], 1),
+    ("lckdo", &["-w"], 1),
+    ("lockrun", &["-L"], 0),
+    ("run-one", &[], 0),
+    ("chroot", &[], 1),
+    ("xvfb-run", &["-n", "-s", "-e", "-f"], 0),
+    ("unbuffer", &[], 0),
+    ("su", &["-s", "-g", "-G"], 1),
+    ("runuser", &["-u", "-s", "-g", "-G"], 0),
     ("timeout", &["-k", "-s"], 1),
     ("service", &[], 0),
     ("invoke-rc.d", &[], 0),
@@ -64,7 +79,7 @@ const COMMON_FOLDERS: &[&str] = &[
 const BY_ARGUMENT: &[&str] = &[
     "console", "artisan", "manage", "rake", "wp", "drush", "occ", "find", "rm", "cp", "mv", "curl", "wget", "rsync",
     "psql", "mysql", "docker", "git", "aws", "apt-get", "apt", "dnf", "npm", "yarn", "make", "kubectl", "podman",
-    "gsutil", "mail",
+    "gsutil", "mail", "rails", "ssh", "scp", "logger", "chown", "chmod", "touch", "truncate",
 ];
 
 /// Programs that run a script: the script names the job.
@@ -73,7 +88,7 @@ const INTERPRETERS: &[&str] =
     &["perl", "python", "python2", "python3", "ruby", "php", "node", "lua", "Rscript", "java"];
 
 /// Endings that say how a program is written, not what it is.
-const ENDINGS: &[&str] = &[".sh", ".bash", ".py", ".pl", ".rb", ".php", ".js", ".lua", ".cron", ".service"];
+const ENDINGS: &[&str] = &[".sh", ".bash", ".py", ".pl", ".rb", ".php", ".js", ".lua", ".cron", ".service", ".jar"];
 
 /// What a command is about: its program, and the words behind it.
 #[derive(Debug, PartialEq, Eq)]
@@ -139,7 +154,7 @@ pub(super) fn for_commands<'a>(commands: impl IntoIterator<Item = &'a str>) -> V
 pub(super) fn part(text: &str) -> String {
     let cleaned: String = clean(text).chars().take(LONGEST).collect();
     let cleaned = cleaned.trim_end_matches(['-', '.']);
-    if cleaned.is_empty() { "job".to_owned() } else { cleaned.to_owned() }
+    if cleaned.is_empty() { NAMELESS.to_owned() } else { cleaned.to_owned() }
 }
 
 fn clean(text: &str) -> String {
@@ -156,19 +171,32 @@ fn clean(text: &str) -> String {
 
 fn subject(command: &str, depth: usize) -> Subject {
     let segments = split(command);
-    let mut first = None;
+    let (mut first, mut folder) = (None::<(bool, Subject)>, String::new());
     for segment in segments {
-        let Some((guard, subject)) = read_segment(&segment, depth) else { continue };
+        if let [cd, to, ..] = segment.as_slice()
+            && matches!(cd.as_str(), "cd" | "pushd")
+        {
+            to.clone_into(&mut folder);
+        }
+        let Some((guard, subject)) = read_segment(&segment, &folder, depth) else { continue };
         if !guard {
             return subject;
         }
-        first.get_or_insert(subject);
+        let says = SAYS_SOMETHING.contains(&subject.program.as_str());
+        if first.as_ref().is_none_or(|(said, _)| says && !said) {
+            first = Some((says, subject));
+        }
     }
-    first.unwrap_or(Subject { program: "job".to_owned(), arguments: Vec::new() })
+    let nameless = |subject: &Subject| subject.program == NAMELESS;
+    first.map(|(_, subject)| subject).filter(|subject| !nameless(subject)).unwrap_or_else(|| {
+        // A test and nothing else, a redirection and nothing else: the line itself.
+        let words = command.split_whitespace().map(clean).filter(|word| !word.is_empty()).take(3);
+        Subject { program: part(&words.collect::<Vec<_>>().join("-")), arguments: Vec::new() }
+    })
 }
 
-/// One simple command: whether it is but a guard, and what it is about.
-fn read_segment(words: &[String], depth: usize) -> Option<(bool, Subject)> {
+/// One simple command in this folder: whether it is but a guard, and what it is about.
+fn read_segment(words: &[String], folder: &str, depth: usize) -> Option<(bool, Subject)> {
     let mut rest = words;
     loop {
         let word = rest.first()?;
@@ -181,6 +209,10 @@ fn read_segment(words: &[String], depth: usize) -> Option<(bool, Subject)> {
             return Some((true, Subject { program: part(program), arguments: rest[1..].to_vec() }));
         }
         if let Some((_, with_value, plain)) = WRAPPERS.iter().find(|(name, ..)| *name == program) {
+            // `flock LOCK -c 'line'`, `su - postgres -c 'line'`.
+            if let Some(line) = line_for_a_shell(program, &rest[1..]).filter(|_| depth < DEEPEST) {
+                return Some((false, subject(line, depth + 1)));
+            }
             let inner = skip_options(&rest[1..], with_value, *plain);
             if inner.is_empty() {
                 return Some((false, Subject { program: part(program), arguments: rest[1..].to_vec() }));
@@ -190,14 +222,37 @@ fn read_segment(words: &[String], depth: usize) -> Option<(bool, Subject)> {
         }
         let plain_name = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
         if SHELLS.contains(&program) || INTERPRETERS.contains(&plain_name) {
-            return Some(read_script(program, &rest[1..], depth));
+            return Some(read_script(program, &rest[1..], folder, depth));
         }
-        return Some((false, Subject::new(word, &rest[1..])));
+        return Some((false, Subject::new(&from(folder, word), &rest[1..])));
+    }
+}
+
+/// The line that these wrappers give to a shell.
+fn line_for_a_shell<'a>(wrapper: &str, words: &'a [String]) -> Option<&'a str> {
+    if !matches!(wrapper, "flock" | "su" | "runuser") {
+        return None;
+    }
+    let at = words.iter().position(|word| matches!(word.as_str(), "-c" | "--command"))?;
+    let before = &words[..at];
+    // Behind a program of its own `-c` is that program's: `flock LOCK bash -c 'line'`.
+    let of_another =
+        before.iter().any(|word| SHELLS.contains(&base(word)) || WRAPPERS.iter().any(|(name, ..)| name == word));
+    let shell_of_su = before.last().is_some_and(|word| SHELLS.contains(&base(word))) && wrapper != "flock";
+    words.get(at + 1).filter(|_| !of_another || shell_of_su).map(String::as_str)
+}
+
+/// A path as it is found from a folder: a relative program with a common name is told by where the line has gone before.
+fn from(folder: &str, path: &str) -> String {
+    if folder.is_empty() || path.starts_with(['/', '~', '$']) {
+        path.to_owned()
+    } else {
+        format!("{}/{}", folder.trim_end_matches('/'), path.trim_start_matches("./"))
     }
 }
 
 /// `sh script`, `sh -c 'line'`, `python3 -m module`, `perl -e 'text'`.
-fn read_script(interpreter: &str, words: &[String], depth: usize) -> (bool, Subject) {
+fn read_script(interpreter: &str, words: &[String], folder: &str, depth: usize) -> (bool, Subject) {
     let shell = SHELLS.contains(&interpreter);
     for (at, word) in words.iter().enumerate() {
         let next = words.get(at + 1);
@@ -215,7 +270,7 @@ fn read_script(interpreter: &str, words: &[String], depth: usize) -> (bool, Subj
             Some("m") if next.is_some() => continue,
             Some(_) => continue,
             None => {
-                return (false, Subject::new(word, &words[at + 1..]));
+                return (false, Subject::new(&from(folder, word), &words[at + 1..]));
             }
         }
     }
@@ -358,6 +413,25 @@ mod tests {
             ("./run.sh", "run"),
             ("find", "find"),
             ("flock -n /run/x.lock timeout -k 5 60 /opt/sync.py a b", "sync"),
+            ("flock -n /tmp/queue.lock -c '/usr/local/bin/queue work'", "queue"),
+            ("flock -w 5 /run/x.lock bash -c 'nice /opt/reindex'", "reindex"),
+            ("su - postgres -c \"pg_dump shop | gzip > /var/backups/shop.gz\"", "pg_dump"),
+            ("su postgres -s /bin/sh -c '/usr/bin/vacuumdb --all'", "vacuumdb"),
+            ("su -c 'mailq | wc -l' postfix", "mailq"),
+            ("runuser -u www-data -- php /srv/shop/occ files:scan", "occ-files-scan"),
+            ("cd /srv/shop && ./update.sh", "shop-update"),
+            ("cd /srv/shop/current && /usr/bin/python3 main.py --all", "shop-main"),
+            ("cd /srv/app && RAILS_ENV=production bin/rails runner Report.send", "rails-runner"),
+            ("for db in a b; do pg_dump $db > /var/backups/$db; done", "pg_dump"),
+            ("case $(date +%u) in 1) /opt/weekly-report;; esac", "weekly-report"),
+            ("ls /etc/hosts.d | while read host; do ping -c 1 $host; done", "ls"),
+            ("while read host; do ping -c 1 $host; done < /etc/hosts.list", "ping"),
+            ("sleep 1; echo late", "echo"),
+            ("[ \"$(find /var/spool/x -mmin +5)\" = '' ]", "find-var-spool-x-mmin"),
+            (": > /var/log/shop.log", "var-log-shop.log"),
+            ("> /var/log/shop.log", "var-log-shop.log"),
+            ("ssh web-2 uptime", "ssh-web-2"),
+            ("java -Xmx1g -jar /opt/billing/billing.jar", "billing"),
             ("sudo -u www-data FOO=1 nice -n 5 ./bin/worker", "worker"),
             ("systemctl restart nginx.service", "nginx"),
             ("echo hello", "echo"),
