@@ -55,7 +55,7 @@ pub(super) fn user(name: &str) -> Result<Account, String> {
     };
     match (found, number(name)) {
         (Ok(Some(user)), _) => {
-            let (home, shell) = (user.dir.to_string_lossy().into_owned(), user.shell.to_string_lossy().into_owned());
+            let (home, shell) = (user.dir.to_string_lossy().into_owned(), usable_shell(&user.shell.to_string_lossy()));
             let variables = vec![("HOME", home), ("USER", user.name.clone()), ("LOGNAME", user.name), ("SHELL", shell)];
             Ok(Account { uid: user.uid.as_raw(), gid: user.gid.as_raw(), variables, known: true })
         }
@@ -67,6 +67,16 @@ pub(super) fn user(name: &str) -> Result<Account, String> {
         (Ok(None), None) => Err(format!("there is no user `{name}` on this machine")),
         (Err(error), _) => Err(format!("user `{name}` cannot be looked up: {}", error.desc().to_lowercase())),
     }
+}
+
+/// What stands in for a shell in the entries of accounts that nobody logs in to. Programs that give a line to `$SHELL`
+/// (`flock -c`, parallel(1)) would run it instead of the line; cron gives every command /bin/sh.
+const PLACEHOLDERS: [&str; 5] = ["nologin", "false", "true", "sync", "null"];
+
+/// The shell of an account's entry, where it is one; an empty one means /bin/sh, passwd(5).
+fn usable_shell(shell: &str) -> String {
+    let name = shell.rsplit('/').next().unwrap_or(shell);
+    if name.is_empty() || PLACEHOLDERS.contains(&name) { "/bin/sh".to_owned() } else { shell.to_owned() }
 }
 
 /// A user's or a group's number as text; the last one means "none" to the kernel.
@@ -156,7 +166,7 @@ fn may(capability: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{GROUPS, USERS, group, meant, switch, user};
+    use super::{GROUPS, USERS, group, meant, switch, usable_shell, user};
 
     #[test]
     fn accounts_are_found_by_name_and_by_number() {
@@ -173,6 +183,23 @@ mod tests {
         }
         assert_eq!(user("nobody-here").unwrap_err(), "there is no user `nobody-here` on this machine");
         assert_eq!(group("nobody-here").unwrap_err(), "there is no group `nobody-here` on this machine");
+    }
+
+    #[test]
+    fn an_account_that_nobody_logs_in_to_has_a_shell_that_runs_lines() {
+        for (entry, shell) in [
+            ("/usr/sbin/nologin", "/bin/sh"),
+            ("/sbin/nologin", "/bin/sh"),
+            ("/bin/false", "/bin/sh"),
+            ("/usr/bin/true", "/bin/sh"),
+            ("/bin/sync", "/bin/sh"),
+            ("/dev/null", "/bin/sh"),
+            ("", "/bin/sh"),
+            ("/bin/bash", "/bin/bash"),
+            ("/usr/bin/fish", "/usr/bin/fish"),
+        ] {
+            assert_eq!(usable_shell(entry), shell, "{entry}");
+        }
     }
 
     #[test]

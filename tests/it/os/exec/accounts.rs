@@ -27,11 +27,13 @@ fn a_command_becomes_the_user_with_all_that_belongs_to_it() {
         "command = '{script}'\nuser = 'nobody'\numask = '077'\nnice = -1\nstdin = 'still here'\nworking_dir = '/tmp'"
     ));
     let nice: i32 = stdout(&run("command = 'nice'")).trim().parse().expect("a number");
-    let expected = format!(
-        "nobody\nnogroup\nnogroup\n/nonexistent nobody nobody /usr/sbin/nologin\n0077\n{}\nstill here",
-        nice - 1
-    );
+    let expected =
+        format!("nobody\nnogroup\nnogroup\n/nonexistent nobody nobody /bin/sh\n0077\n{}\nstill here", nice - 1);
     assert_eq!(stdout(&outcome), expected, "{outcome:?}");
+    // Programs give their lines to $SHELL, which is /usr/sbin/nologin in the entry of this user.
+    let outcome =
+        run("command = [\"flock\", \"-n\", \"/tmp\", \"-c\", \"id -un\"]\nuser = 'nobody'\nworking_dir = '/tmp'");
+    assert_eq!(stdout(&outcome), "nobody\n", "{outcome:?}");
     let outcome =
         run("command = 'id -un; id -gn; echo $HOME'\nuser = 'nobody'\ngroup = 'daemon'\nenv = { HOME = '/tmp' }");
     assert_eq!(stdout(&outcome), "nobody\ndaemon\n/tmp\n");
