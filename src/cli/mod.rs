@@ -76,12 +76,22 @@ fn arguments() -> Vec<std::ffi::OsString> {
     std::env::args_os().collect()
 }
 
+/// `help COMMAND` asks for what `COMMAND --help` shows, as with other programs; `help` alone for what `--help` shows.
+fn as_options(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    if arguments.get(1).is_some_and(|first| first == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
+}
+
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments = as_options(arguments());
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         // A mistake in a line of a crontab keeps its command from nothing.
-        Err(error) => match wrap::misused(&arguments(), &error) {
+        Err(error) => match wrap::misused(&arguments, &error) {
             Some((command, why)) => {
                 crate::exec::prepare_to_pass_through();
                 return wrap::run_misused(&command, &why);

@@ -118,3 +118,14 @@ fn help_is_wrapped_at_the_width_of_the_terminal() {
         }
     }
 }
+
+#[test]
+fn help_before_a_command_is_its_help() {
+    let sandbox = Sandbox::new();
+    for words in [&[][..], &["once"], &["silence", "list"]] {
+        let asked = sandbox.run(&[&["help"], words].concat());
+        assert_eq!((asked.code, &asked.stdout), (0, &sandbox.run(&[words, &["--help"]].concat()).stdout), "{words:?}");
+        assert!(asked.stdout.contains("Usage: slack-alert"), "{asked:?}");
+    }
+    assert_eq!(sandbox.run(&["help", "frobnicate"]).code, 2);
+}
