@@ -283,6 +283,12 @@ impl Ending {
     }
 }
 
+/// Whether a line stands where bytes were dropped: the command has not written it.
+pub fn is_marker(line: &str) -> bool {
+    let number = line.strip_prefix("[… ").and_then(|rest| rest.strip_suffix(" bytes dropped …]"));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 impl Captured {
     /// All that was kept, a marker where bytes were dropped.
     pub fn bytes(&self) -> Vec<u8> {

@@ -361,7 +361,12 @@ fn cause(notice: &Notice) -> Option<Cause> {
             (Some(line), _) => {
                 return Some(Cause { words: line.text, shows_all: said.alone && line.whole, says_ending: false });
             }
-            (None, Some(ending)) => return Some(Cause::of_ending(format!("{}{NO_OUTPUT}", ended(ending)))),
+            (None, Some(ending)) => {
+                // What was not kept was written all the same.
+                let silent =
+                    [&notice.output().stdout, &notice.output().stderr].iter().all(|stream| stream.dropped == 0);
+                return Some(Cause::of_ending(format!("{}{}", ended(ending), if silent { NO_OUTPUT } else { "" })));
+            }
             (None, None) => return None,
         },
     };

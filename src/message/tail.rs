@@ -3,7 +3,7 @@
 //! Before it: `Captured` bytes. After it: the default message.
 
 use super::text::clean;
-use crate::exec::Captured;
+use crate::exec::{Captured, is_marker};
 use crate::policy::telling;
 use crate::slack::{cut_plain, escape, units};
 
@@ -45,17 +45,26 @@ pub(super) fn telling_line(captured: &Captured) -> Option<Line> {
 
 fn picked(captured: &Captured, pick: impl Fn(&str) -> Option<&str>) -> Option<Line> {
     let (bytes, windowed) = window(captured);
-    let cleaned = clean(&bytes);
+    let cleaned = written(captured, &bytes);
     let line = pick(&cleaned)?;
     let complete = !(windowed && cleaned.starts_with(line));
     Some(Line { text: end(line, LONGEST_LINE).to_owned(), complete: complete && line.len() <= LONGEST_LINE })
+}
+
+/// Cleaned, and without the marker where bytes were dropped: what the command has written.
+fn written(captured: &Captured, bytes: &[u8]) -> String {
+    let cleaned = clean(bytes);
+    match captured.dropped {
+        0 => cleaned,
+        _ => cleaned.split_inclusive('\n').filter(|line| !is_marker(line.trim_end())).collect(),
+    }
 }
 
 /// The first line that is not blank.
 pub(super) fn first_line(captured: &Captured) -> Option<Line> {
     let all = captured.head.len() <= WINDOW;
     let head = if all { captured.bytes() } else { captured.head[..WINDOW].to_vec() };
-    let cleaned = clean(&head);
+    let cleaned = written(captured, &head);
     let line = cleaned.lines().find(|line| !line.trim().is_empty())?;
     let complete = all || !cleaned.ends_with(line);
     Some(Line { text: line.to_owned(), complete })
@@ -65,7 +74,7 @@ pub(super) fn first_line(captured: &Captured) -> Option<Line> {
 pub(super) fn is_one_line(streams: &[&Captured]) -> bool {
     let lines = |captured: &&Captured| {
         let (bytes, windowed) = window(captured);
-        clean(&bytes).lines().filter(|line| !line.trim().is_empty()).take(2).count() + usize::from(windowed)
+        written(captured, &bytes).lines().filter(|line| !line.trim().is_empty()).take(2).count() + usize::from(windowed)
     };
     streams.iter().map(lines).sum::<usize>() <= 1
 }
@@ -100,9 +109,12 @@ fn before_bar(line: &str) -> Option<&str> {
     data.contains('=').then(|| before.trim_end())
 }
 
-/// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when it is blank.
+/// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when nothing is kept of it but blanks.
 pub(super) fn tail(captured: &Captured, lines: usize, limit: usize) -> Option<Tail> {
     let (bytes, windowed) = window(captured);
+    if captured.dropped > 0 && written(captured, &bytes).trim().is_empty() {
+        return None;
+    }
     let cleaned = clean(&bytes);
     let text = cleaned.trim_end();
     let text = if windowed { text } else { text.trim_start_matches('\n') };
@@ -197,6 +209,12 @@ mod tests {
         let (_, complete) = text(first_line(&captured(&long))).expect("not blank");
         assert!(!complete);
         assert!(is_one_line(&[&captured("one\n"), &captured(" \n")]));
+        // With `max_output = 0` nothing is kept: the place where bytes were dropped is no line of the command's.
+        let nothing = Captured { dropped: 8, ..Captured::default() };
+        assert_eq!((last_line(&nothing), first_line(&nothing), tail(&nothing, 20, 2500)), (None, None, None));
+        assert!(is_one_line(&[&captured("one\n"), &nothing]));
+        let blank_end = Captured { head: b"the cause\n".to_vec(), tail: b"\n\n".to_vec(), dropped: 8 };
+        assert_eq!(text(last_line(&blank_end)), Some(("the cause".to_owned(), true)));
         assert!(!is_one_line(&[&captured("one\n"), &captured("two\n")]) && !is_one_line(&[&captured(&long)]));
     }
 

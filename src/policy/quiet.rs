@@ -80,7 +80,9 @@ pub(super) fn telling_line(text: &str, status: Status) -> String {
         Status::Ok => text.lines().find(|line| !line.trim().is_empty()),
         _ => telling(text),
     };
-    kept(line.unwrap_or_default().trim(), LONGEST_LINE).to_owned()
+    // Where nothing was kept of what a command wrote, it has said nothing.
+    let line = line.map(str::trim).filter(|line| !crate::exec::is_marker(line));
+    kept(line.unwrap_or_default(), LONGEST_LINE).to_owned()
 }
 
 /// Nights in a row in whose quiet hours the job failed.
@@ -340,5 +342,6 @@ mod tests {
         assert_eq!(telling_line("\n  first \nsecond\n", Status::Ok), "first");
         assert_eq!(telling_line("Traceback\n  x\nValueError: 7\n\n", Status::Critical), "ValueError: 7");
         assert_eq!(telling_line(" \n", Status::Critical), "");
+        assert_eq!(telling_line("\n[… 8 bytes dropped …]\n", Status::Critical), "");
     }
 }
