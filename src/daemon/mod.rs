@@ -433,7 +433,9 @@ impl Daemon {
         let within = grace.saturating_add(kill_after).saturating_add(AFTER_KILL + AFTER_RUNS);
         self.host.systemd.stopping(within, &format!("stopping, {running} in progress"));
         let clock = Arc::clone(&self.host.clock);
-        let mut waited = self.wait_for_runs(clock.now().mono + grace, Some(&mut *inbox)).await;
+        let deadline = clock.now().mono + grace;
+        self.dispatcher.runs().for_each(|run| run.stop.no_attempt_from(deadline));
+        let mut waited = self.wait_for_runs(deadline, Some(&mut *inbox)).await;
         if waited == Waited::TimedOut {
             tracing::warn!(running = self.dispatcher.running(), "the grace is over: ending what still runs");
             self.dispatcher.runs().for_each(|run| run.stop.raise(Stop::Terminate));

@@ -136,12 +136,13 @@ impl Shared {
         tokio::select! {
             biased;
             _ = stop.rises(Stop::No) => false,
+            () = stop.is_too_late(end) => false,
             () = over => true,
         }
     }
 
     /// What an attempt came to: the run's outcome, or what is kept of it and how long to wait before the next.
-    fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Output>, Duration)> {
+    fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Assessment>, Duration)> {
         let redactor = ended.redactor.as_ref().unwrap_or(run.command.redactor());
         let mut assessment = assess(&run.command, redactor, ended.ending, ended.output);
         if ended.unread {
@@ -149,7 +150,7 @@ impl Shared {
             assessment.directives.notes.push(UNREAD.to_owned());
         }
         match run.command.retries.delay_after(so_far.attempts).filter(|_| assessment.failed()) {
-            Some(delay) => Err((Box::new(assessment.output), delay)),
+            Some(delay) => Err((Box::new(assessment), delay)),
             None => {
                 listen(run, redactor, &mut assessment.directives);
                 Ok(self.outcome(so_far, assessment))
@@ -157,10 +158,14 @@ impl Shared {
         }
     }
 
-    /// Stopped before an attempt: what the one before it wrote is kept, and masked already.
-    fn cut_short(&self, run: &Run, last: Option<Box<Output>>, so_far: SoFar) -> Outcome {
+    /// Stopped before an attempt: what the one before it wrote is kept, and masked already. That one was not interrupted, and
+    /// how it ended is said.
+    fn cut_short(&self, run: &Run, last: Option<Box<Assessment>>, so_far: SoFar) -> Outcome {
         let mut assessment = assess(&run.command, run.command.redactor(), Ending::Interrupted, Output::default());
-        assessment.output = last.map(|last| *last).unwrap_or_default();
+        if let Some(last) = last {
+            assessment.detail = format!("stopped before its next attempt; the last one {}", last.ending.words());
+            assessment.output = last.output;
+        }
         self.outcome(so_far, assessment)
     }
 
@@ -201,16 +206,15 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
                 so_far.began = ended.began.or(so_far.began);
             }
             so_far.leaked = ended.leaked;
-            let (output, delay) = match shared.conclude(&run, ended, so_far) {
+            let (attempt, delay) = match shared.conclude(&run, ended, so_far) {
                 Ok(outcome) => return outcome,
                 Err(again) => again,
             };
-            last = Some(output);
-            if !shared.pause(delay, &run.stop).await {
+            last = Some(attempt);
+            // A person may have paused the job meanwhile.
+            if !shared.pause(delay, &run.stop).await || !run.stop.released().await {
                 break;
             }
-            // A person may have paused the job meanwhile.
-            run.stop.released().await;
         }
         shared.cut_short(&run, last, so_far)
     }

@@ -4,9 +4,11 @@
 //! of its own, and the wait is a few words: a thousand runs may wait at one time.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use crate::clock::Mono;
 
 /// How urgently runs are asked to end; it only ever rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -26,6 +28,8 @@ pub struct Stopper {
     level: AtomicU8,
     /// No further attempt begins for now.
     held: AtomicBool,
+    /// No attempt begins at this instant or later, in nanoseconds; zero is never.
+    last_start: AtomicU64,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -52,12 +56,34 @@ impl Stopper {
         self.wake();
     }
 
-    /// Returns when a further attempt may begin, or when it is asked to end.
-    pub fn released(&self) -> impl Future<Output = ()> + use<'_> {
+    /// The daemon stops: whatever would begin at this instant or later does not begin, and nobody waits for it.
+    pub fn no_attempt_from(&self, at: Mono) {
+        let nanoseconds = u64::try_from(at.0.as_nanos()).unwrap_or(u64::MAX);
+        self.last_start.store(nanoseconds.max(1), Ordering::Release);
+        self.wake();
+    }
+
+    /// Returns when it is known that no attempt can begin at this instant; else never.
+    pub fn is_too_late(&self, begins: Mono) -> impl Future<Output = ()> + use<'_> {
         poll_fn(move |cx| {
             // It is heard of what comes after this look.
-            let level = self.poll(cx, Stop::No);
-            if level.is_ready() || !self.held.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+            let _ = self.poll(cx, Stop::No);
+            let last = self.last_start.load(Ordering::Acquire);
+            if last > 0 && begins.0.as_nanos() >= u128::from(last) { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+
+    /// Waits until a further attempt may begin; `false` when it is asked to end, or when nobody will let it begin any more.
+    pub fn released(&self) -> impl Future<Output = bool> + use<'_> {
+        poll_fn(move |cx| {
+            let asked_to_end = self.poll(cx, Stop::No).is_ready();
+            let (held, stops) = (self.held.load(Ordering::Acquire), self.last_start.load(Ordering::Acquire) > 0);
+            match (asked_to_end, held) {
+                (true, _) => Poll::Ready(false),
+                (_, false) => Poll::Ready(true),
+                (_, true) if stops => Poll::Ready(false),
+                (_, true) => Poll::Pending,
+            }
         })
     }
 
@@ -90,16 +116,31 @@ impl Stopper {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Stop, Stopper};
+    use crate::clock::Mono;
 
     #[tokio::test]
     async fn a_further_attempt_waits_until_it_may_begin_or_the_run_is_to_end() {
         let stopper = Stopper::default();
-        stopper.released().await;
+        assert!(stopper.released().await);
         stopper.hold(true);
-        tokio::join!(stopper.released(), async { stopper.hold(false) });
+        assert!(tokio::join!(stopper.released(), async { stopper.hold(false) }).0);
         stopper.hold(true);
-        tokio::join!(stopper.released(), async { stopper.raise(Stop::Terminate) });
+        assert!(!tokio::join!(stopper.released(), async { stopper.raise(Stop::Terminate) }).0);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_could_not_begin_before_the_stop_is_not_waited_for() {
+        let (stopper, at) = (Stopper::default(), |seconds| Mono(Duration::from_secs(seconds)));
+        tokio::join!(stopper.is_too_late(at(30)), async { stopper.no_attempt_from(at(30)) });
+        stopper.is_too_late(at(31)).await;
+        let early = tokio::select! { biased; () = stopper.is_too_late(at(29)) => false, () = async {} => true };
+        assert!(early && stopper.released().await, "one that begins in time is waited for");
+        // What a person holds back is released by nobody while the daemon stops.
+        stopper.hold(true);
+        assert!(!stopper.released().await);
     }
 
     #[tokio::test]

@@ -350,9 +350,11 @@ fn cause(notice: &Notice) -> Option<Cause> {
             return Some(Cause::of_ending(format!("did not run; due {due}, {grace} of grace, {seen}")));
         }
         (_, Some(ending @ Ending::Unfinished { .. }), _) => return Some(Cause::of_ending(ending.words())),
-        (Some(Reason::Timeout | Reason::Signal | Reason::Interrupted), Some(ending), _) => {
-            let Some(line) = said.line else { return Some(Cause::of_ending(how(ending))) };
-            let words = format!("{}; last line: {}", how(ending), line.text);
+        (Some(Reason::Timeout | Reason::Signal | Reason::Interrupted), Some(ending), detail) => {
+            // Between two attempts nothing runs that could be interrupted.
+            let how = detail.map_or_else(|| how(ending), shorten);
+            let Some(line) = said.line else { return Some(Cause::of_ending(how)) };
+            let words = format!("{how}; last line: {}", line.text);
             return Some(Cause { shows_all: said.alone && line.whole, ..Cause::of_ending(words) });
         }
         // Found in the output, by an expression or by a directive: that sentence says more than any line of it.

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use slack_alert::clock::{Clock, System};
 use slack_alert::document::Rate;
 use slack_alert::exec::{Outcome, Run, Spawner, Stop};
 use tokio::task::JoinSet;
@@ -77,7 +78,23 @@ fn a_stop_ends_the_wait_for_another_attempt() {
         own.stop.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 1));
+        assert_eq!(outcome.detail, "stopped before its next attempt; the last one exited with 1");
         assert_eq!(stdout(&outcome), "tried\n");
+    });
+}
+
+#[test]
+fn an_attempt_that_could_not_begin_before_a_daemon_stops_is_not_waited_for() {
+    on_one_thread(async {
+        let run = due(command("command = 'echo tried; sleep 0.5; exit 4'\nretries = { times = 5, delay = '1h' }"));
+        let own = Arc::clone(&run);
+        let running = tokio::spawn(duct(None).run(run));
+        started(&own.progress).await;
+        // Told while the first attempt goes on, which ends by itself.
+        own.stop.no_attempt_from(System.now().mono + Duration::from_secs(30));
+        let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
+        assert_eq!((outcome.attempts, stdout(&outcome).as_str()), (1, "tried\n"));
+        assert_eq!(outcome.detail, "stopped before its next attempt; the last one exited with 4");
     });
 }
 
