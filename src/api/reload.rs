@@ -18,6 +18,9 @@ pub struct ReloadAnswer {
     pub removed: usize,
     /// Job files with errors.
     pub not_loaded: usize,
+    /// Those of them whose jobs go on as the last good version says.
+    #[serde(default)]
+    pub going_on: usize,
     /// Every problem that the reading found.
     pub problems: Vec<Problem>,
     /// What a running daemon does not take of it.

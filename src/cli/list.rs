@@ -41,7 +41,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     for bad in &plan.not_loaded {
         let words = match goes_on(&bad.name) {
             Some(_) => format!("{}: its file has errors, and the last good version goes on: {}", bad.name, bad.why),
-            None => format!("job `{}` is not loaded: {}", bad.name, bad.why),
+            None => format!("{}: {}", bad.what(), bad.why),
         };
         world.terminal.err(&format!("slack-alert: {words}"));
     }

@@ -108,14 +108,19 @@ impl World {
         Ok((plan::load(&options, &self.surroundings()), options))
     }
 
-    /// The plan, for commands that need one: problems of `slack_alert.toml` are shown and end it; jobs that are not
-    /// loaded are named.
+    /// The plan, for commands about all jobs: problems of `slack_alert.toml` are shown and end it; jobs that are not loaded
+    /// are named.
     pub(super) fn plan(&self) -> Result<Plan, Failure> {
-        let plan = self.accept(self.load()?.0)?;
+        let plan = self.plan_of_one_job()?;
         for bad in &plan.not_loaded {
-            self.terminal.err(&format!("slack-alert: job `{}` is not loaded: {}", bad.name, bad.why));
+            self.terminal.err(&format!("slack-alert: {}: {}", bad.what(), bad.why));
         }
         Ok(plan)
+    }
+
+    /// The same for commands about one job, to which the errors of others are nothing.
+    pub(super) fn plan_of_one_job(&self) -> Result<Plan, Failure> {
+        self.accept(self.load()?.0)
     }
 
     /// The plan, for commands that only read the state: nothing that keeps a daemon from starting on this machine, or for this
@@ -195,7 +200,7 @@ pub(super) fn job<'p>(plan: &'p Plan, name: &str) -> Result<&'p Arc<plan::Job>, 
         return Ok(job);
     }
     if let Some(bad) = plan.not_loaded.iter().find(|bad| bad.name.as_str() == name) {
-        return Err(Failure::new(format!("job `{name}` is not loaded: {}", bad.why)));
+        return Err(Failure::new(format!("{}: {}", bad.what(), bad.why)));
     }
     let bad = plan.not_loaded.iter().map(|bad| bad.name.as_str());
     let near = crate::document::did_you_mean(name, plan.jobs.iter().map(|job| job.name.as_str()).chain(bad));

@@ -52,7 +52,7 @@ fn refused(world: &World, args: &ReloadArgs, failure: &api::Failure) -> ExitCode
 
 /// "142 jobs: 1 added, 2 changed, 1 removed; 1 job file has errors and is not loaded."
 fn sentence(answer: &ReloadAnswer) -> String {
-    let ReloadAnswer { jobs, added, changed, removed, not_loaded, .. } = answer;
+    let ReloadAnswer { jobs, added, changed, removed, not_loaded, going_on, .. } = answer;
     let jobs = count(*jobs as u64, "job", "jobs");
     let changes: Vec<String> = [(added, "added"), (changed, "changed"), (removed, "removed")]
         .iter()
@@ -60,10 +60,16 @@ fn sentence(answer: &ReloadAnswer) -> String {
         .map(|(number, word)| format!("{number} {word}"))
         .collect();
     let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") };
-    let bad = match not_loaded {
-        0 => String::new(),
-        1 => "; 1 job file has errors and is not loaded".to_owned(),
-        number => format!("; {number} job files have errors and are not loaded"),
+    let bad = match (*not_loaded, *going_on) {
+        (0, _) => String::new(),
+        (1, 0) => "; 1 job file has errors and is not loaded".to_owned(),
+        (number, 0) => format!("; {number} job files have errors and are not loaded"),
+        (1, _) => "; 1 job file has errors, and its last good version goes on".to_owned(),
+        (number, kept) if kept >= number => {
+            format!("; {number} job files have errors, and their last good versions go on")
+        }
+        (number, 1) => format!("; {number} job files have errors, and the last good version of 1 goes on"),
+        (number, kept) => format!("; {number} job files have errors, and the last good versions of {kept} go on"),
     };
     let notes: String = answer.notes.iter().map(|note| format!("{}.\n", in_one_line(note))).collect();
     format!("{jobs}: {changes}{bad}.\n{notes}")
@@ -149,6 +155,10 @@ mod tests {
         assert_eq!(offset("", 1, 1), None);
     }
 
+    fn with_errors(not_loaded: usize, going_on: usize) -> ReloadAnswer {
+        ReloadAnswer { jobs: 2, not_loaded, going_on, ..ReloadAnswer::default() }
+    }
+
     #[test]
     fn what_changed_is_said_in_numbers() {
         for (answer, words) in [
@@ -156,6 +166,16 @@ mod tests {
             (
                 ReloadAnswer { jobs: 142, added: 1, changed: 2, removed: 3, not_loaded: 1, ..ReloadAnswer::default() },
                 "142 jobs: 1 added, 2 changed, 3 removed; 1 job file has errors and is not loaded.\n",
+            ),
+            (with_errors(1, 1), "2 jobs: nothing changed; 1 job file has errors, and its last good version goes on.\n"),
+            (with_errors(3, 0), "2 jobs: nothing changed; 3 job files have errors and are not loaded.\n"),
+            (
+                with_errors(3, 1),
+                "2 jobs: nothing changed; 3 job files have errors, and the last good version of 1 goes on.\n",
+            ),
+            (
+                with_errors(3, 3),
+                "2 jobs: nothing changed; 3 job files have errors, and their last good versions go on.\n",
             ),
         ] {
             assert_eq!(sentence(&answer), words);

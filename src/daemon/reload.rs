@@ -178,6 +178,12 @@ impl Daemon {
         self.redirect(&before).await;
         let dispatcher::Changes { added, changed, removed } = changes;
         let (jobs, not_loaded) = (self.dispatcher.job_count(), self.plan.not_loaded.len());
+        // By name first: ten thousand files may have errors.
+        let goes_on = |bad: &&NotLoaded| match bad.is_folder() {
+            true => self.dispatcher.jobs().any(|job| covers(bad, job)),
+            false => self.dispatcher.has(&bad.name),
+        };
+        let going_on = self.plan.not_loaded.iter().filter(goes_on).count();
         tracing::info!(jobs, added, changed, removed, not_loaded, "reloaded");
         self.reading = api::Reload { at: self.reloads.began, ok: not_loaded == 0, problems: problems.clone() };
         self.host.changes.of_all();
@@ -197,7 +203,7 @@ impl Daemon {
         }
         let notes: Vec<String> = self.other_state_dir().into_iter().collect();
         notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Reply::Reloaded(api::ReloadAnswer { jobs, added, changed, removed, not_loaded, problems, notes })
+        Reply::Reloaded(api::ReloadAnswer { jobs, added, changed, removed, not_loaded, going_on, problems, notes })
     }
 
     /// The state stays where it is while the daemon runs: its database is open, and another daemon may use the other place.
@@ -259,7 +265,7 @@ impl Daemon {
         let good = self.reloads.bad_files.update(&plan.not_loaded, &is_loaded, due);
         let names: Vec<String> = good.iter().map(|file| file.name.to_string()).collect();
         for file in &good {
-            match is_folder(file) {
+            match file.is_folder() {
                 true => tracing::info!(folder = %file.file.display(), "the folder can be read again"),
                 false => tracing::info!(job = %file.name, "the job file has no errors any more and is loaded"),
             }
@@ -274,7 +280,7 @@ impl Daemon {
         let Due { files: bad, config } = self.reloads.bad_files.due(now);
         for file in &bad {
             let (why, folder) = (&file.why, file.file.display());
-            match is_folder(file) {
+            match file.is_folder() {
                 true if !self.dispatcher.jobs().any(|job| covers(file, job)) => {
                     tracing::error!(%folder, error = %why, "the folder cannot be read: no job of it is loaded");
                 }
@@ -284,10 +290,10 @@ impl Daemon {
         }
         if !bad.is_empty() {
             let mut lines: Vec<String> = bad.iter().map(|file| file.why.clone()).collect();
-            let files = || bad.iter().filter(|file| !is_folder(file));
+            let files = || bad.iter().filter(|file| !file.is_folder());
             let kept = files().filter(|file| self.dispatcher.jobs().any(|job| covers(file, job))).count();
             lines.extend(going_on(kept, files().count()));
-            if bad.iter().any(|file| is_folder(file) && self.dispatcher.jobs().any(|job| covers(file, job))) {
+            if bad.iter().any(|file| file.is_folder() && self.dispatcher.jobs().any(|job| covers(file, job))) {
                 lines.push("The jobs of a folder that cannot be read stay as they were.".to_owned());
             }
             self.say(Status::Warning, &not_loaded(&bad), &lines.join("\n"));
@@ -334,27 +340,22 @@ fn speaks_in(job: &Job, channel: &Channel, default: Option<&Channel>) -> bool {
     Status::ALL.iter().any(|status| places(job, *status, default).contains(channel))
 }
 
-/// Job files are named by their ending; what else cannot be read is a folder of them.
-fn is_folder(bad: &NotLoaded) -> bool {
-    bad.file.extension().is_none_or(|ending| ending != "toml")
-}
-
 /// `1 job file has no errors any more and is loaded`, `the folder jobs.d can be read again`, or both.
 fn loaded_again(good: &[NotLoaded]) -> String {
-    let number = good.iter().filter(|file| !is_folder(file)).count();
+    let number = good.iter().filter(|file| !file.is_folder()).count();
     let have = if number == 1 { "has no errors any more and is" } else { "have no errors any more and are" };
     let said = (number > 0).then(|| format!("{} {have} loaded", files(number)));
-    let folders = good.iter().filter(|file| is_folder(file));
+    let folders = good.iter().filter(|file| file.is_folder());
     let folders = folders.map(|folder| format!("the folder {} can be read again", folder.file.display()));
     said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
 }
 
 /// `2 job files have errors and are not loaded`, `the folder jobs.d cannot be read`, or both.
 fn not_loaded(bad: &[NotLoaded]) -> String {
-    let number = bad.iter().filter(|bad| !is_folder(bad)).count();
+    let number = bad.iter().filter(|bad| !bad.is_folder()).count();
     let have = if number == 1 { "has errors and is" } else { "have errors and are" };
     let said = (number > 0).then(|| format!("{} {have} not loaded", files(number)));
-    let folders = bad.iter().filter(|bad| is_folder(bad));
+    let folders = bad.iter().filter(|bad| bad.is_folder());
     let folders = folders.map(|folder| format!("the folder {} cannot be read", folder.file.display()));
     said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
 }

@@ -103,6 +103,21 @@ pub struct NotLoaded {
     pub why: String,
 }
 
+impl NotLoaded {
+    /// Whether it is a folder that cannot be read. Job files are named by their ending.
+    pub fn is_folder(&self) -> bool {
+        self.file.extension().is_none_or(|ending| ending != "toml")
+    }
+
+    /// In a sentence: "job `db/backup` is not loaded".
+    pub fn what(&self) -> String {
+        match self.is_folder() {
+            true => format!("the folder {} is not read", self.file.display()),
+            false => format!("job `{}` is not loaded", self.name),
+        }
+    }
+}
+
 /// Everything the daemon needs.
 #[derive(Clone, Debug)]
 pub struct Plan {

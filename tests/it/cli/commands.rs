@@ -86,6 +86,16 @@ fn a_job_that_is_not_there_is_named_with_its_nearest() {
 }
 
 #[test]
+fn a_command_about_one_job_says_nothing_of_the_errors_of_others() {
+    let sandbox =
+        jobs(&[("disk", "command = \"echo 42\"\nevery = \"1h\"\n"), ("other", "command = \"true\"\nevrey = \"1h\"\n")]);
+    for arguments in [&["once", "disk"][..], &["preview", "disk"]] {
+        let ran = sandbox.run(arguments);
+        assert_eq!((ran.code, ran.stderr.contains("other")), (0, false), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_job_that_is_not_loaded_says_why() {
     let sandbox = jobs(&[("disk", "command = \"true\"\nevrey = \"1h\"\n")]);
     let ran = sandbox.run(&["once", "disk"]);
