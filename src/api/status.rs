@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{By, Hold, Next, Problem};
+use super::{By, Hold, Next, Problem, RunningRun};
 use crate::exec::Status as RunStatus;
 use crate::id::{JobName, RunId};
 use crate::policy::Suppressed;
@@ -34,6 +34,9 @@ pub struct Status {
     /// Jobs whose runs wait for a place or a lock, and were told of or asked for, by name.
     #[serde(default)]
     pub starved: Vec<Starved>,
+    /// Runs in progress of jobs whose files were removed.
+    #[serde(default)]
+    pub removed_running: Vec<RemovedRunning>,
     /// Delivery to Slack.
     pub outbox: OutboxState,
     /// Why the state cannot be written, and what is in memory alone because of it.
@@ -80,6 +83,16 @@ pub struct JobCounts {
     /// Those of them whose jobs go on as the last good version says.
     #[serde(default)]
     pub going_on: usize,
+}
+
+/// A run in progress of a job that is not configured any more: its file was removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemovedRunning {
+    /// The job that was.
+    pub job: JobName,
+    /// The run.
+    #[serde(flatten)]
+    pub run: RunningRun,
 }
 
 /// What is broken: failures in a row that are not over.

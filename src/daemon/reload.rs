@@ -56,6 +56,8 @@ pub(super) struct Reloads {
     bad_files: BadFiles,
     /// When to tell that no job is left.
     no_job: Option<Mono>,
+    /// That no job is left was told, and its end is to be told too.
+    told_no_job: bool,
     /// `state_dir` as it was when the daemon started.
     state_dir: Option<PathBuf>,
 }
@@ -70,6 +72,7 @@ impl Reloads {
             began: Timestamp::UNIX_EPOCH,
             bad_files: BadFiles::default(),
             no_job: None,
+            told_no_job: false,
             state_dir: plan.config.state_dir.clone(),
         }
     }
@@ -196,6 +199,14 @@ impl Daemon {
         self.check_files(now.mono);
         if jobs > 0 {
             self.reloads.no_job = None;
+            if std::mem::take(&mut self.reloads.told_no_job) {
+                let (some, folder) =
+                    (if jobs == 1 { "1 job is" } else { "jobs are" }, self.plan.config.jobs_dir.display());
+                let body =
+                    if jobs == 1 { format!("it is in {folder}") } else { format!("{jobs} jobs are in {folder}") };
+                tracing::info!(jobs, "there are jobs again");
+                self.say(Status::Ok, &format!("{some} loaded again"), &body);
+            }
         } else if jobs_before > 0 {
             let folder = self.plan.config.jobs_dir.display();
             tracing::warn!(%folder, "the reload leaves no job at all: nothing runs");
@@ -304,6 +315,7 @@ impl Daemon {
         }
         if self.reloads.no_job.is_some_and(|due| due <= now) {
             self.reloads.no_job = None;
+            self.reloads.told_no_job = true;
             let body = format!("there is no job in {}: nothing runs", self.plan.config.jobs_dir.display());
             self.say(Status::Warning, "no job is left", &body);
         }

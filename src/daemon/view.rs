@@ -92,6 +92,7 @@ impl Daemon {
             },
             incidents: self.dispatcher.incidents(now),
             starved: self.dispatcher.starved(now),
+            removed_running: self.dispatcher.removed_running(),
             outbox: api::OutboxState {
                 waiting: outbox.waiting,
                 late: 0,

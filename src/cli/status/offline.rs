@@ -50,6 +50,7 @@ pub(super) fn view(world: &World, asked: &[String]) -> Result<(View, TimeZone), 
         reload: api::Reload { at: now.wall, ok: plan.not_loaded.is_empty(), problems: Vec::new() },
         jobs: counts,
         incidents: dispatcher.incidents(now),
+        removed_running: Vec::new(),
         starved: Vec::new(),
         outbox: outbox(&reader)?,
         // Nobody writes.

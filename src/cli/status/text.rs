@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::View;
-use crate::api::{HoldKind, Incident, Job, JobState, Next, Starved};
+use crate::api::{HoldKind, Incident, Job, JobState, Next, RemovedRunning, Starved};
 use crate::cli::client::words::{because, count, length};
 use crate::cli::state::told;
 use crate::document::format_duration;
@@ -435,7 +435,19 @@ fn running(view: &View) -> Vec<Row> {
             rows.push(Row { state: JobState::Never, word: "running", name, what, more: Vec::new() });
         }
     }
+    if view.asked.is_empty() {
+        rows.extend(view.status.removed_running.iter().map(|removed| running_on(removed, view.status.now)));
+    }
     rows
+}
+
+/// A run that goes on although its job's file was removed.
+fn running_on(removed: &RemovedRunning, now: Timestamp) -> Row {
+    let run = &removed.run;
+    let process = run.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+    let what = format!("for {}{process}; the file of its job was removed (run {})", length(run.started, now), run.run);
+    let name = in_one_line(removed.job.as_str()).into_owned();
+    Row { state: JobState::Never, word: "running", name, what, more: Vec::new() }
 }
 
 /// "Next: certs/renew in 40s, mail/queue in 2m."

@@ -28,10 +28,11 @@ const APART: Duration = Duration::from_millis(1);
 impl Dispatcher {
     /// Jobs in numbers; the loop knows of those that are not loaded.
     pub fn counts(&self) -> api::JobCounts {
-        let mut counts = api::JobCounts::default();
+        // A job that was removed may still run.
+        let running = self.jobs.iter().filter(|tracked| tracked.running > 0).count();
+        let mut counts = api::JobCounts { running, ..api::JobCounts::default() };
         for tracked in self.tracked() {
             counts.total += 1;
-            counts.running += usize::from(tracked.running > 0);
             counts.paused += usize::from(tracked.paused.is_some());
             // Whether it is well is nobody's question any more.
             if !tracked.job.timing.enabled {
@@ -53,6 +54,16 @@ impl Dispatcher {
     pub fn incidents(&self, now: Now) -> Vec<api::Incident> {
         let mut all: Vec<api::Incident> = self.tracked().flat_map(|tracked| self.incidents_of(tracked, now)).collect();
         all.sort_by_key(|incident| Reverse(incident.id));
+        all
+    }
+
+    /// Runs in progress of jobs that are not configured any more, the oldest first.
+    pub fn removed_running(&self) -> Vec<api::RemovedRunning> {
+        let of_removed = |running: &&Running| self.jobs[running.job as usize].removed;
+        let mut all: Vec<api::RemovedRunning> = (self.running.values().filter(of_removed))
+            .map(|running| api::RemovedRunning { job: running.run.job.clone(), run: running_run(running) })
+            .collect();
+        all.sort_by_key(|removed| removed.run.run);
         all
     }
 

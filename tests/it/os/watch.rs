@@ -18,7 +18,11 @@ fn job(says: &str) -> String {
 
 /// A daemon with one job, `first`, that has run, and whose files are watched.
 fn started(sandbox: &Sandbox) -> Going {
-    let mut going = sandbox.start(&["run", "--dry-run"]);
+    started_with(sandbox, &["run", "--dry-run"])
+}
+
+fn started_with(sandbox: &Sandbox, arguments: &[&str]) -> Going {
+    let mut going = sandbox.start(arguments);
     going.wait_for("says first");
     while !watches(going.pid()) {
         std::thread::yield_now();
@@ -261,4 +265,26 @@ fn a_folder_that_is_gone_and_comes_back_is_seen() {
     let said = ended(going);
     assert_eq!(said.matches(READING).count(), 2, "{said}");
     assert!(!Path::new(&sandbox.path().join("away")).exists());
+}
+
+#[test]
+fn a_run_that_outlives_its_file_is_shown_and_jobs_that_come_back_are_told() {
+    let sandbox = with_first("host = 'web-1'\n");
+    let mut going = started_with(&sandbox, &["run"]);
+    sandbox.file("jobs.d/long.toml", "command = 'echo began; exec sleep 1000'\nevery = '1h'\n");
+    going.wait_for("reloaded jobs=2 added=1 changed=0 removed=0");
+    let running = || sandbox.run(&["status"]).stdout.contains("▶ running    long");
+    sandbox.wait_for("the run", || running().then_some(()));
+    rename(&sandbox, "jobs.d/long.toml", "long.toml");
+    rename(&sandbox, "jobs.d/first.toml", "first.toml");
+    going.wait_for("reloaded jobs=0 added=0 changed=0 removed=2");
+    let status = sandbox.run(&["status"]).stdout;
+    assert!(
+        status.contains("0 jobs; 1 running\n") && status.contains("; the file of its job was removed (run "),
+        "{status}"
+    );
+    going.wait_for("web-1: no job is left");
+    rename(&sandbox, "first.toml", "jobs.d/first.toml");
+    going.wait_for("web-1: 1 job is loaded again");
+    drop(going);
 }
