@@ -97,7 +97,7 @@ impl Parts {
     fn assemble(self, command: exec::Command, timing: schedule::Timing, format: message::Format) -> Job {
         let facts = JobFacts {
             name: self.name.clone(),
-            description: self.description,
+            description: command.redactor().mask_str(&self.description).into_owned(),
             command: command.source().to_owned(),
             schedule: timing.describe(),
             tags: self.tags,

@@ -33,6 +33,25 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
+fn what_redact_matches_is_masked_in_the_description_as_in_the_command() {
+    let job = "command = \"curl -u me:hunter2 x\"\ndescription = \"logs in with hunter2\"\nevery = \"5m\"\nredact = [\"hunter2\"]\n";
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "slack = { webhook_url = \"https://h.example/x\" }"),
+        ("jobs.d/a.toml", job),
+    ]);
+    for args in [
+        &["preview", "a", "--exit", "1"][..],
+        &["preview", "a", "--exit", "1", "--json"],
+        &["list"],
+        &["list", "--json"],
+    ] {
+        let ran = sandbox.run(args);
+        assert!(ran.stdout.contains("logs in with [redacted]"), "{ran:?}");
+        assert!(!ran.stdout.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_message_is_shown_as_slack_shows_it_and_nothing_is_run() {
     let sandbox = sandbox();
     let output = sandbox.file("output.txt", "91%\n");
