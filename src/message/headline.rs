@@ -149,7 +149,7 @@ fn replaced_line(diff: &str) -> Option<(&str, &str)> {
 }
 
 fn recovery(notice: &Notice) -> Draft {
-    let words = match (lasted(notice), &notice.update) {
+    let mut words = match (lasted(notice), &notice.update) {
         (Some((lasted, failures)), update) => {
             let since = match update {
                 Update::Recovered { since, .. } if between(*since, notice.now) > JUST_NOW => {
@@ -161,7 +161,11 @@ fn recovery(notice: &Notice) -> Draft {
         }
         (None, _) => "is well again".to_owned(),
     };
-    Draft { words, says_count: true, ..Draft::default() }
+    let replaced = if notice.changed { replaced_line(&notice.diff) } else { None };
+    if let Some((was, now)) = replaced {
+        words.push_str(&format!("; changed: {}, was {}", shorten(now), shorten(was)));
+    }
+    Draft { words, shows_all: replaced.is_some(), says_count: true, ..Draft::default() }
 }
 
 /// How long the incident lasted, and its failures.

@@ -119,6 +119,8 @@ pub struct Notice {
     pub previous: Option<Previous>,
     /// stdout against the last ok run's, as a unified diff; empty when they are the same or there is none.
     pub diff: String,
+    /// It tells of that change along with what it is about.
+    pub changed: bool,
     /// The incident that this belongs to.
     pub incident: Option<Incident>,
     /// Alerts suppressed by `rate_limit` since the last message.

@@ -245,7 +245,7 @@ fn context_line(notice: &Notice, headline: &Headline, whole: bool, titled: bool)
 
 /// Whether the headline is all that there is to say: of a recovery, and of a status that keeps changing.
 fn is_brief(notice: &Notice) -> bool {
-    notice.event == Event::Recovery
+    (notice.event == Event::Recovery && !notice.changed)
         || matches!(notice.update, Update::FlappingEnds { status: Status::Ok, .. })
         || (notice.run().is_none() && notice.status == Status::Ok)
 }
@@ -318,7 +318,7 @@ fn of_output(notice: &Notice, limit: usize) -> Middle {
     let diff = Captured { head: notice.diff.clone().into_bytes(), ..Captured::default() };
     let both = &streams.both;
     let sources: Vec<(&Captured, &str)> = match notice.status {
-        _ if notice.event == Event::Change && !diff.is_blank() => vec![(&diff, "")],
+        _ if (notice.event == Event::Change || notice.changed) && !diff.is_blank() => vec![(&diff, "")],
         Status::Ok if !both.is_blank() && plugin.is_none() => vec![(both, "")],
         Status::Ok => vec![(stdout, ""), (&streams.stderr, "stderr: ")],
         _ if streams.stderr.is_blank() && stdout.is_blank() && plugin.is_none() => vec![(both, "")],

@@ -263,6 +263,18 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
 }
 
 #[test]
+fn a_recovery_whose_output_has_changed_too_says_what_changed() {
+    let changed = |diff: &str| Notice { changed: true, diff: diff.to_owned(), ..sample(Event::Recovery) };
+    let one = transcript(&rendered(&changed("@@ -1 +1 @@\n-41\n+42\n"), &plain()));
+    assert!(one.contains("is well again after 47m 20s, 3 failures; changed: 42, was 41"), "{one}");
+    assert!(!one.contains("+42"), "nothing twice: {one}");
+    let more = transcript(&rendered(&changed("@@ -1,2 +1,2 @@\n-a\n-b\n+c\n+d\n"), &plain()));
+    assert!(more.contains("```\\n@@ -1,2 +1,2 @@\\n-a\\n-b\\n+c\\n+d\\n```"), "{more}");
+    let same = Notice { diff: "-41\n+42\n".to_owned(), ..sample(Event::Recovery) };
+    assert!(!transcript(&rendered(&same, &plain())).contains("42"), "who does not ask for changes is told of none");
+}
+
+#[test]
 fn the_context_line_says_the_rest_and_nothing_twice() {
     let context = |notice: &Notice| {
         let shown = transcript(&rendered(notice, &plain()));

@@ -60,6 +60,7 @@ pub fn samples() -> Vec<Notice> {
         number: 40,
         previous: None,
         diff: String::new(),
+        changed: false,
         incident: incident.map(|failures| Incident {
             id: 800,
             started: at(1_795_402_700),

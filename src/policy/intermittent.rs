@@ -106,6 +106,7 @@ impl Health {
             headline: None,
             next: None,
             diff: String::new(),
+            changed: false,
             previous: None,
             digest: Vec::new(),
             undo: self.undo(),

@@ -80,7 +80,9 @@ pub fn judge(
             let new = kept(facts.stdout, LONGEST_GOOD);
             let normalized = settings.normalize.changes();
             let diff = old.map_or_else(String::new, |old| diff::unified(old, new, normalized));
-            Verdict::Notify(Box::new(Notification { previous: seen.before, diff, ..notification }))
+            // The next run has nothing to compare with but this one: what changed is told now or never.
+            let changed = event == Event::Recovery && settings.on.asks(On::Change) && seen.changed;
+            Verdict::Notify(Box::new(Notification { previous: seen.before, diff, changed, ..notification }))
         }
         Err((why, next)) => Verdict::Suppress(why, next),
     };

@@ -266,6 +266,8 @@ pub struct Notification {
     pub next: Option<Timestamp>,
     /// stdout against the last ok run's, as a unified diff without a header; empty when they say the same.
     pub diff: String,
+    /// It is no message about a change, and tells of one along with what it is about.
+    pub changed: bool,
     /// The run before.
     pub previous: Option<Previous>,
     /// What waited for the end of `quiet_hours` and goes along, a line each: plain text with a line of output in it,

@@ -70,6 +70,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         headline: None,
         next: None,
         diff: String::new(),
+        changed: false,
         previous: None,
         digest: Vec::new(),
         undo,

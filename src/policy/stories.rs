@@ -181,6 +181,9 @@ fn shown(word: &Notification, zone: &TimeZone, now: Timestamp) -> String {
     if word.pings {
         line.push_str(", pings");
     }
+    if word.changed {
+        line.push_str(", changed");
+    }
     if word.suppressed > 0 {
         _ = write!(line, ", {} suppressed", word.suppressed);
     }
@@ -209,6 +212,19 @@ pub(super) fn story(notify: &str, steps: &[(&str, &str, &str)]) {
     for (time, what, outcome) in steps {
         assert_eq!(life.step(what, at(time)), *outcome, "{time} {what}");
     }
+}
+
+#[test]
+fn a_change_that_comes_with_the_end_of_a_failure_is_told_with_it() {
+    let steps = [
+        ("03:00", "ok: one", "held: unchanged"),
+        ("03:10", "critical: disk full", "failure critical, opens #2, pings"),
+        ("03:20", "ok: two", "recovery ok, closes #2 in its thread, changed (1 failure in 10m)"),
+        ("03:30", "ok: two", "held: unchanged"),
+        ("03:40", "critical: disk full", "failure critical, opens #5, pings"),
+        ("03:50", "ok: two", "recovery ok, closes #5 in its thread (1 failure in 10m)"),
+    ];
+    story("on = [\"change\", \"failure\", \"recovery\"]", &steps);
 }
 
 #[test]
@@ -385,7 +401,7 @@ fn repeats_as_often_as_asked() {
             ("03:02", "ok: a", "output ok"),
             ("03:03", "critical", "failure critical, opens #4, pings"),
             ("03:04", "critical", "repeat critical, in #4 (same failure, 2nd time)"),
-            ("03:05", "ok", "recovery ok, closes #4 (2 failures in 2m)"),
+            ("03:05", "ok", "recovery ok, closes #4, changed (2 failures in 2m)"),
         ],
     );
 }

@@ -408,6 +408,7 @@ fn notice(job: &Job, health: &Health, notification: &Notification, context: Cont
         number: health.runs(),
         previous: notification.previous.clone(),
         diff: notification.diff.clone(),
+        changed: notification.changed,
         incident: notification.incident,
         suppressed: notification.suppressed,
         update: notification.update.clone(),
