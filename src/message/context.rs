@@ -11,7 +11,7 @@ use crate::document::format_duration;
 use crate::exec::{Ending, Status};
 use crate::policy::{Event, Update};
 use crate::policy::{count, ordinal};
-use crate::slack::{escape, literal};
+use crate::slack::{escape, literal, unformatted};
 
 /// What stands between two facts.
 pub(super) const BETWEEN: &str = " · ";
@@ -52,7 +52,7 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
         _ => notice.job.schedule.clone(),
     };
     facts.push(literal(&short(&schedule)));
-    facts.push(one_line(&notice.job.description));
+    facts.push(unformatted(&short(&notice.job.description)));
     facts.retain(|fact| !fact.trim().is_empty());
     facts.join(BETWEEN)
 }

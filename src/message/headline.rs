@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Notice;
 use super::tail::{first_line, is_one_line, last_line, telling_line, without_perfdata};
-use super::words::{JUST_NOW, clock, emoji, ended, one_line};
+use super::words::{JUST_NOW, clock, emoji, ended, short};
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Reason, Status};
@@ -68,9 +68,9 @@ pub(super) fn headline(notice: &Notice, title: Option<&str>) -> Headline {
         _ => bad(notice),
     };
     // Behind a title that says much there is room for the status and the cause.
-    let name = title.map_or_else(|| one_line(notice.job.name.as_str()), |title| cut(title, OWN_TITLE).0);
-    // A title that is formatted already stays as it is.
-    let bold = if name.contains('*') { name.clone() } else { format!("*{name}*") };
+    let name = title.map_or_else(|| unformatted(&short(notice.job.name.as_str())), |title| cut(title, OWN_TITLE).0);
+    // A title that is formatted already stays as it is; a name formats nothing.
+    let bold = if title.is_some() && name.contains('*') { name.clone() } else { format!("*{name}*") };
     // What a script says formats nothing.
     let words = unformatted(&draft.words);
     let gap = if words.is_empty() { "" } else { " " };

@@ -94,7 +94,7 @@ fn of_directives(notice: &Notice, parts: &mut Parts) {
         parts.title = Some(one_line(title)).filter(|title| !title.is_empty()).or_else(|| parts.title.take());
     }
     for (name, value) in &said.fields {
-        let value = escape(clean_str(value).trim());
+        let value = unformatted(clean_str(value).trim());
         if !value.is_empty() && parts.fields.len() < MOST_FIELDS {
             parts.fields.push((clean_str(name).into_owned(), value));
         }
@@ -128,7 +128,7 @@ pub fn own_neutral(host: &str, title: &str, body: &str) -> Rendered {
 
 /// A message about a job that is about none of its runs: a sentence that follows the job's name, and a body. Plain text.
 pub fn about_job(job: &str, status: Status, sentence: &str, body: &str) -> Rendered {
-    let (job, sentence) = (one_line(job), one_line(sentence));
+    let (job, sentence) = (unformatted(&short(job)), one_line(sentence));
     titled((emoji(status), status), &format!("*{job}* {sentence}"), &format!("{job} {sentence}"), body)
 }
 

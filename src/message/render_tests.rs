@@ -275,6 +275,33 @@ fn a_recovery_whose_output_has_changed_too_says_what_changed() {
 }
 
 #[test]
+fn names_and_what_scripts_and_files_say_of_a_job_format_nothing() {
+    let named = |name: &str| {
+        let facts = JobFacts {
+            name: crate::id::JobName::new(name),
+            description: "copies *.bak to *.old: _never_ :fire:".to_owned(),
+            ..(*sample(Event::Failure).job).clone()
+        };
+        let failure = with(sample(Event::Failure), |outcome| {
+            outcome.directives.fields = vec![("a *b* c".to_owned(), "~1~".to_owned())];
+        });
+        transcript(&rendered(&Notice { job: Arc::new(facts), ..failure }, &plain()))
+    };
+    let shown = named("_hourly_");
+    for (text, literally) in [
+        ("*_hourly_*", "*\u{2060}_\u{2060}hourly\u{2060}_\u{2060}* critical"),
+        ("_never_", "\u{2060}_\u{2060}never\u{2060}_\u{2060}"),
+        (":fire:", ":\u{2060}fire:"),
+        ("*b*", "*a \u{2060}*\u{2060}b\u{2060}*\u{2060} c*"),
+        ("~1~", "\u{2060}~\u{2060}1\u{2060}~\u{2060}"),
+    ] {
+        assert!(!shown.contains(text) && shown.contains(literally), "{text}: {shown}");
+    }
+    assert!(named("a*b*c").contains(" *a*b*c* critical"), "a star within a word formats nothing");
+    assert!(named("etl_daily_load").contains(" *etl_daily_load* critical"), "it can be copied");
+}
+
+#[test]
 fn the_context_line_says_the_rest_and_nothing_twice() {
     let context = |notice: &Notice| {
         let shown = transcript(&rendered(notice, &plain()));

@@ -259,7 +259,7 @@ fn list(heading: &str, all: usize, lines: impl Iterator<Item = String>) -> Optio
 }
 
 fn name(job: &JobName) -> String {
-    one_line(job.as_str())
+    unformatted(&short(job.as_str()))
 }
 
 fn count(number: u64, one: &str) -> String {

@@ -6,7 +6,7 @@
 use crate::exec::Status;
 use crate::message::{Message, Route, Thread};
 use crate::slack::limits::{ALL_BLOCKS, SECTION};
-use crate::slack::{blocks, escape, one_line, units};
+use crate::slack::{blocks, one_line, unformatted, units};
 use crate::store::Stored;
 
 /// Lines in one digest.
@@ -133,7 +133,7 @@ fn line(kind: Kind, message: &Message) -> (String, Vec<String>) {
         line.push_str(&format!("<!date^{}^{{date_num}} {{time}}|{plain}> ", at.as_second()));
     }
     if let Some(job) = &message.job {
-        let job = escape(job.as_str());
+        let job = unformatted(job.as_str());
         if !said.contains(&job) {
             line.push_str(&format!("*{job}* "));
         }

@@ -9,7 +9,7 @@ use crate::exec::Status;
 use crate::id::Channel;
 use crate::message::{Message, Route, Thread};
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
-use crate::slack::{blocks, escape, weight};
+use crate::slack::{blocks, escape, unformatted, weight};
 
 /// The same message for the default channel, which says why it is there. The thread of its incident begins there.
 pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
@@ -39,7 +39,7 @@ pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Ti
 /// That the default channel did not take a message, without what it says: it may be just that which Slack does not take.
 pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
     let job =
-        message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", escape(job.as_str())));
+        message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", unformatted(job.as_str())));
     let text = format!(
         ":warning: a message of {job} could not be posted to {}: {}\n`slack-alert outbox` shows it",
         escape(&message.channel.to_string()),

@@ -16,7 +16,7 @@ use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, NO_OUTPUT, Route, Thread};
 use crate::policy::{Event, normal};
 use crate::slack::limits::{ALL_BLOCKS, SECTION};
-use crate::slack::{Parent, blocks, escape, one_line, units, without_pings};
+use crate::slack::{Parent, blocks, escape, one_line, unformatted, units, without_pings};
 use crate::store::Stored;
 
 /// Alerts of so many jobs are merged.
@@ -190,13 +190,15 @@ impl Member {
     /// The job of an alert, and why it was sent.
     pub fn of(message: &Message) -> Self {
         let job = message.job.clone().unwrap_or_else(|| JobName::new(""));
-        let name = escape(job.as_str());
+        let name = unformatted(job.as_str());
         let mut cause = String::new();
         for line in message.text.lines() {
             let (line, _) = one_line(line, CAUSE);
-            let line = without_emoji(&line.replace(&format!("*{name}*"), "")).to_owned();
+            let line = line.replace(&format!("*{name}*"), "");
+            let line = without_emoji(&line);
             let apart = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric());
-            let line = line.strip_prefix(&name).filter(apart).map_or(line.as_str(), without_emoji);
+            let line = line.strip_prefix(&name).filter(apart).map_or(line, without_emoji);
+            let line = without_punctuation(line);
             if !line.is_empty() {
                 line.clone_into(&mut cause);
                 break;
@@ -210,7 +212,7 @@ impl Member {
 
     /// Characters of its name in a storm.
     fn length(&self) -> usize {
-        units(&escape(self.job.as_str())) + NAME
+        units(&unformatted(self.job.as_str())) + NAME
     }
 
     /// What is the same for alerts that are told together. An exit code is no number that varies with the cause.
@@ -346,6 +348,10 @@ impl Storm {
 pub fn detail(message: &Message, target: Option<Parent>) -> Message {
     let mut blocks = message.blocks.clone();
     blocks.iter_mut().for_each(without_pings);
+    if let Some(serde_json::Value::String(text)) = blocks.first_mut().and_then(|block| block.pointer_mut("/text/text"))
+    {
+        *text = text.trim_start().to_owned();
+    }
     let mut text = serde_json::Value::from(message.text.as_str());
     without_pings(&mut text);
     let text = text.as_str().unwrap_or_default().trim_start().to_owned();
@@ -431,7 +437,7 @@ fn jobs<'m>(members: impl IntoIterator<Item = &'m Member>) -> Vec<Job<'m>> {
 /// A line for each cause; the jobs with the same share a line, which names each.
 fn lines(members: &[Member]) -> Vec<String> {
     let name = |job: &Job<'_>| {
-        let name = escape(job.name.as_str());
+        let name = unformatted(job.name.as_str());
         match job.well {
             true if members.len() > MARKED => format!("~{name}~"),
             true => format!(":white_check_mark: {name}"),
@@ -452,7 +458,7 @@ fn lines(members: &[Member]) -> Vec<String> {
 fn notes(members: &[Member], room: usize) -> Vec<String> {
     let noted = members.iter().filter(|member| !member.well);
     let line = |(member, note): (&Member, &String)| {
-        format!("{} · _{}_", escape(member.job.as_str()), escape(note).replace('_', "-"))
+        format!("{} · _{}_", unformatted(member.job.as_str()), escape(note).replace('_', "-"))
     };
     let all: Vec<String> = noted.filter_map(|member| Some((member, member.note.as_ref()?))).map(line).collect();
     let mut left = room;
@@ -481,7 +487,7 @@ fn emoji(status: Status) -> &'static str {
     }
 }
 
-/// A line without the emoji and the punctuation that it begins with.
+/// A line without the emoji that it begins with.
 fn without_emoji(line: &str) -> &str {
     let mut rest = line.trim();
     while let Some(inner) = rest.strip_prefix(':')
@@ -491,7 +497,12 @@ fn without_emoji(line: &str) -> &str {
     {
         rest = after.trim_start();
     }
-    rest.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '<' | '&' | '`' | '"' | '\'' | '(' | '/'))
+    rest
+}
+
+/// A line without the punctuation that it begins with.
+fn without_punctuation(line: &str) -> &str {
+    line.trim_start_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '<' | '&' | '`' | '"' | '\'' | '(' | '/'))
 }
 
 /// The head and the lines in as few sections as hold them.

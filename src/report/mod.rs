@@ -341,7 +341,7 @@ pub fn no_longer_watched(
     sender: &Sender,
     now: Timestamp,
 ) -> Vec<Message> {
-    let name = slack::escape(gone.name.as_str());
+    let name = slack::unformatted(gone.name.as_str());
     let at = now.to_zoned(gone.zone.clone()).strftime("%H:%M").to_string();
     let words = format!("no longer watched since {at} ({})", slack::escape(&slack::cut_plain(gone.why, 200).0));
     let mut messages = Vec::new();

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::cut::{cut, cut_plain, split};
-use super::escape::{escape, fence};
+use super::escape::{escape, fence, unformatted};
 use super::fit::weight;
 use super::limits::{ALL_BLOCKS, BUTTON, FIELD, SECTION};
 
@@ -43,7 +43,7 @@ pub fn paragraphs(text: &str, room: usize) -> (Vec<Value>, bool) {
 pub fn fields(fields: &[(String, String)], limit: usize) -> Option<Value> {
     let each = FIELD.min(limit / fields.len().max(1));
     let text = |(name, value): &(String, String)| {
-        mrkdwn(&cut(&format!("*{}*\n{value}", escape(&cut_plain(name, 100).0)), each).0)
+        mrkdwn(&cut(&format!("*{}*\n{value}", unformatted(&cut_plain(name, 100).0)), each).0)
     };
     let texts: Vec<Value> = fields.iter().map(text).collect();
     (!texts.is_empty()).then(|| json!({ "type": "section", "fields": texts }))

@@ -165,6 +165,20 @@ fn a_job_that_gets_worse_in_a_storm_says_there_what_it_says_now() {
 }
 
 #[test]
+fn names_of_jobs_in_a_storm_are_names_whatever_marks_are_in_them() {
+    let names = ["_hourly_", ":fire:", "a*b*c", "*.bak*"];
+    let of = |(number, job): (u64, &str)| {
+        let name = crate::slack::unformatted(job);
+        let text = format!(":red_circle: {name} critical: no answer");
+        Message { text, job: Some(JobName::new(job)), ..failure(number, "") }
+    };
+    let told = storm(&(1..).zip(names).map(of).collect::<Vec<_>>()).edit(T0).text;
+    let lines: Vec<String> = told.lines().map(|line| line.replace('\u{2060}', "")).collect();
+    assert_eq!(lines[1..], ["• 4 jobs: critical: no answer", "*_hourly_*, *:fire:*, *a*b*c*, **.bak**"]);
+    assert!(!told.contains("_hourly_") && !told.contains(":fire:"), "{told:?}");
+}
+
+#[test]
 fn a_storm_counts_jobs_though_one_has_several_incidents() {
     let of = |incident, job: &str, cause: &str| {
         let name = JobName::new(job);
