@@ -56,7 +56,13 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
     let head = blocks::section(&block, SECTION);
     let mut all = vec![head];
     // What stays below is about the run that the message told first: it says so.
-    let before = old.filter(|_| matches!(change, Edit::Worse)).map(|old| bare(without_note(old)));
+    let stays = |old: &&str| match change {
+        Edit::Worse => true,
+        // A count takes the place of a count, and of nothing else.
+        Edit::Headline => emoji_of(old) != headline(edit).and_then(emoji_of),
+        _ => false,
+    };
+    let before = old.filter(stays).map(|old| bare(without_note(old)));
     let before = before.filter(|old| !old.is_empty() && !rest.starts_with(FIRST) && has_room(first));
     let before = before.map(|old| (format!("{FIRST}{old}"), format!("{FIRST}{}\n", bare(without_note(first_line)))));
     all.extend(before.iter().map(|(block, _)| blocks::context(block)));
@@ -132,10 +138,13 @@ fn without_pings(text: &str) -> &str {
 /// A headline without whom it pings, and without its emoji.
 fn bare(text: &str) -> &str {
     let rest = without_pings(text);
-    match rest.split_once(' ') {
-        Some((emoji, after)) if emoji.len() > 2 && emoji.starts_with(':') && emoji.ends_with(':') => after.trim(),
-        _ => rest.trim(),
-    }
+    rest.strip_prefix(emoji_of(text).unwrap_or_default()).unwrap_or(rest).trim()
+}
+
+/// The emoji with which a headline begins.
+fn emoji_of(text: &str) -> Option<&str> {
+    let (first, _) = without_pings(text).split_once(' ')?;
+    (first.len() > 2 && first.starts_with(':') && first.ends_with(':')).then_some(first)
 }
 
 #[cfg(test)]
@@ -263,6 +272,22 @@ mod tests {
         // A message that is as long as it can be loses no block of its own.
         let full = Message { blocks: vec![blocks::section("*dump* warning", 3_000); 20], ..began };
         assert_eq!(edited(&full, &worse("*dump* critical")).blocks.len(), 20);
+    }
+
+    #[test]
+    fn a_count_takes_the_place_of_a_count_and_leaves_what_failed() {
+        let counted = |count: u32| {
+            let text = format!(":large_orange_circle: *dump* fails now and then: {count} of 84 runs");
+            Message { text: text.clone(), ..edit(Edit::Headline, vec![blocks::section(&text, 3_000)]) }
+        };
+        let once = edited(&first(), &counted(3));
+        let texts = |message: &Message| all_texts(message).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let below = ["reported first: *dump* critical: refused", "detail: port 5432"];
+        assert_eq!(texts(&once)[1..], below);
+        let twice = edited(&once, &counted(4));
+        assert!(texts(&twice)[0].contains("4 of 84") && texts(&twice)[1..] == below, "{twice:?}");
+        let began = Message { blocks: counted(3).blocks, ..first() };
+        assert_eq!(edited(&began, &counted(4)).blocks.len(), 1, "a count needs no count below it");
     }
 
     #[test]
