@@ -102,6 +102,11 @@ impl Health {
     ) -> Result<Notification, (Suppressed, Option<Timestamp>)> {
         let Moment { settings, zone, now, .. } = *moment;
         if let Some(until) = self.silenced() {
+            let waits = self.open.as_deref().is_some_and(|open| self.waiting.has(open.id));
+            if waits && draft.event.is_of_an_incident() && draft.flap == FlapChange::None {
+                // What waits for the end of quiet hours says the last that is known.
+                self.defer(moment, draft);
+            }
             return Err((Suppressed::Silenced, Some(until)));
         }
         let quiet = quiet::is_quiet(settings, zone, now);

@@ -780,7 +780,34 @@ fn a_silence_that_outlasts_quiet_hours_ends_in_one_message() {
             (
                 "04:20",
                 "clock",
-                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 02:50, 3 failures, failing still: y",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 02:50, 3 failures, failing still: z",
+            ),
+        ],
+    );
+    // What came in the silence is the last that is known.
+    story(
+        "quiet_hours = '03:00-04:00'",
+        &[
+            ("03:10", "warning: 81 %", "held: quiet-hours until 23 04:00"),
+            ("03:20", "silence 1h", ""),
+            ("03:30", "critical: 97 %", "held: silenced until 23 04:20"),
+            (
+                "04:20",
+                "clock",
+                "failure critical, opens #1, pings (1 alert in quiet hours) | failing since 03:10, 2 failures, critical at worst: 97 %",
+            ),
+        ],
+    );
+    story(
+        "quiet_hours = '03:00-04:00'",
+        &[
+            ("03:10", "critical: x", "held: quiet-hours until 23 04:00"),
+            ("03:20", "silence 1h", ""),
+            ("03:30", "ok", "held: silenced until 23 04:20"),
+            (
+                "04:20",
+                "clock",
+                "recovery ok (1 alert in quiet hours) | critical from 03:10 to 03:30 (20m), 1 failure: x",
             ),
         ],
     );
