@@ -39,7 +39,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
 }
 
 /// Where it is named.
-fn place(whole: &Whole<'_>) -> Place {
+pub(super) fn place(whole: &Whole<'_>) -> Place {
     let keys = ["slack.token_env", "slack.token_file", "slack.webhook_url_env"];
     let named = keys.into_iter().find_map(|key| whole.config.find(key));
     match (named, whole.config.find("slack.token")) {
