@@ -206,6 +206,8 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         return Ok(ExitCode::SUCCESS);
     }
     let job = plan.job(row.job.as_str()).map(AsRef::as_ref);
+    let (later, now) = (letters.later(row.id), System.now().wall);
+    let explained = Explained { row: &row, letters: letters.run(row.id), later, job, zone, now };
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let rows = [
         ("run", format!("{} of {}, its {} run", row.id, row.job, ordinal(row.number))),
@@ -214,7 +216,7 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
         ("status", format!("{}: {}", row.status.as_str(), happened(&row.ending, row.finished, zone))),
         ("message", verdict(&row, &letters.run(row.id), zone)),
-        ("why", Explained { row: &row, letters: letters.run(row.id), job, zone, now: System.now().wall }.explanation()),
+        ("why", explained.explanation()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
     world.terminal.out(&world.terminal.table(&rows));

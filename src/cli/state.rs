@@ -18,7 +18,8 @@ use crate::document::parse_duration;
 use crate::exec::Ending;
 use crate::id::{RunId, in_one_line};
 use crate::plan::{Job, Plan};
-use crate::report::explain::tells_of;
+use crate::policy::Event;
+use crate::report::explain::{may_be_told_later, tells_of};
 pub(super) use crate::report::explain::{told, verdict, was_refused};
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
@@ -228,7 +229,11 @@ const MOST_MESSAGES: usize = 100_000;
 
 /// What of the messages of runs is in the outbox: what waits, and what was refused. What was delivered is not there any more.
 #[derive(Debug, Default)]
-pub(super) struct Letters(HashMap<RunId, Vec<Stored>>);
+pub(super) struct Letters {
+    all: HashMap<RunId, Vec<Stored>>,
+    /// Runs that were told of after all.
+    later: HashMap<RunId, (Timestamp, Event)>,
+}
 
 impl Letters {
     /// Those of these runs.
@@ -251,12 +256,19 @@ impl Letters {
                 break;
             }
         }
-        Ok(Self(all))
+        // A database of an earlier version knows of none.
+        let later = reader.told_later(&may_be_told_later(runs)).unwrap_or_default();
+        Ok(Self { all, later })
     }
 
     /// Those of one run.
     pub(super) fn run(&self, run: RunId) -> Vec<&Stored> {
-        self.0.get(&run).into_iter().flatten().collect()
+        self.all.get(&run).into_iter().flatten().collect()
+    }
+
+    /// When a run was told of after all, and as what.
+    pub(super) fn later(&self, run: RunId) -> Option<(Timestamp, Event)> {
+        self.later.get(&run).copied()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
 use crate::id::{JobName, RunId, in_one_line};
 use crate::plan::{Job, NotLoaded, Plan};
 use crate::policy::{Event, Health, Hold, HoldKind};
-use crate::report::explain::Explained;
+use crate::report::explain::{Explained, may_be_told_later};
 use crate::store::{HistoryFilter, Reader, RunRow, Stored};
 
 /// How many runs are looked at for the last message before.
@@ -51,8 +51,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     }
     let letters = state::Letters::of(&reader, &rows)?;
     let job = plan.job(&args.job).map(AsRef::as_ref);
-    let told: Vec<Explained<'_>> =
-        rows.iter().map(|row| Explained { row, letters: letters.run(row.id), job, zone, now }).collect();
+    let told: Vec<Explained<'_>> = rows.iter().map(|row| explained(row, &letters, (job, zone, now))).collect();
     if args.json {
         let all: Vec<Value> = told.iter().map(in_json).collect();
         world.terminal.out(&format!("{}\n", Value::from(all)));
@@ -66,10 +65,11 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     for told in &told {
         world.terminal.out(&format!("{}\n  {}\n", told.headline(), told.explanation()));
     }
-    if let Some(last) = rows.last().filter(|row| !was_sent(row)).and_then(|row| message_before(&reader, row)) {
-        let (at, event) = (state::told(last.finished, zone, now), last.decision.event().map_or("", Event::as_str));
+    let untold = rows.last().filter(|row| !was_sent(row) && letters.later(row.id).is_none());
+    if let Some((last, at, event)) = untold.and_then(|row| message_before(&reader, row)) {
+        let (at, event) = (state::told(at, zone, now), event.as_str());
         let letters = state::Letters::of(&reader, std::slice::from_ref(&last))?;
-        let waits = Explained { row: &last, letters: letters.run(last.id), job, zone, now }.whereabouts();
+        let waits = explained(&last, &letters, (job, zone, now)).whereabouts();
         world.terminal.out(&format!("the last message before: run {} at {at} ({event}){waits}\n", last.id));
     }
     if args.at.is_none()
@@ -268,15 +268,31 @@ fn was_sent(row: &RunRow) -> bool {
     row.decision.is_notified()
 }
 
-/// The last run before this one that was told.
-fn message_before(reader: &Reader, row: &RunRow) -> Option<RunRow> {
+fn explained<'a>(
+    row: &'a RunRow,
+    letters: &'a state::Letters,
+    (job, zone, now): (Option<&'a Job>, &'a jiff::tz::TimeZone, Timestamp),
+) -> Explained<'a> {
+    Explained { row, letters: letters.run(row.id), later: letters.later(row.id), job, zone, now }
+}
+
+/// The last run before this one that was told, when, and as what.
+fn message_before(reader: &Reader, row: &RunRow) -> Option<(RunRow, Timestamp, Event)> {
     let filter = HistoryFilter {
         job: Some(row.job.clone()),
         before: Some(row.id),
         limit: LOOK_BACK,
         ..HistoryFilter::default()
     };
-    reader.history(&filter).ok()?.into_iter().find(was_sent)
+    let rows = reader.history(&filter).ok()?;
+    let sent = rows.iter().position(was_sent);
+    // Of those after it one may have been told by a message that another cause had.
+    let after = &rows[..sent.unwrap_or(rows.len())];
+    let later = reader.told_later(&may_be_told_later(after)).unwrap_or_default();
+    let found = after.iter().position(|row| later.contains_key(&row.id)).or(sent)?;
+    let row = rows.into_iter().nth(found)?;
+    let (at, event) = later.get(&row.id).copied().or(row.decision.event().map(|event| (row.finished, event)))?;
+    Some((row, at, event))
 }
 
 fn in_json(explained: &Explained<'_>) -> Value {

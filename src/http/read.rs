@@ -156,9 +156,10 @@ pub(super) async fn explained(
     let utc = TimeZone::UTC;
     let zone = job.map_or(&utc, |job| &job.timing.zone);
     let now = core.clock.now().wall;
+    let told = core.store.told_later(explain::may_be_told_later(rows)).await?;
     let one = |row: &RunRow| {
         let letters = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
-        let explained = Explained { row, letters, job, zone, now };
+        let explained = Explained { row, letters, later: told.get(&row.id).copied(), job, zone, now };
         api::Explained { run: run(row), sentence: explained.headline(), explanation: explained.explanation() }
     };
     Ok(rows.iter().map(one).collect())

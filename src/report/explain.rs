@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::document::format_duration;
 use crate::exec::{Ending, Reason, Status};
-use crate::id::{Channel, in_one_line};
+use crate::id::{Channel, RunId, in_one_line};
 use crate::message::{Message, Thread};
 use crate::plan::Job;
 use crate::policy::{Decision, Event, Suppressed};
@@ -93,6 +93,12 @@ fn was_taken(letters: &[&Stored]) -> bool {
     all.any(|channel| !in_outbox(channel)) || letters.iter().any(|letter| is_dead(letter) && letter.progress.forwarded)
 }
 
+/// The runs that a message of which they were not the cause may have told of, each with its end.
+pub fn may_be_told_later<'r>(rows: impl IntoIterator<Item = &'r RunRow>) -> Vec<(RunId, Timestamp)> {
+    let suppressed = rows.into_iter().filter(|row| matches!(row.decision, Decision::Suppressed(..)));
+    suppressed.map(|row| (row.id, row.finished)).collect()
+}
+
 /// Whether a message tells of a run. The first message of an incident stands for those of earlier runs whose place it took,
 /// since no channel took them.
 pub fn tells_of(stored: &Stored, row: &RunRow) -> bool {
@@ -128,6 +134,8 @@ pub struct Explained<'a> {
     pub row: &'a RunRow,
     /// Its messages that are in the outbox.
     pub letters: Vec<&'a Stored>,
+    /// When it was told of after all, and as what: by the message at the end of a silence, say.
+    pub later: Option<(Timestamp, Event)>,
     /// Its job, where there is one of that name.
     pub job: Option<&'a Job>,
     /// In which times are told.
@@ -142,9 +150,10 @@ impl Explained<'_> {
         let row = self.row;
         let at = told(row.finished, self.zone, self.now);
         // Of a job that is gone there is no next message.
-        let next = match row.decision.until().filter(|_| self.job.is_some()) {
-            Some(until) => format!(", next message at {}", told(until, self.zone, row.finished)),
-            None => String::new(),
+        let next = match (self.later, row.decision.until().filter(|_| self.job.is_some())) {
+            (Some((at, event)), _) => format!("; told at {}: {event}", told(at, self.zone, self.now)),
+            (None, Some(until)) => format!(", next message at {}", told(until, self.zone, row.finished)),
+            (None, None) => String::new(),
         };
         format!("run {} {} at {at}; {}{next}", row.id, ended(row, self.zone), verdict(row, &self.letters))
     }
@@ -261,7 +270,8 @@ mod tests {
         ] {
             let decision = Decision::Notified(Event::Missing);
             let row = RunRow { reason: Reason::Missing, ending, decision, ..RunRow::interrupted(&left, now) };
-            let explained = Explained { row: &row, letters: Vec::new(), job: None, zone: &TimeZone::UTC, now };
+            let explained =
+                Explained { row: &row, letters: Vec::new(), later: None, job: None, zone: &TimeZone::UTC, now };
             assert_eq!(explained.explanation(), sentence);
         }
     }

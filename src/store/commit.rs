@@ -203,6 +203,10 @@ fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
                 if let Some(first) = messages.iter().find(|stored| !stored.is_edit()) {
                     mail::keep_for_run(db, run.id, &first.message)?;
                 }
+            } else if let Some(first) = messages.iter().find(|stored| !stored.is_edit())
+                && let Some(run) = first.message.run
+            {
+                mail::keep_for_run_later(db, run, &first.message)?;
             }
             if let Some((job, state)) = state {
                 runs::put_state(db, job, state)?;

@@ -310,6 +310,27 @@ pub(super) fn keep_for_run(db: &Connection, run: RunId, message: &Message) -> Re
     Ok(())
 }
 
+/// The same of a message that came when the run had been dealt with: at the end of a silence, or of quiet hours. What the
+/// run itself said stays.
+pub(super) fn keep_for_run_later(db: &Connection, run: RunId, message: &Message) -> Result<()> {
+    let sql =
+        "INSERT OR IGNORE INTO run_message (run, body) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM run WHERE id = ?1)";
+    db.prepare_cached(sql)?.execute(params![int(run.0), body(message)])?;
+    Ok(())
+}
+
+/// Which of these runs, each with its end, were told of afterwards: when, and as what.
+pub(super) fn told_later(db: &Connection, runs: &[(RunId, Timestamp)]) -> Result<HashMap<RunId, (Timestamp, Event)>> {
+    let mut told = HashMap::new();
+    for (run, ended) in runs {
+        let message = of_run(db, *run)?.filter(|message| message.created >= *ended);
+        if let Some((message, event)) = message.and_then(|message| message.event.map(|event| (message, event))) {
+            told.insert(*run, (message.created, event));
+        }
+    }
+    Ok(told)
+}
+
 /// What a run said first; none where it said nothing, or where a later version wrote it in a way that is not known.
 pub(super) fn of_run(db: &Connection, run: RunId) -> Result<Option<Message>> {
     let sql = "SELECT body FROM run_message WHERE run = ?1";

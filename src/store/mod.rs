@@ -57,7 +57,7 @@ use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
 use crate::notify::Parent;
-use crate::policy::Hold;
+use crate::policy::{Event, Hold};
 
 /// The database; clones are handles to the same one. The last one to go writes what waits and closes it.
 #[derive(Clone)]
@@ -267,6 +267,14 @@ impl Store {
     /// What a run said first.
     pub async fn run_message(&self, id: RunId) -> Result<Option<Message>, StoreError> {
         self.look(move |db| mail::of_run(db, id)).await
+    }
+
+    /// Which of these runs, each with its end, were told of afterwards: when, and as what.
+    pub async fn told_later(
+        &self,
+        runs: Vec<(RunId, Timestamp)>,
+    ) -> Result<std::collections::HashMap<RunId, (Timestamp, Event)>, StoreError> {
+        self.look(move |db| mail::told_later(db, &runs)).await
     }
 
     /// Waits until a message came in since the last time that this was asked.

@@ -13,7 +13,7 @@ use super::types::{Depth, HistoryFilter, JobState, MessageId, OutboxFilter, RunR
 use super::{holds, mail, runs, schema};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Attachment;
-use crate::policy::Hold;
+use crate::policy::{Event, Hold};
 
 /// An open database beside the daemon.
 #[derive(Debug)]
@@ -69,6 +69,14 @@ impl Reader {
     /// Messages in the outbox, oldest first, without their attachments.
     pub fn outbox_list(&self, filter: &OutboxFilter) -> Result<Vec<Stored>, StoreError> {
         Ok(mail::list(&self.db, filter)?)
+    }
+
+    /// Which of these runs, each with its end, were told of afterwards: when, and as what.
+    pub fn told_later(
+        &self,
+        runs: &[(RunId, Timestamp)],
+    ) -> Result<std::collections::HashMap<RunId, (Timestamp, Event)>, StoreError> {
+        Ok(mail::told_later(&self.db, runs)?)
     }
 
     /// The file that goes with a message.

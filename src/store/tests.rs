@@ -317,6 +317,32 @@ fn history_comes_back_as_it_was_newest_first_and_by_filter() {
 }
 
 #[test]
+fn a_run_is_told_of_afterwards_by_a_message_that_it_did_not_cause() {
+    let store = memory();
+    let suppressed = Decision::Suppressed(Suppressed::Silenced, None);
+    for id in [7, 8, 9] {
+        store.keep(Some(RunRow { decision: suppressed, ..over(id, "disk", Status::Critical) }), None);
+    }
+    let says = |run: u64, event, created| Message {
+        run: Some(RunId(run)),
+        event: Some(event),
+        created,
+        ..message("ops", "the silence ended")
+    };
+    let record = |run, message| Record { run, messages: vec![message], ..Record::default() };
+    // The run had said something itself, while it went on.
+    now(store.record(record(None, says(8, Event::Stuck, at(9))))).expect("it is taken");
+    for told in [says(7, Event::Recovery, at(60)), says(8, Event::Repeat, at(60)), says(99, Event::Repeat, at(60))] {
+        now(store.record(record(None, told))).expect("it is taken");
+    }
+    let asked = [7, 8, 9, 99].map(|id| (RunId(id), at(id + 3))).to_vec();
+    let told = now(store.told_later(asked)).expect("it can be read");
+    assert_eq!(told, std::collections::HashMap::from([(RunId(7), (at(60), Event::Recovery))]));
+    let first = now(store.run_message(RunId(8))).expect("it can be read").expect("it is kept");
+    assert_eq!(first.event, Some(Event::Stuck), "what it said first stays");
+}
+
+#[test]
 fn a_message_number_is_never_used_twice_even_where_the_count_of_numbers_is_lost() {
     let store = memory();
     put(&store, vec![message("ops", "one"), message("ops", "two")]);

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use slack_alert::api::{self, Code, HoldKind, JobState};
 use slack_alert::daemon::{Asker, JobQuery, NewHold, NewRun, Reply, Request};
 use slack_alert::exec;
 use slack_alert::id::JobName;
 use slack_alert::message::Thread;
 use slack_alert::policy::{By, Decision, Via};
-use slack_alert::store::HistoryFilter;
+use slack_alert::report::explain::{Explained, may_be_told_later};
+use slack_alert::store::{HistoryFilter, RunRow};
 
 use crate::support::notifier::Sent;
 use crate::support::world::{World, fails, says};
@@ -77,7 +80,7 @@ async fn history(world: &World, job: &str) -> Vec<String> {
     let filter = HistoryFilter { job: Some(JobName::new(job)), limit: 1_000, ..HistoryFilter::default() };
     let mut rows = store.history(filter).await.expect("it can be read");
     rows.reverse();
-    let line = |row: &slack_alert::store::RunRow| {
+    let line = |row: &RunRow| {
         let (from, to) = (&row.started.to_string()[11..16], &row.finished.to_string()[11..16]);
         match row.details.passed {
             Some((count, _)) => format!("{from}-{to} {count} {}", row.decision),
@@ -419,6 +422,17 @@ async fn a_silence_keeps_the_recovery_and_says_at_its_end_what_fails_still() {
     let all = world.messages().len();
     world.pass(minutes(10)).await;
     assert_eq!(world.messages().len(), all, "it is said once");
+    // `why` of the run that was silenced last names the message that told of it after all.
+    let filter = HistoryFilter { job: Some(JobName::new("mended")), limit: 3, ..HistoryFilter::default() };
+    let rows = world.store().history(filter).await.expect("it can be read");
+    let told = world.store().told_later(may_be_told_later(&rows)).await.expect("it can be read");
+    let now = "2026-11-23T10:17:00Z".parse().expect("a time");
+    let words = |row: &RunRow| {
+        let later = told.get(&row.id).copied();
+        Explained { row, letters: Vec::new(), later, job: None, zone: &TimeZone::UTC, now }.headline()
+    };
+    let last = rows.iter().map(words).find(|words| words.contains("silenced")).expect("a silenced run");
+    assert!(last.ends_with("was ok at 10:00; not sent: silenced; told at 10:05: recovery"), "{last}");
 }
 
 #[tokio::test(start_paused = true)]
