@@ -36,6 +36,9 @@ pub fn prepare() {
     // Nothing of this can fail for a process that asks it of itself, but where a sandbox forbids the call; then it goes on as it is.
     let _ = SigSet::empty().thread_set_mask();
     take_back_ignored(&(1..=64).collect::<Vec<_>>());
+    // What whoever started this has left open (the lock of flock(1), the pipe of a supervisor) stays open here and is closed in
+    // commands: what one of them leaves in the background would hold the lock for ever.
+    close_fds::set_fds_cloexec(3, &[]);
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 

@@ -77,6 +77,20 @@ fn a_command_inherits_neither_blocked_nor_ignored_signals() {
 }
 
 #[test]
+fn a_command_inherits_no_descriptor_that_the_parent_left_open() {
+    // As `flock LOCK slack-alert` does it: whoever inherits the descriptor holds the lock.
+    let job = "command = 'ls -l /proc/self/fd; test ! -e /proc/$$/fd/7 && test ! -e /proc/$$/fd/300'\nevery = '1h'\n";
+    let parent = ["bash", "-c", "exec 7</dev/null 300</dev/null; exec \"$@\"", "parent"];
+    let (code, said) = once(&parent, job);
+    assert_eq!(code, Some(0), "{said}");
+    // `wrap` stands in the place of its command, which has whatever it would have without it.
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "")]);
+    let wrap = ["wrap", "--job", "x", "--", "sh", "-c", "test -e /proc/$$/fd/7 && echo inherited"];
+    let (status, said) = sandbox.start_with(started_by(&parent, &wrap)).end();
+    assert!(status.success() && said.contains("inherited"), "{said}");
+}
+
+#[test]
 fn signals_that_ask_for_nothing_end_nothing() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", "command = 'true'\nevery = '1h'\n")]);
     let mut daemon = daemon(&["env"], &sandbox);
