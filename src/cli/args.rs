@@ -658,6 +658,8 @@ pub enum PreviewEvent {
     Missing,
     /// The run takes long.
     Slow,
+    /// Its runs wait because other runs hold every place.
+    Starved,
     /// A whole incident: its first message, what follows in its thread, its end.
     Incident,
 }

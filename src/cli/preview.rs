@@ -17,7 +17,7 @@ use crate::notify::view::Head;
 use crate::notify::{self, view};
 use crate::picture::{self, Item};
 use crate::plan::{Job, Plan};
-use crate::policy::{Decision, Event, Health};
+use crate::policy::{Decision, Event, Health, On, Suppressed};
 use crate::report::{self, Sender};
 use crate::simulate::assume;
 
@@ -48,6 +48,7 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
             };
             (assume::incident(job, &outcome, &Sender { can, ..sender }), Decision::Notified(Event::Failure))
         }
+        Some(PreviewEvent::Starved) => starved(&plan, job, &sender, now)?,
         Some(asked) => {
             refuse_contradiction(asked, &outcome)?;
             assume::event(job, named(asked), &outcome, &sender)
@@ -72,7 +73,8 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
         let why = format!("{}; --event shows a message all the same", words(&decision));
         return nothing(world, args, &why);
     }
-    if args.stdout.is_none() && args.stderr.is_none() && args.event != Some(PreviewEvent::Missing) {
+    let has_output = !matches!(args.event, Some(PreviewEvent::Missing | PreviewEvent::Starved));
+    if args.stdout.is_none() && args.stderr.is_none() && has_output {
         let unjudged = if job.conditions.is_empty() { "" } else { ", which the job's conditions can judge" };
         say(format!("sample output is shown; --stdout FILE and --stderr FILE give real output{unjudged}"));
     }
@@ -170,6 +172,23 @@ fn absent(job: &Job, now: Timestamp) -> Result<Outcome, Failure> {
     Ok(Outcome::missing(due, expect.grace, due.checked_sub(gap).ok(), now))
 }
 
+/// Another job holds every place while three of this job's due times pass.
+fn starved(plan: &Plan, job: &Job, sender: &Sender, now: Timestamp) -> Result<(Vec<Message>, Decision), Failure> {
+    if job.timing.runs_elsewhere() {
+        let message = format!("no run of `{}` can wait for a place: something else runs this job", job.name);
+        return Err(Failure::usage(message));
+    }
+    let gap = job.timing.shortest_gap(job.name.as_str(), now).unwrap_or_default();
+    let since = now.checked_sub(gap.saturating_mul(2)).unwrap_or(now);
+    let places = plan.config.limits.max_running;
+    let held = format!("{places} of {places} places are taken: {places} by (another job) (limits.max_running)");
+    let decision = match job.notify.on.asks(On::Failure) {
+        true => Decision::Notified(Event::Starved),
+        false => Decision::Suppressed(Suppressed::NotAsked, None),
+    };
+    Ok((report::starved::waits(job, sender, since, ("a free place", &held), now), decision))
+}
+
 fn is_good(event: PreviewEvent) -> bool {
     use PreviewEvent::{Change, Output, Recovery, Success};
     matches!(event, Output | Change | Recovery | Success)
@@ -200,6 +219,7 @@ fn named(event: PreviewEvent) -> Event {
         PreviewEvent::Stuck => Event::Stuck,
         PreviewEvent::Missing => Event::Missing,
         PreviewEvent::Slow => Event::Slow,
+        PreviewEvent::Starved => Event::Starved,
         PreviewEvent::Incident => Event::Failure,
     }
 }

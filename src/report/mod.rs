@@ -6,6 +6,7 @@
 
 pub mod directives;
 pub mod explain;
+pub mod starved;
 
 use std::sync::Arc;
 use std::time::Duration;

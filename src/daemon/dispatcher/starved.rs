@@ -15,7 +15,8 @@ use crate::clock::{Mono, Now, between};
 use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{JobName, RunId};
-use crate::policy::{Event, On, time_of_day};
+use crate::message::Message;
+use crate::policy::{On, time_of_day};
 use crate::report;
 
 /// The name of the note, which holds every job that waits and was told of or asked for: [`Starved`] by job name, as JSON.
@@ -123,8 +124,9 @@ impl Dispatcher {
         let what = starved.what();
         tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
         if notify.on.asks(On::Failure) {
-            let title = format!("critical: waits for {what} since {since}");
-            self.tell_starved(index, Status::Critical, &title, &places, now, turn);
+            let messages =
+                report::starved::waits(&tracked.job, &self.sender, starved.since, (&what, &places), now.wall);
+            self.tell_starved(messages, turn);
         }
         let wait = self.starved.get_mut(&index).expect("it was put there");
         (wait.told, wait.told_at) = (Some(starved), Some(now.mono));
@@ -194,8 +196,9 @@ impl Dispatcher {
                 let waited = format_duration(between(starved.since, now.wall));
                 tracing::info!(job = %name, waited, "the run has got a place");
                 if self.jobs[index as usize].job.notify.on.asks(On::Failure) {
-                    let title = format!("runs again: it waited {waited} for {}", starved.what());
-                    self.tell_starved(index, Status::Ok, &title, "", now, turn);
+                    let (job, what) = (&self.jobs[index as usize].job, starved.what());
+                    let messages = report::starved::runs_again(job, &self.sender, (&waited, &what), now.wall);
+                    self.tell_starved(messages, turn);
                 }
                 turn.entries.push(self.starved_note());
             }
@@ -220,12 +223,7 @@ impl Dispatcher {
         }
     }
 
-    /// To the channels of a critical message, its end too: it is told where it was told.
-    fn tell_starved(&mut self, index: u32, status: Status, title: &str, body: &str, now: Now, turn: &mut Turn) {
-        let job = &self.jobs[index as usize].job;
-        let channels = job.notify.channels_for(Status::Critical, self.sender.channel.as_ref());
-        let channels = report::places(channels, &self.sender);
-        let messages = report::about_job(job, channels, (Event::Starved, status), (title, body), now.wall);
+    fn tell_starved(&mut self, messages: Vec<Message>, turn: &mut Turn) {
         self.tally.told(&messages);
         turn.entries.push(Entry::Changed { state: None, messages });
     }

@@ -149,3 +149,18 @@ fn the_conditions_of_a_job_are_judged_on_the_output_that_is_given() {
     let ran = sandbox.run(&["preview", "queue"]);
     assert!(ran.stdout.contains("queue: 0") && ran.stderr.contains("which the job's conditions can judge"), "{ran:?}");
 }
+
+#[test]
+fn a_job_whose_runs_wait_for_a_place_is_shown_as_the_daemon_tells_it() {
+    let sandbox = sandbox();
+    let ran = sandbox.run(&["preview", "check", "--event", "starved"]);
+    let held = "64 of 64 places are taken: 64 by (another job) (limits.max_running)";
+    assert!(ran.code == 0 && ran.stdout.contains("critical: waits for a free place since "), "{ran:?}");
+    assert!(ran.stdout.contains(held) && ran.stdout.contains("#pager") && ran.stderr.is_empty(), "{ran:?}");
+    sandbox.file("jobs.d/silent.toml", "command = 'true'\nevery = '5m'\nnotify = { on = [] }\n");
+    let ran = sandbox.run(&["preview", "silent", "--event", "starved"]);
+    assert!(ran.stdout.contains(held) && ran.stderr.contains("nothing would be sent: "), "{ran:?}");
+    sandbox.file("jobs.d/outside.toml", "expect = { every = '1d', grace = '1h' }\n");
+    let ran = sandbox.run(&["preview", "outside", "--event", "starved"]);
+    assert!(ran.code == 2 && ran.stderr.contains("something else runs this job"), "{ran:?}");
+}
