@@ -67,7 +67,9 @@ pub fn judge(
     };
     let line = quiet::telling_line(if ok { facts.stdout } else { facts.output }, facts.status);
     let event = if event == Event::Failure && facts.reason == Reason::Missing { Event::Missing } else { event };
-    let exempt = matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
+    let reported = health.open.as_deref().and_then(|open| open.reported.as_ref());
+    let worsens = !ok && reported.is_some_and(|known| facts.status.badness() > known.worst().badness());
+    let exempt = worsens || matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
     let draft = Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt };
     let sent = health.notify(&moment, draft);
     if sent.is_err() {

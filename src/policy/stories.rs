@@ -472,6 +472,19 @@ fn a_run_that_was_none_changes_nothing() {
 }
 
 #[test]
+fn no_rate_limit_keeps_back_that_an_incident_got_worse() {
+    let steps = [
+        ("03:00", "warning: 80%", "failure warning, opens #1"),
+        ("03:01", "warning: other", "held: rate-limited until 23 04:00"),
+        ("03:02", "critical: 95%", "repeat critical, shown in #1, pings, 1 suppressed (worse: was warning)"),
+        ("03:03", "warning: 80%", "held: rate-limited until 23 04:00"),
+        ("03:04", "critical: 96%", "held: repeat-not-due until 23 04:02"),
+        ("03:05", "ok", "recovery ok, closes #1, 1 suppressed (5 failures in 5m)"),
+    ];
+    story("rate_limit = \"1/h\"", &steps);
+}
+
+#[test]
 fn above_the_rate_limit_alerts_are_counted_but_never_the_first_and_the_last_of_an_incident() {
     story(
         "rate_limit = \"2/h\"",
