@@ -242,13 +242,15 @@ fn bad(notice: &Notice) -> Draft {
         Update::Unknown { since, was } => {
             counted(cause.after(&format!("state unknown since {}, was {}: ", clock(notice, *since), was.as_str())))
         }
-        Update::Intermittent { failed, runs, since } => {
+        Update::Intermittent { failed, runs, since, opens } => {
             let words = format!(
                 "fails now and then: {failed} of {runs} runs since {} ({} %)",
                 clock(notice, *since),
                 percent(*failed, *runs)
             );
-            Draft { words, says_count: true, ..Draft::default() }
+            // An edit stands above the output of the run that was told first, which is below since the headline changes.
+            let cause = if *opens { cause } else { Cause::default() };
+            Draft { shows_all: false, ..counted(cause.after(&format!("{words}: "))) }
         }
         Update::IntermittentEnds { failed, runs, steady } => {
             let words = format!(

@@ -243,6 +243,14 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
             ":twisted_rightwards_arrows: db/backup keeps changing: 6 times in 4m; no more messages until it is steady for 10m",
         ),
         (
+            update(Update::Intermittent { failed: 3, runs: 40, since, opens: true }),
+            ":large_orange_circle: db/backup fails now and then: 3 of 40 runs since 23:45 (8 %): connection refused",
+        ),
+        (
+            update(Update::Intermittent { failed: 4, runs: 50, since, opens: false }),
+            ":large_orange_circle: db/backup fails now and then: 4 of 50 runs since 23:45 (8 %)",
+        ),
+        (
             flapping(Update::FlappingContinues { changes: 9, since }),
             ":red_circle: db/backup changed 9 times since 23:45, and is not steady yet",
         ),

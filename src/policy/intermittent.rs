@@ -27,9 +27,9 @@ impl Health {
     }
 
     /// The conversation as its first message says it.
-    pub(super) fn counted(&self, conversation: &Conversation) -> Update {
+    pub(super) fn counted(&self, conversation: &Conversation, opens: bool) -> Update {
         let (failed, runs) = self.counts(conversation);
-        Update::Intermittent { failed, runs, since: conversation.since() }
+        Update::Intermittent { failed, runs, since: conversation.since(), opens }
     }
 
     /// An incident is reported for the first time: whether it belongs to a conversation, or opens one.

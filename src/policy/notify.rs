@@ -322,8 +322,8 @@ impl Health {
         let of = |known: &&Conversation| open.is_some_and(|open| open.conversation == Some(known.id));
         match self.conversation.as_deref().filter(of) {
             Some(conversation) if first => {
-                let counted = self.counted(conversation);
                 let opens = open.is_some_and(OpenIncident::has_own_thread);
+                let counted = self.counted(conversation, opens);
                 if opens { (counted, None) } else { (draft.update.clone(), Some(counted)) }
             }
             _ => (draft.update.clone(), None),

@@ -68,6 +68,8 @@ pub enum Update {
         runs: u64,
         /// Since then.
         since: Timestamp,
+        /// This is its first message, and so tells of a failure too.
+        opens: bool,
     },
     /// The job did not fail for long enough: the conversation is over.
     IntermittentEnds {
@@ -195,7 +197,7 @@ impl Update {
             Self::Unknown { since, was } => {
                 format!("state unknown since {}, was {}", clock(*since, zone, now), was.as_str())
             }
-            Self::Intermittent { failed, runs, since } => {
+            Self::Intermittent { failed, runs, since, .. } => {
                 format!("failed {failed} of {runs} runs since {}, intermittently", clock(*since, zone, now))
             }
             Self::IntermittentEnds { failed, runs, steady } => {
