@@ -192,7 +192,8 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
         while shared.may_start(&run.stop).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
-            let follower = |slot| Follower { slot, run: &run, clock: &shared.clock, drain: &shared.drain };
+            let Shared { clock, drain, starter, .. } = &*shared;
+            let follower = |slot| Follower { slot, run: &run, clock, drain, starter };
             // By reference: what is moved out of it would be kept twice.
             let ended = match &shared.start(&run, so_far.attempts).map(follower) {
                 Ok(follower) => follower.follow().await,

@@ -57,6 +57,8 @@ pub(in crate::exec) struct Child {
     pipes: [Pipe; 2],
     /// What masks everything of this run that leaves the process.
     pub(super) redactor: Redactor,
+    /// Starts that were going on when this one was made: each may hold its pipes open until it is done.
+    pub(super) started_beside: Vec<u64>,
     handle: duct::Handle,
     /// Keeps the exit reported.
     pidfd: OwnedFd,
@@ -214,6 +216,7 @@ impl Child {
                     exited: false,
                     pipes,
                     redactor: launch.redactor(),
+                    started_beside: Vec::new(),
                     handle,
                     pidfd,
                 }))

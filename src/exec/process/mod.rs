@@ -69,6 +69,7 @@ pub(super) struct Follower<'r> {
     pub(super) run: &'r Run,
     pub(super) clock: &'r SharedClock,
     pub(super) drain: &'r Drain,
+    pub(super) starter: &'r Starter,
 }
 
 /// Why a start is waited for no longer as it was.
@@ -197,7 +198,9 @@ impl Follower<'_> {
             }
         }
         progress.pid.store(0, Ordering::Relaxed);
-        let unread = lifecycle.leaked() && !self.drain.keep(child.open_ends(&self.slot), self.clock);
+        // A start that hangs holds them, and nothing that this process has left.
+        let leaked = lifecycle.leaked() && !self.starter.is_going_on(&child.started_beside);
+        let kept = !lifecycle.leaked() || self.drain.keep(child.open_ends(&self.slot), self.clock);
         let status = child.reap();
         let output = capture.finish();
         let ending = ending(&lifecycle, status, command.limits.timeout);
@@ -205,7 +208,7 @@ impl Follower<'_> {
             Some(error) => Ending::NotStarted { error },
             None => ending,
         };
-        Ended { began: Some(child.began), ending, output, leaked: lifecycle.leaked(), unread, redactor: Some(redactor) }
+        Ended { began: Some(child.began), ending, output, leaked, unread: leaked && !kept, redactor: Some(redactor) }
     }
 
     fn until(&self, end: Mono) -> Sleep<'_> {

@@ -57,6 +57,15 @@ struct Shared {
     null: OnceLock<OwnedFd>,
     queue: Mutex<Queue>,
     arrived: Condvar,
+    going_on: Mutex<GoingOn>,
+}
+
+/// Starts that are going on. Until its program is executed, a new process has a copy of every descriptor that was open when it
+/// was made: also of the pipes of another process that was being made at that time.
+#[derive(Debug, Default)]
+struct GoingOn {
+    last: u64,
+    numbers: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -103,8 +112,13 @@ impl Starter {
             said: (None, false),
             closed: false,
         };
-        let shared =
-            Arc::new(Shared { clock, null: OnceLock::new(), queue: Mutex::new(queue), arrived: Condvar::new() });
+        let shared = Arc::new(Shared {
+            clock,
+            null: OnceLock::new(),
+            queue: Mutex::new(queue),
+            arrived: Condvar::new(),
+            going_on: Mutex::default(),
+        });
         {
             let mut queue = shared.lock();
             while queue.threads < STARTERS + WATCHERS && shared.add_thread(&mut queue).is_ok() {}
@@ -130,6 +144,11 @@ impl Starter {
             self.0.arrived.notify_one();
         }
         Ok(())
+    }
+
+    /// Whether one of these starts has not come to its end yet.
+    pub(super) fn is_going_on(&self, starts: &[u64]) -> bool {
+        !starts.is_empty() && self.0.going_on().numbers.iter().any(|number| starts.contains(number))
     }
 }
 
@@ -163,7 +182,25 @@ impl Queue {
     }
 }
 
+impl GoingOn {
+    fn begin(&mut self) -> u64 {
+        self.last += 1;
+        self.numbers.push(self.last);
+        self.last
+    }
+
+    /// The answer is which others go on.
+    fn end(&mut self, number: u64) -> Vec<u64> {
+        self.numbers.retain(|other| *other != number);
+        self.numbers.clone()
+    }
+}
+
 impl Shared {
+    fn going_on(&self) -> MutexGuard<'_, GoingOn> {
+        self.going_on.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn null(&self) -> Result<&OwnedFd, String> {
         match self.null.get() {
             Some(null) => Ok(null),
@@ -271,13 +308,16 @@ impl Request {
         let now = shared.clock.now();
         // A defect in one start is that start's, as one in a run is that run's.
         let start = AssertUnwindSafe(|| Child::start(Launch::new(run, *attempt)?, shared.null()?, slot, now));
-        let started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
+        let number = shared.going_on().begin();
+        let mut started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
+        let beside = shared.going_on().end(number);
         let waits = self.waits.unwrap_or(now.mono);
         if started.is_err() && waits.until(now.mono) < PATIENCE && shared.is_out_of_files() {
             self.wait_for_files(now.mono);
             return Some(self);
         }
-        if let Ok(child) = &started {
+        if let Ok(child) = &mut started {
+            child.started_beside = beside;
             run.progress.pid.store(child.number(), Ordering::Relaxed);
         }
         slot.deliver(started);

@@ -125,24 +125,74 @@ fn relative_programs_are_found_from_the_working_directory() {
     assert_eq!(stdout(&outcome).trim(), dir.path().canonicalize().expect("a path").to_str().expect("text"));
 }
 
-#[test]
-fn programs_that_a_disk_holds_back_hold_up_no_others() {
-    let disk = match Fanotify::init(InitFlags::FAN_CLASS_CONTENT, EventFFlags::O_RDONLY) {
+/// What holds back programs that are about to be executed; none where that is not allowed.
+fn disk() -> Option<Fanotify> {
+    match Fanotify::init(InitFlags::FAN_CLASS_CONTENT, EventFFlags::O_RDONLY) {
         // Not root, or root of a container that may not.
         Err(nix::errno::Errno::EPERM) => {
             skip("only CAP_SYS_ADMIN may hold back what is executed");
-            return;
+            None
         }
-        disk => disk.expect("fanotify"),
-    };
+        disk => Some(disk.expect("fanotify")),
+    }
+}
+
+/// A program that is held back when it is about to be executed.
+fn hold_back(disk: &Fanotify, program: &Path) {
+    copy_program(Path::new("/bin/true"), program);
+    disk.mark(MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_OPEN_EXEC_PERM, nix::fcntl::AT_FDCWD, Some(program))
+        .expect("a mark");
+}
+
+#[test]
+fn what_a_start_that_hangs_holds_open_is_nothing_that_another_run_has_left() {
+    let Some(first) = disk() else { return };
+    let Some(second) = disk() else { return };
+    if !alone("os::exec::starting::what_a_start_that_hangs_holds_open_is_nothing_that_another_run_has_left") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let programs = ["first", "second"].map(|name| dir.path().join(name));
+    hold_back(&first, &programs[0]);
+    hold_back(&second, &programs[1]);
+    let own = std::process::id();
+    let children = || processes().into_iter().filter(|(_, _, parent, _)| *parent == own).count();
+    on_one_thread(async {
+        let spawner = duct(None);
+        let run = |program: &Path| {
+            let (spawner, command) = (spawner.clone(), command(&format!("command = ['{}']", program.display())));
+            tokio::spawn(async move { follow_on(&spawner, command).await })
+        };
+        let earlier = run(&programs[0]);
+        until("the first is held back", || children() == 1).await;
+        // It is made while the pipes of the first are open, and so has copies of them.
+        let later = run(&programs[1]);
+        until("the second is held back", || children() == 2).await;
+        let release = |disk: &Fanotify| {
+            for event in disk.read_events().expect("who is held back") {
+                let answer = FanotifyResponse::new(event.fd().expect("its file"), Response::FAN_ALLOW);
+                disk.write_response(answer).expect("an answer");
+            }
+        };
+        release(&first);
+        let outcome = earlier.await.expect("no panic");
+        assert_eq!((outcome.status, outcome.leaked), (Status::Ok, false));
+        assert_eq!(children(), 1, "the second is held back still");
+        release(&second);
+        let outcome = later.await.expect("no panic");
+        assert_eq!((outcome.status, outcome.leaked), (Status::Ok, false));
+    });
+}
+
+#[test]
+fn programs_that_a_disk_holds_back_hold_up_no_others() {
+    let Some(disk) = disk() else { return };
     if !alone("os::exec::starting::programs_that_a_disk_holds_back_hold_up_no_others") {
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
     let program = dir.path().join("held-back");
-    copy_program(Path::new("/bin/true"), &program);
-    disk.mark(MarkFlags::FAN_MARK_ADD, MaskFlags::FAN_OPEN_EXEC_PERM, nix::fcntl::AT_FDCWD, Some(&program))
-        .expect("a mark");
+    hold_back(&disk, &program);
     let own = std::process::id();
     let children = || processes().into_iter().filter(|(_, _, parent, _)| *parent == own).count();
     on_one_thread(async {
