@@ -378,16 +378,17 @@ impl Core {
     }
 
     /// Writes; how that went is what [`Trouble`] says.
-    pub(super) fn writing<T>(&mut self, work: impl FnMut(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let done = self.trying(work);
+    pub(super) fn writing<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut done = self.trying(&mut work);
+        if done.as_ref().is_err_and(StoreError::is_full_disk) && self.shorten_log() {
+            done = self.trying(work);
+        }
         let failing = match &done {
             Ok(_) => self.still_failing(),
-            Err(error) => {
-                if error.is_full_disk() {
-                    self.shorten_log();
-                }
-                Some(error.clone())
-            }
+            Err(error) => Some(error.clone()),
         };
         let unsaved = self.overlay.unsaved.len();
         self.trouble.send_if_modified(|trouble| {
@@ -399,11 +400,16 @@ impl Core {
         done
     }
 
-    /// On a small disk it may be the log that fills it, which is not needed once its pages are in the database.
-    fn shorten_log(&mut self) {
-        let Ok(db) = self.db() else { return };
-        if let Err(error) = db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(())) {
-            tracing::debug!(%error, "the log of the database could not be written into it");
+    /// On a small disk it may be the log that fills it, which is not needed once its pages are in the database. The answer is
+    /// whether there is none any more.
+    fn shorten_log(&mut self) -> bool {
+        let Ok(db) = self.db() else { return false };
+        match db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |row| row.get::<_, i64>(0)) {
+            Ok(busy) => busy == 0,
+            Err(error) => {
+                tracing::debug!(%error, "the log of the database could not be written into it");
+                false
+            }
         }
     }
 
@@ -624,8 +630,8 @@ impl Core {
         self.remember(NEXT_RUN, Some(&next))?;
         self.reserved = self.last_run + 1;
         self.remember_trusted_time()?;
-        let db = self.disk()?;
-        db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))?;
+        // What stays in the log is on disk all the same.
+        self.shorten_log();
         Ok(())
     }
 

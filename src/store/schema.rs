@@ -33,6 +33,12 @@ pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// No version of the program will have made more migrations; a greater number is damage.
 const MOST_VERSION: i64 = 9_999;
 
+/// The size of a page of the database, in bytes: SQLite's own.
+const PAGE: u64 = 4_096;
+
+/// The log takes no more than one of so many parts of what is free on the disk.
+const PARTS_FOR_THE_LOG: u64 = 32;
+
 /// How long a statement waits for another process that writes (`slack-alert outbox retry`): its transactions are short.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -76,8 +82,24 @@ pub(super) fn open(path: &Path) -> Result<Connection, Refusal> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
     settle(&mut db)?;
+    if let Some(pages) = free_bytes(path).map(log_pages) {
+        db.pragma_update_and_check(None, "wal_autocheckpoint", pages, |_| Ok(()))?;
+    }
     check(&db)?;
     Ok(db)
+}
+
+/// What is free on the file system of a file, in bytes; none where that cannot be known.
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// After how many pages the log is written into the database: SQLite's own number, and fewer on a disk that is so small that
+/// the log would fill it.
+fn log_pages(free: u64) -> u32 {
+    let pages = u32::try_from(free / PARTS_FOR_THE_LOG / PAGE).unwrap_or(u32::MAX);
+    pages.clamp(8, 1_000)
 }
 
 /// Makes a database in a file that is empty. It waits for no disk: whoever fills it syncs it, and nobody uses it before.

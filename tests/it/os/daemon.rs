@@ -283,6 +283,29 @@ fn a_daemon_starts_on_a_full_disk_and_uses_it_when_there_is_room() {
     }
 }
 
+#[test]
+fn a_disk_that_only_the_log_of_the_database_fills_is_no_trouble() {
+    let slack = MockSlack::start();
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", &config(&slack).replace("channel = '#ops'", "channel = '#ops'\nrate = '100/s'")),
+        (
+            "jobs.d/a.toml",
+            "command = 'echo hello'\nevery = '50ms'\ntemplate = 'r{{ run.id }}.'\n\
+             [notify]\nrate_limit = '100000/h'\nstuck_after = 0\n",
+        ),
+    ]);
+    let Some(_disk) = SmallDisk::mount(sandbox.path().join("state")) else {
+        return skip("no file system may be mounted here");
+    };
+    let mut daemon = sandbox.start(&[]);
+    daemon.wait_for("started");
+    // Each run and its alert take some pages of the log, of which the disk takes 200.
+    slack.wait_for_blocking(150, PATIENCE);
+    daemon.signal("TERM");
+    let (status, said) = daemon.end();
+    assert!(status.success() && !said.contains("cannot be written"), "{said}");
+}
+
 fn fills_and_is_over(mount: impl FnOnce(&Sandbox) -> Option<SmallDisk>) {
     let slack = MockSlack::start();
     let sandbox = Sandbox::with(&[
