@@ -74,7 +74,11 @@ fn what_is_wrong_with_the_machine_keeps_no_job_from_loading() {
 fn three_alerts_are_exactly_three_and_the_third_says_that_the_job_pauses() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", ""),
-        ("jobs.d/tick.toml", "command = \"echo tick\"\nevery = \"20ms\"\ntemplate = \"tick {{ run.number }}\"\n"),
+        (
+            "jobs.d/tick.toml",
+            "command = \"echo tick\"\nevery = \"20ms\"\ntemplate = \"tick {{ run.number }}\"\n\
+             [notify]\nstuck_after = 0\n",
+        ),
         ("jobs.d/last.toml", "command = \"echo the end\"\nevery = \"1h\"\nfirst_run = \"wait\"\n"),
     ]);
     let mut going = sandbox.start(&["run", "--dry-run", "--max-alert", "3", "--pause-time", "60"]);

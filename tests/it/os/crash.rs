@@ -116,10 +116,13 @@ fn killed_a_hundred_times_it_loses_no_alert() {
             3 => slack.answer(Answer::Hang(Vec::new())),
             _ => {}
         }
-        let daemon = sandbox.start(&["run", "--log-format", "text"]);
+        let mut daemon = sandbox.start(&["run", "--log-format", "text"]);
         // Mostly in its midst, now and then in the first moments.
         let early = carried_over || dice.below(8) == 0;
-        let life = if early { dice.below(60) } else { 60 + dice.below(450) };
+        if !early {
+            daemon.wait_for("started");
+        }
+        let life = dice.below(if early { 60 } else { 450 });
         std::thread::sleep(Duration::from_millis(life));
         match dice.below(10) {
             0 => daemon.signal("HUP"),

@@ -17,7 +17,7 @@ fn sandbox(slack: &MockSlack, notify: &str) -> Sandbox {
     sandbox.file("code", "1");
     let job = format!(
         "command = 'cat words; exit $(cat code)'\nevery = \"100ms\"\nexit_codes = \"nagios\"\n[notify]\n\
-         on = [\"failure\", \"recovery\"]\n{notify}"
+         on = [\"failure\", \"recovery\"]\nstuck_after = 0\n{notify}"
     );
     sandbox.file("jobs.d/disk.toml", &job);
     sandbox
