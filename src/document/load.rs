@@ -113,16 +113,14 @@ fn is_made_up(path: &Path) -> bool {
 pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (DeTable<'t>, bool) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let clean = errors.is_empty();
-    let (mut last_line, mut counted) = (None, (0, 0));
+    // Once for all errors: they do not come in the order of their places.
+    let ends: Vec<usize> = if clean { Vec::new() } else { text.match_indices('\n').map(|(at, _)| at).collect() };
+    let mut last_line = None;
     for error in errors {
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
         let span = error.span().unwrap_or(0..0);
         // What the parser stumbles over on the same line, or on the lines right after it, follows from the first stumble.
-        let line = match text.get(counted.0..span.start) {
-            Some(since) => counted.1 + since.matches('\n').count(),
-            None => text.get(..span.start).map_or(0, |before| before.matches('\n').count()),
-        };
-        counted = (span.start, line);
+        let line = ends.partition_point(|end| *end < span.start);
         let follows = last_line.replace(line).is_some_and(|last| line <= last + 1);
         if !follows {
             problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message));

@@ -41,13 +41,28 @@ pub(super) fn problems(names: &[&JobName], links: &[Link], hidden: &dyn Fn(&str)
             let shown: Vec<&str> = path.iter().map(|index| names[*index].as_str()).collect();
             let message = match shown.as_slice() {
                 [own, _] => format!("the job `{own}` follows itself"),
-                _ => format!("these jobs follow each other in a circle: {}", shown.join(" after ")),
+                _ => format!("these jobs follow each other in a circle: {}", in_short(&shown)),
             };
             let help = "let one of them have another schedule, which begins the chain";
             found.push((link.job, Problem::new(Code::AfterCycle, at, message).help(help)));
         }
     }
     found
+}
+
+/// So many jobs of a circle are named from its beginning; of a longer one the last two are named beside them. Each job of a
+/// circle has a message of its own.
+const NAMED: usize = 8;
+
+/// A circle in words, the long ones without their middle.
+fn in_short(names: &[&str]) -> String {
+    match names.len().checked_sub(NAMED + 2) {
+        None | Some(0) => names.join(" after "),
+        Some(more) => {
+            let (first, last) = (names[..NAMED].join(" after "), names[NAMED + more..].join(" after "));
+            format!("{first} after … ({more} more) … after {last}")
+        }
+    }
 }
 
 /// The shortest way from a job to itself, and where its first step is written.
@@ -129,6 +144,22 @@ mod tests {
                 format!("c: after-cycle: these jobs follow each other in a circle: c after b after a after c {help}"),
             ],
             "what follows a circle is no part of it"
+        );
+    }
+
+    #[test]
+    fn a_long_circle_is_named_by_its_beginning_and_its_end() {
+        let names: Vec<String> = (0..500).map(|n| format!("j{n}")).collect();
+        let before: Vec<[&str; 1]> = (0..500).map(|n| [names[(n + 1) % 500].as_str()]).collect();
+        let jobs: Vec<(&str, &[&str])> =
+            names.iter().zip(&before).map(|(name, before)| (&**name, &before[..])).collect();
+        let told = told(&jobs);
+        assert_eq!(told.len(), 500);
+        assert_eq!(
+            told[0],
+            "j0: after-cycle: these jobs follow each other in a circle: j0 after j1 after j2 after j3 after j4 after j5 \
+             after j6 after j7 after … (491 more) … after j499 after j0 (let one of them have another schedule, which \
+             begins the chain)"
         );
     }
 }

@@ -372,3 +372,12 @@ fn a_secret_under_a_name_with_a_slip_is_shown_nowhere() {
         assert!(!ran.stdout.contains("s3cr3t") && !ran.stderr.contains("s3cr3t"), "{format}: {ran:?}");
     }
 }
+
+#[test]
+fn a_file_of_syntax_errors_is_read_in_a_moment() {
+    let lines = "command = 'true'\nevery = '1h'\n".to_owned() + &"= \n".repeat(200_000);
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &lines)]);
+    let ran = sandbox.run(&["check"]);
+    assert!(ran.stdout.contains("a.toml:3:1"), "{ran:?}");
+    assert!(ran.stdout.contains("checked 2 files, 1 job: 2 errors"), "{ran:?}");
+}
