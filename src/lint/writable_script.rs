@@ -13,11 +13,11 @@ use crate::plan::Job;
 const INTERPRETERS: &[&str] = &["sh", "bash", "dash", "ksh", "zsh", "python", "python3", "perl", "ruby", "node", "php"];
 
 /// Others may write.
-const OTHERS: u32 = 0o002;
+pub(super) const OTHERS: u32 = 0o002;
 /// The group may write.
 const GROUP: u32 = 0o020;
 /// In a folder with this bit one may rename and remove only what is one's own.
-const STICKY: u32 = 0o1000;
+pub(super) const STICKY: u32 = 0o1000;
 
 /// The job runs as root, and its program, the script that its interpreter is given, or the folder that holds it can be
 /// written to by others: whoever does that is root with the next run.
@@ -28,7 +28,8 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     }
     for (program, at) in programs(job, subject.programs) {
         let Some((path, who)) = writable_at(&program) else { continue };
-        let message = format!("this runs as root, and `{}` can be changed by {who}", shown(&path, subject).display());
+        let message =
+            format!("this runs as root, and `{}` can be changed by {who}", below_folder(&path, subject).display());
         let problem = Problem::new(Code::WritableScript, place(subject, at), message);
         return found.push(problem.help("chmod go-w, and let root own it; or let the job run as another `user`"));
     }
@@ -59,7 +60,7 @@ pub(super) fn runs_as_root(job: &Job) -> bool {
 }
 
 /// Below the folder of the configuration as people write it.
-fn shown(path: &Path, subject: &Subject<'_, '_>) -> PathBuf {
+pub(super) fn below_folder(path: &Path, subject: &Subject<'_, '_>) -> PathBuf {
     let folder = std::path::absolute(&subject.plan.config.folder).unwrap_or_default();
     path.strip_prefix(&folder).unwrap_or(path).to_owned()
 }
@@ -115,7 +116,11 @@ pub(super) fn writable(file: &Path) -> Option<&'static str> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the door of permissions: who may write a script")]
 fn mode(path: &Path) -> Option<u32> {
-    rustix::fs::stat(path).ok().map(|stat| stat.st_mode)
+    stat(path).map(|stat| stat.st_mode)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of permissions: who may write a script")]
+pub(super) fn stat(path: &Path) -> Option<rustix::fs::Stat> {
+    rustix::fs::stat(path).ok()
 }

@@ -381,3 +381,21 @@ fn a_file_of_syntax_errors_is_read_in_a_moment() {
     assert!(ran.stdout.contains("a.toml:3:1"), "{ran:?}");
     assert!(ran.stdout.contains("checked 2 files, 1 job: 2 errors"), "{ran:?}");
 }
+
+#[test]
+fn what_another_user_owns_is_what_that_user_can_make_root_run() {
+    if !rustix::process::geteuid().is_root() {
+        return crate::support::skip::skip("only root can give a file to somebody else");
+    }
+    let job = "command = 'true'\nevery = '1h'\ntimeout = '1m'\nenv_file = 'env'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", job), ("env", "A=1\n")]);
+    for file in ["slack_alert.toml", "jobs.d", "jobs.d/a.toml", "env"] {
+        let set = |owner| std::os::unix::fs::chown(sandbox.path().join(file), Some(owner), None).expect("root may");
+        set(1234);
+        let ran = sandbox.run(&["check"]);
+        let said = format!("`{file}` can be changed by user 1234, who owns it");
+        assert!(ran.stdout.contains(&said) && ran.stdout.contains("0 errors, 1 warning"), "{file}: {ran:?}");
+        set(0);
+    }
+    assert!(sandbox.run(&["check"]).stdout.contains("0 errors, 0 warnings"));
+}
