@@ -8,6 +8,7 @@ use super::Failure;
 use super::args::Global;
 use super::terminal::Terminal;
 use crate::clock;
+use crate::diagnostic::mask::secrets;
 use crate::diagnostic::{Problem, human};
 use crate::exec::Environment;
 use crate::plan::{self, Loaded, Options, Plan, Surroundings};
@@ -113,7 +114,7 @@ impl World {
     pub(super) fn plan(&self) -> Result<Plan, Failure> {
         let plan = self.plan_of_one_job()?;
         for bad in &plan.not_loaded {
-            self.terminal.err(&format!("slack-alert: {}: {}", bad.what(), bad.why));
+            self.terminal.err(&format!("slack-alert: {}: {}", bad.what(), secrets(&bad.why)));
         }
         Ok(plan)
     }
@@ -137,7 +138,7 @@ impl World {
         if let Some(problem) = loaded.findings.problems.iter().find(stops) {
             let file = loaded.findings.sources.get(config).path.display().to_string();
             let words = "the rest of it and the state are shown, and a daemon goes on with what it read before";
-            self.terminal.err(&format!("slack-alert: {file}: {}; {words}", problem.message));
+            self.terminal.err(&format!("slack-alert: {file}: {}; {words}", secrets(&problem.message)));
         }
         loaded.plan = loaded.plan.take().or_else(|| loaded.draft.take());
         let mut plan = self.accept(loaded)?;

@@ -34,6 +34,17 @@ const HARMLESS_ENDS: [&str; 3] = ["_file", "_env", "_path"];
 /// The keys of `[slack]` and of tables like it whose values are secrets; one that is near to such a name is a slip for it.
 const SECRET_KEYS: [&str; 2] = ["token", "webhook_url"];
 
+/// Whether a key is the name of a table of variables, or a slip for it. What stands there in another form ("A=b" in a list)
+/// is as secret as what the table would hold.
+fn is_environment(key: &str) -> bool {
+    matches!(key, "env" | "evn" | "environment")
+}
+
+/// Whether a key is this name of a few letters, or a slip for it.
+fn is_about(key: &str, name: &str) -> bool {
+    strsim::osa_distance(key, name) <= 1
+}
+
 /// Whether a key's value is a secret: by its words, or since it is a slip for the name of one.
 fn is_secret(path: &[&str]) -> bool {
     let Some(key) = path.last().map(|key| key.to_ascii_lowercase()) else { return false };
@@ -44,15 +55,20 @@ fn is_secret(path: &[&str]) -> bool {
     let parent = path.iter().rev().nth(1).map(|parent| parent.to_ascii_lowercase());
     match parent.as_deref() {
         // A job's variables, whose names are in words of their own.
-        Some("env" | "evn" | "environment") => {
+        Some(parent) if is_environment(parent) => {
             ["pass", "secret", "token", "key", "credential", "pwd", "auth", "dsn", "url"]
                 .iter()
                 .any(|word| key.contains(word))
         }
         // An address that nobody needs more than to know: whoever has it can report in this one's place.
-        Some("heartbeat" | "ping") if key == "url" => true,
-        _ => SECRET_WORDS.iter().any(|word| key.contains(word)) || near() || key == "slack" || key == "ping",
+        Some(parent) if is_about(&key, "url") && (is_about(parent, "heartbeat") || is_about(parent, "ping")) => true,
+        _ => SECRET_WORDS.iter().any(|word| key.contains(word)) || near() || is_instead_of_table(&key),
     }
+}
+
+/// Keys of which a table is wanted, or allowed, and under which a text is a secret.
+fn is_instead_of_table(key: &str) -> bool {
+    key == "slack" || is_about(key, "ping") || is_environment(key)
 }
 
 /// The text of a file with its secrets as asterisks: what looks like one, and every text below a key that is one, or a slip
@@ -74,14 +90,23 @@ pub fn file(text: &str) -> Cow<'_, str> {
     blotted(text, found)
 }
 
-/// The texts on lines that begin with the name of a secret: a line with a syntax error is in no table.
+/// The texts on lines that begin with the name of a secret: a line with a syntax error is in no table. The last header above
+/// it says which one was meant.
 fn in_lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
+    let mut table = Vec::new();
+    let parts = |name: &str| -> Vec<String> {
+        name.split('.').map(|part| part.trim().trim_matches(['"', '\'']).to_owned()).collect()
+    };
     text.split_inclusive('\n').filter_map(move |line| {
         let from = start;
         start += line.len();
+        if let Some(header) = line.trim().strip_prefix('[') {
+            table = parts(header.trim_start_matches('[').split(']').next().unwrap_or_default());
+        }
         let (name, value) = line.split_once('=')?;
-        let path: Vec<&str> = name.split('.').map(|part| part.trim().trim_matches(['"', '\''])).collect();
+        let name_parts = parts(name);
+        let path: Vec<&str> = table.iter().chain(&name_parts).map(String::as_str).collect();
         let quote = value.find(['"', '\'']).filter(|_| is_secret(&path))?;
         let begin = from + name.len() + 1 + quote + 1;
         let end = from + line.trim_end().trim_end_matches(['"', '\'', ']', '}', ' ', ',']).len();
@@ -105,17 +130,38 @@ fn below<'t>(
             let end = value.span().end - quotes.filter(|quotes| token.ends_with(quotes)).map_or(0, str::len);
             found.push(begin..end.max(begin));
         }
-        toml::de::DeValue::Array(items) => items.iter().for_each(|item| below(item, path, secret, text, found)),
-        toml::de::DeValue::Table(table) => {
-            // Of a table only what is named like a secret is one, but for a table where one text should stand.
-            let secret = secret && path.last().is_some_and(|key| !matches!(*key, "slack" | "ping"));
-            for (name, value) in table {
-                path.push(name.get_ref().as_ref());
-                below(value, path, secret || is_secret(path), text, found);
-                path.pop();
+        toml::de::DeValue::Array(items) => {
+            for item in items {
+                match item.get_ref() {
+                    // A list of variables, each with its name and its value.
+                    toml::de::DeValue::Table(table) if path.last().is_some_and(|key| is_environment(key)) => {
+                        members(table, path, secret, text, found);
+                    }
+                    _ => below(item, path, secret, text, found),
+                }
             }
         }
+        toml::de::DeValue::Table(table) => {
+            // Of a table only what is named like a secret is one, but for a table where one text should stand.
+            let secret = secret && path.last().is_some_and(|key| !is_instead_of_table(&key.to_ascii_lowercase()));
+            members(table, path, secret, text, found);
+        }
         _ => {}
+    }
+}
+
+/// The same of each member of a table.
+fn members<'t>(
+    table: &'t toml::de::DeTable<'t>,
+    path: &mut Vec<&'t str>,
+    secret: bool,
+    text: &str,
+    found: &mut Vec<Range<usize>>,
+) {
+    for (name, value) in table {
+        path.push(name.get_ref().as_ref());
+        below(value, path, secret || is_secret(path), text, found);
+        path.pop();
     }
 }
 
@@ -199,6 +245,16 @@ mod tests {
             ("[evn]\nAPI_KEY = \"hunter2\"\n", "[evn]\nAPI_KEY = \"*******\"\n"),
             ("ping = \"https://hc/uuid\"\n", "ping = \"***************\"\n"),
             ("ping = { url = \"https://hc/u\" }\n", "ping = { url = \"************\" }\n"),
+            ("pin = \"https://hc/u\"\n", "pin = \"************\"\n"),
+            ("ping = { ur = \"https://hc/u\" }\n", "ping = { ur = \"************\" }\n"),
+            ("ping = { url = \"https://hc/u\", styl = \"x\" }\n", "ping = { url = \"************\", styl = \"x\" }\n"),
+            ("[heartbeat]\nur = \"https://hc/u\"\n", "[heartbeat]\nur = \"************\"\n"),
+            ("[heartbeet]\nurl = 'https://hc/u'\n", "[heartbeet]\nurl = '************'\n"),
+            ("[heartbeat]\nurl = 'https://hc/u\n", "[heartbeat]\nurl = '************\n"),
+            ("env = [\"DSN=x\", [\"A\", \"b\"]]\n", "env = [\"*****\", [\"*\", \"*\"]]\n"),
+            ("env = \"DSN=x\"\n", "env = \"*****\"\n"),
+            ("[[env]]\nname = \"A\"\nvalue = \"b\"\n", "[[env]]\nname = \"*\"\nvalue = \"*\"\n"),
+            ("[env]\nDSN = 'x\n", "[env]\nDSN = '*\n"),
             ("ping = { url_file = \"/etc/u\" }\n", "ping = { url_file = \"/etc/u\" }\n"),
             ("[slack]\ntokne = \"s3cret\n", "[slack]\ntokne = \"******\n"),
             (
