@@ -4,10 +4,13 @@
 //! Before it: `slack-alert outbox`. After it: the worker. Where the kernel cannot watch, the worker's own look every 20 s
 //! finds the change.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -59,6 +62,32 @@ pub fn tell(dir: &Path) -> io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "the door of the outbox: its one small file")]
 fn touch(dir: &Path) -> io::Result<PathBuf> {
     let path = dir.join(NAME);
-    std::fs::write(&path, b"")?;
+    // Neither what a link points to is emptied, nor a reader of a pipe waited for.
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).expect("flags of open(2) fit their type");
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(flags).open(&path)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::{NAME, tell};
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test has files of its own")]
+    fn neither_a_link_nor_a_pipe_in_the_place_of_the_file_is_written_to() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let (mark, other) = (dir.path().join(NAME), dir.path().join("other"));
+        std::fs::write(&other, "precious").expect("it is ours");
+        symlink(&other, &mark).expect("it is free");
+        tell(dir.path()).expect_err("it is a link");
+        assert_eq!(std::fs::read_to_string(&other).expect("it is there"), "precious");
+        std::fs::remove_file(&mark).expect("it is ours");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, &mark, kind, mode, 0).expect("it is free");
+        tell(dir.path()).expect_err("nobody reads the pipe");
+        std::fs::remove_file(&mark).expect("it is ours");
+        tell(dir.path()).expect("it is made");
+    }
 }
