@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{HeldJob, seconds};
-use crate::exec::{Reason, Status};
+use crate::exec::{Reason, Retry, Status};
 use crate::id::{JobName, RunId};
 
 /// How a job is, in a word.
@@ -140,6 +140,18 @@ pub struct RunningRun {
     pub pid: Option<u32>,
     /// When it started.
     pub started: Timestamp,
+    /// It is between two attempts: no process runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+}
+
+impl RunningRun {
+    /// ", 2 attempts have failed and the next begins at 11:04", for one between two attempts; `at` says when.
+    pub fn between_attempts(&self, at: impl Fn(Timestamp) -> String) -> String {
+        let Some(Retry { failed, at: next }) = self.retry else { return String::new() };
+        let have = if failed == 1 { "1 attempt has".to_owned() } else { format!("{failed} attempts have") };
+        format!(", {have} failed and the next begins {}", at(next))
+    }
 }
 
 /// When a job is due.

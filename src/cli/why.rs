@@ -198,10 +198,14 @@ fn nothing(world: &World, known: Known<'_>, args: &WhyArgs, at: Option<Timestamp
 fn going(known: Known<'_>, job: &Job) -> Option<String> {
     let zone = &job.timing.zone;
     let recorded = known.reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
-    let of_daemon = known.live.and_then(|live| live.running.first()).map(|run| (run.run, run.started));
+    let of_daemon = known.live.and_then(|live| live.running.first());
+    let retry = of_daemon
+        .map(|run| run.between_attempts(|at| format!("at {}", state::told(at, zone, known.now))))
+        .unwrap_or_default();
+    let of_daemon = of_daemon.map(|run| (run.run, run.started));
     let (run, started) = of_daemon.or(recorded.map(|row| (row.id, row.started)))?;
     let hangs = if hangs(known.reader, job, run) { ", and hangs: due times pass because of it" } else { "" };
-    Some(format!("run {run} goes on since {}{hangs}", state::told(started, zone, known.now)))
+    Some(format!("run {run} goes on since {}{retry}{hangs}", state::told(started, zone, known.now)))
 }
 
 /// What the job waits for now, as the end of a sentence.

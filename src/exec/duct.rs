@@ -23,7 +23,7 @@ use super::leftover::Leftover;
 use super::os::plain;
 use super::outcome::{Directives, Ending, Outcome, Output};
 use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
-use super::run::Run;
+use super::run::{Retry, Run};
 use super::stop::{Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
@@ -212,10 +212,13 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
                 Err(again) => again,
             };
             last = Some(attempt);
+            let at = clock::shift(shared.clock.now().wall, delay);
+            run.progress.set_retry(Some(Retry { failed: so_far.attempts, at }));
             // A person may have paused the job meanwhile.
             if !shared.pause(delay, &run.stop).await || !run.stop.released().await {
                 break;
             }
+            run.progress.set_retry(None);
         }
         shared.cut_short(&run, last, so_far)
     }

@@ -52,7 +52,7 @@ pub use keys::{Command, Context, keys, read};
 pub use outcome::{Captured, Directives, Ending, File, Outcome, Output, Perfdata, Reason, Status, is_marker};
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
 pub use program::{Program, Programs, first_line, script_fault};
-pub use run::{Progress, Run, Trigger};
+pub use run::{Progress, Retry, Run, Trigger};
 pub use signals::name as signal_name;
 pub use stop::{Stop, Stopper};
 

@@ -1,7 +1,7 @@
 //! One execution that is due, and what can be seen of it while it goes on. Before it: the dispatcher. After it: `duct`.
 
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,29 @@ pub struct Progress {
     pub pid: AtomicU32,
     /// The end of its output so far, a few hundred bytes at most.
     pub last_output: Mutex<Vec<u8>>,
+    /// It waits for another attempt, and no process runs.
+    pub retry: Mutex<Option<Retry>>,
+}
+
+/// A run between two attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts that have failed.
+    pub failed: u32,
+    /// When the next one begins.
+    pub at: Timestamp,
+}
+
+impl Progress {
+    /// It waits for another attempt, or does no more.
+    pub(super) fn set_retry(&self, retry: Option<Retry>) {
+        *self.retry.lock().unwrap_or_else(PoisonError::into_inner) = retry;
+    }
+
+    /// What it waits for between two attempts.
+    pub fn retry(&self) -> Option<Retry> {
+        *self.retry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Run {

@@ -196,7 +196,8 @@ pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZ
     }
     parts.extend(job.error.as_ref().map(|error| format!("its file has errors: {error}")));
     for running in &job.running {
-        parts.push(format!("run {} goes on since {}", running.run, at(running.started)));
+        let retry = running.between_attempts(|next| format!("at {}", at(next)));
+        parts.push(format!("run {} goes on since {}{retry}", running.run, at(running.started)));
     }
     for (held, what) in [(&job.paused, "paused"), (&job.silenced, "silenced")] {
         parts.extend(held.as_ref().map(|held| format!("{what} until {}", at(held.until))));

@@ -429,8 +429,9 @@ fn running(view: &View) -> Vec<Row> {
                 job.usual_took.map(|usual| format!(", usually {}", format_duration(usual))).unwrap_or_default();
             let process = run.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
             let first = if job.state == JobState::Never { ", its first run" } else { "" };
-            let what =
-                format!("for {}{usually}{process}{first} (run {})", length(run.started, view.status.now), run.run);
+            let retry = run.between_attempts(|at| format!("in {}", length(view.status.now, at)));
+            let so_far = length(run.started, view.status.now);
+            let what = format!("for {so_far}{usually}{process}{retry}{first} (run {})", run.run);
             let name = in_one_line(job.name.as_str()).into_owned();
             rows.push(Row { state: JobState::Never, word: "running", name, what, more: Vec::new() });
         }

@@ -195,6 +195,12 @@ fn a_first_run_that_goes_on_is_one_row_and_a_job_that_goes_on_is_counted_once() 
     let text = shown(&view, None, false);
     assert!(text.contains("▶ running    etl/slow  for 12s, process 4121, its first run (run 18)\n"), "{text}");
     assert!(!text.contains("has not run yet"), "{text}");
+    let retry = json!({ "failed": 2, "at": "2026-11-28T02:58:30Z" });
+    let running = json!([{ "run": 18, "started": "2026-11-28T02:57:48Z", "retry": retry }]);
+    view.jobs = serde_json::from_value(json!([job("etl/slow", "ok", json!({ "running": running }))])).expect("a job");
+    let between = shown(&view, None, false);
+    let words = "▶ running    etl/slow  for 12s, 2 attempts have failed and the next begins in 30s (run 18)\n";
+    assert!(between.contains(words), "{between}");
     assert!(text.contains("; 2 paused; 1 with a bad file; 1 running\n"), "{text}");
 }
 

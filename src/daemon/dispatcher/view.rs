@@ -308,7 +308,8 @@ fn state(tracked: &Tracked) -> JobState {
 
 fn running_run(running: &Running) -> api::RunningRun {
     let pid = running.run.progress.pid.load(Ordering::Relaxed);
-    api::RunningRun { run: running.run.id, pid: (pid > 0).then_some(pid), started: running.started.wall }
+    let (run, started) = (running.run.id, running.started.wall);
+    api::RunningRun { run, pid: (pid > 0).then_some(pid), started, retry: running.run.progress.retry() }
 }
 
 fn last(last: policy::LastRun, zone: &TimeZone) -> api::LastRun {

@@ -74,7 +74,7 @@ fn a_stop_ends_the_wait_for_another_attempt() {
         let own = Arc::clone(&run);
         let running = tokio::spawn(duct(None).run(run));
         started(&own.progress).await;
-        until("the attempt is over", || own.progress.pid.load(std::sync::atomic::Ordering::Relaxed) == 0).await;
+        until("the attempt is over", || own.progress.retry().is_some_and(|retry| retry.failed == 1)).await;
         own.stop.raise(Stop::Terminate);
         let outcome = tokio::time::timeout(BUSY, running).await.expect("it ends").expect("no panic");
         assert_eq!((told(&outcome).as_str(), outcome.attempts), ("critical, interrupted: interrupted", 1));
