@@ -11,11 +11,14 @@
 //! Where a message was tried in vain for some time and has such an answer, the one behind it is tried once: if that one is
 //! taken, the trouble is that of the first, which waits by itself; if not, both wait in their order.
 
+mod way;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::way::Way;
 use super::batch::{Ask, Batch, Lane, given_up};
 use super::digest;
 use super::instead;
@@ -25,7 +28,7 @@ use super::storm::{self, Storm};
 use crate::clock::{self, Mono, Now};
 use crate::id::Channel;
 use crate::message::{Message, Route, Thread};
-use crate::notify::{Receipt, SendError};
+use crate::notify::{Fault, Receipt, SendError};
 use crate::store::{Class, Depth, Disposition, FollowUp, MessageId, Progress, Settlement, Stored, ThreadChange};
 
 /// Messages that would take longer than this at the channel's rate are merged.
@@ -90,6 +93,8 @@ struct State {
     depth: Depth,
     /// The rate, or trouble of the way: nothing before then.
     not_before: Mono,
+    /// The trouble of the way, and what is known of it.
+    way: Way,
     /// What waits waits by itself until then.
     idle_until: Option<Mono>,
     in_flight: bool,
@@ -169,9 +174,13 @@ impl Queue {
         state.not_before = state.not_before.max(until);
     }
 
-    /// Until when Slack asked each lane to wait, for a later process.
+    /// Until when Slack asked each lane to wait, for a later process. Trouble of the way is none of it: a later process
+    /// tries at once.
     pub fn waits(&self, now: Now) -> Vec<(Channel, Lane, Timestamp)> {
         let later = |(key, state): (&(Channel, Lane), &State)| {
+            if state.way.waits {
+                return None;
+            }
             let left = now.mono.until(state.not_before);
             (left > Duration::from_secs(2)).then(|| (key.0.clone(), key.1, clock::shift(now.wall, left)))
         };
@@ -185,6 +194,7 @@ impl Queue {
         self.refusals.clear();
         for state in self.lanes.values_mut() {
             state.not_before = state.not_before.min(now);
+            state.way = Way::default();
             state.idle_until = None;
             state.aside.clear();
             state.probed.clear();
@@ -236,6 +246,7 @@ impl Queue {
     pub fn ask(&mut self, channel: &Channel, lane: Lane, capacity: u64, expires: Timestamp, now: Now) -> Ask {
         let state = self.lanes.entry((channel.clone(), lane)).or_default();
         state.in_flight = true;
+        state.way.begin();
         state.aside.retain(|aside| aside.until > now.mono);
         let wall = |aside: &Aside| (aside.id, clock::shift(now.wall, now.mono.until(aside.until)));
         let mut aside: Vec<(MessageId, Timestamp)> = state.aside.iter().map(wall).collect();
@@ -378,7 +389,7 @@ impl Queue {
         };
         match answer {
             Ok(receipt) => {
-                self.taken(batch);
+                self.taken(batch, now.mono);
                 let (thread, follow) = self.after(batch, receipt, now.wall);
                 let late = batch.class == Class::Late;
                 let disposition = if late { Disposition::Announced } else { Disposition::Delivered };
@@ -398,7 +409,8 @@ impl Queue {
     }
 
     /// Slack took it.
-    fn taken(&mut self, batch: &Batch) {
+    fn taken(&mut self, batch: &Batch, now: Mono) {
+        self.way_is_well(&batch.channel, batch.lane, now);
         self.credentials = None;
         self.limited.remove(&batch.lane);
         self.refusals.remove(&batch.lane);
@@ -469,6 +481,10 @@ impl Queue {
         chance: f64,
         settlement: impl Fn(Disposition, ThreadChange, Vec<FollowUp>) -> Settlement,
     ) -> Answered {
+        let is_answer = matches!(error, SendError::Permanent { fault, .. } if *fault != Fault::Credentials);
+        if is_answer {
+            self.way_is_well(&batch.channel, batch.lane, now.mono);
+        }
         let state = self.lanes.entry((batch.channel.clone(), batch.lane)).or_default();
         state.failures = state.failures.saturating_add(1);
         let tried = Try {
@@ -500,11 +516,14 @@ impl Queue {
         let answered = match step {
             Step::Again(wait) | Step::AgainOrNext(wait) => {
                 let is_doubtful = matches!(step, Step::AgainOrNext(_));
-                state.failed_again(batch, wait, (now.mono, chance), is_doubtful);
+                if state.failed_again(batch, wait, (now.mono, chance), is_doubtful) {
+                    self.way_fails_anew();
+                }
                 settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             Step::Limited(wait) => {
                 state.not_before = now.mono + wait;
+                state.way.waits = false;
                 let refusals = self.refusals.entry(batch.lane).or_default();
                 *refusals += 1;
                 if *refusals >= retry::MANY_REFUSALS {
@@ -664,15 +683,16 @@ impl State {
     }
 
     /// The way failed, or where that is in doubt seemed to: the lane waits, or its first message does while the one behind it
-    /// is tried.
-    fn failed_again(&mut self, batch: &Batch, wait: Duration, (now, chance): (Mono, f64), is_doubtful: bool) {
+    /// is tried. The answer is whether it was well before.
+    fn failed_again(&mut self, batch: &Batch, wait: Duration, (now, chance): (Mono, f64), is_doubtful: bool) -> bool {
+        let was_well = self.way.failed();
         if self.wait_in_order() {
             // What was behind failed too: it is the way, as far as is known. The first is tried first again.
             if self.probed.len() >= MOST_ASIDE {
                 self.probed.clear();
             }
             self.probed.extend(batch.members.first().map(|stored| stored.id));
-            return;
+            return was_well;
         }
         let Depth { alerts, details, edits, uploads, .. } = self.depth;
         let waits = alerts + details + edits + uploads;
@@ -682,8 +702,10 @@ impl State {
                 let until = now + wait.max(retry::backoff(batch.attempt, chance));
                 self.aside.push(Aside { id: head.id, until, proven: false });
             }
+            _ if self.way.is_disproven() => self.not_before = now + wait.min(retry::backoff(1, chance)),
             _ => self.not_before = now + wait,
         }
+        was_well
     }
 
     /// The way is well.
@@ -697,7 +719,10 @@ impl State {
         let doubtful = self.aside.iter().filter(|aside| !aside.proven).map(|aside| aside.until).max();
         let Some(until) = doubtful else { return false };
         self.aside.retain(|aside| aside.proven);
-        self.not_before = self.not_before.max(until);
+        if until > self.not_before {
+            self.not_before = until;
+            self.way.waits = true;
+        }
         true
     }
 

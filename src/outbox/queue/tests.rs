@@ -1,5 +1,7 @@
 //! Stories of one queue: who is next, what is sent, what an answer means.
 
+mod way;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
