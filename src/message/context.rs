@@ -21,7 +21,7 @@ pub(super) const BETWEEN: &str = " · ";
 pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> String {
     let mut facts = Vec::new();
     if named {
-        facts.push(one_line(notice.job.name.as_str()));
+        facts.push(unformatted(&short(notice.job.name.as_str())));
     }
     let clean = matches!(notice.ending(), Some(Ending::Exited { code: 0 } | Ending::Reported { ok: true }));
     let clean_exit = clean && notice.status == Status::Ok;
@@ -43,6 +43,9 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
     if let Some(next) = notice.next.filter(|next| repeats && *next > notice.now) {
         facts.push(format!("next message at {} unless it changes", clock(notice, next)));
     }
+    // Which of the job's incidents: two may say the same.
+    let key = notice.outcome().and_then(|outcome| outcome.directives.key.as_deref()).filter(|_| !notice.is_good());
+    facts.extend(key.map(|key| format!("key {}", unformatted(&short(key)))));
     facts.push(one_line(&notice.host));
     let schedule = match notice.ending() {
         // The headline has the grace.

@@ -283,6 +283,13 @@ fn a_recovery_whose_output_has_changed_too_says_what_changed() {
 }
 
 #[test]
+fn a_failure_whose_script_names_its_incident_says_which_it_is() {
+    let keyed = with(sample(Event::Failure), |outcome| outcome.directives.key = Some("db_1_ <x>".to_owned()));
+    let shown = transcript(&rendered(&keyed, &plain()));
+    assert!(shown.contains(" · key db_1_ &lt;x&gt; · web-1"), "{shown}");
+}
+
+#[test]
 fn names_and_what_scripts_and_files_say_of_a_job_format_nothing() {
     let named = |name: &str| {
         let facts = JobFacts {
