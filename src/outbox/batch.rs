@@ -211,7 +211,7 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
         // In the thread, too, the failure comes first: it may still wait there.
         Class::Alert
             if message.event == Some(Event::Recovery)
-                && matches!(message.thread, Thread::Broadcast | Thread::Reply) =>
+                && matches!(message.thread, Thread::Broadcast | Thread::Reply | Thread::None) =>
         {
             ask.storms.iter().any(told)
         }

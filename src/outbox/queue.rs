@@ -324,7 +324,12 @@ impl Queue {
                     self.storms[at].update(message.incident.unwrap_or_default(), message, now);
                     changed.push(at);
                 }
-                (_, Some(_)) => {
+                (_, Some(at)) => {
+                    // Without a thread of its own (`thread = false`) no edit says so.
+                    if message.thread == Thread::None {
+                        self.storms[at].update(message.incident.unwrap_or_default(), message, now);
+                        changed.push(at);
+                    }
                     follow.push(FollowUp { message: storm::detail(message, None), file_of: Some(stored.id) });
                 }
                 (Class::Edit, None) => continue,

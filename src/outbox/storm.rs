@@ -16,7 +16,7 @@ use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, NO_OUTPUT, Route, Thread};
 use crate::policy::{Event, normal};
 use crate::slack::limits::{ALL_BLOCKS, SECTION};
-use crate::slack::{Parent, blocks, escape, one_line, unformatted, units, without_pings};
+use crate::slack::{Parent, blocks, escape, one_line, unescape, unformatted, units, without_pings};
 use crate::store::Stored;
 
 /// Alerts of so many jobs are merged.
@@ -43,6 +43,9 @@ const GROUP: usize = 36;
 
 /// With more jobs than this an emoji at each name of a job that is well would not fit: it is struck out instead.
 const MARKED: usize = 50;
+
+/// What a storm of recoveries says of all of its jobs.
+const WELL: &str = "is well again ";
 
 /// Characters of one cause.
 const CAUSE: usize = 160;
@@ -91,7 +94,10 @@ pub struct Member {
     pub status: Status,
     /// It is well again.
     pub well: bool,
-    /// Who has it, where somebody does.
+    /// Nobody watches it any more: how it is, is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+    /// Who has it, or since when nobody watches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -199,6 +205,7 @@ impl Member {
             let apart = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric());
             let line = line.strip_prefix(&name).filter(apart).map_or(line, without_emoji);
             let line = without_punctuation(line);
+            let line = line.strip_prefix(WELL).unwrap_or(line);
             if !line.is_empty() {
                 line.clone_into(&mut cause);
                 break;
@@ -207,7 +214,12 @@ impl Member {
         if cause.is_empty() {
             message.status.as_str().clone_into(&mut cause);
         }
-        Self { job, incident: message.incident, cause, status: message.status, well: false, note: None }
+        Self { job, incident: message.incident, cause, status: message.status, well: false, gone: false, note: None }
+    }
+
+    /// It is known to fail still.
+    fn fails(&self) -> bool {
+        !self.well && !self.gone
     }
 
     /// Characters of its name in a storm.
@@ -285,6 +297,10 @@ impl Storm {
                 member.note.clone_from(note);
                 continue;
             }
+            if let Some(Edit::Gone { words }) = &message.route.edit {
+                (member.gone, member.note) = (true, Some(unescape(words)));
+                continue;
+            }
             member.well = message.status == Status::Ok;
             if !member.well {
                 member.status = message.status;
@@ -304,23 +320,24 @@ impl Storm {
         }
     }
 
-    /// All jobs are well again, which was not told yet.
+    /// No job fails any more, as far as is known, which was not told yet.
     pub fn is_over(&self) -> bool {
-        !self.ended && self.members.iter().all(|member| member.well)
+        !self.ended && !self.members.iter().any(Member::fails)
     }
 
     /// The storm's message as it is to be now.
     pub fn edit(&self, now: Timestamp) -> Message {
         let jobs = jobs(&self.members);
         let (all, well) = (jobs.len(), jobs.iter().filter(|job| job.well).count());
-        let bad = self.members.iter().filter(|member| !member.well).map(|member| member.status);
+        let (gone, left) = (jobs.iter().filter(|job| job.gone).count(), jobs.iter().filter(|job| job.fails()).count());
+        let bad = self.members.iter().filter(|member| member.fails()).map(|member| member.status);
         let status = bad.max_by_key(|status| status.badness()).unwrap_or_default();
-        let head = match (well, all - well) {
-            (0, _) => format!("{} *{all} jobs fail*: {}", emoji(status), counts(&self.members)),
-            (_, 0) => self.end(now),
-            (well, left) => {
-                let (are, fail) = (if well == 1 { "is" } else { "are" }, if left == 1 { "fails" } else { "fail" });
-                format!("{} *{well} of {all} {are} well again*, {left} still {fail}", emoji(status))
+        let head = match left {
+            0 => self.end(now),
+            _ if left == all => format!("{} *{all} jobs fail*: {}", emoji(status), counts(&self.members)),
+            _ => {
+                let fail = if left == 1 { "fails" } else { "fail" };
+                format!("{} *{}*, {left} still {fail}", emoji(status), no_longer_fail(all, well, gone))
             }
         };
         let mut lines = lines(&self.members);
@@ -338,9 +355,13 @@ impl Storm {
     }
 
     fn end(&self, now: Timestamp) -> String {
-        let (all, took) = (jobs(&self.members).len(), clock::between(self.began, now));
+        let (jobs, took) = (jobs(&self.members), clock::between(self.began, now));
         let took = format_duration(std::time::Duration::from_secs(took.as_secs()));
-        format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok))
+        let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
+        match gone {
+            0 => format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok)),
+            gone => format!(":black_circle: *{}* after {took}", no_longer_fail(all, all - gone, gone)),
+        }
     }
 }
 
@@ -412,8 +433,30 @@ struct Job<'m> {
     name: &'m JobName,
     /// All of its incidents are over.
     well: bool,
-    /// The worst of those that are not.
+    /// One of them is not, and nobody watches it any more.
+    gone: bool,
+    /// The worst of those that are not over.
     status: Status,
+}
+
+impl Job<'_> {
+    fn fails(&self) -> bool {
+        !self.well && !self.gone
+    }
+}
+
+/// "3 of 5 are well again, 1 is no longer watched".
+fn no_longer_fail(all: usize, well: usize, gone: usize) -> String {
+    let are = |count: usize| if count == 1 { "is" } else { "are" };
+    let mut parts = Vec::new();
+    if well > 0 {
+        parts.push(format!("{well} of {all} {} well again", are(well)));
+    }
+    if gone > 0 {
+        let of = if well > 0 { String::new() } else { format!(" of {all}") };
+        parts.push(format!("{gone}{of} {} no longer watched", are(gone)));
+    }
+    parts.join(", ")
 }
 
 /// The jobs of alerts, each once, in the order of their first.
@@ -422,12 +465,13 @@ fn jobs<'m>(members: impl IntoIterator<Item = &'m Member>) -> Vec<Job<'m>> {
     let mut known: BTreeMap<&JobName, usize> = BTreeMap::new();
     for member in members {
         let at = *known.entry(&member.job).or_insert_with(|| {
-            jobs.push(Job { name: &member.job, well: true, status: Status::Ok });
+            jobs.push(Job { name: &member.job, well: true, gone: false, status: Status::Ok });
             jobs.len() - 1
         });
         let job = &mut jobs[at];
         job.well &= member.well;
-        if !member.well && member.status.badness() > job.status.badness() {
+        job.gone |= member.gone && !member.well;
+        if member.fails() && member.status.badness() > job.status.badness() {
             job.status = member.status;
         }
     }
@@ -441,6 +485,7 @@ fn lines(members: &[Member]) -> Vec<String> {
         match job.well {
             true if members.len() > MARKED => format!("~{name}~"),
             true => format!(":white_check_mark: {name}"),
+            false if job.gone => format!(":black_circle: {name}"),
             false => format!("*{name}*"),
         }
     };
@@ -472,7 +517,7 @@ fn notes(members: &[Member], room: usize) -> Vec<String> {
 /// `2 critical, 1 warning`.
 fn counts(members: &[Member]) -> String {
     let jobs = jobs(members);
-    let of = |status| jobs.iter().filter(|job| job.status == status && !job.well).count();
+    let of = |status| jobs.iter().filter(|job| job.status == status && job.fails()).count();
     let all = [Status::Critical, Status::Unknown, Status::Warning].map(|status| (of(status), status));
     let all = all.into_iter().filter(|(count, _)| *count > 0);
     all.map(|(count, status)| format!("{count} {}", status.as_str())).collect::<Vec<_>>().join(", ")

@@ -626,6 +626,32 @@ fn three_jobs_that_wait_are_one_message_and_the_storm_lives_until_all_are_well()
 }
 
 #[test]
+fn a_recovery_of_a_job_without_threads_is_told_in_its_storm_too() {
+    let mut queue = queue(&[("ops", depth(3, 0, 0))]);
+    let alone = |mut stored: Stored| {
+        stored.message.thread = Thread::None;
+        stored
+    };
+    let rows: Vec<Stored> =
+        (1..=3).zip(["a", "b", "c"]).map(|(id, job)| alone(failure(id, job, "critical: no disk"))).collect();
+    let batch = next(&mut queue, rows.clone());
+    answered(&mut queue, &batch, taken(), at(1));
+    let well: Vec<Stored> = rows
+        .into_iter()
+        .map(|mut row| {
+            (row.message.event, row.message.status) = (Some(Event::Recovery), Status::Ok);
+            row
+        })
+        .collect();
+    let ask = queue.ask(&ops(), Lane::Posts, 30, Timestamp::MIN, now(at(2)));
+    let Turn::Absorb(taken) = turn(Heads { rows: well, later: None }, &ask, T0) else { panic!("the storm tells them") };
+    let told = follow(&queue.absorbed(&ops(), &taken, T0));
+    assert_eq!(told.len(), 5, "three in its thread, its edit and its end: {told:#?}");
+    assert!(told[3].starts_with("Edit #ops :large_green_circle: *all 3 jobs are well again*"), "{told:#?}");
+    assert!(told[4].starts_with("Broadcast #ops :large_green_circle: *all 3 jobs are well again*"), "{told:#?}");
+}
+
+#[test]
 fn a_storm_is_known_for_an_hour_after_its_end_and_for_a_week_while_it_goes_on() {
     let storm = |id, ended| {
         let first = failure(1, "a", "a critical: no disk").message;

@@ -179,6 +179,44 @@ fn names_of_jobs_in_a_storm_are_names_whatever_marks_are_in_them() {
 }
 
 #[test]
+fn a_job_of_a_storm_that_is_removed_is_no_longer_watched_and_the_storm_ends_without_it() {
+    let failures: Vec<Message> = (1..=4).map(|number| failure(number, "cannot reach the database")).collect();
+    let mut told = storm(&failures);
+    let gone = |number: u64| {
+        let words = "no longer watched since 14:02 (jobs.d/a&amp;b.toml was removed)".to_owned();
+        let route = Route { edit: Some(Edit::Gone { words }), ..Route::default() };
+        Message { route, ..failure(number, "") }
+    };
+    let lines = |storm: &Storm| storm.edit(T0).text.lines().map(str::to_owned).collect::<Vec<_>>();
+    told.update(1, &gone(1), T0);
+    let expected = [
+        ":red_circle: *1 of 4 is no longer watched*, 3 still fail",
+        "• 4 jobs: cannot reach the database",
+        ":black_circle: job-001, *job-002*, *job-003*, *job-004*",
+        "job-001 · _no longer watched since 14:02 (jobs.d/a&amp;b.toml was removed)_",
+    ];
+    assert_eq!(lines(&told), expected);
+    let well = |told: &mut Storm, number: u64| {
+        told.update(number, &Message { status: Status::Ok, ..failure(number, "") }, T0);
+    };
+    well(&mut told, 2);
+    let head = ":red_circle: *1 of 4 is well again, 1 is no longer watched*, 2 still fail";
+    assert!(lines(&told)[0] == head && !told.is_over(), "{:?}", lines(&told));
+    (3..=4).for_each(|number| well(&mut told, number));
+    let head = ":black_circle: *3 of 4 are well again, 1 is no longer watched* after 0ms";
+    assert!(told.is_over() && lines(&told)[0] == head, "{:?}", lines(&told));
+    assert_eq!(told.told_end(T0).text, head);
+}
+
+#[test]
+fn several_recoveries_say_after_how_long() {
+    let well =
+        |number| Message { event: Some(Event::Recovery), ..failure(number, "is well again after 5s, 5 failures") };
+    let members: Vec<_> = (1..=3).map(|number| super::Member::of(&well(number))).collect();
+    assert_eq!(super::lines(&members), ["• 3 jobs: after 5s, 5 failures\n*job-001*, *job-002*, *job-003*"]);
+}
+
+#[test]
 fn a_storm_counts_jobs_though_one_has_several_incidents() {
     let of = |incident, job: &str, cause: &str| {
         let name = JobName::new(job);
