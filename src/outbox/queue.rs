@@ -603,7 +603,8 @@ impl Queue {
         progress.not_before = Some(clock::shift(now.wall, wait));
         progress.refusals += 1;
         let message = &batch.message;
-        let covered = progress.forwarded || batch.members.iter().all(|stored| self.is_covered(&stored.message));
+        let is_told = |stored: &Stored| stored.progress.forwarded || self.is_covered(&stored.message);
+        let covered = batch.members.iter().all(is_told);
         let target =
             self.default.clone().filter(|default| *default != batch.channel && message.route.instead_of.is_none());
         let mut follow = Vec::new();
@@ -611,6 +612,16 @@ impl Queue {
         let mut nowhere = None;
         match target {
             _ if covered => {}
+            Some(default) if batch.storm.is_some() => {
+                // Each by itself: an incident has its thread there, and is one of a storm there too if so many wait.
+                let code = error.code().unwrap_or(&why);
+                let untold = batch.members.iter().filter(|stored| !is_told(stored));
+                follow.extend(untold.map(|stored| FollowUp {
+                    message: instead::forwarded(&stored.message, &default, code, now.wall),
+                    file_of: Some(stored.id),
+                }));
+                progress.forwarded = true;
+            }
             Some(default) => {
                 let code = error.code().unwrap_or(&why);
                 // A digest tells of several incidents: none of them has its thread there.

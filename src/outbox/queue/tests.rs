@@ -494,6 +494,25 @@ fn what_a_channel_does_not_take_is_told_in_the_default_channel_at_once_and_once(
 }
 
 #[test]
+fn each_alert_of_a_storm_that_its_channel_does_not_take_is_told_in_the_default_channel_unless_it_was() {
+    let mut queue = queue(&[("ops", depth(4, 0, 0))]);
+    let mut rows: Vec<Stored> =
+        (1..=4).zip(["a", "b", "c", "d"]).map(|(id, job)| failure(id, job, &format!("{job} fails"))).collect();
+    // One was forwarded when it was tried by itself, and of one the default channel has the same alert.
+    rows[0].progress.forwarded = true;
+    rows[2].message.route.also = vec![Channel::new("home")];
+    let batch = next(&mut queue, rows);
+    assert!(batch.storm.is_some() && batch.members.len() == 4);
+    let settlement = answer(&mut queue, &batch, lasting(Fault::Channel), at(0));
+    let told = ["b", "d"].map(|job| format!("Open #home {job} fails / :warning: could not be posted to #ops: no_code"));
+    assert_eq!(follow(&settlement), told);
+    let incidents: Vec<_> = settlement.follow.iter().map(|follow| follow.message.incident).collect();
+    assert_eq!(incidents, [Some(102), Some(104)], "what follows in an incident goes there too");
+    let Disposition::Retry { progress, .. } = settlement.disposition else { panic!("it is tried again") };
+    assert!(progress.forwarded);
+}
+
+#[test]
 fn when_the_default_channel_takes_nothing_either_the_alert_is_told_nowhere() {
     let mut queue = queue(&[("ops", depth(1, 0, 0))]);
     queue.set_default(Some(ops()));
