@@ -277,6 +277,9 @@ pub fn system_zone(variable: Option<&str>) -> TimeZone {
         jiff::tz::reset_system_time_zone_cache();
         jiff::tz::db().reset();
     }
+    if variable.is_some_and(names_no_zone_file) {
+        return TimeZone::unknown();
+    }
     if variable.is_none()
         && let Some(linked) = linked_zone()
     {
@@ -292,6 +295,15 @@ pub fn system_zone(variable: Option<&str>) -> TimeZone {
         None => matches!(rustix::fs::lstat("/etc/localtime"), Err(rustix::io::Errno::NOENT)).then_some(TimeZone::UTC),
     };
     known.unwrap_or(system)
+}
+
+/// Whether `TZ` is a path to what can be no file of a zone. Jiff reads it to its end, and a device has none.
+#[expect(clippy::disallowed_methods, reason = "the door of time: the system's zone is a file")]
+fn names_no_zone_file(variable: &str) -> bool {
+    const LONGEST: u64 = 1 << 20;
+    let path = variable.strip_prefix(':').unwrap_or(variable);
+    path.starts_with('/')
+        && std::fs::metadata(path).is_ok_and(|found| !found.is_file() || !(1..=LONGEST).contains(&found.len()))
 }
 
 /// The zone of the usual link. Jiff finds it too, but lists the names of all zones for that, which takes longer than
@@ -332,6 +344,17 @@ mod tests {
     use rustix::event::{EventfdFlags, eventfd};
 
     use super::{Alarm, Clock, LONGEST_SLEEP, Mono, Now, System, next_look, zone};
+
+    #[test]
+    fn a_variable_that_leads_to_no_file_of_a_zone_is_no_zone_and_is_not_read() {
+        for path in ["/dev/zero", ":/dev/zero", "/proc/kmsg", "/proc/self/pagemap", "/"] {
+            assert!(super::names_no_zone_file(path), "{path}");
+            assert!(super::system_zone(Some(path)).is_unknown(), "{path}");
+        }
+        for other in ["Europe/Berlin", "UTC", "/nowhere/at/all", "/etc/passwd"] {
+            assert!(!super::names_no_zone_file(other), "{other}");
+        }
+    }
 
     #[test]
     fn all_look_again_together_later_and_within_the_longest_sleep() {

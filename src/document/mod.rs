@@ -5,6 +5,7 @@
 
 mod default;
 pub mod load;
+mod small;
 mod suggest;
 mod table;
 mod text;
@@ -12,6 +13,7 @@ mod units;
 pub mod watch;
 
 pub use default::{Default, default_of};
+pub use small::read_small;
 pub use suggest::{did_you_mean, nearest};
 pub use table::{Key, Kind, Layer, Reader, Table, Value};
 pub use text::Text;

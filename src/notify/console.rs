@@ -42,10 +42,11 @@ struct Pending {
 }
 
 impl Console {
-    /// Writes to `out`, with ANSI styles if `colour`; times are shown in the system's zone. Lines are broken to fit a terminal
+    /// Writes to `out`, with ANSI styles if `colour`; times are UTC unless [`Self::in_zone`]
+    /// says otherwise. Lines are broken to fit a terminal
     /// of `width` columns; without one they are as long as they are.
     pub fn new(out: Box<dyn Write + Send>, colour: bool, width: Option<usize>) -> Self {
-        Self { out: Arc::new(Mutex::new(out)), pending: Arc::default(), colour, zone: TimeZone::system(), width }
+        Self { out: Arc::new(Mutex::new(out)), pending: Arc::default(), colour, zone: TimeZone::UTC, width }
     }
 
     /// The process's standard output; coloured where that is a terminal and `NO_COLOR` does not forbid it.
@@ -57,7 +58,7 @@ impl Console {
         Self::new(Box::new(out), colour, width)
     }
 
-    /// The same, with times shown in another zone.
+    /// The same, with times shown in a zone.
     #[must_use]
     pub fn in_zone(mut self, zone: TimeZone) -> Self {
         self.zone = zone;

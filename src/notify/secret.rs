@@ -3,13 +3,13 @@
 //! Before it: `settings`. After it: the ways out, which take the secret with [`Secret::expose`] at the last moment.
 
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reqwest::Url;
 
 use crate::diagnostic::Code;
+use crate::document::read_small;
 
 /// No token or URL is longer; what is, is another file.
 const LONGEST: u64 = 8 << 10;
@@ -211,21 +211,9 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 /// A regular file of at most `longest` bytes.
-#[expect(clippy::disallowed_methods, reason = "the door of secret files and certificates")]
 pub(super) fn read_bytes(path: &Path, longest: u64) -> std::io::Result<Vec<u8>> {
-    let meta = std::fs::metadata(path)?;
-    if meta.is_dir() {
-        return Err(std::io::ErrorKind::IsADirectory.into());
-    }
-    if !meta.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > longest {
-        return Err(std::io::Error::other(format!("it is larger than {longest} bytes")));
-    }
-    Ok(bytes)
+    let too_large = || std::io::Error::other(format!("it is larger than {longest} bytes"));
+    read_small(path, longest)?.ok_or_else(too_large)
 }
 
 #[cfg(test)]

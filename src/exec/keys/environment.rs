@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::{Context, free_of_nul};
 use crate::diagnostic::{Code, Problem};
-use crate::document::{Key, Kind, Table, Value};
+use crate::document::{Key, Kind, Table, Value, read_small};
 use crate::exec::os::plain;
 
 /// The keys of this file.
@@ -228,16 +228,9 @@ fn bad_name(name: &str) -> Option<&'static str> {
 }
 
 /// Reads an `env_file` from disk.
-#[expect(clippy::disallowed_methods, reason = "the door of env_file: read at each run, so that a change counts")]
 pub(in crate::exec) fn read_file(path: &Path) -> Result<Vec<(String, String)>, FileError> {
-    let meta = std::fs::metadata(path).map_err(FileError::Io)?;
-    if !meta.is_file() {
-        return Err(FileError::Io(std::io::Error::other("it is not a regular file")));
-    }
-    if meta.len() > LARGEST_FILE {
-        return Err(FileError::Io(std::io::Error::other("it is larger than 1 MiB")));
-    }
-    let bytes = std::fs::read(path).map_err(FileError::Io)?;
+    let too_large = || FileError::Io(std::io::Error::other("it is larger than 1 MiB"));
+    let bytes = read_small(path, LARGEST_FILE).map_err(FileError::Io)?.ok_or_else(too_large)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         FileError::Bad(vec![BadLine { line, message: "it is not UTF-8 text" }])
