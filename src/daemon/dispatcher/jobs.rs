@@ -139,7 +139,10 @@ impl Dispatcher {
                     changes.added += 1;
                 }
                 Some(index) => {
-                    changes.changed += usize::from(self.change(index, job, now));
+                    if self.change(index, job, now) {
+                        changes.changed += 1;
+                        entries.extend(self.first_seen(index, now));
+                    }
                     if !job.timing.enabled {
                         entries.extend(self.abandon(index as usize, DISABLED, now));
                     }

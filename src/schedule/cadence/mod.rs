@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::slots::{Calendar, Grid, Open, Passed};
-use super::{AtStart, Burst, Every, Limit, Schedule, Timing};
+use super::{AtStart, Burst, CatchUp, Every, Limit, Schedule, Timing};
 use crate::clock::{Mono, Now, between, shift};
 use crate::id::JobName;
 
@@ -227,9 +227,11 @@ impl Cadence {
         }
     }
 
-    /// It has never been due, and what it waits for is reckoned from when it was seen first: a calendar needs no such memory.
+    /// It has never been due, and what it waits for is reckoned from when it was seen first. A calendar needs such a memory
+    /// only where missed runs are made up for: the first one may be missed, too.
     pub fn waits_for_first(&self, timing: &Timing, now: Now) -> bool {
-        let counts = timing.pulse().is_some() || timing.expect().is_some();
+        let makes_up = timing.catch_up == CatchUp::Once && matches!(timing.schedule, Schedule::Cron(_));
+        let counts = timing.pulse().is_some() || timing.expect().is_some() || makes_up;
         counts && self.last.is_none() && self.slot().is_some_and(|slot| !slot.is_due(now))
     }
 

@@ -834,6 +834,30 @@ async fn what_was_missed_while_it_was_down_is_made_up_for_once_where_that_is_ask
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_due_time_of_a_job_that_is_missed_is_made_up_for_too() {
+    let once = "command = 'a'\ncron = '0 9 * * *'\ncatch_up = 'once'";
+    let files = [
+        ("jobs.d/none.toml", "command = 'a'\ncron = '0 9 * * *'"),
+        ("jobs.d/once.toml", once),
+        ("jobs.d/edited.toml", "command = 'a'\ncron = '0 9 * * *'"),
+    ];
+    let mut world = World::started("2026-11-23T07:30:00Z", &files, |_, _| says("")).await;
+    world.pass(seconds(600)).await;
+    // One that appears, and one that asks for it later.
+    world.file("jobs.d/appears.toml", once);
+    world.file("jobs.d/edited.toml", once);
+    world.reload().await;
+    world.pass(seconds(600)).await;
+    world.stop().await;
+    world.pass(hours(3)).await;
+    world.start().await;
+    world.pass(seconds(60)).await;
+    let mut runs = world.runs();
+    runs.sort();
+    assert_eq!(runs, ["10:50:00 appears", "10:50:00 edited", "10:50:00 once"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hundreds_that_are_due_at_one_instant_start_at_that_instant() {
     let names: Vec<String> = (0..300).map(|number| format!("jobs.d/{number}.toml")).collect();
     let job = "command = 'a'\nevery = '1m'";
