@@ -283,6 +283,11 @@ impl Health {
     /// Nobody watches the job any more: its incidents are over, without an end that anybody saw. Those that were reported
     /// and have a message of their own.
     pub fn abandon(&mut self) -> Vec<Abandoned> {
+        if self.open.as_deref().is_some_and(|open| open.hung.is_some()) {
+            // It counts as a failure again if somebody watches it again, and it hangs still.
+            self.failed = self.failed.saturating_sub(1);
+        }
+        self.stuck = Stuck::default();
         let all = self.open.take().map(|open| *open).into_iter().chain(std::mem::take(&mut self.others));
         let abandoned = all.filter_map(|mut open| {
             open.count_owed();

@@ -135,6 +135,11 @@ impl Life {
                 self.health.silence(None);
                 String::new()
             }
+            ("gone", _) => {
+                let gone: Vec<String> =
+                    self.health.abandon().iter().map(|open| format!("#{} is gone", open.incident)).collect();
+                gone.join(" && ")
+            }
             _ => {
                 let verdict = self.run(what, now);
                 let closed = self.closed.take().map(|closed| format!(" && {}", self.shown(&closed, now)));
@@ -852,11 +857,11 @@ fn a_job_that_hangs_is_told_once() {
             ("03:02", "skip", "stuck critical, opens #1, pings (3 due times skipped in a row)"),
             ("03:03", "skip", ""),
             ("03:30", "ok", "recovery ok, closes #1 (ended after 1s, exit code 0)"),
-            // The next run hangs too: that is told as a failure would be repeated.
+            // The next run hangs too: the end of the one before was told, so this is another incident.
             ("03:31", "skip", ""),
             ("03:32", "skip", ""),
-            ("03:33", "skip", ""),
-            ("04:02", "skip", "stuck critical, opens #2, pings (4 due times skipped in a row)"),
+            ("03:33", "skip", "stuck critical, opens #2, pings (3 due times skipped in a row)"),
+            ("04:02", "skip", ""),
             ("04:03", "ok", "recovery ok, closes #2 (ended after 1s, exit code 0)"),
             ("04:04", "ok", "held: blank"),
             ("04:05", "skip", ""),
@@ -865,6 +870,19 @@ fn a_job_that_hangs_is_told_once() {
         ],
     );
     story("stuck_after = 0", &[("03:00", "skip", ""), ("03:01", "skip", ""), ("03:02", "skip", "")]);
+    // Its file was gone for a moment: nothing that is to be read says any more that it hangs.
+    story(
+        "",
+        &[
+            ("03:00", "skip", ""),
+            ("03:01", "skip", ""),
+            ("03:02", "skip", "stuck critical, opens #1, pings (3 due times skipped in a row)"),
+            ("03:03", "gone", "#1 is gone"),
+            ("03:04", "skip", "stuck critical, opens #1, pings (4 due times skipped in a row)"),
+            ("03:05", "skip", ""),
+            ("03:06", "ok", "recovery ok, closes #1 (ended after 1s, exit code 0)"),
+        ],
+    );
     story(
         "stuck_after = 1\nrate_limit = \"1/h\"",
         &[

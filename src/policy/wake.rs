@@ -121,8 +121,8 @@ fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<No
 }
 
 /// A due time passed because the last run is still going. At `stuck_after` of them in a row the job fails: an incident
-/// like any other, which is repeated while the run goes on. Where one run after another hangs, the next is reported only
-/// when a repetition would be.
+/// like any other, which is repeated while the run goes on. Where one run after another hangs and none of them is ok, the
+/// next is reported only when a repetition would be.
 pub fn skipped(
     settings: &Settings,
     health: &mut Health,
@@ -142,16 +142,18 @@ pub fn skipped(
         return None;
     }
     let moment = Moment { settings, zone, now, at: now, slot: now };
-    if health.stuck.told {
-        let reported = health.open.as_deref().and_then(|open| open.reported.as_ref())?;
-        if health.open.as_deref().is_some_and(|open| health.acknowledged(open).is_some()) {
+    // What was told of a hang that is over, and of an incident that is over, is no reason to keep this one back.
+    let told = health.stuck.told || health.stuck.at.is_some();
+    if let Some(open) = health.open.as_deref() {
+        if (told || open.reported.is_none()) && health.acknowledged(open).is_some() {
             return None;
         }
-        repeat_due(&moment, reported, false).ok()?;
-    } else if let Some(at) = health.stuck.at
-        && settings.repeat.first().is_none_or(|interval| now < shift(at, interval))
-    {
-        return None;
+        match &open.reported {
+            Some(reported) if told => repeat_due(&moment, reported, false).ok()?,
+            // It waits for the end of quiet hours, or version 0.1 has told it.
+            None if health.stuck.told => return None,
+            _ => {}
+        }
     }
     health.stuck = Stuck { told: true, at: Some(now) };
     let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
