@@ -117,5 +117,5 @@ impl Health {
 
 /// Whether an incident of a conversation lasts: it was replied in the thread, and is now to be shown.
 pub(super) fn lasts(open: &OpenIncident) -> bool {
-    open.conversation.is_some() && !open.has_own_thread() && !open.shown && open.row().0 >= LASTS
+    open.conversation.is_some() && !open.shown && open.row().0 >= LASTS
 }

@@ -477,6 +477,28 @@ fn a_run_that_was_none_changes_nothing() {
 }
 
 #[test]
+fn a_failure_that_lasts_is_shown_also_where_it_began_a_conversation() {
+    story(
+        "intermittent = { incidents = 3, within = '24h' }\nflap = false",
+        &[
+            ("03:00", "critical: x", "failure critical, opens #1, pings"),
+            ("03:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            ("03:10", "critical: x", "failure critical, opens #3, pings"),
+            ("03:15", "ok", "recovery ok, closes #3 in its thread (1 failure in 5m)"),
+            (
+                "03:20",
+                "critical: x",
+                "failure critical, opens #5, pings (failed 3 of 5 runs since 03:00, intermittently)",
+            ),
+            ("03:25", "critical: x", "held: repeat-not-due until 23 04:20"),
+            ("03:30", "critical: x", "repeat critical, shown in #5, pings (3 failures in a row since 03:20)"),
+            ("03:35", "critical: x", "held: repeat-not-due until 23 04:30"),
+            ("03:40", "ok", "recovery ok, shown in #5 (4 failures in 20m)"),
+        ],
+    );
+}
+
+#[test]
 fn no_rate_limit_keeps_back_that_an_incident_got_worse() {
     let steps = [
         ("03:00", "warning: 80%", "failure warning, opens #1"),
