@@ -290,12 +290,20 @@ fn perfdata(data: &Perfdata, written: &mut Written) -> Value {
 }
 
 /// Whether an expression holds, and the values that it looked at; the error says what is missing or cannot be compared.
-fn holds(source: &str, context: &Value) -> Result<(bool, Vec<(String, Value)>), String> {
+fn holds(source: &str, context: &Value) -> Result<(bool, Seen), String> {
     let parsed = parse_expr(source).map_err(|error| sentence(&error))?;
-    let mut seen = Vec::new();
+    let mut values = Vec::new();
     let whole = || Node::Leaf(Leaf { text: source.to_owned(), constant: false });
-    let holds = take_apart(&parsed).unwrap_or_else(whole).eval(context, &mut seen)?;
-    Ok((holds, seen))
+    let node = take_apart(&parsed).unwrap_or_else(whole);
+    let holds = node.eval(context, &mut values)?;
+    Ok((holds, Seen { values, of_several: node.has_parts() }))
+}
+
+/// The values that an expression looked at, by their names.
+struct Seen {
+    values: Vec<(String, Value)>,
+    /// It has several parts, and may not have looked at all of them.
+    of_several: bool,
 }
 
 /// Takes an expression apart; nothing where a part of it is of a kind that is not written out below.
@@ -409,6 +417,15 @@ fn compared(op: CompareOpKind) -> &'static str {
 }
 
 impl Node {
+    /// Whether it is made of expressions that could stand alone.
+    fn has_parts(&self) -> bool {
+        match self {
+            Self::And(..) | Self::Or(..) => true,
+            Self::Not(node) => node.has_parts(),
+            Self::Compare(..) | Self::Leaf(_) => false,
+        }
+    }
+
     fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<bool, String> {
         Ok(match self {
             Self::And(left, right) => left.eval(context, seen)? && right.eval(context, seen)?,
@@ -473,7 +490,7 @@ fn article(value: &Value) -> &'static str {
 }
 
 /// `json.queue > 1000 (it is 1,204)`; with several values each by its name.
-fn worded(source: &str, seen: &[(String, Value)], written: &Written) -> String {
+fn worded(source: &str, seen: &Seen, written: &Written) -> String {
     let shown = |value: &Value| {
         f64::try_from(value.clone())
             .ok()
@@ -481,9 +498,9 @@ fn worded(source: &str, seen: &[(String, Value)], written: &Written) -> String {
             .and_then(|number| written.get(number))
             .map_or_else(|| shown(value), str::to_owned)
     };
-    match seen {
+    match seen.values.as_slice() {
         [] => source.to_owned(),
-        [(_, value)] => format!("{source} (it is {})", shown(value)),
+        [(_, value)] if !seen.of_several => format!("{source} (it is {})", shown(value)),
         several => {
             let values: Vec<_> = several.iter().map(|(name, value)| format!("{name} is {}", shown(value))).collect();
             format!("{source} ({})", values.join(", "))
@@ -554,6 +571,11 @@ mod tests {
             (
                 "json.queue > 9999 or json.status != 'ok'",
                 "json.queue > 9999 or json.status != 'ok' (json.queue is 1,204, json.status is \"down\")",
+            ),
+            // The second part was not looked at.
+            (
+                "json.status != 'ok' or json.queue > 9999",
+                "json.status != 'ok' or json.queue > 9999 (json.status is \"down\")",
             ),
             ("not json.up", "not json.up (it is false)"),
             ("'ERROR' in stdout", "'ERROR' in stdout (it is \"an ERROR came\")"),

@@ -191,8 +191,10 @@ fn flapping(notice: &Notice) -> Draft {
         }
         Update::FlappingBegins { changes, took, steady_after } => {
             let (took, steady) = (format_duration(*took), format_duration(*steady_after));
-            let words =
-                format!("keeps changing: {changes} times in {took}; no more messages until it is steady for {steady}");
+            let status = notice.status.as_str();
+            let words = format!(
+                "keeps changing: {changes} times in {took}; no more messages until it is steady for {steady} ({status} now)"
+            );
             Draft { words, says_count: true, ..Draft::default() }
         }
         Update::FlappingContinues { changes, since } => {
@@ -232,11 +234,21 @@ fn bad(notice: &Notice) -> Draft {
         Update::AsBefore => cause.after(&format!("still {status}, as before: ")),
         Update::DifferentEachTime => counted(cause.after(&format!("still {status}, differently each time: "))),
         Update::Different { since, was } => {
-            let mut draft = cause.after(&format!("failing differently since {}: ", clock(notice, *since)));
-            if !was.trim().is_empty() {
-                draft.words.push_str(&format!(", was {}", shorten(was.trim())));
-            }
-            counted(draft)
+            let since = format!("failing differently since {}", clock(notice, *since));
+            let was = shorten(was.trim());
+            counted(match notice.ending() {
+                // It says the same, and ends in another way.
+                Some(ending) if !was.is_empty() && cause.words == was => {
+                    let draft = cause.after(&format!("{since} ({}): ", ended(ending)));
+                    Draft { says_ending: true, ..draft }
+                }
+                _ if was.is_empty() => cause.after(&format!("{since}: ")),
+                _ => {
+                    let mut draft = cause.after(&format!("{since}: "));
+                    draft.words.push_str(&format!(", was {was}"));
+                    draft
+                }
+            })
         }
         Update::Worse { was } => cause.after(&format!("worse: {status}, was {}: ", was.as_str())),
         Update::Unknown { since, was } => {

@@ -217,6 +217,11 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
             update(Update::Different { since, was: "disk full".to_owned() }),
             ":red_circle: db/backup failing differently since 23:45: connection refused, was disk full",
         ),
+        // What it says is the same: it ends in another way.
+        (
+            update(Update::Different { since, was: "connection refused".to_owned() }),
+            ":red_circle: db/backup failing differently since 23:45 (exit code 2): connection refused",
+        ),
         (
             update(Update::Worse { was: Status::Warning }),
             ":red_circle: db/backup worse: critical, was warning: connection refused",
@@ -240,7 +245,7 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
         ),
         (
             flapping(Update::FlappingBegins { changes: 6, took: Duration::from_secs(240), steady_after: after }),
-            ":twisted_rightwards_arrows: db/backup keeps changing: 6 times in 4m; no more messages until it is steady for 10m",
+            ":twisted_rightwards_arrows: db/backup keeps changing: 6 times in 4m; no more messages until it is steady for 10m (critical now)",
         ),
         (
             update(Update::Intermittent { failed: 3, runs: 40, since, opens: true }),

@@ -96,6 +96,11 @@ pub fn convert_wrapped(
     }
     for entry in &entries {
         let command = &entry.command[..input_at(entry.command)];
+        if entry.settings.silent {
+            let remark = "nobody is told of this job (`MAILTO=\"\"`), also when it does not run; take `on = []` out of its file to \
+                          be told";
+            imported.note(file_name, entry.line, remark);
+        }
         for remark in remarks::of_wrapped(command, is_simple(command)) {
             imported.note(file_name, entry.line, remark);
         }
@@ -305,7 +310,7 @@ fn job(entry: &Entry<'_>, file_name: &str) -> Option<String> {
         out.push_str(&format!("time_zone = {}\n", quote::text(zone)));
     }
     if settings.silent {
-        out.push_str("\n# MAILTO=\"\": nobody is told\n[notify]\non = []\n");
+        out.push_str("\n# MAILTO=\"\": nobody is told, also when it does not run\n[notify]\non = []\n");
     }
     Some(out)
 }
