@@ -15,7 +15,6 @@ use super::notify::{Draft, FlapChange, Moment};
 use super::quiet;
 use super::settings::On;
 use super::{Event, Hang, Incident, Notification, Settings, Suppressed, Threading, Update};
-use crate::clock::shift;
 use crate::exec::Status;
 
 /// When [`wake`] has something to do, if no run comes before; none when nothing waits for the clock.
