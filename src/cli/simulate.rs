@@ -179,7 +179,8 @@ fn line(plan: &Plan, happening: &Happening, verbose: bool) -> String {
             format!("{at}  run {job} {status}  {decision}{until}")
         }
         Happening::Message { at, job, channel, event, thread, text } => {
-            let what = event.map_or("message", |event| event.as_str());
+            // One that is not of one job's run alone has no event.
+            let what = event.map_or_else(String::new, |event| format!(" {}", event.as_str()));
             let place = match thread {
                 Thread::None | Thread::Open => "",
                 Thread::Reply | Thread::Upload => ", in the thread",
@@ -191,7 +192,7 @@ fn line(plan: &Plan, happening: &Happening, verbose: bool) -> String {
             // An edit shows what has become of the message, and its event is that of the message.
             let why = event.filter(|_| !verbose && *thread != Thread::Edit);
             let why = why.map_or_else(String::new, |event| format!("\n    {}", sent(event)));
-            format!("{at}  message{channel} {what}{place}: {}{why}", first_line(text))
+            format!("{at}  message{channel}{what}{place}: {}{why}", first_line(text))
         }
         Happening::Asked { at, what, pattern, until, refused } => {
             let zone = state::zone(plan, pattern);

@@ -724,19 +724,26 @@ impl Dispatcher {
         if !hold.told {
             return;
         }
-        let jobs = count(u32::try_from(self.covered(&hold.pattern).count()).unwrap_or(u32::MAX), "job");
-        let (what, effect) = match hold.kind {
-            HoldKind::Pause => ("paused", "does not run"),
-            HoldKind::Silence | HoldKind::Ack => ("silenced", "runs, and nothing is said"),
+        let jobs = u32::try_from(self.covered(&hold.pattern).count()).unwrap_or(u32::MAX);
+        let (what, effect) = match (hold.kind, jobs) {
+            (HoldKind::Pause, 1) => ("paused", "it does not run"),
+            (HoldKind::Pause, _) => ("paused", "they do not run"),
+            (HoldKind::Silence | HoldKind::Ack, 1) => ("silenced", "it runs, and nothing is said"),
+            (HoldKind::Silence | HoldKind::Ack, _) => ("silenced", "they run, and nothing is said"),
         };
-        let until = if hold.until_ok { format!("{until}, or until it is ok") } else { until };
+        let until = match (hold.until_ok, jobs) {
+            (false, _) => until,
+            (true, 1) => format!("{until}, or until it is ok"),
+            (true, _) => format!("{until}, or until all are ok"),
+        };
+        let jobs = count(jobs, "job");
         let in_place = before.iter().map(|before| {
             let until = told(before.until, &self.sender.zone, now.wall);
             format!(", in place of the {} by {} until {until}", hold.kind.noun(), before.by.name)
         });
         let in_place: String = in_place.collect();
         let (by, pattern) = (&hold.by.name, hold.pattern.as_str());
-        let title = format!("{by} has {what} {pattern} ({jobs}) until {until}{in_place}: it {effect}");
+        let title = format!("{by} has {what} {pattern} ({jobs}) until {until}{in_place}: {effect}");
         self.tell_hold(hold, &title, hold.note.as_deref().unwrap_or_default(), now, turn);
     }
 
