@@ -145,7 +145,7 @@ async fn serve(
     let remembered = outbox::Remembered::from_notes(&loaded.notes);
     // An outage that was told of before is no news.
     let outage = remembered.outage.clone();
-    let (status, outbox_status) = watch::channel(outbox::Status { outage, ..Default::default() });
+    let (status, outbox_status) = watch::channel(outbox::Status::at_start(&store, outage).await);
     let (reports, delivery_reports) = mpsc::unbounded_channel();
     let worker = Worker {
         store: store.clone(),

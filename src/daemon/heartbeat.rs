@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use super::pings::{self, News, Part, PingCounts};
 use super::{Daemon, Dispatcher, dispatcher};
-use crate::clock::{self, Mono};
+use crate::clock::{self, Mono, Now};
 use crate::document::format_duration;
 use crate::exec::{Run, Status, clean};
 use crate::id::JobName;
@@ -96,6 +97,17 @@ pub(super) enum Sent {
     Ping(JobName, Part, u64, Result<(), SignalError>),
 }
 
+/// Since when nothing has gone out of the outbox although something waits.
+#[derive(Clone, Copy, Debug)]
+struct Rests {
+    /// Since then, as far as this process has seen.
+    since: Mono,
+    /// For how long before that, by what an earlier process left.
+    already: Duration,
+    /// How much had gone out by then.
+    out: u64,
+}
+
 /// What the loop knows of watchers.
 pub(super) struct Watchers {
     watcher: Arc<dyn Watcher>,
@@ -105,8 +117,8 @@ pub(super) struct Watchers {
     next: Option<Mono>,
     beating: bool,
     counts: HeartbeatCounts,
-    /// Since when nothing has gone out of the outbox although something waits, and how much had gone out by then.
-    rests: Option<(Mono, u64)>,
+    /// Nothing has gone out of the outbox although something waits.
+    rests: Option<Rests>,
     /// What was told in Slack: each watcher that does not know its URL, once for each URL.
     gone: HashMap<Option<JobName>, Source>,
     /// What is wrong, as it was logged last.
@@ -176,7 +188,8 @@ impl Daemon {
     }
 
     /// Sends what is due.
-    pub(super) fn tell_watchers(&mut self, now: Mono) {
+    pub(super) fn tell_watchers(&mut self, now: Now) {
+        let Now { mono: now, wall } = now;
         self.publisher.publish_watchers(self.watchers.counts());
         for pings::Sending { job, part, number, signal } in self.watchers.pings.due(now) {
             self.watchers.send(signal, move |result| Sent::Ping(job, part, number, result));
@@ -185,7 +198,7 @@ impl Daemon {
             self.watchers.next = None;
             return;
         };
-        self.watchers.note_movement(&self.publisher.outbox(), now);
+        self.watchers.note_movement(&self.publisher.outbox(), now, wall);
         if self.watchers.next.is_some_and(|next| next > now) {
             return;
         }
@@ -218,7 +231,10 @@ impl Daemon {
             late: self.dispatcher.latest(now),
             store: store.failing.as_ref().map(ToString::to_string),
             held: outbox.held.as_ref().filter(|held| held.credentials).map(|held| held.why.clone()),
-            rests: self.watchers.rests.map(|(since, _)| (now - since, outbox.last_error.clone().unwrap_or_default())),
+            rests: self.watchers.rests.map(|rests| {
+                let length = rests.already.saturating_add(rests.since.until(now));
+                (length, outbox.last_error.clone().unwrap_or_default())
+            }),
         }
     }
 
@@ -300,12 +316,14 @@ impl Daemon {
 
 impl Watchers {
     /// Whether the outbox moves: something goes out of it, or nothing waits.
-    fn note_movement(&mut self, outbox: &crate::outbox::Status, now: Mono) {
+    fn note_movement(&mut self, outbox: &crate::outbox::Status, now: Mono, wall: Timestamp) {
+        let already = outbox.rests_since.map_or(Duration::ZERO, |since| clock::between(since, wall));
         let out = outbox.delivered + outbox.dead;
         self.rests = match self.rests {
             _ if outbox.waiting == 0 => None,
-            Some((since, before)) if before == out => Some((since, out)),
-            _ => Some((now, out)),
+            Some(rests) if rests.out == out => Some(rests),
+            Some(_) => Some(Rests { since: now, already: Duration::ZERO, out }),
+            None => Some(Rests { since: now, already, out }),
         };
     }
 }

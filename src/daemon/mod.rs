@@ -373,7 +373,7 @@ impl Daemon {
         self.tell_of_files(now.mono);
         self.publisher.publish(&self.dispatcher, &self.plan);
         self.check_health(now.mono);
-        self.tell_watchers(now.mono);
+        self.tell_watchers(now);
     }
 
     fn act(&mut self, turn: Turn) {

@@ -13,6 +13,7 @@ pub mod outage;
 pub mod queue;
 pub mod quota;
 pub mod report;
+mod resume;
 pub mod retry;
 mod settings;
 pub mod storm;

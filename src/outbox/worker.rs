@@ -72,6 +72,8 @@ pub struct Remembered {
     pub storms: Option<String>,
     /// [`WAITS`].
     pub waits: Option<String>,
+    /// [`outage::FAILING`].
+    pub failing: Option<Timestamp>,
 }
 
 impl Remembered {
@@ -81,6 +83,7 @@ impl Remembered {
             outage: Outage::from_note(notes.get(outage::NOTE)),
             storms: notes.get(storm::NOTE).cloned(),
             waits: notes.get(WAITS).cloned(),
+            failing: notes.get(outage::FAILING).and_then(|note| note.parse().ok()),
         }
     }
 }
@@ -130,6 +133,9 @@ pub struct Status {
     /// Slack has taken nothing for `fallback.after`. From none to some: run the fallback; from some to none: again. What
     /// it is at the start was told by an earlier process.
     pub outage: Option<Outage>,
+    /// Since when nothing had gone out although something waits, by what an earlier process left; none once Slack took
+    /// something.
+    pub rests_since: Option<Timestamp>,
 }
 
 /// Why nothing goes out.
@@ -171,6 +177,8 @@ struct Loop {
     next_poll: Mono,
     /// The waits that are noted on disk.
     noted_waits: Option<String>,
+    /// Since when Slack takes nothing, as it is noted on disk.
+    noted_failing: Option<Timestamp>,
     /// There may be dead letters, which another process may set waiting again.
     dead_letters: bool,
     /// Why the last file was refused for good, until one is taken: the next one for the same reason is no news.
@@ -183,12 +191,13 @@ struct Loop {
 pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
     let Worker { store, clock, settings: mut changes, status, reports, mut wakeup, seed, remembered } = worker;
     let settings = changes.borrow_and_update().clone();
-    let Remembered { outage, storms, waits } = remembered;
+    let Remembered { outage, storms, waits, failing } = remembered;
+    let rests_since = status.borrow().rests_since;
     let quota = || Quota::new(clock.clone(), settings.rate);
     let mut this = Loop {
         quotas: [quota(), quota(), quota()],
-        watch: Watch::new(settings.fallback_after, outage.clone()),
-        status: Status { outage, ..Status::default() },
+        watch: Watch::new(settings.fallback_after, outage.clone(), failing),
+        status: Status { outage, rests_since, ..Status::default() },
         store,
         clock,
         settings,
@@ -197,6 +206,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         chance: fastrand::Rng::with_seed(seed),
         next_poll: Mono::default(),
         noted_waits: waits,
+        noted_failing: failing,
         dead_letters: true,
         refused_files: None,
         sending: Vec::new(),
@@ -334,6 +344,9 @@ impl Loop {
             self.queue.delay(&channel, lane, now.mono + left);
         }
         self.queue.update(depths, now.mono);
+        if self.queue.depth().is_empty() {
+            self.watch.forget_earlier();
+        }
     }
 
     /// Another process changed the outbox: what it set waiting is tried at once, whatever was refused before.
@@ -445,6 +458,7 @@ impl Loop {
                 self.status.last_error = None;
                 self.status.delivered += count;
                 self.status.last_delivered = Some(now.wall);
+                self.status.rests_since = None;
                 self.status.merged += if batch.is_merged() { count } else { 0 };
                 self.watch.delivered(default);
                 if batch.lane == Lane::Uploads {
@@ -528,12 +542,22 @@ impl Loop {
                 tracing::warn!(%error, "it cannot be noted whether Slack is away: a restart may tell of it again");
             }
         }
+        self.note_failing().await;
         self.note_waits().await;
         status.send_if_modified(|told| {
             let changed = *told != self.status;
             told.clone_from(&self.status);
             changed
         });
+    }
+
+    /// Since when Slack takes nothing is remembered: a restart does not begin to count anew.
+    async fn note_failing(&mut self) {
+        let since = self.watch.failing_since(self.clock.now().mono);
+        let note = since.map(|since| since.to_string());
+        if since != self.noted_failing && self.store.remember(outage::FAILING, note).await.is_ok() {
+            self.noted_failing = since;
+        }
     }
 
     /// How long Slack asked to wait is remembered: a restart does not ask again sooner.

@@ -807,6 +807,24 @@ async fn the_fallback_is_run_once_when_slack_goes_and_once_when_it_comes_back() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restart_before_the_fallback_does_not_begin_its_time_anew() {
+    let conf = "slack.channel = '#ops'\nhost = 'web-1'\n[fallback]\nafter = '15m'\ncommand = ['mail', 'ops']";
+    let job = "command = 'a'\nevery = '1h'\nfirst_run = 'wait'";
+    let mut world =
+        World::started(MORNING, &[("slack_alert.toml", conf), ("jobs.d/a.toml", job)], |_, _| says("x")).await;
+    world.slack.play(|_, _| crate::support::notifier::passing());
+    world.pass(hours(1)).await;
+    for _ in 0..3 {
+        world.pass(seconds(240)).await;
+        world.crash().await;
+        world.start().await;
+    }
+    world.pass(seconds(600)).await;
+    let fallbacks: Vec<String> = world.runs().into_iter().filter(|line| line.contains("(fallback)")).collect();
+    assert_eq!(fallbacks, ["09:15:00 (fallback)"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_missed_while_it_was_down_is_made_up_for_once_where_that_is_asked() {
     let files = [
         ("jobs.d/none.toml", "command = 'a'\ncron = '0 * * * *'"),

@@ -150,3 +150,24 @@ async fn a_run_that_something_else_starts_is_told_to_its_watcher_from_its_beginn
     }
     assert_eq!(world.watcher.told(), ["00:00 /start", "00:20 /3"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_while_slack_is_away_does_not_tell_the_watcher_that_all_is_well() {
+    let config = format!("{CONFIG}[heartbeat]\nurl = 'https://hc.example.com/1'\n");
+    let jobs = [("slack_alert.toml", config.as_str()), ("jobs.d/a.toml", "command = 'a'\nevery = '1d'")];
+    let mut world = World::started(MORNING, &jobs, |_, _| fails("disk full")).await;
+    world.slack.play(|_, _| crate::support::notifier::passing());
+    for minutes in [10, 10, 1] {
+        world.pass(seconds(minutes * 60 + 5)).await;
+        world.crash().await;
+        world.start().await;
+    }
+    world.pass(seconds(5)).await;
+    let told = world.watcher.told();
+    let (well, wrong): (Vec<&String>, Vec<&String>) = told.iter().partition(|told| !told.contains("/fail"));
+    assert!(well.len() >= 15 && well.iter().all(|told| told[..2] <= *"15"), "{told:?}");
+    assert!(wrong.iter().all(|told| told.contains("messages wait, and none went out for ")), "{told:?}");
+    // The first word of each process that begins after a quarter of an hour is one of them.
+    let last = told.last().expect("it was told");
+    assert!(last.starts_with("21:15 /fail messages wait, and none went out for 21m"), "{told:?}");
+}

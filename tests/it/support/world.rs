@@ -340,7 +340,7 @@ impl World {
         let notes = store.load().await.expect("the store is well").notes;
         let outage = Outage::from_note(notes.get(outbox::outage::NOTE));
         let (outbox, settings) = watch::channel(connect(&plan.config).expect("a way out"));
-        let (status, outbox_status) = watch::channel(outbox::Status { outage: outage.clone(), ..Default::default() });
+        let (status, outbox_status) = watch::channel(outbox::Status::at_start(&store, outage.clone()).await);
         let clock: SharedClock = self.clock.clone();
         let (reports, delivery_reports) = tokio::sync::mpsc::unbounded_channel();
         let notes = store.load().await.expect("memory is well").notes;
