@@ -21,6 +21,9 @@ pub struct ReloadAnswer {
     /// Those of them whose jobs go on as the last good version says.
     #[serde(default)]
     pub going_on: usize,
+    /// What else is different, in words: `slack_alert.toml`, what a file of credentials holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// Every problem that the reading found.
     pub problems: Vec<Problem>,
     /// What a running daemon does not take of it.

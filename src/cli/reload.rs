@@ -58,6 +58,7 @@ fn sentence(answer: &ReloadAnswer) -> String {
         .iter()
         .filter(|(number, _)| **number > 0)
         .map(|(number, word)| format!("{number} {word}"))
+        .chain(answer.also.iter().map(|what| in_one_line(what).to_string()))
         .collect();
     let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") };
     let bad = match (*not_loaded, *going_on) {
@@ -166,6 +167,14 @@ mod tests {
             (
                 ReloadAnswer { jobs: 142, added: 1, changed: 2, removed: 3, not_loaded: 1, ..ReloadAnswer::default() },
                 "142 jobs: 1 added, 2 changed, 3 removed; 1 job file has errors and is not loaded.\n",
+            ),
+            (
+                ReloadAnswer {
+                    jobs: 1,
+                    also: vec!["the credentials for Slack changed".into()],
+                    ..ReloadAnswer::default()
+                },
+                "1 job: the credentials for Slack changed.\n",
             ),
             (with_errors(1, 1), "2 jobs: nothing changed; 1 job file has errors, and its last good version goes on.\n"),
             (with_errors(3, 0), "2 jobs: nothing changed; 3 job files have errors and are not loaded.\n"),

@@ -171,8 +171,18 @@ impl Daemon {
         let (changes, entries) = self.dispatcher.replace(&jobs, &bad, limits, sender, past, now);
         self.keeping.keep(entries);
         self.host.store.keep_history(limits.history);
+        let mut also = Vec::new();
+        if before.version != self.plan.version {
+            also.push("slack_alert.toml changed".to_owned());
+        }
         match (self.host.connect)(&self.plan.config) {
-            Ok(settings) => drop(self.host.outbox.send_replace(settings)),
+            Ok(settings) => {
+                let secret = settings.notifier.secret();
+                let before = self.host.outbox.send_replace(settings);
+                if before.notifier.secret() != secret {
+                    also.push("the credentials for Slack changed".to_owned());
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "the new way to Slack cannot be used; the old one goes on");
                 self.say(Status::Warning, "the new way to Slack cannot be used; the old one goes on", &error);
@@ -187,7 +197,7 @@ impl Daemon {
             false => self.dispatcher.has(&bad.name),
         };
         let going_on = self.plan.not_loaded.iter().filter(goes_on).count();
-        tracing::info!(jobs, added, changed, removed, not_loaded, "reloaded");
+        tracing::info!(jobs, added, changed, removed, not_loaded, also = also.join(", "), "reloaded");
         self.reading = api::Reload { at: self.reloads.began, ok: not_loaded == 0, problems: problems.clone() };
         self.host.changes.of_all();
         self.publisher.configured(&self.plan, self.reloads.began);
@@ -214,7 +224,17 @@ impl Daemon {
         }
         let notes: Vec<String> = self.other_state_dir().into_iter().collect();
         notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Reply::Reloaded(api::ReloadAnswer { jobs, added, changed, removed, not_loaded, going_on, problems, notes })
+        Reply::Reloaded(api::ReloadAnswer {
+            jobs,
+            added,
+            changed,
+            removed,
+            not_loaded,
+            going_on,
+            problems,
+            notes,
+            also,
+        })
     }
 
     /// The state stays where it is while the daemon runs: its database is open, and another daemon may use the other place.

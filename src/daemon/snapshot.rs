@@ -154,7 +154,7 @@ fn watched(plan: &Plan) -> Option<Watched> {
     (plan.config.reload == ReloadMode::Auto).then(|| Watched {
         config: plan.config.file.clone(),
         jobs_dir: plan.config.jobs_dir.clone(),
-        named: plan.named_files.iter().cloned().chain(zone).collect(),
+        named: plan.named_files.iter().cloned().chain(plan.config.named_files()).chain(zone).collect(),
     })
 }
 

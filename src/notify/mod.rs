@@ -5,6 +5,7 @@
 //! carries a token or a webhook's URL.
 
 pub mod console;
+mod current;
 mod http;
 pub mod secret;
 pub mod settings;
@@ -207,7 +208,13 @@ pub trait Notifier: Send + Sync + fmt::Debug {
     /// What can be done this way.
     fn capabilities(&self) -> Capabilities;
 
-    /// Sends once. It is bounded in time by the notifier itself.
+    /// The secret that is used now, to compare it. `None` where there is none.
+    fn secret(&self) -> Option<Secret> {
+        None
+    }
+
+    /// Sends once. It is bounded in time by the notifier itself. After Slack refused the credentials, secret files are read
+    /// anew first.
     fn send(&self, delivery: Delivery) -> Doing<Receipt>;
 
     /// Asks whether the credentials are good, without posting anything; secret files are read anew first. `None` where

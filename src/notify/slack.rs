@@ -7,13 +7,14 @@ pub mod answer;
 mod lookup;
 pub mod payload;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use reqwest::Url;
 use serde_json::{Value, json};
 
 use self::answer::Context;
 use self::payload::{Request, SenderIdentity};
+use super::current::Current;
 use super::http::{Http, JSON, Post};
 use super::secret::{ConnectError, Kind, Secret, Source};
 use super::settings::{Capabilities, Settings, Way};
@@ -32,10 +33,9 @@ struct Workspace {
     /// The base, without a slash at its end.
     api: String,
     http: Http,
-    source: Source,
-    /// The source in words, for errors.
+    /// The source of the token in words, for errors.
     described: String,
-    token: RwLock<Secret>,
+    token: Current,
     identity: SenderIdentity,
 }
 
@@ -45,9 +45,8 @@ impl Slack {
         Ok(Self(Arc::new(Workspace {
             api: settings.api_url.clone(),
             http: Http::new(settings, "slack.api_url"),
-            source: source.clone(),
             described: source.describe(Kind::Token),
-            token: RwLock::new(source.resolve(Kind::Token)?),
+            token: Current::new(source, Kind::Token)?,
             identity: SenderIdentity::of(settings),
         })))
     }
@@ -55,12 +54,21 @@ impl Slack {
 
 impl Notifier for Slack {
     fn capabilities(&self) -> Capabilities {
-        Way::Token(self.0.source.clone()).capabilities()
+        Way::Token(self.0.token.source().clone()).capabilities()
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        Some(self.0.token.get())
     }
 
     fn send(&self, delivery: Delivery) -> Doing<Receipt> {
         let workspace = Arc::clone(&self.0);
-        Box::pin(async move { workspace.send(&delivery).await })
+        Box::pin(async move {
+            workspace.token.before_try();
+            let answer = workspace.send(&delivery).await;
+            workspace.token.after_try(&answer);
+            answer
+        })
     }
 
     fn auth_test(&self) -> Doing<Option<AuthInfo>> {
@@ -134,9 +142,7 @@ impl Workspace {
 
     /// Whose the token is. A secret file is read first, so that a token that was put right is seen without a reload.
     async fn auth_test(&self) -> Result<AuthInfo, SendError> {
-        if let Ok(token) = self.source.resolve(Kind::Token) {
-            *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
-        }
+        self.token.read_again();
         let raw = self.http.post(self.with_token("auth.test", JSON, "{}".to_owned(), 0)).await?;
         let value = answer::method(&raw, self.about(None))?;
         Ok(answer::auth_info(&value, &raw))
@@ -156,7 +162,7 @@ impl Workspace {
 
     /// A request to a method; the token travels in the header alone.
     fn with_token(&self, method: &str, content_type: &'static str, body: String, timeouts: u32) -> Post {
-        let token = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let token = self.token.get();
         let url = Secret::new(format!("{}/{method}", self.api));
         Post { url, token: Some(token), content_type, body: body.into_bytes(), timeouts }
     }

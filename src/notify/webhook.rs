@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::current::Current;
 use super::http::{Http, JSON, Post};
 use super::secret::{ConnectError, Kind, Secret, Source};
 use super::settings::{Capabilities, Settings, Way};
@@ -18,7 +19,7 @@ pub struct Webhook(Arc<Hook>);
 
 #[derive(Debug)]
 struct Hook {
-    url: Secret,
+    url: Current,
     http: Http,
     described: String,
     identity: SenderIdentity,
@@ -29,7 +30,7 @@ impl Webhook {
     /// With the URL as it is now.
     pub fn new(settings: &Settings, source: &Source) -> Result<Self, ConnectError> {
         Ok(Self(Arc::new(Hook {
-            url: source.resolve(Kind::Webhook)?,
+            url: Current::new(source, Kind::Webhook)?,
             http: Http::new(settings, "the webhook's URL"),
             described: source.describe(Kind::Webhook),
             identity: SenderIdentity::of(settings),
@@ -43,9 +44,18 @@ impl Notifier for Webhook {
         self.0.capabilities
     }
 
+    fn secret(&self) -> Option<Secret> {
+        Some(self.0.url.get())
+    }
+
     fn send(&self, delivery: Delivery) -> Doing<Receipt> {
         let hook = Arc::clone(&self.0);
-        Box::pin(async move { hook.send(&delivery).await })
+        Box::pin(async move {
+            hook.url.before_try();
+            let answer = hook.send(&delivery).await;
+            hook.url.after_try(&answer);
+            answer
+        })
     }
 }
 
@@ -57,7 +67,7 @@ impl Hook {
         }
         let body =
             payload::webhook(&delivery.message, &self.identity, delivery.plain.as_deref()).to_string().into_bytes();
-        let post = Post { url: self.url.clone(), token: None, content_type: JSON, body, timeouts: delivery.timeouts };
+        let post = Post { url: self.url.get(), token: None, content_type: JSON, body, timeouts: delivery.timeouts };
         let raw = self.http.post(post).await?;
         answer::webhook(
             &raw,

@@ -12,6 +12,7 @@ use crate::diagnostic::{Code, Problem};
 use crate::document::{Table, Text, did_you_mean};
 use crate::exec::{Environment, PLUMBING};
 use crate::message::{self, Templates, summary};
+use crate::notify::secret::Source;
 use crate::{notify, outbox, schedule, store};
 
 /// What the configuration is read against: found once, at the program's start.
@@ -78,6 +79,20 @@ pub struct Config {
     pub heartbeat: Option<notify::HeartbeatSettings>,
     /// Codes that `[check] allow` accepts.
     pub allow: Vec<Code>,
+}
+
+impl Config {
+    /// Files that `slack_alert.toml` names: another secret in one of them is another configuration.
+    pub fn named_files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let http = self.http.as_ref().and_then(|http| http.token.as_ref());
+        let heartbeat = self.heartbeat.as_ref().map(|heartbeat| &heartbeat.url);
+        let secrets = self.slack.way.source().into_iter().chain(http).chain(heartbeat);
+        let files = secrets.filter_map(|source| match source {
+            Source::File(path) => Some(path),
+            Source::Literal(_) | Source::Variable { .. } | Source::Credential(_) => None,
+        });
+        files.chain(&self.slack.ca_file).cloned()
+    }
 }
 
 /// Reads the root table of `slack_alert.toml`. `[defaults]` is left to the reader of jobs.

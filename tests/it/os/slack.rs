@@ -287,6 +287,47 @@ async fn who_the_token_is_and_a_token_put_right_is_seen_without_a_restart() {
 }
 
 #[tokio::test]
+async fn after_slack_refused_what_is_in_a_file_the_next_try_reads_it_again() {
+    let slack = MockSlack::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("secret");
+    let source = || Source::File(path.clone());
+    for (way, old, new, refusal) in [
+        (
+            Way::Token(source()),
+            "xoxb-hidden-old".to_owned(),
+            "xoxb-hidden-new".to_owned(),
+            Answer::error("invalid_auth"),
+        ),
+        (
+            Way::Webhook(source()),
+            slack.webhook_url().replace("hidden", "hidden-old"),
+            slack.webhook_url(),
+            Answer::status(404, "no_service"),
+        ),
+    ] {
+        std::fs::write(&path, &old).expect("a file");
+        let client = client(&Settings { way, ..settings(&slack.url()) });
+        std::fs::write(&path, &new).expect("a file");
+        client.send(delivery(message("hello"), None)).await.expect("what it has is good: nothing is read");
+        slack.answer(refusal);
+        client.send(delivery(message("hello"), None)).await.expect_err("refused");
+        client.send(delivery(message("hello"), None)).await.expect("the file has another");
+        let used: Vec<bool> = slack
+            .requests()
+            .iter()
+            .rev()
+            .take(3)
+            .map(|request| {
+                let bearer = request.headers.get("authorization").map_or("", |header| header.as_str());
+                bearer.ends_with(&new) || !request.path().starts_with("/api") && !request.path().contains("hidden-old")
+            })
+            .collect();
+        assert_eq!(used, [true, false, false], "{new}");
+    }
+}
+
+#[tokio::test]
 async fn no_debug_output_shows_a_secret() {
     let slack = MockSlack::start();
     let proxy = Some(Secret::new(slack.origin().replace("http://", "http://me:hidden@")));

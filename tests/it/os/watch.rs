@@ -9,6 +9,7 @@ use std::process::Command;
 use super::parent::started_by;
 use crate::support::program::{Going, Sandbox};
 use crate::support::skip::skip;
+use crate::support::slack::{Answer, MockSlack};
 
 const READING: &str = "reading the configuration again";
 
@@ -287,4 +288,30 @@ fn a_run_that_outlives_its_file_is_shown_and_jobs_that_come_back_are_told() {
     rename(&sandbox, "first.toml", "jobs.d/first.toml");
     going.wait_for("web-1: 1 job is loaded again");
     drop(going);
+}
+
+#[test]
+fn a_token_that_is_put_right_in_its_file_is_taken_and_the_log_says_so() {
+    let slack = MockSlack::start();
+    slack.answer(Answer::error("invalid_auth"));
+    let config =
+        format!("host = 'web-1'\n[slack]\ntoken_file = 'token'\napi_url = '{}'\nchannel = '#ops'\n", slack.url());
+    let job = "command = 'exit 2'\nevery = '1h'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("token", "xoxb-old\n"), ("jobs.d/a.toml", job)]);
+    let mut going = sandbox.start(&["run"]);
+    going.wait_for("Slack refuses the credentials");
+    while !watches(going.pid()) {
+        std::thread::yield_now();
+    }
+    sandbox.file("token", "xoxb-new\n");
+    going.wait_for("the credentials for Slack changed");
+    let of_new = |header: &str| header == "Bearer xoxb-new";
+    let posted = sandbox.wait_for("the message", || {
+        let requests = slack.requests();
+        requests.into_iter().find(|one| one.headers.get("authorization").is_some_and(|header| of_new(header)))
+    });
+    assert_eq!(posted.method(), "chat.postMessage");
+    let said = ended(going);
+    assert!(said.contains("Slack takes the credentials again") || said.contains("reloaded"), "{said}");
+    assert!(!said.contains("xoxb-"), "{said}");
 }
