@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::retry::What;
 use super::storm::{self, Storm};
-use super::{digest, instead};
+use super::{digest, instead, late};
 use crate::id::Channel;
 use crate::message::{self, Message, Thread};
 use crate::notify::{Delivery, Parent};
@@ -58,6 +58,8 @@ pub struct Ask {
     pub expires: Timestamp,
     /// The storms of the channel.
     pub storms: Vec<Storm>,
+    /// When the way to Slack failed last.
+    pub failed: Option<Timestamp>,
 }
 
 /// What is sent: a message, or several as one.
@@ -197,7 +199,7 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
         let class = absorbed[0].class();
         return Turn::Absorb(absorbed.into_iter().filter(|stored| stored.class() == class).collect());
     }
-    merged(&rows, ask, at).unwrap_or_else(|| alone(rows, ask))
+    merged(&rows, ask, at).unwrap_or_else(|| alone(rows, ask, at))
 }
 
 /// Whether a storm tells a message: an edit of a job's first message that the storm stands for, a recovery in it, or
@@ -236,7 +238,9 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
         taken.truncate(ask.lines.max(storm::LEAST));
         let more = rows.iter().filter(|stored| kind.takes(stored)).count().saturating_sub(taken.len()) as u64;
         let plain = ask.plain.as_ref().filter(|(id, _)| *id == taken[0].id).map(|(_, why)| why.clone());
+        let made = taken.iter().map(|stored| stored.message.created).min()?;
         let message = storm::message(kind, &taken, more, at)?;
+        let message = late::sent(Message { created: made, ..message }, at, ask.failed);
         return Some(Turn::Send(Box::new(Batch {
             channel: ask.channel.clone(),
             lane: ask.lane,
@@ -257,6 +261,10 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
     let waiting = ask.waiting.max(rows.len() as u64);
     let scope = digest::Scope { kind, lines: ask.lines, waiting, follows: ask.follows };
     let (message, taken) = digest::merge(scope, rows)?;
+    let message = match kind {
+        digest::Kind::Many => late::sent(Message { created: first.message.created, ..message }, at, ask.failed),
+        digest::Kind::Late => message,
+    };
     Some(Turn::Send(Box::new(Batch {
         channel: ask.channel.clone(),
         lane: ask.lane,
@@ -280,7 +288,7 @@ fn as_sent(stored: &Stored) -> Message {
 }
 
 /// The first alone.
-fn alone(rows: Vec<Stored>, ask: &Ask) -> Turn {
+fn alone(rows: Vec<Stored>, ask: &Ask, at: Timestamp) -> Turn {
     if rows.len() > 1 {
         return Turn::Alone;
     }
@@ -295,7 +303,11 @@ fn alone(rows: Vec<Stored>, ask: &Ask) -> Turn {
         merged: None,
         storm: None,
         parent: stored.parent.clone().filter(|_| !own),
-        message: Arc::new(as_sent(&stored)),
+        message: Arc::new(match stored.class() {
+            Class::Alert => late::sent(as_sent(&stored), at, ask.failed),
+            // A storm's message was there before what is in its thread.
+            Class::Edit | Class::Upload | Class::Detail | Class::Late => as_sent(&stored),
+        }),
         plain,
         attempt: stored.attempts.saturating_add(1),
         members: vec![stored],

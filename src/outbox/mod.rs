@@ -9,6 +9,7 @@
 pub mod batch;
 pub mod digest;
 mod instead;
+mod late;
 pub mod outage;
 pub mod queue;
 pub mod quota;

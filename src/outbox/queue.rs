@@ -86,6 +86,8 @@ pub struct Queue {
     storms: Vec<Storm>,
     /// Where messages go that name no channel.
     default: Option<Channel>,
+    /// When the way to Slack failed last.
+    failed: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -246,6 +248,7 @@ impl Queue {
     pub fn ask(&mut self, channel: &Channel, lane: Lane, capacity: u64, expires: Timestamp, now: Now) -> Ask {
         let state = self.lanes.entry((channel.clone(), lane)).or_default();
         state.in_flight = true;
+        let is_failing = state.way.fails();
         state.way.begin();
         state.aside.retain(|aside| aside.until > now.mono);
         let wall = |aside: &Aside| (aside.id, clock::shift(now.wall, now.mono.until(aside.until)));
@@ -281,6 +284,7 @@ impl Queue {
             unthreaded: state.unthreaded,
             failures: state.failures,
             expires,
+            failed: if is_failing { Some(now.wall) } else { self.failed },
             storms: self.storms.iter().filter(|storm| storm.channel == *channel).cloned().collect(),
         }
     }
@@ -394,7 +398,7 @@ impl Queue {
         };
         match answer {
             Ok(receipt) => {
-                self.taken(batch, now.mono);
+                self.taken(batch, now);
                 let (thread, follow) = self.after(batch, receipt, now.wall);
                 let late = batch.class == Class::Late;
                 let disposition = if late { Disposition::Announced } else { Disposition::Delivered };
@@ -414,7 +418,7 @@ impl Queue {
     }
 
     /// Slack took it.
-    fn taken(&mut self, batch: &Batch, now: Mono) {
+    fn taken(&mut self, batch: &Batch, now: Now) {
         self.way_is_well(&batch.channel, batch.lane, now);
         self.credentials = None;
         self.limited.remove(&batch.lane);
@@ -488,7 +492,7 @@ impl Queue {
     ) -> Answered {
         let is_answer = matches!(error, SendError::Permanent { fault, .. } if *fault != Fault::Credentials);
         if is_answer {
-            self.way_is_well(&batch.channel, batch.lane, now.mono);
+            self.way_is_well(&batch.channel, batch.lane, now);
         }
         let state = self.lanes.entry((batch.channel.clone(), batch.lane)).or_default();
         state.failures = state.failures.saturating_add(1);
@@ -520,6 +524,7 @@ impl Queue {
         let again = |progress: Progress| Disposition::Retry { why: why.clone(), progress };
         let answered = match step {
             Step::Again(wait) | Step::AgainOrNext(wait) => {
+                self.failed = Some(now.wall);
                 let is_doubtful = matches!(step, Step::AgainOrNext(_));
                 if state.failed_again(batch, wait, (now.mono, chance), is_doubtful) {
                     self.way_fails_anew();

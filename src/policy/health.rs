@@ -252,7 +252,7 @@ pub struct Abandoned {
 impl Health {
     /// A channel took a message of an open incident, or of its conversation: what follows goes there too. The answer is
     /// whether that is new.
-    pub fn delivered(&mut self, incident: u64, channel: &Channel) -> bool {
+    pub fn delivered(&mut self, incident: u64, channel: &Channel, now: Option<Timestamp>) -> bool {
         let mut new = false;
         let mut add = |known: &mut Vec<Channel>| {
             if !known.contains(channel) {
@@ -266,9 +266,7 @@ impl Health {
         if let Some(open) = self.open_mut(incident) {
             // What waited in the outbox arrived.
             open.count_owed();
-            if let Some(reported) = &mut open.reported {
-                add(&mut reported.channels);
-            }
+            new |= open.reported.as_mut().is_some_and(|reported| reported.delivered(channel, now));
         }
         new
     }
@@ -322,7 +320,7 @@ impl Health {
         let ids: Vec<u64> = open.chain(self.conversation.as_deref().map(|known| known.id)).collect();
         for id in ids {
             for channel in told.get(&id).into_iter().flatten() {
-                self.delivered(id, channel);
+                self.delivered(id, channel, None);
             }
             if refused.contains(&id) {
                 self.undelivered(id, false);

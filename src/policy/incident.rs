@@ -3,6 +3,8 @@
 //! Before it: `health`, which opens one at the first failure. After it: `judge`, which compares each failure with what
 //! was reported.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +93,9 @@ pub(super) struct OpenIncident {
     pub(super) retracted: bool,
 }
 
+/// A channel that takes a message within so long takes it at once: nothing is worth being kept of that.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What was reported of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reported {
@@ -122,6 +127,9 @@ pub(super) struct Reported {
     /// The channels that took a message of it, in the order in which they did: what follows goes there too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) channels: Vec<Channel>,
+    /// When each of them took the last message, where that was not at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) taken: Vec<(Channel, Timestamp)>,
     /// There was a message of its own, which a thread hangs on; not so where only its flapping was reported.
     #[serde(alias = "o", default, skip_serializing_if = "is_default")]
     pub(super) opened: bool,
@@ -267,6 +275,11 @@ impl OpenIncident {
         } else {
             reported.visible_at.get_or_insert(reported.at);
         }
+        // Until a channel takes this too, it was told when it took the last.
+        for channel in reported.channels.clone() {
+            let before = reported.taken_at(&channel);
+            reported.took(&channel, Some(before));
+        }
         reported.repeats = if first || anew { 0 } else { reported.repeats.saturating_add(1) };
         (reported.at, reported.slot, reported.status) = (now, slot, self.status);
         reported.statuses.insert(self.status);
@@ -289,10 +302,40 @@ impl Reported {
             repeats: 0,
             changes: Vec::new(),
             channels: Vec::new(),
+            taken: Vec::new(),
             opened: false,
             kinds: Vec::new(),
             in_quiet_hours: false,
         }
+    }
+
+    /// The channels that took a message of it, each with when it took the last.
+    pub(super) fn told(&self) -> Vec<(Channel, Timestamp)> {
+        self.channels.iter().map(|channel| (channel.clone(), self.taken_at(channel))).collect()
+    }
+
+    /// When a channel took the last message.
+    pub(super) fn taken_at(&self, channel: &Channel) -> Timestamp {
+        self.taken.iter().find(|(known, _)| known == channel).map_or(self.at, |(_, at)| *at)
+    }
+
+    /// A channel took a message, now where that is known; the answer is whether that is other than was known.
+    pub(super) fn delivered(&mut self, channel: &Channel, now: Option<Timestamp>) -> bool {
+        let known = self.channels.contains(channel);
+        if !known {
+            self.channels.push(channel.clone());
+        }
+        let Some(now) = now else { return !known };
+        let late = between(self.at, now) >= AT_ONCE;
+        let news = self.took(channel, late.then_some(now));
+        !known || news
+    }
+
+    fn took(&mut self, channel: &Channel, at: Option<Timestamp>) -> bool {
+        let before = self.taken.iter().position(|(known, _)| known == channel);
+        let before = before.map(|index| self.taken.remove(index).1);
+        self.taken.extend(at.map(|at| (channel.clone(), at)));
+        before != at
     }
 
     /// The worst status that was reported.

@@ -93,7 +93,7 @@ fn what_is_better_stays_where_the_incident_was_told() {
     let channels = |life: &mut Life, what: &str, time: &str| match life.run(what, at(time)) {
         Verdict::Notify(sent) => {
             let all = sent.channels(&life.settings, Some(&ops));
-            all.iter().for_each(|channel| _ = life.health.delivered(1, channel));
+            all.iter().for_each(|channel| _ = life.health.delivered(1, channel, None));
             all.iter().map(ToString::to_string).collect::<Vec<_>>()
         }
         _ => Vec::new(),
@@ -110,7 +110,7 @@ fn what_is_better_goes_to_the_channel_of_its_status_too_where_that_has_one() {
     let mut channels = |what: &str, time: &str| match life.run(what, at(time)) {
         Verdict::Notify(sent) => {
             let all = sent.channels(&life.settings, None);
-            all.iter().for_each(|channel| _ = life.health.delivered(1, channel));
+            all.iter().for_each(|channel| _ = life.health.delivered(1, channel, None));
             all.iter().map(ToString::to_string).collect::<Vec<_>>()
         }
         _ => Vec::new(),
@@ -126,7 +126,7 @@ fn an_incident_ends_where_it_was_told_when_the_configuration_names_another_chann
     let mut life = Life::new("");
     let first = life.run("critical: a", at("03:00"));
     assert!(matches!(first, Verdict::Notify(_)));
-    life.health.delivered(1, &ops);
+    life.health.delivered(1, &ops, None);
     let Verdict::Notify(end) = life.run("ok", at("03:05")) else { panic!("a recovery") };
     assert_eq!(end.channels(&life.settings, Some(&new)), [ops, new]);
 }
@@ -355,4 +355,25 @@ fn a_hang_that_could_not_be_told_is_told_at_the_next_due_time() {
             ("03:10", "skip", "stuck critical, opens #1, pings (2 due times skipped in a row)"),
         ],
     );
+}
+
+#[test]
+fn it_was_told_when_a_channel_took_the_message_and_not_when_that_was_made() {
+    let (ops, dev) = (crate::id::Channel::new("ops"), crate::id::Channel::new("dev"));
+    let mut life = Life::new("repeat = '1h'");
+    let told = |life: &Life| crate::policy::open(&life.settings, &life.health, at("09:00"))[0].told.clone();
+    let known = |first: &str, second: &str| vec![(ops.clone(), at(first)), (dev.clone(), at(second))];
+    life.run("critical: a", at("03:00"));
+    assert_eq!(told(&life), [], "it waits for Slack");
+    assert!(life.health.delivered(1, &ops, Some(at("03:00"))));
+    assert!(life.health.delivered(1, &dev, Some(at("03:20"))));
+    assert_eq!(told(&life), known("03:00", "03:20"));
+    // What a process that starts finds in the outbox tells nothing new of the time.
+    assert!(!life.health.delivered(1, &dev, None));
+    life.run("critical: a", at("04:00"));
+    assert_eq!(told(&life), known("03:00", "03:20"), "the repeat waits for Slack");
+    assert!(life.health.delivered(1, &ops, Some(at("04:00"))));
+    assert!(life.health.delivered(1, &dev, Some(at("04:30"))));
+    assert!(!life.health.delivered(1, &dev, Some(at("04:30"))), "nothing is to be written for that");
+    assert_eq!(told(&life), known("04:00", "04:30"));
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::flap;
 use super::health::{Health, LastRun};
-use super::incident::OpenIncident;
+use super::incident::{OpenIncident, Reported};
 use super::quiet;
 use super::settings::{On, Repeat};
 use super::{Event, Settings, Suppressed};
@@ -38,10 +38,8 @@ pub struct Open {
     /// It is the incident of a job that flaps: when that counts as steady, if it does not change before. Between two failures
     /// the incident is open all the same.
     pub steady_at: Option<Timestamp>,
-    /// When it was told last.
-    pub told_at: Option<Timestamp>,
-    /// The channels that took a message of it.
-    pub channels: Vec<Channel>,
+    /// The channels that took a message of it, each with when it took the last.
+    pub told: Vec<(Channel, Timestamp)>,
     /// When the next message about it comes, unless it changes before.
     pub next: Option<Timestamp>,
     /// Why there is no message now, and until when.
@@ -124,8 +122,7 @@ fn of(settings: &Settings, health: &Health, open: &OpenIncident, line: String, n
         line,
         is_reported: reported.is_some(),
         steady_at: flap::steady_at(settings, health).filter(|_| is_present),
-        told_at: reported.map(|reported| reported.at),
-        channels: reported.map(|reported| reported.channels.clone()).unwrap_or_default(),
+        told: reported.map(Reported::told).unwrap_or_default(),
         next,
         suppressed,
     }

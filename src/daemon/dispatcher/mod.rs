@@ -365,7 +365,7 @@ impl Dispatcher {
         let tracked = &mut self.jobs[index as usize];
         let incident = report.incident?;
         let changed = match &report.result {
-            DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel),
+            DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel, Some(now.wall)),
             DeliveryResult::Elsewhere { .. } => false,
             DeliveryResult::Refused { why, waits } => {
                 let undelivered = tracked.health.undelivered(incident, *waits);

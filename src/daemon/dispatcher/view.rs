@@ -339,11 +339,11 @@ fn incident(open: policy::Open, tracked: &Tracked, ack: Option<api::Acknowledged
         same: open.same,
         line: open.line,
         told: open
-            .channels
+            .told
             .iter()
-            .map(|channel| {
+            .map(|(channel, at)| {
                 let name = if channel.is_unnamed() { String::new() } else { channel.to_string() };
-                api::Told { channel: name, at: open.told_at, permalink: None }
+                api::Told { channel: name, at: Some(*at), permalink: None }
             })
             .collect(),
         next_message: open.next,

@@ -6,7 +6,7 @@
 //! that a firewall blocks) keeps its back-off: it is woken once, and again only after there was trouble with others too.
 
 use super::{Queue, State};
-use crate::clock::Mono;
+use crate::clock::{Mono, Now};
 use crate::id::Channel;
 use crate::outbox::batch::Lane;
 
@@ -24,6 +24,11 @@ pub(super) struct Way {
 }
 
 impl Way {
+    /// Whether the last try failed for trouble of the way.
+    pub(super) fn fails(&self) -> bool {
+        self.fails
+    }
+
     /// A try begins.
     pub(super) fn begin(&mut self) {
         self.disproven = false;
@@ -46,13 +51,17 @@ impl Way {
 
 impl Queue {
     /// Slack answered in this lane: whatever waits for trouble of the way need not wait on.
-    pub(super) fn way_is_well(&mut self, channel: &Channel, lane: Lane, now: Mono) {
+    pub(super) fn way_is_well(&mut self, channel: &Channel, lane: Lane, now: Now) {
         let answered = (channel.clone(), lane);
         let own = self.lanes.get_mut(&answered).map(|state| std::mem::take(&mut state.way)).unwrap_or_default();
         for (_, state) in self.lanes.iter_mut().filter(|(key, _)| **key != answered) {
             // That it fails while another is well is known, unless the other one failed until now.
             state.way.woken &= !own.fails;
-            state.wake(now);
+            state.wake(now.mono);
+        }
+        if own.fails {
+            // What was made until now could not be sent before.
+            self.failed = Some(now.wall);
         }
     }
 
