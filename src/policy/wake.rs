@@ -64,17 +64,16 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
         let update = open.recovered(now);
         all.extend(health.of_clock(&moment, Event::Recovery, FlapChange::None, status, update));
     } else if let Some(by) = owed
-        && !is_told_by(&all, health)
+        && !all.iter().any(tells_of_a_failure)
     {
         all.extend(still_failing(&moment, health, by));
     }
     all
 }
 
-/// One of these is about the open incident: what else is owed of it would say the same again.
-fn is_told_by(all: &[Notification], health: &Health) -> bool {
-    let open = health.open.as_deref().map(|open| open.id);
-    open.is_some() && all.iter().any(|told| told.incident.as_ref().map(|incident| incident.id) == open)
+/// Whether it says that the job fails: what else is owed of that would say the same again.
+fn tells_of_a_failure(told: &Notification) -> bool {
+    told.status != Status::Ok && told.event.is_of_an_incident()
 }
 
 /// A silence is over, and the job fails still.
