@@ -272,6 +272,7 @@ mod tests {
             ("}\n", Some("}")),
             ("  all of it\n  is indented\n  ^\n", Some("  is indented")),
             ("Errors:\ndisk full\n", Some("disk full")),
+            ("error: no route\ndisk=sda1 mount=root host=web\n", Some("disk=sda1 mount=root host=web")),
         ] {
             assert_eq!(telling(text), line, "{text}");
         }

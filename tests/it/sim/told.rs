@@ -262,3 +262,30 @@ async fn a_job_whose_file_has_errors_when_the_daemon_starts_is_still_watched() {
     assert!(ops.iter().all(|line| !line.contains("no longer watched")), "{ops:#?}");
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn incidents_that_end_together_each_end_in_their_own_thread() {
+    let job = "command = 'a'\nevery = '10m'\ndirectives = true\nnotify.repeat = 'never'\nnotify.flap = false";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1 => fails("no space").keyed("disk"),
+        2 => fails("no route").keyed("net"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(40)).await;
+    let sent = world.slack.sent();
+    let first = |words: &str| {
+        let one = sent.iter().find(|sent| sent.thread == Thread::Open && sent.text.contains(words));
+        one.and_then(|sent| sent.incident).unwrap_or_else(|| panic!("`{words}` was told: {:#?}", told(&world, "ops")))
+    };
+    for incident in [first("no space"), first("no route")] {
+        let of_it = |thread: fn(Thread) -> bool| {
+            let after = sent.iter().filter(|sent| sent.incident == Some(incident) && sent.at >= minutes(30));
+            after.filter(|sent| thread(sent.thread)).count()
+        };
+        let edits = of_it(|thread| thread == Thread::Edit);
+        let replies = of_it(|thread| matches!(thread, Thread::Reply | Thread::Broadcast));
+        assert_eq!((edits, replies), (1, 1), "{:#?}", told(&world, "ops"));
+    }
+}
