@@ -197,7 +197,15 @@ impl Daemon {
             false => self.dispatcher.has(&bad.name),
         };
         let going_on = self.plan.not_loaded.iter().filter(goes_on).count();
-        tracing::info!(jobs, added, changed, removed, not_loaded, also = also.join(", "), "reloaded");
+        tracing::info!(
+            jobs,
+            added,
+            changed,
+            removed,
+            not_loaded,
+            also = (!also.is_empty()).then(|| also.join(", ")),
+            "reloaded"
+        );
         self.reading = api::Reload { at: self.reloads.began, ok: not_loaded == 0, problems: problems.clone() };
         self.host.changes.of_all();
         self.publisher.configured(&self.plan, self.reloads.began);

@@ -211,7 +211,10 @@ impl Dispatcher {
         let index = u32::try_from(index).expect("an index of a job is a u32");
         match tracked.running {
             0 => self.free.push(index),
-            _ => drop(self.leaving.insert(tracked.job.name.clone(), index)),
+            runs => {
+                tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end");
+                self.leaving.insert(tracked.job.name.clone(), index);
+            }
         }
         self.behind.remove(&index);
         self.waits_no_more(index);

@@ -278,6 +278,7 @@ fn a_run_that_outlives_its_file_is_shown_and_jobs_that_come_back_are_told() {
     sandbox.wait_for("the run", || running().then_some(()));
     rename(&sandbox, "jobs.d/long.toml", "long.toml");
     rename(&sandbox, "jobs.d/first.toml", "first.toml");
+    going.wait_for("the job is removed; what runs of it goes on to its end job=long runs=1");
     going.wait_for("reloaded jobs=0 added=0 changed=0 removed=2");
     let status = sandbox.run(&["status"]).stdout;
     assert!(
