@@ -179,7 +179,7 @@ fn wrong_keys_are_shown_where_they_are_wrong() {
         ("command = 'x'\nenv = { A = \"\\u0000\" }", "\\u0000", "`env.A` holds a NUL character"),
         ("command = 'x'\nenv = 'A=1'", "'A=1'", "`env` must be a table"),
         ("command = 'x'\nenv_file = 'nowhere.env'", "'nowhere.env'", "/etc/nowhere.env: no such file or directory"),
-        ("command = 'x'\nenv_file = '.'", "'.'", "it is not a regular file"),
+        ("command = 'x'\nenv_file = '.'", "'.'", "/etc/.: is a directory"),
         ("command = 'x'\nenv_file = 'passwd'", "'passwd'", "line 1: there is no `=`"),
         ("command = 'x'\numask = '8'", "'8'", "`8` is not a umask"),
         ("command = 'x'\numask = '1777'", "'1777'", "`1777` is not a umask"),
