@@ -189,7 +189,7 @@ impl Queue {
         self.lanes.iter().filter_map(later).collect()
     }
 
-    /// The configuration changed, or somebody asked for it: whatever was refused may be taken now.
+    /// The credentials changed, or somebody asked for it: whatever was refused may be taken now.
     pub fn anew(&mut self, now: Mono) {
         self.credentials = None;
         self.limited.clear();
@@ -201,6 +201,22 @@ impl Queue {
             state.aside.clear();
             state.probed.clear();
             state.failures = 0;
+        }
+    }
+
+    /// The configuration was read again, and names the same credentials: what failed may go now. What Slack asked to wait for
+    /// is waited for still.
+    pub fn read_again(&mut self, now: Mono) {
+        self.credentials = None;
+        for state in self.lanes.values_mut() {
+            if state.way.waits {
+                state.not_before = state.not_before.min(now);
+                state.failures = 0;
+            }
+            state.way = Way::default();
+            state.idle_until = None;
+            state.aside.clear();
+            state.probed.clear();
         }
     }
 

@@ -522,8 +522,11 @@ impl Loop {
         }
         self.queue.set_default(settings.channel.clone());
         self.watch.set_after(settings.fallback_after);
-        if !Arc::ptr_eq(&settings.notifier, &self.settings.notifier) {
-            self.queue.anew(self.clock.now().mono);
+        let now = self.clock.now().mono;
+        if settings.notifier.secret() != self.settings.notifier.secret() {
+            self.queue.anew(now);
+        } else if !Arc::ptr_eq(&settings.notifier, &self.settings.notifier) {
+            self.queue.read_again(now);
         }
         self.settings = settings;
         self.next_poll = Mono::default();

@@ -315,6 +315,20 @@ fn retry_after_holds_the_channel_and_when_it_comes_again_and_again_everything() 
 }
 
 #[test]
+fn a_configuration_that_is_read_again_ends_a_back_off_and_no_wait_that_slack_asked_for() {
+    for (wait, after) in [(None, true), (Some(30), false)] {
+        let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+        let batch = next(&mut queue, alerts(1));
+        answer(&mut queue, &batch, passing(wait), at(0));
+        assert!(queue.next(at(0)).is_none(), "{wait:?}");
+        queue.read_again(at(0));
+        assert_eq!(queue.next(at(0)).is_some(), after, "{wait:?}");
+        queue.anew(at(0));
+        assert!(queue.next(at(0)).is_some(), "{wait:?}: other credentials");
+    }
+}
+
+#[test]
 fn refused_credentials_hold_everything_one_probe_aside_until_it_succeeds_or_the_configuration_changes() {
     let mut queue = queue(&[("ops", depth(1, 0, 0)), ("dev", depth(1, 0, 0))]);
     let batch = next(&mut queue, alerts(1));

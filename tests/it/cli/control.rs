@@ -312,12 +312,18 @@ fn a_reload_counts_the_jobs_that_are_different_and_not_all_of_them() {
     for (more, words) in [
         (
             "[slack]\nrate = \"2/s\"\n[http]\nlisten = \"127.0.0.1:0\"\n[limits]\nmax_running = 9\n",
-            "3 jobs: nothing changed.\n",
+            "3 jobs: slack_alert.toml changed.\n",
         ),
-        ("[defaults]\ntimeout = \"10m\"\n", "3 jobs: 3 changed.\n"),
-        ("[defaults]\n# of every job\ntimeout = \"10m\"\n[control]\nread = \"all\"\n", "3 jobs: nothing changed.\n"),
-        ("[defaults]\ntimeout = \"11m\"\n", "3 jobs: 3 changed.\n"),
-        ("[defaults]\ntimeout = \"11m\"\n[slack]\nchannel = \"#elsewhere\"\n", "3 jobs: 3 changed.\n"),
+        ("[defaults]\ntimeout = \"10m\"\n", "3 jobs: 3 changed, slack_alert.toml changed.\n"),
+        (
+            "[defaults]\n# of every job\ntimeout = \"10m\"\n[control]\nread = \"all\"\n",
+            "3 jobs: slack_alert.toml changed.\n",
+        ),
+        ("[defaults]\ntimeout = \"11m\"\n", "3 jobs: 3 changed, slack_alert.toml changed.\n"),
+        (
+            "[defaults]\ntimeout = \"11m\"\n[slack]\nchannel = \"#elsewhere\"\n",
+            "3 jobs: 3 changed, slack_alert.toml changed.\n",
+        ),
     ] {
         sandbox.file("slack_alert.toml", &format!("{config}{more}"));
         assert_eq!(said(&sandbox, &["reload"]), words, "{more}");
@@ -333,9 +339,10 @@ fn a_reload_with_another_state_dir_says_that_it_takes_effect_at_the_next_start()
     sandbox.file("slack_alert.toml", &format!("state_dir = \"elsewhere\"\n{config}"));
     let note = "`state_dir` takes effect at the next start; until then the state stays in ";
     let here = sandbox.path().join("state").display().to_string();
-    assert_eq!(said(&sandbox, &["reload"]), format!("3 jobs: nothing changed.\n{note}{here}.\n"));
+    assert_eq!(said(&sandbox, &["reload"]), format!("3 jobs: slack_alert.toml changed.\n{note}{here}.\n"));
     assert_eq!(json(&sandbox, &["reload", "--json"])["notes"][0], format!("{note}{here}"));
     sandbox.file("slack_alert.toml", &config);
+    assert_eq!(said(&sandbox, &["reload"]), "3 jobs: slack_alert.toml changed.\n");
     assert_eq!(said(&sandbox, &["reload"]), "3 jobs: nothing changed.\n");
 }
 
