@@ -238,10 +238,10 @@ const FIRST: i64 = 1;
 /// The end of an incident, as column `part` has it.
 const END: i64 = 2;
 
-/// The first message of an incident that was refused, and that a later first message of the same incident follows, or that
-/// the channel has heard of by a later message since.
+/// The first message of an incident that was refused, and that a later first message of the same incident follows, or whose
+/// channel has taken a later message since that says what fails. That the job keeps changing does not say it.
 const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 AND part = 1 \
-     AND (thread.ts IS NOT NULL OR EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+     AND (CASE WHEN json_valid(thread.first) THEN json_extract(thread.first, '$.event') <> 'flapping' END IS TRUE OR EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
           AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
           AND later.part = 1))";
 
