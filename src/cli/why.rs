@@ -265,7 +265,7 @@ fn held_up(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
 fn hangs(reader: &Reader, job: &Job, run: RunId) -> bool {
     let state = reader.jobs().ok().and_then(|mut jobs| jobs.remove(&job.name));
     let health = state.and_then(|state| serde_json::from_str::<Health>(&state.health).ok());
-    health.and_then(|health| health.hang()).is_some_and(|(hangs, _)| hangs == run)
+    health.and_then(|health| health.hang()).is_some_and(|hung| hung.run == run)
 }
 
 fn was_sent(row: &RunRow) -> bool {

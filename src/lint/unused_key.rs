@@ -67,7 +67,7 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
     if timing.follows_finish() {
         unused.push(("overlap", "an interval from the finish never overlaps", "take it out"));
     }
-    if !timing.can_fall_behind() {
+    if timing.follows_finish() || timing.overlap == Overlap::Allow {
         unused.push(("notify.stuck_after", "no due time is ever skipped", "take it out"));
     }
     // Messages show times in the job's zone: since when it fails, and what a template shows with `date`.

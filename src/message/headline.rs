@@ -212,7 +212,9 @@ fn bad(notice: &Notice) -> Draft {
     match &notice.update {
         Update::Hangs(hang) => {
             let mut words = format!("{status}: {}", hang.words());
-            if hang.skipped > 0 {
+            if hang.replaced {
+                words.push_str(&format!(", {} in a row", count(hang.skipped, "run")));
+            } else if hang.skipped > 0 {
                 words.push_str(&format!(", {} passed", count(hang.skipped, "due time")));
             }
             Draft { says_ending: true, says_count: true, ..cause.after(&with_last_line(words, notice)) }

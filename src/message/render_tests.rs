@@ -195,6 +195,7 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
         process: Some(4121),
         retries: false,
         age: Duration::from_secs(11_400),
+        replaced: false,
         skipped: 3,
         line: String::new(),
     };

@@ -210,6 +210,20 @@ pub(super) struct Stuck {
     /// When that was reported last, of this run or of one before it that also hung.
     #[serde(alias = "a", skip_serializing_if = "is_default")]
     pub(super) at: Option<Timestamp>,
+    /// The runs are stopped for the next one (`overlap = "replace"`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) replaced: bool,
+}
+
+/// That no run of a job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hung {
+    /// The run that has not ended, or the last that was replaced.
+    pub run: RunId,
+    /// The due times in a row that came before the run of then had ended.
+    pub due_times: u32,
+    /// Each of them took the place of the run.
+    pub replaced: bool,
 }
 
 /// The run before, for templates and the status page.
@@ -390,10 +404,10 @@ impl Health {
         self.last.as_ref().map(|last| last.status)
     }
 
-    /// The run that hangs now, and the due times that have passed because of it.
-    pub fn hang(&self) -> Option<(RunId, u32)> {
+    /// The run that hangs now, and the due times that have come because of it.
+    pub fn hang(&self) -> Option<Hung> {
         let (run, _) = self.hangs_now().filter(|_| self.skips > 0)?;
-        Some((run, self.skips))
+        Some(Hung { run, due_times: self.skips, replaced: self.stuck.replaced })
     }
 
     /// The run that hangs now, and the incident that it is part of. That one has ended is no reason to say of the next,

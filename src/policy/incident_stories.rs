@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::settings::Normalize;
 use super::stories::{Life, at, hang, run_as, story};
-use super::{Verdict, judge, skipped};
+use super::{Hung, Verdict, judge, skipped};
 use crate::exec::Status;
 use crate::id::RunId;
 
@@ -179,14 +179,14 @@ fn a_run_that_follows_one_that_hung_does_not_hang_before_it_does() {
     };
     skip(&mut life, 0);
     skip(&mut life, 1);
-    assert_eq!(life.health.hang(), Some((RunId(1), 2)));
+    assert_eq!(life.health.hang(), Some(Hung { run: RunId(1), due_times: 2, replaced: false }));
     life.run("warning: was late", at("03:02"));
     assert_eq!(life.health.hang(), None, "it has ended");
     assert_eq!(life.health.standing(), Some(Status::Warning));
     skip(&mut life, 3);
     assert_eq!(life.health.hang(), None, "one due time has passed beside the next run, and the one before has ended");
     skip(&mut life, 4);
-    assert_eq!(life.health.hang(), Some((RunId(2), 2)));
+    assert_eq!(life.health.hang(), Some(Hung { run: RunId(2), due_times: 2, replaced: false }));
     assert_eq!(life.health.standing(), Some(Status::Critical));
 }
 

@@ -235,7 +235,7 @@ impl Health {
         if self.skips < settings.stuck_after.max(1) {
             self.stuck.at = None;
         }
-        (self.skips, self.stuck.told) = (0, false);
+        (self.skips, self.stuck.told, self.stuck.replaced) = (0, false, false);
     }
 
     /// What is over with this run; of a conversation, that its first message is to say so.

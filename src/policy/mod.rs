@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 
 pub use address::{Mention, parse_channel, parse_mention};
 pub use decision::{Decision, Suppressed, UnknownWord};
-pub use health::{Abandoned, Ended, Health, LastEnd, LastRun, Previous};
+pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
 pub use notify::retract;

@@ -149,6 +149,7 @@ fn live(job: &Job) -> Vec<(u64, Notification)> {
                 process: Some(4121),
                 retries: false,
                 age,
+                replaced: false,
                 skipped: 0,
                 line: "copying".to_owned(),
             };

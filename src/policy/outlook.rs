@@ -5,14 +5,14 @@
 use jiff::Timestamp;
 
 use super::flap;
-use super::health::{Health, LastRun};
+use super::health::{Health, Hung, LastRun};
 use super::incident::{OpenIncident, Reported};
 use super::quiet;
 use super::settings::{On, Repeat};
 use super::{Event, Settings, Suppressed};
 use crate::clock::shift;
 use crate::exec::Status;
-use crate::id::{Channel, RunId};
+use crate::id::Channel;
 
 /// An open incident.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,10 +86,13 @@ pub fn ack_ends(
 }
 
 /// What there is to say of a run that hangs.
-pub fn hang_line((run, passed): (RunId, u32)) -> String {
-    let times =
-        if passed == 1 { "1 due time has passed".to_owned() } else { format!("{passed} due times have passed") };
-    format!("run {run} has not ended, and {times} meanwhile")
+pub fn hang_line(Hung { run, due_times, replaced }: Hung) -> String {
+    match (replaced, due_times) {
+        (true, 1) => format!("run {run} was replaced before it ended"),
+        (true, _) => format!("{due_times} runs in a row were replaced before they ended, the last was run {run}"),
+        (false, 1) => format!("run {run} has not ended, and 1 due time has passed meanwhile"),
+        (false, _) => format!("run {run} has not ended, and {due_times} due times have passed meanwhile"),
+    }
 }
 
 /// The line of a run's output that tells most.

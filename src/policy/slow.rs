@@ -117,6 +117,7 @@ mod tests {
             process: Some(4121),
             retries: false,
             age: OVER,
+            replaced: false,
             skipped: 0,
             line: "12 of 40".to_owned(),
         };

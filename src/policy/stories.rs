@@ -166,7 +166,15 @@ impl Life {
 /// A run that has been running for an hour.
 pub(super) fn hang(run: u64) -> Hang {
     let age = Duration::from_secs(3_600);
-    Hang { run: RunId(run), process: None, retries: false, age, skipped: 0, line: "copying".to_owned() }
+    Hang {
+        run: RunId(run),
+        process: None,
+        retries: false,
+        age,
+        replaced: false,
+        skipped: 0,
+        line: "copying".to_owned(),
+    }
 }
 
 /// A notification on a line.

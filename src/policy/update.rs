@@ -162,7 +162,9 @@ pub struct Hang {
     pub retries: bool,
     /// How long it has been running.
     pub age: Duration,
-    /// Due times in a row that passed because of it.
+    /// The next due time takes its place (`overlap = "replace"`): it is being stopped.
+    pub replaced: bool,
+    /// Due times in a row that passed because of it, or runs in a row that were replaced.
     pub skipped: u32,
     /// The last line that it wrote; may be empty.
     pub line: String,
@@ -173,6 +175,7 @@ impl Hang {
     pub fn words(&self) -> String {
         let age = format_duration(self.age);
         match self.process {
+            _ if self.replaced => format!("not ended after {age}, and replaced by the next run"),
             Some(process) => format!("still running after {age} (process {process})"),
             None if self.retries => format!("has not ended after {age} (no process runs now)"),
             None => format!("still running after {age}"),
@@ -231,6 +234,9 @@ impl Update {
             }
             Self::QuietHoursEnd { alerts } => format!("{} in quiet hours", count(*alerts, "alert")),
             Self::Hangs(hang) => {
+                if hang.replaced {
+                    return format!("{} in a row replaced before they ended", count(hang.skipped, "run"));
+                }
                 let skipped = format!("{} skipped in a row", count(hang.skipped, "due time"));
                 let Some(process) = hang.process else { return skipped };
                 format!("process {process} has been running for {}; {skipped}", format_duration(hang.age))

@@ -118,7 +118,7 @@ fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<No
     Some(notification)
 }
 
-/// A due time passed because the last run is still going. At `stuck_after` of them in a row the job fails: an incident
+/// A due time passed because the last run is still going, or took its place. At `stuck_after` of them in a row the job fails: an incident
 /// like any other, which is repeated while the run goes on. Where one run after another hangs and none of them is ok, the
 /// next is reported only when a repetition would be.
 pub fn skipped(
@@ -134,6 +134,7 @@ pub fn skipped(
         return None;
     }
     let before = (health.stuck, health.suppressed, health.open.clone());
+    health.stuck.replaced = hang.replaced;
     // The job fails whether or not anything is said of it.
     health.hangs(&hang, now);
     if !settings.on.asks(On::Failure) || health.silenced().is_some() {
@@ -153,7 +154,7 @@ pub fn skipped(
             _ => {}
         }
     }
-    health.stuck = Stuck { told: true, at: Some(now) };
+    health.stuck = Stuck { told: true, at: Some(now), ..health.stuck };
     let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
     let draft = Draft {
         event: Event::Stuck,

@@ -22,6 +22,7 @@ use crate::plan::{Job, Plan};
 use crate::policy::{
     self, Attach, Decision, Event, Health, Notification, Slow, Suppressed, Threading, Update, Verdict,
 };
+use crate::schedule::Overlap;
 use crate::slack;
 
 /// What all messages of a daemon have in common.
@@ -160,9 +161,10 @@ pub fn wake(job: &Job, health: &mut Health, sender: &Sender, now: Timestamp) -> 
     notifications.iter().flat_map(|each| notify(job, health, each, context.clone(), sender)).collect()
 }
 
-/// A due time passed because a run goes on; after several, that is a message.
+/// A due time passed because a run goes on, or took its place; after several, that is a message.
 pub fn skipped(job: &Job, health: &mut Health, run: &Run, started: Now, sender: &Sender, now: Now) -> Vec<Message> {
-    let (hang, occasion) = in_progress(run, started, now);
+    let (mut hang, occasion) = in_progress(run, started, now);
+    hang.replaced = job.timing.overlap == Overlap::Replace;
     let Some(notification) = policy::skipped(&job.notify, health, hang, &job.timing.zone, now.wall) else {
         return Vec::new();
     };
@@ -195,7 +197,8 @@ fn in_progress(run: &Run, started: Now, now: Now) -> (policy::Hang, Occasion) {
     let took = now.mono - started.mono;
     let last = run.progress.last_output.lock().map(|last| last.clone()).unwrap_or_default();
     let retries = run.command.retries().times > 0;
-    let hang = policy::Hang { run: run.id, process, retries, age: took, skipped: 0, line: message::clean(&last) };
+    let line = message::clean(&last);
+    let hang = policy::Hang { run: run.id, process, retries, age: took, replaced: false, skipped: 0, line };
     let captured = Captured { head: last, ..Captured::default() };
     let output = Box::new(Output { both: captured.clone(), stdout: captured, ..Output::default() });
     (hang, Occasion::Running { run: facts_of(run), started: started.wall, took, output })

@@ -104,6 +104,11 @@ impl Dispatcher {
             }
             Overlap::Replace => {
                 tracked.pending = Some((scheduled, trigger));
+                let before = self.running.values().find(|running| running.job == index && !running.replaced);
+                // One that is being stopped is not replaced again.
+                if before.is_some() {
+                    self.no_end(index, now, turn);
+                }
                 for running in self.running.values_mut().filter(|running| running.job == index) {
                     running.replaced = true;
                     turn.stop.push((Arc::clone(&running.run), Stop::Terminate));
@@ -115,18 +120,24 @@ impl Dispatcher {
 
     /// A due time passes because the last run is still going. After several, that is notified.
     pub(super) fn skip(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        self.jobs[index as usize].tally.skipped(Skip::StillRunning, 1);
+        self.no_end(index, now, turn);
+    }
+
+    /// A due time came before the last run had ended.
+    fn no_end(&mut self, index: u32, now: Now, turn: &mut Turn) {
         let tracked = &mut self.jobs[index as usize];
-        tracked.tally.skipped(Skip::StillRunning, 1);
         let oldest = self.running.values_mut().find(|running| running.job == index);
         let Some(running) = oldest else { return };
         if std::mem::take(&mut running.began_late) {
             return;
         }
         let (run, started) = (&running.run, running.started);
-        let known = tracked.health.hang().map(|(run, _)| run);
+        let known = tracked.health.hang().map(|hung| hung.run);
         let messages = report::skipped(&tracked.job, &mut tracked.health, run, started, &self.sender, now);
-        let hangs = tracked.health.hang().filter(|(run, _)| known != Some(*run));
-        if let Some(hang) = hangs {
+        let hangs = tracked.health.hang().filter(|hung| known != Some(hung.run));
+        // Each run that is replaced is another one; that they are is one fact.
+        if let Some(hang) = hangs.filter(|hung| !hung.replaced || known.is_none()) {
             let running = now.mono - started.mono;
             tracing::warn!(job = %tracked.job.name, ?running, "the job hangs: {}", policy::hang_line(hang));
         }

@@ -632,6 +632,42 @@ async fn a_hang_under_queue_is_not_silent_either() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_whose_runs_are_always_replaced_before_they_end_is_told_once_and_when_one_ends() {
+    let job = "command = 'a'\nevery = '1m'\noverlap = 'replace'\nnotify.repeat = 'never'";
+    let mut world = World::started(MORNING, &[("jobs.d/a.toml", job)], |run, _| match run.id.0 {
+        1..=9 => says("").takes(100_000),
+        _ => says("").takes(10),
+    })
+    .await;
+    world.pass(seconds(500)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("08:03:00 #ops "), "{messages:?}");
+    assert!(messages[0].contains("not ended after 1m, and replaced by the next run, 3 runs in a row"), "{messages:?}");
+    let status = status(&world).await;
+    let open = &status.incidents[0];
+    assert_eq!(open.line, "8 runs in a row were replaced before they ended, the last was run 8", "{open:?}");
+    world.pass(seconds(100)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[1].starts_with("08:09:10 #ops ") && messages[1].contains("a is well again after"), "{messages:?}");
+    world.crash().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_run_that_ends_between_those_that_are_replaced_begins_the_count_anew() {
+    let job = "command = 'a'\nevery = '1m'\noverlap = 'replace'";
+    let mut world = World::started(MORNING, &[("jobs.d/a.toml", job)], |run, _| match run.id.0 % 3 {
+        0 => says("").takes(10),
+        _ => says("").takes(100_000),
+    })
+    .await;
+    world.pass(seconds(3000)).await;
+    assert_eq!(world.messages(), [""; 0]);
+    world.crash().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_is_told_repeated_after_an_hour_and_its_end_is_told_to_those_who_heard_of_it() {
     let quiet = "command = 'a'\nevery = '10m'\nnotify.after = 3\nfailure_template = '{{ event }}'";
     let loud = "command = 'a'\nevery = '10m'\nfailure_template = '{{ event }}'\nmessage.recovery.body = '{{ event }}'";
