@@ -70,7 +70,7 @@ fn start(world: &World, args: &RunArgs, attended: bool, read: Read) -> Result<Ex
     let plan = world.accept(loaded)?;
     let around = world.clone();
     // The system's zone and the host's name are asked for anew: a reload takes them over.
-    let loader: daemon::Loader = Arc::new(move || plan::load(&options, &around.surroundings()));
+    let loader: daemon::Loader = Arc::new(move |in_use| plan::load_again(&options, &around.surroundings(), in_use));
     let runtime = runtime(args.scheduler)?;
     let ended = runtime.block_on(serve(world, args, Start { plan, read, problems, attended }, loader));
     // A thread that reads a file of a disk that hangs, or writes where nobody reads, must not hold up the end.

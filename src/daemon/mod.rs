@@ -43,7 +43,7 @@ use crate::exec::{Outcome, Run, Spawner, Stop};
 use crate::id::RunId;
 use crate::notify::Watcher;
 use crate::outbox;
-use crate::plan::{Config, Loaded, Plan};
+use crate::plan::{Config, Job, Loaded, Plan};
 use crate::store::{RunningRow, Store};
 
 pub use changes::Changes;
@@ -113,7 +113,7 @@ pub enum ExitMode {
 pub type Connect = Arc<dyn Fn(&Config) -> Result<outbox::Settings, String> + Send + Sync>;
 
 /// Reads the configuration again; called off the loop's thread, since ten thousand files take a while.
-pub type Loader = Arc<dyn Fn() -> Loaded + Send + Sync>;
+pub type Loader = Arc<dyn Fn(&[Arc<Job>]) -> Loaded + Send + Sync>;
 
 /// A run's end, or what the panic said that ended it. Boxed: a task keeps room for it for as long as it goes on.
 type End = (RunId, Box<Result<Outcome, String>>);

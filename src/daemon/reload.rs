@@ -3,7 +3,7 @@
 //! Before it: a request. After it: the dispatcher with the new jobs, the outbox with the new settings, and a reply with what
 //! changed. Invariants: one reading at a time, on a thread of its own; a reading that fails changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,9 +99,9 @@ impl Reloads {
 
     /// Begins a reading, on a thread of its own: ten thousand files would hold up every run that is due.
     #[expect(clippy::disallowed_methods, reason = "one reading at a time, on a thread of its own: it may take long")]
-    fn begin(&mut self) {
+    fn begin(&mut self, in_use: Vec<Arc<Job>>) {
         let loader = Arc::clone(&self.loader);
-        self.reading.spawn_blocking(move || loader());
+        self.reading.spawn_blocking(move || loader(&in_use));
     }
 }
 
@@ -119,7 +119,7 @@ impl Daemon {
         self.host.systemd.reloading();
         tracing::info!("reading the configuration again");
         self.reloads.began = self.host.clock.now().wall;
-        self.reloads.begin();
+        self.reloads.begin(self.dispatcher.jobs().cloned().collect());
     }
 
     /// A reading is over: takes it over, answers, and begins the next one if somebody asked meanwhile.
@@ -145,7 +145,7 @@ impl Daemon {
             }
         };
         let problems = problems(&loaded.findings);
-        let Some(mut plan) = loaded.plan else {
+        let Some(plan) = loaded.plan else {
             let first = loaded.findings.first_error();
             tracing::error!(error = %first, "the configuration has errors; nothing changed");
             let due = self.reloads.tell_at(self.host.clock.now().mono);
@@ -156,18 +156,20 @@ impl Daemon {
         };
         let now = self.host.clock.now();
         let jobs_before = self.dispatcher.job_count();
-        self.dispatcher.share(&mut plan.jobs);
         let before = std::mem::replace(&mut self.plan, plan);
         let not_loaded = self.plan.not_loaded.clone();
         let bad = |job: &Job| not_loaded.iter().any(|file| covers(file, job));
-        // What waits to be written is as true as what is.
-        if let Err(error) = self.host.store.flush().await {
-            tracing::warn!(%error, "a job that comes back may have forgotten its last runs");
-        }
-        let past = keep::load(&self.host.store).await;
-        let past = |name: &JobName| past.jobs.get(name).cloned().unwrap_or_default();
         let (limits, sender) = (self.plan.config.limits, report::sender(&self.plan));
         let jobs: Vec<_> = self.plan.jobs.iter().cloned().chain(self.wrapped.jobs(&self.plan)).collect();
+        let mut past = HashMap::new();
+        if jobs.iter().any(|job| !self.dispatcher.has(&job.name)) {
+            // What waits to be written is as true as what is.
+            if let Err(error) = self.host.store.flush().await {
+                tracing::warn!(%error, "a job that comes back may have forgotten its last runs");
+            }
+            past = keep::load(&self.host.store).await.jobs;
+        }
+        let past = |name: &JobName| past.remove(name).unwrap_or_default();
         let (changes, entries) = self.dispatcher.replace(&jobs, &bad, limits, sender, past, now);
         self.keeping.keep(entries);
         self.host.store.keep_history(limits.history);

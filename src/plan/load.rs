@@ -40,6 +40,13 @@ impl Loaded {
 
 /// Reads the whole configuration. Never stops at a problem.
 pub fn load(options: &Options, around: &Surroundings) -> Loaded {
+    load_again(options, around, &[])
+}
+
+/// The same beside jobs that are in use: those of them that are the same take the place of what was read, one by one, so
+/// that ten thousand jobs are never twice in memory.
+pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>]) -> Loaded {
+    let in_use = in_use.iter().map(|job| (&job.name, job)).collect();
     let mut findings = Findings::new(options.config.as_deref().unwrap_or(Path::new("(no configuration file)")));
     let folder = folder_of(options);
     let file = read_config_file(options, &mut findings);
@@ -76,7 +83,7 @@ pub fn load(options: &Options, around: &Surroundings) -> Loaded {
         defaults: defaults.as_ref().and_then(Table::as_layer),
         certain: file.readable && clean && defaults.is_some() == is_written,
     };
-    let mut found = read_jobs(options, &base, context, &config, &mut findings);
+    let mut found = read_jobs(options, &base, context, &config, &in_use, &mut findings);
     let before = findings.problems.errors();
     if config_is_good {
         refuse_without_channel(&mut found, &config, slack, &mut findings);
@@ -169,6 +176,7 @@ fn read_jobs<'a>(
     base: &Base<'_>,
     context: impl Fn() -> Context<'a> + Sync,
     config: &Config,
+    in_use: &HashMap<&JobName, &Arc<Job>>,
     findings: &mut Findings,
 ) -> Found {
     let mut unseen = Problems::default();
@@ -198,7 +206,10 @@ fn read_jobs<'a>(
             links.push(chain::Link { job: index, after });
         }
         match judged(job, &own, &findings.sources) {
-            Ok(job) => found.jobs.push((Arc::new(job), ids[index])),
+            Ok(job) => {
+                let used = in_use.get(&job.name).filter(|used| used.is_same(&job));
+                found.jobs.push((used.map_or_else(|| Arc::new(job), |used| Arc::clone(used)), ids[index]));
+            }
             Err(why) => {
                 found.not_loaded.push(NotLoaded { name: file.name.clone(), file: file.path.clone(), why });
                 findings.partial.extend(partial);

@@ -30,7 +30,7 @@ use crate::{notify, outbox, policy, schedule, store};
 pub use config::{Config, ReloadMode, Surroundings};
 pub use control::{Control, Reads};
 pub use http::{Address, HttpSettings};
-pub use load::{Loaded, load, load_config};
+pub use load::{Loaded, load, load_again, load_config};
 pub use options::Options;
 pub use partial::{BadKeys, Partial};
 pub use spread::{spread, spread_each};

@@ -91,18 +91,6 @@ impl Dispatcher {
         is_first.then(|| tracked.changed(Vec::new(), now))
     }
 
-    /// Puts the jobs in use in the place of those of a new reading that are the same, which would be kept beside them.
-    pub fn share(&self, read: &mut [Arc<Job>]) {
-        for job in read {
-            if let Some(&index) = self.by_name.get(&job.name) {
-                let used = &self.jobs[index as usize].job;
-                if used.is_same(job) {
-                    *job = Arc::clone(used);
-                }
-            }
-        }
-    }
-
     /// Makes the jobs those of a new plan: unchanged ones keep everything, changed ones keep what is remembered and their
     /// place as far as it still has a meaning, removed ones finish their runs. `keep` tells of jobs whose file is bad now:
     /// their last good version goes on.

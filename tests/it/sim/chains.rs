@@ -17,7 +17,7 @@ use slack_alert::daemon::dispatcher::{Dispatcher, Entry, Past, RunReport, Turn, 
 use slack_alert::daemon::{Asker, NewHold, NewRun, Ping, Pinged, Reply, Request};
 use slack_alert::exec::{Captured, Environment, Outcome, Reason, Run, Status};
 use slack_alert::id::{JobName, RunId};
-use slack_alert::plan::{self, Options, Plan, Surroundings};
+use slack_alert::plan::{self, Job, Options, Plan, Surroundings};
 use slack_alert::policy::{By, HoldKind, Via};
 use slack_alert::store::{JobState, RunningRow};
 
@@ -32,6 +32,10 @@ fn plan(files: &[(String, String)]) -> Plan {
 }
 
 fn plan_in(dir: &Path, files: &[(String, String)]) -> Plan {
+    plan_beside(&[], dir, files)
+}
+
+fn plan_beside(in_use: &[Arc<Job>], dir: &Path, files: &[(String, String)]) -> Plan {
     fs::create_dir_all(dir.join("jobs.d")).expect("a folder");
     let config = "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'Europe/Berlin'\n[limits]\nmax_running = 3\n";
     fs::write(dir.join("slack_alert.toml"), config).expect("files can be written");
@@ -41,7 +45,7 @@ fn plan_in(dir: &Path, files: &[(String, String)]) -> Plan {
     let options = Options { config: Some(dir.join("slack_alert.toml")), ..Options::default() };
     let environment = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
     let around = Surroundings { environment: Arc::new(environment), zone: TimeZone::UTC, host: "web-1".to_owned() };
-    let loaded = plan::load(&options, &around);
+    let loaded = plan::load_again(&options, &around, in_use);
     let error = loaded.findings.first_error();
     assert!(error.is_empty(), "{error}");
     loaded.plan.expect("it has no error")
@@ -753,14 +757,8 @@ fn a_job_that_is_the_same_after_a_reload_is_kept_once() {
     let jobs = |every: &str| {
         files(&[("same", "command = 'true'\nevery = '1h'"), ("other", &format!("command = 'true'\nevery = '{every}'"))])
     };
-    let now = Now { wall: START.parse().expect("a time"), mono: Mono::default() };
     let before = plan_in(dir.path(), &jobs("1h"));
-    let mut dispatcher = Dispatcher::new(before.config.limits, slack_alert::report::sender(&before), 1, now);
-    for job in &before.jobs {
-        dispatcher.add(Arc::clone(job), Past::default(), now);
-    }
-    let mut after = plan_in(dir.path(), &jobs("2h"));
-    dispatcher.share(&mut after.jobs);
+    let after = plan_beside(&before.jobs, dir.path(), &jobs("2h"));
     let kept = |name: &str| {
         let job = |plan: &Plan| plan.jobs.iter().find(|job| job.name.as_str() == name).map(Arc::clone).expect("a job");
         Arc::ptr_eq(&job(&before), &job(&after))

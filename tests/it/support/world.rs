@@ -21,7 +21,7 @@ use slack_alert::exec::{
 };
 use slack_alert::notify::{Capabilities, Delivery, Doing, Notifier, Receipt, Signal, SignalError, Signalling, Watcher};
 use slack_alert::outbox::{self, Outage, Worker};
-use slack_alert::plan::{self, Config, Options, Surroundings};
+use slack_alert::plan::{self, Config, Job, Options, Surroundings};
 use slack_alert::store::{HistoryFilter, OpenError, Opened, OutboxFilter, RunRow, Store, Stored};
 use tempfile::TempDir;
 use tokio::sync::{oneshot, watch};
@@ -319,12 +319,13 @@ impl World {
     /// Starts the daemon and the outbox on what is on disk.
     pub(crate) async fn start(&mut self) {
         let (options, zone) = (self.options.clone(), Arc::clone(&self.zone));
-        let loader = move || {
+        let loader = move |in_use: &[Arc<Job>]| {
             let environment = Environment::new([("PATH".into(), "/usr/bin:/bin".into())]);
             let zone = zone.lock().expect("no test panics with it").clone();
-            plan::load(&options, &Surroundings { environment: Arc::new(environment), zone, host: "web-1".to_owned() })
+            let around = Surroundings { environment: Arc::new(environment), zone, host: "web-1".to_owned() };
+            plan::load_again(&options, &around, in_use)
         };
-        let loaded = loader();
+        let loaded = loader(&[]);
         let plan = loaded.plan.unwrap_or_else(|| panic!("{}", loaded.findings.first_error()));
         let (store, opened) = self.open();
         let slack = Arc::clone(&self.slack);
