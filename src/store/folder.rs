@@ -197,8 +197,13 @@ fn is_another(pid: u32) -> bool {
     pid.is_none_or(|pid| pid != rustix::process::getpid() && lives(pid))
 }
 
+/// Makes a state directory, for its owner alone, where it is missing.
+pub fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 fn try_lock(dir: &Path) -> Result<Lock, OpenError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| io_error(dir, error))?;
+    make_dir(dir).map_err(|error| io_error(dir, error))?;
     let path = dir.join("lock");
     let mut file = open(&path)?;
     match file.try_lock() {

@@ -42,7 +42,7 @@ use tokio::sync::{oneshot, watch};
 use self::change::{Answer, Write};
 use self::core::{Core, Footing, Home};
 use self::deferred::Deferred;
-pub use self::folder::OpenError;
+pub use self::folder::{OpenError, make_dir};
 pub use self::reader::Reader;
 pub use self::retention::{MOST_BYTES, MOST_DEAD_LETTERS};
 pub use self::settings::{LIMIT_KEYS, read_history};

@@ -234,8 +234,9 @@ fn told(
 /// Leaves a record of the end for the next who can tell it.
 fn keep(settings: &Settings, report: &Report, in_file: &dyn Fn()) -> std::io::Result<PathBuf> {
     let dir = settings.state_dir.as_ref().map_err(|why| std::io::Error::other(why.clone()))?;
-    if !is_there(dir) {
-        return Err(std::io::Error::other("there is no state yet"));
+    // A record is made within milliseconds, where the database of a first run may take longer than there is time.
+    if is_ours(dir) {
+        crate::store::make_dir(dir)?;
     }
     let record = Spool::of(dir).put(report)?;
     if settings.broken.is_none() {
@@ -276,11 +277,6 @@ fn told_at_once(settings: &Settings, report: &Report, (taken, until): (Mono, Mon
 
 fn recorded(answer: &serde_json::Value) -> Done {
     Done::Recorded { ok: answer["status"].as_str().map(|status| status == Status::Ok.as_str()) }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the door of wrap: whether there is a state directory")]
-fn is_there(dir: &Path) -> bool {
-    dir.is_dir()
 }
 
 /// What to do about a socket that lets others in.
