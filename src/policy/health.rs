@@ -594,7 +594,7 @@ impl Health {
         match &mut self.open {
             Some(open) => {
                 open.again(failure, at);
-                self.waiting.reopen(open.id, facts.status, open.failures);
+                self.waiting.reopen(open);
             }
             none => {
                 *none = Some(Box::new(OpenIncident {

@@ -253,6 +253,8 @@ pub struct Notification {
     pub told: Statuses,
     /// The channels that took a message of the incident before; not known of one that version 0.1 reported.
     pub told_in: Vec<Channel>,
+    /// The statuses of the incidents in `digest`: it goes to whoever hears of these too.
+    pub waited: Statuses,
     /// It is the first that people hear of a critical failure: they are to be pinged.
     pub pings: bool,
     /// Alerts that `rate_limit` held since the last message.
@@ -319,6 +321,7 @@ impl Notification {
             // Version 0.1 kept only under which statuses the incident was reported.
             all = self.told.iter().flat_map(of).collect();
         }
+        all.extend(self.waited.iter().flat_map(of));
         let apart = settings.channels.iter().any(|(status, _)| *status == self.status);
         let better = matches!(self.update, Update::Better { .. } | Update::Unknown { .. });
         // Where the configuration names other channels by now, the present ones hear of the end too.

@@ -167,15 +167,19 @@ impl Health {
         let reported = open.and_then(|open| open.reported.as_ref());
         let other = |known: &Reported| known.statuses.iter().any(|status| status != draft.status);
         let mixed = !recovered && reported.is_some_and(other);
+        // Of one that had several, the worst is told, also where that was told at once.
+        let before = reported.filter(|_| mixed).map(Reported::worst).unwrap_or_default();
+        let status = if before.badness() > draft.status.badness() { before } else { draft.status };
         self.waiting.put(Deferred {
             at: open.filter(|_| !recovered).map_or(at, |open| open.since),
             event: draft.event,
-            status: draft.status,
+            status,
             incident: open.map(|open| open.id),
             times: open.map_or(1, |open| open.failures),
             ended: recovered.then_some(at),
             line,
             mixed,
+            ok_between: !recovered && open.is_some_and(|open| open.before_ok.is_some()),
         });
     }
 
@@ -226,6 +230,10 @@ impl Health {
         }
         let (also, mut statuses) = if ends { self.end_others(at) } else { Default::default() };
         before.iter().flat_map(|reported| reported.statuses.iter()).for_each(|status| statuses.insert(status));
+        let mut waited = Statuses::default();
+        if !quiet {
+            self.waiting.statuses().for_each(|status| waited.insert(status));
+        }
         let digest = self.digest(moment, quiet);
         let open = self.open.as_deref().filter(|_| of_incident);
         let incident = open.map(OpenIncident::incident);
@@ -249,6 +257,7 @@ impl Health {
             also: if settings.thread { also } else { Vec::new() },
             told: statuses,
             told_in,
+            waited,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
             update,
@@ -435,6 +444,7 @@ impl Health {
             also: self.others.iter().filter(|other| opened(other)).map(OpenIncident::incident).collect(),
             told: reported.statuses,
             told_in: reported.channels.clone(),
+            waited: Statuses::default(),
             pings: false,
             suppressed: 0,
             update: open.recovered(moment.at),

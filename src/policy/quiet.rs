@@ -62,6 +62,9 @@ pub(super) struct Deferred {
     /// The incident had another status at times: `status` is the worst.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) mixed: bool,
+    /// The job was ok for a time within it, of which nobody heard.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) ok_between: bool,
 }
 
 /// Whether `at` lies in the quiet hours.
@@ -157,6 +160,7 @@ impl Waiting {
         let known = self.list.iter_mut().find(|known| known.incident.is_some() && known.incident == alert.incident);
         if let Some(known) = known {
             if alert.event != Event::Recovery {
+                known.ok_between |= alert.ok_between;
                 known.mixed |= alert.mixed || alert.status != known.status;
                 if alert.status.badness() > known.status.badness() {
                     known.status = alert.status;
@@ -187,14 +191,20 @@ impl Waiting {
     }
 
     /// An incident that was over is not.
-    pub(super) fn reopen(&mut self, incident: u64, status: Status, failures: u32) {
-        for alert in self.list.iter_mut().filter(|alert| alert.incident == Some(incident)) {
+    pub(super) fn reopen(&mut self, open: &OpenIncident) {
+        for alert in self.list.iter_mut().filter(|alert| alert.incident == Some(open.id)) {
             if alert.event == Event::Recovery {
-                (alert.event, alert.status) = (Event::Repeat, status);
+                (alert.event, alert.status, alert.at) = (Event::Repeat, open.status, open.since);
                 alert.line.clear();
             }
-            (alert.ended, alert.times) = (None, failures);
+            alert.ok_between |= alert.ended.take().is_some();
+            alert.times = open.failures;
         }
+    }
+
+    /// The statuses of the incidents that wait: the digest is for whoever hears of these.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = Status> {
+        self.list.iter().filter(|alert| alert.incident.is_some()).map(|alert| alert.status)
     }
 
     /// An incident was reported, and waits no more.
@@ -236,6 +246,7 @@ impl Deferred {
             0..=1 => String::new(),
             nights => format!(", {} night in a row", ordinal(nights.into())),
         };
+        let gap = if self.ok_between { ", ok in between" } else { "" };
         let status = self.status.as_str();
         let (fails, worst) = match self.mixed {
             true => ("failing", format!(", {status} at worst")),
@@ -246,10 +257,10 @@ impl Deferred {
             (Some(_), _, Some(ended)) => {
                 let to = clock(ended, zone, now);
                 let lasted = format_duration(between(self.at, ended));
-                format!("{fails} from {at} to {to} ({lasted}), {failures}{nights}{worst}")
+                format!("{fails} from {at} to {to} ({lasted}), {failures}{gap}{nights}{worst}")
             }
-            (Some(_), ..) if self.mixed => format!("failing since {at}, {failures}{nights}{worst}"),
-            (Some(_), ..) => format!("{status} since {at}, {failures}{nights}, failing still"),
+            (Some(_), ..) if self.mixed => format!("failing since {at}, {failures}{gap}{nights}{worst}"),
+            (Some(_), ..) => format!("{status} since {at}, {failures}{gap}{nights}, failing still"),
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times", self.times),
             (None, event, _) => format!("{at} {event}"),
         };
@@ -273,7 +284,17 @@ mod tests {
     fn alert(time: &str, event: Event, line: &str) -> Deferred {
         let status = if event == Event::Failure { Status::Critical } else { Status::Ok };
         let incident = (event == Event::Failure).then_some(7);
-        Deferred { at: at(time), event, status, incident, times: 1, ended: None, line: line.to_owned(), mixed: false }
+        Deferred {
+            at: at(time),
+            event,
+            status,
+            incident,
+            times: 1,
+            ended: None,
+            line: line.to_owned(),
+            mixed: false,
+            ok_between: false,
+        }
     }
 
     #[test]

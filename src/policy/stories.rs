@@ -17,7 +17,7 @@ use crate::clock::shift;
 use crate::diagnostic::Sources;
 use crate::document::{Reader, Table, parse_duration};
 use crate::exec::{Ending, Reason, Status};
-use crate::id::RunId;
+use crate::id::{Channel, RunId};
 
 /// A job that lives through a story.
 pub(super) struct Life {
@@ -690,8 +690,8 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 3 failures, failing still: \
-             disk full",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 3 failures, ok in between, \
+             failing still: disk full",
             ),
         ],
     );
@@ -704,10 +704,56 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 2 failures, failing still",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 2 failures, ok in between, failing still",
             ),
         ],
     );
+}
+
+#[test]
+fn an_incident_that_was_over_for_a_part_of_the_night_is_not_told_as_if_it_had_lasted() {
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("20:00", "critical: disk full", "failure critical, opens #1, pings"),
+            ("23:00", "ok", "held: quiet-hours until 24 07:00"),
+            ("24 02:00", "critical: disk full", "held: quiet-hours until 24 07:00"),
+            ("24 03:00", "ok", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok, closes #1 (1 alert in quiet hours) | critical from 20:00 to 03:00 (7h), 2 failures, ok in \
+                 between: disk full",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_was_told_at_once_in_quiet_hours_is_the_worst_of_its_incident_in_the_morning_too() {
+    story(
+        "quiet_hours = \"22:00-07:00\"\nquiet_except = [\"critical\"]",
+        &[
+            ("24 01:00", "critical: 99%", "failure critical, opens #1, pings"),
+            ("24 01:30", "warning: 81%", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "repeat warning, shown in #1 (1 alert in quiet hours) | failing since 01:00, 2 failures, critical at worst: 81%",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_digest_goes_to_the_channels_of_what_happened_in_the_night() {
+    let mut life = Life::new("quiet_hours = \"22:00-07:00\"\nchannels.critical = \"#pager\"");
+    let ops = Channel::new("ops");
+    life.step("critical: disk full", at("24 03:00"));
+    life.step("ok", at("24 03:10"));
+    let digest = wake(&life.settings, &mut life.health, &life.zone, at("24 07:00"));
+    let channels: Vec<_> = digest[0].channels(&life.settings, Some(&ops)).iter().map(ToString::to_string).collect();
+    assert_eq!(channels, ["#pager"]);
 }
 
 #[test]
@@ -1003,7 +1049,7 @@ fn a_clock_that_is_set_back_delays_nothing_for_longer_than_the_setting() {
 
 #[test]
 fn a_recovery_goes_where_its_failure_was_told() {
-    let ops = crate::id::Channel::new("ops");
+    let ops = Channel::new("ops");
     let channels = |notify: &str, runs: &[&str]| {
         let mut life = Life::new(notify);
         let mut said = Vec::new();

@@ -137,6 +137,9 @@ pub fn skipped(
     health.stuck.replaced = hang.replaced;
     // The job fails whether or not anything is said of it.
     health.hangs(&hang, now);
+    if let Some(open) = health.open.as_deref() {
+        health.waiting.reopen(open);
+    }
     if !settings.on.asks(On::Failure) || health.silenced().is_some() {
         return None;
     }
