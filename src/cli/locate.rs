@@ -1,7 +1,9 @@
 //! Finds the configuration and what it is read against: environment, zone, host name, state directory.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Failure;
@@ -20,6 +22,8 @@ pub(super) struct World {
     pub(super) environment: Environment,
     pub(super) terminal: Terminal,
     pub(super) global: Global,
+    /// What keeps the configuration from being read was said: once is enough.
+    pub(super) said: Arc<AtomicBool>,
 }
 
 /// The process's environment, read once.
@@ -53,6 +57,9 @@ impl World {
             let pause = Duration::from_secs(60 * u64::from(global.pause_time.unwrap_or(60)));
             (global.max_alert.unwrap_or(3), pause)
         });
+        if let Some(path) = &global.path {
+            exists_as_folder(path)?;
+        }
         let jobs_dir = global.path.as_ref().map(|path| path.join("jobs.d"));
         Ok(Options { config: None, jobs_dir, only: None, working_hours, max_alert, sparing: false })
     }
@@ -63,19 +70,22 @@ impl World {
         Ok(Options { config: self.config()?, ..options })
     }
 
-    /// The configuration file: the first that is found. With `--path` there may be none.
+    /// The configuration file that the user has named.
+    pub(super) fn named_config(&self) -> Option<PathBuf> {
+        self.global.config.clone().or_else(|| self.variable("SLACK_ALERT_CONFIG").map(PathBuf::from))
+    }
+
+    /// The configuration file: the first that is found, also one that cannot be read. With `--path` there may be none.
     #[expect(clippy::disallowed_methods, reason = "the door of the configuration: the first file that is there")]
     fn config(&self) -> Result<Option<PathBuf>, Failure> {
-        if let Some(file) =
-            self.global.config.clone().or_else(|| self.variable("SLACK_ALERT_CONFIG").map(PathBuf::from))
-        {
-            return match file.is_file() {
-                true => Ok(Some(file)),
-                false => {
-                    let what = if file.exists() { "is not a regular file" } else { "does not exist" };
-                    Err(Failure::usage(format!("the configuration file {} {what}", file.display())))
-                }
+        if let Some(file) = self.named_config() {
+            let what = match file.metadata() {
+                Ok(found) if found.is_file() => return Ok(Some(file)),
+                Ok(_) => "is not a regular file".to_owned(),
+                Err(error) if error.kind() == ErrorKind::NotFound => "does not exist".to_owned(),
+                Err(error) => format!("cannot be looked at: {error}"),
             };
+            return Err(Failure::usage(format!("the configuration file {} {what}", file.display())));
         }
         let mut places = vec![PathBuf::from("slack_alert.toml")];
         if !self.global.ignore_global_config {
@@ -84,11 +94,18 @@ impl World {
             places.extend(user.map(|folder| folder.join("slack-alert/slack_alert.toml")));
             places.push(PathBuf::from("/etc/slack-alert/slack_alert.toml"));
         }
-        match places.iter().find(|place| place.is_file()) {
-            Some(place) => Ok(Some(place.clone())),
+        // A link to nowhere and a folder are there too: what is meant to be read is not passed over in silence.
+        let found: Vec<_> = places.iter().map(|place| (place, place.symlink_metadata())).collect();
+        match found.iter().find(|(_, found)| found.is_ok()) {
+            Some((place, _)) => Ok(Some((*place).clone())),
             None if self.global.path.is_some() => Ok(None),
             None => {
-                let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
+                let hidden = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+                let looked = found.iter().map(|(place, found)| match found {
+                    Err(error) if hidden(error) => format!("{} (where you may not look)", place.display()),
+                    _ => place.display().to_string(),
+                });
+                let places = looked.collect::<Vec<_>>().join(", ");
                 Err(Failure::usage(format!(
                     "no configuration found; looked for {places}\n  help: `slack-alert init` writes one here, and a \
                      first job; or name one with --config FILE, or the folder that holds jobs.d with --path DIR"
@@ -132,6 +149,10 @@ impl World {
         let alone = options.is_err() && self.global.state_dir.is_some() && self.global.config.is_none();
         let options = if alone { Options { jobs_dir: Some(PathBuf::new()), ..self.command_line()? } } else { options? };
         let mut loaded = plan::load(&options, &self.surroundings());
+        let unread = loaded.plan_or_draft().and_then(|plan| plan.unread.as_ref());
+        if let Some(problem) = unread {
+            self.say_unread(options.config.as_deref(), problem, "what is shown is as without it");
+        }
         let config = loaded.findings.config;
         let stops =
             |problem: &&Problem| problem.stops_a_job() && problem.place().is_some_and(|place| place.source == config);
@@ -147,6 +168,16 @@ impl World {
             plan.not_loaded.clear();
         }
         Ok(plan)
+    }
+
+    /// That the configuration file cannot be read, and what comes of it; once.
+    pub(super) fn say_unread(&self, file: Option<&Path>, problem: &Problem, so: &str) {
+        if self.said.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let file = file.map(|file| file.display().to_string()).unwrap_or_default();
+        let help = problem.help.as_deref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+        self.terminal.err(&format!("slack-alert: {file}: {}; {so}{help}", problem.message));
     }
 
     /// The plan of a reading; without one, the problems are shown.
@@ -193,6 +224,19 @@ impl World {
             )
         })
     }
+}
+
+/// What `--path` names is there.
+#[expect(clippy::disallowed_methods, reason = "the door of the configuration: whether a named folder is there")]
+fn exists_as_folder(path: &Path) -> Result<(), Failure> {
+    let why = match path.metadata() {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => "it is no folder".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => "there is no such folder".to_owned(),
+        Err(error) => format!("it cannot be looked at: {error}"),
+    };
+    let path = path.display();
+    Err(Failure::usage(format!("--path {path}: {why}\n  help: name the folder that holds jobs.d")))
 }
 
 /// The plan's job of this name, or a failure that names the nearest.

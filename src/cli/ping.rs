@@ -69,6 +69,9 @@ pub(super) fn run(world: &World, args: &PingArgs) -> Result<ExitCode, Failure> {
     let plan = world.plan_to_read()?;
     let settings = &plan.config.slack;
     if settings.way.source().is_none() {
+        if plan.unread.is_some() {
+            return Err(Failure::new("whether a token is configured is not known: nothing was tried"));
+        }
         return Err(Failure::new(
             "neither a token nor a webhook is configured: messages go to the terminal\n  help: put the bot's token into \
              a file and name it with `token_file` in [slack]; slack-alert-guide(7) leads there",

@@ -43,11 +43,16 @@ pub(super) fn folder(world: &World, plan: &Plan) -> Result<PathBuf, Failure> {
 /// The state of the configuration's daemon, whether it runs or not.
 pub(super) fn open(world: &World, plan: &Plan) -> Result<Reader, Failure> {
     let dir = folder(world, plan)?;
-    Store::open_reader(&dir).map_err(|error| unopened(&error, &dir))
+    Store::open_reader(&dir).map_err(|error| unopened(plan, &error, &dir))
 }
 
-fn unopened(error: &OpenError, dir: &Path) -> Failure {
+fn unopened(plan: &Plan, error: &OpenError, dir: &Path) -> Failure {
     match error {
+        OpenError::Missing(_) if plan.unread.is_some() => Failure::new(format!(
+            "where the state is, is not known, since the configuration cannot be read; there is none in {}\n  help: name \
+             the right place with --state-dir DIR",
+            dir.display()
+        )),
         OpenError::Missing(_) => Failure::new(format!(
             "there is no state in {} yet: no daemon has run with this configuration\n  help: start it with \
              `slack-alert run`, or name the right place with --state-dir DIR",
@@ -78,12 +83,12 @@ pub(super) fn open_or_ask(world: &World, plan: &Plan) -> Result<Source, Failure>
     match Store::open_reader(&dir) {
         Ok(reader) => Ok(Source::State(reader)),
         Err(error) if is_forbidden(&error) => {
-            let failure = unopened(&error, &dir);
+            let failure = unopened(plan, &error, &dir);
             client::find(world)
                 .map(|daemon| Source::Daemon(Box::new(daemon), failure))
-                .map_err(|_| unopened(&error, &dir))
+                .map_err(|_| unopened(plan, &error, &dir))
         }
-        Err(error) => Err(unopened(&error, &dir)),
+        Err(error) => Err(unopened(plan, &error, &dir)),
     }
 }
 
@@ -103,8 +108,10 @@ pub(super) fn known(world: &World, plan: &Plan) -> Known {
     let say = |words: &str| world.terminal.err(&format!("slack-alert: {words}"));
     let (reader, unread) = match (opened, dir) {
         (Some(Ok(reader)), _) => (Some(reader), None),
-        (Some(Err(OpenError::Missing(_))), Ok(dir)) => {
-            if named {
+        (Some(Err(error @ OpenError::Missing(_))), Ok(dir)) => {
+            if plan.unread.is_some() {
+                say(&unopened(plan, &error, &dir).message);
+            } else if named {
                 let dir = dir.display();
                 say(&format!("there is no state in {dir} yet: no daemon has run with this configuration"));
             }

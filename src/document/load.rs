@@ -62,10 +62,29 @@ pub fn read(path: &Path, source: SourceId) -> (Arc<str>, Option<Problem>) {
             (Code::MissingFile, "the file does not exist".to_owned(), "check the path, or where a link points")
         }
         Err(Unread::Failed(error)) => {
-            (Code::UnreadableFile, format!("the file cannot be read: {error}"), "check its owner and mode")
+            let message = format!("the file cannot be read: {error}");
+            let help = match (error.kind(), whose(path)) {
+                (std::io::ErrorKind::PermissionDenied, Some(whose)) => {
+                    format!("check its owner and mode: {whose}; or ask as its owner or as root")
+                }
+                _ => "check its owner and mode".to_owned(),
+            };
+            let problem = Problem::new(Code::UnreadableFile, Place::new(source, 0..0), message).help(help);
+            return ("".into(), Some(problem));
         }
     };
     ("".into(), Some(Problem::new(code, Place::new(source, 0..0), message).help(help)))
+}
+
+/// To whom a file belongs, and who may read it: "it belongs to root:adm, mode 0640".
+#[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
+fn whose(path: &Path) -> Option<String> {
+    let found = std::fs::metadata(path).ok()?;
+    let (user, group) = (nix::unistd::Uid::from_raw(found.uid()), nix::unistd::Gid::from_raw(found.gid()));
+    let user = nix::unistd::User::from_uid(user).ok().flatten().map_or_else(|| user.to_string(), |user| user.name);
+    let group =
+        nix::unistd::Group::from_gid(group).ok().flatten().map_or_else(|| group.to_string(), |group| group.name);
+    Some(format!("it belongs to {user}:{group}, mode {:04o}", found.mode() & 0o7777))
 }
 
 /// Windows line ends as line feeds, which TOML allows for a text of several lines: a script must not be handed the carriage

@@ -77,11 +77,12 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     let slack = root.own_value("slack").map_or(Place::new(findings.config, 0..0), |slack| slack.key_at);
     root.finish();
     findings.problems.extend(reader.take_problems());
-    let config_is_good = file.readable && clean && findings.problems.errors() == 0;
+    let readable = file.unread.is_none();
+    let config_is_good = readable && clean && findings.problems.errors() == 0;
 
     let base = Base {
         defaults: defaults.as_ref().and_then(Table::as_layer),
-        certain: file.readable && clean && defaults.is_some() == is_written,
+        certain: readable && clean && defaults.is_some() == is_written,
     };
     let mut found = read_jobs(options, &base, context, &config, &in_use, &mut findings);
     let before = findings.problems.errors();
@@ -104,6 +105,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
         config,
         version,
         is_draft: !config_is_good,
+        unread: file.unread,
         jobs,
         not_loaded: found.not_loaded,
         without_file,
@@ -112,14 +114,14 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     Loaded { plan, draft, findings, found: found.files }
 }
 
-/// `slack_alert.toml` alone, as far as it can be read: for whoever asks where things are and looks at no job.
-pub fn load_config(options: &Options, around: &Surroundings) -> Config {
+/// `slack_alert.toml` alone, as far as it can be read, and why it cannot be read at all: for whoever asks where things are and looks at no job.
+pub fn load_config(options: &Options, around: &Surroundings) -> (Config, Option<Problem>) {
     let mut findings = Findings::new(options.config.as_deref().unwrap_or(Path::new("(no configuration file)")));
     let file = read_config_file(options, &mut findings);
     let (parsed, _) = load::parse(findings.config, &file.text, &mut findings.problems);
     let reader = Reader::default();
     let mut root = Table::root(&reader, findings.config, &file.text, &parsed);
-    config::read(&mut root, options.config.as_deref(), &folder_of(options), around)
+    (config::read(&mut root, options.config.as_deref(), &folder_of(options), around), file.unread)
 }
 
 /// What `[defaults]` make of a job that something else runs, and that has no file.
@@ -140,16 +142,16 @@ fn job_without_file(defaults: Option<Layer<'_>>, context: &Context<'_>) -> Optio
 /// `slack_alert.toml` as it was read; without one, it is empty.
 struct ConfigFile {
     text: Arc<str>,
-    readable: bool,
+    /// Why it cannot be read.
+    unread: Option<Problem>,
 }
 
 fn read_config_file(options: &Options, findings: &mut Findings) -> ConfigFile {
-    let Some(file) = &options.config else { return ConfigFile { text: "".into(), readable: true } };
+    let Some(file) = &options.config else { return ConfigFile { text: "".into(), unread: None } };
     let (text, problem) = load::read(file, findings.config);
     findings.sources.fill(findings.config, Arc::clone(&text));
-    let readable = problem.is_none();
-    findings.problems.extend(problem.into_iter().collect());
-    ConfigFile { text, readable }
+    findings.problems.extend(problem.clone().into_iter().collect());
+    ConfigFile { text, unread: problem }
 }
 
 /// What every job file is laid over.

@@ -129,6 +129,8 @@ pub struct Plan {
     pub version: u64,
     /// That file has errors: nobody runs this.
     pub is_draft: bool,
+    /// Why that file cannot be read at all: what it says is not known.
+    pub unread: Option<Problem>,
     /// Every job without an error, sorted by name.
     pub jobs: Vec<Arc<Job>>,
     /// Jobs whose files have errors.

@@ -18,6 +18,7 @@ pub(super) use socket::{ANSWER, Client, Trouble};
 use super::Failure;
 use super::locate::World;
 use crate::api;
+use crate::diagnostic::Problem;
 use crate::plan;
 
 /// The route of how everything is.
@@ -44,6 +45,12 @@ pub(super) struct Absent {
     pub(super) hangs: bool,
 }
 
+/// A configuration file that cannot be read.
+struct Unread {
+    file: Option<PathBuf>,
+    problem: Problem,
+}
+
 /// Which daemon is meant.
 struct Meant {
     config: Option<PathBuf>,
@@ -62,20 +69,46 @@ pub(super) fn open_to_change(world: &World) -> Result<Daemon, Failure> {
 
 /// The same, for a command that has something to say without a daemon too.
 pub(super) fn find(world: &World) -> Result<Daemon, Absent> {
-    find_within(world, ANSWER)
+    let (found, unread) = find_as_read(world, ANSWER);
+    if let Some(Unread { file, problem }) = unread {
+        let so = match found {
+            Ok(_) => "the daemon answers, and times are those of this machine's zone",
+            Err(_) => "a daemon is looked for where it is without it",
+        };
+        world.say_unread(file.as_deref(), &problem, so);
+    }
+    found
 }
 
 /// The same, for one that does not wait long.
 pub(super) fn find_within(world: &World, limit: Duration) -> Result<Daemon, Absent> {
+    find_as_read(world, limit).0
+}
+
+/// The same, and why the configuration cannot be read.
+fn find_as_read(world: &World, limit: Duration) -> (Result<Daemon, Absent>, Option<Unread>) {
+    let wrong = |failure| (Err(Absent { failure, is_certain: false, hangs: false }), None);
+    if let Err(failure) = world.command_line() {
+        return wrong(failure);
+    }
     // A user who has no configuration of their own may ask the daemon of the system all the same.
     let options = world.options();
-    let config = options.as_ref().ok().map(|options| plan::load_config(options, &world.surroundings()));
+    let (config, unread) = match options.as_ref().map(|options| plan::load_config(options, &world.surroundings())) {
+        Ok((config, unread)) => (Some(config), unread),
+        Err(_) => (None, None),
+    };
     let zone = config.as_ref().map_or_else(|| world.surroundings().zone, |config| config.zone.clone());
     let state_dir = world.state_dir_of(config.as_ref().and_then(|config| config.state_dir.as_deref())).ok();
-    let meant =
-        Meant { config: options.ok().and_then(|options| options.config), state_dir: world.global.state_dir.clone() };
-    let (client, status) = search(world, &sockets(world, state_dir), &meant, limit)?;
-    Ok(Daemon { client, zone, status })
+    // A file that was removed since may still be the daemon's.
+    let named = world.named_config();
+    let file = options.as_ref().map_or_else(|_| named.clone(), |options| options.config.clone());
+    let meant = Meant { config: file.clone(), state_dir: world.global.state_dir.clone() };
+    let found = search(world, &sockets(world, state_dir), &meant, limit);
+    let found = found.map(|(client, status)| Daemon { client, zone, status });
+    match (found, options) {
+        (Err(_), Err(failure)) if named.is_some() => wrong(failure),
+        (found, _) => (found, unread.map(|problem| Unread { file, problem })),
+    }
 }
 
 /// Where the socket of a daemon with this state may be, the likeliest place first.

@@ -123,11 +123,14 @@ struct Settings {
 
 fn report(world: &World, begun: Report, say: &mpsc::UnboundedSender<Event>, ends: &std_mpsc::Receiver<Report>) {
     let tell = |event| drop(say.send(event));
-    let Some(settings) = read(world, &begun) else {
-        tell(Event::Limit(None));
-        tell(Event::Known(None));
-        let _ = ends.recv();
-        return tell(Event::Done(Done::Failed("the configuration cannot be read".to_owned())));
+    let settings = match read(world, &begun) {
+        Ok(settings) => settings,
+        Err(why) => {
+            tell(Event::Limit(None));
+            tell(Event::Known(None));
+            let _ = ends.recv();
+            return tell(Event::Done(Done::Failed(why)));
+        }
     };
     tell(Event::Limit(settings.limit.clone()));
     tell(Event::Expected(settings.is_expected));
@@ -464,19 +467,27 @@ fn is_ours(dir: &Path) -> bool {
 
 /// The configuration, as far as it is about this job: ten thousand other files are not read.
 #[expect(clippy::disallowed_methods, reason = "the door of wrap: by which name a daemon knows the configuration")]
-fn read(world: &World, begun: &Report) -> Option<Settings> {
-    let options = world.options().or_else(|_| world.command_line()).ok()?;
+fn read(world: &World, begun: &Report) -> Result<Settings, String> {
+    let unusable = || "the configuration cannot be read".to_owned();
+    let without_help = |failure: crate::cli::Failure| failure.message.lines().next().unwrap_or_default().to_owned();
+    let (options, missing) = match world.options() {
+        Ok(options) => (options, None),
+        Err(failure) => {
+            let missing = world.named_config().map(|_| without_help(failure));
+            (world.command_line().map_err(without_help)?, missing)
+        }
+    };
     let without = plan::load(&only(&options, Vec::new()), &world.surroundings());
-    let file = file_of(&without.plan_or_draft()?.config.jobs_dir, &begun.job);
+    let file = file_of(&without.plan_or_draft().ok_or_else(unusable)?.config.jobs_dir, &begun.job);
     let has_file = file.is_some();
     let loaded = match file {
         Some(file) => plan::load(&only(&options, vec![file]), &world.surroundings()),
         None => without,
     };
-    let broken = loaded.plan.is_none().then(|| what_is_wrong(&loaded.findings));
+    let broken = missing.or_else(|| loaded.plan.is_none().then(|| what_is_wrong(&loaded.findings)));
     let loaded_files: Vec<_> =
         loaded.findings.files.iter().map(|file| loaded.findings.sources.get(*file).clone()).collect();
-    let plan = loaded.plan.or(loaded.draft)?;
+    let plan = loaded.plan.or(loaded.draft).ok_or_else(unusable)?;
     let job_of_file = plan.job(begun.job.as_str()).cloned();
     let job = job_of_file.as_ref().or(plan.without_file.as_ref());
     let limit = job.and_then(|job| {
@@ -492,14 +503,19 @@ fn read(world: &World, begun: &Report) -> Option<Settings> {
     let not_loaded = plan.not_loaded.iter().find(|other| other.name == begun.job).map(|other| other.why.clone());
     let state_dir = world.state_dir(&plan).map_err(|failure| failure.message);
     let sockets = client::sockets(world, state_dir.clone().ok());
-    let config = options.config.as_deref().map(|config| config.canonicalize().unwrap_or_else(|_| config.to_owned()));
-    Some(Settings { plan, options, broken, config, sockets, state_dir, limit, is_expected, not_loaded })
+    let config = options.config.clone().or_else(|| world.named_config());
+    let config = config.as_deref().map(|config| config.canonicalize().unwrap_or_else(|_| config.to_owned()));
+    Ok(Settings { plan, options, broken, config, sockets, state_dir, limit, is_expected, not_loaded })
 }
 
 /// Why the configuration cannot be used: its first error. What this user cannot read is no error of it.
 fn what_is_wrong(findings: &Findings) -> String {
     let errors: Vec<_> = findings.problems.iter().filter(|problem| problem.severity() == Severity::Error).collect();
-    let unreadable = errors.iter().find(|problem| problem.code == diagnostic::Code::UnreadableFile);
+    let is_whole_file = |place: &diagnostic::Place| place.source == findings.config && place.start == place.end;
+    let unreadable = errors.iter().find(|problem| {
+        problem.code == diagnostic::Code::UnreadableFile
+            || (problem.code == diagnostic::Code::MissingFile && problem.place().as_ref().is_some_and(is_whole_file))
+    });
     if let Some(problem) = unreadable {
         let file = problem.place().map(|place| findings.sources.get(place.source).shown());
         let file = file.map(|file| format!("{file}: ")).unwrap_or_default();

@@ -4,7 +4,6 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -268,22 +267,6 @@ fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do()
             Sandbox::with(&[("slack_alert.toml", &conf), ("jobs.d/x.toml", &WAITS.replace("true", "echo no; exit 2"))]);
         let _daemon = daemon(&sandbox);
         assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 2);
-        std::fs::set_permissions(sandbox.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
-        // The program itself may lie where a stranger cannot go.
-        let copy = sandbox.path().join("slack-alert");
-        let program = sandbox.command(&[]).get_program().to_owned();
-        crate::support::files::copy_program(std::path::Path::new(&program), &copy);
-        let stranger = |arguments: &[&str]| {
-            let plain = sandbox.command(arguments);
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]).arg(&copy);
-            command.args(arguments).current_dir(sandbox.path()).env_clear();
-            command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            let output = command.output().expect("setpriv(1) exists");
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-            Ran { code: output.status.code().unwrap_or(-1), stdout, stderr }
-        };
         let state = sandbox.path().join("state");
         assert_eq!(std::fs::metadata(&state).expect("the state").permissions().mode() & 0o007, 0, "it is closed");
         let cases: [(&[&str], &str); 5] = [
@@ -294,7 +277,7 @@ fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do()
             (&["list"], "every 1h"),
         ];
         for (arguments, words) in cases {
-            let ran = stranger(arguments);
+            let ran = sandbox.run_as_stranger(arguments);
             let looks = matches!(arguments[0], "next" | "list");
             if read == "all" {
                 assert!(ran.code == 0 && ran.stdout.contains(words), "{arguments:?}: {ran:?}");

@@ -21,3 +21,4 @@ mod run;
 mod schema;
 mod simulate;
 mod status;
+mod unread;
