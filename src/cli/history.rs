@@ -74,7 +74,9 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
         [row.id.to_string(), row.job.to_string(), started, took].into_iter().chain(words).collect()
     });
     let ended = rows.iter().map(|row| line(row, &plan, &letters.run(row.id)));
-    world.terminal.out(&world.terminal.table(&[head()].into_iter().chain(going).chain(ended).collect::<Vec<_>>()));
+    world
+        .terminal
+        .out(&world.terminal.table(&[head()].into_iter().chain(going).chain(ended).collect::<Vec<_>>(), WHOLE));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -121,9 +123,12 @@ fn from_daemon(
         ]
     };
     let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
-    world.terminal.out(&world.terminal.table(&rows));
+    world.terminal.out(&world.terminal.table(&rows, WHOLE));
     Ok(ExitCode::SUCCESS)
 }
+
+/// Which run of which job, when it started, and how it ended in a word.
+const WHOLE: &[usize] = &[0, 1, 2, 4];
 
 fn head() -> Vec<String> {
     ["RUN", "JOB", "STARTED", "TOOK", "STATUS", "HOW IT ENDED", "MESSAGE"].map(str::to_owned).to_vec()
@@ -218,8 +223,7 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         ("message", verdict(&row, &letters.run(row.id), zone)),
         ("why", explained.explanation()),
     ];
-    let rows: Vec<_> = rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect();
-    world.terminal.out(&world.terminal.table(&rows));
+    world.terminal.out(&world.terminal.facts(&rows));
     for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
         world.terminal.out(&output(name, stream));
     }

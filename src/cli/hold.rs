@@ -173,7 +173,7 @@ fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
             hold.note.as_deref().map(|note| in_one_line(note).into_owned()).unwrap_or_default(),
         ]
     }));
-    world.terminal.out(&world.terminal.table(&rows));
+    world.terminal.out(&world.terminal.table(&rows, &[0, 1, 4]));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -149,7 +149,7 @@ fn wrap(
         rows.insert(0, vec![done.to_owned(), args.file.display().to_string()]);
     }
     rows.extend(kept.map(|kept| vec!["kept as it was".to_owned(), path(&kept)]));
-    world.terminal.err(world.terminal.table(&rows).trim_end());
+    world.terminal.err(world.terminal.table(&rows, &[0, 1]).trim_end());
     if !args.write {
         let again = "slack-alert: nothing is written; with --write it is";
         world.terminal.err(again);
@@ -260,9 +260,9 @@ fn show(world: &World, target: &ImportTarget, imported: &Imported, steps: &[Step
     }
     let rows: Vec<_> = steps.iter().map(|step| row(step, target.dry_run)).collect();
     if target.dry_run {
-        world.terminal.err(world.terminal.table(&rows).trim_end());
+        world.terminal.err(world.terminal.table(&rows, &[0, 1]).trim_end());
     } else {
-        out(&world.terminal.table(&rows));
+        out(&world.terminal.table(&rows, &[0, 1]));
     }
     if steps.is_empty() {
         world.terminal.err("slack-alert: there is nothing to import");

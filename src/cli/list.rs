@@ -105,7 +105,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     };
     let mut rows: Vec<Vec<String>> = plan.jobs.iter().map(row).chain(going_on.iter().map(of_daemon)).collect();
     rows.sort_by(|one, other| one[0].cmp(&other[0]));
-    world.terminal.out(&world.terminal.table(&rows));
+    world.terminal.out(&world.terminal.table(&rows, &[0, 1]));
     Ok(ExitCode::SUCCESS)
 }
 

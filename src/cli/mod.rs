@@ -105,7 +105,8 @@ pub fn main() -> ExitCode {
     }
     let environment = locate::environment();
     let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let terminal = Terminal::new(cli.global.color, no_color);
+    let terminal =
+        Terminal::new(cli.global.color, no_color, environment.get("COLUMNS").and_then(|value| value.to_str()));
     let world = locate::World { environment, terminal, global: cli.global, said: std::sync::Arc::default() };
     if cli.run != RunArgs::default() && !matches!(cli.command, None | Some(Command::Run(_))) {
         let message = "--strict, --dry-run, --scheduler and --log-format are options of `run`";

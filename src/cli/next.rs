@@ -175,7 +175,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         };
         vec![why.to_owned(), "-".to_owned(), job.name.to_string(), job.facts.schedule.clone()]
     });
-    world.terminal.out(&world.terminal.table(&rows.chain(never).collect::<Vec<_>>()));
+    world.terminal.out(&world.terminal.table(&rows.chain(never).collect::<Vec<_>>(), &[0, 2]));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -98,9 +98,12 @@ fn from_daemon(
         ]
     };
     let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
-    world.terminal.out(&world.terminal.table(&rows));
+    world.terminal.out(&world.terminal.table(&rows, WHOLE));
     Ok(ExitCode::SUCCESS)
 }
+
+/// Which message, how it is, since when, and of which job.
+const WHOLE: &[usize] = &[0, 1, 2, 4];
 
 fn head() -> Vec<String> {
     ["NUMBER", "STATE", "SINCE", "CHANNEL", "JOB", "TRIES", "WHAT"].map(str::to_owned).to_vec()
@@ -147,7 +150,7 @@ fn list(world: &World, plan: &Plan, reader: &Reader, args: &OutboxListArgs) -> R
         world.terminal.err("slack-alert: the outbox is empty");
         return Ok(ExitCode::SUCCESS);
     }
-    world.terminal.out(&world.terminal.table(&rows));
+    world.terminal.out(&world.terminal.table(&rows, WHOLE));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -101,7 +101,7 @@ fn table(counts: &BTreeMap<String, Count>, terminal: &super::terminal::Terminal)
         [vec![job.to_owned()], numbers.to_vec(), vec![suppressed]].concat()
     };
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(counts.iter().map(row)).collect();
-    format!("\n{}", terminal.table(&rows))
+    format!("\n{}", terminal.table(&rows, &[0, 1, 2, 3]))
 }
 
 fn scenario(plan: &Plan, args: &SimulateArgs) -> Result<Scenario, Failure> {

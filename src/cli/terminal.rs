@@ -10,12 +10,15 @@ use clap::ColorChoice;
 pub struct Terminal {
     choice: ColorChoice,
     no_color: bool,
+    columns: Option<usize>,
 }
 
 impl Terminal {
-    /// A terminal; `no_color` is whether the variable NO_COLOR is set and not empty (no-color.org).
-    pub fn new(choice: ColorChoice, no_color: bool) -> Self {
-        Self { choice, no_color }
+    /// A terminal; `no_color` is whether the variable NO_COLOR is set and not empty (no-color.org), `columns` what the variable
+    /// COLUMNS says (environ(7)).
+    pub fn new(choice: ColorChoice, no_color: bool, columns: Option<&str>) -> Self {
+        let columns = columns.and_then(|text| text.trim().parse().ok()).filter(|width| *width > 0);
+        Self { choice, no_color, columns }
     }
 
     /// Whether a person reads both what is printed and what is logged.
@@ -33,16 +36,24 @@ impl Terminal {
         self.wanted(io::stderr().is_terminal())
     }
 
-    /// A table that fits the terminal; elsewhere it is as wide as it is.
-    pub fn table(&self, rows: &[Vec<String>]) -> String {
+    /// A table that fits the terminal, with the columns that matter whole; elsewhere it is as wide as it is.
+    pub fn table(&self, rows: &[Vec<String>], whole: &[usize]) -> String {
         match self.width() {
-            Some(width) => table(&fitted(rows, width)),
+            Some(width) => table(&fitted(rows, width, whole)),
             None => table(rows),
         }
     }
 
-    /// The terminal's width; none where stdout is none.
+    /// Facts under their names. Sentences among them are not cut: they go on in the next line.
+    pub fn facts(&self, rows: &[(&str, String)]) -> String {
+        facts(rows, self.width().unwrap_or(usize::MAX))
+    }
+
+    /// How wide the user wants it; else the terminal's width; none where stdout is none.
     pub fn width(&self) -> Option<usize> {
+        if self.columns.is_some() {
+            return self.columns;
+        }
         let size = io::stdout().is_terminal().then(|| terminal_size::terminal_size_of(io::stdout())).flatten();
         size.map(|(terminal_size::Width(width), _)| usize::from(width))
     }
@@ -108,41 +119,68 @@ fn first_lines(text: &str, height: usize) -> String {
     format!("{shown}… and {} more lines\n", lines - (room - 1))
 }
 
-/// No column is cut below this many characters.
+/// No column is cut below this many characters: less of it says nothing.
 const NARROWEST: usize = 8;
 
-/// The rows with the widest columns cut, as far as is needed to fit so many characters; what is cut ends with `…`.
-fn fitted(rows: &[Vec<String>], width: usize) -> Vec<Vec<String>> {
+/// The rows as they fit so many characters. Columns that stay whole are never cut; of the others the widest are cut first, down
+/// to a few characters, and then the last are left out. What is cut ends with `…`.
+fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String>> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
-    let room = width.saturating_sub(2 * columns.saturating_sub(1));
-    // Half a time is none: such a column is cut last.
-    let times = |column: usize| rows.iter().filter_map(|row| row.get(column)).any(|cell| has_time(cell));
-    let times: Vec<bool> = (0..columns).map(times).collect();
-    while widths.iter().sum::<usize>() > room {
-        let others = widths.iter_mut().zip(&times).filter(|(width, is_time)| !**is_time && **width > NARROWEST);
-        match others.map(|(width, _)| width).max() {
-            Some(most) => *most -= 1,
-            None => match widths.iter_mut().max().filter(|most| **most > NARROWEST) {
-                Some(most) => *most -= 1,
-                None => break,
-            },
+    let mut shown: Vec<usize> = (0..columns).collect();
+    loop {
+        let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max();
+        let mut widths: Vec<usize> = shown.iter().map(|column| widest(*column).unwrap_or(0)).collect();
+        let room = width.saturating_sub(2 * shown.len().saturating_sub(1));
+        while widths.iter().sum::<usize>() > room {
+            let others = widths.iter_mut().zip(&shown).filter(|(width, of)| !whole.contains(of) && **width > NARROWEST);
+            let Some((most, _)) = others.max_by_key(|(width, _)| **width) else { break };
+            *most -= 1;
+        }
+        let fits = widths.iter().sum::<usize>() <= room;
+        match shown.iter().rposition(|column| !whole.contains(column)).filter(|_| !fits) {
+            Some(least) => drop(shown.remove(least)),
+            // Where even that does not fit, the terminal breaks the lines.
+            None => {
+                let cell = |row: &Vec<String>, (column, width): (&usize, &usize)| Some(cut(row.get(*column)?, *width));
+                let row = |row: &Vec<String>| shown.iter().zip(&widths).filter_map(|of| cell(row, of)).collect();
+                return rows.iter().map(row).collect();
+            }
         }
     }
-    let cut = |(cell, width): (&String, &usize)| match cell.chars().count() > *width {
-        true => cell.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
-        false => cell.clone(),
-    };
-    rows.iter().map(|row| row.iter().zip(&widths).map(cut).collect()).collect()
 }
 
-/// Whether a date and a time of day stand in a cell: `Mon 2026-11-30 08:00:00 UTC`.
-fn has_time(cell: &str) -> bool {
-    const SHAPE: &[u8] = b"0000-00-00 00:00";
-    cell.as_bytes().windows(SHAPE.len()).any(|part| {
-        part.iter().zip(SHAPE).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
-    })
+/// Names and values in two columns; a value that is too long goes on in the lines below, at its own column.
+fn facts(rows: &[(&str, String)], width: usize) -> String {
+    let indent = rows.iter().map(|(name, _)| length(name)).max().unwrap_or(0) + 2;
+    let mut text = String::new();
+    for (name, value) in rows {
+        let mut column = indent;
+        text.push_str(&format!("{name:indent$}"));
+        for (index, word) in value.split(' ').enumerate() {
+            if index > 0 && column + 1 + length(word) > width {
+                text.push_str(&format!("\n{:indent$}", ""));
+                column = indent;
+            } else if index > 0 {
+                text.push(' ');
+                column += 1;
+            }
+            text.push_str(word);
+            column += length(word);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn length(cell: &str) -> usize {
+    cell.chars().count()
+}
+
+fn cut(cell: &str, width: usize) -> String {
+    match length(cell) > width {
+        true => cell.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+        false => cell.to_owned(),
+    }
 }
 
 /// A table with its columns in line; the last column is left ragged.
@@ -167,25 +205,56 @@ pub fn table(rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn the_widest_columns_are_cut_to_fit() {
-        let rows = vec![vec!["disk".to_owned(), "x".repeat(60), "ok".to_owned()]];
-        let shown = super::table(&super::fitted(&rows, 40));
-        assert_eq!(shown.trim_end().chars().count(), 40, "{shown}");
-        assert!(shown.starts_with("disk  x") && shown.contains("x…  ok"), "{shown}");
-        assert_eq!(super::fitted(&rows, 200), rows);
-        assert_eq!(super::fitted(&rows, 1)[0][1].chars().count(), super::NARROWEST);
+    fn rows(rows: &[&[&str]]) -> Vec<Vec<String>> {
+        rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect()
     }
 
     #[test]
-    fn a_time_is_cut_after_all_else() {
-        let cells = ["Mon 2026-11-30 08:00:00 CET", "in 20h", "reports/monthly-of-sales", "cron 0 8 * * *, Mon-Fri"];
-        let rows = vec![cells.map(str::to_owned).to_vec()];
-        let shown = super::table(&super::fitted(&rows, 60));
-        assert!(shown.starts_with("Mon 2026-11-30 08:00:00 CET  in 20h  ") && shown.contains("…  cron"), "{shown}");
-        assert_eq!(shown.trim_end().chars().count(), 60, "{shown}");
-        let shown = super::table(&super::fitted(&rows, 30));
-        assert!(shown.starts_with("Mon 202…  in 20h  reports…  cron 0 …"), "{shown}");
+    fn the_widest_columns_are_cut_to_fit() {
+        let rows = rows(&[&["disk", &"x".repeat(60), "ok"]]);
+        let shown = super::table(&super::fitted(&rows, 40, &[0]));
+        assert_eq!(shown.trim_end().chars().count(), 40, "{shown}");
+        assert!(shown.starts_with("disk  x") && shown.contains("x…  ok"), "{shown}");
+        assert_eq!(super::fitted(&rows, 200, &[0]), rows);
+        assert_eq!(super::fitted(&rows, 18, &[0])[0][1].chars().count(), super::NARROWEST);
+    }
+
+    #[test]
+    fn what_matters_stays_whole_and_the_last_of_the_rest_is_left_out() {
+        let rows = rows(&[&[
+            "Mon 2026-11-30 08:00:00 CET",
+            "in 20h",
+            "reports/monthly",
+            "cron 0 8 * * *, Mon-Fri 09:00-19:00",
+        ]]);
+        for (width, line) in [
+            (80, "Mon 2026-11-30 08:00:00 CET  in 20h  reports/monthly  cron 0 8 * * *, Mon-Fri 0…"),
+            (64, "Mon 2026-11-30 08:00:00 CET  in 20h  reports/monthly  cron 0 8 …"),
+            (60, "Mon 2026-11-30 08:00:00 CET  in 20h  reports/monthly"),
+            (50, "Mon 2026-11-30 08:00:00 CET  reports/monthly"),
+            (20, "Mon 2026-11-30 08:00:00 CET  reports/monthly"),
+            (0, "Mon 2026-11-30 08:00:00 CET  reports/monthly"),
+        ] {
+            assert_eq!(super::table(&super::fitted(&rows, width, &[0, 2])).trim_end(), line, "{width}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_goes_on_in_the_next_line() {
+        let rows =
+            [("run", "7 of db/backup".to_owned()), ("message", "not sent: the repetition is not due".to_owned())];
+        let whole = "run      7 of db/backup\nmessage  not sent: the repetition is not due\n";
+        let narrow = "run      7 of db/backup\nmessage  not sent: the\n         repetition is not\n         due\n";
+        assert_eq!([super::facts(&rows, usize::MAX), super::facts(&rows, 28)], [whole, narrow]);
+    }
+
+    #[test]
+    fn the_user_may_say_how_wide_it_is() {
+        let width = |columns| super::Terminal::new(super::ColorChoice::Never, true, columns).columns;
+        assert_eq!(
+            [None, Some("60"), Some(" 60\n"), Some("0"), Some("wide")].map(width),
+            [None, Some(60), Some(60), None, None]
+        );
     }
 
     #[test]

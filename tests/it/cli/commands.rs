@@ -241,3 +241,44 @@ fn a_condition_on_the_output_decides_what_a_run_is() {
     let ran = sandbox.run(&["once", "well", "--json"]);
     assert!(!ran.stdout.contains("condition"), "{ran:?}");
 }
+
+#[test]
+fn a_narrow_terminal_cuts_neither_times_nor_names() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "time_zone = \"UTC\"\nreload = \"signal\"\n"),
+        (
+            "jobs.d/reports/monthly.toml",
+            "command = \"echo no; exit 2\"\nevery = \"1h\"\nfirst_run = \"wait\"\nworking_hours = \"Mon-Sun 00:00-24:00\"\n\
+             description = \"what was sold in the last month, by country\"\n",
+        ),
+    ]);
+    let mut going = sandbox.start(&["run", "-v"]);
+    going.wait_for("listening for commands");
+    assert_eq!(sandbox.run(&["trigger", "--wait", "reports/monthly"]).code, 2);
+    let note = "the database moves to another machine tonight, and this would fail";
+    assert_eq!(sandbox.run(&["silence", "reports/monthly", "2h", "--note", note]).code, 0);
+    let year = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year().to_string();
+    let silences = sandbox.run(&["silence", "list", "--json"]);
+    let until: Value = serde_json::from_str(&silences.stdout).expect("JSON");
+    let until: jiff::Timestamp = until[0]["until"].as_str().and_then(|at| at.parse().ok()).expect("a time");
+    let until = until.to_zoned(jiff::tz::TimeZone::UTC).strftime("%H:%M").to_string();
+    for columns in ["60", "40", "1"] {
+        for (arguments, time) in
+            [(&["next"][..], year.as_str()), (&["list"], ""), (&["history"], &year), (&["silence", "list"], &until)]
+        {
+            let mut command = sandbox.command(arguments);
+            let output = command.env("COLUMNS", columns).output().expect("the program starts");
+            let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+            let row = shown.lines().find(|line| line.contains("reports/monthly")).unwrap_or_else(|| panic!("{shown}"));
+            assert!(row.contains(time) && !row.contains("by country"), "{columns} {arguments:?}: {shown}");
+            let is_whole = |line: &str| line.split_whitespace().count() > 1;
+            assert!(is_whole(row), "{columns} {arguments:?}: {shown}");
+            if columns == "60" {
+                assert!(shown.lines().all(|line| line.chars().count() <= 60), "{arguments:?}: {shown}");
+            }
+        }
+    }
+    // A pipe is as wide as what is written to it.
+    let ran = sandbox.run(&["list"]);
+    assert!(ran.stdout.contains("by country"), "{ran:?}");
+}
