@@ -301,7 +301,7 @@ pub struct NextArgs {
     /// How many times of each job [default: 1 for all jobs, 5 for named ones]
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: Option<u32>,
-    /// From when [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
+    /// From when on, that time included [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// Print JSON
@@ -669,7 +669,7 @@ pub enum PreviewEvent {
 pub struct SimulateArgs {
     /// The jobs [default: all]
     pub jobs: Vec<String>,
-    /// From when [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
+    /// From when on, that time included [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
     /// How long

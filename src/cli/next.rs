@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use serde_json::json;
 
 use super::Failure;
@@ -26,6 +26,9 @@ use crate::store::Reader;
 
 /// Two due times of a job are farther apart than this: the clocks by which they are told differ by less.
 const APART: Duration = Duration::from_millis(1);
+
+/// The smallest step of time.
+const INSTANT: SignedDuration = SignedDuration::from_nanos(1);
 
 /// A coming run.
 struct Coming<'p> {
@@ -107,7 +110,9 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     };
     let count = args.count.unwrap_or(if args.jobs.is_empty() { 1 } else { 5 }) as usize;
     let now = System.now().wall;
-    let from = args.from.as_deref().map_or(Ok(now), |text| coming(text, &plan.config.zone, now))?;
+    let asked = args.from.as_deref().map(|text| coming(text, &plan.config.zone, now)).transpose()?;
+    // What is due just then is wanted too.
+    let from = asked.map_or(now, |from| from.checked_sub(INSTANT).unwrap_or(from));
     if let Some(reader) = &reader {
         state::say_unread(world, &plan, reader, jobs.iter().map(AsRef::as_ref));
     }
@@ -122,7 +127,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         let Times { at, pauses, paused } = self::times(job, &plan.config.host, known, from, count);
         let (name, zone, schedule) = (&job.name, &job.timing.zone, job.facts.schedule.as_str());
         times.extend(at.into_iter().enumerate().map(|(index, at)| {
-            let is_first = index == 0;
+            let (at, is_first) = (asked.map_or(at, |from| at.max(from)), index == 0);
             Coming { at, name, zone, schedule, pause: is_first && pauses, paused: paused.filter(|_| is_first) }
         }));
     }

@@ -11,7 +11,7 @@ use jiff::{Timestamp, civil};
 use serde_json::{Value, json};
 
 use super::locate::World;
-use super::time::{of_day, parse_time};
+use super::time::{of_day, parse_times};
 use super::{Failure, client};
 use crate::daemon::{self, VERSIONS_NOTE, Versions};
 use crate::document::parse_duration;
@@ -21,6 +21,7 @@ use crate::plan::{Job, Plan};
 use crate::policy::Event;
 use crate::report::explain::{may_be_told_later, tells_of};
 pub(super) use crate::report::explain::{told, verdict, was_refused};
+use crate::schedule::instants;
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
 /// How long a daemon is waited for that may keep its state elsewhere.
@@ -207,7 +208,7 @@ pub(super) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Times
     if let Ok(length) = parse_duration(text) {
         return Ok(now.saturating_sub(length).unwrap_or(Timestamp::MIN));
     }
-    last_time(text, zone, now).map_err(|_| {
+    last_time(text, zone, now).map(|(first, _)| first).map_err(|_| {
         Failure::usage(format!(
             "`{text}` is neither a time nor a length of time\n  help: write `24h`, `03:00`, `2026-03-29` or `2026-03-29T01:30`"
         ))
@@ -216,17 +217,18 @@ pub(super) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Times
 
 /// What had begun by a time: of one without seconds, by the end of that minute, since that is how times are told.
 pub(super) fn by(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
-    let at = last_time(text, zone, now)?;
+    let (first, last) = last_time(text, zone, now)?;
+    let at = if last <= now { last } else { first };
     let rest = if text.matches(':').count() == 1 { Duration::from_micros(59_999_999) } else { Duration::ZERO };
     Ok(at.saturating_add(rest).unwrap_or(at))
 }
 
-/// A time, or a time of day: the last time that the clock showed it.
-fn last_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
-    let Some(time) = of_day(text) else { return parse_time(text, zone) };
+/// A time, or a time of day: when the clock showed it last, for the first and for the last time.
+fn last_time(text: &str, zone: &TimeZone, now: Timestamp) -> Result<(Timestamp, Timestamp), Failure> {
+    let Some(time) = of_day(text) else { return parse_times(text, zone) };
     let today = now.to_zoned(zone.clone()).date();
-    let on = |date: civil::Date| zone.to_zoned(date.to_datetime(time)).ok().map(|at| at.timestamp());
-    let last = on(today).filter(|at| *at <= now).or_else(|| today.yesterday().ok().and_then(on));
+    let on = |date: civil::Date| instants(date.to_datetime(time), zone);
+    let last = on(today).filter(|(first, _)| *first <= now).or_else(|| today.yesterday().ok().and_then(on));
     last.ok_or_else(|| Failure::usage(format!("`{text}` is not a time")))
 }
 
@@ -325,6 +327,34 @@ mod tests {
     }
 
     #[test]
+    fn hours_that_the_clock_skips_or_shows_twice() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("the zone is known");
+        let (skipped, twice) = ("2026-03-29T08:00:00Z", "2026-10-25T08:00:00Z");
+        let between = "2026-10-25T00:45:00Z";
+        // What is shown from then on, and what had begun by then, is all that may be meant.
+        for (text, now, from, to) in [
+            ("02:30", skipped, "2026-03-29T01:00:00Z", "2026-03-29T01:00:59.999999Z"),
+            ("2026-03-29T02:30", skipped, "2026-03-29T01:00:00Z", "2026-03-29T01:00:59.999999Z"),
+            ("02:30", twice, "2026-10-25T00:30:00Z", "2026-10-25T01:30:59.999999Z"),
+            ("2026-10-25T02:30", twice, "2026-10-25T00:30:00Z", "2026-10-25T01:30:59.999999Z"),
+            ("02:30", between, "2026-10-25T00:30:00Z", "2026-10-25T00:30:59.999999Z"),
+        ] {
+            let now = time(now);
+            assert_eq!(since(text, &berlin, now).map_err(|failure| failure.message), Ok(time(from)), "{text} {now}");
+            assert_eq!(by(text, &berlin, now).map_err(|failure| failure.message), Ok(time(to)), "{text} {now}");
+        }
+        for (text, now, at) in [
+            ("02:30", "2026-03-28T20:00:00Z", "2026-03-29T01:00:00Z"),
+            ("02:30", "2026-10-24T20:00:00Z", "2026-10-25T00:30:00Z"),
+            ("02:30", between, "2026-10-25T01:30:00Z"),
+            ("02:30", "2026-10-25T01:45:00Z", "2026-10-26T01:30:00Z"),
+        ] {
+            let found = crate::cli::time::coming(text, &berlin, time(now));
+            assert_eq!(found.map_err(|failure| failure.message), Ok(time(at)), "{text} {now}");
+        }
+    }
+
+    #[test]
     fn times_as_people_type_them() {
         let now = time("2026-11-23T08:00:00Z");
         let berlin = TimeZone::get("Europe/Berlin").expect("the zone is known");
@@ -334,7 +364,8 @@ mod tests {
             ("2026-11-20T03:14", "2026-11-20T02:14:00Z"),
             ("2026-11-20T03:14:00Z", "2026-11-20T03:14:00Z"),
         ] {
-            assert_eq!(last_time(text, &berlin, now).map_err(|failure| failure.message), Ok(time(expected)), "{text}");
+            let last = last_time(text, &berlin, now).map(|(first, _)| first);
+            assert_eq!(last.map_err(|failure| failure.message), Ok(time(expected)), "{text}");
             assert_eq!(since(text, &berlin, now).map_err(|failure| failure.message), Ok(time(expected)), "{text}");
         }
         for (text, expected) in [

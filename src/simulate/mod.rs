@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{self, Mono, Now};
 use crate::daemon::dispatcher::{Dispatcher, Entry, Past, RunReport, Turn};
@@ -154,7 +154,10 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
         let now = Now { wall: scenario.from, mono: Mono::default() };
         let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(plan), 1, now);
         for job in plan.jobs.iter().filter(|job| scenario.covers(&job.name)) {
-            dispatcher.add(judged_by_what_is_known(job, scenario), Past::default(), now);
+            // A time of the calendar at which the stretch begins belongs to it.
+            let before = scenario.from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(scenario.from);
+            let begun = if job.timing.follows_wall_clock() { Now { wall: before, ..now } } else { now };
+            dispatcher.add(judged_by_what_is_known(job, scenario), Past::default(), begun);
         }
         drop(dispatcher.daemon_started("simulated", now));
         let (going, runs, untold) = (BinaryHeap::new(), HashMap::new(), BTreeMap::new());

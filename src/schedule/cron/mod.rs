@@ -194,15 +194,21 @@ fn nearest_weekday(day: i8, weekday: i8, length: i8) -> i8 {
 
 /// The instant of a wall time: the first of two, or the first after the gap that it falls into.
 fn instant(wall: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    instants(wall, zone).map(|(first, _)| first)
+}
+
+/// The first and the last instant of a wall time: one that comes twice has two; one that the clock skips is the first after the
+/// gap.
+pub fn instants(wall: DateTime, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
+    let both = |at| (at, at);
     match zone.to_ambiguous_timestamp(wall).offset() {
-        AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
-            offset.to_timestamp(wall).ok()
-        }
+        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(wall).ok().map(both),
+        AmbiguousOffset::Fold { before, after } => before.to_timestamp(wall).ok().zip(after.to_timestamp(wall).ok()),
         AmbiguousOffset::Gap { before, .. } => {
             // Read with the offset of before, the time lies beyond the change; the change is the last one up to there.
             let beyond = before.to_timestamp(wall).ok()?;
             let change = zone.preceding(beyond.checked_add(TICK).ok()?).next();
-            Some(change.map_or(beyond, |change| change.timestamp()))
+            Some(both(change.map_or(beyond, |change| change.timestamp())))
         }
     }
 }

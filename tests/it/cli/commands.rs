@@ -282,3 +282,29 @@ fn a_narrow_terminal_cuts_neither_times_nor_names() {
     let ran = sandbox.run(&["list"]);
     assert!(ran.stdout.contains("by country"), "{ran:?}");
 }
+
+#[test]
+fn what_is_due_just_then_belongs_to_a_stretch_that_begins_then() {
+    let sandbox = jobs(&[
+        ("evening", "command = \"true\"\ncron = \"0 18 * * *\"\ntime_zone = \"UTC\"\n"),
+        ("night", "command = \"true\"\ncron = \"30 2 * * *\"\n"),
+        ("hourly", "command = \"true\"\nevery = \"1h\"\n"),
+    ]);
+    sandbox.file("slack_alert.toml", "host = \"web-1\"\ntime_zone = \"Europe/Berlin\"\n");
+    for (job, from, at) in [
+        ("evening", "2030-01-01T18:00:00Z", "2030-01-01T18:00:00Z"),
+        ("evening", "2030-01-01T18:00:01Z", "2030-01-02T18:00:00Z"),
+        ("hourly", "2030-01-01T18:00:00Z", "2030-01-01T18:00:00Z"),
+        // The clock goes from 02:00 to 03:00; in autumn it shows 02:30 twice.
+        ("night", "2030-03-31T02:30", "2030-03-31T01:00:00Z"),
+        ("night", "2030-03-31T03:00", "2030-03-31T01:00:00Z"),
+        ("night", "2030-10-27T02:30", "2030-10-27T00:30:00Z"),
+    ] {
+        let ran = sandbox.run(&["next", "--json", "-n", "1", "--from", from, job]);
+        let next: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        assert_eq!(next[0]["at"], at, "{job} from {from}: {ran:?}");
+        let ran = sandbox.run(&["simulate", "-v", "--from", from, "--for", "1m", job]);
+        let runs = usize::from(from != "2030-01-01T18:00:01Z");
+        assert_eq!(ran.stdout.matches(&format!("run {job} ok")).count(), runs, "{job} from {from}: {ran:?}");
+    }
+}
