@@ -188,7 +188,7 @@ pub enum Command {
     ///
     /// A silence always ends by itself and survives restarts. What is owed is kept: what still fails at its end is told then, and
     /// a recovery too.
-    #[command(after_long_help = help::SILENCE, args_conflicts_with_subcommands = true)]
+    #[command(after_long_help = help::SILENCE, subcommand_negates_reqs = true)]
     Silence(SilenceArgs),
     /// Say that you have an open incident: no repeats until it gets worse, fails differently or recovers
     ///
@@ -205,7 +205,7 @@ pub enum Command {
     ///
     /// An alert is on disk until Slack has taken it. One that Slack refuses for good, or that could not be delivered within
     /// `limits.outbox_max_age`, becomes a dead letter: kept and listed here until it is sent again or dropped.
-    #[command(after_long_help = help::OUTBOX, args_conflicts_with_subcommands = true)]
+    #[command(after_long_help = help::OUTBOX)]
     Outbox(OutboxArgs),
     /// Try the way to Slack: token, scopes, channel; post, edit and read back a test message
     ///
@@ -417,7 +417,7 @@ pub struct OutboxListArgs {
 
 /// Which messages.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("which").required(true).args(["ids", "all", "dead"])))]
+#[command(group(ArgGroup::new("which").args(["ids", "all", "dead"])))]
 pub struct OutboxPick {
     /// Their numbers, as `outbox list` shows them
     #[arg(value_name = "NUMBER")]
@@ -754,6 +754,9 @@ pub struct WrapArgs {
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
+    /// Where to.
+    #[command(flatten)]
+    pub target: ImportTarget,
     /// From what.
     #[command(subcommand)]
     pub from: ImportFrom,
@@ -790,11 +793,8 @@ pub struct ImportCrontabArgs {
     #[arg(long)]
     pub wrap: bool,
     /// With --wrap: change the crontab, and write the jobs
-    #[arg(long, requires = "wrap", conflicts_with = "dry_run")]
+    #[arg(long, requires = "wrap", conflicts_with = "import_dry_run")]
     pub write: bool,
-    /// Where to.
-    #[command(flatten)]
-    pub target: ImportTarget,
 }
 
 /// Options of `import plugins`.
@@ -806,22 +806,19 @@ pub struct ImportPluginsArgs {
     /// ~/.config/slack_alert.conf]
     #[arg(long, value_name = "FILE")]
     pub conf: Option<PathBuf>,
-    /// Where to.
-    #[command(flatten)]
-    pub target: ImportTarget,
 }
 
 /// Where an import goes.
 #[derive(Debug, Args)]
 pub struct ImportTarget {
     /// Show what would be written, and write nothing
-    #[arg(long)]
+    #[arg(id = "import_dry_run", long = "dry-run", global = true)]
     pub dry_run: bool,
     /// The folder that holds, or will hold, slack_alert.toml and jobs.d [default: that of the configuration found, else
     /// the current one]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub to: Option<PathBuf>,
     /// Print JSON: each file with what happens to it, and the notes
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub json: bool,
 }

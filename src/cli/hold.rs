@@ -81,10 +81,20 @@ pub(super) fn resume(world: &World, args: &ResumeArgs) -> Result<ExitCode, Failu
 
 /// No messages for a time; or what silences there are.
 pub(super) fn silence(world: &World, args: &SilenceArgs) -> Result<ExitCode, Failure> {
-    match &args.command {
-        Some(SilenceCommand::List(args)) => list(world, args),
-        Some(SilenceCommand::End(args)) => end_silence(world, args),
-        None => begin_silence(world, args),
+    let command = match &args.command {
+        None => return begin_silence(world, args),
+        Some(command) => command,
+    };
+    if args.pattern.is_some() || args.until_ok || args.note.is_some() {
+        let name = if matches!(command, SilenceCommand::List(_)) { "list" } else { "end" };
+        return Err(Failure::usage(format!(
+            "a job, a length, --until-ok and --note belong to a silence that begins, and not to `silence {name}`\n  help: for \
+             a job that is named `{name}`: `slack-alert silence -- {name} 2h`"
+        )));
+    }
+    match command {
+        SilenceCommand::List(list_args) => list(world, list_args, args.json || list_args.json),
+        SilenceCommand::End(end_args) => end_silence(world, end_args, args.json || end_args.json),
     }
 }
 
@@ -128,7 +138,7 @@ fn runs_on(answer: &HoldAnswer) -> String {
     }
 }
 
-fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
+fn list(world: &World, args: &SilenceListArgs, json: bool) -> Result<ExitCode, Failure> {
     let (mut holds, zone) = match client::find(world) {
         Ok(daemon) => (daemon.holds()?, daemon.zone),
         // Holds go on while no daemon runs.
@@ -152,7 +162,7 @@ fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     holds.retain(|hold| hold.kind == HoldKind::Silence);
-    if args.json {
+    if json {
         return Ok(in_json(world, &json!(holds)));
     }
     if holds.is_empty() {
@@ -177,9 +187,9 @@ fn list(world: &World, args: &SilenceListArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn end_silence(world: &World, args: &SilenceEndArgs) -> Result<ExitCode, Failure> {
+fn end_silence(world: &World, args: &SilenceEndArgs, json: bool) -> Result<ExitCode, Failure> {
     let daemon = client::open_to_change(world)?;
-    end(world, &daemon, &Ending { kind: HoldKind::Silence, text: &args.hold, json: args.json })
+    end(world, &daemon, &Ending { kind: HoldKind::Silence, text: &args.hold, json })
 }
 
 /// The open incident has somebody.

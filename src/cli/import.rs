@@ -17,15 +17,12 @@ const CRON_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", 
 
 /// Converts, and writes what is new.
 pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure> {
+    let target = &args.target;
     if let ImportFrom::Crontab(args) = &args.from
         && args.wrap
     {
-        return wrap_or_keep(world, args);
+        return wrap_or_keep(world, args, target);
     }
-    let target = match &args.from {
-        ImportFrom::Crontab(args) => &args.target,
-        ImportFrom::Plugins(args) => &args.target,
-    };
     let (folder, config) = place(world, target)?;
     let defaults = defaults(&config)?;
     let is_program = |name: &str| is_program(world, name);
@@ -57,11 +54,11 @@ pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure>
 
 /// Rewrites a crontab. One that comes from standard input goes out in any case, unchanged where something is wrong: crontab(1)
 /// may read it, for which nothing is an empty crontab.
-fn wrap_or_keep(world: &World, args: &ImportCrontabArgs) -> Result<ExitCode, Failure> {
+fn wrap_or_keep(world: &World, args: &ImportCrontabArgs, target: &ImportTarget) -> Result<ExitCode, Failure> {
     let bytes = input::read(&args.file)?;
-    let wrapped = place(world, &args.target).and_then(|(folder, config)| {
+    let wrapped = place(world, target).and_then(|(folder, config)| {
         let defaults = defaults(&config)?;
-        wrap(world, args, &bytes, (&folder, &config), defaults.as_ref())
+        wrap(world, (args, target.json), &bytes, (&folder, &config), defaults.as_ref())
     });
     if wrapped.is_err() && args.write && args.file == Path::new("-") {
         world.terminal.out_bytes(&bytes);
@@ -73,7 +70,7 @@ fn wrap_or_keep(world: &World, args: &ImportCrontabArgs) -> Result<ExitCode, Fai
 #[expect(clippy::disallowed_methods, reason = "the door of import: where this program is, and which jobs there are")]
 fn wrap(
     world: &World,
-    args: &ImportCrontabArgs,
+    (args, in_json): (&ImportCrontabArgs, bool),
     bytes: &[u8],
     (folder, config): (&Path, &Path),
     defaults: Option<&toml::Table>,
@@ -125,7 +122,7 @@ fn wrap(
             import::replace(&args.file, &new).map_err(failed)?;
         }
     }
-    if args.target.json {
+    if in_json {
         let mut answer = answer(&imported, &steps, !args.write);
         answer["crontab"] = json!({"path": args.file, "changed": new != text, "diff": diff, "text": new, "kept": kept});
         world.terminal.out(&format!("{answer}\n"));

@@ -85,9 +85,35 @@ fn as_options(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString>
     arguments
 }
 
+/// `--json` before the command asks for what it asks behind it: whoever changes a line adds it where the line begins.
+fn json_behind_command(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let cli = Cli::command();
+    let takes_value = |option: &str| {
+        cli.get_arguments().any(|arg| {
+            arg.get_action().takes_values() && arg.get_long().is_some_and(|long| option == format!("--{long}"))
+        })
+    };
+    let (mut index, mut found) = (1, None);
+    while let Some(argument) = arguments.get(index).and_then(|argument| argument.to_str()) {
+        match argument {
+            "--json" => found = Some(index),
+            "--" => return arguments,
+            option if option.starts_with('-') => index += usize::from(takes_value(option)),
+            _ => break,
+        }
+        index += 1;
+    }
+    if let Some(json) = found.filter(|_| index < arguments.len()) {
+        let moved = arguments.remove(json);
+        // The command has moved up by one.
+        arguments.insert(index, moved);
+    }
+    arguments
+}
+
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let arguments = as_options(arguments());
+    let arguments = json_behind_command(as_options(arguments()));
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         // A mistake in a line of a crontab keeps its command from nothing.
@@ -147,6 +173,25 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             terminal.err(&format!("slack-alert: {}", failure.message));
             ExitCode::from(failure.code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn json_may_stand_before_the_command() {
+        for (typed, read) in [
+            ("list --json", "list --json"),
+            ("--json list", "list --json"),
+            ("-v --json --state-dir list next x", "-v --state-dir list next --json x"),
+            ("--state-dir=d --json outbox list", "--state-dir=d outbox --json list"),
+            ("--json", "--json"),
+            ("wrap -- --json", "wrap -- --json"),
+            ("--json -- x", "--json -- x"),
+        ] {
+            let words = |text: &str| format!("slack-alert {text}").split(' ').map(Into::into).collect::<Vec<_>>();
+            assert_eq!(super::json_behind_command(words(typed)), words(read), "{typed}");
         }
     }
 }

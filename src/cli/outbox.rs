@@ -24,6 +24,7 @@ const LONGEST_TEXT: usize = 80;
 
 /// Shows or changes the outbox; beside a running daemon too.
 pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure> {
+    let args = &both_sides(args)?;
     let plan = world.plan_to_read()?;
     let mut reader = match state::open_or_ask(world, &plan)? {
         Source::State(reader) => reader,
@@ -48,6 +49,37 @@ pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure>
             report(world, pick, &ids, &done, "dropped")
         }
     }
+}
+
+/// The options as they would stand behind the command: they may stand before it too.
+fn both_sides(args: &OutboxArgs) -> Result<OutboxArgs, Failure> {
+    let before = &args.list;
+    let pick = |pick: &OutboxPick, name: &str| {
+        let (json, dead) = (pick.json || before.json, pick.dead || before.dead);
+        if before.channel.is_some() {
+            return Err(Failure::usage(format!("--channel is an option of `outbox list`, and not of `outbox {name}`")));
+        }
+        if dead && (pick.all || !pick.ids.is_empty()) {
+            return Err(Failure::usage("--dead, --all and numbers exclude each other"));
+        }
+        if !dead && !pick.all && pick.ids.is_empty() {
+            return Err(Failure::usage(format!(
+                "which messages?\n  help: `slack-alert outbox {name}` takes their numbers, --dead or --all"
+            )));
+        }
+        Ok(OutboxPick { ids: pick.ids.clone(), all: pick.all, dead, json })
+    };
+    let command = match &args.command {
+        None => None,
+        Some(OutboxCommand::List(list)) => Some(OutboxCommand::List(OutboxListArgs {
+            dead: list.dead || before.dead,
+            channel: list.channel.clone().or_else(|| before.channel.clone()),
+            json: list.json || before.json,
+        })),
+        Some(OutboxCommand::Retry(retry)) => Some(OutboxCommand::Retry(pick(retry, "retry")?)),
+        Some(OutboxCommand::Drop(drop)) => Some(OutboxCommand::Drop(pick(drop, "drop")?)),
+    };
+    Ok(OutboxArgs { command, list: before.clone() })
 }
 
 /// What the daemon answers to a user who may not read the state, and so may not change it.

@@ -463,3 +463,45 @@ fn an_incident_has_the_key_that_the_script_gave_it_across_restarts() {
     let _going = daemon(&sandbox);
     assert_eq!(keys(), [Value::from("array-7"), Value::Null]);
 }
+
+#[test]
+fn options_stand_on_both_sides_of_the_command_that_they_belong_to() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "reload = \"signal\"\n"),
+        ("jobs.d/x.toml", "command = \"true\"\nevery = \"1h\"\nfirst_run = \"wait\"\n"),
+        ("crontab", "0 3 * * * /bin/true\n"),
+    ]);
+    let mut going = sandbox.start(&["run", "-v"]);
+    going.wait_for("listening for commands");
+    assert_eq!(sandbox.run(&["silence", "x", "2h"]).code, 0);
+    for arguments in [
+        &["silence", "--json", "list"][..],
+        &["silence", "list", "--json"],
+        &["--json", "silence", "list"],
+        &["outbox", "--json", "list"],
+        &["outbox", "--dead", "list", "--json"],
+        &["outbox", "--json", "--dead", "retry"],
+        &["outbox", "retry", "--dead", "--json"],
+        &["import", "--json", "--dry-run", "crontab", "crontab"],
+        &["import", "crontab", "--json", "crontab", "--dry-run"],
+        &["--json", "list"],
+        &["--state-dir", "state", "--json", "next", "x"],
+        &["silence", "--json", "end", "1"],
+    ] {
+        let ran = sandbox.run(arguments);
+        let is_json = serde_json::from_str::<Value>(&ran.stdout).is_ok();
+        assert!(ran.code == 0 && is_json, "{arguments:?}: {ran:?}");
+    }
+    assert!(!sandbox.path().join("jobs.d/true.toml").exists(), "nothing was imported");
+    for (arguments, words) in [
+        (&["silence", "--note", "x", "end", "1"][..], "belong to a silence that begins, and not to `silence end`"),
+        (&["silence", "x", "list"], "belong to a silence that begins, and not to `silence list`"),
+        (&["outbox", "--channel", "#ops", "retry", "--all"], "--channel is an option of `outbox list`"),
+        (&["outbox", "retry"], "help: `slack-alert outbox retry` takes their numbers, --dead or --all"),
+        (&["outbox", "--dead", "drop", "1"], "exclude each other"),
+    ] {
+        let ran = sandbox.run(arguments);
+        assert!(ran.code == 2 && ran.stderr.contains(words), "{arguments:?}: {ran:?}");
+    }
+    assert!(sandbox.run(&["silence", "list"]).stdout.contains("Nothing is silenced"), "none was begun");
+}
