@@ -147,14 +147,14 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     let never = jobs.iter().filter(|job| !times.iter().any(|coming| *coming.name == job.name));
     if args.json {
         let one = |coming: &Coming<'_>| {
-            let local = local(coming.at, coming.zone).to_string();
+            let (local, zone) = (state::local(coming.at, coming.zone), coming.zone.iana_name());
             let paused = pause_in_json(coming.paused);
             json!({
-                "job": coming.name, "at": coming.at.to_string(), "local": local, "pause": coming.pause,
+                "job": coming.name, "at": coming.at.to_string(), "local": local, "zone": zone, "pause": coming.pause,
                 "paused": paused,
             })
         };
-        let none = |name: &JobName| json!({"job": name, "at": null, "local": null, "pause": false, "paused": null});
+        let none = |name: &JobName| json!({"job": name, "at": null, "local": null, "zone": null, "pause": false, "paused": null});
         let never = never.map(|job| none(&job.name));
         let all: Vec<_> = times.iter().map(one).chain(never).collect();
         world.terminal.out(&format!("{}\n", serde_json::Value::from(all)));

@@ -219,9 +219,9 @@ fn first_line(text: &str) -> String {
 fn in_json(plan: &Plan, happening: &Happening) -> String {
     let local = |at: &Timestamp, job: Option<&JobName>| {
         let zone = job.map_or(&plan.config.zone, |job| state::zone(plan, job.as_str()));
-        at.to_zoned(zone.clone()).to_string()
+        state::local(*at, zone)
     };
-    let value = match happening {
+    let mut value = match happening {
         Happening::Run { at, job, run, status, decision, until } => json!({
             "kind": "run", "at": at.to_string(), "local": local(at, Some(job)), "job": job, "run": run,
             "status": status, "decision": decision.to_string(), "until": until.map(|until| until.to_string()),
@@ -235,5 +235,7 @@ fn in_json(plan: &Plan, happening: &Happening) -> String {
             "pattern": pattern, "until": until.map(|until| until.to_string()), "refused": refused,
         }),
     };
+    let job = value["job"].as_str().or_else(|| value["pattern"].as_str()).map(str::to_owned);
+    value["zone"] = job.as_deref().map_or(&plan.config.zone, |job| state::zone(plan, job)).iana_name().into();
     value.to_string()
 }

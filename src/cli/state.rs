@@ -203,6 +203,11 @@ pub(super) fn shown(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// A time in its zone as JSON has it: RFC 3339, in which a zone has no name.
+pub(super) fn local(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
+}
+
 /// A time, or how long ago that was.
 pub(super) fn since(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Failure> {
     if let Ok(length) = parse_duration(text) {
@@ -297,7 +302,8 @@ pub(super) fn in_json(row: &RunRow, zone: &TimeZone) -> Value {
         "scheduled": row.scheduled.to_string(),
         "started": row.started.to_string(),
         "finished": row.finished.to_string(),
-        "local": row.started.to_zoned(zone.clone()).to_string(),
+        "local": local(row.started, zone),
+        "zone": zone.iana_name(),
         "took": row.took.as_secs_f64(),
         "duration": row.took.as_secs_f64(),
         "attempts": row.attempts,

@@ -24,6 +24,47 @@ fn json(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {ran:?}"))
 }
 
+/// Every text that looks like a time is one that RFC 3339 allows: no zone's name stands in it.
+fn rfc3339(value: &Value) {
+    match value {
+        Value::Array(all) => all.iter().for_each(rfc3339),
+        Value::Object(all) => all.values().for_each(rfc3339),
+        Value::String(text) => {
+            let digits = text.bytes().take(4).filter(u8::is_ascii_digit).count();
+            if digits == 4 && text.as_bytes().get(10) == Some(&b'T') {
+                let offset = text.rsplit(['+', '-']).next().unwrap_or_default();
+                let ends = text.ends_with('Z') || (offset.len() == 5 && offset.as_bytes()[2] == b':');
+                assert!(text.parse::<jiff::Timestamp>().is_ok() && ends, "{text}");
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_time_in_json_is_one_of_rfc_3339() {
+    let sandbox = lived();
+    for arguments in [
+        &["history"][..],
+        &["why", "bad"],
+        &["next"],
+        &["next", "-n", "3", "good"],
+        &["list"],
+        &["outbox"],
+        &["history", "--run", "1"],
+    ] {
+        let value = json(&sandbox, &[arguments, &["--json"]].concat());
+        assert!(value.to_string().contains("T"), "{arguments:?}: {value}");
+        rfc3339(&value);
+    }
+    let status = sandbox.run(&["status", "--json"]);
+    rfc3339(&serde_json::from_str(&status.stdout).expect("JSON"));
+    let lines = sandbox.run(&["simulate", "--json", "-v", "--for", "2h"]);
+    for line in lines.stdout.lines() {
+        rfc3339(&serde_json::from_str(line).expect("JSON"));
+    }
+}
+
 /// Asks again until the answer will do.
 fn until(what: &str, mut will_do: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -132,7 +173,8 @@ fn every_silence_is_explained_and_every_word_followed_to_slack() {
     let told = json(&sandbox, &["why", "bad", "--at", at, "--json"]);
     assert_eq!((&told[0]["run"], &told[0]["sent"]), (&first["run"], &true.into()), "{told}");
     assert_eq!(told[0]["outbox"][0]["state"], "waiting");
-    assert!(told[0]["local"].as_str().is_some_and(|local| local.contains("Europe/Berlin")), "{told}");
+    assert_eq!(told[0]["zone"], "Europe/Berlin", "{told}");
+    rfc3339(&told);
 
     let ran = sandbox.run(&["why", "good"]);
     assert!(ran.stdout.contains("was ok at ") && ran.stdout.contains("; not sent: blank\n"), "{ran:?}");
