@@ -225,14 +225,20 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
     ];
     world.terminal.out(&world.terminal.facts(&rows));
     for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
-        world.terminal.out(&output(name, stream));
+        world.terminal.out(&output(name, stream, row.ending.lacks_output()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What one stream wrote, under its name.
-fn output(name: &str, stream: &Captured) -> String {
+fn output(name: &str, stream: &Captured, lacks: Option<&str>) -> String {
     let text = message::clean(&stream.bytes());
     let text = text.trim_end_matches('\n');
-    if text.is_empty() { format!("\n{name}: nothing\n") } else { format!("\n{name}:\n{text}\n") }
+    match text.is_empty() {
+        true => match lacks {
+            Some(why) => format!("\n{name}: not known: {why}\n"),
+            None => format!("\n{name}: nothing\n"),
+        },
+        false => format!("\n{name}:\n{text}\n"),
+    }
 }

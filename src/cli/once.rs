@@ -202,7 +202,7 @@ fn exit_code(outcome: &Outcome) -> ExitCode {
         Ending::NotStarted { .. } => NOT_STARTED,
         Ending::Reported { ok } => u8::from(!ok),
         Ending::Missing { .. } | Ending::Unfinished { .. } => 1,
-        Ending::Interrupted | Ending::Lost { .. } => u8::try_from(SIGNALED + 15).unwrap_or(1),
+        Ending::Interrupted | Ending::CutOff { .. } | Ending::Lost { .. } => u8::try_from(SIGNALED + 15).unwrap_or(1),
     };
     ExitCode::from(code)
 }

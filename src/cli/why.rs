@@ -70,7 +70,9 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         let (at, event) = (state::told(at, zone, now), event.as_str());
         let letters = state::Letters::of(&reader, std::slice::from_ref(&last))?;
         let waits = explained(&last, &letters, (job, zone, now)).whereabouts();
-        world.terminal.out(&format!("the last message before: run {} at {at} ({event}){waits}\n", last.id));
+        world
+            .terminal
+            .out(&format!("the last message before that was about run {}, at {at} ({event}){waits}\n", last.id));
     }
     if args.at.is_none()
         && starved.is_none()
@@ -240,7 +242,7 @@ fn next(known: Known<'_>, job: &Job) -> String {
         }
         (None, None) if job.timing.runs_elsewhere() => "something else runs it, at no given time".to_owned(),
         (None, None) if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
-        (None, None) => "its schedule and its hours never meet".to_owned(),
+        (None, None) => "its schedule has no time that lies within its hours".to_owned(),
     }
 }
 

@@ -136,7 +136,9 @@ fn judge(command: &Command, ending: &Ending) -> (Status, Reason, bool) {
         Ending::Signaled { signal } => (Exit::Signal(*signal), Reason::Signal),
         Ending::TimedOut { .. } => return (Status::Critical, Reason::Timeout, false),
         Ending::NotStarted { .. } => return (Status::Critical, Reason::Spawn, false),
-        Ending::Interrupted | Ending::Lost { .. } => return (Status::Critical, Reason::Interrupted, false),
+        Ending::Interrupted | Ending::CutOff { .. } | Ending::Lost { .. } => {
+            return (Status::Critical, Reason::Interrupted, false);
+        }
         Ending::Reported { ok } => {
             return (if *ok { Status::Ok } else { Status::Critical }, Reason::Exit, false);
         }

@@ -49,7 +49,9 @@ pub use keys::output::Parse;
 pub use keys::retries::Retries;
 pub use keys::start::read_group;
 pub use keys::{Command, Context, keys, read};
-pub use outcome::{Captured, Directives, Ending, File, Outcome, Output, Perfdata, Reason, Status, is_marker};
+pub use outcome::{
+    Captured, CutOff, Directives, Ending, File, NOT_YET_KEPT, Outcome, Output, Perfdata, Reason, Status, is_marker,
+};
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
 pub use program::{Program, Programs, first_line, script_fault};
 pub use run::{Progress, Retry, Run, Trigger};

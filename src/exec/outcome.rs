@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::signals;
+use crate::clock::{Now, between};
 use crate::document::format_duration;
 
 /// What a run's end means.
@@ -71,8 +72,13 @@ pub enum Ending {
         /// Why, for people.
         error: String,
     },
-    /// The daemon ended it, or was itself ended.
+    /// The daemon ended it, or was itself ended; by what is not known.
     Interrupted,
+    /// The same, and it is known by what.
+    CutOff {
+        /// By what.
+        by: CutOff,
+    },
     /// The `wrap` that followed it is gone, and did not say how it ended.
     Lost {
         /// The process of the `wrap`, where it is known.
@@ -100,6 +106,29 @@ pub enum Ending {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         next_began: bool,
     },
+}
+
+/// What ended a run before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CutOff {
+    /// The daemon was told to stop, and stopped it.
+    Stop,
+    /// The daemon was killed or crashed.
+    Death,
+    /// The machine went down.
+    Machine,
+}
+
+impl CutOff {
+    /// As a sentence: "the daemon was stopped".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Stop => "the daemon was stopped",
+            Self::Death => "the daemon was killed or crashed",
+            Self::Machine => "the machine went down",
+        }
+    }
 }
 
 /// What one stream wrote, its head and tail kept.
@@ -251,7 +280,28 @@ impl Reason {
     }
 }
 
+/// Why the output of a run that goes on, or was cut off with the daemon, is not there.
+pub const NOT_YET_KEPT: &str = "what a run prints is kept when it ends";
+
+/// A clock that is set by less than this since a run began does not make the boot of the machine the later of the two.
+const CORRECTION: Duration = Duration::from_secs(60);
+
 impl Ending {
+    /// Why no output of the run is there, where that does not say that it printed nothing.
+    pub fn lacks_output(&self) -> Option<&'static str> {
+        match self {
+            Self::Interrupted | Self::CutOff { by: CutOff::Death | CutOff::Machine } => Some(NOT_YET_KEPT),
+            Self::Lost { .. } | Self::Reported { .. } | Self::Missing { .. } | Self::Unfinished { .. } => {
+                Some("none was reported")
+            }
+            Self::Exited { .. }
+            | Self::Signaled { .. }
+            | Self::TimedOut { .. }
+            | Self::NotStarted { .. }
+            | Self::CutOff { by: CutOff::Stop } => None,
+        }
+    }
+
     /// What happened, as the end of a sentence: "exited with 2", "killed by SIGKILL (9)".
     pub fn words(&self) -> String {
         match self {
@@ -263,6 +313,7 @@ impl Ending {
             }
             Self::NotStarted { error } => format!("could not be started: {error}"),
             Self::Interrupted => "interrupted".to_owned(),
+            Self::CutOff { by } => format!("interrupted: {}", by.words()),
             Self::Lost { process } => {
                 let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
                 format!("its wrap{process} is gone: the command may still run, and how it ends is not known")
@@ -347,9 +398,18 @@ impl Outcome {
         Self { reason: Reason::Spawn, ending, ..Self::status_only(Status::Critical, at) }
     }
 
-    /// A run that was in progress when the daemon died.
+    /// A run that was in progress when the daemon died: of its own, or with the machine, when that has booted since.
+    pub fn cut_off(started: Timestamp, now: Now) -> Self {
+        let booted = now.wall.saturating_sub(now.mono.0).unwrap_or(Timestamp::MIN);
+        // The clock may have been set a little since.
+        let down = between(started, booted) > CORRECTION;
+        let by = if down { CutOff::Machine } else { CutOff::Death };
+        Self { ending: Ending::CutOff { by }, ..Self::interrupted(started, now.wall) }
+    }
+
+    /// A run that ended before its time, by what is not known.
     pub fn interrupted(started: Timestamp, now: Timestamp) -> Self {
-        let took = crate::clock::between(started, now);
+        let took = between(started, now);
         let outcome = Self::status_only(Status::Critical, now);
         Self { reason: Reason::Interrupted, ending: Ending::Interrupted, started, took, ..outcome }
     }
@@ -367,14 +427,14 @@ impl Outcome {
 
     /// An expected run that began, and whose end was not reported within so long.
     pub fn unfinished(started: Timestamp, after: Duration, now: Timestamp) -> Self {
-        let took = crate::clock::between(started, now);
+        let took = between(started, now);
         let ending = Ending::Unfinished { after, next_began: false };
         Self { reason: Reason::Missing, ending, started, took, ..Self::status_only(Status::Critical, now) }
     }
 
     /// An expected run that began, and whose end was not reported before the next one began.
     pub fn overtaken(started: Timestamp, now: Timestamp) -> Self {
-        let after = crate::clock::between(started, now);
+        let after = between(started, now);
         let ending = Ending::Unfinished { after, next_began: true };
         Self { ending, ..Self::unfinished(started, after, now) }
     }
@@ -390,6 +450,7 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::CutOff;
     use std::time::Duration;
 
     use super::Ending;
@@ -405,6 +466,9 @@ mod tests {
             (Ending::TimedOut { after, killed: true }, "timed out after 10s, and had to be killed"),
             (Ending::NotStarted { error: "no such thing".to_owned() }, "could not be started: no such thing"),
             (Ending::Interrupted, "interrupted"),
+            (Ending::CutOff { by: CutOff::Stop }, "interrupted: the daemon was stopped"),
+            (Ending::CutOff { by: CutOff::Death }, "interrupted: the daemon was killed or crashed"),
+            (Ending::CutOff { by: CutOff::Machine }, "interrupted: the machine went down"),
             (
                 Ending::Lost { process: Some(7) },
                 "its wrap (process 7) is gone: the command may still run, and how it ends is not known",

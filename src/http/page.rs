@@ -227,7 +227,16 @@ async fn run(State(core): State<Core>, Shown(site): Shown, Path(id): Path<String
                 (Some(waits), _) => format!("It waits for {} since {}: {}.", waits.what, at(run.scheduled), waits.why),
                 (None, started) => format!("It goes on since {}.", at(started.unwrap_or(run.scheduled))),
             };
-            let page = RunPage { now, run: &run, sentence: &sentence, explanation: "", streams: &[], message: None };
+            let lacks_output = Some(crate::exec::NOT_YET_KEPT);
+            let page = RunPage {
+                now,
+                run: &run,
+                sentence: &sentence,
+                explanation: "",
+                streams: &[],
+                lacks_output,
+                message: None,
+            };
             return Ok(core.pages.run(&site, &page));
         }
         let row = read::one(&core, id).await?.ok_or_else(|| no_such_run(id))?;
@@ -249,6 +258,7 @@ async fn run(State(core): State<Core>, Shown(site): Shown, Path(id): Path<String
             sentence: &explained.sentence,
             explanation: &explained.explanation,
             streams: &streams,
+            lacks_output: row.details.passed.map_or_else(|| row.ending.lacks_output(), |_| Some("nothing ran")),
             message: words.as_ref().map(|(channels, alt)| (channels.as_str(), alt.as_str())),
         };
         Ok(core.pages.run(&site, &page))

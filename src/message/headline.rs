@@ -406,6 +406,7 @@ fn how(ending: &Ending) -> String {
     match ending {
         Ending::Signaled { .. } => format!("killed by {}", ended(ending)),
         Ending::Interrupted => "interrupted while it ran".to_owned(),
+        Ending::CutOff { by } => format!("interrupted while it ran: {}", by.words()),
         ending => ended(ending),
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn ended(ending: &Ending) -> String {
             format!("timed out after {} and had to be killed", format_duration(*after))
         }
         Ending::NotStarted { .. } => "not started".to_owned(),
-        Ending::Interrupted => "interrupted".to_owned(),
+        Ending::Interrupted | Ending::CutOff { .. } => "interrupted".to_owned(),
         Ending::Lost { .. } | Ending::Reported { .. } | Ending::Unfinished { .. } => ending.words(),
         Ending::Missing { .. } => "did not run".to_owned(),
     }

@@ -42,6 +42,8 @@ pub struct RunPage<'a> {
     pub explanation: &'a str,
     /// What it printed.
     pub streams: &'a [Stream<'a>],
+    /// Why there is no output of it, where that does not say that it printed nothing.
+    pub lacks_output: Option<&'static str>,
     /// Its message: the channels, and what it says as plain text.
     pub message: Option<(&'a str, &'a str)>,
 }
@@ -79,6 +81,7 @@ struct RunContext<'a> {
     explanation: &'a str,
     hidden: bool,
     streams: Vec<StreamView>,
+    lacks_output: Option<&'static str>,
     message: Option<MessageView<'a>>,
 }
 
@@ -198,6 +201,7 @@ impl Pages {
             explanation: data.explanation,
             hidden: !site.show_output,
             streams: if site.show_output { streams.collect() } else { Vec::new() },
+            lacks_output: data.lacks_output,
             message,
         };
         self.render(site, data.now, "overview", "run.html", &context)

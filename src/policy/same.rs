@@ -57,9 +57,11 @@ pub(super) fn fingerprint(facts: &Facts<'_>, normalize: bool) -> u64 {
         Ending::Reported { ok } => hash.bytes(&[u8::from(*ok)]),
         // One that began and did not end is another failure than one that did not come.
         Ending::Unfinished { .. } => return hash.bytes(b"unfinished").0.finish(),
-        Ending::TimedOut { .. } | Ending::Interrupted | Ending::Lost { .. } | Ending::Missing { .. } => {
-            return hash.0.finish();
-        }
+        Ending::TimedOut { .. }
+        | Ending::Interrupted
+        | Ending::CutOff { .. }
+        | Ending::Lost { .. }
+        | Ending::Missing { .. } => return hash.0.finish(),
     };
     hash.ends(facts.output, normalize).0.finish()
 }

@@ -35,14 +35,8 @@ pub fn happened(ending: &Ending, at: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
-/// How a run ended, as what follows "run 812": `was ok`, `failed with exit code 2`, `failed: killed by SIGKILL (9)`.
-pub fn ended(row: &RunRow, zone: &TimeZone) -> String {
-    if let Some((count, _)) = row.details.passed {
-        return match count {
-            1 => "is no run: 1 due time passed".to_owned(),
-            _ => format!("is no run: {count} due times passed"),
-        };
-    }
+/// How a run ended, as what follows "run 812": `was ok`, `failed with exit code 2`, `failed by its output`.
+fn ended(row: &RunRow) -> String {
     if row.decision == Decision::NotRun {
         return format!("counts as not run ({})", row.ending.words());
     }
@@ -60,7 +54,32 @@ pub fn ended(row: &RunRow, zone: &TimeZone) -> String {
         (_, Reason::Output) => format!("failed by its output{status}"),
         (_, Reason::Condition) => format!("failed by a condition{status}"),
         (Ending::Exited { code }, _) => format!("failed with exit code {code}{status}"),
-        (ending, _) => format!("failed: {}{status}", happened(ending, row.finished, zone)),
+        _ => format!("failed{status}"),
+    }
+}
+
+/// A run, how it ended and when, in a sentence without its full stop: "run 812 failed with exit code 2 at 03:14", "run 813 failed
+/// at 03:14: timed out after 10m".
+fn how_and_when(row: &RunRow, zone: &TimeZone, now: Timestamp) -> String {
+    let (id, at) = (row.id, told(row.finished, zone, now));
+    if let Some((count, _)) = row.details.passed {
+        let times = if count == 1 { "1 due time passed".to_owned() } else { format!("{count} due times passed") };
+        return format!("run {id} is no run: {times} until {at}");
+    }
+    let by_ending = row.status != Status::Ok
+        && row.decision != Decision::NotRun
+        && !matches!(row.reason, Reason::Output | Reason::Condition);
+    let sentence = format!("run {id} {} at {at}", ended(row));
+    match &row.ending {
+        _ if !by_ending => sentence,
+        Ending::Exited { .. } => sentence,
+        Ending::Missing { due, grace, .. } => {
+            let late =
+                if grace.is_zero() { String::new() } else { format!(", and may be {} late", format_duration(*grace)) };
+            format!("run {id} did not come: it was due at {}{late}; it was given up at {at}", told(*due, zone, now))
+        }
+        Ending::Unfinished { .. } => format!("run {id} failed at {at}: it {}", row.ending.words()),
+        ending => format!("{sentence}: {}", ending.words()),
     }
 }
 
@@ -148,14 +167,13 @@ impl Explained<'_> {
     /// "run 812 failed with exit code 2 at 03:14; not sent: repeat-not-due, next message at 04:00".
     pub fn headline(&self) -> String {
         let row = self.row;
-        let at = told(row.finished, self.zone, self.now);
         // Of a job that is gone there is no next message.
         let next = match (self.later, row.decision.until().filter(|_| self.job.is_some())) {
             (Some((at, event)), _) => format!("; told at {}: {event}", told(at, self.zone, self.now)),
             (None, Some(until)) => format!(", next message at {}", told(until, self.zone, row.finished)),
             (None, None) => String::new(),
         };
-        format!("run {} {} at {at}; {}{next}", row.id, ended(row, self.zone), verdict(row, &self.letters))
+        format!("{}; {}{next}", how_and_when(row, self.zone, self.now), verdict(row, &self.letters))
     }
 
     /// The reason in a sentence, and where the message is.
@@ -273,6 +291,54 @@ mod tests {
             let explained =
                 Explained { row: &row, letters: Vec::new(), later: None, job: None, zone: &TimeZone::UTC, now };
             assert_eq!(explained.explanation(), sentence);
+        }
+    }
+
+    #[test]
+    fn how_a_run_ended_is_a_sentence_that_can_be_read() {
+        let (now, started) = (time("2026-11-23T08:00:00Z"), time("2026-11-23T03:00:00Z"));
+        let minute = std::time::Duration::from_secs(60);
+        let left = RunningRow {
+            id: RunId(7),
+            job: JobName::new("db"),
+            number: 1,
+            trigger: Trigger::Schedule,
+            scheduled: started,
+            started,
+        };
+        let missing = |grace| Ending::Missing { due: started, grace, seen: None };
+        for (reason, ending, sentence) in [
+            (Reason::Exit, Ending::Exited { code: 2 }, "run 7 failed with exit code 2 at 08:00"),
+            (Reason::Output, Ending::Exited { code: 0 }, "run 7 failed by its output at 08:00"),
+            (Reason::Signal, Ending::Signaled { signal: 9 }, "run 7 failed at 08:00: killed by SIGKILL (9)"),
+            (
+                Reason::Timeout,
+                Ending::TimedOut { after: minute, killed: true },
+                "run 7 failed at 08:00: timed out after 1m, and had to be killed",
+            ),
+            (
+                Reason::Interrupted,
+                Ending::CutOff { by: crate::exec::CutOff::Machine },
+                "run 7 failed at 08:00: interrupted: the machine went down",
+            ),
+            (
+                Reason::Missing,
+                missing(minute),
+                "run 7 did not come: it was due at 03:00, and may be 1m late; it was given up at 08:00",
+            ),
+            (
+                Reason::Missing,
+                missing(std::time::Duration::ZERO),
+                "run 7 did not come: it was due at 03:00; it was given up at 08:00",
+            ),
+            (
+                Reason::Missing,
+                Ending::Unfinished { after: minute, next_began: false },
+                "run 7 failed at 08:00: it began, and its end was not reported within 1m",
+            ),
+        ] {
+            let row = RunRow { reason, ending, ..RunRow::interrupted(&left, now) };
+            assert_eq!(super::how_and_when(&row, &TimeZone::UTC, now), sentence);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AskedFor, Dispatcher, Ended, Entry, Running, Tracked, Turn, slow};
 use crate::clock::{Mono, Now};
-use crate::exec::{Outcome, Reason, Run, Status};
+use crate::exec::{CutOff, Ending, Outcome, Reason, Run, Status};
 use crate::id::RunId;
 use crate::plan::Job;
 use crate::policy::Decision;
@@ -14,7 +14,7 @@ use crate::store::RunningRow;
 
 impl Dispatcher {
     /// A run ended.
-    pub fn finished(&mut self, id: RunId, outcome: Outcome, now: Now) -> Turn {
+    pub fn finished(&mut self, id: RunId, mut outcome: Outcome, now: Now) -> Turn {
         let mut turn = Turn::default();
         self.watch_the_wall_clock(now);
         let Some(running) = self.running.remove(&id) else { return turn };
@@ -28,6 +28,9 @@ impl Dispatcher {
         tracked.health.is_over(id);
         // One that ended by itself before it could be stopped is like any other.
         let replaced = running.replaced && outcome.reason == Reason::Interrupted;
+        if self.stopping && !replaced && outcome.ending == Ending::Interrupted {
+            outcome.ending = Ending::CutOff { by: CutOff::Stop };
+        }
         self.conclude(index, (running.run, running.asked), outcome, replaced, now, &mut turn);
         let tracked = &mut self.jobs[index as usize];
         tracked.cadence.finished(&tracked.job.timing, now);
@@ -71,7 +74,7 @@ impl Dispatcher {
     pub fn interrupted(&mut self, run: Arc<Run>, left: &RunningRow, now: Now) -> Turn {
         let mut turn = Turn::default();
         let Some(&index) = self.by_name.get(&left.job) else { return turn };
-        self.conclude(index, (run, None), Outcome::interrupted(left.started, now.wall), false, now, &mut turn);
+        self.conclude(index, (run, None), Outcome::cut_off(left.started, now), false, now, &mut turn);
         self.arm(index, now);
         turn
     }
