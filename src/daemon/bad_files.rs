@@ -32,19 +32,23 @@ pub(super) struct Due {
     pub(super) config: Option<String>,
 }
 
+/// Files that were told of and have no errors any more.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Over {
+    /// Their jobs are loaded.
+    pub(super) loaded: Vec<NotLoaded>,
+    /// They were taken away.
+    pub(super) gone: Vec<NotLoaded>,
+}
+
 fn same(one: &NotLoaded, other: &NotLoaded) -> bool {
     one.name == other.name && one.file == other.file
 }
 
 impl BadFiles {
     /// The configuration was read. Errors that are new are told at `due`. The answer are files that were told of and have no
-    /// errors any more; `is_loaded` tells them from files that were taken away.
-    pub(super) fn update(
-        &mut self,
-        bad: &[NotLoaded],
-        is_loaded: &dyn Fn(&NotLoaded) -> bool,
-        due: Mono,
-    ) -> Vec<NotLoaded> {
+    /// errors any more; `is_loaded` tells those that were corrected from those that were taken away.
+    pub(super) fn update(&mut self, bad: &[NotLoaded], is_loaded: &dyn Fn(&NotLoaded) -> bool, due: Mono) -> Over {
         let still = |file: &NotLoaded| bad.iter().any(|bad| same(bad, file));
         let (told, over) = std::mem::take(&mut self.told).into_iter().partition(still);
         self.told = told;
@@ -53,7 +57,8 @@ impl BadFiles {
             let known = before.iter().find(|(known, _)| same(known, file)).map(|(_, due)| *due);
             self.waiting.push((file.clone(), known.map_or(due, |known| known.min(due))));
         }
-        over.into_iter().filter(is_loaded).collect()
+        let (loaded, gone) = over.into_iter().partition(is_loaded);
+        Over { loaded, gone }
     }
 
     /// `slack_alert.toml` has this error, which is told at `due` unless it was told before.
@@ -126,9 +131,9 @@ mod tests {
     #[test]
     fn a_file_that_is_bad_for_a_moment_is_never_told() {
         let mut files = BadFiles::default();
-        assert_eq!(files.update(&[file("a", "half")], LOADED, at(10)), []);
+        assert_eq!(files.update(&[file("a", "half")], LOADED, at(10)), Over::default());
         assert_eq!((files.next(), files.due(at(9))), (Some(at(10)), Due::default()));
-        assert_eq!(files.update(&[], LOADED, at(15)), [], "what was not told has no end to tell");
+        assert_eq!(files.update(&[], LOADED, at(15)), Over::default(), "what was not told has no end to tell");
         assert_eq!((files.next(), files.due(at(60))), (None, Due::default()));
     }
 
@@ -142,8 +147,11 @@ mod tests {
         assert_eq!(files.due(at(15)), due(&[file("b", "typo")]));
         files.update(&[file("a", "typo"), file("b", "other")], LOADED, at(30));
         assert_eq!(files.due(at(99)), due(&[file("b", "other")]), "another error is news");
-        assert_eq!(files.update(&[file("b", "other")], LOADED, at(99)), [file("a", "typo")]);
-        assert_eq!(files.update(&[], &|_| false, at(99)), [], "a bad file that was taken away is not a good one");
+        let loaded = Over { loaded: vec![file("a", "typo")], gone: Vec::new() };
+        assert_eq!(files.update(&[file("b", "other")], LOADED, at(99)), loaded);
+        let gone = Over { loaded: Vec::new(), gone: vec![file("b", "other")] };
+        assert_eq!(files.update(&[], &|_| false, at(99)), gone, "a bad file that was taken away is not a good one");
+        assert_eq!(files.update(&[], &|_| false, at(99)), Over::default(), "once");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, JoinSet};
 
-use super::bad_files::{BadFiles, Due};
+use super::bad_files::{BadFiles, Due, Over};
 use super::mailbox::{Asked, Reply, Request};
 use super::{Daemon, Loader, dispatcher, keep};
 use crate::api;
@@ -303,8 +303,14 @@ impl Daemon {
         let due = self.reloads.tell_at(now);
         let plan = &self.plan;
         let is_loaded = |file: &NotLoaded| plan.jobs.iter().any(|job| covers(file, job));
-        let good = self.reloads.bad_files.update(&plan.not_loaded, &is_loaded, due);
-        let names: Vec<String> = good.iter().map(|file| file.name.to_string()).collect();
+        let Over { loaded: good, gone } = self.reloads.bad_files.update(&plan.not_loaded, &is_loaded, due);
+        let names = |files: &[NotLoaded]| files.iter().map(|file| file.name.to_string()).collect::<Vec<_>>().join("\n");
+        for file in &gone {
+            tracing::info!(file = %file.file.display(), "what had errors is not there any more");
+        }
+        if !gone.is_empty() {
+            self.say(Status::Ok, &no_longer_there(&gone), &names(&gone));
+        }
         for file in &good {
             match file.is_folder() {
                 true => tracing::info!(folder = %file.file.display(), "the folder can be read again"),
@@ -312,7 +318,7 @@ impl Daemon {
             }
         }
         if !good.is_empty() {
-            self.say(Status::Ok, &loaded_again(&good), &names.join("\n"));
+            self.say(Status::Ok, &loaded_again(&good), &names(&good));
         }
     }
 
@@ -389,6 +395,17 @@ fn loaded_again(good: &[NotLoaded]) -> String {
     let said = (number > 0).then(|| format!("{} {have} loaded", files(number)));
     let folders = good.iter().filter(|file| file.is_folder());
     let folders = folders.map(|folder| format!("the folder {} can be read again", folder.file.display()));
+    said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
+}
+
+/// `1 job file that had errors was removed`, `the folder jobs.d/x, which could not be read, has no job any more`, or both.
+fn no_longer_there(gone: &[NotLoaded]) -> String {
+    let number = gone.iter().filter(|file| !file.is_folder()).count();
+    let was = if number == 1 { "was" } else { "were" };
+    let said = (number > 0).then(|| format!("{} that had errors {was} removed", files(number)));
+    let folders = gone.iter().filter(|file| file.is_folder());
+    let folders = folders
+        .map(|folder| format!("the folder {}, which could not be read, has no job any more", folder.file.display()));
     said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
 }
 
