@@ -1,20 +1,26 @@
 //! \[net\] The control socket: where it is, who may open it, and its end.
 //!
 //! Before it: `[control]`. After it: `accept`. Invariants: there is no moment in which it has another mode or group than it is
-//! to have; a socket that nobody listens on is replaced, one that another daemon listens on is not.
+//! to have; a socket that nobody listens on is replaced, one that another daemon listens on is not. One that is taken away
+//! while the daemon runs, with its folder or alone, is made again.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::listener::{Accepted, Listener};
 use super::peer::Peer;
-use crate::clock::SharedClock;
+use crate::clock::{self, Mono, SharedClock};
 use crate::exec;
 use crate::plan::{Control, Reads};
 
@@ -24,24 +30,45 @@ pub const NAME: &str = "control.sock";
 /// Whoever has locked this file may put a socket beside it.
 const LOCK: &str = "control.lock";
 
+/// A socket that was taken away and cannot be made again yet is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// When something was taken away, it is looked after so long.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// A socket that is listened on.
 #[derive(Debug)]
 pub struct Socket {
+    folder: PathBuf,
+    /// That of the folder, which may have to be made again.
+    mode: u32,
     path: PathBuf,
-    /// Device and inode, to know it again.
-    id: (u64, u64),
     /// Held as long as the socket is ours.
-    _lock: File,
+    lock: File,
     listener: UnixListener,
+    held: Arc<Mutex<Held>>,
     group: Arc<AtomicU32>,
     clock: SharedClock,
+    /// Tells when something is taken out of the folder; nothing where the kernel cannot.
+    watch: Option<AsyncFd<OwnedFd>>,
+    /// When to try again to make it.
+    again: Option<Mono>,
+}
+
+/// What is known of the socket now.
+#[derive(Debug)]
+struct Held {
+    /// Device and inode, to know it again.
+    id: (u64, u64),
+    /// Who may use it.
+    control: Control,
 }
 
 /// What is to be removed at the end.
 #[derive(Clone, Debug)]
 pub struct Bound {
     path: PathBuf,
-    id: (u64, u64),
+    held: Arc<Mutex<Held>>,
     group: Arc<AtomicU32>,
 }
 
@@ -71,32 +98,47 @@ impl std::fmt::Display for BindError {
 
 impl Socket {
     /// Listens in a folder, which is made if it is not there.
-    #[expect(clippy::disallowed_methods, reason = "the door of the control socket")]
     pub fn bind(folder: &Path, control: &Control, clock: SharedClock) -> Result<Self, BindError> {
-        if !folder.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+        let mode = make(folder, 0o755)?;
+        let lock = lock(folder, None)?.ok_or(BindError::Taken)?;
+        let path = folder.join(NAME);
+        let (listener, id, group) = listen(&path, control)?;
+        let held = Arc::new(Mutex::new(Held { id, control: control.clone() }));
+        let (folder, group, watch) = (folder.to_owned(), Arc::new(AtomicU32::new(group)), watch(folder));
+        Ok(Self { folder, mode, path, lock, listener, held, group, clock, watch, again: None })
+    }
+
+    /// Makes the socket again, should it be gone. A place that another daemon has by now stays its own.
+    fn look(&mut self) {
+        self.again = None;
+        if is_there(&self.path) {
+            return;
         }
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
-        lock.set_permissions(Permissions::from_mode(0o600))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(BindError::Taken),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
+        match self.listen_again() {
+            Ok(true) => {
+                tracing::warn!(path = %self.path.display(), "the control socket was removed, and is made again")
+            }
+            Ok(false) => {
+                tracing::warn!(path = %self.path.display(), "the control socket was removed, and another daemon has its place");
+                self.watch = None;
+            }
+            Err(error) => {
+                tracing::warn!(path = %self.path.display(), %error, "the control socket was removed, and cannot be made again yet");
+                self.again = Some(self.clock.now().mono + AGAIN);
+            }
         }
-        let (path, new) = (folder.join(NAME), folder.join(format!(".{NAME}.{}", std::process::id())));
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&new)?;
-        let ready = permit(&new, control).and_then(|group| {
-            let found = std::fs::symlink_metadata(&new)?;
-            std::fs::rename(&new, &path)?;
-            Ok((group, (found.dev(), found.ino())))
-        });
-        let (group, id) = ready.inspect_err(|_| drop(std::fs::remove_file(&new)))?;
-        let group = Arc::new(AtomicU32::new(group));
-        Ok(Self { path, id, _lock: lock, listener, group, clock })
+    }
+
+    fn listen_again(&mut self) -> io::Result<bool> {
+        make(&self.folder, self.mode)?;
+        let Some(lock) = lock(&self.folder, Some(&self.lock))? else { return Ok(false) };
+        let control = self.held.lock().unwrap_or_else(PoisonError::into_inner).control.clone();
+        let (listener, id, group) = listen(&self.path, &control)?;
+        (self.listener, self.lock) = (listener, lock);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).id = id;
+        self.group.store(group, Ordering::Relaxed);
+        self.watch = watch(&self.folder);
+        Ok(true)
     }
 
     /// Where it is.
@@ -106,7 +148,7 @@ impl Socket {
 
     /// What is to be removed at the end.
     pub fn bound(&self) -> Bound {
-        Bound { path: self.path.clone(), id: self.id, group: Arc::clone(&self.group) }
+        Bound { path: self.path.clone(), held: Arc::clone(&self.held), group: Arc::clone(&self.group) }
     }
 }
 
@@ -114,7 +156,8 @@ impl Bound {
     /// Takes the socket away, unless another one has its place by now.
     #[expect(clippy::disallowed_methods, reason = "the door of the control socket")]
     pub fn remove(&self) {
-        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.id);
+        let id = self.held.lock().unwrap_or_else(PoisonError::into_inner).id;
+        let ours = std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == id);
         if ours && let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "the control socket cannot be removed");
         }
@@ -122,12 +165,89 @@ impl Bound {
 
     /// Other settings are in effect.
     pub fn permit(&self, control: &Control) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).control.clone_from(control);
         match permit(&self.path, control) {
             Ok(group) => self.group.store(group, Ordering::Relaxed),
             Err(error) => {
                 tracing::warn!(path = %self.path.display(), %error, "the control socket keeps its group and mode");
             }
         }
+    }
+}
+
+/// Makes a folder that is not there. The answer is its mode.
+#[expect(clippy::disallowed_methods, reason = "the door of the control socket")]
+fn make(folder: &Path, mode: u32) -> io::Result<u32> {
+    if !folder.is_dir() {
+        DirBuilder::new().recursive(true).mode(mode).create(folder)?;
+    }
+    Ok(std::fs::metadata(folder)?.mode() & 0o7777)
+}
+
+/// The lock of a folder: that which is held already, where it is still its; none where another daemon has it.
+#[expect(clippy::disallowed_methods, reason = "the door of the control socket")]
+fn lock(folder: &Path, held: Option<&File>) -> io::Result<Option<File>> {
+    let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
+    let id = |file: &File| file.metadata().map(|found| (found.dev(), found.ino()));
+    if let Some(held) = held
+        && id(held)? == id(&lock)?
+    {
+        return held.try_clone().map(Some);
+    }
+    lock.set_permissions(Permissions::from_mode(0o600))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A socket with its group and mode, in one step. The answer is what it is known by, and its group.
+#[expect(clippy::disallowed_methods, reason = "the door of the control socket")]
+fn listen(path: &Path, control: &Control) -> io::Result<(UnixListener, (u64, u64), u32)> {
+    let new = path.with_file_name(format!(".{NAME}.{}", std::process::id()));
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&new)?;
+    let ready = permit(&new, control).and_then(|group| {
+        let found = std::fs::symlink_metadata(&new)?;
+        std::fs::rename(&new, path)?;
+        Ok((group, (found.dev(), found.ino())))
+    });
+    let (group, id) = ready.inspect_err(|_| drop(std::fs::remove_file(&new)))?;
+    Ok((listener, id, group))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of the control socket")]
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Has the kernel tell when something is taken out of a folder, or the folder itself is taken away: nobody has to look.
+#[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
+fn watch(folder: &Path) -> Option<AsyncFd<OwnedFd>> {
+    let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
+    let taken = WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+    inotify::add_watch(&watch, folder, taken).ok()?;
+    AsyncFd::with_interest(watch, Interest::READABLE).ok()
+}
+
+/// Returns when something was taken away. Nothing is lost when this is dropped: whoever looks after it sees what is so.
+async fn taken_away(watch: Option<&AsyncFd<OwnedFd>>) {
+    let Some(watch) = watch else { return std::future::pending().await };
+    let Ok(mut ready) = watch.readable().await else { return std::future::pending().await };
+    // What it was does not matter.
+    let mut notices = [0; 4096];
+    while rustix::io::read(watch.get_ref(), &mut notices).is_ok_and(|length| length > 0) {}
+    ready.clear_ready();
+}
+
+async fn reached(clock: &SharedClock, at: Option<Mono>) {
+    match at {
+        Some(at) => clock::sleep_until(&**clock, at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -155,7 +275,16 @@ impl Listener for Socket {
     type Stream = UnixStream;
 
     async fn accept(&mut self) -> io::Result<Accepted<UnixStream>> {
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, _) = loop {
+            tokio::select! {
+                accepted = self.listener.accept() => break accepted?,
+                () = taken_away(self.watch.as_ref()) => {
+                    // Whoever removes the folder is let finish: a new socket would be in the way.
+                    self.again = Some(self.clock.now().mono + SETTLED);
+                }
+                () = reached(&self.clock, self.again) => self.look(),
+            }
+        };
         let peer = stream.peer_cred()?;
         let peer = Peer::unix(peer.uid(), peer.gid(), peer.pid(), Arc::clone(&self.group), self.clock.clone());
         Ok(Accepted { stream, peer })

@@ -444,3 +444,30 @@ fn an_incident_has_a_link_to_its_first_message_in_each_channel() {
     let asked = slack.requests().iter().filter(|request| request.method() == "auth.test").count();
     assert_eq!(asked, 1, "Slack is asked once");
 }
+
+#[test]
+fn a_control_socket_that_is_taken_away_is_made_again() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "reload = \"signal\"\n"),
+        ("jobs.d/x.toml", "command = \"true\"\nevery = \"30d\"\nfirst_run = \"wait\"\n"),
+    ]);
+    let mut going = sandbox.start(&["run", "-v"]);
+    going.wait_for("listening for commands");
+    let (run, socket) = (sandbox.path().join("run"), sandbox.path().join("run/control.sock"));
+    let takes: [(&str, &dyn Fn()); 3] = [
+        ("it alone", &|| fs::remove_file(&socket).expect("it is there")),
+        ("its folder", &|| fs::remove_dir_all(&run).expect("it is there")),
+        ("its folder, moved", &|| fs::rename(&run, sandbox.path().join("elsewhere")).expect("it is there")),
+    ];
+    for (what, take) in takes {
+        take();
+        going.wait_for("the control socket was removed, and is made again");
+        let ran = sandbox.run(&["status"]);
+        assert_eq!(ran.code, 0, "{what}: {ran:?}");
+        let other = sandbox.run(&["run"]);
+        assert_ne!(other.code, 0, "{what}: one daemon is enough: {other:?}");
+    }
+    going.signal("TERM");
+    assert!(going.end().0.success());
+    assert!(!socket.exists(), "it is removed at the end");
+}
