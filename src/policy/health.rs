@@ -285,6 +285,13 @@ impl Health {
         new
     }
 
+    /// A message about an incident was made for these channels, which take it or not.
+    pub fn queued(&mut self, incident: u64, channels: &[Channel]) {
+        if let Some(reported) = self.open_mut(incident).and_then(|open| open.reported.as_mut()) {
+            reported.queued(channels);
+        }
+    }
+
     /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
     /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
     /// behind that message. The answer is whether that changes anything.
@@ -309,7 +316,7 @@ impl Health {
                 incident: open.id,
                 status: reported.status,
                 line: reported.line,
-                channels: reported.channels,
+                channels: reported.channels.into_iter().chain(reported.pending).collect(),
             })
         });
         let mut abandoned: Vec<Abandoned> = abandoned.collect();

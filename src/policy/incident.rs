@@ -127,6 +127,9 @@ pub(super) struct Reported {
     /// The channels that took a message of it, in the order in which they did: what follows goes there too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) channels: Vec<Channel>,
+    /// The channels for which a message of it was made and that have not taken one: what follows waits there behind it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) pending: Vec<Channel>,
     /// When each of them took the last message, where that was not at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) taken: Vec<(Channel, Timestamp)>,
@@ -302,6 +305,7 @@ impl Reported {
             repeats: 0,
             changes: Vec::new(),
             channels: Vec::new(),
+            pending: Vec::new(),
             taken: Vec::new(),
             opened: false,
             kinds: Vec::new(),
@@ -319,9 +323,17 @@ impl Reported {
         self.taken.iter().find(|(known, _)| known == channel).map_or(self.at, |(_, at)| *at)
     }
 
+    /// A message was made for these channels.
+    pub(super) fn queued(&mut self, channels: &[Channel]) {
+        let new = channels.iter().filter(|channel| !self.channels.contains(channel));
+        let new: Vec<Channel> = new.filter(|channel| !self.pending.contains(channel)).cloned().collect();
+        self.pending.extend(new);
+    }
+
     /// A channel took a message, now where that is known; the answer is whether that is other than was known.
     pub(super) fn delivered(&mut self, channel: &Channel, now: Option<Timestamp>) -> bool {
         let known = self.channels.contains(channel);
+        self.pending.retain(|pending| pending != channel);
         if !known {
             self.channels.push(channel.clone());
         }

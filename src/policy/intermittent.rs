@@ -100,6 +100,7 @@ impl Health {
             also: Vec::new(),
             told: conversation.statuses,
             told_in: conversation.channels,
+            pending: Vec::new(),
             waited: Statuses::default(),
             pings: false,
             suppressed: 0,

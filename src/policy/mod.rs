@@ -253,6 +253,9 @@ pub struct Notification {
     pub told: Statuses,
     /// The channels that took a message of the incident before; not known of one that version 0.1 reported.
     pub told_in: Vec<Channel>,
+    /// The channels for which a message of it waits: what follows comes behind that, so that none is left with a failure that
+    /// is over.
+    pub pending: Vec<Channel>,
     /// The statuses of the incidents in `digest`: it goes to whoever hears of these too.
     pub waited: Statuses,
     /// It is the first that people hear of a critical failure: they are to be pinged.
@@ -322,6 +325,12 @@ impl Notification {
             all = self.told.iter().flat_map(of).collect();
         }
         all.extend(self.waited.iter().flat_map(of));
+        // Where the configuration names another channel by now, what waits goes there.
+        let known = |channel: &&Channel| Status::ALL.into_iter().flat_map(of).any(|of| of == **channel);
+        match self.pending.iter().all(|channel| known(&channel)) {
+            true => all.extend(self.pending.iter().cloned()),
+            false => all.extend(self.told.iter().flat_map(of)),
+        }
         let apart = settings.channels.iter().any(|(status, _)| *status == self.status);
         let better = matches!(self.update, Update::Better { .. } | Update::Unknown { .. });
         // Where the configuration names other channels by now, the present ones hear of the end too.

@@ -256,6 +256,7 @@ impl Health {
             thread: if settings.thread { thread } else { Threading::None },
             also: if settings.thread { also } else { Vec::new() },
             told: statuses,
+        let pending = before.as_ref().filter(|_| open.is_some()).map(|known| known.pending.clone()).unwrap_or_default();
             told_in,
             waited,
             pings,
@@ -267,6 +268,7 @@ impl Health {
             changed: false,
             previous: None,
             digest,
+            pending,
             undo,
         }
     }
@@ -458,3 +460,4 @@ impl Health {
         }))
     }
 }
+            pending: reported.pending.clone(),

@@ -64,6 +64,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         also: Vec::new(),
         told: Statuses::default(),
         told_in: Vec::new(),
+        pending: Vec::new(),
         waited: Statuses::default(),
         pings: false,
         suppressed: std::mem::take(&mut health.suppressed),

@@ -232,8 +232,10 @@ fn notify(
 ) -> Vec<Message> {
     let notice = notice(job, health, notification, context, sender);
     let messages = messages(job, notification, &notice, sender);
-    if messages.is_empty() {
-        policy::retract(health, notification);
+    match notification.incident {
+        _ if messages.is_empty() => policy::retract(health, notification),
+        Some(incident) => health.queued(incident.id, &channels(job, notification, sender)),
+        None => {}
     }
     messages
 }

@@ -7,7 +7,7 @@ use slack_alert::exec::Status;
 use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
 
-use crate::support::notifier::{lasting, ok};
+use crate::support::notifier::{Answer, lasting, ok, passing};
 use crate::support::world::{Act, World, fails, says};
 
 const MORNING: &str = "2026-11-23T08:00:00Z";
@@ -105,6 +105,37 @@ async fn a_channel_that_takes_messages_again_hears_of_an_incident_once_however_o
     world.pass(minutes(55)).await;
     let ops = told(&world, "ops");
     assert!(ops.len() == 1 && ops[0].contains("since 08:01"), "{ops:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_hears_of_a_failure_later_than_another_hears_of_its_end_too() {
+    let job = "command = 'a'\nevery = '5m'\nnotify.channel = ['#one', '#two']";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    // A passing fault keeps the order; a channel that refuses is tried again while others go on.
+    for fault in [passing as fn() -> Answer, || lasting(Fault::Channel)] {
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 300 {
+            1 => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.slack.play(move |delivery, at| match delivery.message.channel.as_str() {
+            "two" if at < minutes(18) => fault(),
+            _ => ok(),
+        });
+        world.pass(minutes(180)).await;
+        for channel in ["one", "two"] {
+            let told = told(&world, channel);
+            assert!(told[0].contains(" Open ") && told[0].contains("boom"), "{channel}: {told:#?}");
+            assert!(
+                told.iter().any(|line| line.contains(" Edit ") && line.contains("resolved after")),
+                "{channel}: {told:#?}"
+            );
+            assert!(
+                told.last().is_some_and(|last| last.contains("well again") || last.contains("resolved")),
+                "{told:#?}"
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
