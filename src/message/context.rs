@@ -3,9 +3,9 @@
 //! Before it: a [`Notice`] and its headline, whose facts are not said twice. After it: `render`. Everything here is mrkdwn,
 //! already escaped.
 
-use super::Notice;
 use super::headline::Headline;
 use super::words::{JUST_NOW, clock, ended, format_bytes, one_line, short};
+use super::{Notice, Occasion};
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Ending, Status};
@@ -30,7 +30,9 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
     }
     facts.extend(often(notice, headline).map(|often| escape(&often)));
     facts.extend(took(notice));
-    if let Some(at) = notice.finished().filter(|_| notice.run().is_none()) {
+    // What did not run was no last run.
+    let ran = !matches!(notice.ending(), Some(Ending::Missing { .. }));
+    if let Some(at) = notice.finished().filter(|_| ran && notice.run().is_none()) {
         facts.push(format!("last run at {}", clock(notice, at)));
     }
     // It is told late: nobody was there to tell.
@@ -80,7 +82,8 @@ fn took(notice: &Notice) -> Option<String> {
     let known = match notice.ending() {
         Some(Ending::NotStarted { .. } | Ending::TimedOut { .. }) => true,
         Some(Ending::Missing { .. } | Ending::Unfinished { .. }) => true,
-        _ => matches!(notice.update, Update::Hangs(_) | Update::Slow { .. }),
+        // It has not ended.
+        _ => matches!(notice.occasion, Occasion::Running { .. }),
     };
     // Of a run whose beginning was not reported it is not known.
     let took =

@@ -257,8 +257,9 @@ fn bad(notice: &Notice) -> Draft {
             counted(cause.after(&format!("state unknown since {}, was {}: ", clock(notice, *since), was.as_str())))
         }
         Update::Intermittent { failed, runs, since, opens } => {
+            let often = if failed < runs { "fails now and then" } else { "keeps failing" };
             let words = format!(
-                "fails now and then: {failed} of {runs} runs since {} ({} %)",
+                "{often}: {failed} of {runs} runs since {} ({} %)",
                 clock(notice, *since),
                 percent(*failed, *runs)
             );

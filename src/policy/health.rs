@@ -307,6 +307,7 @@ impl Health {
             self.failed = self.failed.saturating_sub(1);
         }
         self.stuck = Stuck::default();
+        self.waiting.abandon();
         let all = self.open.take().map(|open| *open).into_iter().chain(std::mem::take(&mut self.others));
         let abandoned = all.filter_map(|mut open| {
             open.count_owed();

@@ -199,7 +199,7 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
         _ => {}
     }
     let why = match open {
-        Some(_) if asks(On::Recovery) && asks(On::Failure) => Suppressed::NeverReported,
+        Some(_) if asks(On::Recovery) => Suppressed::NeverReported,
         _ if asks(On::Change) => Suppressed::Unchanged,
         _ if asks(On::Output) => Suppressed::Blank,
         _ => Suppressed::NotAsked,

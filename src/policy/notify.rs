@@ -14,7 +14,9 @@ use super::incident::{OpenIncident, Reported};
 use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred};
 use super::settings::On;
-use super::{Event, Facts, Incident, Notification, Repeat, Settings, Statuses, Suppressed, Threading, Undo, Update};
+use super::{
+    Event, Facts, Hang, Incident, Notification, Repeat, Settings, Statuses, Suppressed, Threading, Undo, Update,
+};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 use crate::id::{Channel, RunId};
@@ -158,12 +160,19 @@ impl Health {
         let (now, at) = (moment.now, moment.at);
         let of_incident = draft.event.is_of_an_incident();
         let line = match draft.event {
-            Event::Flapping | Event::Stuck => draft.update.sentence(moment.zone, now),
+            // The process may be gone by the time at which that is read.
+            Event::Stuck => match draft.update {
+                Update::Hangs(hang) => Update::Hangs(Hang { process: None, ..hang }).sentence(moment.zone, now),
+                update => update.sentence(moment.zone, now),
+            },
+            Event::Flapping => draft.update.sentence(moment.zone, now),
             _ => draft.line,
         };
         let recovered = draft.event == Event::Recovery;
         self.set_flapping(moment, draft.flap, draft.status);
         let open = self.open.as_deref().filter(|_| of_incident);
+        // That a job is steady again is known later than it was ok.
+        let ended = open.and_then(|open| open.resolved_at).unwrap_or(at);
         let reported = open.and_then(|open| open.reported.as_ref());
         let other = |known: &Reported| known.statuses.iter().any(|status| status != draft.status);
         let mixed = !recovered && reported.is_some_and(other);
@@ -171,14 +180,15 @@ impl Health {
         let before = reported.filter(|_| mixed).map(Reported::worst).unwrap_or_default();
         let status = if before.badness() > draft.status.badness() { before } else { draft.status };
         self.waiting.put(Deferred {
-            at: open.filter(|_| !recovered).map_or(at, |open| open.since),
+            at: open.filter(|_| !recovered).map_or(ended, |open| open.since),
             event: draft.event,
             status,
             incident: open.map(|open| open.id),
             times: open.map_or(1, |open| open.failures),
-            ended: recovered.then_some(at),
+            ended: recovered.then_some(ended),
             line,
             mixed,
+            unwatched: false,
             ok_between: !recovered && open.is_some_and(|open| open.before_ok.is_some()),
         });
     }
@@ -246,6 +256,7 @@ impl Health {
         let headline = headline.or((worsens && thread == Threading::Broadcast).then_some(Update::None));
         let pings = failing && draft.status == Status::Critical && self.pings(&draft, open, worse);
         let told_in = self.reported_in(open, before.as_ref());
+        let pending = before.as_ref().filter(|_| open.is_some()).map(|known| known.pending.clone()).unwrap_or_default();
         self.set_flapping(moment, draft.flap, draft.status);
         let next = self.note(moment, &draft, failing, ends, thread, quiet);
         Notification {
@@ -256,8 +267,8 @@ impl Health {
             thread: if settings.thread { thread } else { Threading::None },
             also: if settings.thread { also } else { Vec::new() },
             told: statuses,
-        let pending = before.as_ref().filter(|_| open.is_some()).map(|known| known.pending.clone()).unwrap_or_default();
             told_in,
+            pending,
             waited,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
@@ -268,7 +279,6 @@ impl Health {
             changed: false,
             previous: None,
             digest,
-            pending,
             undo,
         }
     }
@@ -332,6 +342,11 @@ impl Health {
     fn of_conversation(&self, draft: &Draft, open: Option<&OpenIncident>, first: bool) -> (Update, Option<Update>) {
         let of = |known: &&Conversation| open.is_some_and(|open| open.conversation == Some(known.id));
         match self.conversation.as_deref().filter(of) {
+            // How a run hangs is said first.
+            Some(conversation) if first && draft.event == Event::Stuck => {
+                let opens = open.is_some_and(OpenIncident::has_own_thread);
+                (draft.update.clone(), (!opens).then(|| self.counted(conversation, opens)))
+            }
             Some(conversation) if first => {
                 let opens = open.is_some_and(OpenIncident::has_own_thread);
                 let counted = self.counted(conversation, opens);
@@ -446,6 +461,7 @@ impl Health {
             also: self.others.iter().filter(|other| opened(other)).map(OpenIncident::incident).collect(),
             told: reported.statuses,
             told_in: reported.channels.clone(),
+            pending: reported.pending.clone(),
             waited: Statuses::default(),
             pings: false,
             suppressed: 0,
@@ -460,4 +476,3 @@ impl Health {
         }))
     }
 }
-            pending: reported.pending.clone(),

@@ -65,6 +65,9 @@ pub(super) struct Deferred {
     /// The job was ok for a time within it, of which nobody heard.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) ok_between: bool,
+    /// Nobody watches the job any more: how it went on is not known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) unwatched: bool,
 }
 
 /// Whether `at` lies in the quiet hours.
@@ -207,6 +210,13 @@ impl Waiting {
         self.list.iter().filter(|alert| alert.incident.is_some()).map(|alert| alert.status)
     }
 
+    /// Nobody watches the job any more.
+    pub(super) fn abandon(&mut self) {
+        for alert in self.list.iter_mut().filter(|alert| alert.incident.is_some()) {
+            alert.unwatched |= alert.ended.is_none();
+        }
+    }
+
     /// An incident was reported, and waits no more.
     pub(super) fn forget(&mut self, incident: u64) {
         self.list.retain(|alert| alert.incident != Some(incident));
@@ -259,6 +269,7 @@ impl Deferred {
                 let lasted = format_duration(between(self.at, ended));
                 format!("{fails} from {at} to {to} ({lasted}), {failures}{gap}{nights}{worst}")
             }
+            (Some(_), ..) if self.unwatched => format!("{fails} since {at}, {failures}{gap}{worst}, no longer watched"),
             (Some(_), ..) if self.mixed => format!("failing since {at}, {failures}{gap}{nights}{worst}"),
             (Some(_), ..) => format!("{status} since {at}, {failures}{gap}{nights}, failing still"),
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times", self.times),
@@ -294,6 +305,7 @@ mod tests {
             line: line.to_owned(),
             mixed: false,
             ok_between: false,
+            unwatched: false,
         }
     }
 

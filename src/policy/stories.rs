@@ -432,7 +432,10 @@ fn only_what_is_asked_for_is_told() {
             ("03:05", "skip", ""),
         ],
     );
-    story("on = [\"recovery\"]", &[("03:01", "critical", "held: not-asked"), ("03:02", "ok: fine", "held: not-asked")]);
+    story(
+        "on = [\"recovery\"]",
+        &[("03:01", "critical", "held: not-asked"), ("03:02", "ok: fine", "held: never-reported")],
+    );
     story(
         "on = [\"failure\"]",
         &[
@@ -942,7 +945,25 @@ fn a_job_that_hangs_is_told_once() {
             ("04:04", "ok", "held: blank"),
             ("04:05", "skip", ""),
             ("04:06", "skip", ""),
-            ("04:07", "skip", "stuck critical, opens #4, pings (failed 3 of 4 runs since 02:02, intermittently)"),
+            ("04:07", "skip", "stuck critical, opens #4, pings (3 due times skipped in a row)"),
+        ],
+    );
+    // Its end is told in the morning, also where the next one hangs by then.
+    story(
+        "stuck_after = 2\nquiet_hours = \"22:00-07:00\"\nintermittent = false\nrepeat = \"never\"",
+        &[
+            ("21:00", "skip", ""),
+            ("21:01", "skip", "stuck critical, opens #1, pings (2 due times skipped in a row)"),
+            ("22:30", "critical: killed", "held: quiet-hours until 24 07:00"),
+            ("22:35", "ok", "held: quiet-hours until 24 07:00"),
+            ("24 06:00", "skip", ""),
+            ("24 06:01", "skip", ""),
+            (
+                "24 07:00",
+                "clock",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 20:01, 2 failures, ok in between, failing still: 2 due times skipped in a row",
+            ),
+            ("24 07:10", "ok", "recovery ok, closes #1 (2 failures in 11h 9m)"),
         ],
     );
     story("stuck_after = 0", &[("03:00", "skip", ""), ("03:01", "skip", ""), ("03:02", "skip", "")]);

@@ -197,8 +197,9 @@ impl Health {
             conversation.last_failure = now;
         }
         match &mut self.open {
-            Some(open) if open.resolved_at.is_none() => open.hangs(hang.run, now),
-            open => *open = Some(Box::new(OpenIncident::hanging(hang.run, since, now))),
+            // Also one whose end is still to be told: that would never be.
+            Some(open) => open.hangs(hang.run, now),
+            none => *none = Some(Box::new(OpenIncident::hanging(hang.run, since, now))),
         }
     }
 
