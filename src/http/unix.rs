@@ -116,7 +116,7 @@ impl Socket {
         }
         match self.listen_again() {
             Ok(true) => {
-                tracing::warn!(path = %self.path.display(), "the control socket was removed, and is made again")
+                tracing::warn!(path = %self.path.display(), "the control socket was removed, and is made again");
             }
             Ok(false) => {
                 tracing::warn!(path = %self.path.display(), "the control socket was removed, and another daemon has its place");
