@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{By, Hold, Next, Problem, RunningRun};
 use crate::exec::Status as RunStatus;
 use crate::id::{JobName, RunId};
-use crate::policy::Suppressed;
+use crate::policy::{Expected, Suppressed};
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -160,6 +160,18 @@ impl Incident {
     pub fn is_on_its_way(&self) -> bool {
         let repeat = |suppressed: &SuppressedBy| suppressed.reason == Suppressed::RepeatNotDue.as_str();
         self.told.is_empty() && self.suppressed.as_ref().is_some_and(repeat)
+    }
+
+    /// When the next message about it can be expected, and what keeps it back until then.
+    pub fn expected(&self) -> Option<Expected> {
+        if self.is_on_its_way() {
+            return None;
+        }
+        let why = self.suppressed.as_ref().and_then(|suppressed| suppressed.reason.parse().ok());
+        let flaps = self.steady_at.is_some() && self.steady_at == self.next_message;
+        let why = if flaps { Some(Suppressed::Flapping) } else { why };
+        let default = self.next_message.map(|_| Suppressed::RepeatNotDue);
+        Some(Expected { why: why.or(default)?, at: self.next_message })
     }
 
     /// Without what commands printed.

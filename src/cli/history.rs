@@ -136,8 +136,8 @@ fn head() -> Vec<String> {
 
 /// Whether a run was told, or why not, and when the next message is possible.
 fn verdict(row: &RunRow, letters: &[&Stored], zone: &TimeZone) -> String {
-    let next =
-        row.decision.until().map(|until| format!(", next message at {}", state::told(until, zone, row.finished)));
+    let time = |at| state::told(at, zone, row.finished);
+    let next = row.decision.expected().and_then(|next| next.words(time)).map(|next| format!(", {next}"));
     format!("{}{}", state::verdict(row, letters), next.unwrap_or_default())
 }
 
@@ -212,7 +212,8 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
     }
     let job = plan.job(row.job.as_str()).map(AsRef::as_ref);
     let (later, now) = (letters.later(row.id), System.now().wall);
-    let explained = Explained { row: &row, letters: letters.run(row.id), later, job, zone, now };
+    let expected = state::expected(reader, job, now).filter(|(last, _)| *last == row.id).map(|(_, expected)| expected);
+    let explained = Explained { row: &row, letters: letters.run(row.id), later, expected, job, zone, now };
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let rows = [
         ("run", format!("{} of {}, its {} run", row.id, row.job, ordinal(row.number))),

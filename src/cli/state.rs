@@ -18,7 +18,7 @@ use crate::document::parse_duration;
 use crate::exec::Ending;
 use crate::id::{RunId, in_one_line};
 use crate::plan::{Job, Plan};
-use crate::policy::Event;
+use crate::policy::{self, Event, Expected, Health, Held};
 use crate::report::explain::{may_be_told_later, tells_of};
 pub(super) use crate::report::explain::{told, verdict, was_refused};
 use crate::schedule::instants;
@@ -91,6 +91,35 @@ pub(super) fn open_or_ask(world: &World, plan: &Plan) -> Result<Source, Failure>
         }
         Err(error) => Err(unopened(plan, &error, &dir)),
     }
+}
+
+/// The last run of a job with an open incident, and when the next message about that can be expected; none in it where the next
+/// failure is told.
+pub(super) fn expected(reader: &Reader, job: Option<&Job>, now: Timestamp) -> Option<(RunId, Option<Expected>)> {
+    let job = job?;
+    let health = health(reader, job, now)?;
+    let last = health.last_run()?.run;
+    let open = policy::open(&job.notify, &health, &job.timing.zone, now);
+    Some((last, open.first()?.next))
+}
+
+/// What is recorded of a job, with what people hold of it now.
+pub(super) fn health(reader: &Reader, job: &Job, now: Timestamp) -> Option<Health> {
+    let state = reader.jobs().ok()?.remove(&job.name)?;
+    let mut health: Health = serde_json::from_str(&state.health).ok()?;
+    let tags = || job.facts.tags.iter().map(String::as_str);
+    let mut holds = reader.holds().unwrap_or_default();
+    holds.retain(|hold| hold.until > now && hold.pattern.covers(job.name.as_str(), tags()));
+    health.hold(Held::of(&holds));
+    Some(health)
+}
+
+/// The messages of a run in progress that are in the outbox.
+pub(super) fn letters_of(reader: &Reader, run: RunId) -> Vec<Stored> {
+    let filter = OutboxFilter { limit: PAGE, ..OutboxFilter::default() };
+    let mut all = reader.outbox_list(&filter).unwrap_or_default();
+    all.retain(|stored| stored.message.run == Some(run) && !stored.is_edit());
+    all
 }
 
 /// What is known beside the files, for commands that tell what the daemon will do.

@@ -117,8 +117,12 @@ fn sentence(run: &Run, zone: &TimeZone) -> String {
             let why = why.map_or_else(|| in_one_line(verdict).into_owned(), |why| format!("{why} ({verdict})"));
             text.push_str(&format!("There is no message about it: {why}.\n"));
             let at = run.finished.unwrap_or(run.scheduled);
-            if let Some(until) = run.until {
-                text.push_str(&format!("The next message is possible at {}.\n", told(until, zone, at)));
+            let expected = verdict.parse::<Decision>().ok().and_then(|known| known.with_until(run.until).expected());
+            if let Some(next) = expected.and_then(|expected| expected.words(|until| told(until, zone, at))) {
+                text.push_str(&match next.strip_prefix("next message at ") {
+                    Some(at) => format!("The next message is possible at {at}.\n"),
+                    None => format!("There is {}{next}.\n", if next.starts_with("no ") { "" } else { "a " }),
+                });
             }
         }
         None => {}

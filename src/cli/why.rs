@@ -15,10 +15,11 @@ use super::{Failure, state};
 use crate::api;
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
+use crate::exec::Status;
 use crate::id::{JobName, RunId, in_one_line};
 use crate::plan::{Job, NotLoaded, Plan};
-use crate::policy::{Event, Health, Hold, HoldKind};
-use crate::report::explain::{Explained, may_be_told_later};
+use crate::policy::{self, Event, Expected, Hold, HoldKind};
+use crate::report::explain::{Explained, may_be_told_later, whereabouts};
 use crate::store::{HistoryFilter, Reader, RunRow, Stored};
 
 /// How many runs are looked at for the last message before.
@@ -51,7 +52,8 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     }
     let letters = state::Letters::of(&reader, &rows)?;
     let job = plan.job(&args.job).map(AsRef::as_ref);
-    let told: Vec<Explained<'_>> = rows.iter().map(|row| explained(row, &letters, (job, zone, now))).collect();
+    let last = state::expected(&reader, job, now);
+    let told: Vec<Explained<'_>> = rows.iter().map(|row| explained(row, &letters, (job, zone, now), last)).collect();
     if args.json {
         let all: Vec<Value> = told.iter().map(in_json).collect();
         world.terminal.out(&format!("{}\n", Value::from(all)));
@@ -69,7 +71,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     if let Some((last, at, event)) = untold.and_then(|row| message_before(&reader, row)) {
         let (at, event) = (state::told(at, zone, now), event.as_str());
         let letters = state::Letters::of(&reader, std::slice::from_ref(&last))?;
-        let waits = explained(&last, &letters, (job, zone, now)).whereabouts();
+        let waits = explained(&last, &letters, (job, zone, now), None).whereabouts();
         world
             .terminal
             .out(&format!("the last message before that was about run {}, at {at} ({event}){waits}\n", last.id));
@@ -78,7 +80,13 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         && starved.is_none()
         && let Some(job) = plan.job(&args.job)
     {
-        world.terminal.out(&format!("now: {}\n", next(known, job)));
+        // The last run says when a message comes that it was not itself, and so does one that hangs.
+        let hangs = state::health(&reader, job, now).is_some_and(|health| health.hang().is_some());
+        let is_said = hangs || rows.first().is_some_and(|row| !was_sent(row) && row.status != Status::Ok);
+        let expected = last.filter(|_| !is_said).and_then(|(_, expected)| expected);
+        let message = expected.and_then(|next| next.words(|at| state::told(at, zone, now)));
+        let message = message.map(|message| format!("; {message}")).unwrap_or_default();
+        world.terminal.out(&format!("now: {}{message}\n", next(known, job)));
         for held in holds(&reader, job, now) {
             world.terminal.out(&held);
         }
@@ -206,8 +214,42 @@ fn going(known: Known<'_>, job: &Job) -> Option<String> {
         .unwrap_or_default();
     let of_daemon = of_daemon.map(|run| (run.run, run.started));
     let (run, started) = of_daemon.or(recorded.map(|row| (row.id, row.started)))?;
-    let hangs = if hangs(known.reader, job, run) { ", and hangs: due times pass because of it" } else { "" };
-    Some(format!("run {run} goes on since {}{retry}{hangs}", state::told(started, zone, known.now)))
+    let said = said_of(known, job, run);
+    Some(format!("run {run} goes on since {}{retry}{said}", state::told(started, zone, known.now)))
+}
+
+/// That a run in progress hangs, or takes long, as far as the daemon has recorded it, with the messages about that; each begins
+/// with a comma or a semicolon.
+fn said_of(known: Known<'_>, job: &Job, run: RunId) -> String {
+    let Known { reader, now, .. } = known;
+    let Some(health) = state::health(reader, job, now) else { return String::new() };
+    let time = |at| state::told(at, &job.timing.zone, now);
+    let mut words = String::new();
+    let hangs = health.hang().is_some_and(|hung| hung.run == run);
+    if hangs {
+        words.push_str(", and hangs: due times pass because of it");
+    }
+    let letters = state::letters_of(reader, run);
+    let open = policy::open(&job.notify, &health, &job.timing.zone, now);
+    if let Some(open) = open.first().filter(|_| hangs) {
+        let named = open.told.iter().filter(|(channel, _)| !channel.is_unnamed()).map(|(channel, _)| channel.as_str());
+        let named: Vec<&str> = named.collect();
+        let channels = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
+        words.push_str(&match (open.told.iter().map(|(_, at)| *at).max(), &open.suppressed) {
+            (Some(at), _) => format!("; told at {}{channels}", time(at)),
+            (None, _) if open.is_reported || !letters.is_empty() => "; not told yet".to_owned(),
+            (None, Some((why, _))) => format!("; not told: {why}"),
+            (None, None) => "; not told".to_owned(),
+        });
+    }
+    if health.told_slow(run) {
+        words.push_str("; there was a message that it takes longer than `notify.slow` allows");
+    }
+    words.push_str(&whereabouts(&letters.iter().collect::<Vec<_>>(), &job.timing.zone, now));
+    if hangs && let Some(next) = open.first().and_then(|open| open.next?.words(time)) {
+        words.push_str(&format!("; {next}"));
+    }
+    words
 }
 
 /// What the job waits for now, as the end of a sentence.
@@ -263,13 +305,6 @@ fn held_up(plan: &Plan, reader: &Reader, job: &Job, now: Timestamp) -> String {
     job.timing.after().into_iter().flat_map(|after| &after.jobs).filter_map(one).collect()
 }
 
-/// Whether the daemon has recorded that this run hangs.
-fn hangs(reader: &Reader, job: &Job, run: RunId) -> bool {
-    let state = reader.jobs().ok().and_then(|mut jobs| jobs.remove(&job.name));
-    let health = state.and_then(|state| serde_json::from_str::<Health>(&state.health).ok());
-    health.and_then(|health| health.hang()).is_some_and(|hung| hung.run == run)
-}
-
 fn was_sent(row: &RunRow) -> bool {
     row.decision.is_notified()
 }
@@ -278,8 +313,10 @@ fn explained<'a>(
     row: &'a RunRow,
     letters: &'a state::Letters,
     (job, zone, now): (Option<&'a Job>, &'a jiff::tz::TimeZone, Timestamp),
+    last: Option<(RunId, Option<Expected>)>,
 ) -> Explained<'a> {
-    Explained { row, letters: letters.run(row.id), later: letters.later(row.id), job, zone, now }
+    let expected = last.filter(|(run, _)| *run == row.id).map(|(_, expected)| expected);
+    Explained { row, letters: letters.run(row.id), later: letters.later(row.id), expected, job, zone, now }
 }
 
 /// The last run before this one that was told, when, and as what.

@@ -8,11 +8,12 @@ use jiff::tz::TimeZone;
 use super::answer::Refusal;
 use super::core::Core;
 use crate::api;
+use crate::daemon::{JobQuery, Reply, Request};
 use crate::exec::{Ending, Status};
 use crate::id::{JobName, RunId};
 use crate::notify;
 use crate::plan::Job;
-use crate::policy;
+use crate::policy::{self, Expected};
 use crate::report::explain::{self, Explained, told};
 use crate::store::{HistoryFilter, OutboxFilter, RunRow, Stored};
 
@@ -157,12 +158,24 @@ pub(super) async fn explained(
     let zone = job.map_or(&utc, |job| &job.timing.zone);
     let now = core.clock.now().wall;
     let told = core.store.told_later(explain::may_be_told_later(rows)).await?;
+    let last = last_run(core, name).await;
     let one = |row: &RunRow| {
+        let expected = last.filter(|(run, _)| *run == row.id).map(|(_, expected)| expected);
         let letters = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
-        let explained = Explained { row, letters, later: told.get(&row.id).copied(), job, zone, now };
+        let explained = Explained { row, letters, later: told.get(&row.id).copied(), expected, job, zone, now };
         api::Explained { run: run(row), sentence: explained.headline(), explanation: explained.explanation() }
     };
     Ok(rows.iter().map(one).collect())
+}
+
+/// The last run of a job with an open incident, and when the next message about that can be expected.
+async fn last_run(core: &Core, name: &JobName) -> Option<(RunId, Option<Expected>)> {
+    let Ok(Reply::Incidents(incidents)) = core.ask(Request::Incidents).await else { return None };
+    let incident = incidents.into_iter().find(|incident| incident.job == *name)?;
+    let query = JobQuery { pattern: Some(name.to_string()), limit: 1, ..JobQuery::default() };
+    let Ok(Reply::Jobs(jobs, _)) = core.ask(Request::Jobs(query)).await else { return None };
+    let job = jobs.into_iter().find(|job| job.name == *name)?;
+    Some((job.last?.run, incident.expected()))
 }
 
 /// How a job is, and what comes next, in a sentence.
@@ -182,11 +195,17 @@ pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZ
                 )),
                 _ => parts.push(format!("{} since {since} ({failures})", incident.status.as_str())),
             }
-            match (&incident.suppressed, incident.next_message) {
-                (Some(why), Some(next)) => parts.push(format!("{}, next message at {}", why.reason, at(next))),
-                (Some(why), None) => parts.push(why.reason.clone()),
-                (None, _) => {}
-            }
+            parts.extend(incident.told.iter().filter_map(|told| told.at).max().map(|last| {
+                let named =
+                    incident.told.iter().map(|told| told.channel.as_str()).filter(|channel| !channel.is_empty());
+                let named: Vec<&str> = named.collect();
+                let channels = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
+                format!("told at {}{channels}", at(last))
+            }));
+            let reason = incident.suppressed.as_ref().map(|why| why.reason.clone());
+            let next = incident.expected().filter(|_| incident.steady_at.is_none()).and_then(|next| next.words(at));
+            let known: Vec<String> = reason.into_iter().chain(next).collect();
+            parts.extend((!known.is_empty()).then(|| known.join(", ")));
         }
         (Some(last), None) => {
             parts.push(format!("run {} was {} at {}", last.run, last.status.as_str(), at(last.finished)));

@@ -9,7 +9,7 @@ use super::{Notice, Occasion};
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Ending, Status};
-use crate::policy::{Event, Update};
+use crate::policy::{Event, Suppressed, Update};
 use crate::policy::{count, ordinal};
 use crate::slack::{escape, literal, unformatted};
 
@@ -42,9 +42,11 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
         facts.push(format!("ended at {}", clock(notice, at)));
     }
     let repeats = notice.event == Event::Repeat;
-    if let Some(next) = notice.next.filter(|next| repeats && *next > notice.now) {
-        facts.push(format!("next message at {} unless it changes", clock(notice, next)));
-    }
+    let next = notice.next.filter(|next| repeats && next.at.is_none_or(|at| at > notice.now));
+    facts.extend(next.and_then(|next| {
+        let unless = if next.why == Suppressed::RepeatNotDue && next.at.is_some() { " unless it changes" } else { "" };
+        Some(format!("{}{unless}", next.words(|at| clock(notice, at))?))
+    }));
     // Which of the job's incidents: two may say the same.
     let key = notice.outcome().and_then(|outcome| outcome.directives.key.as_deref()).filter(|_| !notice.is_good());
     facts.extend(key.map(|key| format!("key {}", unformatted(&short(key)))));

@@ -39,7 +39,7 @@ pub use text::clean;
 
 use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger};
 use crate::id::{Channel, JobName, RunId};
-use crate::policy::{Ended, Event, Incident, LastRun, Previous, Update};
+use crate::policy::{Ended, Event, Expected, Incident, LastRun, Previous, Update};
 use crate::slack::Parent;
 
 /// What a template may know of a job.
@@ -128,7 +128,7 @@ pub struct Notice {
     /// What has changed against what was reported of the incident before.
     pub update: Update,
     /// When the next message about the incident comes, unless it changes before.
-    pub next: Option<Timestamp>,
+    pub next: Option<Expected>,
     /// When this was decided.
     pub now: Timestamp,
     /// What waited for the end of `quiet_hours` and is reported along, a line each; plain text, not yet escaped.

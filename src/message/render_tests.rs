@@ -13,7 +13,7 @@ use crate::document::{Reader, Table, load};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
 use crate::id::RunId;
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
-use crate::policy::{Event, Hang, Incident, Update};
+use crate::policy::{Event, Expected, Hang, Incident, Suppressed, Update};
 use crate::slack::limits::{ALL_BLOCKS, PLAIN};
 use crate::slack::{units, weight};
 
@@ -330,7 +330,10 @@ fn the_context_line_says_the_rest_and_nothing_twice() {
     };
     let exit = |code| with(sample(Event::Failure), |outcome| outcome.ending = Ending::Exited { code });
     let now = sample(Event::Failure).now;
-    let next = now.checked_add(Duration::from_secs(4 * 3600)).ok();
+    let at = now.checked_add(Duration::from_secs(4 * 3600)).ok();
+    let next = Some(Expected { why: Suppressed::RepeatNotDue, at });
+    let acknowledged = Some(Expected { why: Suppressed::Acknowledged, at });
+    let never = Some(Expected { why: Suppressed::RepeatNotDue, at: None });
     let cron = JobFacts { schedule: "cron */5 * * * *".to_owned(), ..(*sample(Event::Failure).job).clone() };
     let well_between = sample(Event::Repeat).incident.map(|incident| Incident { in_a_row: false, ..incident });
     let timed_out = silent(Reason::Timeout, Ending::TimedOut { after: Duration::from_secs(600), killed: false });
@@ -356,6 +359,17 @@ fn the_context_line_says_the_rest_and_nothing_twice() {
         (
             Notice { next, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },
             format!("exit code 2 · took 1.3s · next message at 07:45 unless it changes · {WHERE}"),
+        ),
+        (
+            Notice { next: never, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },
+            format!("exit code 2 · took 1.3s · no message until it changes · {WHERE}"),
+        ),
+        (
+            Notice { next: acknowledged, update: Update::Better { was: Status::Critical }, ..sample(Event::Repeat) },
+            format!(
+                "exit code 2 · 3rd failure in a row, since 02:58 · took 1.3s · next message if it gets worse, fails \
+                 differently or recovers, or at 07:45 · {WHERE}"
+            ),
         ),
         (wrote(exit(2), b"", b""), format!("took 1.3s · {WHERE}")),
         (timed_out, WHERE.to_owned()),

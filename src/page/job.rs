@@ -11,6 +11,7 @@ use super::words::{self, Present, Time};
 use super::{Pages, Site};
 use crate::api::{self, JobState};
 use crate::exec::Status;
+use crate::policy::Decision;
 
 /// Bars of the long strip, and points of the plot.
 const STRIP: usize = 200;
@@ -182,13 +183,15 @@ fn run_row(run: &api::Run, site: &Site, present: &Present) -> RunRow {
     }
 }
 
-/// `sent: failure`, `not sent: repeat-not-due, next message 04:00`.
+/// `sent: failure`, `not sent: repeat-not-due, next message at 04:00`.
 fn verdict(run: &api::Run, present: &Present) -> String {
     let Some(verdict) = run.verdict.as_deref().filter(|verdict| !verdict.is_empty()) else { return String::new() };
-    let until = run.until.map(|until| format!(", next message {}", present.time(until).at)).unwrap_or_default();
+    let expected = verdict.parse::<Decision>().ok().and_then(|decision| decision.with_until(run.until).expected());
+    let next = expected.and_then(|expected| expected.words(|at| present.time(at).at));
+    let next = next.map(|next| format!(", {next}")).unwrap_or_default();
     match verdict.strip_prefix("notified: ") {
         Some(event) => format!("sent: {event}"),
-        None => format!("not sent: {verdict}{until}"),
+        None => format!("not sent: {verdict}{next}"),
     }
 }
 

@@ -9,7 +9,7 @@ use super::words::{self, Present, Time};
 use super::{Site, encode};
 use crate::api::{self, HoldKind, JobState};
 use crate::exec::Status;
-use crate::policy;
+use crate::policy::{self, Expected};
 
 /// Bars of the strip in a list.
 const STRIP: usize = 40;
@@ -81,11 +81,19 @@ pub(super) struct IncidentView {
     failures: String,
     line: String,
     told: Vec<ToldView>,
-    next: Option<Time>,
+    next: Option<NextView>,
     suppressed: Option<String>,
     /// It flaps: when it counts as steady, if nothing changes before.
     flaps: Option<Time>,
     ack: Option<String>,
+}
+
+/// When the next message about an incident comes: words, with the time among them.
+#[derive(Debug, Serialize)]
+struct NextView {
+    before: String,
+    at: Option<Time>,
+    after: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -223,7 +231,7 @@ impl IncidentView {
             failures,
             line: incident.line.clone(),
             told: told.collect(),
-            next: incident.next_message.filter(|_| !incident.is_on_its_way()).map(|next| present.time(next)),
+            next: incident.expected().and_then(|expected| next_view(expected, present)),
             suppressed: match incident.is_on_its_way() {
                 true => Some("its message waits".to_owned()),
                 false => incident.suppressed.as_ref().map(|why| why.reason.clone()),
@@ -232,6 +240,14 @@ impl IncidentView {
             ack,
         }
     }
+}
+
+fn next_view(expected: Expected, present: &Present) -> Option<NextView> {
+    // Nothing of what is said has this character in it: it is where the time stands.
+    let words = expected.words(|_| '\0'.to_string())?;
+    let (before, after) = words.split_once('\0').unwrap_or((&words, ""));
+    let at = expected.at.filter(|_| words.contains('\0')).map(|at| present.time(at));
+    Some(NextView { before: before.to_owned(), at, after: after.to_owned() })
 }
 
 impl HoldView {

@@ -137,6 +137,33 @@ impl Suppressed {
     }
 }
 
+/// When the next message about an open incident can be expected, unless it changes before, and what keeps it back until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// What keeps it back.
+    pub why: Suppressed,
+    /// When it comes, where that is known; at the earliest, where a run decides that.
+    pub at: Option<Timestamp>,
+}
+
+impl Expected {
+    /// In words, for every place that says it: `next message at 04:00`. None where there is nothing to say of it. `time` is how
+    /// the place writes a time.
+    pub fn words(self, time: impl Fn(Timestamp) -> String) -> Option<String> {
+        let at = self.at.map(time);
+        match (self.why, at) {
+            (Suppressed::Acknowledged, at) => {
+                let or_at = at.map(|at| format!(", or at {at}")).unwrap_or_default();
+                Some(format!("next message if it gets worse, fails differently or recovers{or_at}"))
+            }
+            (Suppressed::RepeatNotDue, None) => Some("no message until it changes".to_owned()),
+            (Suppressed::Flapping, Some(at)) => Some(format!("next message at {at} if nothing changes before")),
+            (_, Some(at)) => Some(format!("next message at {at}")),
+            (_, None) => None,
+        }
+    }
+}
+
 impl Decision {
     /// Whether it is about a run that came to its own end, and counts as run.
     pub fn is_of_a_run(self) -> bool {
@@ -161,6 +188,11 @@ impl Decision {
     /// When the next message is possible, where that is known.
     pub fn until(self) -> Option<Timestamp> {
         if let Self::Suppressed(_, until) = self { until } else { None }
+    }
+
+    /// When the next message about the incident can be expected, where it is suppressed.
+    pub fn expected(self) -> Option<Expected> {
+        if let Self::Suppressed(why, at) = self { Some(Expected { why, at }) } else { None }
     }
 
     /// The same decision with the time at which the next message is possible.

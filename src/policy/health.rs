@@ -538,6 +538,7 @@ impl Health {
         self.silenced = self.silenced.filter(|until| *until > now);
         if let Some(held) = &mut self.held {
             held.silence.take_if(|(until, _)| *until <= now);
+            held.paused.take_if(|until| *until <= now);
             held.acks.retain(|(_, until)| *until > now);
         }
     }

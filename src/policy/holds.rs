@@ -103,6 +103,26 @@ pub struct Held {
     pub silence: Option<(Timestamp, String)>,
     /// The incidents that somebody has, and until when.
     pub acks: Vec<(u64, Timestamp)>,
+    /// Until when it does not run.
+    pub paused: Option<Timestamp>,
+}
+
+impl Held {
+    /// What these holds, which cover the job, ask for. Of several of a kind the one that ends last counts.
+    pub fn of<'h>(holds: impl IntoIterator<Item = &'h Hold>) -> Self {
+        let mut held = Self::default();
+        for hold in holds {
+            match hold.kind {
+                HoldKind::Pause => held.paused = held.paused.max(Some(hold.until)),
+                HoldKind::Silence if held.silence.as_ref().is_none_or(|(until, _)| *until < hold.until) => {
+                    held.silence = Some((hold.until, hold.by.name.clone()));
+                }
+                HoldKind::Silence => {}
+                HoldKind::Ack => held.acks.extend(hold.incident.map(|incident| (incident, hold.until))),
+            }
+        }
+        held
+    }
 }
 
 impl HoldKind {

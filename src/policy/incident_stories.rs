@@ -361,7 +361,7 @@ fn a_hang_that_could_not_be_told_is_told_at_the_next_due_time() {
 fn it_was_told_when_a_channel_took_the_message_and_not_when_that_was_made() {
     let (ops, dev) = (crate::id::Channel::new("ops"), crate::id::Channel::new("dev"));
     let mut life = Life::new("repeat = '1h'");
-    let told = |life: &Life| crate::policy::open(&life.settings, &life.health, at("09:00"))[0].told.clone();
+    let told = |life: &Life| crate::policy::open(&life.settings, &life.health, &life.zone, at("09:00"))[0].told.clone();
     let known = |first: &str, second: &str| vec![(ops.clone(), at(first)), (dev.clone(), at(second))];
     life.run("critical: a", at("03:00"));
     assert_eq!(told(&life), [], "it waits for Slack");

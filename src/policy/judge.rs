@@ -14,7 +14,9 @@ use super::health::{Health, LONGEST_GOOD, Seen};
 use super::incident::{MOST_KINDS, OpenIncident, Reported, kept};
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
-use super::{Event, Facts, Judgement, Notification, Settings, Suppressed, Update, Verdict, diff, intermittent, quiet};
+use super::{
+    Event, Facts, Judgement, Notification, Settings, Suppressed, Update, Verdict, diff, intermittent, outlook, quiet,
+};
 use crate::clock::shift;
 use crate::exec::{Reason, Status};
 
@@ -61,6 +63,7 @@ pub fn judge(
             if !ok {
                 health.note_silence();
             }
+            let next = health.next_message(&moment, (why, next));
             health.close_if_nothing_due(facts.status, at);
             return Judgement { verdict: Verdict::Suppress(why, next), close };
         }
@@ -72,9 +75,10 @@ pub fn judge(
     let exempt = worsens || matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
     let draft = Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt };
     let sent = health.notify(&moment, draft);
-    if sent.is_err() {
+    let sent = sent.map_err(|(why, next)| {
         health.note_silence();
-    }
+        (why, health.next_message(&moment, (why, next)))
+    });
     health.close_if_nothing_due(facts.status, at);
     let verdict = match sent {
         Ok(notification) => {
@@ -229,6 +233,20 @@ fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen:
 }
 
 impl Health {
+    /// When the next message about the open incident can be expected, where a failure was suppressed for this reason.
+    fn next_message(&self, moment: &Moment<'_>, (why, next): (Suppressed, Option<Timestamp>)) -> Option<Timestamp> {
+        use Suppressed::{Acknowledged, QuietHours, RepeatNotDue, Silenced};
+        let asked = matches!(why, Acknowledged | QuietHours | RepeatNotDue | Silenced);
+        let open = self.open.as_deref().filter(|open| asked && open.resolved_at.is_none());
+        let expected = open.and_then(|open| {
+            outlook::expected((moment.settings, self, moment.zone), open, self.acknowledged(open), moment.now)
+        });
+        match expected {
+            Some(expected) if expected.at.is_none_or(|at| at > moment.now) => expected.at,
+            _ => next,
+        }
+    }
+
     /// A run ended, so it no longer hangs. That one hung for long enough to be reported is remembered until one does not:
     /// a job that is always too slow is not reported anew each time.
     fn end_hang(&mut self, settings: &Settings) {

@@ -50,7 +50,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Mention, parse_channel, parse_mention};
-pub use decision::{Decision, Suppressed, UnknownWord};
+pub use decision::{Decision, Expected, Suppressed, UnknownWord};
 pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
@@ -266,9 +266,9 @@ pub struct Notification {
     pub update: Update,
     /// What the first message of the thread is edited to say, where this one changes that.
     pub headline: Option<Update>,
-    /// When the next message about the incident comes, unless it changes before; none where that is not known, or when
-    /// none comes.
-    pub next: Option<Timestamp>,
+    /// When the next message about the incident comes, unless it changes before; none where the next failure is told, or where it
+    /// is over.
+    pub next: Option<Expected>,
     /// stdout against the last ok run's, as a unified diff without a header; empty when they say the same.
     pub diff: String,
     /// It is no message about a change, and tells of one along with what it is about.

@@ -11,13 +11,14 @@ use jiff::tz::TimeZone;
 use super::flap;
 use super::health::Health;
 use super::incident::{OpenIncident, Reported};
+use super::outlook;
 use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred};
 use super::settings::On;
 use super::{
-    Event, Facts, Hang, Incident, Notification, Repeat, Settings, Statuses, Suppressed, Threading, Undo, Update,
+    Event, Expected, Facts, Hang, Incident, Notification, Settings, Statuses, Suppressed, Threading, Undo, Update,
 };
-use crate::clock::{between, shift};
+use crate::clock::between;
 use crate::exec::Status;
 use crate::id::{Channel, RunId};
 
@@ -376,10 +377,9 @@ impl Health {
         ends: bool,
         thread: Threading,
         quiet: bool,
-    ) -> Option<Timestamp> {
-        let Moment { settings, slot, now, .. } = *moment;
+    ) -> Option<Expected> {
+        let Moment { settings, zone, slot, now, .. } = *moment;
         let visible = thread.is_visible();
-        let mut next = None;
         match &mut self.open {
             Some(open) if failing => {
                 let known = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id));
@@ -392,8 +392,6 @@ impl Health {
                 if !draft.line.is_empty() || draft.event != Event::Flapping {
                     reported.line.clone_from(&draft.line);
                 }
-                let interval = settings.repeat.interval(reported.repeats).filter(|_| settings.repeat != Repeat::Always);
-                next = interval.map(|interval| shift(slot, interval).max(now));
                 if let Some(conversation) =
                     self.conversation.as_deref_mut().filter(|known| open.conversation == Some(known.id))
                 {
@@ -406,9 +404,19 @@ impl Health {
             open if ends => *open = None,
             _ => {}
         }
-        match draft.flap {
-            FlapChange::Begins | FlapChange::Continues => flap::steady_at(settings, self),
-            _ => next,
+        let flaps = || {
+            let at = flap::steady_at(settings, self)?;
+            Some(Expected { why: Suppressed::Flapping, at: Some(at) })
+        };
+        match self.open.as_deref() {
+            Some(open) if failing => {
+                // News ends the acknowledgement, unless it is good.
+                let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
+                let acknowledged = self.acknowledged(open).filter(|_| better);
+                outlook::expected((settings, self, zone), open, acknowledged, now)
+            }
+            _ if matches!(draft.flap, FlapChange::Begins | FlapChange::Continues) => flaps(),
+            _ => None,
         }
     }
 

@@ -3,13 +3,14 @@
 //! Before it: a job's [`Health`]. After it: `status`, `why` and the status page. It changes nothing.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::flap;
 use super::health::{Health, Hung, LastRun};
 use super::incident::{OpenIncident, Reported};
 use super::quiet;
 use super::settings::{On, Repeat};
-use super::{Event, Settings, Suppressed};
+use super::{Event, Expected, Settings, Suppressed};
 use crate::clock::shift;
 use crate::exec::Status;
 use crate::id::Channel;
@@ -40,20 +41,21 @@ pub struct Open {
     pub steady_at: Option<Timestamp>,
     /// The channels that took a message of it, each with when it took the last.
     pub told: Vec<(Channel, Timestamp)>,
-    /// When the next message about it comes, unless it changes before.
-    pub next: Option<Timestamp>,
+    /// When the next message about it comes, unless it changes before, and what keeps it back; none where the next failure is
+    /// told.
+    pub next: Option<Expected>,
     /// Why there is no message now, and until when.
     pub suppressed: Option<(Suppressed, Option<Timestamp>)>,
 }
 
 /// The incidents that are open: the present one first.
-pub fn open(settings: &Settings, health: &Health, now: Timestamp) -> Vec<Open> {
+pub fn open(settings: &Settings, health: &Health, zone: &TimeZone, now: Timestamp) -> Vec<Open> {
     let flaps = health.is_flapping();
     let present = health.open.as_deref().filter(|open| open.resolved_at.is_none() || flaps);
     let line = health.last_run().filter(|last| last.status != Status::Ok).map(|last| telling_line(&last));
     let line = health.hang().map(hang_line).or(line);
-    let present = present.map(|open| of(settings, health, open, line.unwrap_or_default(), now));
-    let others = health.others.iter().map(|open| of(settings, health, open, String::new(), now));
+    let present = present.map(|open| of((settings, health, zone), open, line.unwrap_or_default(), now));
+    let others = health.others.iter().map(|open| of((settings, health, zone), open, String::new(), now));
     present.into_iter().chain(others).collect()
 }
 
@@ -108,11 +110,11 @@ pub fn line_of(output: &str, status: Status) -> String {
     quiet::telling_line(output, status)
 }
 
-fn of(settings: &Settings, health: &Health, open: &OpenIncident, line: String, now: Timestamp) -> Open {
+type Of<'a> = (&'a Settings, &'a Health, &'a TimeZone);
+
+fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: Timestamp) -> Open {
     let reported = open.reported.as_ref();
     let line = reported.map(|reported| reported.line.clone()).filter(|_| line.is_empty()).unwrap_or(line);
-    let suppressed = suppressed(settings, health, open, now);
-    let next = suppressed.and_then(|(_, until)| until).filter(|_| settings.on.asks(On::Failure));
     let is_present = health.open.as_deref().is_some_and(|present| present.id == open.id);
     Open {
         id: open.id,
@@ -126,8 +128,97 @@ fn of(settings: &Settings, health: &Health, open: &OpenIncident, line: String, n
         is_reported: reported.is_some(),
         steady_at: flap::steady_at(settings, health).filter(|_| is_present),
         told: reported.map(Reported::told).unwrap_or_default(),
-        next,
-        suppressed,
+        next: expected((settings, health, zone), open, health.acknowledged(open), now),
+        suppressed: suppressed(settings, health, open, now),
+    }
+}
+
+/// What a person or the script asks for that keeps back a message about the incident, up to when: what ends last.
+fn held(health: &Health, acknowledged: Option<Timestamp>, now: Timestamp) -> Option<(Suppressed, Timestamp)> {
+    let silenced = health.silenced().map(|until| (Suppressed::Silenced, until));
+    let acknowledged = acknowledged.map(|until| (Suppressed::Acknowledged, until));
+    let held = silenced.into_iter().chain(acknowledged).filter(|(_, until)| *until > now);
+    held.max_by_key(|(_, until)| *until)
+}
+
+/// What keeps back a message about the incident by the rules, apart from what anybody asks for; none where the next failure is
+/// told.
+fn by_rule(settings: &Settings, health: &Health, open: &OpenIncident, now: Timestamp) -> Option<Expected> {
+    let (why, at) = if !settings.on.asks(On::Failure) {
+        (Suppressed::NotAsked, None)
+    } else if health.is_flapping() {
+        (Suppressed::Flapping, flap::steady_at(settings, health))
+    } else if health.waiting.has(open.id) {
+        (Suppressed::QuietHours, health.waiting.until)
+    } else {
+        match &open.reported {
+            None if health.streak < settings.after => (Suppressed::BelowAfter, None),
+            None => return None,
+            Some(_) if settings.repeat == Repeat::Always => return None,
+            Some(reported) => {
+                // A status that is not the one reported the last time does not wait for more than the first interval.
+                let changed = open.status != reported.status;
+                let repeat = settings.repeat;
+                let interval = if changed { repeat.first() } else { repeat.interval(reported.repeats) };
+                // As `repeat_due` has it: from slot to slot, or else by the clock.
+                let next = |interval| match shift(reported.slot, interval) {
+                    slot if slot > now => slot,
+                    _ => shift(reported.at, interval).max(now),
+                };
+                (Suppressed::RepeatNotDue, interval.map(next))
+            }
+        }
+    };
+    Some(Expected { why, at })
+}
+
+/// When the next message about the incident can be expected, unless it changes before: the one answer to that, for the message,
+/// the history and whoever looks. None where the next failure is told. `acknowledged` is until when somebody has it.
+pub(super) fn expected(
+    (settings, health, zone): Of<'_>,
+    open: &OpenIncident,
+    acknowledged: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Expected> {
+    let by_rule = by_rule(settings, health, open, now);
+    if let Some(rule) = by_rule.filter(|rule| rule.why == Suppressed::NotAsked) {
+        return Some(rule);
+    }
+    let paused = health.held().and_then(|held| held.paused).filter(|until| *until > now);
+    let expected = match held(health, acknowledged, now) {
+        // What fails still when a silence ends is told then.
+        Some((Suppressed::Silenced, until)) => Some(Expected { why: Suppressed::Silenced, at: Some(until) }),
+        Some((why, until)) => Some(match by_rule {
+            // That it is steady is told all the same.
+            Some(rule @ Expected { why: Suppressed::Flapping | Suppressed::BelowAfter, .. }) => rule,
+            Some(Expected { at: None, .. }) => Expected { why, at: None },
+            Some(Expected { at: Some(at), .. }) => Expected { why, at: Some(at.max(until)) },
+            None => Expected { why, at: Some(until) },
+        }),
+        None => by_rule,
+    };
+    // A repetition comes with a run, and there is none before the pause ends.
+    let of_a_run = |why| matches!(why, Suppressed::RepeatNotDue | Suppressed::Acknowledged);
+    let expected = match (expected, paused) {
+        (Some(Expected { why, at: Some(at) }), Some(until)) if of_a_run(why) => {
+            Some(Expected { why, at: Some(at.max(until)) })
+        }
+        (None, Some(until)) => Some(Expected { why: Suppressed::RepeatNotDue, at: Some(until) }),
+        (expected, _) => expected,
+    };
+    if settings.quiet_except.contains(open.status) {
+        return expected;
+    }
+    let after_quiet = |at: Timestamp| match quiet::is_quiet(settings, zone, at) {
+        true => quiet::end(settings, zone, at),
+        false => Some(at),
+    };
+    match expected {
+        Some(Expected { why, at }) => Some(Expected { why, at: at.and_then(after_quiet) }),
+        None if quiet::is_quiet(settings, zone, now) => {
+            Some(Expected { why: Suppressed::QuietHours, at: quiet::end(settings, zone, now) })
+        }
+        None => None,
     }
 }
 
@@ -138,58 +229,39 @@ fn suppressed(
     open: &OpenIncident,
     now: Timestamp,
 ) -> Option<(Suppressed, Option<Timestamp>)> {
-    if !settings.on.asks(On::Failure) {
-        return Some((Suppressed::NotAsked, None));
+    let rule = by_rule(settings, health, open, now).map(|rule| (rule.why, rule.at));
+    if rule.is_some_and(|(why, _)| why == Suppressed::NotAsked) {
+        return rule;
     }
-    let silenced = health.silenced().map(|until| (Suppressed::Silenced, until));
-    let acknowledged = health.acknowledged(open).map(|until| (Suppressed::Acknowledged, until));
-    let held = silenced.into_iter().chain(acknowledged).filter(|(_, until)| *until > now);
     // What ends last decides when there is a message again.
-    if let Some((why, until)) = held.max_by_key(|(_, until)| *until) {
-        return Some((why, Some(until)));
-    }
-    if health.is_flapping() {
-        return Some((Suppressed::Flapping, flap::steady_at(settings, health)));
-    }
-    if health.waiting.has(open.id) {
-        return Some((Suppressed::QuietHours, health.waiting.until));
-    }
-    match &open.reported {
-        None if health.streak < settings.after => Some((Suppressed::BelowAfter, None)),
-        None => None,
-        Some(_) if settings.repeat == Repeat::Always => None,
-        Some(reported) => {
-            let interval = settings.repeat.interval(reported.repeats);
-            Some((Suppressed::RepeatNotDue, interval.map(|interval| shift(reported.slot, interval).max(now))))
-        }
-    }
+    held(health, health.acknowledged(open), now).map(|(why, until)| (why, Some(until))).or(rule)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{line_of, open, telling_line};
+    use super::{Expected, line_of, open, telling_line};
     use crate::exec::Status;
-    use crate::policy::Suppressed;
     use crate::policy::holds::Held;
-    use crate::policy::stories::{Life, at};
+    use crate::policy::stories::{Life, at, run_as};
+    use crate::policy::{Facts, Suppressed, Verdict, judge};
 
     #[test]
     fn a_hold_is_why_nothing_is_said_up_to_its_end_and_no_moment_longer() {
         let mut life = Life::new("repeat = 'always'\n");
         life.run("critical: no disk", at("03:00"));
-        let suppressed = |life: &Life, now| open(&life.settings, &life.health, at(now))[0].suppressed;
+        let suppressed = |life: &Life, now| open(&life.settings, &life.health, &life.zone, at(now))[0].suppressed;
         assert_eq!(suppressed(&life, "03:01"), None);
         let until = at("04:00");
         for (held, why) in [
-            (Held { silence: Some((until, "dana".to_owned())), acks: Vec::new() }, Suppressed::Silenced),
-            (Held { silence: None, acks: vec![(1, until)] }, Suppressed::Acknowledged),
+            (Held { silence: Some((until, "dana".to_owned())), ..Held::default() }, Suppressed::Silenced),
+            (Held { acks: vec![(1, until)], ..Held::default() }, Suppressed::Acknowledged),
         ] {
             life.health.hold(held);
             assert_eq!(suppressed(&life, "03:59"), Some((why, Some(until))));
             assert_eq!(suppressed(&life, "04:00"), None, "{why:?}");
         }
         // That of another incident.
-        life.health.hold(Held { silence: None, acks: vec![(2, until)] });
+        life.health.hold(Held { acks: vec![(2, until)], ..Held::default() });
         assert_eq!(suppressed(&life, "03:59"), None);
     }
 
@@ -197,14 +269,82 @@ mod tests {
     fn an_incident_that_is_not_told_yet_or_not_again_says_why_and_when_it_is() {
         let mut life = Life::new("after = 2\nrepeat = '1h'\n");
         let shown = |life: &Life, now| {
-            let open = open(&life.settings, &life.health, at(now)).swap_remove(0);
-            (open.is_reported, open.suppressed, open.next)
+            let open = open(&life.settings, &life.health, &life.zone, at(now)).swap_remove(0);
+            (open.is_reported, open.suppressed, open.next.and_then(|next| next.at))
         };
         life.run("critical: no disk", at("03:00"));
         assert_eq!(shown(&life, "03:01"), (false, Some((Suppressed::BelowAfter, None)), None));
         life.run("critical: no disk", at("03:05"));
         let next = Some(at("04:05"));
         assert_eq!(shown(&life, "03:06"), (true, Some((Suppressed::RepeatNotDue, next)), next));
+    }
+
+    #[test]
+    fn when_the_next_message_comes_is_said_once_for_all_and_contradicts_nothing() {
+        let words = |notify: &str, held: Held, now: &str| {
+            let mut life = Life::new(notify);
+            life.run("critical: no disk", at("03:00"));
+            life.health.hold(held);
+            let next = open(&life.settings, &life.health, &life.zone, at(now))[0].next;
+            let clock = |at: jiff::Timestamp| at.to_zoned(life.zone.clone()).strftime("%d %H:%M").to_string();
+            next.and_then(|next| next.words(clock))
+        };
+        let ack = |until: &str| Held { acks: vec![(1, at(until))], ..Held::default() };
+        let silence = |until: &str| Held { silence: Some((at(until), "dana".to_owned())), ..Held::default() };
+        let pause = |until: &str| Held { paused: Some(at(until)), ..Held::default() };
+        let hourly = "repeat = '1h'\n";
+        let quiet = "repeat = '1h'\nquiet_hours = '03:30-07:00'\n";
+        let unless = "next message if it gets worse, fails differently or recovers";
+        for (notify, held, expected) in [
+            (hourly, Held::default(), "next message at 23 04:00".to_owned()),
+            // Until the later of both: the end of the acknowledgement is no message by itself.
+            (hourly, ack("03:30"), format!("{unless}, or at 23 04:00")),
+            (hourly, ack("09:00"), format!("{unless}, or at 23 09:00")),
+            ("repeat = 'never'\n", Held::default(), "no message until it changes".to_owned()),
+            ("repeat = 'never'\n", ack("09:00"), unless.to_owned()),
+            (hourly, silence("03:30"), "next message at 23 03:30".to_owned()),
+            ("repeat = 'never'\n", silence("03:30"), "next message at 23 03:30".to_owned()),
+            (hourly, Held { silence: silence("05:00").silence, ..ack("03:30") }, "next message at 23 05:00".to_owned()),
+            (hourly, Held { silence: silence("03:30").silence, ..ack("05:00") }, format!("{unless}, or at 23 05:00")),
+            (hourly, pause("06:00"), "next message at 23 06:00".to_owned()),
+            (hourly, Held { paused: Some(at("06:00")), ..ack("05:00") }, format!("{unless}, or at 23 06:00")),
+            ("repeat = 'always'\n", pause("06:00"), "next message at 23 06:00".to_owned()),
+            (quiet, Held::default(), "next message at 23 07:00".to_owned()),
+            (quiet, silence("03:40"), "next message at 23 07:00".to_owned()),
+            (quiet, ack("05:00"), format!("{unless}, or at 23 07:00")),
+            (
+                "repeat = '1h'\nquiet_hours = '03:30-07:00'\nquiet_except = ['critical']\n",
+                Held::default(),
+                "next message at 23 04:00".to_owned(),
+            ),
+            ("repeat = '1h'\nquiet_hours = '03:30-03:50'\n", Held::default(), "next message at 23 04:00".to_owned()),
+        ] {
+            assert_eq!(words(notify, held.clone(), "03:01"), Some(expected), "{notify} {held:?}");
+        }
+        assert_eq!(words("repeat = 'always'\n", Held::default(), "03:01"), None);
+        assert_eq!(words("after = 2\n", ack("09:00"), "03:01"), None);
+    }
+
+    #[test]
+    fn the_message_the_history_and_whoever_looks_say_the_same_of_the_next_message() {
+        let mut life = Life::new("repeat = '1h'\n");
+        life.run("critical: no disk", at("03:00"));
+        life.health.hold(Held { acks: vec![(1, at("09:00"))], ..Held::default() });
+        for (what, now) in
+            [("critical: no disk", "03:10"), ("critical: no disk", "04:10"), ("warning: no disk", "04:20")]
+        {
+            let judged =
+                |facts: &Facts<'_>| judge(&life.settings, &mut life.health, facts, &life.zone, at(now)).verdict;
+            let told = run_as(what, 2, at(now), judged);
+            let looked = open(&life.settings, &life.health, &life.zone, at(now))[0].next;
+            let said = match told {
+                Verdict::Notify(notification) => notification.next,
+                Verdict::Suppress(why, next) => Some(Expected { why, at: next }),
+                Verdict::NotRun => panic!("it is a run"),
+            };
+            assert_eq!(said, looked, "{now}");
+            assert_eq!(looked, Some(Expected { why: Suppressed::Acknowledged, at: Some(at("09:00")) }), "{now}");
+        }
     }
 
     #[test]

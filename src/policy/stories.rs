@@ -703,7 +703,7 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
         &[
             ("21:00", "critical: disk full", "failure critical, opens #1, pings"),
             ("22:05", "ok: fine", "held: quiet-hours until 24 07:00"),
-            ("22:10", "critical: disk full", "held: repeat-not-due"),
+            ("22:10", "critical: disk full", "held: repeat-not-due until 24 07:00"),
             (
                 "24 07:00",
                 "clock",
@@ -847,7 +847,7 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
             ("03:00", "critical: x", "failure critical, opens #1, pings"),
             ("03:01", "silence 1h", ""),
             ("03:10", "ok", "held: silenced until 23 04:01"),
-            ("03:15", "critical: x", "held: repeat-not-due until 23 04:00"),
+            ("03:15", "critical: x", "held: repeat-not-due until 23 04:01"),
             ("04:01", "clock", "repeat critical, in #1 (still failing, 2 failures since 03:00: the silence ended)"),
             ("04:10", "ok", "recovery ok, closes #1 (2 failures in 1h 10m)"),
         ],

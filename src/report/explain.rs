@@ -10,7 +10,7 @@ use crate::exec::{Ending, Reason, Status};
 use crate::id::{Channel, RunId, in_one_line};
 use crate::message::{Message, Thread};
 use crate::plan::Job;
-use crate::policy::{Decision, Event, Suppressed};
+use crate::policy::{Decision, Event, Expected, Suppressed};
 use crate::slack::cut_plain;
 use crate::store::{MessageState, RunRow, Stored};
 
@@ -157,6 +157,9 @@ pub struct Explained<'a> {
     pub later: Option<(Timestamp, Event)>,
     /// Its job, where there is one of that name.
     pub job: Option<&'a Job>,
+    /// Of the last run of a job with an open incident: what comes next by now, since a person may have asked for something after
+    /// it. None in it where the next failure is told.
+    pub expected: Option<Option<Expected>>,
     /// In which times are told.
     pub zone: &'a TimeZone,
     /// Now, on the wall.
@@ -168,10 +171,16 @@ impl Explained<'_> {
     pub fn headline(&self) -> String {
         let row = self.row;
         // Of a job that is gone there is no next message.
-        let next = match (self.later, row.decision.until().filter(|_| self.job.is_some())) {
-            (Some((at, event)), _) => format!("; told at {}: {event}", told(at, self.zone, self.now)),
-            (None, Some(until)) => format!(", next message at {}", told(until, self.zone, row.finished)),
-            (None, None) => String::new(),
+        let recorded = row.decision.expected().filter(|_| self.job.is_some());
+        let present = self.expected.filter(|_| recorded.is_some() && row.status != Status::Ok);
+        let (expected, from) = match present {
+            Some(present) => (present, self.now),
+            None => (recorded, row.finished),
+        };
+        let next = expected.and_then(|next| next.words(|time| told(time, self.zone, from)));
+        let next = match self.later {
+            Some((at, event)) => format!("; told at {}: {event}", told(at, self.zone, self.now)),
+            None => next.map(|next| format!(", {next}")).unwrap_or_default(),
         };
         format!("{}; {}{next}", how_and_when(row, self.zone, self.now), verdict(row, &self.letters))
     }
@@ -184,21 +193,7 @@ impl Explained<'_> {
 
     /// Where messages are that Slack has not taken; each begins with a semicolon.
     pub fn whereabouts(&self) -> String {
-        let mut text = String::new();
-        for letter in &self.letters {
-            let channel = channel(&letter.message);
-            let why = letter.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            let since = told(letter.queued, self.zone, self.now);
-            text.push_str(&match letter.state {
-                MessageState::Waiting => format!("; it waits for {channel} since {since}{why}"),
-                MessageState::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
-                MessageState::Dead => {
-                    let id = letter.id;
-                    format!("; {channel} did not take it{why}; `slack-alert outbox retry {id}` sends it again")
-                }
-            });
-        }
-        text
+        whereabouts(&self.letters, self.zone, self.now)
     }
 
     fn reason(&self) -> String {
@@ -220,6 +215,25 @@ impl Explained<'_> {
         };
         sentence.to_owned()
     }
+}
+
+/// Where these messages are, which Slack has not taken; each begins with a semicolon.
+pub fn whereabouts(letters: &[&Stored], zone: &TimeZone, now: Timestamp) -> String {
+    let mut text = String::new();
+    for letter in letters {
+        let channel = channel(&letter.message);
+        let why = letter.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let since = told(letter.queued, zone, now);
+        text.push_str(&match letter.state {
+            MessageState::Waiting => format!("; it waits for {channel} since {since}{why}"),
+            MessageState::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
+            MessageState::Dead => {
+                let id = letter.id;
+                format!("; {channel} did not take it{why}; `slack-alert outbox retry {id}` sends it again")
+            }
+        });
+    }
+    text
 }
 
 /// Why there was a message about an event.
@@ -288,8 +302,15 @@ mod tests {
         ] {
             let decision = Decision::Notified(Event::Missing);
             let row = RunRow { reason: Reason::Missing, ending, decision, ..RunRow::interrupted(&left, now) };
-            let explained =
-                Explained { row: &row, letters: Vec::new(), later: None, job: None, zone: &TimeZone::UTC, now };
+            let explained = Explained {
+                row: &row,
+                letters: Vec::new(),
+                later: None,
+                expected: None,
+                job: None,
+                zone: &TimeZone::UTC,
+                now,
+            };
             assert_eq!(explained.explanation(), sentence);
         }
     }

@@ -173,7 +173,7 @@ fn hold(
     if kind == HoldKind::Silence {
         held.silence = held.silence.filter(|(known, _)| *known > until).or(Some((until, SOMEBODY.to_owned())));
     } else {
-        let open = policy::open(&job.notify, health, now);
+        let open = policy::open(&job.notify, health, &job.timing.zone, now);
         // As a running daemon does: the first that nobody has, and else the first.
         let nobody_has = |open: &&policy::Open| !held.acks.iter().any(|(id, _)| *id == open.id);
         let open = open.iter().find(nobody_has).or(open.first()).ok_or("there is no open incident to acknowledge")?;
@@ -187,7 +187,7 @@ fn hold(
 /// An acknowledgement may be over with a run.
 fn release(job: &Job, health: &mut Health, before: Option<Status>, decision: Decision, now: Timestamp) {
     let Some(mut held) = health.held().filter(|held| !held.acks.is_empty()).cloned() else { return };
-    let open = policy::open(&job.notify, health, now);
+    let open = policy::open(&job.notify, health, &job.timing.zone, now);
     let after = health.status();
     held.acks.retain(|(id, _)| policy::ack_ends(Some(*id), &open, decision.event(), before, after).is_none());
     health.hold(held);

@@ -311,8 +311,7 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
         (false, None) => format!("told{channels}"),
     });
     let steady = incident.steady_at.map(|at| told(at, zone, now));
-    let next = incident.next_message.filter(|_| !incident.is_on_its_way() && steady.is_none());
-    let next = next.map(|at| format!("next message at {}", told(at, zone, now)));
+    let next = incident.expected().filter(|_| steady.is_none()).and_then(|next| next.words(|at| told(at, zone, now)));
     match &incident.suppressed {
         Some(_) if incident.is_on_its_way() => {}
         // That a repeat is not due is what the time of the next message says.

@@ -425,19 +425,9 @@ impl Dispatcher {
     pub(super) fn hold_job(&mut self, index: u32, now: Now) {
         let tracked = &mut self.jobs[index as usize];
         let of_job = self.holds.all.values().filter(|hold| hold.until > now.wall && covers(&hold.pattern, tracked));
-        let (mut pause, mut held) = (None::<&Hold>, Held::default());
-        for hold in of_job {
-            match hold.kind {
-                HoldKind::Pause if pause.is_none_or(|known| known.until < hold.until) => pause = Some(hold),
-                HoldKind::Pause => {}
-                HoldKind::Silence if held.silence.as_ref().is_none_or(|(until, _)| *until < hold.until) => {
-                    held.silence = Some((hold.until, hold.by.name.clone()));
-                }
-                HoldKind::Silence => {}
-                HoldKind::Ack => held.acks.extend(hold.incident.map(|incident| (incident, hold.until))),
-            }
-        }
-        let paused = pause.map(|hold| hold.id);
+        let held = Held::of(of_job.clone());
+        let pauses = of_job.filter(|hold| hold.kind == HoldKind::Pause).rev();
+        let paused = pauses.max_by_key(|hold| hold.until).map(|hold| hold.id);
         if tracked.paused.is_some() != paused.is_some() && tracked.running > 0 {
             let of_job = self.running.values().filter(|running| running.job == index);
             // What a person asked for goes on as it would.
@@ -489,7 +479,7 @@ impl Dispatcher {
         if acks.peek().is_none() {
             return Vec::new();
         }
-        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
         let status = |hold: &Hold| open.iter().find(|open| Some(open.id) == hold.incident).map(|open| open.status);
         acks.map(|hold| (hold.id, status(hold).or(tracked.health.status()))).collect()
     }
@@ -507,7 +497,7 @@ impl Dispatcher {
             return;
         }
         let tracked = &self.jobs[index as usize];
-        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
         let after = tracked.health.status();
         let ends = |(id, before): &(u64, Option<Status>)| {
             let end = policy::ack_ends(self.holds.all.get(id)?.incident, &open, event, *before, after)?;
@@ -647,7 +637,7 @@ impl Dispatcher {
             return Err(failure.help("name the job; a silence takes a pattern"));
         };
         let tracked = &self.jobs[*index as usize];
-        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
         let nobody_has = |open: &&policy::Open| self.acknowledged(tracked, open.id).is_none();
         match open.iter().find(nobody_has).or(open.first()) {
             Some(chosen) => {
@@ -791,7 +781,7 @@ impl Dispatcher {
     fn note_incident(&self, hold: &Hold, words: &str, now: Now, turn: &mut Turn) {
         let Some(index) = self.covered(&hold.pattern).next() else { return };
         let tracked = &self.jobs[index as usize];
-        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
         let Some(open) = open.into_iter().find(|open| Some(open.id) == hold.incident && open.is_reported) else {
             return;
         };

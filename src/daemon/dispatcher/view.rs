@@ -282,7 +282,7 @@ impl Dispatcher {
     }
 
     fn incidents_of(&self, tracked: &Tracked, now: Now) -> Vec<api::Incident> {
-        let open = policy::open(&tracked.job.notify, &tracked.health, now.wall);
+        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
         let ack = |open: &policy::Open| self.acknowledged(tracked, open.id);
         open.into_iter().map(|open| (ack(&open), open)).map(|(ack, open)| incident(open, tracked, ack)).collect()
     }
@@ -346,7 +346,7 @@ fn incident(open: policy::Open, tracked: &Tracked, ack: Option<api::Acknowledged
                 api::Told { channel: name, at: Some(*at), permalink: None }
             })
             .collect(),
-        next_message: open.next,
+        next_message: open.next.and_then(|next| next.at),
         steady_at: open.steady_at,
         suppressed: open.suppressed.map(|(why, until)| api::SuppressedBy { reason: why.as_str().to_owned(), until }),
         ack,

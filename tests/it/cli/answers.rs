@@ -230,6 +230,25 @@ fn trigger_and_history_say_why_there_is_no_message_and_when_the_next_is_possible
 }
 
 #[test]
+fn why_names_the_message_about_a_run_that_hangs_and_what_keeps_the_next_back() {
+    let hangs = "command = \"sleep 600\"\nevery = \"100ms\"\n[notify]\nstuck_after = 2\nslow = { over = \"200ms\" }\n";
+    let silent = "command = \"sleep 600\"\nevery = \"100ms\"\n[notify]\nstuck_after = 2\non = [\"output\"]\n";
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", hangs), ("jobs.d/silent.toml", silent)]);
+    let _daemon = daemon(&sandbox);
+    let ran =
+        until(&sandbox, &["why", "x"], |ran| ran.stdout.contains(", and hangs") && ran.stdout.contains("told at"));
+    let words = ", and hangs: due times pass because of it; told at ";
+    assert!(ran.stdout.contains(words) && ran.stdout.contains("; next message at "), "{ran:?}");
+    assert!(ran.stdout.contains("; there was a message that it takes longer than `notify.slow` allows"), "{ran:?}");
+    let ran = until(&sandbox, &["why", "silent"], |ran| ran.stdout.contains(", and hangs"));
+    assert!(ran.stdout.contains("because of it; not told: not-asked"), "{ran:?}");
+    assert_eq!(sandbox.run(&["ack", "x"]).code, 0);
+    let ran = until(&sandbox, &["why", "x"], |ran| ran.stdout.contains(", or at "));
+    assert!(ran.stdout.contains("; next message if it gets worse, fails differently or recovers, or at "), "{ran:?}");
+}
+
+#[test]
 fn a_number_of_no_hold_is_said_to_be_none() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
     let _daemon = daemon(&sandbox);

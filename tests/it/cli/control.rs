@@ -267,6 +267,8 @@ fn an_incident_is_acknowledged_and_a_job_without_one_is_not() {
     let status = said(&sandbox, &["status"]);
     assert!(status.contains("acknowledged by root at ") || status.contains("acknowledged by "), "{status}");
     assert!(!status.contains("nobody has acknowledged it"), "{status}");
+    let next = "next message if it gets worse, fails differently or recovers, or at ";
+    assert!(status.contains(next) && said(&sandbox, &["why", "db/backup"]).contains(next), "{status}");
     let why = said(&sandbox, &["why", "db/backup"]);
     assert!(why.contains("\nhold 1: acknowledged until ") && why.ends_with(": \"on it\"\n"), "{why}");
     assert_eq!(
