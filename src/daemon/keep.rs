@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use super::dispatcher::{Ended, Entry, Past};
 use crate::exec::Run;
 use crate::id::JobName;
-use crate::message::{self, Message};
-use crate::policy::{self, Decision, Hold};
+use crate::message::Message;
+use crate::policy::{Decision, Hold};
 use crate::store::{self, Details, JobState, Recorded, RunRow, RunningRow, Store, StoreError};
 
 /// What earlier processes left behind.
@@ -167,10 +167,8 @@ fn running_row(run: &Run, number: u64, started: Timestamp) -> RunningRow {
 fn row(ended: &Ended) -> RunRow {
     let running = running_row(&ended.run, ended.number, ended.outcome.started);
     let asked = ended.asked.as_deref();
-    let output = message::clean(&ended.outcome.output.both.bytes());
-    let line = policy::line_of(&output, ended.outcome.status);
     let details = Details {
-        line: (!line.is_empty()).then_some(line),
+        line: Some(ended.line.clone()).filter(|line| !line.is_empty()),
         by: asked.map(|asked| asked.by.clone()),
         note: asked.and_then(|asked| asked.note.clone()),
         passed: None,

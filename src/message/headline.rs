@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use super::Notice;
 use super::tail::{first_line, is_one_line, last_line, telling_line, without_perfdata};
 use super::words::{JUST_NOW, clock, emoji, ended, short};
+use super::{Notice, Occasion};
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Reason, Status};
@@ -86,6 +86,14 @@ pub(super) fn headline(notice: &Notice, title: Option<&str>) -> Headline {
 }
 
 /// The first message of an incident when the incident is over: "resolved after 42m (3 failures)".
+/// What a run came to, in a line: what its headline says behind the status. Everywhere the same.
+pub fn line(notice: &Notice) -> String {
+    match notice.status {
+        Status::Ok => Said::of(notice).line.map(|line| line.text).unwrap_or_default(),
+        _ => cause(notice).unwrap_or_default().words,
+    }
+}
+
 pub fn resolved(notice: &Notice) -> Option<String> {
     match &notice.update {
         Update::IntermittentEnds { failed, runs, .. } => return Some(format!("over: {failed} of {runs} runs failed")),
@@ -353,9 +361,21 @@ impl Cause {
     }
 }
 
-/// The cause of a failure: what the script said, unless how it ended says more.
+/// The cause of a failure; of a run that was told before, as it was told.
 fn cause(notice: &Notice) -> Option<Cause> {
     let said = Said::of(notice);
+    let cause = cause_of(notice);
+    let Occasion::Clock { last: Some(last), .. } = &notice.occasion else { return cause };
+    match cause {
+        Some(cause) if !last.line.is_empty() && cause.words != last.line => {
+            Some(Cause { words: last.line.clone(), shows_all: false, ..cause })
+        }
+        cause => cause,
+    }
+}
+
+/// The cause of a failure: what the script said, unless how it ended says more.
+fn cause_of(notice: &Notice) -> Option<Cause> {
     if matches!(notice.update, Update::Hangs(_) | Update::Slow { .. }) {
         return Some(Cause::default());
     }

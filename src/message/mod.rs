@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use conditions::{CONDITION_KEYS, Conditions, read_conditions};
 pub use edit::edited;
 pub use format::{Format, KEYS, read};
-pub use headline::{NO_OUTPUT, resolved};
+pub use headline::{NO_OUTPUT, line, resolved};
 pub use own_blocks::{BadBlock, bad_blocks};
 pub use render::{Rendered, about_job, headline_alone, own_neutral, own_words, render, whole_output};
 pub use samples::samples;

@@ -106,6 +106,7 @@ pub fn samples() -> Vec<Notice> {
         status: Status::Critical,
         finished: at(1_795_405_000),
         stdout: String::new(),
+        line: "disk full".to_owned(),
         ended: Some(Ended {
             ending: Ending::Exited { code: 7 },
             reason: Reason::Exit,

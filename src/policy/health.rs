@@ -33,6 +33,9 @@ const LONGEST_END: usize = 2 << 10;
 /// The key of an incident is kept up to this many bytes of JSON.
 const LONGEST_KEY: usize = 200;
 
+/// What a headline says of a run, and what how it ended adds to a line of its output.
+pub(super) const LONGEST_CAUSE: usize = 800;
+
 /// So many incidents of one job, told apart by the keys of its directives, are open beside the present one; a failure
 /// under yet another key belongs to that.
 const MOST_OTHERS: usize = 8;
@@ -141,6 +144,9 @@ pub(super) struct Last {
     /// Its stdout where it was not ok; an ok run's is in [`LastOk`].
     #[serde(alias = "o", default, skip_serializing_if = "is_default")]
     pub(super) stdout: String,
+    /// What its headline says of it; not known of a run that an earlier version recorded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) line: String,
     /// How it ended; unknown of a run that version 0.1 recorded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) ended: Option<Ended>,
@@ -171,6 +177,8 @@ pub struct LastRun {
     pub finished: Timestamp,
     /// Its stdout, as far as it was kept.
     pub stdout: String,
+    /// What its headline says of it; empty where that is not known.
+    pub line: String,
     /// How it ended; unknown of a run that version 0.1 recorded.
     pub ended: Option<Ended>,
 }
@@ -392,7 +400,8 @@ impl Health {
     pub fn last_run(&self) -> Option<LastRun> {
         let last = self.last.as_ref()?;
         let Previous { status, finished, stdout } = self.last()?;
-        Some(LastRun { run: last.run, status, finished, stdout, ended: last.ended.clone() })
+        let (line, ended) = (last.line.clone(), last.ended.clone());
+        Some(LastRun { run: last.run, status, finished, stdout, line, ended })
     }
 
     /// How the last run ended, without what it printed.
@@ -567,7 +576,8 @@ impl Health {
             ending => ending.clone(),
         };
         let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output });
-        self.last = Some(Last { run: facts.run, status: facts.status, at, stdout, ended });
+        let line = kept(facts.line, LONGEST_CAUSE).to_owned();
+        self.last = Some(Last { run: facts.run, status: facts.status, at, stdout, line, ended });
         if ok {
             self.succeeded = self.succeeded.max(Some(at));
             self.streak = 0;

@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
-use super::health::{Health, LONGEST_GOOD, Seen};
+use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen};
 use super::incident::{MOST_KINDS, OpenIncident, Reported, kept};
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
 use super::{
-    Event, Facts, Judgement, Notification, Settings, Suppressed, Update, Verdict, diff, intermittent, outlook, quiet,
+    Event, Facts, Judgement, Notification, Settings, Suppressed, Update, Verdict, diff, intermittent, outlook,
 };
 use crate::clock::shift;
 use crate::exec::{Reason, Status};
@@ -68,7 +68,7 @@ pub fn judge(
             return Judgement { verdict: Verdict::Suppress(why, next), close };
         }
     };
-    let line = quiet::telling_line(if ok { facts.stdout } else { facts.output }, facts.status);
+    let line = kept(facts.line, LONGEST_CAUSE).to_owned();
     let event = if event == Event::Failure && facts.reason == Reason::Missing { Event::Missing } else { event };
     let reported = health.open.as_deref().and_then(|open| open.reported.as_ref());
     let worsens = !ok && reported.is_some_and(|known| facts.status.badness() > known.worst().badness());

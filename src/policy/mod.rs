@@ -55,7 +55,7 @@ pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
 pub use notify::retract;
-pub use outlook::{AckEnd, Open, ack_ends, hang_line, line_of, open, telling_line};
+pub use outlook::{AckEnd, Open, ack_ends, hang_line, open, telling_line};
 pub use same::normal;
 pub use settings::{Asked, Attach, Flap, Intermittent, KEYS, Normalize, On, Repeat, Settings, Statuses, read};
 pub use slow::{Slow, slow, slow_after};
@@ -177,6 +177,8 @@ pub struct Facts<'a> {
     pub stdout: &'a str,
     /// Both streams as text, the same way: a failure is known again by it.
     pub output: &'a str,
+    /// What its headline says of it behind the status: what went wrong; of an ok run, a line of what it printed.
+    pub line: &'a str,
     /// How the process ended.
     pub ending: &'a Ending,
     /// How long the run took.

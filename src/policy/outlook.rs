@@ -97,17 +97,14 @@ pub fn hang_line(Hung { run, due_times, replaced }: Hung) -> String {
     }
 }
 
-/// The line of a run's output that tells most.
+/// What the headline of a run says of it: what went wrong, or a line of what it printed.
 pub fn telling_line(last: &LastRun) -> String {
     match &last.ended {
+        _ if !last.line.is_empty() => last.line.clone(),
+        // An earlier version has not kept it.
         Some(ended) if last.status != Status::Ok => quiet::telling_line(&ended.output, last.status),
         _ => quiet::telling_line(&last.stdout, last.status),
     }
-}
-
-/// The line of an output that tells most.
-pub fn line_of(output: &str, status: Status) -> String {
-    quiet::telling_line(output, status)
 }
 
 type Of<'a> = (&'a Settings, &'a Health, &'a TimeZone);
@@ -239,7 +236,7 @@ fn suppressed(
 
 #[cfg(test)]
 mod tests {
-    use super::{Expected, line_of, open, telling_line};
+    use super::{Expected, open, quiet, telling_line};
     use crate::exec::Status;
     use crate::policy::holds::Held;
     use crate::policy::stories::{Life, at, run_as};
@@ -353,7 +350,9 @@ mod tests {
         life.run("critical: no disk", at("03:00"));
         let mut last = life.health.last_run().expect("it has run");
         assert_eq!(telling_line(&last), "no disk");
-        last.status = Status::Ok;
-        assert_eq!(telling_line(&last), line_of(&last.stdout, Status::Ok));
+        last.line = "timed out after 10m; last line: no disk".to_owned();
+        assert_eq!(telling_line(&last), "timed out after 10m; last line: no disk", "as its headline says it");
+        (last.status, last.line) = (Status::Ok, String::new());
+        assert_eq!(telling_line(&last), quiet::telling_line(&last.stdout, Status::Ok));
     }
 }

@@ -152,6 +152,7 @@ impl Waiting {
     /// Takes one in; of an incident that waits already, what has become of it; of what was said before, that it was said
     /// again.
     pub(super) fn put(&mut self, alert: Deferred) {
+        let alert = Deferred { line: kept(&alert.line, LONGEST_LINE).to_owned(), ..alert };
         let again = |known: &&mut Deferred| {
             let what = |alert: &Deferred| (alert.event, alert.status, alert.incident);
             known.incident.is_none() && what(known) == what(&alert) && normal(&known.line) == normal(&alert.line)

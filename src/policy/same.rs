@@ -286,6 +286,7 @@ mod tests {
                 skipped: false,
                 stdout: "",
                 output,
+                line: "",
                 ending: &ending,
                 took: Duration::ZERO,
                 ended: Timestamp::UNIX_EPOCH,

@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
 use super::{
-    Facts, Hang, Health, Judgement, Notification, Settings, Suppressed, Threading, Update, Verdict, due, judge, read,
-    retract, skipped, wake,
+    Facts, Hang, Health, Judgement, Notification, Settings, Suppressed, Threading, Update, Verdict, due, judge, quiet,
+    read, retract, skipped, wake,
 };
 use crate::clock::shift;
 use crate::diagnostic::Sources;
@@ -64,6 +64,7 @@ pub(super) fn run_as<T>(what: &str, run: u64, scheduled: Timestamp, with: impl F
         skipped,
         stdout: text,
         output: text,
+        line: &quiet::telling_line(text, status),
         ending: &ending,
         took: Duration::from_secs(1),
         // Just now, whenever that is.

@@ -70,6 +70,15 @@ pub struct Said {
     pub messages: Vec<Message>,
     /// Why it was said or not, for the history and the log.
     pub decision: Decision,
+    /// What the run came to, in a line.
+    pub line: String,
+}
+
+impl Said {
+    /// No message.
+    pub fn nothing(decision: Decision) -> Self {
+        Self { messages: Vec::new(), decision, line: String::new() }
+    }
 }
 
 /// Where a job is in its burst, when one counts alerts.
@@ -106,6 +115,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
     let outcome = end.outcome;
     let stdout = message::clean(&outcome.output.stdout.bytes());
     let both = message::clean(&outcome.output.both.bytes());
+    let line = line(job, end, &sender.host);
     let facts = policy::Facts {
         run: end.run.id,
         scheduled: end.run.scheduled,
@@ -114,6 +124,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
         skipped: outcome.skipped,
         stdout: &stdout,
         output: &both,
+        line: &line,
         ending: &outcome.ending,
         took: outcome.took,
         ended: outcome.finished,
@@ -122,7 +133,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
     let policy::Judgement { verdict, close } = policy::judge(&job.notify, health, &facts, &job.timing.zone, end.now);
     let occasion = || Occasion::Run { run: facts_of(end.run), outcome: Arc::clone(outcome) };
     let mut said = match verdict {
-        Verdict::NotRun => Said { messages: Vec::new(), decision: Decision::NotRun },
+        Verdict::NotRun => Said::nothing(Decision::NotRun),
         Verdict::Suppress(why, until) => suppressed(why, until),
         // A run that was under way when the pause began may not add to exactly so many alerts.
         Verdict::Notify(notification) if burst == Burst::Paused => {
@@ -135,7 +146,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
             let messages = notify(job, health, &notification, context, sender);
             match messages.is_empty() {
                 true => suppressed(Suppressed::Blank, None),
-                false => Said { messages, decision: Decision::Notified(notification.event) },
+                false => Said { messages, ..Said::nothing(Decision::Notified(notification.event)) },
             }
         }
     };
@@ -149,7 +160,40 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
         let until = clock::shift(end.now, length);
         health.silence(Some(health.silenced_by_script().map_or(until, |known| known.max(until))));
     }
-    said
+    Said { line, ..said }
+}
+
+/// Whether what follows in an incident goes into a thread.
+fn threads(job: &Job, sender: &Sender) -> bool {
+    sender.can.threads && job.notify.thread
+}
+
+/// What a run came to, in a line: what the headline of its message says, whether or not there is one.
+pub fn line(job: &Job, end: RunEnd<'_>, host: &Arc<str>) -> String {
+    let status = end.outcome.status;
+    message::line(&Notice {
+        page: None,
+        job: Arc::clone(&job.facts),
+        event: if status == Status::Ok { Event::Output } else { Event::Failure },
+        status,
+        occasion: Occasion::Run { run: facts_of(end.run), outcome: Arc::clone(end.outcome) },
+        number: 0,
+        previous: None,
+        diff: String::new(),
+        changed: false,
+        incident: None,
+        suppressed: 0,
+        update: Update::None,
+        next: None,
+        now: end.now,
+        digest: Vec::new(),
+        pauses: None,
+        host: Arc::clone(host),
+        mention: Vec::new(),
+        asked: Vec::new(),
+        notes: Vec::new(),
+        zone: job.timing.zone.clone(),
+    })
 }
 
 /// The messages for which nothing but the time has come: quiet hours that ended, a job that is steady again. They are
@@ -205,7 +249,7 @@ fn in_progress(run: &Run, started: Now, now: Now) -> (policy::Hang, Occasion) {
 }
 
 fn suppressed(why: Suppressed, until: Option<Timestamp>) -> Said {
-    Said { messages: Vec::new(), decision: Decision::Suppressed(why, until) }
+    Said::nothing(Decision::Suppressed(why, until))
 }
 
 fn facts_of(run: &Run) -> RunFacts {

@@ -153,7 +153,7 @@ fn play(job: &Job, event: Event, last: &Outcome, sender: &Sender) -> Said {
         return slow(job, &mut health, last, sender);
     }
     history.push(last.clone());
-    let mut said = Said { messages: Vec::new(), decision: Decision::Undecided };
+    let mut said = Said::nothing(Decision::Undecided);
     for (outcome, number) in history.into_iter().zip(number..) {
         let (now, run) = (outcome.finished, run(job, number, outcome.started));
         let outcome = Arc::new(outcome);
@@ -183,7 +183,7 @@ fn hang(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said
         }
     }
     let decision = if messages.is_empty() { Decision::Undecided } else { Decision::Notified(Event::Stuck) };
-    Said { messages, decision }
+    Said { messages, ..Said::nothing(decision) }
 }
 
 /// A run that goes on for longer than `notify.slow` allows; without that key, longer than ten minutes.
@@ -202,7 +202,7 @@ fn slow(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said
         true => Decision::Suppressed(Suppressed::NotAsked, None),
         false => Decision::Notified(Event::Slow),
     };
-    Said { messages, decision }
+    Said { messages, ..Said::nothing(decision) }
 }
 
 fn run(job: &Job, number: u64, scheduled: Timestamp) -> Run {

@@ -132,7 +132,7 @@ fn play(job: &Job, case: &Case, sender: &Sender) -> Result<Option<Came>, Box<Pro
             Step::Run(run) => run,
         };
         if !given_run.triggered && pause.is_some_and(|until| until > now) {
-            let said = Said { messages: Vec::new(), decision: Decision::Paused };
+            let said = Said::nothing(Decision::Paused);
             last = Some(Came { outcome: None, said });
             continue;
         }

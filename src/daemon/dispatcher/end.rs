@@ -115,10 +115,10 @@ fn over(
     now: Now,
 ) -> Entry {
     let outcome = Arc::new(report::conditioned(&tracked.job, &tracked.health, outcome));
+    let end = RunEnd { run: &run, outcome: &outcome, now: now.wall };
     let said = if replaced {
-        Said { messages: Vec::new(), decision: Decision::Replaced }
+        Said { line: report::line(&tracked.job, end, &sender.host), ..Said::nothing(Decision::Replaced) }
     } else {
-        let end = RunEnd { run: &run, outcome: &outcome, now: now.wall };
         let burst = burst(&tracked.cadence, &tracked.job, now);
         report::judge(&tracked.job, &mut tracked.health, end, burst, sender)
     };
@@ -126,7 +126,7 @@ fn over(
         tracing::info!(job = %tracked.job.name, "the burst has sent its last alert; the job pauses");
     }
     log_end(&run, &outcome, said.decision);
-    let ended = Ended { number: tracked.health.runs(), run, outcome, decision: said.decision, asked };
+    let ended = Ended { number: tracked.health.runs(), run, outcome, decision: said.decision, line: said.line, asked };
     Entry::Ended { ended: Box::new(ended), state: tracked.state(now), messages: said.messages }
 }
 

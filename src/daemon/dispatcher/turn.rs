@@ -92,6 +92,8 @@ pub struct Ended {
     pub outcome: Arc<Outcome>,
     /// Whether it was notified, and why not.
     pub decision: Decision,
+    /// What it came to, in a line.
+    pub line: String,
     /// Who asked for it, where a person did.
     pub asked: Option<Box<AskedFor>>,
 }
