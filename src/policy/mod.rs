@@ -260,6 +260,8 @@ pub struct Notification {
     pub pending: Vec<Channel>,
     /// The statuses of the incidents in `digest`: it goes to whoever hears of these too.
     pub waited: Statuses,
+    /// Somebody has the incident, and it got better: it goes into the thread, and nowhere where there is none.
+    pub hushed: bool,
     /// It is the first that people hear of a critical failure: they are to be pinged.
     pub pings: bool,
     /// Alerts that `rate_limit` held since the last message.
@@ -314,6 +316,22 @@ impl Notification {
     /// Who is pinged, as Slack writes it in mrkdwn: on critical, the first time and when it got worse.
     pub fn mentions(&self, settings: &Settings) -> Vec<String> {
         settings.mention.iter().filter(|_| self.pings).map(Mention::markup).collect()
+    }
+
+    /// Whether one of the channels to which it goes hears of the incident for the first time, though others have heard of it:
+    /// because the configuration names it now, or because of the status. What waits for a channel that is named no more goes to
+    /// the one that is, as it is.
+    pub fn is_new_to(&self, channel: &Channel, all: &[Channel]) -> bool {
+        let is_known = !self.told_in.is_empty() || !self.pending.is_empty();
+        let moves = self.pending.iter().any(|pending| !all.contains(pending));
+        let known = self.told_in.contains(channel) || self.pending.contains(channel);
+        !self.told.is_empty() && is_known && !moves && !known
+    }
+
+    /// The same for a channel that hears of the incident for the first time: who is pinged on critical.
+    pub fn mentions_anew(&self, settings: &Settings) -> Vec<String> {
+        let pinged = self.status == Status::Critical && self.event != Event::Flapping;
+        settings.mention.iter().filter(|_| pinged).map(Mention::markup).collect()
     }
 
     /// Where it goes. What follows in an incident goes wherever the incident was reported, so that nobody who heard of

@@ -251,6 +251,10 @@ impl Health {
         let worse = before.as_ref().is_none_or(|known| draft.status.badness() > known.worst().badness());
         let more = !digest.is_empty() || !also.is_empty();
         let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse, more, now);
+        // Whoever has it hears in the thread that it got better; nobody else needs to.
+        let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
+        let hushed = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
+        let thread = if hushed && thread == Threading::Broadcast { Threading::Reply } else { thread };
         let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing);
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
@@ -271,6 +275,7 @@ impl Health {
             told_in,
             pending,
             waited,
+            hushed,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
             update,
@@ -471,6 +476,7 @@ impl Health {
             told_in: reported.channels.clone(),
             pending: reported.pending.clone(),
             waited: Statuses::default(),
+            hushed: false,
             pings: false,
             suppressed: 0,
             update: open.recovered(moment.at),

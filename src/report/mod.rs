@@ -140,6 +140,11 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
             policy::retract(health, &notification);
             suppressed(Suppressed::RateLimited, None)
         }
+        // Without a thread it would be one more message for all.
+        Verdict::Notify(notification) if notification.hushed && !threads(job, sender) => {
+            policy::retract(health, &notification);
+            suppressed(Suppressed::Acknowledged, notification.next.and_then(|next| next.at))
+        }
         Verdict::Notify(notification) => {
             let pauses = if let Burst::PausesAfter(pause) = burst { Some(pause) } else { None };
             let context = Context { occasion: occasion(), pauses, now: end.now };
@@ -284,6 +289,24 @@ fn notify(
     messages
 }
 
+/// The same notice for a channel that has heard nothing of the incident: it says how that began, and pings whom a first message
+/// pings.
+fn anew(job: &Job, notice: &Notice, notification: &Notification) -> Notice {
+    let begun = notification.incident.map(|known| Update::First { since: known.started, failures: known.failures });
+    let update = match &notice.update {
+        // What these say begins with how it began.
+        Update::Hangs(_) | Update::QuietHoursEnd { .. } | Update::SilenceEnds { .. } => None,
+        _ if notification.event == Event::Flapping => None,
+        _ => begun,
+    };
+    Notice {
+        event: if notice.event == Event::Repeat { Event::Failure } else { notice.event },
+        update: update.unwrap_or_else(|| notice.update.clone()),
+        mention: notification.mentions_anew(&job.notify),
+        ..notice.clone()
+    }
+}
+
 /// One message a channel, with an edit of the incident's first one where that has something new to say; none when the
 /// template renders to blanks.
 fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Sender) -> Vec<Message> {
@@ -307,9 +330,14 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
     // Without a thread too it is known of which incident a message tells: whether it arrived is reported back.
     let incident = notification.incident.map(|incident| incident.id);
     let mut messages = Vec::new();
-    let all = channels(job, notification, sender);
+    let named = channels(job, notification, sender);
+    let new_to = |channel: &Channel| notification.status != Status::Ok && notification.is_new_to(channel, &named);
+    let all: Vec<Channel> = named.iter().filter(|channel| !(notification.hushed && new_to(channel))).cloned().collect();
+    let first = all.iter().any(new_to).then(|| render(job, &anew(job, notice, notification))).flatten();
+    let first = first.map(|first| Rendered { attachment: rendered.attachment.clone(), ..first });
     for channel in &all {
-        let base = draft(&rendered, channel.clone(), notification.status, notice.now);
+        let first = first.as_ref().filter(|_| new_to(channel));
+        let base = draft(first.unwrap_or(&rendered), channel.clone(), notification.status, notice.now);
         let also = all.iter().filter(|other| *other != channel).cloned().collect();
         let base = Message {
             job: Some(job.name.clone()),
@@ -319,7 +347,7 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
             route: Route { also, ..Route::default() },
             ..base
         };
-        if threading != Threading::None {
+        if threading != Threading::None && first.is_none() {
             messages.extend(edit(job, notice, notification, &base));
         }
         if threading.closes() {
@@ -336,7 +364,11 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
             ..base.clone()
         });
         if threading != Threading::CloseByEdit {
-            messages.push(Message { thread: thread(threading), ..base });
+            let thread = match first {
+                Some(_) if threading != Threading::None => Thread::Open,
+                _ => thread(threading),
+            };
+            messages.push(Message { thread, ..base });
             messages.extend(output);
         }
     }

@@ -489,6 +489,36 @@ async fn an_incident_that_somebody_has_is_not_repeated_until_it_gets_worse_and_i
     assert!(shown.text.contains("critical") && !shown.text.contains("dana has it"), "{shown:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_somebody_has_gets_better_in_its_thread_alone() {
+    for (slack, threads) in
+        [("token = 'xoxb-1', channel = '#ops'", true), ("webhook_url = 'https://hooks.example/x'", false)]
+    {
+        let conf = format!("slack = {{ {slack} }}\nhost = 'web-1'\ntime_zone = 'UTC'\n");
+        let text = "command = 'a'\nevery = '1h'\nnotify.repeat = 'never'";
+        let files = [("slack_alert.toml", conf.as_str()), ("jobs.d/a.toml", text)];
+        // Better only after so long that a repeat would be shown in the channel.
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 3_600 {
+            0 => says(""),
+            1..=14 => fails("refused"),
+            _ => warns("slow"),
+        })
+        .await;
+        world.pass(minutes(70)).await;
+        hold(&world, HoldKind::Ack, "a", Some(24 * 60)).await;
+        let before = world.slack.sent().len();
+        world.pass(minutes(16 * 60)).await;
+        let said: Vec<Sent> =
+            world.slack.sent().into_iter().skip(before).filter(|sent| sent.thread != Thread::Edit).collect();
+        let better = said.iter().filter(|sent| sent.text.contains("better: warning, was critical")).collect::<Vec<_>>();
+        match threads {
+            true => assert_eq!(better.iter().map(|sent| sent.thread).collect::<Vec<_>>(), [Thread::Reply], "{said:#?}"),
+            false => assert!(better.is_empty(), "{said:#?}"),
+        }
+        assert_eq!(status(&world).await.holds.len(), 1, "somebody has it still");
+    }
+}
+
 fn warns(text: &str) -> crate::support::world::Act {
     crate::support::world::Act { status: exec::Status::Warning, ..says(text) }
 }

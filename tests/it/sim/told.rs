@@ -216,6 +216,56 @@ async fn what_follows_goes_where_the_incident_was_told_though_the_configuration_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_channel_that_comes_to_an_open_incident_hears_how_it_began_and_pings_whom_the_first_message_pings() {
+    // By its status, and since the configuration names it now.
+    let routes = "notify.channels = { critical = '#pager', warning = '#log' }\n";
+    for (routes, changed, new, others) in [(routes, "#ops", "pager", "log"), ("", "#new", "new", "ops")] {
+        let job = format!("command = 'a'\nevery = '10m'\nnotify.mention = '@here'\nnotify.repeat = '30m'\n{routes}");
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+            1..=2 => Act { status: Status::Warning, ..says("disk 95 %") },
+            3..=8 => fails("disk full"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(25)).await;
+        assert!(told(&world, new).is_empty(), "{new}");
+        world.file("slack_alert.toml", &CONF.replace("#ops", changed));
+        world.reload().await;
+        world.pass(minutes(40)).await;
+        let first = told(&world, new);
+        assert!(first[0].starts_with("30 Open <!here> :red_circle: a critical: disk full / "), "{first:#?}");
+        assert!(first[0].contains("3rd failure in a row, since 08:10"), "{first:#?}");
+        assert!(
+            first[1].contains("Reply") && first[1].contains("still critical"),
+            "what follows is in its thread: {first:#?}"
+        );
+        let known = told(&world, others);
+        let worse =
+            |line: &String| line.contains(" Broadcast ") && line.contains("worse: critical, was warning: disk full");
+        assert!(known.iter().any(worse), "{known:#?}");
+        world.pass(minutes(40)).await;
+        assert!(told(&world, new).iter().any(|line| line.contains("is well again after 1h 20m, 8 failures")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_whose_first_message_waits_is_not_told_anew() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.channel = ['#ops', '#slow']\nnotify.repeat = '20m'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world =
+        World::started(MORNING, &files, |_, at| if at.as_secs() < 600 { says("") } else { fails("boom") }).await;
+    world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        "slow" if at < minutes(35) => passing(),
+        _ => ok(),
+    });
+    world.pass(minutes(60)).await;
+    let slow = told(&world, "slow");
+    let opens = slow.iter().filter(|line| line.contains(" Open ")).count();
+    assert!(opens == 1 && slow.len() > 1, "{slow:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_is_removed_or_disabled_while_it_fails_is_no_longer_watched_and_its_message_says_so() {
     let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
     for removed in [true, false] {
