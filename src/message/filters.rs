@@ -19,7 +19,7 @@ use super::text::{clean, clean_str};
 use super::vars::{Literal, Moment, Span, WRITTEN};
 use super::words::format_bytes;
 use crate::document::format_duration;
-use crate::slack::{escape, fence, literal, mention_markup};
+use crate::slack::{closed, code as inline, escape, fence, literal, mention_markup};
 
 /// A filter on top of Jinja's.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +75,8 @@ impl Mode {
     fn escape(self, text: &str) -> String {
         let text = clean_str(text);
         match self {
-            Self::Mrkdwn => escape(&text),
-            Self::Json => json_inside(&escape(&text)),
+            Self::Mrkdwn => escape(&closed(&text)),
+            Self::Json => json_inside(&escape(&closed(&text))),
             Self::Url => percent_encode(&text, |byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)),
             Self::Plain => text.into_owned(),
         }
@@ -100,6 +100,7 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     environment.set_formatter(move |out, state, value| write_value(mode, out, state, value));
     jinja::register(environment, mode);
     environment.add_filter("code", move |value: Value| code(mode, &value));
+    environment.add_filter(AS_CODE, move |state: &mut State<'_, '_>, value: Value| as_code(mode, state, &value));
     environment.add_filter("tail", |value: Value, lines: Option<i64>| lines_of(&value, lines, true));
     environment.add_filter("head", |value: Value, lines: Option<i64>| lines_of(&value, lines, false));
     environment.add_filter("duration", |value: Value| duration(&value));
@@ -135,11 +136,12 @@ fn write_value(mode: Mode, out: &mut Output<'_>, state: &mut State<'_, '_>, valu
             return Err(Error::new(ErrorKind::InvalidOperation, format!("no value: {value}")));
         }
         (ValueKind::Seq | ValueKind::Map | ValueKind::Iterable, Mode::Json) => {
-            let mut json = serde_json::to_value(value)
-                .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+            let mut json =
+                as_json(state, value).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
             escape_json(&mut json);
             out.write_str(&json.to_string())
         }
+        (ValueKind::Seq | ValueKind::Map, _) => out.write_str(&mode.escape(&shown(state, value))),
         _ => match value.downcast_object_ref::<Literal>() {
             Some(text) if mode == Mode::Json => out.write_str(&json_inside(&literal(&text.0))),
             Some(text) if mode == Mode::Mrkdwn => out.write_str(&literal(&text.0)),
@@ -150,10 +152,49 @@ fn write_value(mode: Mode, out: &mut Output<'_>, state: &mut State<'_, '_>, valu
 }
 
 /// A number as the command wrote it.
-fn as_written(state: &mut State<'_, '_>, value: &Value) -> Option<String> {
+fn as_written(state: &State<'_, '_>, value: &Value) -> Option<String> {
     let number = f64::try_from(value.clone()).ok()?;
     let written = state.lookup(WRITTEN)?;
     Some(written.downcast_object_ref::<Written>()?.get(number)?.to_owned())
+}
+
+/// A value with all that is in it, as the engine shows it, but that each number is as the command wrote it.
+fn shown(state: &State<'_, '_>, value: &Value) -> String {
+    let all = |value: &Value| value.try_iter().into_iter().flatten().collect::<Vec<_>>();
+    match value.kind() {
+        ValueKind::Number if !value.is_integer() => as_written(state, value).unwrap_or_else(|| format!("{value:?}")),
+        ValueKind::Seq => {
+            let items: Vec<String> = all(value).iter().map(|item| shown(state, item)).collect();
+            format!("[{}]", items.join(", "))
+        }
+        ValueKind::Map => {
+            let pair = |key: &Value| format!("{key:?}: {}", shown(state, &value.get_item(key).unwrap_or_default()));
+            let pairs: Vec<String> = all(value).iter().map(pair).collect();
+            format!("{{{}}}", pairs.join(", "))
+        }
+        _ => format!("{value:?}"),
+    }
+}
+
+/// A value as JSON; each number is as the command wrote it, where JSON has it so.
+fn as_json(state: &State<'_, '_>, value: &Value) -> serde_json::Result<serde_json::Value> {
+    match value.kind() {
+        ValueKind::Number if !value.is_integer() => {
+            let written =
+                as_written(state, value).and_then(|text| serde_json::from_str::<serde_json::Number>(&text).ok());
+            written.map_or_else(|| serde_json::to_value(value), |number| Ok(number.into()))
+        }
+        ValueKind::Seq => {
+            let items = value.try_iter().into_iter().flatten();
+            items.map(|item| as_json(state, &item)).collect::<serde_json::Result<Vec<_>>>().map(Into::into)
+        }
+        ValueKind::Map => {
+            let keys = value.try_iter().into_iter().flatten();
+            let pair = |key: Value| Ok((text_of(&key), as_json(state, &value.get_item(&key).unwrap_or_default())?));
+            keys.map(pair).collect::<serde_json::Result<serde_json::Map<_, _>>>().map(Into::into)
+        }
+        _ => serde_json::to_value(value),
+    }
 }
 
 /// A value as text.
@@ -167,6 +208,53 @@ fn text_of(value: &Value) -> String {
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, why.into()))
+}
+
+/// The filter of a value that a template has between back-ticks: it stays code, whatever is in it.
+const AS_CODE: &str = "_as_code";
+
+fn as_code(mode: Mode, state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    if value.is_safe() {
+        return Ok(Value::from_safe_string(format!("`{}`", text_of(value))));
+    }
+    let text = match value.kind() {
+        ValueKind::Number | ValueKind::Seq | ValueKind::Map => shown(state, value),
+        _ => text_of(value),
+    };
+    Ok(mode.markup(inline(&clean_str(&text))))
+}
+
+/// A template in which each value between back-ticks is written by a filter that keeps it code.
+pub(super) fn with_inline_code(mode: Mode, text: &str) -> String {
+    if !mode.is_markup() || text.contains("raw") && text.contains("{%") {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("`{{") {
+        let inner = &rest[start + 3..];
+        let alone = !rest[..start].ends_with('`');
+        let end = inner.find("}}").filter(|end| {
+            let (expression, after) = (&inner[..*end], &inner[end + 2..]);
+            let plain = !expression.contains(['`', '{', '-', '"', '\'']);
+            alone && plain && after.starts_with('`') && !after.starts_with("``")
+        });
+        match end {
+            Some(end) => {
+                out.push_str(&rest[..start]);
+                out.push_str(&format!("{{{{ ({}) | {AS_CODE} }}}}", inner[..end].trim()));
+                rest = &inner[end + 3..];
+            }
+            None => {
+                out.push_str(&rest[..start + 3]);
+                rest = inner;
+            }
+        }
+    }
+    out + rest
 }
 
 fn code(mode: Mode, value: &Value) -> Value {

@@ -13,7 +13,7 @@ use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Reason, Status};
 use crate::policy::{Event, Update};
 use crate::policy::{count, ordinal};
-use crate::slack::{cut, unformatted, units};
+use crate::slack::{cut, has_joined_url, unformatted, units};
 
 /// What stands in the place of a cause where the command has said nothing, behind how it ended.
 pub const NO_OUTPUT: &str = ", no output";
@@ -78,14 +78,14 @@ pub(super) fn headline(notice: &Notice, title: Option<&str>) -> Headline {
     Headline {
         block: format!("{emoji} {bold}{gap}{words}"),
         plain: format!("{emoji} {name}{gap}{words}"),
-        shows_all: draft.shows_all,
+        // Below it stands a URL that can be copied.
+        shows_all: draft.shows_all && !has_joined_url(&words),
         says_ending: draft.says_ending,
         says_count: draft.says_count,
         says_digest: draft.says_digest,
     }
 }
 
-/// The first message of an incident when the incident is over: "resolved after 42m (3 failures)".
 /// What a run came to, in a line: what its headline says behind the status. Everywhere the same.
 pub fn line(notice: &Notice) -> String {
     match notice.status {
@@ -94,6 +94,7 @@ pub fn line(notice: &Notice) -> String {
     }
 }
 
+/// The first message of an incident when the incident is over: "resolved after 42m (3 failures)".
 pub fn resolved(notice: &Notice) -> Option<String> {
     match &notice.update {
         Update::IntermittentEnds { failed, runs, .. } => return Some(format!("over: {failed} of {runs} runs failed")),
@@ -363,7 +364,6 @@ impl Cause {
 
 /// The cause of a failure; of a run that was told before, as it was told.
 fn cause(notice: &Notice) -> Option<Cause> {
-    let said = Said::of(notice);
     let cause = cause_of(notice);
     let Occasion::Clock { last: Some(last), .. } = &notice.occasion else { return cause };
     match cause {
@@ -376,6 +376,7 @@ fn cause(notice: &Notice) -> Option<Cause> {
 
 /// The cause of a failure: what the script said, unless how it ended says more.
 fn cause_of(notice: &Notice) -> Option<Cause> {
+    let said = Said::of(notice);
     if matches!(notice.update, Update::Hangs(_) | Update::Slow { .. }) {
         return Some(Cause::default());
     }

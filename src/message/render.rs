@@ -18,7 +18,7 @@ use super::{Attachment, Notice};
 use crate::exec::{Captured, Status};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
-use crate::slack::{blocks, cut, escape, fence, fit, is_mention_markup, unformatted, units, weight, weight_of};
+use crate::slack::{blocks, closed, cut, escape, fence, fit, is_mention_markup, unformatted, units, weight, weight_of};
 
 /// Lines of output in a message.
 const LINES: usize = 20;
@@ -142,8 +142,9 @@ fn titled((mark, status): (&str, Status), block: &str, plain: &str, body: &str) 
         all.push(blocks::preformatted(body, PLAIN));
         text.push_str(&format!("\n{}", fence(&escape(body))));
     } else if !body.trim().is_empty() {
-        all.push(blocks::section(&escape(body), PLAIN));
-        text.push_str(&format!("\n{}", escape(body)));
+        let body = escape(&closed(body));
+        all.push(blocks::section(&body, PLAIN));
+        text.push_str(&format!("\n{body}"));
     }
     let color = Some(color(status).to_owned());
     Rendered { text: cut(&text, PLAIN).0, blocks: all, color, attachment: None, left_out: Vec::new() }

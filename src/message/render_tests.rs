@@ -11,7 +11,7 @@ use super::{Rendered, own_words, render, whole_output};
 use crate::diagnostic::{Problems, Sources};
 use crate::document::{Reader, Table, load};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
-use crate::id::RunId;
+use crate::id::{JobName, RunId};
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
 use crate::policy::{Event, Expected, Hang, Incident, Suppressed, Update};
 use crate::slack::limits::{ALL_BLOCKS, PLAIN};
@@ -299,7 +299,7 @@ fn a_failure_whose_script_names_its_incident_says_which_it_is() {
 fn names_and_what_scripts_and_files_say_of_a_job_format_nothing() {
     let named = |name: &str| {
         let facts = JobFacts {
-            name: crate::id::JobName::new(name),
+            name: JobName::new(name),
             description: "copies *.bak to *.old: _never_ :fire:".to_owned(),
             ..(*sample(Event::Failure).job).clone()
         };
@@ -919,6 +919,90 @@ fn hostile_output_is_only_shown() {
         check_hostile(stdout, b"e```<!here>", &formats, few.clone());
     }
     check_hostile(&line, b"", &formats[..2], vec![sample(Event::Output), sample(Event::Failure)]);
+}
+
+/// What stands between back-ticks on each line of a text, outside of code blocks; `None` where one is not closed.
+fn inline_code(text: &str) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    for outside in text.split("```").step_by(2) {
+        // One that has a joiner beside it is shown.
+        let outside = outside.replace("\u{2060}`\u{2060}", "");
+        for line in outside.lines() {
+            let parts: Vec<&str> = line.split('`').collect();
+            if parts.len() % 2 == 0 {
+                return None;
+            }
+            found.extend(parts.into_iter().skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    Some(found)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn no_back_tick_of_output_or_of_a_name_opens_code_or_ends_it(
+        name in "[a-z`/]{1,12}", words in "[a-z`]{1,4}( [a-z`]{1,4}){0,5}", more in "[a-z`\n ]{0,40}",
+    ) {
+        let inline = format_of("template = '''size `{{ stdout | trim }}` of `{{ job.name }}` now'''");
+        for notice in samples() {
+            let job = JobFacts { name: JobName::new(name.as_str()), description: words.clone(), ..(*notice.job).clone() };
+            let notice = Notice { job: Arc::new(job), suppressed: 2, digest: vec![words.clone()], ..notice };
+            let notice = wrote(notice, format!("{words}\n").as_bytes(), more.as_bytes());
+            for format in [plain(), inline.clone()] {
+                let Some(message) = render(&notice, &format) else { continue };
+                let mut texts = vec![message.text.clone()];
+                message.blocks.iter().for_each(|block| mrkdwn(block, &mut texts));
+                for text in texts {
+                    prop_assert!(inline_code(&text).is_some(), "{}: code that is not closed: {text:?}", notice.event);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_between_back_ticks_of_a_template_stays_code() {
+    let shown = |template: &str, stdout: &str| {
+        let message = rendered(&wrote(sample(Event::Output), stdout.as_bytes(), b""), &format_of(template));
+        message.text.lines().next().unwrap_or_default().to_owned()
+    };
+    for (template, stdout, text) in [
+        ("template = '''at `{{ stdout | trim }}` now'''", "a `b <c>", "at `a 'b &lt;c&gt;` now"),
+        ("template = '''`{{ stdout | trim | upper }}`, `{{ stdout | trim }}`'''", "x`", "`X'`, `x'`"),
+        ("template = '''`{{ (stdout | trim) ~ 1 }}`'''", "x", "`x1`"),
+        ("template = '''{{ stdout | trim }}'''", "run `make` now", "run `make` now"),
+        ("template = '''{{ stdout | trim }} `x`'''", "it`s", "it\u{2060}`\u{2060}s `x`"),
+        ("template = '''`{{ run.number }}` `{{ [1, 2] }}`'''", "x", "`40` `[1, 2]`"),
+    ] {
+        assert_eq!(shown(template, stdout), text, "{template}");
+    }
+}
+
+#[test]
+fn json_as_a_whole_keeps_the_digits_of_its_numbers() {
+    let stdout = r#"{"a": 1.50, "b": [2, 0.10, {"c": 1E-7}], "d": "1.50", "e": null, "f": true}"#;
+    let notice = with(wrote(sample(Event::Output), stdout.as_bytes(), b""), |outcome| {
+        outcome.json = serde_json::from_str(stdout).ok();
+    });
+    for (template, text) in [
+        ("template = '{{ json }}'", "{'a': 1.50, 'b': [2, 0.10, {'c': 1E-7}], 'd': '1.50', 'e': None, 'f': True}"),
+        ("template = '{{ json | tojson }}'", r#"{"a":1.50,"b":[2,0.10,{"c":1e-7}],"d":"1.50","e":null,"f":true}"#),
+        ("template = '{{ json.b }}'", "[2, 0.10, {'c': 1E-7}]"),
+        ("template = '{{ [json.a, 1] }}'", "[1.50, 1]"),
+    ] {
+        assert_eq!(rendered(&notice, &format_of(template)).text, text, "{template}");
+    }
+}
+
+#[test]
+fn a_url_that_the_headline_can_only_show_stands_below_as_it_is() {
+    for (line, below) in [("see https://x.example/d/_uid_/x", true), ("see https://x.example/d/uid", false)] {
+        let message = rendered(&wrote(sample(Event::Failure), line.as_bytes(), b""), &plain());
+        let blocks = serde_json::to_string(&message.blocks[1..]).expect("blocks are JSON");
+        assert_eq!(blocks.contains(line), below, "{blocks}");
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::id::{Channel, JobName};
 use crate::policy::{Hold, Incident, parse_channel};
 use crate::schedule::{Times, parse_times};
 use crate::slack::limits::PLAIN;
-use crate::slack::{blocks, cut, escape, unformatted};
+use crate::slack::{blocks, code, cut, escape, unformatted};
 
 /// Jobs of each list.
 const MOST: usize = 5;
@@ -191,8 +191,7 @@ pub fn render(report: &Report) -> Rendered {
     let words = |hold: &Hold| {
         let until = hold.until.to_zoned(report.zone.clone()).strftime("%a %-d %b, %H:%M").to_string();
         // As code: the stars of a pattern are no markup.
-        let pattern = one_line(hold.pattern.as_str()).replace('`', "'");
-        format!("• `{pattern}` {}", one_line(&hold.in_words(&until)))
+        format!("• {} {}", code(&short(hold.pattern.as_str())), one_line(&hold.in_words(&until)))
     };
     parts.extend(list("Holds", report.holds.len(), report.holds.iter().map(words)));
     let failing = ranked(|job| job.failures.into());

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::check::{Facts, Finding, check, inside};
-use super::filters::{Mode, register};
+use super::filters::{Mode, register, with_inline_code};
 use super::samples::samples;
 use super::vars::Context;
 use crate::diagnostic::{Code, Problem};
@@ -266,8 +266,8 @@ fn engine(mode: Mode, named: &Arc<BTreeMap<String, String>>, texts: &Arc<Mutex<T
     engine.set_loader(move |name| {
         let own = name.strip_prefix('\0').and_then(|id| id.parse::<usize>().ok());
         Ok(match own {
-            Some(id) => lock(&texts).list.get(id).map(|entry| entry.text.to_string()),
-            None => named.get(name).cloned(),
+            Some(id) => lock(&texts).list.get(id).map(|entry| with_inline_code(mode, &entry.text)),
+            None => named.get(name).map(|text| with_inline_code(mode, text)),
         })
     });
     engine.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -11,7 +11,7 @@ use super::text::clean_str;
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Ending, Status, signal_name};
-use crate::slack::{cut_plain, escape};
+use crate::slack::{closed, cut_plain, escape};
 
 /// What happened longer ago than this is told with its time.
 pub(super) const JUST_NOW: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ pub(super) fn short(text: &str) -> String {
 
 /// The same, escaped.
 pub(super) fn one_line(text: &str) -> String {
-    escape(&short(text))
+    escape(&closed(&short(text)))
 }
 
 /// A number of bytes as people say it. By hand: the crates that do it round just below a unit to `1024.0 KiB`.

@@ -167,7 +167,12 @@ pub fn one_line(line: &str, limit: usize) -> (String, Vec<String>) {
         }
     }
     let short = short.trim();
-    (if whole { short.to_owned() } else { format!("{short}{CUT}") }, pings)
+    if whole {
+        return (short.to_owned(), pings);
+    }
+    // Code that would not be closed any more is none.
+    let short = if short.matches('`').count() % 2 == 1 { short.replace('`', "'") } else { short.to_owned() };
+    (format!("{short}{CUT}"), pings)
 }
 
 #[cfg(test)]

@@ -52,7 +52,8 @@ pub fn literal(text: &str) -> String {
 /// format nothing, so that it can be found and copied: `snake_case`, `3 * 4`, `~/backup`. What stands between back-ticks
 /// is shown as code, which loses nothing.
 pub fn unformatted(text: &str) -> String {
-    let live: Vec<char> = ['*', '_', '~'].into_iter().filter(|mark| formats(text, *mark)).collect();
+    let mut live: Vec<char> = ['*', '_', '~'].into_iter().filter(|mark| formats(text, *mark)).collect();
+    live.extend((text.matches('`').count() % 2 == 1).then_some('`'));
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for (at, c) in text.char_indices() {
         match c {
@@ -62,6 +63,25 @@ pub fn unformatted(text: &str) -> String {
         }
     }
     escape(&out)
+}
+
+/// Whether a URL in [`unformatted`] text has a joiner in it: it is shown as it is, and copied it leads elsewhere.
+pub fn has_joined_url(unformatted: &str) -> bool {
+    unformatted.split_whitespace().any(|word| word.contains("://") && word.contains(JOINER))
+}
+
+/// Text in which no back-tick opens code that it does not close on its line: it would swallow what stands behind it.
+pub fn closed(text: &str) -> String {
+    let line = |line: &str| match line.matches('`').count() % 2 {
+        0 => line.to_owned(),
+        _ => line.replace('`', &format!("{JOINER}`{JOINER}")),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// Text as code within a line. No back-tick can stand in it: an apostrophe takes its place.
+pub fn code(text: &str) -> String {
+    format!("`{}`", escape(&text.replace('`', "'")))
 }
 
 /// Whether there are two of a mark between which Slack would format: one that opens and one that closes.
@@ -110,7 +130,7 @@ pub fn units(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, fence, literal, unformatted, units};
+    use super::{closed, code, escape, fence, has_joined_url, literal, unformatted, units};
 
     #[test]
     fn escaped_text_is_shown_and_not_obeyed() {
@@ -149,6 +169,23 @@ mod tests {
         ] {
             assert_eq!(unformatted(text), shown, "{text}");
         }
+        for (text, shown) in [
+            ("a `b` c", "a `b` c"),
+            ("a`b", "a\u{2060}`\u{2060}b"),
+            ("a `b` `c", "a \u{2060}`\u{2060}b\u{2060}`\u{2060} \u{2060}`\u{2060}c"),
+            ("`a\n`b`", "\u{2060}`\u{2060}a\n`b`"),
+        ] {
+            assert_eq!(closed(text), shown, "{text}");
+        }
+        for (text, joined) in [
+            ("see https://x.example/d/_uid_/x", true),
+            ("see https://x.example/d/uid_1/x_y", false),
+            ("see https://x.example/d or *this*", false),
+        ] {
+            assert_eq!(has_joined_url(&unformatted(text)), joined, "{text}");
+        }
+        assert_eq!(unformatted("it`s"), "it\u{2060}`\u{2060}s");
+        assert_eq!(code("a`b <c>"), "`a'b &lt;c&gt;`");
         assert_eq!(fence("a ``` b\n"), "```\na ``\u{200b}` b\n```");
         assert_eq!((units("a\u{1f525}\u{e9}"), units("")), (4, 0));
     }

@@ -6,7 +6,7 @@
 use minijinja::value::{Kwargs, Value, ValueKind};
 use minijinja::{Environment, Error, State};
 
-use super::{Mode, escape_json, percent_encode, refuse, text_of};
+use super::{Mode, as_json, escape_json, percent_encode, refuse, text_of};
 
 /// Registers them.
 pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
@@ -15,7 +15,9 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     environment.add_filter("forceescape", move |value: Value| mode.markup(crate::slack::escape(&text_of(&value))));
     environment.add_filter("random", random);
     environment.add_filter("striptags", |value: Value| striptags(&text_of(&value)));
-    environment.add_filter("tojson", move |value: Value, indent: Option<Value>| tojson(mode, &value, indent.as_ref()));
+    environment.add_filter("tojson", move |state: &mut State<'_, '_>, value: Value, indent: Option<Value>| {
+        tojson(mode, state, &value, indent.as_ref())
+    });
     environment.add_filter("truncate", truncate);
     environment.add_filter("urlencode", urlencode);
     environment.add_filter("wordcount", |value: Value| text_of(&value).split_whitespace().count());
@@ -103,8 +105,8 @@ fn striptags(text: &str) -> String {
 }
 
 /// JSON: within a JSON template a value of its own, anywhere else text.
-fn tojson(mode: Mode, value: &Value, indent: Option<&Value>) -> Result<Value, Error> {
-    let mut json = serde_json::to_value(value).or_else(|error| refuse(error.to_string()))?;
+fn tojson(mode: Mode, state: &State<'_, '_>, value: &Value, indent: Option<&Value>) -> Result<Value, Error> {
+    let mut json = as_json(state, value).or_else(|error| refuse(error.to_string()))?;
     if mode == Mode::Json {
         escape_json(&mut json);
     }
