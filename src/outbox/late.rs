@@ -15,6 +15,9 @@ use crate::slack::{blocks, units, weight};
 /// What comes later than this is late.
 const LATE: Duration = Duration::from_secs(120);
 
+/// How the line begins.
+const MARK: &str = ":hourglass:";
+
 /// The message as it is sent at `now`. `failed` is when the way to Slack failed last.
 pub(super) fn sent(message: Message, now: Timestamp, failed: Option<Timestamp>) -> Message {
     let made = message.created;
@@ -24,15 +27,24 @@ pub(super) fn sent(message: Message, now: Timestamp, failed: Option<Timestamp>) 
     let why = if failed.is_some_and(|failed| made <= failed) { ": Slack could not be reached" } else { "" };
     let plain = made.strftime("%Y-%m-%d %H:%M UTC");
     let date = format!("<!date^{}^{{date_short_pretty}} {{time}}|{plain}>", made.as_second());
-    let note = format!(":hourglass: delivered late{why}; made {date}");
+    with_note(message, &format!("{MARK} delivered late{why}; made {date}"))
+}
+
+/// The line that says that a message is delivered late, where it has one.
+pub(super) fn note_of(message: &Message) -> Option<&str> {
+    message.text.lines().last().filter(|line| line.starts_with(MARK))
+}
+
+/// A message with such a line, where there is room for it.
+pub(super) fn with_note(message: Message, note: &str) -> Message {
     let mut shown = message.blocks.clone();
     let most = if message.color.is_some() { ATTACHMENT_BLOCKS } else { BLOCKS };
-    let block = blocks::context(&note);
+    let block = blocks::context(note);
     if !shown.is_empty() && shown.len() < most && weight(&shown) + weight(std::slice::from_ref(&block)) <= ALL_BLOCKS {
         shown.push(block);
     }
     let longest = if shown.is_empty() { LONGEST_TEXT } else { PLAIN };
-    let text = match units(&message.text) + units(&note) < longest {
+    let text = match units(&message.text) + units(note) < longest {
         true => format!("{}\n{note}", message.text),
         false => message.text.clone(),
     };

@@ -22,6 +22,7 @@ use self::way::Way;
 use super::batch::{Ask, Batch, Lane, given_up};
 use super::digest;
 use super::instead;
+use super::late;
 use super::report::{DeliveryResult, Report};
 use super::retry::{self, Step, Try};
 use super::storm::{self, Storm};
@@ -492,7 +493,8 @@ impl Queue {
         }
         let messages: Vec<&Message> = batch.members.iter().map(|stored| &stored.message).collect();
         let id = STORM_IDS | batch.members.first().map_or(0, |stored| stored.id.0);
-        self.storms.push(Storm::new(id, batch.channel.clone(), posted.clone(), &messages, now));
+        let late = late::note_of(&batch.message).map(str::to_owned);
+        self.storms.push(Storm { late, ..Storm::new(id, batch.channel.clone(), posted.clone(), &messages, now) });
         // A job whose incident has its own thread already keeps it.
         let opened = messages.iter().filter(|message| message.thread != Thread::Broadcast);
         (ThreadChange::SetAll(opened.filter_map(|message| message.incident).collect(), posted.clone()), follow)

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::late;
 use crate::clock;
 use crate::document::format_duration;
 use crate::exec::Status;
@@ -72,6 +73,9 @@ pub struct Storm {
     /// When a job joined last, if any did.
     #[serde(default)]
     pub joined: Option<Timestamp>,
+    /// The line of its message that says that it was delivered late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<String>,
     /// Whom its message has pinged.
     #[serde(default)]
     pub pinged: Vec<String>,
@@ -243,7 +247,7 @@ impl Storm {
     pub fn new(id: u64, channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
         let members = taken.iter().map(|message| Member::of(message)).collect();
         let pinged = pings(taken.iter().copied());
-        Self { id, channel, posted, began: now, changed: now, joined: None, pinged, ended: false, members }
+        Self { id, channel, posted, began: now, changed: now, joined: None, late: None, pinged, ended: false, members }
     }
 
     /// Whether an incident is told in this storm.
@@ -344,6 +348,11 @@ impl Storm {
         lines.extend(notes(&self.members, CHARACTERS.saturating_sub(self.length())));
         let message = laid_out(&head, &lines, status, self.channel.clone(), now);
         let route = Route { target: Some(self.posted.clone()), repeated: true, ..Route::default() };
+        // It was late, and stays so.
+        let message = match &self.late {
+            Some(note) => late::with_note(message, note),
+            None => message,
+        };
         Message { thread: Thread::Edit, incident: Some(self.id), route, ..message }
     }
 

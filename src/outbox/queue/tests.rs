@@ -659,6 +659,33 @@ fn three_jobs_that_wait_are_one_message_and_the_storm_lives_until_all_are_well()
 }
 
 #[test]
+fn a_storm_that_was_delivered_late_says_so_until_its_end() {
+    let mut queue = queue(&[("ops", depth(3, 0, 0))]);
+    let row = |id: u64, job: &str| {
+        let mut row = failure(id, job, &format!(":red_circle: *{job}* critical: no disk"));
+        row.message.created = T0.saturating_sub(Duration::from_secs(600)).expect("a time");
+        row
+    };
+    let batch = next(&mut queue, vec![row(1, "a"), row(2, "b"), row(3, "c")]);
+    let note = batch.message.text.lines().last().expect("a line").to_owned();
+    assert!(note.starts_with(":hourglass: delivered late; made "), "{note}");
+    answered(&mut queue, &batch, taken(), at(1));
+    // It is known after a restart too.
+    queue.storms = storm::from_note(Some(&storm::note(&queue.storms)));
+    let well = |id: u64| {
+        let mut edit = stored(10 + id, Thread::Edit, true);
+        (edit.message.incident, edit.message.status) = (Some(100 + id), Status::Ok);
+        edit
+    };
+    for wells in [vec![well(1)], vec![well(2), well(3)]] {
+        let settlement = queue.absorbed(&ops(), &wells, T0);
+        let edit = &settlement.follow[0].message;
+        assert_eq!(edit.text.lines().last(), Some(note.as_str()), "{}", edit.text);
+        assert!(edit.blocks.last().is_some_and(|block| block.to_string().contains("delivered late")));
+    }
+}
+
+#[test]
 fn a_recovery_of_a_job_without_threads_is_told_in_its_storm_too() {
     let mut queue = queue(&[("ops", depth(3, 0, 0))]);
     let alone = |mut stored: Stored| {
