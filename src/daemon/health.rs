@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -14,11 +16,21 @@ use super::{Daemon, Snapshot};
 use crate::clock::Mono;
 use crate::exec::{Command, Outcome, Run, Status, Trigger};
 use crate::id::{JobName, RunId};
+use crate::notify::view::plain;
 use crate::outbox::Outage;
-use crate::store::{CarriedOver, Cause, StoreError, Trouble};
+use crate::slack;
+use crate::store::{CarriedOver, Cause, MessageState, OutboxFilter, Store, StoreError, Stored, Trouble};
 
 /// How long the fallback may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Messages that the fallback is told of, each in a line of so many characters, and how many are looked at for that.
+const MOST_LISTED: usize = 50;
+const LINE: usize = 300;
+const MOST_LOOKED_AT: u32 = 500;
+
+/// What was refused within this time before an outage is a part of it.
+const RECENT: Duration = Duration::from_secs(3600);
 
 /// Trouble with the disk is told in Slack this often at most.
 const SELDOM: Duration = Duration::from_secs(3600);
@@ -178,16 +190,19 @@ impl Daemon {
         match change {
             HealthChange::OutageBegan(Outage { since, waiting, why, .. }) => {
                 tracing::error!(%since, waiting, "Slack has taken nothing for long: {why}");
-                self.fall_back(&format!(
-                    "slack-alert on {host}: Slack has taken no message since {since}.\n\
+                let (host, at) = (Arc::clone(host), self.written(since));
+                let details = format!(
+                    "slack-alert on {host}: Slack has taken no message since {at}.\n\
                      Waiting when this was noticed: {waiting}\nLast error: {why}\n"
-                ));
+                );
+                self.fall_back(details, Some(since));
             }
             HealthChange::OutageEnded(Outage { since, .. }) => {
                 tracing::info!(%since, "Slack takes messages again");
-                self.fall_back(&format!(
-                    "slack-alert on {host}: Slack takes messages again. It had taken none since {since}.\n"
-                ));
+                let (host, at) = (Arc::clone(host), self.written(since));
+                let details =
+                    format!("slack-alert on {host}: Slack takes messages again. It had taken none since {at}.\n");
+                self.fall_back(details, None);
             }
             HealthChange::RunsDropped(dropped) => {
                 tracing::error!(dropped, "the history cannot be written fast enough: runs are left out of it");
@@ -237,15 +252,29 @@ impl Daemon {
         }
     }
 
+    /// A time as people read it who get a mail hours later.
+    fn written(&self, at: Timestamp) -> String {
+        at.to_zoned(self.plan.config.zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
+    }
+
+    /// Runs the fallback; where Slack has taken nothing since a time, with what it has not taken.
     #[expect(clippy::disallowed_methods, reason = "the daemon owns the fallback while it runs")]
-    fn fall_back(&mut self, details: &str) {
+    fn fall_back(&mut self, details: String, since: Option<Timestamp>) {
         let config = &self.plan.config;
         let Some(fallback) = &config.fallback else { return };
-        let environment = Arc::clone(&config.environment);
-        let command = Command::plain(&fallback.command, details, &config.folder, environment, PATIENCE);
+        let (environment, folder) = (Arc::clone(&config.environment), config.folder.clone());
+        let (words, zone) = (fallback.command.clone(), config.zone.clone());
+        let (store, spawner) = (self.host.store.clone(), Arc::clone(&self.host.spawner));
         let now = self.host.clock.now().wall;
-        let run = Run::new(RunId(0), JobName::new("(fallback)"), Arc::new(command), now, Trigger::Schedule);
-        self.health.fallbacks.spawn(self.host.spawner.run(Arc::new(run)));
+        self.health.fallbacks.spawn(async move {
+            let untold = match since {
+                Some(since) => untold(&store, &zone, since).await,
+                None => String::new(),
+            };
+            let command = Command::plain(&words, &format!("{details}{untold}"), &folder, environment, PATIENCE);
+            let run = Run::new(RunId(0), JobName::new("(fallback)"), Arc::new(command), now, Trigger::Schedule);
+            spawner.run(Arc::new(run)).await
+        });
     }
 
     /// A fallback has ended; without an outcome, by a defect of ours.
@@ -260,6 +289,41 @@ impl Daemon {
             }
         }
     }
+}
+
+/// What Slack has not taken, a line each, with the job and the time; nothing while the disk does not say it.
+async fn untold(store: &Store, zone: &TimeZone, since: Timestamp) -> String {
+    let filter = OutboxFilter { limit: MOST_LOOKED_AT, ..OutboxFilter::default() };
+    let mut all = match store.outbox_list(filter).await {
+        Ok(all) => all,
+        Err(error) => {
+            tracing::warn!(%error, "the fallback is run without the messages that wait");
+            return String::new();
+        }
+    };
+    // Of what no channel takes, what led here, and nothing older.
+    let recent = since.saturating_sub(RECENT).unwrap_or(since);
+    all.retain(|stored| !stored.is_edit() && (stored.state != MessageState::Dead || stored.queued >= recent));
+    list(&all, zone)
+}
+
+/// A line for each message.
+fn list(all: &[Stored], zone: &TimeZone) -> String {
+    let line = |stored: &Stored| {
+        let message = &stored.message;
+        let at = message.created.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M");
+        let words = message.text.lines().map(|line| slack::one_line(line, LINE).0).find(|line| !line.is_empty());
+        let words = plain(&words.unwrap_or_default());
+        let named = message.job.as_ref().filter(|job| !words.contains(job.as_str()));
+        let job = named.map(|job| format!("{}: ", crate::id::in_one_line(job.as_str()))).unwrap_or_default();
+        format!("  {at}  {job}{words}\n")
+    };
+    let lines: String = all.iter().take(MOST_LISTED).map(line).collect();
+    let more = match all.len().saturating_sub(MOST_LISTED) {
+        0 => String::new(),
+        more => format!("  and {more} more, see `slack-alert outbox`\n"),
+    };
+    if lines.is_empty() { String::new() } else { format!("Not told:\n{lines}{more}") }
 }
 
 /// That a database took the place of another one, as a title and what follows it.
@@ -334,7 +398,7 @@ mod tests {
     #[test]
     fn an_outage_is_told_when_it_begins_and_when_it_ends_and_not_again_after_a_restart() {
         let outage =
-            |waiting| Outage { since: jiff::Timestamp::UNIX_EPOCH, waiting, why: "reset".to_owned(), refused: false };
+            |waiting| Outage { since: Timestamp::UNIX_EPOCH, waiting, why: "reset".to_owned(), refused: false };
         let with = |outage: Option<Outage>| {
             let mut snapshot = Snapshot::default();
             snapshot.outbox.outage = outage;

@@ -174,6 +174,11 @@ impl Command {
         self.words.all()
     }
 
+    /// What it is given on its standard input.
+    pub fn stdin(&self) -> &str {
+        self.start.stdin.as_deref().unwrap_or_default()
+    }
+
     /// Nothing is started here: something else runs the job.
     pub fn runs_elsewhere(&self) -> bool {
         matches!(self.words, Words::Elsewhere)

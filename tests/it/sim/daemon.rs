@@ -845,9 +845,19 @@ async fn the_fallback_is_run_once_when_slack_goes_and_once_when_it_comes_back() 
     assert_eq!(fallbacks.len(), 2, "{fallbacks:?}");
     assert_eq!(fallbacks[0], "09:15:00 (fallback)");
     let ran = world.spawner.ran();
-    let first = ran.iter().find(|ran| ran.run.job.as_str() == "(fallback)").expect("it was run");
-    assert_eq!(first.run.command.words(), ["mail", "ops"]);
-    assert_eq!(first.run.command.timeout(), Some(seconds(60)));
+    let ran: Vec<_> = ran.iter().filter(|ran| ran.run.job.as_str() == "(fallback)").collect();
+    assert_eq!(ran[0].run.command.words(), ["mail", "ops"]);
+    assert_eq!(ran[0].run.command.timeout(), Some(seconds(60)));
+    // It names the jobs, and writes times as people read them.
+    let told = ran[0].run.command.stdin();
+    assert!(
+        told.starts_with("slack-alert on web-1: Slack has taken no message since 2026-11-23 09:00 UTC.\n"),
+        "{told}"
+    );
+    assert!(told.ends_with("Not told:\n  2026-11-23 09:00  🟢 a x\n"), "{told}");
+    let told = ran[1].run.command.stdin();
+    let words = "Slack takes messages again. It had taken none since 2026-11-23 09:00 UTC.\n";
+    assert_eq!(told, format!("slack-alert on web-1: {words}"));
 }
 
 #[tokio::test(start_paused = true)]
