@@ -163,7 +163,9 @@ pub(super) async fn explained(
         let expected = last.filter(|(run, _)| *run == row.id).map(|(_, expected)| expected);
         let letters = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
         let explained = Explained { row, letters, later: told.get(&row.id).copied(), expected, job, zone, now };
-        api::Explained { run: run(row), sentence: explained.headline(), explanation: explained.explanation() }
+        let message = explain::verdict(row, &explained.letters);
+        let (sentence, explanation) = (explained.headline(), explained.explanation());
+        api::Explained { run: run(row), sentence, explanation, message }
     };
     Ok(rows.iter().map(one).collect())
 }

@@ -140,7 +140,7 @@ impl Pages {
             held: held.collect(),
             states: states(data, site),
             status: data.status.map(Status::as_str),
-            runs: data.runs.iter().map(|run| run_row(&run.run, site, &present)).collect(),
+            runs: data.runs.iter().map(|run| run_row(run, site, &present)).collect(),
             pages: data.before.map(|before| Links {
                 before: None,
                 here: String::new(),
@@ -170,7 +170,8 @@ fn job_view(job: &api::Job, site: &Site) -> JobView {
     }
 }
 
-fn run_row(run: &api::Run, site: &Site, present: &Present) -> RunRow {
+fn run_row(explained: &api::Explained, site: &Site, present: &Present) -> RunRow {
+    let run = &explained.run;
     RunRow {
         id: run.id.0,
         href: site.run(run.id.0),
@@ -179,17 +180,19 @@ fn run_row(run: &api::Run, site: &Site, present: &Present) -> RunRow {
         took: run.took.map(words::length).unwrap_or_default(),
         ending: run.ending.clone().unwrap_or_default(),
         attempts: run.attempts.filter(|attempts| *attempts > 1).map(|attempts| format!("{attempts} attempts")),
-        verdict: verdict(run, present),
+        verdict: verdict(explained, present),
     }
 }
 
 /// `sent: failure`, `not sent: repeat-not-due, next message at 04:00`.
-fn verdict(run: &api::Run, present: &Present) -> String {
+fn verdict(explained: &api::Explained, present: &Present) -> String {
+    let run = &explained.run;
     let Some(verdict) = run.verdict.as_deref().filter(|verdict| !verdict.is_empty()) else { return String::new() };
     let expected = verdict.parse::<Decision>().ok().and_then(|decision| decision.with_until(run.until).expected());
     let next = expected.and_then(|expected| expected.words(|at| present.time(at).at));
     let next = next.map(|next| format!(", {next}")).unwrap_or_default();
     match verdict.strip_prefix("notified: ") {
+        Some(_) if !explained.message.is_empty() => explained.message.clone(),
         Some(event) => format!("sent: {event}"),
         None => format!("not sent: {verdict}{next}"),
     }

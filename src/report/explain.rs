@@ -84,17 +84,28 @@ fn how_and_when(row: &RunRow, zone: &TimeZone, now: Timestamp) -> String {
 }
 
 /// Whether a run was told, as what follows "run 812 …;": `sent: failure`, `not sent: repeat-not-due`. Sent is what a channel
-/// took, or what still waits for it: where the message is, the explanation says.
+/// took; of what none took yet it is said that it waits, was refused, or was not taken in time.
 pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
     let event = match row.decision {
         Decision::Notified(event) => event,
         Decision::Undecided => return "nothing was decided".to_owned(),
         other => return format!("not sent: {other}"),
     };
-    let mut words = if was_refused(letters) { format!("not delivered: {event}") } else { format!("sent: {event}") };
-    for letter in letters.iter().filter(|letter| is_dead(letter)) {
+    let waits = |letter: &&Stored| letter.state == MessageState::Waiting;
+    let how = match was_taken(letters) {
+        true => "sent",
+        false if letters.iter().any(waits) => "waiting",
+        false => "not delivered",
+    };
+    let mut words = format!("{how}: {event}");
+    for letter in letters {
+        let what = match letter.state {
+            MessageState::Dead => "refused by",
+            MessageState::Late => "not taken in time by",
+            MessageState::Waiting => "waits for",
+        };
         let why = letter.why.as_deref().map(|why| format!(" ({})", cut_plain(why, 120).0)).unwrap_or_default();
-        words.push_str(&format!("; refused by {}{why}", channel(&letter.message)));
+        words.push_str(&format!("; {what} {}{why}", channel(&letter.message)));
     }
     words
 }
@@ -264,7 +275,7 @@ mod tests {
     use crate::policy::{Decision, Event};
     use crate::store::{MessageId, MessageState, Progress, RunRow, RunningRow, Stored};
 
-    use super::{Explained, happened, told, was_refused};
+    use super::{Explained, happened, told, verdict, was_refused};
 
     fn time(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -417,6 +428,29 @@ mod tests {
             (&[&alone], true, "the only one was refused"),
         ] {
             assert_eq!(was_refused(letters), expected, "{why}");
+        }
+        let left = RunningRow {
+            id: RunId(1),
+            job: JobName::new("db"),
+            number: 1,
+            trigger: Trigger::Schedule,
+            scheduled: Timestamp::UNIX_EPOCH,
+            started: Timestamp::UNIX_EPOCH,
+        };
+        let decision = Decision::Notified(Event::Failure);
+        let row = RunRow { decision, ..RunRow::interrupted(&left, Timestamp::UNIX_EPOCH) };
+        let why = |letter: Stored, why: &str| Stored { why: Some(why.to_owned()), ..letter };
+        let (wa, wb) = (why(letter("a", waiting), "connection refused"), letter("b", waiting));
+        let late = why(letter("a", MessageState::Late), "timed out");
+        for (letters, words) in [
+            (&[][..], "sent: failure"),
+            (&[&wa, &wb], "waiting: failure; waits for #a (connection refused); waits for #b"),
+            (&[&wa], "sent: failure; waits for #a (connection refused)"),
+            (&[&a, &wb], "waiting: failure; refused by #a; waits for #b"),
+            (&[&a, &b], "not delivered: failure; refused by #a; refused by #b"),
+            (&[&late, &b], "not delivered: failure; not taken in time by #a (timed out); refused by #b"),
+        ] {
+            assert_eq!(verdict(&row, letters), words);
         }
     }
 }
