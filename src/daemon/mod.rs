@@ -256,7 +256,10 @@ impl Daemon {
         daemon.tell_of_interrupted(past.notes.get(dispatcher::REPORTED_NOTE).map(String::as_str), now);
         daemon.take_up_records().await;
         daemon.check_files(now.mono);
-        if past.notes.contains_key(dispatcher::STARVED_NOTE) {
+        if let Some(note) = past.notes.get(dispatcher::STARVED_NOTE) {
+            let waited = serde_json::from_str(note).unwrap_or_default();
+            let over = daemon.dispatcher.waited_before(&waited, now);
+            daemon.keeping.keep(over);
             // Nothing waits for a place any more.
             daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: dispatcher::STARVED_NOTE, value: None }]);
         }

@@ -21,6 +21,11 @@ pub fn runs_again(job: &Job, sender: &Sender, (waited, what): (&str, &str), now:
     about(job, sender, Status::Ok, (&format!("runs again: it waited {waited} for {what}"), ""), now)
 }
 
+/// The wait is over, and the run that waited will not run.
+pub fn over(job: &Job, sender: &Sender, (what, why): (&str, &str), now: Timestamp) -> Vec<Message> {
+    about(job, sender, Status::Unknown, (&format!("does not wait for {what} any more: {why}"), ""), now)
+}
+
 /// To the channels of a critical message, its end too: it is told where it was told.
 fn about(job: &Job, sender: &Sender, status: Status, words: (&str, &str), now: Timestamp) -> Vec<Message> {
     let channels = job.notify.channels_for(Status::Critical, sender.channel.as_ref());

@@ -575,6 +575,7 @@ impl Dispatcher {
             self.passes(index, 1, scheduled, now, turn);
         }
         if self.jobs[index as usize].waiting == 0 {
+            turn.entries.extend(self.waits_in_vain(index, "the job is paused", now));
             self.waits_no_more(index);
         }
     }

@@ -113,6 +113,7 @@ impl Dispatcher {
             if !wanted.contains_key(&tracked.job.name) && !keep(&tracked.job) && !tracked.removed {
                 let why = format!("{} was removed", self.jobs[index].job.facts.file);
                 entries.extend(self.abandon(index, &why, now));
+                entries.extend(u32::try_from(index).ok().and_then(|index| self.waits_in_vain(index, &why, now)));
                 self.remove(index);
                 changes.removed += 1;
             }
@@ -127,6 +128,9 @@ impl Dispatcher {
                     changes.added += 1;
                 }
                 Some(index) => {
+                    if !job.timing.enabled {
+                        entries.extend(self.waits_in_vain(index, DISABLED, now));
+                    }
                     if self.change(index, job, now) {
                         changes.changed += 1;
                         entries.extend(self.first_seen(index, now));

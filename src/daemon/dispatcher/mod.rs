@@ -280,7 +280,7 @@ impl Dispatcher {
             Request::Stop => {
                 self.write_all_passed(now, &mut turn);
                 self.stop();
-                self.none_waits(&mut turn);
+                self.none_waits(now, &mut turn);
             }
             Request::StopNow => {
                 self.stop();

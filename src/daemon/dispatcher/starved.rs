@@ -16,8 +16,9 @@ use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{JobName, RunId};
 use crate::message::Message;
+use crate::plan::Job;
 use crate::policy::{On, time_of_day};
-use crate::report;
+use crate::report::{self, Sender};
 
 /// The name of the note, which holds every job that waits and was told of or asked for: [`Starved`] by job name, as JSON.
 pub const NOTE: &str = "starved";
@@ -46,6 +47,9 @@ pub struct Starved {
     /// The lock that it waits for, where it waits for one and not for a place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockHeld>,
+    /// A message has told it: its end is owed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 /// The lock that a run waits for.
@@ -128,6 +132,7 @@ impl Dispatcher {
                 report::starved::waits(&tracked.job, &self.sender, starved.since, (&what, &places), now.wall);
             self.tell_starved(messages, turn);
         }
+        let starved = Starved { told: true, ..starved };
         let wait = self.starved.get_mut(&index).expect("it was put there");
         (wait.told, wait.told_at) = (Some(starved), Some(now.mono));
         turn.entries.push(self.starved_note());
@@ -142,7 +147,7 @@ impl Dispatcher {
             job: held.by.0,
             run: held.by.1,
         });
-        Starved { since, places: self.limits.max_running, holders: self.holders(), lock }
+        Starved { since, places: self.limits.max_running, holders: self.holders(), lock, told: false }
     }
 
     /// A person has asked for a run of this job: why it has not started yet, where it has not.
@@ -210,14 +215,37 @@ impl Dispatcher {
         }
     }
 
+    /// A run of this job that was told to wait will not run: what was told is over, and why.
+    pub(super) fn waits_in_vain(&mut self, index: u32, why: &str, now: Now) -> Option<Entry> {
+        let starved = self.starved.get_mut(&index)?.told.take()?;
+        let job = &self.jobs[index as usize].job;
+        over(job, &self.sender, (&starved, why), now)
+    }
+
+    /// What a daemon before this one has told of jobs that wait, and not ended: nothing waits any more.
+    pub fn waited_before(&self, all: &BTreeMap<JobName, Starved>, now: Now) -> Vec<Entry> {
+        let told = all.iter().filter(|(_, starved)| starved.told);
+        let why = "the daemon was killed or crashed, or its machine";
+        told.filter_map(|(name, starved)| {
+            let job = &self.jobs[*self.by_name.get(name)? as usize].job;
+            over(job, &self.sender, (starved, why), now)
+        })
+        .collect()
+    }
+
     /// The job is gone, or does not run any more.
     pub(super) fn waits_no_more(&mut self, index: u32) {
         self.starved.remove(&index);
     }
 
     /// The daemon stops: nothing waits any more.
-    pub(super) fn none_waits(&mut self, turn: &mut Turn) {
+    pub(super) fn none_waits(&mut self, now: Now, turn: &mut Turn) {
         if !self.starved.is_empty() {
+            let mut all: Vec<u32> = self.starved.keys().copied().collect();
+            all.sort_unstable();
+            for index in all {
+                turn.entries.extend(self.waits_in_vain(index, "the daemon was stopped", now));
+            }
             self.starved.clear();
             turn.entries.push(self.starved_note());
         }
@@ -282,4 +310,11 @@ impl Dispatcher {
         let value = (!told.is_empty()).then(|| serde_json::to_string(&told).expect("names and numbers are JSON"));
         Entry::Noted { key: NOTE, value }
     }
+}
+
+/// The end of a wait without a run.
+fn over(job: &Job, sender: &Sender, (starved, why): (&Starved, &str), now: Now) -> Option<Entry> {
+    let asked = job.notify.on.asks(On::Failure);
+    let messages = report::starved::over(job, sender, (&starved.what(), why), now.wall);
+    asked.then_some(Entry::Changed { state: None, messages })
 }

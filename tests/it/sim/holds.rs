@@ -791,3 +791,49 @@ fn no_seed_breaks_a_law_of_holds() {
         assert!(run.is_ok(), "seed {seed} breaks a law; SLACK_ALERT_SEED={seed} replays it");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_was_told_has_an_end_whatever_ends_it() {
+    const SHORT: &str = "command = 'a'\nlock = 'db'\nevery = '1m'\nfirst_run = 'wait'";
+    let over = "short does not wait for the lock db any more: ";
+    for end in ["stop", "crash", "remove", "disable", "pause"] {
+        let files = [
+            ("slack_alert.toml", "slack.channel = '#ops'\nlimits.shutdown_grace = '1s'"),
+            ("jobs.d/long.toml", "command = 'a'\nlock = 'db'\nevery = '1d'"),
+            ("jobs.d/short.toml", SHORT),
+        ];
+        let mut world = World::started(MORNING, &files, |_, _| says("").takes(36_000)).await;
+        world.pass(minutes(5)).await;
+        assert_eq!(world.messages().len(), 1, "{end}: {:?}", world.messages());
+        assert!(world.messages()[0].contains("short critical: waits for the lock db since 08:01"), "{end}");
+        let why = match end {
+            "stop" => {
+                world.stop().await;
+                "the daemon was stopped"
+            }
+            "crash" => {
+                world.crash().await;
+                world.start().await;
+                "the daemon was killed or crashed"
+            }
+            "remove" => {
+                world.remove("jobs.d/short.toml");
+                world.reload().await;
+                "short.toml was removed"
+            }
+            "disable" => {
+                world.file("jobs.d/short.toml", &format!("{SHORT}\nenabled = false"));
+                world.reload().await;
+                "enabled = false"
+            }
+            _ => {
+                let _held = hold(&world, HoldKind::Pause, "short", Some(60)).await;
+                "the job is paused"
+            }
+        };
+        world.pass(minutes(1)).await;
+        let told: Vec<String> = world.messages().into_iter().filter(|line| line.contains(over)).collect();
+        assert!(told.len() == 1 && told[0].contains(why), "{end}: {:?}", world.messages());
+        world.crash().await;
+    }
+}
