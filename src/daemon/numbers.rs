@@ -52,7 +52,9 @@ pub struct JobTally {
     pub runs: Counts<{ Status::ALL.len() }>,
     /// Due times without a run of their own, in the order of [`Skip::ALL`].
     pub skips: Counts<{ Skip::ALL.len() }>,
-    /// How long its runs took, together.
+    /// Runs of which it is known how long they took: one that did not come took no time.
+    pub timed: u64,
+    /// How long those took, together.
     pub took: Duration,
 }
 

@@ -287,6 +287,17 @@ pub const NOT_YET_KEPT: &str = "what a run prints is kept when it ends";
 const CORRECTION: Duration = Duration::from_secs(60);
 
 impl Ending {
+    /// Whether it is known how long the run took: not of one that did not come, or whose end nobody saw.
+    pub fn is_measured(&self) -> bool {
+        !matches!(
+            self,
+            Self::Missing { .. }
+                | Self::Unfinished { .. }
+                | Self::Lost { .. }
+                | Self::CutOff { by: CutOff::Death | CutOff::Machine }
+        )
+    }
+
     /// Why no output of the run is there, where that does not say that it printed nothing.
     pub fn lacks_output(&self) -> Option<&'static str> {
         match self {

@@ -153,7 +153,7 @@ fn jobs(text: &mut Text, jobs: &[JobNumbers]) {
     let skips = ("job_skips_total", "Due times that passed without a run of their own, by the reason.");
     text.job_counts(skips, "reason", &reasons, &jobs, |job| &job.tally.skips.0);
     text.job_summaries(("job_run_duration_seconds", "How long the job's runs took."), &jobs, |job| {
-        (job.tally.runs.0.iter().sum(), job.tally.took.as_secs_f64())
+        (job.tally.timed, job.tally.took.as_secs_f64())
     });
     let gauges: [JobGauge; 6] = [
         (

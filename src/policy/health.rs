@@ -407,7 +407,8 @@ impl Health {
     /// How the last run ended, without what it printed.
     pub fn last_end(&self) -> Option<LastEnd> {
         let last = self.last.as_ref()?;
-        Some(LastEnd { status: last.status, at: last.at, took: last.ended.as_ref().map(|ended| ended.took) })
+        let measured = last.ended.as_ref().filter(|ended| ended.ending.is_measured());
+        Some(LastEnd { status: last.status, at: last.at, took: measured.map(|ended| ended.took) })
     }
 
     /// When a run was ok, the last time that is known.

@@ -152,7 +152,11 @@ fn one(job: &Job, incident: Option<&Incident>) -> String {
     };
     let key = incident.and_then(|incident| incident.key.as_deref());
     let name = key.map_or_else(|| job.name.to_string(), |key| format!("{} ({key})", job.name));
+    // A run that did not come has printed nothing: how it ended is what is wrong.
+    let ending = job.last.as_ref().and_then(|last| last.ending.as_deref());
+    let ending = ending.filter(|_| matches!(job.state, JobState::Warning | JobState::Unknown | JobState::Critical));
     match line.is_empty() {
+        true if ending.is_some() => format!("{name}: {}{who}", ending.unwrap_or_default()),
         true => format!("{name} is {word}{who}"),
         false if job.state == JobState::NotLoaded => format!("{name}: {line}"),
         false if incident.is_none() && job.error.is_some() || job.status == Some(Status::Ok) => {

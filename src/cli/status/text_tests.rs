@@ -407,3 +407,21 @@ fn when_hundreds_fail_the_rest_is_counted_and_what_else_there_is_stays_in_sight(
     assert!(text.contains("‖ paused     etl/*") && text.lines().count() < 60, "{text}");
     assert!(shown(&view, None, true).contains("many/299"), "all of them were asked for");
 }
+
+#[test]
+fn nagios_says_of_a_run_that_did_not_come_what_status_says() {
+    let missing = "did not run; due 03:00, 1h of grace";
+    let last = json!({
+        "run": 7, "status": "critical", "reason": "missing", "ending": missing, "started": "2026-11-28T02:00:00Z",
+        "finished": "2026-11-28T02:00:00Z", "took": 0.0, "line": "",
+    });
+    let mut view = night();
+    view.jobs = vec![
+        serde_json::from_value(job("cron/backup", "critical", json!({ "last": last }))).expect("a job of the API"),
+    ];
+    view.status.incidents =
+        vec![serde_json::from_value(incident("cron/backup", "critical", json!({ "line": "" }))).expect("an incident")];
+    let (level, line) = nagios::render(&view);
+    assert_eq!(level, Level::Critical);
+    assert!(line.contains(&format!("cron/backup: {missing}")) && !line.contains("is critical"), "{line}");
+}

@@ -16,8 +16,11 @@ impl Dispatcher {
         }
         let (status, took) = (ended.outcome.status, ended.outcome.took);
         count(&mut tracked.tally.runs.0, &Status::ALL, status);
-        tracked.tally.took = tracked.tally.took.saturating_add(took);
-        tally.durations.observe(took);
+        if ended.outcome.ending.is_measured() {
+            tracked.tally.timed += 1;
+            tracked.tally.took = tracked.tally.took.saturating_add(took);
+            tally.durations.observe(took);
+        }
         match ended.decision {
             Decision::Notified(event) => tally.alert(event),
             Decision::Suppressed(why, _) if why.counts() => count(&mut tally.suppressed, Suppressed::ALL, why),
