@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::{Failure, state};
 use crate::api;
 use crate::clock::{Clock, System};
 use crate::document::format_duration;
-use crate::exec::{Captured, Trigger};
+use crate::exec::{Captured, Status, Trigger};
 use crate::id::{JobName, RunId, in_one_line};
 use crate::message;
 use crate::plan::Plan;
@@ -28,7 +29,7 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     let since = args.since.as_deref().map(|text| state::since(text, &plan.config.zone, now)).transpose()?;
     let reader = match state::open_or_ask(world, &plan)? {
         Source::State(reader) => reader,
-        Source::Daemon(daemon, failure) => return from_daemon(world, &plan, args, &daemon, failure),
+        Source::Daemon(daemon, _) => return from_daemon(world, &plan, args, since, &daemon),
     };
     if let Some(number) = args.run {
         return one(world, &plan, &reader, RunId(number), args.json);
@@ -80,27 +81,39 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
+/// Runs of the daemon's history that are looked at for those that are asked for.
+const LOOKED_AT: usize = 100_000;
+
 /// What the daemon answers to a user who may not read the state; it has no outputs for everybody.
 fn from_daemon(
     world: &World,
     plan: &Plan,
     args: &HistoryArgs,
+    since: Option<Timestamp>,
     daemon: &Daemon,
-    failure: Failure,
 ) -> Result<ExitCode, Failure> {
-    if args.since.is_some() || args.run.is_some() || args.failed {
-        return Err(failure);
-    }
+    let is_asked_for = |run: &api::Run| {
+        (!args.failed || run.status.is_some_and(|status| status != Status::Ok))
+            && since.is_none_or(|since| run.finished.is_none_or(|finished| finished >= since))
+    };
     let mut all: Vec<api::Run> = Vec::new();
-    let mut before = String::new();
-    while all.len() < args.count as usize {
+    if let Some(number) = args.run {
+        all.push(daemon.get(&format!("/api/v1/runs/{number}"))?);
+    }
+    let (mut before, mut seen) = (String::new(), 0);
+    while args.run.is_none() && all.len() < args.count as usize && seen < LOOKED_AT {
         let job = args.job.as_deref().map(|job| format!("&job={}", encoded(job))).unwrap_or_default();
-        let limit = (args.count as usize - all.len()).min(500);
+        let narrow = args.failed || since.is_some();
+        let limit = if narrow { 500 } else { (args.count as usize - all.len()).min(500) };
         let page: api::RunList = daemon.get(&format!("/api/v1/runs?limit={limit}{job}{before}"))?;
-        all.extend(page.runs);
-        let Some(next) = page.before else { break };
+        seen += page.runs.len();
+        // Runs come by their numbers: one that took long may be older than those before it.
+        let is_over = since.is_some_and(|since| page.runs.iter().all(|run| run.finished.is_some_and(|at| at < since)));
+        all.extend(page.runs.into_iter().filter(is_asked_for));
+        let Some(next) = page.before.filter(|_| !is_over) else { break };
         before = format!("&before={next}");
     }
+    all.truncate(args.count as usize);
     if args.json {
         world.terminal.out(&format!("{}\n", json!(all)));
         return Ok(ExitCode::SUCCESS);
@@ -124,6 +137,11 @@ fn from_daemon(
     };
     let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
     world.terminal.out(&world.terminal.table(&rows, WHOLE));
+    if args.run.is_some() {
+        world
+            .terminal
+            .err("slack-alert: what it printed is shown only to who may read the state: root and the daemon's user");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -59,10 +59,13 @@ fn unopened(plan: &Plan, error: &OpenError, dir: &Path) -> Failure {
              `slack-alert run`, or name the right place with --state-dir DIR",
             dir.display()
         )),
-        error if is_forbidden(error) => Failure::new(format!(
-            "{error}\n  help: ask as root or as the daemon's user; with `[control] read = \"all\"` the running daemon \
-             answers everybody"
-        )),
+        error if is_forbidden(error) => {
+            let whose = client::owner_name(dir).map(|name| format!(": it belongs to {name}")).unwrap_or_default();
+            Failure::new(format!(
+                "{error}{whose}\n  help: ask as root or as the daemon's user; with `[control] read = \"all\"` the running \
+                 daemon answers everybody"
+            ))
+        }
         other => Failure::new(other.to_string()),
     }
 }

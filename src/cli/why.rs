@@ -31,7 +31,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     let now = System.now().wall;
     let reader = match state::open_or_ask(world, &plan)? {
         Source::State(reader) => reader,
-        Source::Daemon(daemon, failure) => return from_daemon(world, args, &daemon, failure),
+        Source::Daemon(daemon, _) => return from_daemon(world, &plan, args, &daemon),
     };
     let daemon = state::say_whether_a_daemon_runs(world);
     state::add_jobs_without_file(&mut plan, &reader);
@@ -149,12 +149,24 @@ fn goes_on(bad: &NotLoaded, known: Known<'_>) -> String {
 }
 
 /// The answer of the daemon, for a user who may not read the state.
-fn from_daemon(world: &World, args: &WhyArgs, daemon: &Daemon, failure: Failure) -> Result<ExitCode, Failure> {
-    if args.at.is_some() {
-        return Err(failure);
-    }
-    let limit = args.count.min(500);
-    let why: api::WhyList = daemon.get(&format!("/api/v1/why/{}?limit={limit}", encoded(&args.job)))?;
+fn from_daemon(world: &World, plan: &Plan, args: &WhyArgs, daemon: &Daemon) -> Result<ExitCode, Failure> {
+    let now = System.now().wall;
+    let at = args.at.as_deref().map(|text| state::by(text, state::zone(plan, &args.job), now)).transpose()?;
+    let had_begun = |told: &api::Explained| at.is_none_or(|at| told.run.started.is_some_and(|started| started <= at));
+    let (count, mut before, mut all, mut seen) = (args.count as usize, String::new(), Vec::new(), 0);
+    let mut why: api::WhyList = loop {
+        let limit = if at.is_some() { 500 } else { count.min(500) };
+        let target = format!("/api/v1/why/{}?limit={limit}{before}", encoded(&args.job));
+        let mut page: api::WhyList = daemon.get(&target)?;
+        seen += page.why.len();
+        all.extend(std::mem::take(&mut page.why).into_iter().filter(had_begun));
+        match page.before.filter(|_| all.len() < count && seen < LOOK_BACK as usize) {
+            Some(next) => before = format!("&before={next}"),
+            None => break page,
+        }
+    };
+    all.truncate(count);
+    why.why = all;
     if args.json {
         world.terminal.out(&format!("{}\n", json!(why.why)));
         return Ok(ExitCode::SUCCESS);
@@ -162,7 +174,14 @@ fn from_daemon(world: &World, args: &WhyArgs, daemon: &Daemon, failure: Failure)
     for told in &why.why {
         world.terminal.out(&format!("{}\n  {}\n", in_one_line(&told.sentence), in_one_line(&told.explanation)));
     }
-    world.terminal.out(&format!("now: {}\n", in_one_line(&why.sentence)));
+    match at {
+        None => world.terminal.out(&format!("now: {}\n", in_one_line(&why.sentence))),
+        Some(at) if why.why.is_empty() => {
+            let at = state::told(at, state::zone(plan, &args.job), now);
+            world.terminal.out(&format!("no run of {} is known at or before {at}\n", args.job));
+        }
+        Some(_) => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -32,6 +32,12 @@ impl Reader {
                 _ => OpenError::Io { path, error },
             });
         }
+        // The database itself would only say that it cannot be opened.
+        if let Err(error) = std::fs::File::open(&path)
+            && error.kind() == std::io::ErrorKind::PermissionDenied
+        {
+            return Err(OpenError::Io { path, error });
+        }
         let db = schema::open_beside(&path).map_err(|refusal| refusal.at(&path))?;
         Ok(Self { db })
     }

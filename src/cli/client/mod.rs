@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+pub(super) use place::{owner, owner_name};
 pub(super) use socket::{ANSWER, Client, Trouble};
 
 use super::Failure;
@@ -117,7 +118,7 @@ pub(super) fn sockets(world: &World, state_dir: Option<PathBuf>) -> Vec<PathBuf>
         runtime_directory: world.variable("RUNTIME_DIRECTORY").map(str::to_owned),
         user_runtime: world.variable("XDG_RUNTIME_DIR").map(PathBuf::from),
         is_root: rustix::process::geteuid().is_root(),
-        owner: state_dir.as_deref().and_then(place::owner),
+        owner: state_dir.as_deref().and_then(owner),
         state_dir,
     })
 }

@@ -47,7 +47,7 @@ pub(super) fn places(known: &Known) -> Vec<PathBuf> {
 
 /// To whom a folder belongs.
 #[expect(clippy::disallowed_methods, reason = "the door of the control socket's place: whose state it is")]
-pub(super) fn owner(folder: &Path) -> Option<u32> {
+pub(in crate::cli) fn owner(folder: &Path) -> Option<u32> {
     std::fs::metadata(folder).ok().map(|found| found.uid())
 }
 
@@ -57,6 +57,18 @@ pub(super) fn group_of(socket: &Path) -> Option<String> {
     let gid = std::fs::metadata(socket).ok()?.gid();
     let group = nix::unistd::Group::from_gid(nix::unistd::Gid::from_raw(gid)).ok().flatten();
     Some(group.map_or_else(|| format!("the group {gid}"), |group| format!("the group `{}`", group.name)))
+}
+
+/// Whether the group of a socket is root's own: nobody is made a member of that to ask a daemon.
+#[expect(clippy::disallowed_methods, reason = "the door of the control socket's place: whose members may connect")]
+pub(super) fn is_of_root(socket: &Path) -> bool {
+    std::fs::metadata(socket).is_ok_and(|found| found.gid() == 0)
+}
+
+/// The name of the user to whom a file or a folder belongs.
+pub(in crate::cli) fn owner_name(path: &Path) -> Option<String> {
+    let uid = nix::unistd::Uid::from_raw(owner(path)?);
+    Some(nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name))
 }
 
 /// A path by which the same file is known to everybody.

@@ -317,6 +317,10 @@ impl Trouble {
         match self {
             Self::Missing => nobody(&format!("no socket at {shown}")),
             Self::Stale => nobody(&format!("nobody listens at {shown}")),
+            Self::NotPermitted if super::place::is_of_root(path) => Failure::new(format!(
+                "you may not talk to the daemon: {shown}: permission denied\n  help: ask as root or as the daemon's user; \
+                 with `[control] group` the members of a group may too, and with `[control] read = \"all\"` everybody may look"
+            )),
             Self::NotPermitted => {
                 let group = super::place::group_of(path).unwrap_or_else(|| "the socket's group".to_owned());
                 Failure::new(format!(

@@ -220,7 +220,7 @@ fn told(
     };
     let kept = kept.unwrap_or_else(|| keep(settings, report, in_file));
     if let Some(why) = &settings.broken {
-        let barred = settings.sockets.iter().find(|socket| Link::is_barred(socket)).map(|socket| ask_for(socket));
+        let barred = barred(settings, state_dir).map(|socket| ask_for(socket));
         let barred = barred.map(|barred| format!("{barred}; ")).unwrap_or_default();
         return match kept {
             Ok(_) => Done::Failed(format!("{barred}{why}; it is told once that is corrected")),
@@ -282,6 +282,14 @@ fn recorded(answer: &serde_json::Value) -> Done {
     Done::Recorded { ok: answer["status"].as_str().map(|status| status == Status::Ok.as_str()) }
 }
 
+/// The socket of this configuration's daemon, where it does not let this user in. That of another configuration may be among
+/// the places where one is looked for: whose state is somebody else's, its daemon is too.
+fn barred<'s>(settings: &'s Settings, state_dir: &Path) -> Option<&'s PathBuf> {
+    let whose = client::owner(state_dir);
+    let is_its = |socket: &Path| whose.is_none() || client::owner(socket) == whose;
+    settings.sockets.iter().find(|socket| is_its(socket) && Link::is_barred(socket))
+}
+
 /// What to do about a socket that lets others in.
 fn ask_for(socket: &Path) -> String {
     format!("you may not talk to the daemon: ask for the group of {} (`[control] group`)", socket.display())
@@ -290,8 +298,8 @@ fn ask_for(socket: &Path) -> String {
 /// Judges, queues and sends here, where there is no daemon and the state is ours.
 fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, ended: Mono) -> Result<Done, String> {
     if !is_ours(dir) {
+        let barred = barred(settings, dir);
         let dir = dir.display();
-        let barred = settings.sockets.iter().find(|socket| Link::is_barred(socket));
         return Err(match barred {
             None => format!("{dir} belongs to another user, and no daemon answers"),
             Some(socket) => format!("{dir} belongs to another user, and {}", ask_for(socket)),

@@ -286,10 +286,19 @@ fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do()
             Sandbox::with(&[("slack_alert.toml", &conf), ("jobs.d/x.toml", &WAITS.replace("true", "echo no; exit 2"))]);
         let _daemon = daemon(&sandbox);
         assert_eq!(sandbox.run(&["trigger", "--wait", "x"]).code, 2);
+        if read == "group" {
+            let ran = sandbox.run_as_stranger(&["status"]);
+            assert!(ran.code == 1 && !ran.stderr.contains("the group `root`"), "{ran:?}");
+            assert!(ran.stderr.contains("with `[control] group` the members of a group may too"), "{ran:?}");
+        }
         let state = sandbox.path().join("state");
         assert_eq!(std::fs::metadata(&state).expect("the state").permissions().mode() & 0o007, 0, "it is closed");
-        let cases: [(&[&str], &str); 5] = [
+        let cases: [(&[&str], &str); 9] = [
             (&["why", "x"], "run 1 failed with exit code 2 at "),
+            (&["why", "x", "--at", "2999-01-01"], "run 1 failed with exit code 2 at "),
+            (&["history", "--run", "1"], "exited with 2"),
+            (&["history", "--since", "1h"], "exited with 2"),
+            (&["history", "x", "--failed"], "exited with 2"),
             (&["history", "x"], "exited with 2"),
             (&["outbox"], ""),
             (&["next", "x"], "every 1h"),
@@ -306,7 +315,14 @@ fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do()
             } else {
                 assert!(ran.code == 1 && ran.stderr.contains("Permission denied"), "{arguments:?}: {ran:?}");
                 assert!(ran.stderr.contains("\n  help: ask as root or as the daemon's user"), "{arguments:?}: {ran:?}");
+                assert!(ran.stderr.contains(": it belongs to root"), "{arguments:?}: {ran:?}");
             }
+        }
+        if read == "group" {
+            // The folder is open, and the database is not.
+            std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+            let ran = sandbox.run_as_stranger(&["history"]);
+            assert!(ran.code == 1 && ran.stderr.contains("state.db: Permission denied"), "{ran:?}");
         }
     }
 }
