@@ -1,6 +1,7 @@
 //! One line of a crontab: a comment, a setting, an entry, or a reason why it is none of these.
 
 use super::fields;
+use crate::document::parse_duration;
 
 /// Words of sh(1) that are no programs, would not do outside of the shell that runs the rest, or do something else there than the
 /// program of this name (`echo` and its backslashes).
@@ -33,7 +34,7 @@ pub(super) enum When {
     /// As `cron` takes it; and what else cron may draw of it.
     Cron(String, Option<fields::Random>),
     /// As `every` takes it.
-    Every(&'static str),
+    Every(String),
     /// When the machine starts.
     Reboot,
 }
@@ -96,7 +97,15 @@ fn entry(line: &str) -> Result<(When, &str), String> {
             "@daily" | "@midnight" => cron("@daily"),
             "@hourly" => cron("@hourly"),
             "@every_minute" => cron("* * * * *"),
-            "@every_second" => When::Every("1s"),
+            "@every_second" => When::Every("1s".to_owned()),
+            // As the crontabs of supercronic and other schedulers in Go have it.
+            "@every" => {
+                let (length, rest) = word(rest);
+                return match parse_duration(length) {
+                    Ok(_) => Ok((When::Every(length.to_owned()), rest)),
+                    Err(refusal) => Err(format!("@every: {}", refusal.message)),
+                };
+            }
             _ => return Err(format!("`{nickname}` is no time that cron knows")),
         };
         return Ok((when, rest));
@@ -110,7 +119,21 @@ fn entry(line: &str) -> Result<(When, &str), String> {
         return Err("neither a setting nor a time with five fields".to_owned());
     }
     let (cron, drawn) = fields::read(texts, line)?;
+    if is_field(word(rest).0) {
+        return Err(
+            "more than five fields: a crontab has neither seconds nor years; for less than a minute give a job of \
+                    its own `every`"
+                .to_owned(),
+        );
+    }
     Ok((When::Cron(cron, drawn), rest))
+}
+
+/// Whether a word is a field of a calendar rather than a program or a user: that of seconds or of years, which other schedulers
+/// have.
+fn is_field(word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || "*,/-?".contains(c);
+    word.starts_with(|c: char| c.is_ascii_digit() || c == '*' || c == '?') && word.chars().all(is_part)
 }
 
 /// A command as cron hands it on: up to the first bare `%`; what follows is its standard input, in which each further `%`
@@ -163,7 +186,19 @@ mod tests {
             ("@Daily run", Line::Entry { when: cron("@daily"), rest: "run" }),
             ("@midnight run", Line::Entry { when: cron("@daily"), rest: "run" }),
             ("@reboot run", Line::Entry { when: When::Reboot, rest: "run" }),
-            ("@every_second run", Line::Entry { when: When::Every("1s"), rest: "run" }),
+            ("@every_second run", Line::Entry { when: When::Every("1s".to_owned()), rest: "run" }),
+            ("@every 1h30m run it", Line::Entry { when: When::Every("1h30m".to_owned()), rest: "run it" }),
+            ("* * * * * 7z a b", Line::Entry { when: cron("* * * * *"), rest: "7z a b" }),
+            ("* * * * * [ -f x ] && y", Line::Entry { when: cron("* * * * *"), rest: "[ -f x ] && y" }),
+            ("@every 5 run", Line::Refused("@every: `5` has no unit".to_owned())),
+            (
+                "*/5 * * * * * * run",
+                Line::Refused(
+                    "more than five fields: a crontab has neither seconds nor years; for less than a minute give a job of \
+                     its own `every`"
+                        .to_owned(),
+                ),
+            ),
             ("@sometimes run", Line::Refused("`@sometimes` is no time that cron knows".to_owned())),
             ("* * * *", Line::Refused("neither a setting nor a time with five fields".to_owned())),
             ("* * * * *", Line::Entry { when: cron("* * * * *"), rest: "" }),

@@ -294,7 +294,7 @@ fn job(entry: &Entry<'_>, file_name: &str) -> Option<String> {
         out.push_str(&format!("description = {}\n", quote::text(&entry.description)));
     }
     let (kind, when, grace) = match &entry.when {
-        When::Every(every) => ("every", *every, 5),
+        When::Every(every) => ("every", every.as_str(), 5),
         When::Cron(cron, None) => ("cron", cron.as_str(), grace(cron)),
         // A run at any time that cron may draw is no missing one.
         When::Cron(cron, Some(random)) => {

@@ -215,6 +215,9 @@ fn plain(field: &Field, part: Piece<'_>) -> Result<u64, Refusal> {
     let last = if field.high == 7 { 6 } else { field.high };
     let (from, to) = if range.text == "*" {
         (field.low, last)
+    } else if range.text.starts_with('-') && field.name == "minute" {
+        return range
+            .refuse("a calendar does not begin with a dash", "leave it out: it keeps runs of cron out of its log");
     } else if let Some((from, to)) = range.cut('-') {
         let (from, to) = (value(field, from)?, value(field, to)?);
         match field.cycle {
@@ -266,7 +269,15 @@ fn value(field: &Field, piece: Piece<'_>) -> Result<u8, Refusal> {
     if piece.text == "?" {
         return piece.refuse("`?` is not known here", "write `*`");
     }
-    number(piece, field.low, field.high, field.name)
+    // What other schedulers write: what it is here.
+    let elsewhere = match piece.text {
+        text if text.contains('~') || lower.starts_with('h') => {
+            "a time that is drawn is `jitter` here, beside `cron` with a fixed time"
+        }
+        text if text.contains(['"', '\'']) => "leave the quotation marks out",
+        _ => return number(piece, field.low, field.high, field.name),
+    };
+    piece.refuse(format!("`{}` is no {}", piece.text, field.name), elsewhere)
 }
 
 /// A number within bounds.

@@ -206,6 +206,11 @@ fn what_cannot_be_understood_is_shown_with_its_place() {
         ("0 0 ? * *", "?", "`?` is not known here", "`*`"),
         ("0 0 1 * ?", "?", "`?` is not known here", "`*`"),
         ("+5 * * * *", "+5", "`+5` is no minute", ""),
+        // As other schedulers write it.
+        ("0~30 4 * * *", "0~30", "`0~30` is no minute", "`jitter`"),
+        ("H 4 * * *", "H", "`H` is no minute", "`jitter`"),
+        ("\"0 4 * * *\"", "\"0", "is no minute", "leave the quotation marks out"),
+        ("-*/5 * * * *", "-*", "does not begin with a dash", "leave it out"),
         ("0 0 * * mon–fri", "mon–fri", "is no day of the week", ""),
         ("@daly", "@daly", "`@daly` is no calendar", "did you mean `@daily`?"),
         ("@whenever", "@whenever", "`@whenever` is no calendar", "@hourly, @reboot"),
