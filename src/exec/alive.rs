@@ -32,6 +32,14 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
     Some(Stat { group, birth: fields.nth(16)?.parse().ok()? })
 }
 
+/// Whether any process of a group lives; yes where that cannot be known.
+#[expect(clippy::disallowed_methods, reason = "the door of processes that are no children: /proc lists them")]
+pub(super) fn group_lives(group: u32) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
+    let mut pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.any(|pid| stat(pid).is_some_and(|stat| stat.group == group))
+}
+
 /// When a process began, in ticks since the boot; none where there is none. With its number this says which process it is, on
 /// this boot.
 pub fn birth(pid: u32) -> Option<u64> {

@@ -28,6 +28,7 @@ use super::reactor::{Arrival, Kind, Ready, Slot, SlotHandle};
 use crate::clock::Now;
 use crate::exec::capture::output::{Capture, Stream};
 use crate::exec::capture::redact::Redactor;
+use crate::exec::alive;
 use crate::exec::run::Progress;
 
 /// What one read takes at most. The buffer is the thread's, not the run's: it is used between two waits, never across one.
@@ -236,6 +237,12 @@ impl Child {
         if signal == Signal::TERM {
             let _ = rustix::process::kill_process_group(self.pid, Signal::CONT);
         }
+    }
+
+    /// Whether no other process of its group lives: the process itself, not yet reaped, keeps the group's number. All processes
+    /// are looked at, which is done only where a group is late and one of its pipes is held open.
+    pub(super) fn is_alone(&self) -> bool {
+        !alive::group_lives(self.number())
     }
 
     /// Takes the status of a process that has exited. One that the kernel holds on to is left to duct, which tries again

@@ -6,11 +6,13 @@
 //! Running ──exit──▶ Draining ──pipes closed, or 500 ms──▶ done
 //!    │ timeout, stop: SIGTERM
 //!    ▼
-//! Terminating ──exit and pipes closed: SIGKILL to what is left──▶ done
+//! Terminating ──exit, and pipes closed or nobody else of its group alive: SIGKILL to what is left──▶ done
 //!    │ kill_after, second stop: SIGKILL
 //!    ▼
 //! Killing ──exit, and pipes closed or 500 ms──▶ done
 //! ```
+//!
+//! What has left the group holds nothing up: no signal for the group reaches it.
 //!
 //! The process is not reaped before it is done: until then its number cannot be given to another group, so that no signal
 //! goes astray.
@@ -35,6 +37,8 @@ pub(super) enum Event {
     Exited,
     /// Both of its pipes are closed.
     Closed,
+    /// Nobody else of its group lives: whoever holds a pipe has left the group.
+    Alone,
     /// The time that was last set is up.
     Deadline,
     /// It is told to stop, or to stop faster.
@@ -80,6 +84,8 @@ pub(super) enum Step {
     Wait,
     /// Wait this long at most.
     WaitFor(Duration),
+    /// Look at the group after [`LEAK`], and again each time somebody else of it lives; the time that was set stays.
+    Look,
     /// Send the group a signal, then wait this long at most.
     Signal(Signal, Duration),
     /// It is over; kill what is left of the group first.
@@ -99,6 +105,11 @@ impl Lifecycle {
         !self.closed
     }
 
+    /// Whether it is over as soon as nobody else of its group lives.
+    pub(super) fn waits_for_group(&self) -> bool {
+        self.phase == Phase::Terminating && self.exited && !self.closed
+    }
+
     /// Takes an event in.
     pub(super) fn on(&mut self, event: Event) -> Step {
         self.exited |= event == Event::Exited;
@@ -116,6 +127,8 @@ impl Lifecycle {
             // It ended by itself: a stop need not wait for its grandchildren.
             (Phase::Draining, Event::Deadline | Event::Stop(Stop::Terminate | Stop::Kill)) => Step::Finish,
             (Phase::Terminating, Event::Exited | Event::Closed) if over => Step::KillAndFinish,
+            (Phase::Terminating, Event::Exited) => Step::Look,
+            (Phase::Terminating, Event::Alone) if self.exited => Step::KillAndFinish,
             (Phase::Terminating, Event::Deadline | Event::Stop(Stop::Kill)) => self.kill(),
             (Phase::Killing, Event::Exited | Event::Closed) if over => Step::Finish,
             (Phase::Killing, Event::Exited) => Step::WaitFor(LEAK),
@@ -163,7 +176,7 @@ mod tests {
 
     #[test]
     fn every_lifecycle() {
-        use Event::{Closed, Deadline, Exited};
+        use Event::{Alone, Closed, Deadline, Exited};
         let stop = Event::Stop(Stop::Terminate);
         let kill = Event::Stop(Stop::Kill);
         for (story, events, steps, cause, killed, leaked) in [
@@ -174,10 +187,18 @@ mod tests {
             (
                 "late, and it obeys",
                 &[Deadline, Exited, Closed],
-                &[TERM, Step::Wait, Step::KillAndFinish],
+                &[TERM, Step::Look, Step::KillAndFinish],
                 Some(Cause::Timeout),
                 false,
                 false,
+            ),
+            (
+                "late, it obeys, and what has left the group holds a pipe",
+                &[Deadline, Exited, Alone],
+                &[TERM, Step::Look, Step::KillAndFinish],
+                Some(Cause::Timeout),
+                false,
+                true,
             ),
             (
                 "late, and it does not",
@@ -190,7 +211,7 @@ mod tests {
             (
                 "it obeys, a child does not",
                 &[Deadline, Exited, Deadline, Closed],
-                &[TERM, Step::Wait, Step::Signal(Signal::KILL, LEAK), Step::Finish],
+                &[TERM, Step::Look, Step::Signal(Signal::KILL, LEAK), Step::Finish],
                 Some(Cause::Timeout),
                 true,
                 false,
@@ -214,7 +235,7 @@ mod tests {
             (
                 "late, then stopped: it was late",
                 &[Deadline, stop, Exited, Closed],
-                &[TERM, Step::Wait, Step::Wait, Step::KillAndFinish],
+                &[TERM, Step::Wait, Step::Look, Step::KillAndFinish],
                 Some(Cause::Timeout),
                 false,
                 false,
@@ -227,7 +248,7 @@ mod tests {
     proptest! {
         /// However events come, a few deadlines in a row end it, and only an ended process is left unreaped by force.
         #[test]
-        fn it_always_ends(events in prop::collection::vec(0_u8..5, 0..12)) {
+        fn it_always_ends(events in prop::collection::vec(0_u8..6, 0..12)) {
             let mut lifecycle = Lifecycle::new(GRACE);
             for event in events {
                 let event = match event {
@@ -235,6 +256,7 @@ mod tests {
                     1 => Event::Closed,
                     2 => Event::Deadline,
                     3 => Event::Stop(Stop::Terminate),
+                    4 => Event::Alone,
                     _ => Event::Stop(Stop::Kill),
                 };
                 if (event == Event::Exited && lifecycle.exited) || (event == Event::Closed && lifecycle.closed) {

@@ -31,7 +31,7 @@ pub(super) use self::reactor::{Reactor, Slot};
 pub(super) use self::starter::Starter;
 
 use self::launch::complaint;
-use self::lifecycle::{Cause, Event, Lifecycle, Step};
+use self::lifecycle::{Cause, Event, LEAK, Lifecycle, Step};
 use self::reactor::Urgency;
 use super::capture::output::Capture;
 use super::capture::redact::Redactor;
@@ -158,6 +158,7 @@ impl Follower<'_> {
         let mut lifecycle = Lifecycle::new(command.limits.kill_after);
         let mut seen = Stop::No;
         let mut timer = command.limits.timeout.map(|timeout| self.until(child.began.mono + timeout));
+        let mut look = None;
         'run: loop {
             let event = tokio::select! {
                 biased;
@@ -167,13 +168,23 @@ impl Follower<'_> {
                     Event::Stop(level)
                 }
                 () = reached(&mut timer) => Event::Deadline,
+                () = reached(&mut look) => {
+                    look = Some(self.until(self.clock.now().mono + LEAK));
+                    match child.is_alone() {
+                        true => Event::Alone,
+                        false => continue,
+                    }
+                }
             };
             let unreported = match event {
                 Event::Deadline | Event::Stop(_) => child.unreported(&lifecycle, &mut capture, progress),
-                Event::Exited | Event::Closed => [None; 2],
+                Event::Exited | Event::Closed | Event::Alone => [None; 2],
             };
             let mut renewed = false;
             for event in unreported.into_iter().flatten().chain([event]) {
+                // Nothing is left that a signal could reach: it is over, and nothing was killed.
+                let over = matches!(event, Event::Deadline | Event::Stop(_)) && lifecycle.waits_for_group();
+                let event = if over && child.is_alone() { Event::Alone } else { event };
                 // It exited in time, but this process was held up itself and saw it only now.
                 if event == Event::Deadline && renewed {
                     break;
@@ -182,6 +193,10 @@ impl Follower<'_> {
                     // A deadline that has passed is not met twice.
                     Step::Wait if event == Event::Deadline => None,
                     Step::Wait => continue,
+                    Step::Look => {
+                        look = Some(self.until(self.clock.now().mono + LEAK));
+                        continue;
+                    }
                     Step::WaitFor(patience) => Some(patience),
                     Step::Signal(signal, patience) => {
                         child.signal(signal);

@@ -97,6 +97,23 @@ fn one_that_ignores_sigterm_is_killed() {
 }
 
 #[test]
+fn what_has_left_the_group_and_holds_a_pipe_does_not_hold_up_the_end() {
+    let job = "command = 'echo x; exec setsid --wait sleep 20'\ntimeout = '300ms'\nkill_after = '15s'";
+    let outcome = run(job);
+    assert_eq!(told(&outcome), "critical, timeout: timed out after 300ms");
+    assert!(outcome.leaked && outcome.took < Duration::from_secs(14), "{outcome:?}");
+}
+
+#[test]
+fn what_is_in_the_group_and_ignores_sigterm_is_killed_after_its_time() {
+    let script = "echo $$; (trap \"\" TERM; sleep 100; sleep 100) & exec sleep 100";
+    let outcome = run(&format!("command = '{script}'\ntimeout = '300ms'\nkill_after = '1200ms'"));
+    assert_eq!(told(&outcome), "critical, timeout: timed out after 300ms, and had to be killed");
+    let group = stdout(&outcome).trim().parse().expect("the group");
+    on_one_thread(until_gone(group));
+}
+
+#[test]
 fn one_that_stopped_itself_is_ended_too() {
     let outcome = run("command = 'kill -STOP $$'\ntimeout = '200ms'");
     assert_eq!(outcome.ending, Ending::TimedOut { after: Duration::from_millis(200), killed: false });
