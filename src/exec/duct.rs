@@ -48,6 +48,8 @@ struct Shared {
 struct SoFar {
     /// When its first attempt started.
     began: Option<Now>,
+    /// When the process of its last attempt exited.
+    exited: Option<Now>,
     attempts: u32,
     /// The last attempt left a process behind that keeps its output open.
     leaked: bool,
@@ -162,6 +164,8 @@ impl Shared {
     /// how it ended is said.
     fn cut_short(&self, run: &Run, last: Option<Box<Assessment>>, so_far: SoFar) -> Outcome {
         let mut assessment = assess(&run.command, run.command.redactor(), Ending::Interrupted, Output::default());
+        // The wait for the next attempt is a part of it.
+        let so_far = SoFar { exited: None, ..so_far };
         if let Some(last) = last {
             assessment.detail = format!("stopped before its next attempt; the last one {}", last.ending.words());
             assessment.output = last.output;
@@ -170,13 +174,13 @@ impl Shared {
     }
 
     fn outcome(&self, so_far: SoFar, assessment: Assessment) -> Outcome {
-        let now = self.clock.now();
-        let SoFar { began, attempts, leaked } = so_far;
-        let began = began.unwrap_or(now);
+        let SoFar { began, exited, attempts, leaked } = so_far;
+        let over = exited.unwrap_or_else(|| self.clock.now());
+        let began = began.unwrap_or(over);
         assessment.into_outcome(Times {
             started: began.wall,
-            finished: now.wall,
-            took: now.mono - began.mono,
+            finished: over.wall,
+            took: over.mono - began.mono,
             attempts,
             leaked,
         })
@@ -187,7 +191,7 @@ impl Shared {
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + Send {
     async move {
-        let mut so_far = SoFar { began: None, attempts: 0, leaked: false };
+        let mut so_far = SoFar { began: None, exited: None, attempts: 0, leaked: false };
         let mut last = None;
         while shared.may_start(&run.stop).await {
             so_far.attempts += 1;
@@ -206,7 +210,7 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
                 // Its turn may have come later than it asked for it.
                 so_far.began = ended.began.or(so_far.began);
             }
-            so_far.leaked = ended.leaked;
+            (so_far.leaked, so_far.exited) = (ended.leaked, ended.exited);
             let (attempt, delay) = match shared.conclude(&run, ended, so_far) {
                 Ok(outcome) => return outcome,
                 Err(again) => again,

@@ -76,6 +76,8 @@ pub struct TimeLimit {
 pub struct Passed {
     /// How it ended.
     pub ending: Ending,
+    /// When its process exited: what it left in the background was waited for after that.
+    pub exited: Now,
     /// The exit code that stands for that.
     pub code: u8,
     /// Both ends of what it wrote.
@@ -149,7 +151,8 @@ impl PassThrough {
                 _ => format!("program `{program}`: {}", plain(&error)),
             };
             let ending = Ending::NotStarted { error };
-            Box::new(Passed { ending, code, output: Output::default(), held: Held::default() })
+            let exited = clock.now();
+            Box::new(Passed { ending, exited, code, output: Output::default(), held: Held::default() })
         })
     }
 
@@ -310,6 +313,7 @@ impl Going {
     /// It has ended: what it wrote is read to the end, or for half a second.
     async fn finish(mut self, clock: &SharedClock) -> Passed {
         let status = self.child.wait();
+        let exited = clock.now();
         if self.timed_out.is_some() && self.own_group {
             // Nothing of a group outlives its timeout.
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
@@ -337,7 +341,7 @@ impl Going {
         };
         let capture = lock(&self.shared.capture).take();
         let output = capture.map(Capture::finish).unwrap_or_default();
-        Passed { ending, code, output, held: std::mem::take(&mut *lock(&self.shared.held)) }
+        Passed { ending, exited, code, output, held: std::mem::take(&mut *lock(&self.shared.held)) }
     }
 }
 

@@ -115,7 +115,7 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
         }
     };
     let ended = clock.now();
-    let end = End::new(ended.wall, passed.ending.clone(), &passed.output);
+    let end = End::new(passed.exited.wall, passed.ending.clone(), &passed.output);
     reporter.end(Report { run: told.borrow().run, end: Some(end), ..begun.clone() });
     if let Ending::TimedOut { after, .. } = passed.ending {
         let of = if begun.timeout.is_some() { "--timeout".to_owned() } else { told.borrow().timeout_of.clone() };

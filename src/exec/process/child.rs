@@ -26,9 +26,9 @@ use super::launch::Launch;
 use super::lifecycle::{Event, Lifecycle};
 use super::reactor::{Arrival, Kind, Ready, Slot, SlotHandle};
 use crate::clock::Now;
+use crate::exec::alive;
 use crate::exec::capture::output::{Capture, Stream};
 use crate::exec::capture::redact::Redactor;
-use crate::exec::alive;
 use crate::exec::run::Progress;
 
 /// What one read takes at most. The buffer is the thread's, not the run's: it is used between two waits, never across one.

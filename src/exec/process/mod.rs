@@ -46,6 +46,8 @@ use crate::document::format_duration;
 pub(super) struct Ended {
     /// When its process was started; `None` where there was none.
     pub(super) began: Option<Now>,
+    /// When that process exited: what it left in the background may have been waited for after that.
+    pub(super) exited: Option<Now>,
     pub(super) ending: Ending,
     pub(super) output: Output,
     pub(super) leaked: bool,
@@ -58,7 +60,15 @@ pub(super) struct Ended {
 impl Ended {
     /// There was none.
     pub(super) fn without_process(ending: Ending) -> Self {
-        Self { began: None, ending, output: Output::default(), leaked: false, unread: false, redactor: None }
+        Self {
+            began: None,
+            exited: None,
+            ending,
+            output: Output::default(),
+            leaked: false,
+            unread: false,
+            redactor: None,
+        }
     }
 }
 
@@ -158,7 +168,7 @@ impl Follower<'_> {
         let mut lifecycle = Lifecycle::new(command.limits.kill_after);
         let mut seen = Stop::No;
         let mut timer = command.limits.timeout.map(|timeout| self.until(child.began.mono + timeout));
-        let mut look = None;
+        let (mut look, mut exited) = (None, None);
         'run: loop {
             let event = tokio::select! {
                 biased;
@@ -188,6 +198,9 @@ impl Follower<'_> {
                 // It exited in time, but this process was held up itself and saw it only now.
                 if event == Event::Deadline && renewed {
                     break;
+                }
+                if event == Event::Exited {
+                    exited = Some(self.clock.now());
                 }
                 let patience = match lifecycle.on(event) {
                     // A deadline that has passed is not met twice.
@@ -223,7 +236,8 @@ impl Follower<'_> {
             Some(error) => Ending::NotStarted { error },
             None => ending,
         };
-        Ended { began: Some(child.began), ending, output, leaked, unread: leaked && !kept, redactor: Some(redactor) }
+        let (began, unread) = (Some(child.began), leaked && !kept);
+        Ended { began, exited, ending, output, leaked, unread, redactor: Some(redactor) }
     }
 
     fn until(&self, end: Mono) -> Sleep<'_> {

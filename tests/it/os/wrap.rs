@@ -217,6 +217,18 @@ fn what_the_command_leaves_in_the_background_writes_on_and_a_reader_that_goes_en
 }
 
 #[test]
+fn a_wrapped_run_took_as_long_as_its_own_command() {
+    let sandbox = quiet();
+    // On a machine that is busy the command itself may be slow, now and then.
+    let short = |_| {
+        output(&mut wrap(&sandbox, "(exec sleep 3) & exit 0"));
+        let took = history(&sandbox).last().and_then(|run| run["took"].as_f64());
+        took.expect("a run that was recorded") < 0.45
+    };
+    assert!((0..20).any(short), "each of them took as long as what it had left");
+}
+
+#[test]
 fn a_daemon_tells_of_a_wrapped_run_as_of_one_of_its_own() {
     let slack = MockSlack::start();
     let sandbox = telling(&slack);

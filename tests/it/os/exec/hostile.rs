@@ -134,6 +134,19 @@ fn one_that_leaves_its_group_is_not_waited_for() {
 }
 
 #[test]
+fn a_run_took_as_long_as_its_own_process() {
+    let late = run("command = 'setsid sleep 20 & exec sleep 30'\ntimeout = '700ms'");
+    assert!(late.took >= Duration::from_millis(700), "{late:?}");
+    // On a machine that is busy the process itself may be slow, now and then.
+    let short = |_| {
+        let outcome = run("command = 'sleep 20 & echo done'");
+        assert!(outcome.leaked, "{outcome:?}");
+        outcome.took < Duration::from_millis(400)
+    };
+    assert!((0..20).any(short), "each of them took as long as what it had left");
+}
+
+#[test]
 fn endless_output_is_ended_by_the_timeout() {
     let outcome = run("command = 'yes'\ntimeout = '1s'\nmax_output = '1KiB'");
     assert_eq!(told(&outcome), "critical, timeout: timed out after 1s");
