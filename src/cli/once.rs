@@ -50,8 +50,8 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
     let clock: SharedClock = Arc::new(System);
     let now = clock.now();
     let run = Run::new(RunId(1), job.name.clone(), Arc::clone(&job.command), now.wall, Trigger::Manual);
-    let run = Arc::new(run);
     let mut health = Health::default();
+    let run = Arc::new(report::with_conditions(run, job, &health));
     let outcome = Arc::new(report::conditioned(job, &health, execute(&clock, Arc::clone(&run)).await?));
     let end = RunEnd { run: &run, outcome: &outcome, now: clock.now().wall };
     let sender = report::sender(plan);

@@ -62,11 +62,6 @@ impl Assessment {
             leaked,
         }
     }
-
-    /// Whether another attempt could make it better.
-    pub(super) fn failed(&self) -> bool {
-        self.status != Status::Ok && !self.skipped && self.reason != Reason::Interrupted
-    }
 }
 
 /// Assesses an attempt; what is handed on is masked by `redactor`.

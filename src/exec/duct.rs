@@ -143,26 +143,27 @@ impl Shared {
         }
     }
 
-    /// What an attempt came to: the run's outcome, or what is kept of it and how long to wait before the next.
-    fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Assessment>, Duration)> {
+    /// What an attempt came to: the run's outcome, or the attempt's and how long to wait before the next.
+    fn conclude(&self, run: &Run, ended: Ended, so_far: SoFar) -> Result<Outcome, (Box<Outcome>, Duration)> {
         let redactor = ended.redactor.as_ref().unwrap_or(run.command.redactor());
         let mut assessment = assess(&run.command, redactor, ended.ending, ended.output);
         if ended.unread {
             tracing::warn!(job = %run.job, run = %run.id, "{UNREAD}");
             assessment.directives.notes.push(UNREAD.to_owned());
         }
-        match run.command.retries.delay_after(so_far.attempts).filter(|_| assessment.failed()) {
-            Some(delay) => Err((Box::new(assessment), delay)),
+        let mut outcome = self.outcome(so_far, assessment);
+        match run.command.retries.delay_after(so_far.attempts).filter(|_| run.failed(&outcome)) {
+            Some(delay) => Err((Box::new(outcome), delay)),
             None => {
-                listen(run, redactor, &mut assessment.directives);
-                Ok(self.outcome(so_far, assessment))
+                listen(run, redactor, &mut outcome.directives);
+                Ok(outcome)
             }
         }
     }
 
     /// Stopped before an attempt: what the one before it wrote is kept, and masked already. That one was not interrupted, and
     /// how it ended is said.
-    fn cut_short(&self, run: &Run, last: Option<Box<Assessment>>, so_far: SoFar) -> Outcome {
+    fn cut_short(&self, run: &Run, last: Option<Box<Outcome>>, so_far: SoFar) -> Outcome {
         let mut assessment = assess(&run.command, run.command.redactor(), Ending::Interrupted, Output::default());
         // The wait for the next attempt is a part of it.
         let so_far = SoFar { exited: None, ..so_far };

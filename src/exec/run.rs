@@ -1,5 +1,6 @@
 //! One execution that is due, and what can be seen of it while it goes on. Before it: the dispatcher. After it: `duct`.
 
+use std::fmt;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Command;
+use super::outcome::{Outcome, Reason, Status};
 use super::stop::Stopper;
 use crate::id::{JobName, RunId};
 
@@ -27,6 +29,18 @@ pub struct Run {
     pub progress: Progress,
     /// Asks it to end.
     pub stop: Stopper,
+    /// What else makes an attempt one that is made again.
+    pub(super) fault: Option<Fault>,
+}
+
+/// Whether an attempt that went well by its end and its output failed by what the job asks besides.
+pub(super) struct Fault(pub(super) Box<dyn Fn(&Outcome) -> bool + Send + Sync>);
+
+/// What it asks is not for a reader of a log.
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault").finish_non_exhaustive()
+    }
 }
 
 /// What made a run start.
@@ -78,6 +92,21 @@ impl Progress {
 impl Run {
     /// A run that has not begun, and that nobody has asked to end.
     pub fn new(id: RunId, job: JobName, command: Arc<Command>, scheduled: Timestamp, trigger: Trigger) -> Self {
-        Self { id, job, command, scheduled, trigger, progress: Progress::default(), stop: Stopper::default() }
+        let (progress, stop) = (Progress::default(), Stopper::default());
+        Self { id, job, command, scheduled, trigger, progress, stop, fault: None }
+    }
+
+    /// The same, of which an attempt is made again also where this says so of what it came to.
+    #[must_use]
+    pub fn failing_when(self, fault: impl Fn(&Outcome) -> bool + Send + Sync + 'static) -> Self {
+        Self { fault: Some(Fault(Box::new(fault))), ..self }
+    }
+
+    /// Whether another attempt could make this better.
+    pub(super) fn failed(&self, outcome: &Outcome) -> bool {
+        if outcome.skipped || outcome.reason == Reason::Interrupted {
+            return false;
+        }
+        outcome.status != Status::Ok || self.fault.as_ref().is_some_and(|fault| fault.0(outcome))
     }
 }

@@ -110,6 +110,16 @@ pub fn conditioned(job: &Job, health: &Health, outcome: Outcome) -> Outcome {
     if job.conditions.is_empty() { outcome } else { job.conditions.judge(outcome, health.last().as_ref()) }
 }
 
+/// The run of a job with conditions: an attempt that one of them finds fault with is made again, as `retries` says.
+#[must_use]
+pub fn with_conditions(run: Run, job: &Job, health: &Health) -> Run {
+    if job.conditions.is_empty() || run.command.retries().times == 0 {
+        return run;
+    }
+    let (conditions, previous) = (job.conditions.clone(), health.last());
+    run.failing_when(move |outcome| conditions.judge(outcome.clone(), previous.as_ref()).status != Status::Ok)
+}
+
 /// Decides about a run that ended, and writes the messages.
 pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, sender: &Sender) -> Said {
     let outcome = end.outcome;

@@ -185,7 +185,8 @@ impl Dispatcher {
                     (RunId(self.next_run - 1), None)
                 }
             };
-            let run = Arc::new(Run::new(id, tracked.job.name.clone(), command, waiting.scheduled, waiting.trigger));
+            let run = Run::new(id, tracked.job.name.clone(), command, waiting.scheduled, waiting.trigger);
+            let run = Arc::new(report::with_conditions(run, &tracked.job, &tracked.health));
             tracked.running += 1;
             self.tally.begins(&run, now.wall);
             tracing::debug!(job = %run.job, run = %run.id, scheduled = %run.scheduled, "start");

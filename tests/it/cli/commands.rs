@@ -228,6 +228,37 @@ fn commands_that_read_need_no_token_that_can_be_read() {
 }
 
 #[test]
+fn an_attempt_that_a_condition_finds_fault_with_is_made_again() {
+    let job = |condition: &str| {
+        format!(
+            "command = \"echo a$SLACK_ALERT_ATTEMPT\"\nevery = \"1h\"\nretries = {{ times = 2, delay = \"10ms\" }}\n{condition}\n"
+        )
+    };
+    let sandbox = jobs(&[
+        ("second", &job("critical_when = \"stdout == 'a1'\"")),
+        ("never", &job("warning_when = \"stdout != ''\"")),
+        ("well", &job("warning_when = \"stdout == 'a2'\"")),
+        // Ends when the others are recorded.
+        ("z", "command = \"sleep 2; echo all-done\"\nevery = \"1h\"\n"),
+    ]);
+    let told = |name: &str| {
+        let ran = sandbox.run(&["once", name, "--json"]);
+        let told: Value = serde_json::from_str(&ran.stdout).expect("one object");
+        format!("{} {} {}", told["status"], told["reason"], told["attempts"]).replace('"', "")
+    };
+    let of_once = ["second", "never", "well"].map(told);
+    assert_eq!(of_once, ["ok exit 2", "warning condition 3", "ok exit 1"]);
+    // The daemon does the same.
+    runs_until(&sandbox, &["all-done"]);
+    let rows: Value = serde_json::from_str(&sandbox.run(&["history", "--json"]).stdout).expect("a list");
+    let attempts = |name: &str| {
+        let row = rows.as_array()?.iter().find(|row| row["job"] == name)?;
+        row["attempts"].as_u64()
+    };
+    assert_eq!(["second", "never"].map(attempts), [Some(2), Some(3)], "{rows}");
+}
+
+#[test]
 fn a_condition_on_the_output_decides_what_a_run_is() {
     let json = "parse = \"json\"\ncritical_when = \"json.queue > 1000\"\nwarning_when = \"json.queue > 10\"\n";
     let sandbox = jobs(&[
