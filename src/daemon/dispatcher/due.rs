@@ -87,6 +87,7 @@ impl Dispatcher {
         if tracked.waiting > 0 && (tracked.running == 0 || overlap == Overlap::Allow) {
             // Its own last run is not the reason, the lack of a free place is: what could not start in time is one run.
             tracing::debug!(job = %tracked.job.name, %scheduled, reason = "waiting", "due while the run before waits for a free place; both are one run");
+            tracked.cadence.not_run(&tracked.job.timing, now);
             self.fell_behind(index, 1, now);
             return self.waits(index, now, turn);
         }
@@ -99,11 +100,14 @@ impl Dispatcher {
             Overlap::Queue => {
                 // Only one waits. The due times that pass because of a hang count as they do under `skip`.
                 if tracked.pending.replace((scheduled, trigger)).is_some() {
+                    tracked.cadence.not_run(&tracked.job.timing, now);
                     self.skip(index, now, turn);
                 }
             }
             Overlap::Replace => {
-                tracked.pending = Some((scheduled, trigger));
+                if tracked.pending.replace((scheduled, trigger)).is_some() {
+                    tracked.cadence.not_run(&tracked.job.timing, now);
+                }
                 let before = self.running.values().find(|running| running.job == index && !running.replaced);
                 // One that is being stopped is not replaced again.
                 if before.is_some() {
@@ -114,7 +118,10 @@ impl Dispatcher {
                     turn.stop.push((Arc::clone(&running.run), Stop::Terminate));
                 }
             }
-            Overlap::Skip => self.skip(index, now, turn),
+            Overlap::Skip => {
+                tracked.cadence.not_run(&tracked.job.timing, now);
+                self.skip(index, now, turn);
+            }
         }
     }
 
@@ -167,6 +174,7 @@ impl Dispatcher {
             {
                 tracing::info!(job = %tracked.job.name, scheduled = %waiting.scheduled, reason = "working-hours", "a place was free only after its working hours; not run");
                 tracked.tally.skipped(Skip::WorkingHours, 1);
+                tracked.cadence.not_run(&tracked.job.timing, now);
                 // With `every_from = "finish"` nothing would ever be due again, had it not ended.
                 tracked.cadence.finished(&tracked.job.timing, now);
                 self.passed_over(waiting.job, now);
@@ -174,6 +182,7 @@ impl Dispatcher {
                 continue;
             }
             if waiting.trigger != Trigger::Manual && tracked.paused.is_some() {
+                tracked.cadence.not_run(&tracked.job.timing, now);
                 self.passes(waiting.job, 1, waiting.scheduled, now, turn);
                 continue;
             }

@@ -288,6 +288,17 @@ impl Cadence {
         taken
     }
 
+    /// The due time that was taken last passes without a run after all, as its last run goes on or a place is missing: a burst,
+    /// which counts runs, does not count it.
+    pub fn not_run(&mut self, timing: &Timing, now: Now) {
+        let Some(Burst { pulse, limit: Limit::Runs(limit), .. }) = timing.burst().copied() else { return };
+        // At zero it was taken for the last of the burst, and the pause had begun.
+        self.runs = if self.runs == 0 { limit.saturating_sub(1) } else { self.runs - 1 };
+        if let Some(last) = self.last.filter(|_| !self.waiting) {
+            self.set_grid(timing, pulse, shift(last, pulse.every), now);
+        }
+    }
+
     /// The daemon has started, on a machine whose present boot has this name: a job that asks for it is due, as soon as its hours
     /// are open. After [`Timing::begin`] at a start, and never at a reload.
     pub fn daemon_started(&mut self, timing: &Timing, boot: &str, now: Now) {

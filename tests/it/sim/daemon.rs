@@ -82,6 +82,35 @@ async fn a_burst_counts_what_is_sent_and_a_restart_in_its_pause_or_its_middle_ke
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_due_time_that_passes_without_a_run_is_none_of_a_bursts_runs() {
+    let burst = "command = 'a'\nburst = { every = '2s', runs = 3, pause = '6s' }\n[notify]\non = []\n";
+    let long = "command = 'long'\nevery = '1h'\n[notify]\non = []\n";
+    for (overlap, length, config, starts) in [
+        ("skip", 3, "", &[0, 4, 8, 14, 18, 22, 28][..]),
+        ("queue", 3, "", &[0, 3, 6, 10, 13, 16, 20, 23, 26]),
+        // The only place is taken until 9 s: what waits meanwhile is one run.
+        ("skip", 0, "[limits]\nmax_running = 1\n", &[9, 10, 12, 18, 20, 22, 28]),
+    ] {
+        let job = format!("overlap = '{overlap}'\n{burst}");
+        let mut files = vec![("slack_alert.toml", config), ("jobs.d/a.toml", &job)];
+        if !config.is_empty() {
+            files.push(("jobs.d/0.toml", long));
+        }
+        let takes = move |run: &slack_alert::exec::Run, _| match run.job.as_str() {
+            "0" => says("").takes(9),
+            _ => says("").takes(length),
+        };
+        let mut world = World::started(MORNING, &files, takes).await;
+        world.pass(seconds(29)).await;
+        let ran = world.spawner.ran();
+        let began: Vec<_> =
+            ran.iter().filter(|ran| ran.run.job.as_str() == "a").map(|ran| ran.started.as_secs()).collect();
+        assert_eq!(began, starts, "{overlap} {config}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn due_while_the_last_run_still_goes() {
     for (overlap, expected) in [
         ("skip", &["08:00:00-08:00:25 a", "08:00:30-08:00:55 a", "08:01:00-… a"][..]),
