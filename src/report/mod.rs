@@ -92,6 +92,27 @@ pub enum Burst {
     Paused,
 }
 
+impl Burst {
+    /// For how long the job pauses after the next alert, where that is the last.
+    fn pauses(self) -> Option<Duration> {
+        match self {
+            Self::PausesAfter(pause) => Some(pause),
+            Self::Open | Self::Paused => None,
+        }
+    }
+}
+
+/// A run that goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Going<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// When it began.
+    pub started: Now,
+    /// Where the job is in its burst.
+    pub burst: Burst,
+}
+
 /// A run that ended.
 #[derive(Clone, Copy, Debug)]
 pub struct RunEnd<'a> {
@@ -156,8 +177,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
             suppressed(Suppressed::Acknowledged, notification.next.and_then(|next| next.at))
         }
         Verdict::Notify(notification) => {
-            let pauses = if let Burst::PausesAfter(pause) = burst { Some(pause) } else { None };
-            let context = Context { occasion: occasion(), pauses, now: end.now };
+            let context = Context { occasion: occasion(), pauses: burst.pauses(), now: end.now };
             let messages = notify(job, health, &notification, context, sender);
             match messages.is_empty() {
                 true => suppressed(Suppressed::Blank, None),
@@ -221,36 +241,36 @@ pub fn wake(job: &Job, health: &mut Health, sender: &Sender, now: Timestamp) -> 
 }
 
 /// A due time passed because a run goes on, or took its place; after several, that is a message.
-pub fn skipped(job: &Job, health: &mut Health, run: &Run, started: Now, sender: &Sender, now: Now) -> Vec<Message> {
-    let (mut hang, occasion) = in_progress(run, started, now);
+pub fn skipped(job: &Job, health: &mut Health, going: Going<'_>, sender: &Sender, now: Now) -> Vec<Message> {
+    let (mut hang, occasion) = in_progress(going, now);
     hang.replaced = job.timing.overlap == Overlap::Replace;
     let Some(notification) = policy::skipped(&job.notify, health, hang, &job.timing.zone, now.wall) else {
         return Vec::new();
     };
-    notify(job, health, &notification, Context { occasion, pauses: None, now: now.wall }, sender)
+    notify(job, health, &notification, Context { occasion, pauses: going.burst.pauses(), now: now.wall }, sender)
 }
 
 /// A run has taken as long as `notify.slow` says and goes on. The answer is what is to be said, or when to look again.
 pub fn slow(
     job: &Job,
     health: &mut Health,
-    run: &Run,
-    started: Now,
+    going: Going<'_>,
     sender: &Sender,
     now: Now,
 ) -> Result<Vec<Message>, Option<Timestamp>> {
-    let (running, occasion) = in_progress(run, started, now);
+    let (running, occasion) = in_progress(going, now);
     match policy::slow(&job.notify, health, running, &job.timing.zone, now.wall) {
         Slow::Never => Err(None),
         Slow::Until(at) => Err(Some(at)),
         Slow::Tell(notification) => {
-            Ok(notify(job, health, &notification, Context { occasion, pauses: None, now: now.wall }, sender))
+            let context = Context { occasion, pauses: going.burst.pauses(), now: now.wall };
+            Ok(notify(job, health, &notification, context, sender))
         }
     }
 }
 
 /// What is known of a run that goes on.
-fn in_progress(run: &Run, started: Now, now: Now) -> (policy::Hang, Occasion) {
+fn in_progress(Going { run, started, .. }: Going<'_>, now: Now) -> (policy::Hang, Occasion) {
     let process = run.progress.pid.load(std::sync::atomic::Ordering::Relaxed);
     let process = Some(process).filter(|process| *process > 0);
     let took = now.mono - started.mono;

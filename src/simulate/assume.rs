@@ -14,7 +14,7 @@ use crate::id::RunId;
 use crate::message::Message;
 use crate::plan::Job;
 use crate::policy::{Asked, Decision, Event, Flap, Health, On, Repeat, Suppressed};
-use crate::report::{self, Burst, RunEnd, Said, Sender};
+use crate::report::{self, Burst, Going, RunEnd, Said, Sender};
 
 /// The number of the run that a preview is about.
 const RUN: u64 = 812;
@@ -177,7 +177,8 @@ fn hang(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said
     for skipped in 1..=job.notify.stuck_after.min(1_000) {
         let at = Now { wall: last.finished, mono: Mono(APART * 3) };
         let begun = Now { wall: started, mono: Mono::default() };
-        messages = report::skipped(job, health, &run, begun, sender, at);
+        let going = Going { run: &run, started: begun, burst: Burst::Open };
+        messages = report::skipped(job, health, going, sender, at);
         if !messages.is_empty() || skipped >= job.notify.stuck_after {
             break;
         }
@@ -196,7 +197,8 @@ fn slow(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said
     run.progress.pid.store(4_711, std::sync::atomic::Ordering::Relaxed);
     let at = Now { wall: last.finished, mono: Mono(over) };
     let begun = Now { wall: started, mono: Mono::default() };
-    let messages = report::slow(&asked, health, &run, begun, sender, at).unwrap_or_default();
+    let going = Going { run: &run, started: begun, burst: Burst::Open };
+    let messages = report::slow(&asked, health, going, sender, at).unwrap_or_default();
     let unasked = job.notify.slow.is_none() || job.notify.on.is_empty();
     let decision = match unasked || messages.is_empty() {
         true => Decision::Suppressed(Suppressed::NotAsked, None),

@@ -11,7 +11,7 @@ use crate::clock::{self, Mono, Now};
 use crate::exec::{Run, Stop, Trigger};
 use crate::id::RunId;
 use crate::policy;
-use crate::report;
+use crate::report::{self, Going};
 use crate::schedule::{CatchUp, Overlap, Taken};
 
 /// That due times of a job pass without a run is logged at once, then at most this often.
@@ -141,14 +141,19 @@ impl Dispatcher {
         }
         let (run, started) = (&running.run, running.started);
         let known = tracked.health.hang().map(|hung| hung.run);
-        let messages = report::skipped(&tracked.job, &mut tracked.health, run, started, &self.sender, now);
+        let going = Going { run, started, burst: tracked.burst(now) };
+        let messages = report::skipped(&tracked.job, &mut tracked.health, going, &self.sender, now);
         let hangs = tracked.health.hang().filter(|hung| known != Some(hung.run));
         // Each run that is replaced is another one; that they are is one fact.
         if let Some(hang) = hangs.filter(|hung| !hung.replaced || known.is_none()) {
             let running = now.mono - started.mono;
             tracing::warn!(job = %tracked.job.name, ?running, "the job hangs: {}", policy::hang_line(hang));
         }
-        if !messages.is_empty() || hangs.is_some() {
+        let hangs = hangs.is_some();
+        if !messages.is_empty() {
+            tracked.alerted(now);
+        }
+        if !messages.is_empty() || hangs {
             self.tally.told(&messages);
             turn.entries.push(tracked.changed(messages, now));
         }

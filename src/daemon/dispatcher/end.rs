@@ -6,10 +6,8 @@ use super::{AskedFor, Dispatcher, Ended, Entry, Running, Tracked, Turn, slow};
 use crate::clock::{Mono, Now};
 use crate::exec::{CutOff, Ending, Outcome, Reason, Run, Status};
 use crate::id::RunId;
-use crate::plan::Job;
 use crate::policy::Decision;
-use crate::report::{self, Burst, RunEnd, Said, Sender};
-use crate::schedule::Cadence;
+use crate::report::{self, RunEnd, Said, Sender};
 use crate::store::RunningRow;
 
 impl Dispatcher {
@@ -119,23 +117,15 @@ fn over(
     let said = if replaced {
         Said { line: report::line(&tracked.job, end, &sender.host), ..Said::nothing(Decision::Replaced) }
     } else {
-        let burst = burst(&tracked.cadence, &tracked.job, now);
+        let burst = tracked.burst(now);
         report::judge(&tracked.job, &mut tracked.health, end, burst, sender)
     };
-    if said.decision.is_notified() && tracked.cadence.alerted(&tracked.job.timing, now) {
-        tracing::info!(job = %tracked.job.name, "the burst has sent its last alert; the job pauses");
+    if said.decision.is_notified() {
+        tracked.alerted(now);
     }
     log_end(&run, &outcome, said.decision);
     let ended = Ended { number: tracked.health.runs(), run, outcome, decision: said.decision, line: said.line, asked };
     Entry::Ended { ended: Box::new(ended), state: tracked.state(now), messages: said.messages }
-}
-
-fn burst(cadence: &Cadence, job: &Job, now: Now) -> Burst {
-    match cadence.pauses_after_next_alert(&job.timing) {
-        _ if cadence.paused(now) => Burst::Paused,
-        Some(pause) => Burst::PausesAfter(pause),
-        None => Burst::Open,
-    }
 }
 
 fn log_end(run: &Run, outcome: &Outcome, decision: Decision) {

@@ -33,7 +33,7 @@ use crate::message::Message;
 use crate::outbox::{DeliveryResult, Report};
 use crate::plan::{Job, Limits};
 use crate::policy::Health;
-use crate::report::{self, Sender};
+use crate::report::{self, Burst, Sender};
 use crate::schedule::{Agenda, Cadence, Saved};
 use crate::store::JobState;
 
@@ -392,6 +392,22 @@ impl Tracked {
             .inspect_err(|error| tracing::error!(job = %name, %error, "the job's state cannot be written as JSON; the last one is kept"))
             .ok()
             .map(|state| (name.clone(), state))
+    }
+
+    /// An alert of the job is sent: with the last one of a burst its pause begins.
+    fn alerted(&mut self, now: Now) {
+        if self.cadence.alerted(&self.job.timing, now) {
+            tracing::info!(job = %self.job.name, "the burst has sent its last alert; the job pauses");
+        }
+    }
+
+    /// Where the job is in its burst.
+    fn burst(&self, now: Now) -> Burst {
+        match self.cadence.pauses_after_next_alert(&self.job.timing) {
+            _ if self.cadence.paused(now) => Burst::Paused,
+            Some(pause) => Burst::PausesAfter(pause),
+            None => Burst::Open,
+        }
     }
 
     /// Something about the job that is no end of a run.

@@ -5,7 +5,7 @@
 use super::{Dispatcher, Turn};
 use crate::clock::{self, Mono, Now};
 use crate::policy;
-use crate::report;
+use crate::report::{self, Going};
 
 /// What is known of a run in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,11 +57,20 @@ impl Dispatcher {
                 continue;
             }
             let (run, started) = (&running.run, running.started);
-            let said = report::slow(&tracked.job, &mut tracked.health, run, started, &self.sender, now);
+            if let Some(until) = tracked.cadence.pause_ends(now) {
+                // It may not add to exactly so many alerts.
+                running.slow = State::Later(now.mono + clock::between(now.wall, until).max(AGAIN));
+                continue;
+            }
+            let going = Going { run, started, burst: tracked.burst(now) };
+            let said = report::slow(&tracked.job, &mut tracked.health, going, &self.sender, now);
             running.slow = match said {
                 Err(Some(until)) => State::Later(now.mono + clock::between(now.wall, until).max(AGAIN)),
                 Err(None) => State::Done,
                 Ok(messages) => {
+                    if !messages.is_empty() {
+                        tracked.alerted(now);
+                    }
                     turn.entries.push(tracked.changed(messages, now));
                     State::Done
                 }

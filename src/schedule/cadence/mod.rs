@@ -358,7 +358,7 @@ impl Cadence {
         }
     }
 
-    /// An alert was sent. Tells whether the burst's pause begins with it; the pause counts from the slot of the run.
+    /// An alert was sent. Tells whether the burst's pause begins with it.
     pub fn alerted(&mut self, timing: &Timing, now: Now) -> bool {
         let Some(Burst { pulse, limit: Limit::Alerts(limit), pause }) = timing.burst().copied() else { return false };
         if self.paused(now) || !timing.enabled {
@@ -371,14 +371,19 @@ impl Cadence {
         let slot = self.last.unwrap_or(now.wall);
         self.alerts = 0;
         self.waiting = false;
-        self.pause_until = Some(to_mono(shift(slot, pause), now));
-        self.set_grid(timing, pulse, shift(slot, pause.max(pulse.every)), now);
+        self.pause_until = Some(now.mono + pause);
+        self.set_grid(timing, pulse, shift(now.wall, pause).max(shift(slot, pulse.every)), now);
         true
     }
 
     /// Whether the burst has sent its last alert and pauses: what runs still in flight would say is not sent.
     pub fn paused(&self, now: Now) -> bool {
         self.pause_until.is_some_and(|until| now.mono < until)
+    }
+
+    /// When that pause ends.
+    pub fn pause_ends(&self, now: Now) -> Option<Timestamp> {
+        self.pause_until.filter(|until| now.mono < *until).map(|until| to_wall(until, now))
     }
 
     /// The wall clock was set: `before` is what it would show, had it not been; `now` is what it shows. Intervals keep

@@ -111,6 +111,37 @@ async fn a_due_time_that_passes_without_a_run_is_none_of_a_bursts_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_pause_of_a_burst_counts_from_its_last_alert_and_not_from_its_run() {
+    let job = "command = 'a'\nburst = { every = '6s', alerts = 1, pause = '6s' }\ntemplate = '{{ stdout }}'";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", job)], |_, _| says("hm").takes(5)).await;
+    world.pass(seconds(30)).await;
+    let told =
+        ["08:00:05", "08:00:16", "08:00:27"].map(|at| format!("{at} #ops hm / pauses for 6s after this message"));
+    assert_eq!(world.messages(), told);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_run_that_goes_on_is_one_of_a_bursts_alerts() {
+    for (name, keys) in [("stuck", ""), ("slow", "slow = { over = '3s' }\nstuck_after = 0\n")] {
+        let job = format!("command = 'a'\nburst = {{ every = '1s', alerts = 1, pause = '1m' }}\n[notify]\n{keys}");
+        let files = [("jobs.d/a.toml", job.as_str())];
+        let mut world = World::started(MORNING, &files, |_, at| match at.as_secs() {
+            0 => says("").takes(5),
+            _ => says("well"),
+        })
+        .await;
+        world.pass(seconds(62)).await;
+        let messages = world.messages();
+        assert_eq!(messages.len(), 1, "{name}: {messages:?}");
+        assert!(messages[0].starts_with("08:00:03 ") && messages[0].contains("pauses for 1m"), "{name}: {messages:?}");
+        // The first run after it.
+        world.pass(seconds(2)).await;
+        assert_eq!(world.messages().len(), 2, "{name}: {:?}", world.messages());
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn due_while_the_last_run_still_goes() {
     for (overlap, expected) in [
         ("skip", &["08:00:00-08:00:25 a", "08:00:30-08:00:55 a", "08:01:00-… a"][..]),
