@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::alive;
-use super::outcome::Outcome;
+use super::outcome::{Ending, Outcome, Reason};
 use super::run::Run;
 use super::stop::Stop;
 use crate::clock::{self, Mono, SharedClock};
@@ -68,14 +68,15 @@ impl Leftover {
         let now = clock.now();
         let age = clock::between(started, now.wall);
         let mut deadline = run.command.timeout().map(|timeout| now.mono + timeout.saturating_sub(age));
-        let mut sent = Stop::No;
+        let (mut sent, mut late) = (Stop::No, false);
         while self.lives() {
             let look = clock.now().mono + LOOK;
-            let level = tokio::select! {
-                level = run.stop.rises(sent) => level,
-                () = clock::sleep_until(clock.as_ref(), look) => due(deadline, clock.now().mono, sent),
+            let (level, by_time) = tokio::select! {
+                level = run.stop.rises(sent) => (level, false),
+                () = clock::sleep_until(clock.as_ref(), look) => (due(deadline, clock.now().mono, sent), true),
             };
             if level > sent {
+                late |= by_time && sent == Stop::No;
                 sent = level;
                 self.signal(if level == Stop::Kill { Signal::KILL } else { Signal::TERM });
                 deadline = Some(clock.now().mono + run.command.kill_after());
@@ -83,7 +84,15 @@ impl Leftover {
         }
         run.progress.pid.store(0, Ordering::Relaxed);
         let mut outcome = Outcome::interrupted(started, clock.now().wall);
-        let how = if sent == Stop::No { "has ended now" } else { "was ended now" };
+        let how = match (sent, run.command.timeout()) {
+            (Stop::No, _) => "has ended now",
+            (_, Some(after)) if late => {
+                (outcome.reason, outcome.ending) =
+                    (Reason::Timeout, Ending::TimedOut { after, killed: sent == Stop::Kill });
+                "was ended now by the time limit"
+            }
+            _ => "was ended now",
+        };
         let note = format!(
             "the daemon before this one died while it ran; its process went on and {how}: its exit code is not known"
         );

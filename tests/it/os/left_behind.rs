@@ -74,7 +74,8 @@ fn a_run_that_outlives_its_daemon_ends_with_its_timeout() {
     let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '1h'\ntimeout = '3s'\n";
     let (sandbox, pid) = killed(job);
     let mut next = sandbox.start(&[]);
-    next.wait_for("its process went on and was");
+    next.wait_for("timed out after 3s");
+    next.wait_for("its process went on and was ended now by the time limit");
     assert!(!lives(&pid));
     next.signal("TERM");
     assert!(next.end().0.success());
