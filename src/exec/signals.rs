@@ -55,6 +55,11 @@ pub fn name(signal: i32) -> String {
     }
 }
 
+/// The signal that a shell means with an exit code above 128.
+pub fn of_shell(code: i32) -> Option<i32> {
+    (129..=128 + 31).contains(&code).then_some(code - 128)
+}
+
 /// The signal of a name, with or without `SIG`, upper or lower case.
 pub(super) fn number(name: &str) -> Option<i32> {
     let upper = name.trim().to_ascii_uppercase();

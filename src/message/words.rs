@@ -10,7 +10,7 @@ use super::Notice;
 use super::text::clean_str;
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{Ending, Status, signal_name};
+use crate::exec::{Ending, Status, signal_name, signal_of_shell};
 use crate::slack::{closed, cut_plain, escape};
 
 /// What happened longer ago than this is told with its time.
@@ -41,8 +41,8 @@ pub(super) fn ended(ending: &Ending) -> String {
     match ending {
         Ending::Exited { code: 126 } => "command not executable (exit code 126)".to_owned(),
         Ending::Exited { code: 127 } => "command not found (exit code 127)".to_owned(),
-        Ending::Exited { code } => match signal_of(*code) {
-            Some(signal) => format!("{signal} (exit code {code})"),
+        Ending::Exited { code } => match signal_of_shell(*code) {
+            Some(signal) => format!("{} (exit code {code})", signal_name(signal)),
             None => format!("exit code {code}"),
         },
         Ending::Signaled { signal } => format!("{} (exit code {})", signal_name(*signal), 128 + signal),
@@ -55,11 +55,6 @@ pub(super) fn ended(ending: &Ending) -> String {
         Ending::Lost { .. } | Ending::Reported { .. } | Ending::Unfinished { .. } => ending.words(),
         Ending::Missing { .. } => "did not run".to_owned(),
     }
-}
-
-/// The signal that a shell means with an exit code above 128.
-fn signal_of(code: i32) -> Option<String> {
-    (129..=128 + 31).contains(&code).then(|| signal_name(code - 128))
 }
 
 /// A time of day in the job's zone; with the date when that is more than a day away.

@@ -25,6 +25,15 @@ pub enum Exit {
     Signal(i32),
 }
 
+impl Exit {
+    fn code(self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Signal(_) => None,
+        }
+    }
+}
+
 /// What each exit code and each signal means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ExitCodes {
@@ -78,7 +87,10 @@ impl ExitCodes {
     /// What this end means.
     pub fn meaning(&self, exit: Exit) -> Meaning {
         let listed = match self {
-            Self::Listed(list) => list.iter().find(|(listed, _)| *listed == exit).map(|(_, meaning)| *meaning),
+            Self::Listed(list) => {
+                let listed = |exit| list.iter().find(|(listed, _)| *listed == exit).map(|(_, meaning)| *meaning);
+                listed(exit).or_else(|| listed(Exit::Signal(signals::of_shell(exit.code()?)?)))
+            }
             Self::Nagios => match exit {
                 Exit::Code(1) => Some(Meaning::Status(Status::Warning)),
                 Exit::Code(0 | 2) | Exit::Signal(_) => None,
@@ -229,9 +241,15 @@ mod tests {
             (Exit::Signal(9), "unknown"),
             (Exit::Signal(11), "critical"),
             (Exit::Code(75), "skip"),
+            // What a shell makes of the signals.
+            (Exit::Code(143), "ok"),
+            (Exit::Code(137), "unknown"),
+            (Exit::Code(139), "critical"),
         ] {
             assert_eq!(meaning(&codes, exit), expected, "{exit:?}");
         }
+        let codes = read_one("command = 'x'\nexit_codes = { ok = ['SIGTERM'], warning = [143] }").exit_codes;
+        assert_eq!(meaning(&codes, Exit::Code(143)), "warning", "a code that is listed means what it says");
         let codes = read_one("command = 'x'\nexit_codes = { critical = [0] }").exit_codes;
         assert_eq!(meaning(&codes, Exit::Code(0)), "critical");
     }
