@@ -193,7 +193,7 @@ pub struct Directives {
     pub file: Option<File>,
     /// What could not be done, in words, for the message.
     pub notes: Vec<String>,
-    /// What was not understood, in words, for the log.
+    /// What was not understood, in words, for the log and the message.
     pub misunderstood: Vec<String>,
 }
 

@@ -23,6 +23,10 @@ pub fn asked(outcome: &Outcome, settings: &Settings, uploads: bool) -> (Vec<Stri
     if let Some(file) = said.file.as_ref().filter(|_| !uploads) {
         notes.push(format!("{} is not attached: that needs a token", file.name));
     }
+    if let [first, more @ ..] = said.misunderstood.as_slice() {
+        let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+        notes.push(format!("a directive is not understood: {first}{more}"));
+    }
     (markup, notes)
 }
 
@@ -64,6 +68,18 @@ mod tests {
         assert_eq!(notes.len(), 5);
         assert_eq!(notes[0], "@channel is not pinged: not in `notify.mention_allowed`");
         assert_eq!(asked(&outcome, &Settings::default(), true).0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_was_not_understood_is_told() {
+        let misunderstood = ["there is no such directive: `::slack-alert nonsense=1`", "more", "most"];
+        let words = |count: usize| {
+            let misunderstood = misunderstood[..count].iter().map(|why| (*why).to_owned()).collect();
+            asked(&said(Directives { misunderstood, ..Directives::default() }), &Settings::default(), true).1
+        };
+        let first = "a directive is not understood: there is no such directive: `::slack-alert nonsense=1`";
+        assert_eq!(words(1), [first]);
+        assert_eq!(words(3), [format!("{first} (and 2 more)")]);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! [`Outcome`](super::Outcome) to `policy` and `message`. Pure.
 //!
 //! One directive a line: `::slack-alert title=The words to its end`. Invariants: at most [`MOST`] count, none longer than
-//! [`LONGEST`]; what is no directive stays in the output, and is noted; what is one is in neither of the outputs. Where
-//! output was dropped, the lines at the gap are not whole: half a directive is not obeyed.
+//! [`LONGEST`]; a line that begins like one is in neither of the outputs, and what is not understood is noted. Where output
+//! was dropped, the lines at the gap are not whole: half a directive is not obeyed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::exec::outcome::{Captured, Directives, Output, Status};
 /// What such a line begins with.
 pub(in crate::exec) const PREFIX: &str = "::slack-alert ";
 
-/// So many count in one run; the rest stays in the output.
+/// So many count in one run.
 pub(in crate::exec) const MOST: usize = 64;
 
-/// A longer line, in bytes, is none.
+/// A longer line, in bytes, is not understood.
 pub(in crate::exec) const LONGEST: usize = 3_000;
 
 /// Slack shows so many fields.
@@ -36,7 +36,10 @@ pub(in crate::exec) const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 86
 /// Takes the directives out of a run's output.
 pub(in crate::exec) fn take(output: &mut Output, redactor: &Redactor) -> Directives {
     let mut found = Found { directives: Directives::default(), lines: HashMap::new(), count: 0, redactor };
-    strip(&mut output.stdout, |line, whole| found.line(line, whole));
+    strip(&mut output.stdout, |line, whole| {
+        found.line(line, whole);
+        true
+    });
     if found.directives.is_empty() {
         return found.directives;
     }
@@ -91,8 +94,11 @@ struct Found<'r> {
 }
 
 impl Found<'_> {
-    /// Whether a line is a directive, and so to be taken out.
-    fn line(&mut self, line: &[u8], whole: bool) -> bool {
+    /// Takes in a line that begins like a directive.
+    fn line(&mut self, line: &[u8], whole: bool) {
+        if whole {
+            *self.lines.entry(line.to_owned()).or_default() += 1;
+        }
         let shown = || {
             // Cut last: what a control character hides in the whole line may be seen in a part of it.
             plain(&clean(&self.redactor.mask(line)), self.redactor).chars().take(100).collect::<String>()
@@ -100,21 +106,21 @@ impl Found<'_> {
         if self.count >= MOST {
             if self.count == MOST {
                 self.count += 1;
-                let note = format!("there are more than {MOST}; from here on they stay in the output: `{}`", shown());
+                let note = format!("there are more than {MOST}; from here on they do not count: `{}`", shown());
                 self.directives.misunderstood.push(note);
             }
-            return false;
+            return;
         }
         if !whole {
             let note = format!("output was dropped in the middle of it (`max_output`): `{}`", shown());
             self.directives.misunderstood.push(note);
-            return true;
+            return;
         }
         if line.len() > LONGEST {
             let note = format!("it is longer than {LONGEST} bytes: `{}`", shown());
             self.directives.misunderstood.push(note);
             self.count += 1;
-            return false;
+            return;
         }
         // Masked as a whole, so that a pattern sees name and value together.
         let masked = self.redactor.mask(line);
@@ -122,16 +128,9 @@ impl Found<'_> {
         let words = text.strip_prefix(PREFIX).unwrap_or_default();
         self.count += 1;
         let redactor = self.redactor;
-        match self.directives.obey(words.trim(), &|part| plain(part, redactor)) {
-            Ok(()) => {
-                *self.lines.entry(line.to_owned()).or_default() += 1;
-                true
-            }
-            Err(why) => {
-                let note = format!("{why}: `{}`", shown());
-                self.directives.misunderstood.push(note);
-                false
-            }
+        if let Err(why) = self.directives.obey(words.trim(), &|part| plain(part, redactor)) {
+            let note = format!("{why}: `{}`", shown());
+            self.directives.misunderstood.push(note);
         }
     }
 }
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_directive_stays_and_is_noted() {
+    fn what_is_not_understood_is_taken_out_too_and_is_noted() {
         for (line, why) in [
             ("::slack-alert titel=x", "there is no such directive"),
             ("::slack-alert status=broken", "a status is ok, warning, critical or unknown"),
@@ -273,8 +272,8 @@ mod tests {
             ("::slack-alert field=x", "write `field NAME=VALUE`"),
             ("::slack-alert silence=soon", "`soon` is no duration"),
         ] {
-            let (said, left) = of(&format!("{line}\n"));
-            assert_eq!(left, format!("{line}\n"));
+            let (said, left) = of(&format!("{line}\nrest\n"));
+            assert_eq!(left, "rest\n");
             assert_eq!(said.misunderstood.len(), 1, "{said:?}");
             assert!(said.misunderstood[0].contains(why) || line.contains("soon"), "{said:?}");
         }
@@ -284,13 +283,13 @@ mod tests {
     fn there_is_a_limit_to_everything() {
         let many: String = (0..MOST + 9).map(|n| format!("::slack-alert title=t{n}\n")).collect();
         let (said, left) = of(&many);
-        assert_eq!((left.lines().count(), said.misunderstood.len()), (9, 1));
+        assert_eq!((left.as_str(), said.misunderstood.len()), ("", 1));
         assert_eq!(said.title, Some(format!("t{}", MOST - 1)));
         let long = format!("{PREFIX}title={}\n", "x".repeat(LONGEST));
         let (said, left) = of(&long);
-        assert_eq!((said.title, left), (None, long));
+        assert_eq!((said.title, left, said.misunderstood.len()), (None, String::new(), 1));
         let fields: String = (0..12).map(|n| format!("::slack-alert field f{n}=x\n")).collect();
-        assert_eq!((of(&fields).0.fields.len(), of(&fields).1.lines().count()), (10, 2));
+        assert_eq!((of(&fields).0.fields.len(), of(&fields).0.misunderstood.len()), (10, 2));
         let (said, _) = of("::slack-alert silence=30d\n");
         assert_eq!((said.silence, said.notes.len()), (Some(LONGEST_SILENCE), 1));
     }
