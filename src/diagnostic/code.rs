@@ -69,6 +69,7 @@ codes! {
     UnknownJob "unknown-job" Error "A job follows one that does not exist.";
     AfterCycle "after-cycle" Error "Jobs follow each other in a circle, so that none of them would run.";
     NoJobs "no-jobs" Warning "There is no job to run.";
+    NoDefaultChannel "no-default-channel" Warning "Messages that belong to no job have no channel of their own.";
     NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet.";
     TimeoutOutlastsInterval "timeout-outlasts-interval" Warning "The command may run for longer than the time to its next run.";
     NoTimeout "no-timeout" Warning "Nothing ends the command when it hangs.";

@@ -15,7 +15,7 @@ use crate::diagnostic::{self, Code, Place, Problem, Problems, SourceId, Sources}
 use crate::document::load::{self, JobFile};
 use crate::document::{Layer, Reader, Table};
 use crate::exec::{self, Status};
-use crate::id::JobName;
+use crate::id::{Channel, JobName};
 use crate::schedule::{Expect, Schedule};
 
 /// What came of a reading.
@@ -88,6 +88,12 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     let before = findings.problems.errors();
     if config_is_good {
         refuse_without_channel(&mut found, &config, slack, &mut findings);
+        if let Some(channel) = channel_of_jobs(&found, &config) {
+            let message = format!("`slack.channel` is not set: what belongs to no job goes to {channel}");
+            let help = "set `channel = \"#ops\"` in [slack]: errors in job files go there, and alerts that a job's own channel does not take";
+            findings.problems.push(Problem::new(Code::NoDefaultChannel, slack, message).help(help));
+            config.slack.channel = Some(channel);
+        }
     }
     if found.files == 0 && before == 0 {
         let place = Place::new(findings.sources.add(&config.jobs_dir, ""), 0..0);
@@ -406,6 +412,23 @@ fn refuse_without_channel(found: &mut Found, config: &Config, slack: Place, find
         found.not_loaded.push(NotLoaded { name: job.name.clone(), file: PathBuf::from(&job.facts.file), why });
         false
     });
+}
+
+/// Where messages go that belong to no job, when `slack.channel` is not set and every message needs a channel: to the one
+/// that most jobs name for what is critical, of several the first.
+fn channel_of_jobs(found: &Found, config: &Config) -> Option<Channel> {
+    if config.slack.channel.is_some() || !config.slack.way.capabilities().needs_channel {
+        return None;
+    }
+    let mut named: Vec<(Channel, usize)> = Vec::new();
+    for channel in found.jobs.iter().flat_map(|(job, _)| job.notify.channels_for(Status::Critical, None)) {
+        match named.iter_mut().find(|(known, _)| *known == channel) {
+            Some((_, times)) => *times += 1,
+            None => named.push((channel, 1)),
+        }
+    }
+    let most = named.iter().map(|(_, times)| *times).max()?;
+    named.into_iter().find(|(_, times)| *times == most).map(|(channel, _)| channel)
 }
 
 /// `jobs.d/disk.toml:3:1: unknown key …`

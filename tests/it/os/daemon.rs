@@ -90,6 +90,26 @@ fn a_slack_that_says_how_long_to_wait_is_obeyed() {
 }
 
 #[test]
+fn without_a_default_channel_the_daemons_own_messages_go_where_most_jobs_go() {
+    let slack = MockSlack::start();
+    let job = |channel: &str| format!("command = 'true # {channel}'\nevery = '1h'\nnotify.channel = '{channel}'\n");
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", &config(&slack).replace("channel = '#ops'\n", "")),
+        ("jobs.d/a.toml", &job("#disks")),
+        ("jobs.d/b.toml", &job("#pager")),
+        ("jobs.d/c.toml", &job("#pager").replace("true", "true again")),
+        ("jobs.d/bad.toml", "command = 'true'\nevrey = '1h'\n"),
+    ]);
+    let daemon = sandbox.start(&[]);
+    slack.wait_for_blocking(1, PATIENCE);
+    daemon.signal("TERM");
+    assert!(daemon.end().0.success());
+    let posted = slack.posted();
+    assert_eq!(posted[0]["channel"], "pager", "{posted:?}");
+    assert!(posted[0].to_string().contains("bad.toml"), "{posted:?}");
+}
+
+#[test]
 fn a_dead_letter_that_is_set_waiting_by_hand_is_sent_though_nothing_else_happens() {
     let slack = MockSlack::start();
     slack.answer(Answer::error("channel_not_found"));
