@@ -31,7 +31,7 @@ pub struct Run {
     pub took: Option<Duration>,
     /// How many attempts there were.
     pub attempts: Option<u32>,
-    /// What its end means; none while it goes on.
+    /// What its end means; none while it goes on, and of one that counts as not run.
     pub status: Option<Status>,
     /// What decided that.
     pub reason: Option<Reason>,

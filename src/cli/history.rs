@@ -130,7 +130,7 @@ fn from_daemon(
             run.job.to_string(),
             run.started.map(|at| state::shown(at, zone)).unwrap_or_default(),
             run.took.map(format_duration).unwrap_or_default(),
-            run.status.map_or_else(String::new, |status| status.as_str().to_owned()),
+            run.status.map_or_else(|| not_run(run), |status| status.as_str().to_owned()),
             shown(run.ending.as_deref()),
             shown(run.verdict.as_deref()),
         ]
@@ -147,6 +147,13 @@ fn from_daemon(
 
 /// Which run of which job, when it started, and how it ended in a word.
 const WHOLE: &[usize] = &[0, 1, 2, 4];
+/// The place of a status that a run has not: it counts as not run.
+const NOT_RUN: &str = "not run";
+
+/// The same of a run that the daemon tells of; nothing while it goes on, or where due times passed.
+fn not_run(run: &api::Run) -> String {
+    if run.finished.is_some() && run.passed.is_none() { NOT_RUN.to_owned() } else { String::new() }
+}
 
 fn head() -> Vec<String> {
     ["RUN", "JOB", "STARTED", "TOOK", "STATUS", "HOW IT ENDED", "MESSAGE"].map(str::to_owned).to_vec()
@@ -179,7 +186,7 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
         row.job.to_string(),
         state::shown(row.started, state::zone(plan, row.job.as_str())),
         format_duration(row.took),
-        row.status.as_str().to_owned(),
+        if row.counts() { row.status.as_str() } else { NOT_RUN }.to_owned(),
         happened(&row.ending, row.finished, state::zone(plan, row.job.as_str())),
         verdict(row, letters, state::zone(plan, row.job.as_str())),
     ]
@@ -232,13 +239,16 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
     let (later, now) = (letters.later(row.id), System.now().wall);
     let expected = state::expected(reader, job, now).filter(|(last, _)| *last == row.id).map(|(_, expected)| expected);
     let explained = Explained { row: &row, letters: letters.run(row.id), later, expected, job, zone, now };
+    let which =
+        if row.counts() { format!("its {} run", ordinal(row.number)) } else { "which counts as not run".to_owned() };
+    let status = if row.counts() { row.status.as_str() } else { NOT_RUN };
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let rows = [
-        ("run", format!("{} of {}, its {} run", row.id, row.job, ordinal(row.number))),
+        ("run", format!("{} of {}, {which}", row.id, row.job)),
         ("scheduled", state::shown(row.scheduled, zone)),
         ("started", state::shown(row.started, zone)),
         ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
-        ("status", format!("{}: {}", row.status.as_str(), happened(&row.ending, row.finished, zone))),
+        ("status", format!("{status}: {}", happened(&row.ending, row.finished, zone))),
         ("message", verdict(&row, &letters.run(row.id), zone)),
         ("why", explained.explanation()),
     ];

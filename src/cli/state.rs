@@ -323,7 +323,7 @@ pub(super) fn in_json(row: &RunRow, zone: &TimeZone) -> Value {
     let code = if let Ending::Exited { code } = row.ending { Some(code) } else { None };
     let signal = if let Ending::Signaled { signal } = row.ending { Some(signal) } else { None };
     // Due times that passed are no run: nothing started, and nothing ended.
-    let is_run = row.details.passed.is_none();
+    let (is_run, counts) = (row.details.passed.is_none(), row.counts());
     json!({
         // The names of the API, and those of version 0.1.
         "id": row.id,
@@ -339,8 +339,8 @@ pub(super) fn in_json(row: &RunRow, zone: &TimeZone) -> Value {
         "took": row.took.as_secs_f64(),
         "duration": row.took.as_secs_f64(),
         "attempts": row.attempts,
-        "status": is_run.then_some(row.status),
-        "reason": is_run.then_some(row.reason),
+        "status": counts.then_some(row.status),
+        "reason": counts.then_some(row.reason),
         "ending": is_run.then(|| row.ending.words()),
         "passed": row.details.passed.map(|(count, _)| count),
         "line": row.details.line,

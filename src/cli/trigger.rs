@@ -12,7 +12,7 @@ use super::client::{self, Daemon, Trouble};
 use super::locate::World;
 use crate::api::{Run, TriggerAnswer, TriggerRequest, Waits};
 use crate::document::format_duration;
-use crate::exec::{Reason, Status};
+use crate::exec::Reason;
 use crate::id::in_one_line;
 use crate::policy::{Decision, Suppressed};
 use crate::report::explain::told;
@@ -100,10 +100,10 @@ fn wait(daemon: &Daemon, job: &str, run: u64) -> Result<Run, Failure> {
 
 /// "run 813 of db/backup was ok: exited with 0, took 41s; sent: recovery."
 fn sentence(run: &Run, zone: &TimeZone) -> String {
-    let status = run.status.unwrap_or(Status::Unknown);
+    let came = run.status.map_or_else(|| "counts as not run".to_owned(), |status| format!("was {}", status.as_str()));
     let ending = run.ending.as_deref().map(in_one_line).unwrap_or_default();
     let took = run.took.map(|took| format!(", took {}", format_duration(took))).unwrap_or_default();
-    let mut text = format!("run {} of {} was {}: {ending}{took}.\n", run.id, run.job, status.as_str());
+    let mut text = format!("run {} of {} {came}: {ending}{took}.\n", run.id, run.job);
     if let Some(line) = run.line.as_deref().filter(|line| !line.trim().is_empty()) {
         text.push_str(&format!("  {}\n", in_one_line(line.trim())));
     }

@@ -24,8 +24,9 @@ const MOST_MESSAGES: u32 = 1_000;
 pub fn run(row: &RunRow) -> api::Run {
     let exit_code = if let Ending::Exited { code } = row.ending { Some(code) } else { None };
     let signal = if let Ending::Signaled { signal } = row.ending { Some(signal) } else { None };
-    // Due times that passed are no run: nothing started, and nothing ended.
-    let is_run = row.details.passed.is_none();
+    // Due times that passed are no run: nothing started, and nothing ended. One that counts as not run has ended, and has no
+    // status.
+    let (is_run, counts) = (row.details.passed.is_none(), row.counts());
     api::Run {
         id: row.id,
         job: row.job.clone(),
@@ -36,8 +37,8 @@ pub fn run(row: &RunRow) -> api::Run {
         finished: Some(row.finished),
         took: Some(row.took),
         attempts: Some(row.attempts),
-        status: is_run.then_some(row.status),
-        reason: is_run.then_some(row.reason),
+        status: counts.then_some(row.status),
+        reason: counts.then_some(row.reason),
         ending: is_run.then(|| row.ending.words()),
         exit_code,
         signal,

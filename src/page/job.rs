@@ -175,7 +175,7 @@ fn run_row(explained: &api::Explained, site: &Site, present: &Present) -> RunRow
     RunRow {
         id: run.id.0,
         href: site.run(run.id.0),
-        status: run.status.map_or("running", Status::as_str),
+        status: run.status.map_or(if run.finished.is_some() { "not run" } else { "running" }, Status::as_str),
         started: present.time(run.started.unwrap_or(run.scheduled)),
         took: run.took.map(words::length).unwrap_or_default(),
         ending: run.ending.clone().unwrap_or_default(),

@@ -11,7 +11,7 @@ use super::words::{self, Present, Time};
 use super::{Pages, Site};
 use crate::api;
 use crate::clock;
-use crate::exec::{Captured, Status, Trigger, clean};
+use crate::exec::{Captured, Trigger, clean};
 use crate::notify::view::plain;
 
 /// Bars of a day: one for each quarter of an hour.
@@ -185,7 +185,12 @@ impl Pages {
                 id: run.id.0,
                 job: run.job.to_string(),
                 job_href: site.job(run.job.as_str()),
-                status: run.status.map_or(if run.waits.is_some() { "waiting" } else { "running" }, Status::as_str),
+                status: match run.status {
+                    Some(status) => status.as_str(),
+                    None if run.finished.is_some() => "not run",
+                    None if run.waits.is_some() => "waiting",
+                    None => "running",
+                },
                 started: run.started.map(|at| present.time(at)),
                 finished: run.finished.map(|at| present.time(at)),
                 scheduled: present.time(run.scheduled),

@@ -248,7 +248,7 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<Run
         sql.push_str(" AND run.status <> 'ok'");
     }
     if let Some(status) = filter.status {
-        sql.push_str(&format!(" AND run.status = '{}' AND run.verdict <> 'paused'", status.as_str()));
+        sql.push_str(&format!(" AND run.status = '{}' AND run.verdict NOT IN ('paused', 'not-run')", status.as_str()));
     }
     let limit = if filter.limit == 0 { PAGE } else { filter.limit };
     sql.push_str(&format!(" ORDER BY run.id DESC LIMIT {limit}"));

@@ -134,6 +134,11 @@ impl RunRow {
         }
     }
 
+    /// Whether it is a run that counts: no due times that passed, and none that found a precondition not met.
+    pub fn counts(&self) -> bool {
+        self.details.passed.is_none() && self.decision != Decision::NotRun
+    }
+
     /// The row of a run that was in progress when the daemon died, as of the next start.
     pub fn interrupted(run: &RunningRow, now: Timestamp) -> Self {
         Self {

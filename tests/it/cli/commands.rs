@@ -228,6 +228,23 @@ fn commands_that_read_need_no_token_that_can_be_read() {
 }
 
 #[test]
+fn a_run_that_counts_as_not_run_has_no_status_and_no_number() {
+    let sandbox = jobs(&[
+        ("closed", "command = \"exit 75\"\nevery = \"1h\"\nexit_codes = { skip = [75] }\n"),
+        // Ends when the other is recorded.
+        ("z", "command = \"sleep 2; echo all-done\"\nevery = \"1h\"\n"),
+    ]);
+    runs_until(&sandbox, &["all-done"]);
+    let rows: Value = serde_json::from_str(&sandbox.run(&["history", "closed", "--json"]).stdout).expect("a list");
+    let row = &rows[0];
+    assert_eq!((&row["status"], &row["reason"], &row["exit_code"]), (&Value::Null, &Value::Null, &75.into()), "{row}");
+    let table = sandbox.run(&["history", "closed"]).stdout;
+    assert!(table.contains(" not run ") && !table.contains(" ok "), "{table}");
+    let one = sandbox.run(&["history", "--run", &row["id"].to_string()]).stdout;
+    assert!(one.contains("of closed, which counts as not run") && one.contains("not run: exited with 75"), "{one}");
+}
+
+#[test]
 fn an_attempt_that_a_condition_finds_fault_with_is_made_again() {
     let job = |condition: &str| {
         format!(
