@@ -6,6 +6,7 @@ use super::Daemon;
 use super::mailbox::{JobQuery, Reply, Request};
 use crate::api::{self, JobState};
 use crate::clock::Now;
+use crate::document::did_you_mean;
 use crate::id::JobName;
 use crate::plan::NotLoaded;
 use crate::policy::Pattern;
@@ -50,21 +51,32 @@ impl Daemon {
 
     /// A job of which no version is loaded is not unknown: its file has errors.
     pub(super) fn about_files(&self, request: &Request, reply: Reply) -> Reply {
-        let name = match request {
-            Request::Trigger(run) => run.job.as_str(),
-            Request::Hold(hold) => hold.pattern.trim(),
-            Request::EndHolds(_, pattern, _) => pattern.trim(),
+        let names: Vec<&str> = match request {
+            Request::Trigger(run) => vec![run.job.as_str()],
+            Request::Hold(hold) => vec![hold.pattern.trim()],
+            Request::EndHolds(_, pattern, _) => vec![pattern.trim()],
+            Request::Ping(ping) => ping.names.iter().map(|(name, _)| name.as_str()).collect(),
             _ => return reply,
         };
-        let is_unknown = matches!(&reply, Reply::Refused(failure) if failure.error.code == api::Code::NoSuchJob);
-        match self.plan.not_loaded.iter().find(|bad| is_unknown && bad.name.as_str() == name) {
-            Some(bad) => {
-                let message = format!("`{}` is not loaded: {}", bad.name, bad.why);
-                let failure = api::Failure::new(api::Code::NotLoaded, message);
-                Reply::Refused(Box::new(failure.help("correct its file: `slack-alert check` shows every error")))
+        let Reply::Refused(mut failure) = reply else { return reply };
+        if failure.error.code == api::Code::NoSuchJob {
+            let mut not_loaded = self.plan.not_loaded.iter();
+            if let Some(bad) = not_loaded.find(|bad| names.iter().any(|name| bad.stands_for(name))) {
+                let (what, help) = match bad.is_folder() {
+                    true => (bad.what(), "`slack-alert check` shows every error"),
+                    false => {
+                        let what = format!("`{}` is not loaded", bad.name);
+                        (what, "correct its file: `slack-alert check` shows every error")
+                    }
+                };
+                *failure = api::Failure::new(api::Code::NotLoaded, format!("{what}: {}", bad.why)).help(help);
+            } else if let Some(name) = names.first().filter(|name| Pattern::new(name).is_one_job())
+                && let Some(near) = did_you_mean(name, self.names().iter().map(JobName::as_str))
+            {
+                failure.error.help = Some(near);
             }
-            None => reply,
         }
+        Reply::Refused(failure)
     }
 
     /// The names of all jobs, those that are not loaded among them.

@@ -109,6 +109,15 @@ impl NotLoaded {
         self.file.extension().is_none_or(|ending| ending != "toml")
     }
 
+    /// Whether it is why there is no job of this name: the job's own file, or a folder on the way to it.
+    pub fn stands_for(&self, name: &str) -> bool {
+        match name.strip_prefix(self.name.as_str()) {
+            Some("") => true,
+            Some(below) => self.is_folder() && below.starts_with('/'),
+            None => false,
+        }
+    }
+
     /// In a sentence: "job `db/backup` is not loaded".
     pub fn what(&self) -> String {
         match self.is_folder() {

@@ -102,6 +102,22 @@ fn healthchecks_requests_and_their_answers() {
     }
 }
 
+#[test]
+fn a_ping_for_a_job_whose_file_has_errors_is_told_which() {
+    let sandbox = sandbox();
+    sandbox.file("jobs.d/db/exq.toml", "expect = { every = \"1d\", grace = \"2hx\" }\n");
+    let _daemon = daemon(&sandbox);
+    for path in ["/ping/db/exq", "/ping/db/exq/fail", "/ping/db/exq/start", "/ping/db/exq/3", "/ping/db/exq/log"] {
+        let (status, text) = ask(&sandbox, "GET", path, b"");
+        let error: Value = serde_json::from_str(&text).expect("errors have one shape");
+        let (code, message) = (&error["error"]["code"], error["error"]["message"].as_str().expect("a text"));
+        assert_eq!((status, code.as_str()), (409, Some("not-loaded")), "{path}: {text}");
+        assert!(message.starts_with("`db/exq` is not loaded: jobs.d/db/exq.toml:1:"), "{path}: {text}");
+    }
+    let (_, text) = ask(&sandbox, "GET", "/ping/db/exp/fail", b"");
+    assert!(text.contains("there is no job") && text.contains("did you mean `db/exq`?"), "{text}");
+}
+
 /// The lines of the manual's crontab that report with curl, each as cron gives it to the shell.
 fn recipes() -> Vec<String> {
     let manual = include_str!("../../../man/slack-alert.1").replace(" \\e\n", " ");
