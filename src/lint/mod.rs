@@ -108,7 +108,7 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: quiet_for_ever::check, needs: &[WHEN, &["notify"]] },
     JobRule { check: secret_readable::check_ping, needs: &[&["ping"]] },
     JobRule { check: timeout_outlasts_interval::check, needs: &[WHEN, &["timeout"]] },
-    JobRule { check: unescaped_output::check, needs: &[&["template", "message"]] },
+    JobRule { check: unescaped_output::check, needs: &[&["template", "message", "failure_template"]] },
     JobRule { check: unusable_secret::check_ping, needs: &[&["ping"]] },
     JobRule { check: unused_key::check, needs: &[WHEN, PROGRAM, &["timeout", "retries", "notify"]] },
     JobRule { check: writable_configuration::check, needs: &[&["user"]] },
@@ -209,7 +209,7 @@ pub fn check(loaded: &mut Loaded, scope: &Scope) {
             shell_syntax::check(&whole, &mut found);
         }
         same_command::check(&whole, &mut found);
-        unescaped_output::check_named(&whole, &mut found);
+        unescaped_output::check_config(&whole, &mut found);
         if loaded.plan.is_some() {
             slack_rate_exceeded::check(&whole, scope, &mut found);
             secret_readable::check(&whole, &mut found);

@@ -66,6 +66,25 @@ impl<'a> File<'a> {
     }
 }
 
+/// Every template of a job that is written in this file, with its key, below `below`: of `[defaults]`, that is `defaults.`.
+pub(super) fn templates<'f>(file: &'f File<'_>, below: &str) -> Vec<(&'static str, Value<'f>)> {
+    let find = |key: &str| file.find(&format!("{below}{key}"));
+    let mut found: Vec<(&'static str, Value<'f>)> =
+        ["template", "failure_template"].into_iter().filter_map(|key| Some((key, find(key)?))).collect();
+    for part in ["message", "message.failure", "message.recovery"] {
+        let texts = ["title", "body", "color", "blocks"].into_iter();
+        found.extend(texts.filter_map(|key| Some((key, find(&format!("{part}.{key}"))?))));
+        let fields = find(&format!("{part}.fields")).filter(Value::is_table).and_then(|value| value.table());
+        found.extend(fields.iter().flat_map(Table::free_keys).map(|(_, value)| ("fields", value)));
+        let actions = find(&format!("{part}.actions")).and_then(|value| value.items()).unwrap_or_default();
+        for action in actions.iter().filter(|action| action.is_table()).filter_map(Value::table) {
+            found.extend(action.free_keys().into_iter().map(|(_, value)| ("actions", value)));
+        }
+    }
+    found.retain(|(_, value)| value.is_text());
+    found
+}
+
 /// One job and its file.
 #[derive(Debug)]
 pub(super) struct Subject<'s, 'a> {

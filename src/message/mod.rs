@@ -27,6 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use check::unescaped;
 pub use conditions::{CONDITION_KEYS, Conditions, read_conditions};
 pub use edit::edited;
 pub use format::{Format, KEYS, read};

@@ -6,6 +6,7 @@
 mod filters;
 mod names;
 mod purity;
+mod unescaped;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -99,6 +100,17 @@ pub(super) fn check(source: &str, names: &[String], named: bool) -> (Vec<Finding
     checker.bind("self", Type::Any);
     checker.statement(&tree);
     (checker.findings, checker.facts)
+}
+
+/// Each `safe` of a template that leaves unescaped what a command wrote, with the name of the variable that holds it; nothing of
+/// a template with errors. One that writes JSON (`blocks`) has its own `tojson`, which escapes.
+pub fn unescaped(source: &str, writes_json: bool) -> Vec<(Range<usize>, &'static str)> {
+    if !source.contains("safe") || too_much(source).is_some() {
+        return Vec::new();
+    }
+    let tree = parse(source, "template", SyntaxConfig::default());
+    let found = tree.map_or_else(|_| Vec::new(), |tree| unescaped::find(&tree, writes_json));
+    found.into_iter().map(|(at, variable)| (inside(source, at), variable)).collect()
 }
 
 /// What would be too much for the engine.
