@@ -67,7 +67,7 @@ pub struct Tally {
     pub lateness: Histogram,
     /// Alerts, in the order of [`Event::ALL`].
     pub alerts: Vec<u64>,
-    /// Alerts that were suppressed, in the order of [`Suppressed::ALL`].
+    /// Runs of which there was no message, by the reason, in the order of [`Suppressed::ALL`].
     pub suppressed: Vec<u64>,
 }
 
@@ -78,6 +78,8 @@ pub struct JobNumbers {
     pub name: JobName,
     /// What was counted.
     pub tally: JobTally,
+    /// It is enabled: alerts may go by how it is.
+    pub is_watched: bool,
     /// The status of its last run, of an earlier process too.
     pub status: Option<Status>,
     /// When that ended.
@@ -86,7 +88,7 @@ pub struct JobNumbers {
     pub took: Option<Duration>,
     /// When a run was ok, the last time.
     pub success: Option<Timestamp>,
-    /// When it is due next.
+    /// When it is due next, or by when an expected run has to come; after the pause, while there is one.
     pub next: Option<Timestamp>,
     /// Runs in progress.
     pub running: u32,

@@ -22,6 +22,8 @@ use crate::store::Trouble;
 pub struct Configuration {
     /// When it was read.
     pub read: Timestamp,
+    /// When it was read without an error in any file, the last time; none where it never was in this process.
+    pub read_whole: Option<Timestamp>,
     /// Its files, where they are to be watched.
     pub watched: Option<Watched>,
     /// `[control]`.
@@ -83,8 +85,10 @@ impl Publisher {
     /// Another configuration is in effect.
     pub(super) fn configured(&self, plan: &Plan, read: Timestamp) {
         let config = &plan.config;
+        let before = self.snapshot.borrow().configuration.read_whole;
         let configuration = Arc::new(Configuration {
             read,
+            read_whole: if plan.not_loaded.is_empty() { Some(read) } else { before },
             watched: watched(plan),
             control: config.control.clone(),
             http: config.http.clone(),

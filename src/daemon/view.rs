@@ -31,7 +31,7 @@ impl Daemon {
             Request::Running(id) => Reply::Running(self.dispatcher.running_view(*id, now).map(Box::new)),
             Request::Declared(name) => Reply::Declared(self.dispatcher.declared(name)),
             Request::Names => Reply::Names(self.names()),
-            Request::Numbers => Reply::Numbers(Box::new(self.dispatcher.numbers())),
+            Request::Numbers => Reply::Numbers(Box::new(self.dispatcher.numbers(now))),
             Request::Cadences(only) => Reply::Cadences(self.dispatcher.cadences(only.as_ref(), now)),
             Request::Reload
             | Request::FilesChanged

@@ -57,12 +57,14 @@ fn whole(text: &mut Text, sources: &Sources<'_>) {
         [(&[("version", status.version.as_str())][..], 1.0)],
     );
     let jobs = &status.jobs;
+    let known = jobs.ok + jobs.warning + jobs.critical + jobs.unknown + jobs.never;
     let states = [
         ("ok", jobs.ok),
         ("warning", jobs.warning),
         ("critical", jobs.critical),
         ("unknown", jobs.unknown),
         ("never", jobs.never),
+        ("disabled", jobs.total.saturating_sub(known)),
         ("running", jobs.running),
         ("paused", jobs.paused),
         ("not-loaded", jobs.not_loaded),
@@ -76,8 +78,8 @@ fn whole(text: &mut Text, sources: &Sources<'_>) {
     );
     text.gauge(
         "config_last_reload_success_timestamp_seconds",
-        "When the configuration that is in effect was read.",
-        seconds(sources.snapshot.configuration.read),
+        "When the configuration was read without an error, the last time; 0 when it was not.",
+        sources.snapshot.configuration.read_whole.map_or(0.0, seconds),
     );
     text.gauge("runs_running", "Runs in progress.", count(sources.snapshot.running));
     text.gauge("runs_waiting", "Runs that are due and wait for a free place.", count(sources.snapshot.waiting));
@@ -92,9 +94,9 @@ fn whole(text: &mut Text, sources: &Sources<'_>) {
     text.gauge("incidents_unacknowledged", "Open incidents that nobody has acknowledged.", count(unacknowledged));
     let alerts = Event::ALL.iter().map(|event| event.as_str()).zip(tally.alerts.iter().copied());
     text.counts("alerts_total", "Alerts by what they are about.", "event", alerts);
-    let suppressed = Suppressed::ALL.iter().zip(tally.suppressed.iter().copied()).filter(|(why, _)| why.counts());
-    let suppressed = suppressed.map(|(why, number)| (why.as_str(), number));
-    text.counts("alerts_suppressed_total", "Alerts that were suppressed, by the reason.", "reason", suppressed);
+    let suppressed = Suppressed::ALL.iter().map(|why| why.as_str()).zip(tally.suppressed.iter().copied());
+    let help = "Runs that there was no alert of, by the reason.";
+    text.counts("alerts_suppressed_total", help, "reason", suppressed);
     let held = |kind: &HoldKind| (kind.as_str(), status.holds.iter().filter(|hold| hold.kind == *kind).count());
     text.by("holds", "Pauses, silences and acknowledgements in effect.", "kind", HoldKind::ALL.iter().map(held));
 }

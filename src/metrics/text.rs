@@ -123,7 +123,8 @@ impl Text {
         of: fn(&JobNumbers) -> f64,
     ) {
         self.job_head(name, help, "gauge", jobs);
-        for (labels, job) in jobs {
+        // No alert is to go by how a job was that is not enabled. Its runs, which people ask for, are counted.
+        for (labels, job) in jobs.iter().filter(|(_, job)| job.is_watched) {
             self.sample(name, format_args!("{labels}"), of(job));
         }
     }

@@ -2,8 +2,11 @@
 //!
 //! Before it: the dispatcher's decisions. After it: [`Numbers`].
 
+use std::time::Duration;
+
 use super::super::numbers::{JobNumbers, Numbers, Skip, Tally, count};
 use super::{Dispatcher, Entry, Tracked};
+use crate::clock::{Now, between, shift};
 use crate::exec::Status;
 use crate::policy::{Decision, Suppressed};
 
@@ -23,36 +26,36 @@ impl Dispatcher {
         }
         match ended.decision {
             Decision::Notified(event) => tally.alert(event),
-            Decision::Suppressed(why, _) if why.counts() => count(&mut tally.suppressed, Suppressed::ALL, why),
+            Decision::Suppressed(why, _) => count(&mut tally.suppressed, Suppressed::ALL, why),
             _ => {}
         }
     }
 
     /// Everything that was counted, with how each job stands.
-    pub fn numbers(&self) -> Numbers {
-        // A job that is not enabled is not watched: no alert is to go by how it was.
-        let watched = |tracked: &&Tracked| !tracked.removed && tracked.job.timing.enabled;
-        let jobs = self.jobs.iter().filter(watched).map(Tracked::numbers);
+    pub fn numbers(&self, now: Now) -> Numbers {
+        let jobs = self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| self.job_numbers(tracked, now));
         Numbers { jobs: jobs.collect(), tally: self.tally.clone() }
     }
-}
 
-impl Tracked {
-    fn numbers(&self) -> JobNumbers {
-        let last = self.health.last_end();
+    fn job_numbers(&self, tracked: &Tracked, now: Now) -> JobNumbers {
+        let last = tracked.health.last_end();
+        // Of a run that something else starts, by when it has to come.
+        let expected = tracked.cadence.expected(&tracked.job.timing);
+        let grace = expected.map_or(Duration::ZERO, |(due, latest)| between(due, latest));
+        let next = match tracked.paused {
+            Some(_) => self.next_of(tracked, now).map(|next| shift(next, grace)),
+            None => expected.map(|(_, latest)| latest).or(tracked.cadence.slot().map(|slot| slot.scheduled)),
+        };
         JobNumbers {
-            name: self.job.name.clone(),
-            tally: self.tally.clone(),
+            name: tracked.job.name.clone(),
+            tally: tracked.tally.clone(),
+            is_watched: tracked.job.timing.enabled,
             status: last.map(|last| last.status),
             last: last.map(|last| last.at),
             took: last.and_then(|last| last.took),
-            success: self.health.succeeded(),
-            // Of a run that something else starts, by when it has to come.
-            next: match self.cadence.expected(&self.job.timing) {
-                Some((_, latest)) => Some(latest),
-                None => self.cadence.slot().map(|slot| slot.scheduled),
-            },
-            running: self.running,
+            success: tracked.health.succeeded(),
+            next,
+            running: tracked.running,
         }
     }
 }

@@ -247,7 +247,7 @@ impl Dispatcher {
 
     /// When a job is due next; none while the end of its run decides that, or when it is never. While it is paused, the first
     /// due time after that.
-    fn next_of(&self, tracked: &Tracked, now: Now) -> Option<Timestamp> {
+    pub(super) fn next_of(&self, tracked: &Tracked, now: Now) -> Option<Timestamp> {
         if let Some(until) = self.paused_until(tracked).filter(|until| *until > now.wall) {
             let seed = tracked.job.seed(&self.sender.host);
             let then = Now { wall: until, mono: now.mono + between(now.wall, until) };

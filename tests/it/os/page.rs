@@ -550,6 +550,7 @@ const FAMILIES: &[&str] = &[
     "slack_alert_build_info{version=",
     "slack_alert_jobs{state=\"critical\"} 1",
     "slack_alert_jobs{state=\"not-loaded\"} 0",
+    "slack_alert_jobs{state=\"disabled\"} 1",
     "slack_alert_config_last_reload_successful 1",
     "slack_alert_config_last_reload_success_timestamp_seconds ",
     "slack_alert_job_runs_total{job_name=\"db/backup\",status=\"critical\"} 1",
@@ -576,6 +577,10 @@ const FAMILIES: &[&str] = &[
     "slack_alert_incidents_unacknowledged 1",
     "slack_alert_alerts_total{event=\"failure\"} 1",
     "slack_alert_alerts_suppressed_total{reason=\"quiet-hours\"} 0",
+    "slack_alert_alerts_suppressed_total{reason=\"unchanged\"} 0",
+    "slack_alert_alerts_suppressed_total{reason=\"blank\"} 0",
+    "slack_alert_alerts_suppressed_total{reason=\"not-asked\"} 0",
+    "slack_alert_alerts_suppressed_total{reason=\"never-reported\"} 0",
     "slack_alert_outbox_messages{state=\"waiting\"} 0",
     "slack_alert_outbox_messages{state=\"late\"} 0",
     "slack_alert_outbox_messages{state=\"dead\"} 0",
@@ -600,6 +605,36 @@ fn with_metrics() -> Sandbox {
     ])
 }
 
+/// The value of a series that is there once.
+fn value(metrics: &str, series: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{series} is not in\n{metrics}"))
+}
+
+#[test]
+fn metrics_know_pauses_and_which_reading_was_a_success() {
+    let sandbox = with_metrics();
+    let (_daemon, address) = served(&sandbox);
+    let read = "slack_alert_config_last_reload_success_timestamp_seconds";
+    let before = value(&get(&address, "/metrics").body, read);
+    for job in ["later", "nightly"] {
+        let paused = sandbox.run(&["pause", job, "5h"]);
+        assert_eq!(paused.code, 0, "{paused:?}");
+    }
+    sandbox.file("jobs.d/bad.toml", "command = 'true'\nevry = '1h'\n");
+    sandbox.run(&["reload"]);
+    let metrics = get(&address, "/metrics").body;
+    assert_eq!(value(&metrics, "slack_alert_config_last_reload_successful").to_bits(), 0.0_f64.to_bits());
+    assert_eq!(value(&metrics, read).to_bits(), before.to_bits(), "a reading with an error is no success");
+    let next = |job: &str| {
+        let at = value(&metrics, &format!("slack_alert_job_next_run_timestamp_seconds{{job_name=\"{job}\"}}"));
+        (at - jiff::Timestamp::now().as_second() as f64) / 3_600.0
+    };
+    assert!((4.9..=6.1).contains(&next("later")), "in {} hours", next("later"));
+    // By when it has to come.
+    assert!(next("nightly") > 26.5, "in {} hours", next("nightly"));
+}
+
 /// Whether a program can be run here.
 fn is_here(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
@@ -614,7 +649,10 @@ fn metrics_have_every_promised_series_from_the_start_and_promtool_finds_nothing(
             && answer.body.contains("outbox_messages{state=\"waiting\"} 0")
     });
     assert!(metrics.body.contains("{job_name=\"o\\\"dd\\\\name\",status=\"ok\"} "), "{}", metrics.body);
-    assert!(!metrics.body.contains("job_name=\"off\""), "a job that is not enabled fires no alert");
+    // A job that is not enabled fires no alert; its runs, which people ask for, are counted.
+    let of_off: Vec<&str> = metrics.body.lines().filter(|line| line.contains("job_name=\"off\"")).collect();
+    let counts = ["_total{", "_sum{", "_count{"];
+    assert!(!of_off.is_empty() && of_off.iter().all(|line| counts.iter().any(|of| line.contains(of))), "{of_off:?}");
     // An expected run is overdue when its grace is over: JobStale goes by this.
     let latest = metrics.body.lines().find_map(|line| {
         line.strip_prefix("slack_alert_job_next_run_timestamp_seconds{job_name=\"nightly\"} ")?.parse::<f64>().ok()
