@@ -257,8 +257,7 @@ impl Dispatcher {
         if let Some((due, _)) = tracked.cadence.expected(&tracked.job.timing) {
             return Some(due);
         }
-        let slot = tracked.cadence.slot()?.mono(now).max(now.mono);
-        Some(shift(now.wall, slot - now.mono))
+        Some(tracked.cadence.slot()?.wall(now))
     }
 
     /// The same for lists of what comes: where a run is waited for whose due time has passed, the due time after that.

@@ -24,6 +24,9 @@ use super::{AtStart, Burst, CatchUp, Every, Limit, Schedule, Timing};
 use crate::clock::{Mono, Now, between, shift};
 use crate::id::JobName;
 
+/// What the clocks differ by is less than this, unless one of them was set.
+const SAME: Duration = Duration::from_millis(1);
+
 /// A time at which a job is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
@@ -155,6 +158,14 @@ impl Slot {
             Due::Mono(at) => at,
             Due::Wall(at) => now.mono + between(now.wall, at),
         }
+    }
+
+    /// When it is, on the wall clock, and at once when it has passed: the same from one look to the next. The two clocks are read
+    /// one after the other, so that they differ by some nanoseconds each time.
+    pub fn wall(&self, now: Now) -> Timestamp {
+        let at = to_wall(self.mono(now).max(now.mono), now);
+        let apart = at.duration_since(self.scheduled).unsigned_abs();
+        if apart < SAME { self.scheduled } else { at.round(jiff::Unit::Millisecond).unwrap_or(at) }
     }
 
     /// How long ago it was.

@@ -847,3 +847,23 @@ fn a_run_that_was_owed_is_the_last_that_was() {
     assert!(matches!(cadence.take(&timing, noon(30)), Taken::Run { .. }));
     assert_eq!(cadence.save(noon(31)).last(), Some(noon(0).wall));
 }
+
+#[test]
+fn a_due_time_is_the_same_from_one_look_to_the_next() {
+    let begun = Now { wall: at(START), mono: Mono(secs(100)) };
+    let mut cadence = every("1h").begin("job", None, begun);
+    assert!(matches!(cadence.take(&every("1h"), begun), Taken::Run { .. }));
+    let slot = cadence.slot().expect("the next");
+    let later = |nanos: u64| Now {
+        wall: shift(begun.wall, secs(60)),
+        mono: begun.mono + secs(60) + Duration::from_nanos(nanos),
+    };
+    let shown: Vec<Timestamp> = [0, 69, 400].map(|nanos| slot.wall(later(nanos))).to_vec();
+    assert_eq!(shown, [at("2026-06-05T01:00:00Z"); 3]);
+    // The wall clock was set meanwhile: the grid is that of the other one.
+    let set = |nanos| Now { wall: shift(later(0).wall, secs(3)), ..later(nanos) };
+    assert_eq!([0, 69, 400].map(|nanos| slot.wall(set(nanos))), [at("2026-06-05T01:00:03Z"); 3]);
+    // What has passed is due now.
+    let late = Now { wall: at("2026-06-05T01:30:00Z"), mono: begun.mono + secs(5_400) };
+    assert_eq!(slot.wall(late), late.wall);
+}
