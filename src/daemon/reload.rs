@@ -291,7 +291,7 @@ impl Daemon {
 
     /// Notes which version of each file is in effect, for commands that say what the daemon will do.
     pub(super) fn note_versions(&mut self) {
-        let jobs = self.dispatcher.jobs().map(|job| (job.name.to_string(), job.version)).collect();
+        let jobs = self.dispatcher.jobs().map(|job| (job.name.as_str().to_owned(), job.version)).collect();
         let versions = Versions { config: self.plan.version, jobs };
         // Names and numbers can be written as JSON.
         let value = serde_json::to_string(&versions).ok();

@@ -228,7 +228,7 @@ impl Member {
 
     /// Characters of its name in a storm.
     fn length(&self) -> usize {
-        units(&unformatted(self.job.as_str())) + NAME
+        units(&unformatted(&self.job.to_string())) + NAME
     }
 
     /// What is the same for alerts that are told together. An exit code is no number that varies with the cause.
@@ -490,7 +490,7 @@ fn jobs<'m>(members: impl IntoIterator<Item = &'m Member>) -> Vec<Job<'m>> {
 /// A line for each cause; the jobs with the same share a line, which names each.
 fn lines(members: &[Member]) -> Vec<String> {
     let name = |job: &Job<'_>| {
-        let name = unformatted(job.name.as_str());
+        let name = unformatted(&job.name.to_string());
         match job.well {
             true if members.len() > MARKED => format!("~{name}~"),
             true => format!(":white_check_mark: {name}"),
@@ -512,7 +512,7 @@ fn lines(members: &[Member]) -> Vec<String> {
 fn notes(members: &[Member], room: usize) -> Vec<String> {
     let noted = members.iter().filter(|member| !member.well);
     let line = |(member, note): (&Member, &String)| {
-        format!("{} · _{}_", unformatted(member.job.as_str()), escape(note).replace('_', "-"))
+        format!("{} · _{}_", unformatted(&member.job.to_string()), escape(note).replace('_', "-"))
     };
     let all: Vec<String> = noted.filter_map(|member| Some((member, member.note.as_ref()?))).map(line).collect();
     let mut left = room;

@@ -471,3 +471,13 @@ fn a_control_socket_that_is_taken_away_is_made_again() {
     assert!(going.end().0.success());
     assert!(!socket.exists(), "it is removed at the end");
 }
+
+#[test]
+fn a_file_with_a_line_end_in_its_name_has_not_changed_when_it_has_not() {
+    let (sandbox, _going, _socket) =
+        daemon(&[("slack_alert.toml", ""), ("jobs.d/new\nline.toml", JOB), ("jobs.d/a\ttab.toml", JOB)]);
+    for arguments in [&["list"][..], &["next"], &["why", "new\nline"]] {
+        let ran = sandbox.run(arguments);
+        assert!(ran.code == 0 && !ran.stderr.contains("changed"), "{arguments:?}: {ran:?}");
+    }
+}
