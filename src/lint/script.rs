@@ -149,20 +149,114 @@ pub(super) fn has_pipefail(words: &[&str], script: &str) -> bool {
     words.iter().any(|word| word.contains("pipefail")) || script.contains("pipefail")
 }
 
+/// Words of the shell's own after which the script goes on, whatever they do.
+const GOES_ON: &str = ": cd export readonly set true ulimit umask";
+
 /// The program that a script runs first, where that is plain to see: a word without quotes, variables and patterns that
-/// is no word of the shell's own and no function about to be defined. The answer is its range.
+/// is no word of the shell's own and no function about to be defined. Before it may stand variables for it, and what only prepares
+/// for it (`cd /tmp;`), but nothing that decides where programs are found. The answer is its range.
 pub(super) fn first_program(script: &str) -> Option<Range<usize>> {
+    let at_once = first_word(script);
+    if at_once.is_some() || !is_plain(script) {
+        return at_once;
+    }
+    let mut moved = false;
+    for Simple { before, words } in simple_commands(script) {
+        let mut words = words.into_iter().skip_while(|range| assigns(&script[range.clone()]));
+        if !matches!(before, "" | ";" | "&&" | "\n") || script.contains("PATH=") {
+            return None;
+        }
+        let Some(range) = words.next() else { continue };
+        let word = &script[range.clone()];
+        if GOES_ON.split_ascii_whitespace().any(|own| own == word) {
+            moved |= word == "cd";
+            continue;
+        }
+        // From which folder a path begins is not known any more.
+        return (is_program(word) && !(moved && word.contains('/') && !word.starts_with('/'))).then_some(range);
+    }
+    None
+}
+
+/// A command of a plain script: what joins it to the one before, and its words, those of redirections left out.
+#[derive(Debug)]
+pub(super) struct Simple {
+    pub(super) before: &'static str,
+    pub(super) words: Vec<Range<usize>>,
+}
+
+/// The commands of a script that is plain.
+pub(super) fn simple_commands(script: &str) -> Vec<Simple> {
+    let text = script.as_bytes();
+    let mut all = vec![Simple { before: "", words: Vec::new() }];
+    let (mut at, mut redirects) = (0, false);
+    while at < text.len() {
+        let join = match (text[at], text.get(at + 1)) {
+            (b'|', Some(b'|')) => Some("||"),
+            (b'&', Some(b'&')) => Some("&&"),
+            (b'|', _) => Some("|"),
+            (b'&', _) => Some("&"),
+            (b';', _) => Some(";"),
+            (b'\n', _) => Some("\n"),
+            _ => None,
+        };
+        if let Some(before) = join {
+            at += before.len();
+            // An empty line joins nothing.
+            let is_empty = all.last().is_none_or(|last| last.words.is_empty());
+            if !(is_empty && before == "\n") {
+                all.push(Simple { before, words: Vec::new() });
+            }
+            continue;
+        }
+        match text[at] {
+            b' ' | b'\t' => at += 1,
+            b'<' | b'>' => {
+                at += 1;
+                at += text[at..].iter().take_while(|byte| b">&".contains(byte)).count();
+                redirects = true;
+            }
+            _ => {
+                let Some(end) = plain_word(text, at).filter(|end| *end > at) else { return all };
+                // `2>file`: the number is none of the command's words.
+                let number = text[at..end].iter().all(u8::is_ascii_digit) && matches!(text.get(end), Some(b'<' | b'>'));
+                if !std::mem::take(&mut redirects) && !number {
+                    all.last_mut().expect("there is a first one").words.push(at..end);
+                }
+                at = end;
+            }
+        }
+    }
+    all
+}
+
+/// `NAME=value` before a command.
+pub(super) fn assigns(word: &str) -> bool {
+    let name = word.split_once('=').map_or("", |(name, _)| name);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(is_name)
+}
+
+/// Whether a word is plainly that of a program: the shell changes nothing in it, and does not take it for its own.
+pub(super) fn is_program(word: &str) -> bool {
+    // What lies beyond ASCII is a part of a name, but for white space, which some shells divide at.
+    let beyond = |c: char| !c.is_ascii() && !c.is_whitespace() && !c.is_control();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+@%,:".contains(c) || beyond(c);
+    let named = word.starts_with(|c: char| c.is_ascii_alphanumeric() || "./_".contains(c) || beyond(c));
+    let is_own = OWN_WORDS.split_ascii_whitespace().any(|own| own == word);
+    named && word.chars().all(plain) && !is_own
+}
+
+/// The first word of a script, where it is that of a program.
+fn first_word(script: &str) -> Option<Range<usize>> {
     let start = script.len() - script.trim_start().len();
     let rest = &script[start..];
     let end = rest.find(|c: char| c.is_whitespace() || ";|&<>()".contains(c)).unwrap_or(rest.len());
     let (word, after) = rest.split_at(end);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+@%,:".contains(c);
-    let named = word.starts_with(|c: char| c.is_ascii_alphanumeric() || "./_".contains(c)) && word.chars().all(plain);
-    let is_own = OWN_WORDS.split_ascii_whitespace().any(|own| own == word);
     let defines = after.trim_start().starts_with('(');
     // A redirection may begin with a number: `2>/dev/null command`.
     let number = word.bytes().all(|byte| byte.is_ascii_digit());
-    (named && !is_own && !defines && !number).then(|| start..start + end)
+    (is_program(word) && !defines && !number).then(|| start..start + end)
 }
 
 /// Commands that print nothing when all is well.
@@ -218,7 +312,7 @@ pub(super) fn ends_at_failure(words: &[&str], script: &str) -> bool {
 struct Pipeline {
     pipes: Vec<Pipe>,
     /// The first word of the command that is being read.
-    first: String,
+    first: Vec<u8>,
     /// That word is over.
     named: bool,
     /// There is a command at all.
@@ -261,7 +355,7 @@ impl Walk<'_> {
             }
             (b'|', b'|') | (b'&', b'&') => self.separate(2),
             (b'|', next) if self.before() != b'>' => {
-                let first = std::mem::take(&mut self.current.first);
+                let first = String::from_utf8_lossy(&std::mem::take(&mut self.current.first)).into_owned();
                 self.current.pipes.push(Pipe { at: self.at, first });
                 (self.current.named, self.current.said) = (false, false);
                 self.at += if next == b'&' { 2 } else { 1 };
@@ -293,8 +387,7 @@ impl Walk<'_> {
         };
         self.current.said = true;
         if !self.current.named {
-            let part = &self.text[start..self.at.min(self.text.len())];
-            self.current.first.push_str(&String::from_utf8_lossy(part));
+            self.current.first.extend_from_slice(&self.text[start..self.at.min(self.text.len())]);
         }
     }
 
@@ -308,8 +401,8 @@ impl Walk<'_> {
         if !pipeline.said && pipeline.pipes.is_empty() {
             return;
         }
-        let first = pipeline.pipes.first().map_or(pipeline.first.as_str(), |pipe| pipe.first.as_str());
-        let asks = ["if", "elif", "while", "until", "!", "case", "for"].contains(&first);
+        let first = pipeline.pipes.first().map_or(pipeline.first.as_slice(), |pipe| pipe.first.as_bytes());
+        let asks = ["if", "elif", "while", "until", "!", "case", "for"].iter().any(|word| word.as_bytes() == first);
         self.done.push(if asks { Vec::new() } else { pipeline.pipes });
     }
 
@@ -447,6 +540,7 @@ mod tests {
             ("case $x in a|b) c;; esac", &[]),
             ("cat <<EOF\na | b\nEOF\n", &[]),
             ("cat <<-'EOF' | b\nc; d\n\tEOF\n", &["cat"]),
+            ("été.sh | wc", &["été.sh"]),
             ("echo ${x#a|b}", &[]),
             ("echo ${#x} | b # c | d", &["echo"]),
         ] {
@@ -472,13 +566,28 @@ mod tests {
             ("  ./x;y", Some("./x")),
             ("curl -s x", Some("curl")),
             ("df|tail", Some("df")),
-            ("cd /tmp && x", None),
-            ("X=1 y", None),
+            ("été.sh | wc", Some("été.sh")),
+            ("日本語 x", Some("日本語")),
+            ("/opt/zürich/x.sh a", Some("/opt/zürich/x.sh")),
+            ("a\u{a0}b c", None),
+            ("cd /tmp && x", Some("x")),
+            ("cd /tmp; x", Some("x")),
+            ("cd /tmp\n\n./x", None),
+            ("cd /tmp && /opt/x", Some("/opt/x")),
+            ("cd /tmp || x", None),
+            ("X=1 y", Some("y")),
+            ("X=\"a b\" Y=2 ./y", Some("./y")),
+            ("set -e\numask 022\n y z", Some("y")),
+            ("2>/dev/null x", Some("x")),
+            ("X=1", None),
+            ("PATH=/opt/bin y", None),
+            ("export PATH=/opt/bin; y", None),
+            ("command -v y; y", None),
+            ("X=1 exec y", None),
             ("$X y", None),
             ("\"my program\"", None),
             ("~/bin/x", None),
             ("f() { x; }; f", None),
-            ("2>/dev/null x", None),
             ("(x)", None),
             ("# a comment", None),
             ("", None),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::script::{first_program, is_posix_shell};
+use super::script::{Simple, assigns, first_program, is_plain, is_posix_shell, is_program, simple_commands};
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 use crate::exec::Programs;
@@ -72,10 +72,20 @@ fn programs(job: &Job, known: &Programs) -> Vec<(PathBuf, At)> {
     let mut words = command.words();
     if let Some(script) = command.script() {
         words.pop();
-        let range = if is_posix_shell(&words) { first_program(script) } else { None };
         let found =
             |range: Range<usize>| Some((command.look_up(&script[range.clone()], known).ok()?, At::Script(range)));
-        files.extend(range.and_then(found));
+        match is_posix_shell(&words) {
+            true if is_plain(script) => {
+                for (range, is_read) in named_files(script) {
+                    match is_read {
+                        true => files.push((command.working_dir().join(&script[range.clone()]), At::Script(range))),
+                        false => files.extend(found(range)),
+                    }
+                }
+            }
+            true => files.extend(first_program(script).and_then(found)),
+            false => {}
+        }
         return files;
     }
     // A job whose runs come from elsewhere has no command.
@@ -85,14 +95,52 @@ fn programs(job: &Job, known: &Programs) -> Vec<(PathBuf, At)> {
     if INTERPRETERS.contains(&name) {
         let script = words.iter().enumerate().skip(1).find(|(_, word)| !word.starts_with('-'));
         // A script as text, or a module: there is no file to look at.
-        let is_text = words.iter().any(|word| match *word {
-            "-c" | "-m" => true,
-            "-e" | "-r" => matches!(name, "perl" | "ruby" | "node" | "php"),
-            _ => false,
-        });
+        let is_text = words.iter().any(|word| is_text(name, word));
         if let Some((index, word)) = script.filter(|_| !is_text) {
             files.push((command.working_dir().join(word), At::Word(index)));
         }
+    }
+    files
+}
+
+/// Whether an interpreter is given the script as text by this option, or a module.
+fn is_text(name: &str, option: &str) -> bool {
+    match option {
+        "-c" | "-m" => true,
+        "-e" | "-r" => matches!(name, "perl" | "ruby" | "node" | "php"),
+        _ => false,
+    }
+}
+
+/// Words of a plain script that name a file which is executed, or which an interpreter reads (true): all that stand where a
+/// command does. Relative ones are left out once the script has gone to another folder.
+fn named_files(script: &str) -> Vec<(Range<usize>, bool)> {
+    let (mut files, mut moved) = (Vec::new(), false);
+    for Simple { words, .. } in simple_commands(script) {
+        let mut words = words.into_iter().skip_while(|range| assigns(&script[range.clone()]));
+        let Some(mut first) = words.next() else { continue };
+        while script[first.clone()] == *"exec" {
+            let Some(next) = words.next() else { break };
+            first = next;
+        }
+        let word = &script[first.clone()];
+        moved |= word == "cd";
+        let is_there = |range: &Range<usize>| !moved || script[range.clone()].starts_with('/');
+        let is_word = |range: &Range<usize>| is_program(&script[range.clone()]);
+        let name = word.rsplit('/').next().unwrap_or(word);
+        let operand = match word {
+            "." | "source" => words.next(),
+            _ if INTERPRETERS.contains(&name) => {
+                let rest: Vec<_> = words.collect();
+                let is_text = rest.iter().any(|range| is_text(name, &script[range.clone()]));
+                rest.into_iter().find(|range| !script[range.clone()].starts_with('-')).filter(|_| !is_text)
+            }
+            _ => None,
+        };
+        files.extend(
+            Some((first, false)).filter(|(range, _)| is_word(range) && (is_there(range) || !word.contains('/'))),
+        );
+        files.extend(operand.filter(|range| is_word(range) && is_there(range)).map(|range| (range, true)));
     }
     files
 }
