@@ -36,7 +36,7 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
     let mut seen = HashSet::new();
     let here = std::path::absolute(".").unwrap_or_default();
     for (loaded, _) in &mut all {
-        loaded.findings.sources.show_from(&here);
+        loaded.findings.sources.show_from(&here, real);
         loaded.findings.problems.close();
         only_new(&mut loaded.findings, &mut seen);
     }
@@ -54,6 +54,12 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
     std::mem::forget(all);
     let failed = errors > 0 || (args.deny_warnings && warnings > 0);
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Where a folder is, whatever links lead there.
+#[expect(clippy::disallowed_methods, reason = "the same file by two names")]
+fn real(folder: &Path) -> Option<PathBuf> {
+    folder.canonicalize().ok()
 }
 
 /// What was checked, what came of it, and how long it took.

@@ -9,7 +9,7 @@ pub mod json;
 pub mod mask;
 pub mod sarif;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -248,13 +248,26 @@ impl Sources {
         (0..).map(SourceId).zip(&self.files)
     }
 
-    /// Shows files below this folder by their path within it, as people would write it.
-    pub fn show_from(&mut self, folder: &Path) {
+    /// Shows files below this folder by their path within it, as people would write it. A path that goes up (`..`) leads where
+    /// `real` says.
+    pub fn show_from(&mut self, folder: &Path, real: impl Fn(&Path) -> Option<PathBuf>) {
         // Everything lies below the root, and is named by its whole path there.
         if folder.parent().is_none() {
             return;
         }
+        let goes_up = |path: &Path| path.components().any(|part| part == std::path::Component::ParentDir);
+        // Files are many, and their folders are few.
+        let mut folders: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
         for source in &mut self.files {
+            if goes_up(&source.path)
+                && let (Some(above), Some(name)) = (source.path.parent(), source.path.file_name())
+            {
+                let above = folders.entry(above.to_owned()).or_insert_with_key(|above| real(above));
+                let path = above.as_ref().map(|above| above.join(name));
+                if let Some(path) = path.filter(|path| path.starts_with(folder)) {
+                    source.path = path;
+                }
+            }
             let below = source.path.strip_prefix(folder).or_else(|_| source.path.strip_prefix("."));
             if let Ok(below) = below.map(Path::to_owned)
                 && below != source.path

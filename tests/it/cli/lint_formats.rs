@@ -68,6 +68,28 @@ fn a_file_is_shown_from_where_we_are() {
         assert_eq!(file(&[path]), "etc/jobs.d/a.toml", "{path}");
     }
     assert_eq!(file(&["--config", "etc/slack_alert.toml"]), "etc/jobs.d/a.toml");
+    assert_eq!(file(&["etc/jobs.d/../"]), "etc/jobs.d/a.toml");
+}
+
+#[test]
+fn a_file_below_where_we_are_is_shown_from_there_whatever_way_leads_to_it() {
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", BAD), ("jobs.d/sub/b.toml", BAD), ("other/x", "")]);
+    let files = |folder: &str, arguments: &[&str]| {
+        let mut command = sandbox.command(&[&["check", "--format", "json"], arguments].concat());
+        let output = command.current_dir(sandbox.path().join(folder)).output().expect("the program starts");
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let file = |line: &str| serde_json::from_str::<Value>(line).expect("an object")["file"].to_string();
+        let mut files: Vec<String> = lines.lines().map(|line| file(line).replace('"', "")).collect();
+        files.dedup();
+        files
+    };
+    for arguments in [&[".."][..], &["../jobs.d"], &["--config", "../slack_alert.toml"]] {
+        assert_eq!(files("jobs.d", arguments), ["a.toml", "sub/b.toml"], "{arguments:?}");
+    }
+    // What does not lie below is shown as it was given.
+    assert_eq!(files("jobs.d/sub", &["../.."]), ["../../jobs.d/a.toml", "b.toml"]);
+    assert_eq!(files("other", &[".."]), ["../jobs.d/a.toml", "../jobs.d/sub/b.toml"]);
 }
 
 #[test]
