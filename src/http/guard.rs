@@ -153,10 +153,11 @@ impl Guard {
     fn own_origin(&self, headers: &HeaderMap, host: &str) -> Result<(), Refusal> {
         refuse_other_site(headers)?;
         let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_ascii_lowercase);
-        let own = |origin: &String| {
-            origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(host)
-                || self.public.as_ref() == Some(origin)
-        };
+        // This server speaks HTTP. A proxy that speaks HTTPS for it says so; no page of another site can have that said.
+        let proxied =
+            headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+        let scheme = if proxied { "https://" } else { "http://" };
+        let own = |origin: &String| origin.strip_prefix(scheme) == Some(host) || self.public.as_ref() == Some(origin);
         match origin {
             Some(origin) if own(&origin) => Ok(()),
             Some(_) => Err(other_site()),

@@ -210,6 +210,7 @@ async fn job(
             next: &next,
             command: command.as_deref(),
             timeout: declared.as_ref().and_then(|job| job.command.timeout()),
+            can_run: declared.as_ref().is_some_and(|job| !job.timing.runs_elsewhere()),
         };
         Ok(core.pages.job(&site, &page))
     })

@@ -39,6 +39,8 @@ pub struct JobPage<'a> {
     pub command: Option<&'a str>,
     /// After which a run is ended.
     pub timeout: Option<Duration>,
+    /// The daemon runs it when somebody asks: it is loaded, and nothing else runs it.
+    pub can_run: bool,
 }
 
 #[derive(Serialize)]
@@ -47,6 +49,7 @@ struct View<'a> {
     sentence: &'a str,
     incidents: Vec<IncidentView>,
     can_ack: bool,
+    can_run: bool,
     long: Strip,
     count: usize,
     plot: Option<Plot>,
@@ -118,6 +121,7 @@ impl Pages {
             sentence: data.sentence,
             incidents: data.incidents.iter().map(|each| IncidentView::new(each, site, &present)).collect(),
             can_ack: data.incidents.iter().any(|incident| incident.ack.is_none()),
+            can_run: data.can_run,
             long: draw::strip(&bars, STRIP),
             count: bars.len(),
             plot_most: plot.as_ref().map(|plot| seconds(plot.most)).unwrap_or_default(),

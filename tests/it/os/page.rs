@@ -208,16 +208,21 @@ fn a_change_needs_control_the_token_and_the_pages_own_origin() {
         ("slack_alert.toml", "[http]\nlisten = '127.0.0.1:0'\ntoken_file = 'token'\ncontrol = true\n"),
         ("token", "a-token-of-the-page\n"),
         ("jobs.d/quiet.toml", QUIET),
+        ("jobs.d/elsewhere.toml", "expect = { every = '1d', grace = '1h' }\n"),
+        ("jobs.d/bad.toml", "command = 'true'\nevry = '1h'\n"),
     ]);
     let (_daemon, address) = served(&sandbox);
     let token = "Authorization: Bearer a-token-of-the-page";
     let own = format!("Origin: http://{address}");
+    let by_https = format!("Origin: https://{address}");
     let body = "{\"kind\":\"silence\",\"pattern\":\"quiet\",\"for\":\"1h\"}";
     let refused = [
         (vec![own.as_str()], 401),
         (vec![token], 403),
         (vec![token, "Origin: https://evil.example"], 403),
         (vec![token, "Origin: null"], 403),
+        (vec![token, &by_https], 403),
+        (vec![token, &own, "X-Forwarded-Proto: https"], 403),
         (vec![token, &own, "Sec-Fetch-Site: cross-site"], 403),
         (vec![token, &own, "Sec-Fetch-Site: same-site"], 403),
         (vec![token, &own, "Sec-Fetch-Site: none"], 403),
@@ -235,11 +240,22 @@ fn a_change_needs_control_the_token_and_the_pages_own_origin() {
     assert_eq!(put.status, 405, "{put:?}");
     let page = ask(&address, "GET /job/quiet", &[token], "").body;
     assert!(page.contains("data-act=\"trigger\""), "the page has its buttons");
+    for job in ["elsewhere", "bad"] {
+        let page = ask(&address, &format!("GET /job/{job}"), &[token], "").body;
+        assert!(
+            page.contains("data-act=\"pause\"") && !page.contains("data-act=\"trigger\""),
+            "it can only be refused"
+        );
+    }
     let browser = [token, &own, "Sec-Fetch-Site: same-origin", "Content-Type: application/json"];
     let silenced = ask(&address, "POST /api/v1/holds", &browser, body);
     assert_eq!(silenced.status, 201, "{silenced:?}");
     let holds = ask(&address, "GET /api/v1/holds", &[token], "").body;
     assert!(holds.contains("\"silence\"") && holds.contains("\"quiet\""), "{holds}");
+    // Behind a proxy that speaks HTTPS.
+    let proxied = [token, &by_https, "X-Forwarded-Proto: https", "Content-Type: application/json"];
+    let again = ask(&address, "POST /api/v1/holds", &proxied, body);
+    assert_eq!(again.status, 201, "{again:?}");
     let run = ask(&address, "POST /api/v1/trigger", &browser, "{\"job\":\"quiet\"}");
     assert!(matches!(run.status, 202 | 409), "it starts, or its first run goes on: {run:?}");
 }
