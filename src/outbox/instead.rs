@@ -45,16 +45,15 @@ pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Times
         escape(&message.channel.to_string()),
         escape(why),
     );
-    // A thread that is there is not opened anew.
-    let opens = message.thread == Thread::Open;
+    // It does not say what failed: it is no part of an incident, whose first message is still to come.
     Message {
         status: if message.status == Status::Ok { Status::Warning } else { message.status },
         channel: default.clone(),
         blocks: vec![blocks::section(&text, SECTION)],
         text,
         color: None,
-        incident: message.incident.filter(|_| opens),
-        thread: if opens { Thread::Open } else { Thread::None },
+        incident: None,
+        thread: Thread::None,
         attachment: None,
         created: now,
         route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },

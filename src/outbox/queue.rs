@@ -13,7 +13,7 @@
 
 mod way;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -49,6 +49,9 @@ const ASIDE_AFTER: u32 = 4;
 
 /// So many messages wait by themselves in a lane at most.
 const MOST_ASIDE: usize = 16;
+
+/// Incidents of which a notice was told that are remembered at most: of an older one there may be another.
+const MOST_NOTICED: usize = 1_000;
 
 /// Where a storm's number lies: no incident has one so great.
 const STORM_IDS: u64 = 1 << 62;
@@ -89,6 +92,8 @@ pub struct Queue {
     default: Option<Channel>,
     /// When the way to Slack failed last.
     failed: Option<Timestamp>,
+    /// Incidents of which the default channel was told that it does not take a message; the oldest are forgotten.
+    noticed: VecDeque<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -669,6 +674,20 @@ impl Queue {
         self.default.as_ref().is_some_and(|default| message.route.also.contains(default))
     }
 
+    /// Whether there is a notice that the default channel does not take a message: of an incident whose messages it refuses
+    /// again and again there is one.
+    fn notices(&mut self, incident: Option<u64>) -> bool {
+        let Some(incident) = incident else { return true };
+        if self.noticed.contains(&incident) {
+            return false;
+        }
+        self.noticed.push_back(incident);
+        if self.noticed.len() > MOST_NOTICED {
+            self.noticed.pop_front();
+        }
+        true
+    }
+
     /// No try can help.
     fn dead(
         &mut self,
@@ -699,10 +718,13 @@ impl Queue {
                     let code = error.code().unwrap_or(why);
                     follow.push(FollowUp { message: instead::forwarded(message, &default, code, now.wall), file_of });
                 }
-                // A notice that is refused too is the last try.
+                // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
                 Some(default) if message.job.is_some() && message.route.instead_of.as_ref() != Some(&default) => {
-                    let message = instead::notice(message, &default, why, now.wall);
-                    follow.push(FollowUp { message, file_of: None });
+                    told = DeliveryResult::Refused { why: why.to_owned(), waits: false };
+                    if self.notices(message.incident) {
+                        let message = instead::notice(message, &default, why, now.wall);
+                        follow.push(FollowUp { message, file_of: None });
+                    }
                 }
                 _ => {
                     nowhere = Some(why.to_owned());

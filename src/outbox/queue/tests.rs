@@ -469,9 +469,10 @@ fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_
         row.progress.refusals = 2;
         row.message.channel = home.clone();
         row.message.route.instead_of = instead_of.map(Channel::new);
+        row.message.incident = Some(instead_of.map_or(0, |name| name.len() as u64));
         row
     };
-    let notice = |from| format!("Open #home :warning: a message of *disk* could not be posted to {from}");
+    let notice = |from| format!("None #home :warning: a message of *disk* could not be posted to {from}");
     for (instead_of, follows) in [(None, Some("#home")), (Some("pager"), Some("#home")), (Some("home"), None)] {
         let rows = [of(instead_of)];
         let batch = look(queue.ask(&home, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &rows);
@@ -479,9 +480,27 @@ fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_
         let told = follow(&settlement).concat();
         assert_eq!(told.is_empty(), follows.is_none(), "{instead_of:?}: {told}");
         assert!(follows.is_none_or(|from| told.starts_with(&notice(from))), "{told}");
+        // The notice does not say what failed: nobody was told of that.
         let refused = DeliveryResult::Refused { why: "no".into(), waits: false };
-        assert_eq!((nowhere.is_some(), reports[0].result == refused), (follows.is_none(), follows.is_none()));
+        assert_eq!((nowhere.is_some(), &reports[0].result), (follows.is_none(), &refused));
+        assert!(settlement.follow.iter().all(|follow| follow.message.incident.is_none()), "nor is it a part of that");
     }
+}
+
+#[test]
+fn of_an_incident_whose_messages_the_default_channel_refuses_again_and_again_there_is_one_notice() {
+    let mut queue = queue(&[("home", depth(2, 0, 0))]);
+    let home = Channel::new("home");
+    let mut refuse = |id, incident| {
+        let mut row = stored(id, Thread::Open, false);
+        row.progress.refusals = 2;
+        (row.message.channel, row.message.incident) = (home.clone(), Some(incident));
+        let batch = look(queue.ask(&home, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &[row]);
+        let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, lasting(Fault::Refused), at(0));
+        assert!(matches!(reports[0].result, DeliveryResult::Refused { waits: false, .. }));
+        (settlement.follow.len(), nowhere.is_some())
+    };
+    assert_eq!([refuse(1, 9), refuse(2, 9), refuse(3, 10)], [(1, false), (0, false), (1, false)]);
 }
 
 #[test]
