@@ -423,14 +423,14 @@ impl Queue {
                 self.taken(batch, now);
                 let (thread, follow) = self.after(batch, receipt, now.wall);
                 let late = batch.class == Class::Late;
-                let disposition = if late { Disposition::Announced } else { Disposition::Delivered };
+                let disposition = if late { Disposition::Announced { told: true } } else { Disposition::Delivered };
                 let mut settlement = settlement(disposition, thread, follow);
                 settlement.first = first_after(batch, receipt, &settlement.thread);
                 if batch.storm == Some(storm::Kind::Failures) && receipt.posted.is_some() {
                     settlement.note = Some((storm::NOTE, storm::note(&self.storms)));
                 }
                 let reports = match batch.lane {
-                    Lane::Posts if !late => reports(batch, &DeliveryResult::Delivered),
+                    Lane::Posts => reports(batch, &DeliveryResult::Delivered),
                     _ => Vec::new(),
                 };
                 Answered { settlement, reports, nowhere: None }
@@ -585,9 +585,7 @@ impl Queue {
                 settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
             // What is late has no more tries of its own: the digest is one, and it must not stand in front of the rest.
-            Step::Later(_) if batch.class == Class::Late => {
-                settlement(Disposition::Announced, ThreadChange::Keep, Vec::new())
-            }
+            Step::Later(_) if batch.class == Class::Late => return unannounced(batch, why, settlement),
             Step::Later(wait) => {
                 progress.not_before = Some(clock::shift(now.wall, wait));
                 progress.refusals += 1;
@@ -600,7 +598,7 @@ impl Queue {
             Step::Needless => settlement(Disposition::Superseded, forget(batch), Vec::new()),
             // The channel cannot be told of what is late, or of details: they are dead letters as they are.
             Step::Elsewhere(_) | Step::Dead if batch.class == Class::Late => {
-                settlement(Disposition::Announced, ThreadChange::Keep, Vec::new())
+                return unannounced(batch, why, settlement);
             }
             Step::Elsewhere(_) | Step::Dead if batch.class == Class::Detail => {
                 settlement(Disposition::Dead { why: why.clone(), forwarded: false }, ThreadChange::Keep, Vec::new())

@@ -92,14 +92,18 @@ pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
         other => return format!("not sent: {other}"),
     };
     let waits = |letter: &&Stored| letter.state == MessageState::Waiting;
-    let how = match was_taken(letters) {
+    // A file comes after its message, which a channel has taken.
+    let messages: Vec<&Stored> = letters.iter().copied().filter(|letter| !letter.is_file()).collect();
+    let how = match was_taken(&messages) {
         true => "sent",
-        false if letters.iter().any(waits) => "waiting",
+        false if messages.iter().any(waits) => "waiting",
         false => "not delivered",
     };
     let mut words = format!("{how}: {event}");
     for letter in letters {
         let what = match letter.state {
+            MessageState::Dead if letter.is_file() => "its file is not attached in",
+            MessageState::Dead if letter.progress.announced => "told in a digest, too late, in",
             MessageState::Dead => "refused by",
             MessageState::Late => "not taken in time by",
             MessageState::Waiting => "waits for",
@@ -112,7 +116,9 @@ pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
 
 /// Whether no channel took a message of a run, and none will: these are in the outbox.
 pub fn was_refused(letters: &[&Stored]) -> bool {
-    !was_taken(letters) && letters.iter().all(|letter| is_dead(letter))
+    // A file comes after its message, which a channel has taken.
+    let letters: Vec<&Stored> = letters.iter().copied().filter(|letter| !letter.is_file()).collect();
+    !was_taken(&letters) && letters.iter().all(|letter| is_dead(letter))
 }
 
 /// Whether a channel took a message of a run.
@@ -120,7 +126,8 @@ fn was_taken(letters: &[&Stored]) -> bool {
     let Some(first) = letters.first() else { return true };
     let mut all = first.message.route.also.iter().chain([&first.message.channel]);
     let in_outbox = |channel: &Channel| letters.iter().any(|letter| letter.message.channel == *channel);
-    all.any(|channel| !in_outbox(channel)) || letters.iter().any(|letter| is_dead(letter) && letter.progress.forwarded)
+    let told = |letter: &Stored| letter.progress.forwarded || letter.progress.announced;
+    all.any(|channel| !in_outbox(channel)) || letters.iter().any(|letter| is_dead(letter) && told(letter))
 }
 
 /// The runs that a message of which they were not the cause may have told of, each with its end.
@@ -240,7 +247,12 @@ pub fn whereabouts(letters: &[&Stored], zone: &TimeZone, now: Timestamp) -> Stri
             MessageState::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
             MessageState::Dead => {
                 let id = letter.id;
-                format!("; {channel} did not take it{why}; `slack-alert outbox retry {id}` sends it again")
+                let what = match (letter.is_file(), letter.progress.announced) {
+                    (true, _) => format!("its file is not attached in {channel}"),
+                    (_, true) => format!("{channel} did not take it in time, and was told so in a digest"),
+                    _ => format!("{channel} did not take it"),
+                };
+                format!("; {what}{why}; `slack-alert outbox retry {id}` sends it again")
             }
         });
     }
@@ -419,6 +431,9 @@ mod tests {
         let forwarded = Stored { progress: Progress { forwarded: true, ..Progress::default() }, ..b.clone() };
         let mut alone = letter("a", dead);
         alone.message.route.also.clear();
+        let announced = Stored { progress: Progress { announced: true, ..Progress::default() }, ..alone.clone() };
+        let mut file = alone.clone();
+        file.message.thread = Thread::Upload;
         for (letters, expected, why) in [
             (&[][..], false, "all went out: none is left"),
             (&[&a], false, "the other channel has it"),
@@ -426,6 +441,8 @@ mod tests {
             (&[&a, &b], true, "both were refused"),
             (&[&a, &forwarded], false, "another channel was told in the place of one"),
             (&[&alone], true, "the only one was refused"),
+            (&[&announced], false, "its channel was told of it in a digest"),
+            (&[&file], false, "its file alone is missing"),
         ] {
             assert_eq!(was_refused(letters), expected, "{why}");
         }

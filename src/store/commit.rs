@@ -231,7 +231,7 @@ fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
                 settled += u64::from(mail::settle(db, *id, disposition)?);
             }
             let shown = matches!(class, Class::Alert | Class::Detail | Class::Late);
-            if shown && matches!(disposition, Disposition::Delivered | Disposition::Announced) {
+            if shown && matches!(disposition, Disposition::Delivered | Disposition::Announced { .. }) {
                 mail::put_sent(db, channel, *at)?;
             }
             mail::put_thread(db, channel, thread, *at)?;

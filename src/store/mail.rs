@@ -41,13 +41,18 @@ pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
         ":not_before": moment(stored.progress.not_before),
         ":timeouts": stored.progress.timeouts,
         ":refusals": stored.progress.refusals,
-        ":forwarded": stored.progress.forwarded,
+        ":forwarded": elsewhere(stored.progress),
         ":job": message.job.as_ref().map(JobName::as_str),
         ":incident": message.incident.map(int),
         ":part": part(message),
         ":body": body,
     })?;
     Ok(())
+}
+
+/// Where else it was told, as column `forwarded` has it.
+fn elsewhere(progress: Progress) -> i64 {
+    i64::from(progress.forwarded) | (i64::from(progress.announced) * ANNOUNCED)
 }
 
 /// [`FIRST`], [`END`], or neither.
@@ -95,18 +100,20 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
             db.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([id])?
         }
         // One that somebody set waiting again meanwhile stays so.
-        Disposition::Announced => {
-            db.prepare_cached("UPDATE message SET state = 2 WHERE id = ?1 AND state = 1")?.execute([id])?
+        Disposition::Announced { told } => {
+            let sql = "UPDATE message SET state = 2, forwarded = forwarded | ?2 WHERE id = ?1 AND state = 1";
+            db.prepare_cached(sql)?.execute([id, i64::from(*told) * ANNOUNCED])?
         }
         // Of a late one the reason why it is a dead letter stays.
         Disposition::Retry { why, progress } => {
             let sql = "UPDATE message SET attempts = attempts + 1, why = ?2, not_before = ?3, timeouts = ?4, refusals = ?5, \
                        forwarded = ?6 WHERE id = ?1 AND state = 0";
-            let Progress { not_before, timeouts, refusals, forwarded } = *progress;
-            db.prepare_cached(sql)?.execute(params![id, why, moment(not_before), timeouts, refusals, forwarded])?
+            let Progress { not_before, timeouts, refusals, .. } = *progress;
+            let elsewhere = elsewhere(*progress);
+            db.prepare_cached(sql)?.execute(params![id, why, moment(not_before), timeouts, refusals, elsewhere])?
         }
         Disposition::Dead { why, forwarded } => {
-            let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2, forwarded = max(forwarded, ?3) \
+            let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2, forwarded = forwarded | ?3 \
                        WHERE id = ?1";
             db.prepare_cached(sql)?.execute(params![id, why, forwarded])?
         }
@@ -181,7 +188,7 @@ pub(super) fn threads(db: &Connection, incidents: &[u64]) -> Result<HashMap<u64,
 pub(super) fn refused(db: &Connection) -> Result<HashSet<u64>> {
     let sql = "SELECT DISTINCT incident FROM message WHERE state = 2 AND edit = 0 AND forwarded = 0 AND incident NOT IN \
                (SELECT incident FROM thread UNION SELECT incident FROM message \
-               WHERE incident IS NOT NULL AND (state < 2 OR forwarded = 1))";
+               WHERE incident IS NOT NULL AND (state < 2 OR forwarded > 0))";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map((), |row| count(row, 0))?;
     rows.collect()
@@ -231,6 +238,10 @@ pub(super) fn depths(db: &Connection) -> Result<HashMap<Channel, Depth>> {
 /// An edit that a later one follows.
 const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
      AND later.state = 0 AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
+
+/// That its channel was told of it in a digest of late messages, as column `forwarded` has it beside the 1 of a message that
+/// was told elsewhere.
+const ANNOUNCED: i64 = 2;
 
 /// The first message of an incident, which opens the thread, as column `part` has it.
 const FIRST: i64 = 1;
@@ -368,7 +379,8 @@ fn row(row: &Row<'_>) -> Result<Stored> {
             not_before: (number(row, 11)? > 0).then(|| time(row, 11)).transpose()?,
             timeouts: small(12)?,
             refusals: small(13)?,
-            forwarded: number(row, 14)? == 1,
+            forwarded: number(row, 14)? & 1 == 1,
+            announced: number(row, 14)? & ANNOUNCED == ANNOUNCED,
         },
         parent: message.route.target.clone().or(thread),
         // One that cannot be read is as one that is not known: the edit takes its place as it stands.
@@ -443,7 +455,7 @@ pub(super) fn repair(db: &Connection, now: Timestamp) -> Result<usize> {
         ("not_before", format!("not_before BETWEEN 0 AND {now} + 86400000000"), 0),
         ("timeouts", "timeouts BETWEEN 0 AND 1000".to_owned(), 0),
         ("refusals", "refusals BETWEEN 0 AND 1000".to_owned(), 0),
-        ("forwarded", "forwarded IN (0, 1)".to_owned(), 0),
+        ("forwarded", "forwarded IN (0, 1, 2, 3)".to_owned(), 0),
         ("part", "part IN (0, 1, 2)".to_owned(), 0),
     ] {
         let bad = format!("typeof({column}) <> 'integer' OR NOT ({good})");

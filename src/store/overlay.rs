@@ -77,7 +77,10 @@ impl Overlay {
             };
             match &disposition {
                 Disposition::Delivered | Disposition::Superseded => drop(self.unsaved.remove(&id)),
-                Disposition::Announced => stored.state = MessageState::Dead,
+                Disposition::Announced { told } => {
+                    stored.progress.announced |= *told;
+                    stored.state = MessageState::Dead;
+                }
                 Disposition::Retry { .. } if stored.state == MessageState::Late => {}
                 Disposition::Retry { why, progress } => {
                     stored.progress = *progress;
@@ -92,7 +95,7 @@ impl Overlay {
                 }
             }
         }
-        if matches!(disposition, Disposition::Delivered | Disposition::Announced) {
+        if matches!(disposition, Disposition::Delivered | Disposition::Announced { .. }) {
             self.sent.insert(channel.clone(), at);
         }
         if let Some((incident, first)) = first.and_then(|first| Some((first.incident?, first))) {

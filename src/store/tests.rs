@@ -211,10 +211,11 @@ fn an_alert_that_is_too_old_is_late_then_told_then_dead_and_edits_do_not_age() {
     let one_is = look(50);
     assert_eq!((one_is.expired, depth(&store, "ops"), oldest()), (Ok(1), (1, 1, 1), at(100)));
     assert_eq!(heads(&store, "ops", Class::Late), ["old"]);
-    settle(&store, &[MessageId(1)], "ops", Class::Late, Disposition::Announced);
+    settle(&store, &[MessageId(1)], "ops", Class::Late, Disposition::Announced { told: true });
     assert_eq!(depth(&store, "ops"), (1, 1, 0));
     let dead = now(store.outbox_list(OutboxFilter { dead: true, ..OutboxFilter::default() })).expect("it can be read");
     assert_eq!((dead.len(), dead[0].why.as_deref()), (1, Some("too old")));
+    assert!(dead[0].progress.announced, "its channel was told of it");
     assert!(look(50).dead_letters);
     now(store.outbox_retry(vec![MessageId(1)], at(100))).expect("it is taken");
     let again = look(50);

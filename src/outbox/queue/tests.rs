@@ -414,11 +414,13 @@ fn late_messages_are_told_in_one_digest_and_stay_dead_letters() {
     let late = Stored { state: MessageState::Late, ..stored(1, Thread::Open, false) };
     let batch = next(&mut queue, vec![late]);
     assert_eq!((batch.class, batch.merged), (Class::Late, Some(Kind::Late)));
-    assert!(batch.message.text.starts_with("*1 alert while Slack was away*"), "{}", batch.message.text);
-    let settlement = answer(&mut queue, &batch, Ok(Receipt { posted: Some(posted()), ..Receipt::default() }), at(0));
+    assert!(batch.message.text.starts_with("*1 alert that could not be delivered in time*"), "{}", batch.message.text);
+    let receipt = Ok(Receipt { posted: Some(posted()), ..Receipt::default() });
+    let Answered { settlement, reports, .. } = answered(&mut queue, &batch, receipt, at(0));
+    assert_eq!(reports[0].result, DeliveryResult::Delivered, "the channel was told of it");
     assert_eq!(
         (settlement.disposition, settlement.thread, settlement.class),
-        (Disposition::Announced, ThreadChange::Keep, Class::Late)
+        (Disposition::Announced { told: true }, ThreadChange::Keep, Class::Late)
     );
 }
 
@@ -795,7 +797,10 @@ fn what_is_late_is_a_dead_letter_as_it_is_when_its_channel_cannot_be_told() {
         let mut queue = queue(&[("ops", depth(0, 0, 1))]);
         let late = Stored { state: MessageState::Late, ..stored(1, Thread::Open, false) };
         let batch = next(&mut queue, vec![late]);
-        let settlement = answer(&mut queue, &batch, lasting(fault), at(0));
-        assert_eq!((settlement.disposition, settlement.follow.len()), (Disposition::Announced, 0), "{fault:?}");
+        let Answered { settlement, reports, .. } = answered(&mut queue, &batch, lasting(fault), at(0));
+        assert_eq!(settlement.follow.len(), 0, "{fault:?}");
+        assert_eq!(settlement.disposition, Disposition::Announced { told: false }, "{fault:?}");
+        let refused = DeliveryResult::Refused { why: "no".into(), waits: false };
+        assert_eq!(reports[0].result, refused, "nobody was told of it");
     }
 }

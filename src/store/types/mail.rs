@@ -64,8 +64,10 @@ pub struct Progress {
     pub timeouts: u32,
     /// How often Slack refused it.
     pub refusals: u32,
-    /// The default channel was told in the place of its own.
+    /// The default channel was told in the place of its own; of a file, its message says that it is missing.
     pub forwarded: bool,
+    /// Its channel was told of it in a digest of late messages.
+    pub announced: bool,
 }
 
 /// A channel's oldest messages of a class.
@@ -157,8 +159,11 @@ pub enum Disposition {
     Delivered,
     /// A later one says the same and more: it leaves the outbox.
     Superseded,
-    /// The channel was told of it in the digest of late messages: it stays as a dead letter.
-    Announced,
+    /// There was a digest of late messages: it stays as a dead letter.
+    Announced {
+        /// Its channel took the digest.
+        told: bool,
+    },
     /// Another try follows.
     Retry {
         /// What went wrong.
@@ -170,7 +175,7 @@ pub enum Disposition {
     Dead {
         /// What went wrong.
         why: String,
-        /// The same message goes to the default channel.
+        /// The same message goes to the default channel; of a file, its message says that it is missing.
         forwarded: bool,
     },
 }
@@ -242,6 +247,11 @@ impl Depth {
 }
 
 impl Stored {
+    /// Whether it is a file of a message that is there.
+    pub fn is_file(&self) -> bool {
+        self.message.thread == Thread::Upload
+    }
+
     /// Whether it edits a message that is there, and does not itself appear in the channel.
     pub fn is_edit(&self) -> bool {
         self.message.thread == Thread::Edit
