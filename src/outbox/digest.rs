@@ -102,8 +102,8 @@ fn head(scope: Scope, members: &[Stored], taken: usize, pinged: &[String]) -> St
     }
     let more = if scope.follows { "more " } else { "" };
     let plural = if all == 1 { "" } else { "s" };
-    let away = if scope.kind == Kind::Late { " while Slack was away" } else { "" };
-    let mut head = format!("*{all} {more}alert{plural}{away}*: {}", kinds.join(", "));
+    let late = if scope.kind == Kind::Late { " that could not be delivered in time" } else { "" };
+    let mut head = format!("*{all} {more}alert{plural}{late}*: {}", kinds.join(", "));
     if all > here {
         head.push_str(&format!(" (the first {here} here, {} follow)", all - here));
     }
@@ -219,7 +219,7 @@ mod tests {
         );
         assert_eq!(
             text(Kind::Late, &members[1..2], 9),
-            "*9 alerts while Slack was away*: 1 ok, 8 not counted yet (the first 1 here, 8 follow)\n\
+            "*9 alerts that could not be delivered in time*: 1 ok, 8 not counted yet (the first 1 here, 8 follow)\n\
              • <!date^0^{date_num} {time}|1970-01-01 00:00 UTC> *a&amp;b* all is well"
         );
         let (message, taken) = merge(scope(Kind::Many, 3), &members).expect("there are members");

@@ -66,7 +66,7 @@ pub(super) fn render(view: &View) -> (Level, String) {
         }
         if outbox.dead > 0 {
             level = level.max(Level::Warning);
-            parts.push(count(outbox.dead, "message was refused for good", "messages were refused for good"));
+            parts.push(count(outbox.dead, "message could not be delivered", "messages could not be delivered"));
         }
     }
     if let Some(trouble) = view.status.store.as_ref().filter(|_| whole) {

@@ -491,7 +491,7 @@ fn slack(view: &View, zone: &TimeZone) -> String {
         }
     };
     if outbox.dead > 0 {
-        let letters = count(outbox.dead, "message was refused for good", "messages were refused for good");
+        let letters = count(outbox.dead, "message could not be delivered", "messages could not be delivered");
         let them = if outbox.dead == 1 { "it" } else { "them" };
         text.push_str(&format!(" {bad}{letters}{bad:#}: `slack-alert outbox list --dead` shows {them}."));
     }

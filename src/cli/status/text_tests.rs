@@ -312,7 +312,7 @@ fn that_slack_takes_nothing_is_said_with_what_waits() {
         ),
         (
             json!({ "dead": 2 }),
-            "No message was delivered since the start; nothing waits. 2 messages were refused for good: `slack-alert outbox list --dead` \
+            "No message was delivered since the start; nothing waits. 2 messages could not be delivered: `slack-alert outbox list --dead` \
              shows them.",
         ),
     ] {

@@ -141,7 +141,10 @@ fn messages_that_were_too_late_are_told_in_one_digest_and_stay_dead_letters() {
     let requests = slack.wait_for_blocking(1, PATIENCE);
     let digest: Value = requests[0].json();
     let text = digest.to_string();
-    assert!(text.contains("2 alerts while Slack was away") && text.contains("waiting-too exited with 1"), "{digest}");
+    assert!(
+        text.contains("2 alerts that could not be delivered in time") && text.contains("waiting-too exited with 1"),
+        "{digest}"
+    );
     sandbox.wait_for("dead letters", || (waiting(&sandbox) == [MessageState::Dead, MessageState::Dead]).then_some(()));
     stop(going);
     assert_eq!(texts(&slack).len(), 1, "{:#?}", texts(&slack));

@@ -488,7 +488,7 @@ fn deliveries_keep_the_rules(
         for (id, event) in told(&one.text) {
             // A job's flapping has a beginning and an end, which may be told of one run.
             // What is told late, when Slack was away for long, goes by the wall clock, which may have been set.
-            let late = one.text.contains("while Slack was away");
+            let late = one.text.contains("that could not be delivered in time");
             // A storm tells of several jobs at once; each job's own message follows in its thread as the rate allows.
             // The end of a job's conversation is an edit, which has a lane of its own; where Slack did not take the edit, a
             // reply in the conversation's thread says it, when the edit is given up.

@@ -612,7 +612,7 @@ async fn alerts_of_a_long_outage_are_dead_letters_that_their_channel_is_told_of_
     pass(2 * 3600).await;
     let taken: Vec<_> = rig.slack.sent().into_iter().filter(|sent| sent.taken).collect();
     let ops: Vec<_> = taken.iter().filter(|sent| sent.channel == "#ops").map(|sent| sent.text.as_str()).collect();
-    assert!(ops[0].starts_with("*12 alerts while Slack was away*: 12 critical\n"), "{}", ops[0]);
+    assert!(ops[0].starts_with("*12 alerts that could not be delivered in time*: 12 critical\n"), "{}", ops[0]);
     assert_eq!((ops[0].lines().count(), ops.len(), taken.len()), (13, 2, 3));
     // Made at noon of the next day, and waiting since then.
     let young = "young\n:hourglass: delivered late: Slack could not be reached; made <!date^";
@@ -771,7 +771,10 @@ async fn a_wall_clock_that_is_set_neither_loses_an_alert_nor_holds_one_up() {
     rig.clock.step(SignedDuration::from_hours(24 * 365));
     pass(600).await;
     let last = rig.slack.sent().last().map(|sent| (sent.taken, sent.text.clone())).expect("there were some");
-    assert!(last.0 && last.1.starts_with("*1 alert while Slack was away*") && last.1.ends_with(" c"), "{last:?}");
+    assert!(
+        last.0 && last.1.starts_with("*1 alert that could not be delivered in time*") && last.1.ends_with(" c"),
+        "{last:?}"
+    );
     assert_eq!(rig.dead().await.len(), 1);
 }
 
