@@ -4,18 +4,19 @@
 
 use crate::exec::Outcome;
 use crate::message::{self, Attachment};
-use crate::policy::{Settings, parse_mention};
+use crate::policy::{Mention, Settings, parse_mention};
 
 /// Who is pinged because the script asks for it, as Slack writes it; and what is to be said about what it is not given.
 /// A name that the configuration does not allow becomes words.
 pub fn asked(outcome: &Outcome, settings: &Settings, uploads: bool) -> (Vec<String>, Vec<String>) {
     let said = &outcome.directives;
     let (mut markup, mut notes) = (Vec::new(), said.notes.clone());
+    let allowed = |mention: &Mention| settings.mention.contains(mention) || settings.mention_allowed.contains(mention);
     for name in &said.mentions {
-        match parse_mention(name).ok().filter(|mention| settings.mention_allowed.contains(mention)) {
+        match parse_mention(name).ok().filter(allowed) {
             Some(mention) => markup.push(mention.markup()),
             None => notes.push(format!(
-                "{} is not pinged: not in `notify.mention_allowed`",
+                "{} is not pinged: not in `notify.mention` or `notify.mention_allowed`",
                 name.chars().take(60).collect::<String>()
             )),
         }
@@ -64,9 +65,9 @@ mod tests {
         let names = ["@here", "@channel", "<!channel>", "U024BE7LH", "U0000000X", "S0614TZR7", "everyone"];
         let outcome = said(Directives { mentions: names.map(str::to_owned).to_vec(), ..Directives::default() });
         let (markup, notes) = asked(&outcome, &settings, true);
-        assert_eq!(markup, ["<!here>", "<@U024BE7LH>"]);
-        assert_eq!(notes.len(), 5);
-        assert_eq!(notes[0], "@channel is not pinged: not in `notify.mention_allowed`");
+        assert_eq!(markup, ["<!here>", "<!channel>", "<@U024BE7LH>"], "whom critical failures ping may be pinged too");
+        assert_eq!(notes.len(), 4);
+        assert_eq!(notes[1], "U0000000X is not pinged: not in `notify.mention` or `notify.mention_allowed`");
         assert_eq!(asked(&outcome, &Settings::default(), true).0, Vec::<String>::new());
     }
 
