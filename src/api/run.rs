@@ -145,6 +145,9 @@ pub struct Message {
     pub channel: String,
     /// It changes a message that is there.
     pub edit: bool,
+    /// It is a file of a message that is there, and `text` is what that says.
+    #[serde(default)]
+    pub file: bool,
     /// What it says.
     pub text: String,
 }

@@ -115,7 +115,7 @@ fn from_daemon(
         return Ok(ExitCode::SUCCESS);
     }
     let row = |message: &api::Message| {
-        let event = if message.edit { "edit" } else { message.event.as_deref().unwrap_or_default() };
+        let event = what(message.edit, message.file, message.event.as_deref().unwrap_or_default());
         let text =
             shortened(&crate::notify::view::plain(message.text.lines().next().unwrap_or_default()), LONGEST_TEXT);
         let why = message.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
@@ -189,8 +189,7 @@ fn list(world: &World, plan: &Plan, reader: &Reader, args: &OutboxListArgs) -> R
 fn line(plan: &Plan, stored: &Stored) -> Vec<String> {
     let message = &stored.message;
     let job = message.job.as_ref().map(ToString::to_string);
-    let event =
-        if stored.is_edit() { "edit".to_owned() } else { message.event.map(|e| e.to_string()).unwrap_or_default() };
+    let event = what(stored.is_edit(), stored.is_file(), message.event.map_or("", |event| event.as_str()));
     let text = shortened(&crate::notify::view::plain(message.text.lines().next().unwrap_or_default()), LONGEST_TEXT);
     let why = stored.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
     vec![
@@ -202,6 +201,15 @@ fn line(plan: &Plan, stored: &Stored) -> Vec<String> {
         stored.attempts.to_string(),
         visible(&format!("{event}: {text}{why}")),
     ]
+}
+
+/// What a message is: what stands behind is what it says itself, or what the message says that it belongs to.
+fn what(is_edit: bool, is_file: bool, event: &str) -> &str {
+    match (is_edit, is_file) {
+        (true, _) => "edit",
+        (_, true) => "file of",
+        _ => event,
+    }
 }
 
 /// The text, cut with a mark where it is longer.
@@ -231,6 +239,7 @@ fn in_json(stored: &Stored) -> Value {
         "status": message.status,
         "channel": message.channel,
         "edit": stored.is_edit(),
+        "file": stored.is_file(),
         "text": message.text,
         "blocks": message.blocks,
         "color": message.color,

@@ -142,6 +142,7 @@ pub(super) fn message(stored: &Stored) -> api::Message {
         status: message.status,
         channel: message.channel.to_string(),
         edit: stored.is_edit(),
+        file: stored.is_file(),
         text: message.text.clone(),
     }
 }

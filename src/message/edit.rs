@@ -52,6 +52,8 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
             let old = old.map_or(first_line, |old| old);
             (note(without_pings(old)), note(without_pings(first_line)))
         }
+        Edit::Missing { words } => return with_line(first, edit, words),
+        Edit::Attached { words } => return without_line(first, edit, words),
     };
     let head = blocks::section(&block, SECTION);
     let mut all = vec![head];
@@ -79,7 +81,7 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         Edit::Resolved { .. } => Some(color(Status::Ok).to_owned()),
         Edit::Gone { .. } => Some(color(Status::Unknown).to_owned()),
         Edit::Headline | Edit::Worse => edit.color.clone(),
-        Edit::Noted { .. } => first.color.clone(),
+        Edit::Noted { .. } | Edit::Missing { .. } | Edit::Attached { .. } => first.color.clone(),
     };
     Message {
         text: cut(&text, PLAIN).0,
@@ -88,6 +90,33 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         route: Route { edit: None, ..edit.route.clone() },
         ..edit.clone()
     }
+}
+
+/// What the message says, and these words below it.
+fn with_line(first: &Message, edit: &Message, words: &str) -> Message {
+    let mut all = first.blocks.clone();
+    if first.text.lines().any(|line| line == words) {
+        return kept(first, edit, first.text.clone(), all);
+    }
+    if !all.is_empty() && has_room(first) {
+        all.push(blocks::context(words));
+    }
+    kept(first, edit, format!("{}\n{words}", first.text), all)
+}
+
+/// What the message says, without the lines that begin with these words.
+fn without_line(first: &Message, edit: &Message, words: &str) -> Message {
+    let begins = |text: &str| text.trim_start().starts_with(words);
+    let lines: Vec<&str> = first.text.lines().filter(|line| !begins(line)).collect();
+    let says = |block: &Value| block.pointer("/elements/0/text").and_then(Value::as_str).is_some_and(begins);
+    let all = first.blocks.iter().filter(|block| !says(block)).cloned().collect();
+    kept(first, edit, lines.join("\n"), all)
+}
+
+/// An edit that leaves the headline as it is.
+fn kept(first: &Message, edit: &Message, text: String, blocks: Vec<Value>) -> Message {
+    let route = Route { edit: None, ..edit.route.clone() };
+    Message { text: cut(&text, PLAIN).0, blocks, color: first.color.clone(), route, ..edit.clone() }
 }
 
 /// Whether a message takes one block more.
@@ -288,6 +317,21 @@ mod tests {
         assert!(texts(&twice)[0].contains("4 of 84") && texts(&twice)[1..] == below, "{twice:?}");
         let began = Message { blocks: counted(3).blocks, ..first() };
         assert_eq!(edited(&began, &counted(4)).blocks.len(), 1, "a count needs no count below it");
+    }
+
+    #[test]
+    fn that_a_file_is_missing_stands_below_what_a_message_says_until_it_is_there() {
+        let note = ":paperclip: out.txt could not be attached";
+        let missing = edit(Edit::Missing { words: format!("{note}: missing_scope") }, Vec::new());
+        let over = edited(&first(), &edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new()));
+        for before in [first(), over, Message { blocks: Vec::new(), ..first() }] {
+            let noted = edited(&before, &missing);
+            assert_eq!(noted.text, format!("{}\n{note}: missing_scope", before.text));
+            assert_eq!(noted.blocks.len(), before.blocks.len() + usize::from(!before.blocks.is_empty()));
+            assert_eq!(edited(&noted, &missing).text, noted.text, "it is said once");
+            let there = edited(&noted, &edit(Edit::Attached { words: note.to_owned() }, Vec::new()));
+            assert_eq!((&there.text, &there.blocks, &there.color), (&before.text, &before.blocks, &before.color));
+        }
     }
 
     #[test]

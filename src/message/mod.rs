@@ -288,6 +288,16 @@ pub enum Edit {
         /// The words; plain text.
         words: String,
     },
+    /// A file of it could not be attached: these words stand below what it says.
+    Missing {
+        /// The words.
+        words: String,
+    },
+    /// The file is attached after all: the words that begin so are taken away.
+    Attached {
+        /// How they begin.
+        words: String,
+    },
 }
 
 /// The whole output, as a file in the thread.

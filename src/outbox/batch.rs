@@ -336,7 +336,8 @@ pub fn given_up(stored: &Stored, why: &str, at: Timestamp) -> (Disposition, Vec<
         Class::Upload => {
             let name = message.attachment.as_ref().map_or("the file", |file| file.name.as_str());
             let message = instead::without_file(message, name, why, at);
-            (Disposition::Dead { why: why.to_owned(), forwarded: false }, vec![FollowUp { message, file_of: None }])
+            // The message says so: should somebody set the file waiting again, that is taken back.
+            (Disposition::Dead { why: why.to_owned(), forwarded: true }, vec![FollowUp { message, file_of: None }])
         }
         Class::Alert | Class::Detail | Class::Late => {
             (Disposition::Dead { why: why.to_owned(), forwarded: false }, Vec::new())

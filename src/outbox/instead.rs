@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::exec::Status;
 use crate::id::Channel;
-use crate::message::{Message, Route, Thread};
+use crate::message::{Edit, Message, Route, Thread};
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
 use crate::slack::{blocks, escape, unformatted, weight};
 
@@ -78,22 +78,39 @@ pub(super) fn reply(edit: &Message, now: Timestamp) -> Option<Message> {
 
 /// The message that a file belongs to, saying that it is missing.
 pub(super) fn without_file(upload: &Message, name: &str, why: &str, now: Timestamp) -> Message {
-    let note = format!(":paperclip: {} could not be attached: {}", escape(name), escape(why));
+    let note = format!("{}: {}", not_attached(name), escape(why));
     let mut shown = upload.blocks.clone();
     shown.truncate(BLOCKS - 1);
     if !shown.is_empty() {
         shown.push(blocks::context(&note));
     }
-    let route = Route { target: upload.route.posted.clone(), repeated: false, ..upload.route.clone() };
-    Message {
-        thread: Thread::Edit,
-        text: format!("{}\n{note}", upload.text),
-        blocks: shown,
-        attachment: None,
-        created: now,
-        route,
-        ..upload.clone()
-    }
+    let text = format!("{}\n{note}", upload.text);
+    Message { text, blocks: shown, ..edit_of(upload, Edit::Missing { words: note }, now) }
+}
+
+/// The message that a file belongs to, which said that it is missing; it is there now.
+pub(super) fn with_file(upload: &Message, now: Timestamp) -> Message {
+    let name = upload.attachment.as_ref().map_or("the file", |file| file.name.as_str());
+    let edit = edit_of(upload, Edit::Attached { words: not_attached(name) }, now);
+    // The file itself says it where the message cannot be edited.
+    Message { route: Route { repeated: true, ..edit.route.clone() }, ..edit }
+}
+
+fn not_attached(name: &str) -> String {
+    format!(":paperclip: {} could not be attached", escape(name))
+}
+
+/// An edit of the message that a file belongs to. The first of an incident keeps what was changed in it meanwhile; of any
+/// other only what it said at first is known.
+fn edit_of(upload: &Message, change: Edit, now: Timestamp) -> Message {
+    let first = upload.incident.is_some() && upload.route.target == upload.route.posted;
+    let route = Route {
+        target: upload.route.posted.clone().filter(|_| !first),
+        edit: Some(change).filter(|_| first),
+        repeated: false,
+        ..upload.route.clone()
+    };
+    Message { thread: Thread::Edit, attachment: None, created: now, route, ..upload.clone() }
 }
 
 #[cfg(test)]

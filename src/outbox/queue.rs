@@ -463,6 +463,13 @@ impl Queue {
             return self.after_storm(batch, kind, receipt, now);
         }
         let mut follow = Vec::new();
+        if batch.lane == Lane::Uploads
+            && let [stored] = batch.members.as_slice()
+            && stored.progress.forwarded
+        {
+            // It was given up, and its message says so.
+            follow.push(FollowUp { message: instead::with_file(&stored.message, now), file_of: None });
+        }
         if batch.lane == Lane::Posts
             && let [stored] = batch.members.as_slice()
             && let Some(posted) = &receipt.posted
@@ -470,7 +477,10 @@ impl Queue {
         {
             let root = batch.parent.clone().filter(|_| !receipt.orphaned).unwrap_or_else(|| posted.clone());
             let route = Route { target: Some(root), posted: Some(posted.clone()), ..Route::default() };
-            let upload = Message { thread: Thread::Upload, attachment: None, route, ..(*batch.message).clone() };
+            // Without a thread its message is not the incident's first.
+            let incident = batch.message.incident.filter(|_| batch.message.thread != Thread::None);
+            let upload =
+                Message { thread: Thread::Upload, attachment: None, incident, route, ..(*batch.message).clone() };
             follow.push(FollowUp { message: upload, file_of: Some(stored.id) });
         }
         (thread_after(batch, receipt), follow)

@@ -150,10 +150,6 @@ fn again(why: &str) -> Disposition {
     Disposition::Retry { why: why.into(), progress: Progress::default() }
 }
 
-fn dead() -> Disposition {
-    Disposition::Dead { why: "no".into(), forwarded: false }
-}
-
 /// A dead letter, which goes to the default channel.
 fn dead_and_forwarded() -> Disposition {
     Disposition::Dead { why: "no".into(), forwarded: true }
@@ -598,9 +594,15 @@ fn a_file_goes_after_its_message_and_what_cannot_be_attached_is_said_in_the_mess
     assert!(matches!(answer(&mut queue, &batch, passing(Some(3)), at(0)).disposition, Disposition::Retry { .. }));
     let batch = next(&mut queue, vec![upload]);
     let settlement = answer(&mut queue, &batch, lasting(Fault::Channel), at(9));
-    assert_eq!(settlement.disposition, dead());
+    assert_eq!(settlement.disposition, dead_and_forwarded(), "its message says so");
     assert_eq!(follow(&settlement), ["Edit #ops m1 / :paperclip: out.txt could not be attached: no"]);
-    assert_eq!(settlement.follow[0].message.route.target, Some(posted()));
+    let route = &settlement.follow[0].message.route;
+    assert!(matches!(route.edit, Some(Edit::Missing { .. })) && route.target.is_none(), "what was changed in it stays");
+    // Without a thread it is no first message of an incident, and is known by its place alone.
+    let mut row = stored(3, Thread::None, false);
+    row.message.attachment = Some(Attachment { name: "out.txt".into(), content: "all".into() });
+    let batch = next(&mut queue, vec![row]);
+    assert_eq!(answer(&mut queue, &batch, taken(), at(20)).follow[0].message.incident, None);
 }
 
 #[test]
@@ -803,4 +805,21 @@ fn what_is_late_is_a_dead_letter_as_it_is_when_its_channel_cannot_be_told() {
         let refused = DeliveryResult::Refused { why: "no".into(), waits: false };
         assert_eq!(reports[0].result, refused, "nobody was told of it");
     }
+}
+
+#[test]
+fn a_file_that_is_attached_after_all_is_no_longer_said_to_be_missing() {
+    let mut queue = queue(&[("ops", Depth { uploads: 1, ..Depth::default() })]);
+    let mut upload = stored(2, Thread::Upload, true);
+    upload.message.route = Route { target: Some(posted()), posted: Some(posted()), ..Route::default() };
+    upload.message.attachment = Some(Attachment { name: "out.txt".into(), content: "all".into() });
+    let batch = next(&mut queue, vec![upload.clone()]);
+    assert_eq!(follow(&answer(&mut queue, &batch, Ok(Receipt::default()), at(0))), Vec::<String>::new());
+    // It was given up once, which its message says, and somebody set it waiting again.
+    upload.progress.forwarded = true;
+    let batch = next(&mut queue, vec![upload]);
+    let settlement = answer(&mut queue, &batch, Ok(Receipt::default()), at(9));
+    assert_eq!(follow(&settlement), ["Edit #ops m2"]);
+    let words = ":paperclip: out.txt could not be attached".to_owned();
+    assert_eq!(settlement.follow[0].message.route.edit, Some(Edit::Attached { words }));
 }
