@@ -58,6 +58,10 @@ pub struct Ask {
     pub expires: Timestamp,
     /// The storms of the channel.
     pub storms: Vec<Storm>,
+    /// A storm goes on where another one has ended, which had not taken all: whom that pinged.
+    pub pinged: Option<(storm::Kind, Vec<String>)>,
+    /// The same of a digest.
+    pub digest_pinged: Option<(digest::Kind, Vec<String>)>,
     /// When the way to Slack failed last.
     pub failed: Option<Timestamp>,
 }
@@ -77,6 +81,8 @@ pub struct Batch {
     pub merged: Option<digest::Kind>,
     /// It is a storm; of what.
     pub storm: Option<storm::Kind>,
+    /// So many alerts of the storm did not fit, and are told next.
+    pub more: u64,
     /// What is sent.
     pub message: Arc<Message>,
     /// As plain text alone; why.
@@ -239,7 +245,8 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
         let more = rows.iter().filter(|stored| kind.takes(stored)).count().saturating_sub(taken.len()) as u64;
         let plain = ask.plain.as_ref().filter(|(id, _)| *id == taken[0].id).map(|(_, why)| why.clone());
         let made = taken.iter().map(|stored| stored.message.created).min()?;
-        let message = storm::message(kind, &taken, more, at)?;
+        let pinged = ask.pinged.as_ref().filter(|(known, _)| *known == kind).map(|(_, pinged)| pinged.as_slice());
+        let message = storm::message(kind, &taken, more, pinged, at)?;
         let message = late::sent(Message { created: made, ..message }, at, ask.failed);
         return Some(Turn::Send(Box::new(Batch {
             channel: ask.channel.clone(),
@@ -247,6 +254,7 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
             class: Class::Alert,
             merged: None,
             storm: Some(kind),
+            more,
             message: Arc::new(message),
             plain,
             parent: None,
@@ -260,7 +268,8 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
     })?;
     let waiting = ask.waiting.max(rows.len() as u64);
     let scope = digest::Scope { kind, lines: ask.lines, waiting, follows: ask.follows };
-    let (message, taken) = digest::merge(scope, rows)?;
+    let before = ask.digest_pinged.as_ref().filter(|(known, _)| *known == kind).map(|(_, pinged)| pinged.as_slice());
+    let (message, taken) = digest::merge(scope, rows, before.unwrap_or_default())?;
     let message = match kind {
         digest::Kind::Many => late::sent(Message { created: first.message.created, ..message }, at, ask.failed),
         digest::Kind::Late => message,
@@ -272,6 +281,7 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
         class: first.class(),
         merged: Some(kind),
         storm: None,
+        more: 0,
         message: Arc::new(message),
         plain,
         parent: None,
@@ -302,6 +312,7 @@ fn alone(rows: Vec<Stored>, ask: &Ask, at: Timestamp) -> Turn {
         class: stored.class(),
         merged: None,
         storm: None,
+        more: 0,
         parent: stored.parent.clone().filter(|_| !own),
         message: Arc::new(match stored.class() {
             Class::Alert => late::sent(as_sent(&stored), at, ask.failed),

@@ -41,8 +41,9 @@ pub struct Scope {
 }
 
 /// Merges as many messages as one digest takes, from the first on; at least one. `members` may be more than that: those
-/// are counted by status, so that the first line tells of all.
-pub fn merge(scope: Scope, members: &[Stored]) -> Option<(Message, usize)> {
+/// are counted by status, so that the first line tells of all. Whom the digests pinged that it goes on after (`before`), it
+/// does not ping again.
+pub fn merge(scope: Scope, members: &[Stored], before: &[String]) -> Option<(Message, usize)> {
     let kind = scope.kind;
     let first = members.first()?;
     let mut pinged: Vec<String> = Vec::new();
@@ -56,7 +57,7 @@ pub fn merge(scope: Scope, members: &[Stored]) -> Option<(Message, usize)> {
         }
         lines.push(line);
         for ping in pings {
-            if !pinged.contains(&ping) && pinged.len() < 10 {
+            if !pinged.contains(&ping) && !before.contains(&ping) && pinged.len() < 10 {
                 pinged.push(ping);
             }
         }
@@ -198,7 +199,7 @@ mod tests {
     }
 
     fn text(kind: Kind, members: &[Stored], waiting: u64) -> String {
-        merge(scope(kind, waiting), members).expect("there are members").0.text
+        merge(scope(kind, waiting), members, &[]).expect("there are members").0.text
     }
 
     fn scope(kind: Kind, waiting: u64) -> Scope {
@@ -222,7 +223,7 @@ mod tests {
             "*9 alerts that could not be delivered in time*: 1 ok, 8 not counted yet (the first 1 here, 8 follow)\n\
              • <!date^0^{date_num} {time}|1970-01-01 00:00 UTC> *a&amp;b* all is well"
         );
-        let (message, taken) = merge(scope(Kind::Many, 3), &members).expect("there are members");
+        let (message, taken) = merge(scope(Kind::Many, 3), &members, &[]).expect("there are members");
         assert_eq!((taken, message.status, message.blocks.len()), (3, Status::Critical, 1));
     }
 
@@ -230,7 +231,8 @@ mod tests {
     fn the_first_line_of_a_storm_counts_all_of_it() {
         let status = |id| if id % 10 == 0 { Status::Warning } else { Status::Critical };
         let members: Vec<Stored> = (0..500).map(|id| stored(id, &format!("job-{id}"), status(id), "failed")).collect();
-        let first = |scope, members| merge(scope, members).expect("members").0.text.lines().next().map(str::to_owned);
+        let first =
+            |scope, members| merge(scope, members, &[]).expect("members").0.text.lines().next().map(str::to_owned);
         let storm = scope(Kind::Many, 500);
         let line = first(storm, &members).expect("a line");
         assert_eq!(line, "*500 alerts*: 450 critical, 50 warning (the first 100 here, 400 follow)");
@@ -239,7 +241,7 @@ mod tests {
         assert_eq!(line, "*400 more alerts*: 360 critical, 40 warning (the first 100 here, 300 follow)");
         let last = Scope { waiting: 100, follows: true, ..storm };
         assert_eq!(first(last, &members[400..]).as_deref(), Some("*100 more alerts*: 90 critical, 10 warning"));
-        assert_eq!(merge(Scope { lines: 7, ..storm }, &members).map(|(_, taken)| taken), Some(7));
+        assert_eq!(merge(Scope { lines: 7, ..storm }, &members, &[]).map(|(_, taken)| taken), Some(7));
     }
 
     #[test]
@@ -286,7 +288,7 @@ mod tests {
         ) {
             let members: Vec<Stored> = (0_u64..).zip(&texts)
                 .map(|(id, text)| stored(id, &format!("job-{id}"), Status::Critical, text)).collect();
-            let (message, taken) = merge(scope(Kind::Late, members.len() as u64), &members).expect("there are members");
+            let (message, taken) = merge(scope(Kind::Late, members.len() as u64), &members, &[]).expect("there are members");
             proptest::prop_assert!(taken >= 1 && taken <= LINES.min(members.len()));
             proptest::prop_assert!(message.text.chars().count() <= CHARACTERS);
             proptest::prop_assert!(message.blocks.len() <= 50);

@@ -111,6 +111,10 @@ struct State {
     unthreaded: Option<MessageId>,
     /// The last thing sent was a digest, and it had not taken all.
     follows: bool,
+    /// The last thing sent was a storm, and it had not taken all: whom it and those before it pinged.
+    pinged: Option<(storm::Kind, Vec<String>)>,
+    /// The same of a digest.
+    digest_pinged: Option<(digest::Kind, Vec<String>)>,
     /// How many messages a digest may have, after Slack refused a larger one.
     lines: Option<usize>,
     /// Messages that were tried in vain, and wait by themselves.
@@ -308,6 +312,8 @@ impl Queue {
             expires,
             failed: if is_failing { Some(now.wall) } else { self.failed },
             storms: self.storms.iter().filter(|storm| storm.channel == *channel).cloned().collect(),
+            pinged: state.pinged.clone(),
+            digest_pinged: state.digest_pinged.clone(),
         }
     }
 
@@ -454,6 +460,14 @@ impl Queue {
             state.shown_well();
             let left = state.depth.alerts > batch.members.len() as u64;
             state.follows = batch.merged == Some(digest::Kind::Many) && left;
+            let many = batch.members.len() as u64;
+            state.pinged = pinged_by(batch, batch.storm.filter(|_| batch.more > 0), state.pinged.take());
+            let goes_on = |kind: &digest::Kind| match kind {
+                digest::Kind::Many => state.depth.alerts > many,
+                digest::Kind::Late => state.depth.late > many,
+            };
+            let merged = batch.merged.filter(goes_on);
+            state.digest_pinged = pinged_by(batch, merged, state.digest_pinged.take());
         }
     }
 
@@ -808,6 +822,29 @@ fn part(depth: Depth, lane: Lane) -> Depth {
         Lane::Edits => Depth { edits, ..Depth::default() },
         Lane::Uploads => Depth { uploads, ..Depth::default() },
     }
+}
+
+/// Whom a message pinged that another one goes on after (`kind`), and those before it.
+fn pinged_by<K: PartialEq>(
+    batch: &Batch,
+    kind: Option<K>,
+    before: Option<(K, Vec<String>)>,
+) -> Option<(K, Vec<String>)> {
+    let kind = kind?;
+    let mut pinged = before.filter(|(known, _)| *known == kind).map(|(_, pinged)| pinged).unwrap_or_default();
+    pinged.extend(storm::pings(batch.members.iter().map(|stored| &stored.message)));
+    Some((kind, pinged))
+}
+
+/// Its channel did not take the digest of what is late: nobody was told.
+fn unannounced(
+    batch: &Batch,
+    why: String,
+    settlement: impl Fn(Disposition, ThreadChange, Vec<FollowUp>) -> Settlement,
+) -> Answered {
+    let reports = reports(batch, &DeliveryResult::Refused { why, waits: false });
+    let announced = Disposition::Announced { told: false };
+    Answered { settlement: settlement(announced, ThreadChange::Keep, Vec::new()), reports, nowhere: None }
 }
 
 /// One for each message of a job.

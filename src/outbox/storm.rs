@@ -163,30 +163,36 @@ pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
     })
 }
 
-/// The message that tells of all of them. `more` wait and are told next.
-pub fn message(kind: Kind, taken: &[&Stored], more: u64, now: Timestamp) -> Option<Message> {
+/// The message that tells of all of them. `more` wait and are told next. It goes on where another one has ended, if it is known
+/// whom that `pinged`: nobody is pinged by both.
+pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String]>, now: Timestamp) -> Option<Message> {
     let first = &taken.first()?.message;
     let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
     let status = taken.iter().map(|stored| stored.message.status).max_by_key(|status| status.badness())?;
     let groups = groups(&members);
     let count = jobs(&members).len();
+    let also = if pinged.is_some() { " more" } else { "" };
     let mut head = match (kind, groups.as_slice()) {
-        (Kind::Recoveries, _) => format!("{} *{count} jobs are well again*", emoji(Status::Ok)),
-        (Kind::Failures, [(cause, _)]) => format!("{} *{count} jobs: {cause}*", emoji(status)),
-        (Kind::Failures, _) => format!("{} *{count} jobs fail*: {}", emoji(status), counts(&members)),
+        (Kind::Recoveries, _) => format!("{} *{count}{also} jobs are well again*", emoji(Status::Ok)),
+        (Kind::Failures, [(cause, _)]) => format!("{} *{count}{also} jobs: {cause}*", emoji(status)),
+        (Kind::Failures, groups) => {
+            format!("{} *{count}{also} jobs fail*: {}{}", emoji(status), counts(&members), most_alike(groups))
+        }
     };
     if more > 0 {
         head.push_str(&format!(" (and {more} more, which follow)"));
     }
     for ping in pings(taken.iter().map(|stored| &stored.message)) {
-        head.push(' ');
-        head.push_str(&ping);
+        if !pinged.is_some_and(|pinged| pinged.contains(&ping)) {
+            head.push(' ');
+            head.push_str(&ping);
+        }
     }
     Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
 }
 
 /// Whom messages ping, each once.
-fn pings<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
+pub(super) fn pings<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for ping in messages.flat_map(|message| message.text.lines()).flat_map(|line| one_line(line, CAUSE).1) {
         if !all.contains(&ping) && all.len() < PINGS {

@@ -823,3 +823,55 @@ fn a_file_that_is_attached_after_all_is_no_longer_said_to_be_missing() {
     let words = ":paperclip: out.txt could not be attached".to_owned();
     assert_eq!(settlement.follow[0].message.route.edit, Some(Edit::Attached { words }));
 }
+
+#[test]
+fn a_storm_that_is_split_pings_each_once() {
+    let mut queue = queue(&[("ops", depth(152, 0, 0))]);
+    let cause = |id: u64| char::from(b'a' + u8::try_from(id % 26).expect("a letter")).to_string().repeat(90);
+    let row = |id: u64, ping: &str| {
+        failure(id, &format!("job-{id}"), &format!("{ping} :red_circle: *job-{id}* {} {}", cause(id), cause(id / 26)))
+    };
+    let ping = |id| if (120..=122).contains(&id) { "<@U0000001>" } else { "<!here>" };
+    let mut rows: Vec<Stored> = (1..=152).map(|id| row(id, ping(id))).collect();
+    let mut pings = Vec::new();
+    while !rows.is_empty() {
+        let batch = next(&mut queue, rows.clone());
+        if batch.storm.is_some() {
+            let head = batch.message.text.lines().next().unwrap_or_default().to_owned();
+            assert_eq!(head.contains(" more jobs fail*"), !pings.is_empty(), "{head}");
+            pings.push((head.contains("<!here>"), head.contains("<@U0000001>")));
+        }
+        rows.drain(..batch.members.len());
+        queue.update(vec![(ops(), depth(rows.len() as u64, 0, 0))], at(1));
+        answer(&mut queue, &batch, taken(), at(1));
+    }
+    assert!(pings.len() > 1);
+    assert_eq!(pings.iter().filter(|(here, _)| *here).count(), 1, "{pings:?}");
+    assert_eq!(pings.iter().filter(|(_, user)| *user).count(), 1, "{pings:?}");
+    // What fails later is another storm.
+    let rows = (201..=203).map(|id| row(id, "<!here>")).collect();
+    assert!(next(&mut queue, rows).message.text.contains("<!here>"));
+}
+
+#[test]
+fn a_digest_that_is_split_pings_each_once() {
+    for (state, depth) in [(MessageState::Waiting, depth(250, 0, 0)), (MessageState::Late, depth(0, 0, 250))] {
+        let mut queue = queue(&[("ops", depth)]);
+        let mut rows = alerts(250);
+        for row in &mut rows {
+            row.state = state;
+            row.message.text = format!("<!here> {}", row.message.text);
+        }
+        let mut pings = Vec::new();
+        while !rows.is_empty() {
+            let batch = next(&mut queue, rows.clone());
+            pings.push(batch.message.text.contains("<!here>"));
+            rows.drain(..batch.members.len());
+            answer(&mut queue, &batch, taken(), at(1));
+            let left = rows.len() as u64;
+            let left = if state == MessageState::Late { (0, left) } else { (left, 0) };
+            queue.update(vec![(ops(), Depth { alerts: left.0, late: left.1, ..Depth::default() })], at(1));
+        }
+        assert_eq!(pings, [true, false, false], "{state:?}");
+    }
+}
