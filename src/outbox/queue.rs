@@ -511,8 +511,9 @@ impl Queue {
         // Without a thread the storm's message is all.
         let Some(posted) = &receipt.posted else { return (ThreadChange::Keep, Vec::new()) };
         let follow = batch.members.iter().map(|stored| {
-            // A recovery goes into the thread of its own incident, where the failure was told.
-            let own = kind == storm::Kind::Recoveries && stored.message.thread == Thread::Broadcast;
+            // What goes on or ends goes into the thread of its own incident, where the failure was told.
+            let known = kind == storm::Kind::Recoveries || stored.parent.is_some();
+            let own = known && stored.message.thread == Thread::Broadcast;
             let target = (!own).then(|| posted.clone());
             FollowUp { message: storm::detail(&stored.message, target), file_of: Some(stored.id) }
         });

@@ -875,3 +875,23 @@ fn a_digest_that_is_split_pings_each_once() {
         assert_eq!(pings, [true, false, false], "{state:?}");
     }
 }
+
+#[test]
+fn a_failure_that_goes_on_is_told_in_the_thread_of_its_incident_though_a_storm_tells_it_too() {
+    let mut queue = queue(&[("ops", depth(4, 0, 0))]);
+    let mut worse = failure(1, "a", ":red_circle: *a* worse: disk full");
+    (worse.message.thread, worse.parent) = (Thread::Broadcast, Some(posted()));
+    let mut alone = failure(2, "b", ":red_circle: *b* worse: disk full");
+    alone.message.thread = Thread::Broadcast;
+    let rows = vec![worse, alone, failure(3, "c", "x"), failure(4, "d", "x")];
+    let batch = next(&mut queue, rows);
+    assert!(batch.storm.is_some());
+    let at_storm = Parent { channel: "C1".into(), ts: "7.7".into() };
+    let receipt = Receipt { posted: Some(at_storm.clone()), ..Receipt::default() };
+    let settlement = answer(&mut queue, &batch, Ok(receipt), at(0));
+    let targets: Vec<_> = settlement.follow.iter().map(|follow| follow.message.route.target.clone()).collect();
+    assert_eq!(targets, [None, Some(at_storm.clone()), Some(at_storm.clone()), Some(at_storm)]);
+    assert!(
+        settlement.follow.iter().all(|follow| follow.message.thread == Thread::Reply && follow.message.route.detail)
+    );
+}
