@@ -204,7 +204,8 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
     }
     let why = match open {
         Some(_) if asks(On::Recovery) => Suppressed::NeverReported,
-        _ if asks(On::Change) => Suppressed::Unchanged,
+        // Before the first ok run there is none whose output could be the same.
+        _ if asks(On::Change) && seen.last_ok.is_some() => Suppressed::Unchanged,
         _ if asks(On::Output) => Suppressed::Blank,
         _ => Suppressed::NotAsked,
     };

@@ -231,7 +231,7 @@ pub(super) fn story(notify: &str, steps: &[(&str, &str, &str)]) {
 #[test]
 fn a_change_that_comes_with_the_end_of_a_failure_is_told_with_it() {
     let steps = [
-        ("03:00", "ok: one", "held: unchanged"),
+        ("03:00", "ok: one", "held: not-asked"),
         ("03:10", "critical: disk full", "failure critical, opens #2, pings"),
         ("03:20", "ok: two", "recovery ok, closes #2 in its thread, changed (1 failure in 10m)"),
         ("03:30", "ok: two", "held: unchanged"),
@@ -462,7 +462,7 @@ fn a_change_is_told_exactly() {
     story(
         "on = [\"change\", \"failure\"]",
         &[
-            ("03:00", "ok: 3 users at 03:00", "held: unchanged"),
+            ("03:00", "ok: 3 users at 03:00", "held: not-asked"),
             ("03:01", "ok: 4 users at 03:01", "change ok"),
             ("03:02", "ok: nobody at 03:02", "change ok"),
             ("03:03", "critical: no answer", "failure critical, opens #4, pings"),
