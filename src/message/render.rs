@@ -18,7 +18,9 @@ use super::{Attachment, Notice};
 use crate::exec::{Captured, Status};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
-use crate::slack::{blocks, closed, cut, escape, fence, fit, is_mention_markup, unformatted, units, weight, weight_of};
+use crate::slack::{
+    blocks, closed, cut, escape, fence, fit, is_mention_markup, plain, unescape, unformatted, units, weight, weight_of,
+};
 
 /// Lines of output in a message.
 const LINES: usize = 20;
@@ -46,6 +48,8 @@ pub struct Rendered {
     pub color: Option<String>,
     /// The whole output, when the message does not show all of it.
     pub attachment: Option<Attachment>,
+    /// What the job's own template wrote, when the message does not show all of it.
+    pub written: Option<Attachment>,
     /// The parts of the job's own that are left out, and why.
     pub left_out: Vec<RenderError>,
 }
@@ -109,6 +113,7 @@ pub fn headline_alone(notice: &Notice) -> Rendered {
         blocks: vec![blocks::section(&headline.block, TITLE)],
         color: Some(color(notice.status).to_owned()),
         attachment: None,
+        written: None,
         left_out: Vec::new(),
     }
 }
@@ -147,7 +152,7 @@ fn titled((mark, status): (&str, Status), block: &str, plain: &str, body: &str) 
         text.push_str(&format!("\n{body}"));
     }
     let color = Some(color(status).to_owned());
-    Rendered { text: cut(&text, PLAIN).0, blocks: all, color, attachment: None, left_out: Vec::new() }
+    Rendered { text: cut(&text, PLAIN).0, blocks: all, color, attachment: None, written: None, left_out: Vec::new() }
 }
 
 /// The whole output of a notice's run as a text file; `None` when there is none. For `attach = "always"`.
@@ -157,10 +162,19 @@ pub fn whole_output(notice: &Notice) -> Option<Attachment> {
         false => streams.both.bytes(),
         true => [streams.stdout.bytes(), streams.stderr.bytes()].concat(),
     };
-    let content = clean(&bytes);
+    file(notice, "", clean(&bytes))
+}
+
+/// What a template wrote and the message does not show whole, as a text file.
+fn as_written(notice: &Notice, markup: &str) -> Option<Attachment> {
+    file(notice, "-message", unescape(markup.trim()))
+}
+
+/// A text file named after the job; nothing for nothing.
+fn file(notice: &Notice, what: &str, content: String) -> Option<Attachment> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = notice.job.name.as_str().chars().map(plain).take(100).collect();
-    (!content.trim().is_empty()).then(|| Attachment { name: format!("{name}.txt"), content })
+    (!content.trim().is_empty()).then(|| Attachment { name: format!("{name}{what}.txt"), content })
 }
 
 /// Who is pinged: on critical, or because the script asks for it; and only by markup that the configuration can have made.
@@ -179,8 +193,10 @@ struct Middle {
     text: String,
     /// What was left out, in words.
     notes: Vec<String>,
-    /// Not all is shown.
+    /// Not all of the output is shown.
     cut: bool,
+    /// Not all of what a template wrote, or of what waited, is shown: the whole of it.
+    whole: Option<String>,
 }
 
 fn compose(notice: &Notice, parts: Parts) -> Rendered {
@@ -231,8 +247,9 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
     let text = full_text(&title, &middle.text, &end);
     let bar = parts.color.or_else(|| (!whole).then(|| color(notice.status).to_owned()));
     let attachment = if middle.cut { whole_output(notice) } else { None };
+    let written = middle.whole.as_deref().and_then(|whole| as_written(notice, whole));
     let color = bar.filter(|_| all.len() <= ATTACHMENT_BLOCKS);
-    Rendered { text, color, blocks: all, attachment, left_out: parts.left_out }
+    Rendered { text, color, blocks: all, attachment, written, left_out: parts.left_out }
 }
 
 /// The context line: none below a job's own message, and none below a recovery, which is one line.
@@ -301,14 +318,17 @@ fn of_digest(notice: &Notice, room: usize, middle: &mut Middle) {
     let (paragraphs, whole) = blocks::paragraphs(&text, room.saturating_sub(weight(&middle.blocks)));
     middle.blocks.extend(paragraphs);
     middle.text = format!("{}\n{text}", middle.text).trim_start().to_owned();
-    middle.cut |= !whole;
+    if !whole {
+        middle.whole = Some(middle.text.clone());
+    }
 }
 
 /// A job's own body.
 fn of_body(body: &str, room: usize) -> Middle {
     let (blocks, whole) = blocks::paragraphs(body, room);
     let notes = if whole { Vec::new() } else { vec!["shortened".to_owned()] };
-    Middle { blocks, text: body.trim().to_owned(), notes, cut: !whole }
+    let text = body.trim().to_owned();
+    Middle { blocks, notes, cut: false, whole: (!whole).then(|| text.clone()), text }
 }
 
 /// The end of the output: with a failure stderr first; of a plugin without its performance data; of a change what changed.
@@ -361,6 +381,7 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
     let left_out: Vec<String> = parts.left_out.iter().map(why_left_out).collect();
     let small: Vec<String> = always(notice).into_iter().chain(left_out).collect();
     own.extend((!small.is_empty() && own.len() < BLOCKS).then(|| blocks::context(&small.join(BETWEEN))));
+    let said = plain("", &own);
     let (fitted, whole) = fit(own);
     if fitted.is_empty() {
         return Err(refuse("nothing is left of the blocks: their texts are empty".to_owned()));
@@ -374,7 +395,8 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
         text: full_text(&title, &content, &end),
         color: bar.filter(|_| fitted.len() <= ATTACHMENT_BLOCKS),
         blocks: fitted,
-        attachment: if whole { None } else { whole_output(notice) },
+        attachment: None,
+        written: if whole { None } else { as_written(notice, &said) },
         left_out: parts.left_out.clone(),
     })
 }

@@ -1009,15 +1009,29 @@ fn a_url_that_the_headline_can_only_show_stands_below_as_it_is() {
 fn a_great_output_is_attached_whole() {
     let lines = (0..400).map(|n| format!("line {n}\n")).collect::<String>();
     let notice = wrote(sample(Event::Output), lines.as_bytes(), b"");
-    for (format, attached) in [
-        (plain(), true),
-        (format_of("template = \"{{ stdout }}{{ stdout }}{{ stdout }}\""), true),
-        (format_of("template = \"{{ stdout | tail(5) }}\""), false),
-    ] {
-        assert_eq!(rendered(&notice, &format).attachment.is_some(), attached);
-    }
+    assert!(rendered(&notice, &plain()).attachment.is_some());
+    assert_eq!(rendered(&notice, &format_of("template = \"{{ stdout | tail(5) }}\"")).attachment, None);
     assert_eq!(whole_output(&notice).map(|file| file.content), Some(lines));
     assert_eq!(whole_output(&sample(Event::Success)), None);
+}
+
+#[test]
+fn what_a_template_wrote_and_the_message_does_not_show_is_attached_whole() {
+    let blocks = "[message]\nblocks = '''[{\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \
+                  \"begin {{ stdout }} end\"}}]'''";
+    let stdout = "line & line\n".repeat(6_000);
+    for (format, event) in [
+        ("template = \"begin {{ stdout }} end\"", Event::Output),
+        ("failure_template = \"begin {{ stdout }} end\"", Event::Failure),
+        (blocks, Event::Output),
+    ] {
+        let message = rendered(&wrote(sample(event), stdout.as_bytes(), b""), &format_of(format));
+        let file = message.written.expect("it is attached");
+        assert_eq!((file.name.as_str(), message.attachment), ("db-backup-message.txt", None), "{format}");
+        let (begin, end) = (file.content.starts_with("begin line & line\n"), file.content.ends_with(" end"));
+        assert!(begin && end && file.content.len() > stdout.len(), "{format}: {}", file.content);
+    }
+    assert_eq!(rendered(&sample(Event::Output), &format_of("template = \"{{ stdout }}\"")).written, None);
 }
 
 proptest! {

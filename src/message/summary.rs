@@ -225,8 +225,8 @@ pub fn render(report: &Report) -> Rendered {
 
     let mut all = vec![blocks::section(&title, PLAIN)];
     all.extend(parts.iter().map(|part| blocks::section(part, PLAIN)));
-    let text = cut(&format!("{title}\n{}", parts.join("\n")), PLAIN).0;
-    Rendered { text, blocks: all, color: None, attachment: None, left_out: Vec::new() }
+    let text = cut(format!("{title}\n{}", parts.join("\n")).trim_end(), PLAIN).0;
+    Rendered { text, blocks: all, color: None, attachment: None, written: None, left_out: Vec::new() }
 }
 
 /// "1204 runs of 12 jobs, 31 failed, 3 incidents (1 open); 40 alerts, 12 suppressed".

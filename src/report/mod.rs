@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use crate::clock::{self, Now};
 use crate::exec::{Captured, Outcome, Output, Run, Status};
 use crate::id::{Channel, JobName};
-use crate::message::{self, Edit, Message, Notice, Occasion, Rendered, Route, RunFacts, Thread};
+use crate::message::{self, Attachment, Edit, Message, Notice, Occasion, Rendered, Route, RunFacts, Thread};
 use crate::notify::Capabilities;
 use crate::plan::{Job, Plan};
 use crate::policy::{
@@ -345,15 +345,18 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
     }
     let Some(rendered) = render(job, notice) else { return Vec::new() };
     // Only a token can upload files, and only a message that has an ID can have one in its thread.
-    let output = match job.notify.attach {
-        _ if !sender.can.files => None,
-        Attach::Never => None,
-        Attach::Auto => rendered.attachment.clone(),
-        Attach::Always => message::whole_output(notice),
+    let (written, output) = match job.notify.attach {
+        _ if !sender.can.files => (None, None),
+        Attach::Never => (None, None),
+        Attach::Auto => (rendered.written.clone(), rendered.attachment.clone()),
+        Attach::Always => (rendered.written.clone(), message::whole_output(notice)),
     };
     let file = notice.outcome().and_then(directives::file).filter(|_| sender.can.files);
-    // A message carries one file: with two, the output comes after it in the thread, where there is one.
-    let (attachment, second) = if file.is_some() { (file, output) } else { (output, None) };
+    // A message carries one file: further ones come after it in the thread, where there is one.
+    let named = [(file, ""), (written, "the whole message"), (output, "the whole output")];
+    let mut files = named.into_iter().filter_map(|(file, what)| Some((file?, what)));
+    let attachment = files.next().map(|(file, _)| file);
+    let more: Vec<(Attachment, &str)> = files.collect();
     let rendered = Rendered { attachment, ..rendered };
     let threading = if sender.can.threads { notification.thread } else { Threading::None };
     let threaded = notification.incident.is_some() && threading != Threading::None;
@@ -385,21 +388,22 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
                 messages.extend(closed(job, &Notice { incident: Some(*other), ..notice.clone() }, notification, &base));
             }
         }
-        let output = second.clone().filter(|_| threaded).map(|file| Message {
+        let further = more.iter().filter(|_| threaded).map(|(file, what)| Message {
             thread: Thread::Reply,
-            text: format!(":page_facing_up: the whole output of {}", directives::plain(job.name.as_str())),
+            text: format!(":page_facing_up: {what} of {}", directives::plain(job.name.as_str())),
             blocks: Vec::new(),
             color: None,
-            attachment: Some(file),
+            attachment: Some(file.clone()),
             ..base.clone()
         });
+        let further: Vec<Message> = further.collect();
         if threading != Threading::CloseByEdit {
             let thread = match first {
                 Some(_) if threading != Threading::None => Thread::Open,
                 _ => thread(threading),
             };
             messages.push(Message { thread, ..base });
-            messages.extend(output);
+            messages.extend(further);
         }
     }
     messages
@@ -470,6 +474,7 @@ pub fn no_longer_watched(
             text,
             color: None,
             attachment: None,
+            written: None,
             left_out: Vec::new(),
         };
         // What an earlier version told is known by its status alone.

@@ -166,7 +166,7 @@ fn slacks_own_models_accept_every_message() {
                 for edit in edits() {
                     let changed = edited(&posted(&message), &Message { route: edit.clone(), ..posted(&message) });
                     let Message { text, blocks, color, attachment, .. } = changed;
-                    let changed = Rendered { text, blocks, color, attachment, left_out: Vec::new() };
+                    let changed = Rendered { text, blocks, color, attachment, written: None, left_out: Vec::new() };
                     let name = format!("{name}, edited: {:?}", edit.edit);
                     cases.push(json!({ "name": name, "payload": payload(&changed) }).to_string());
                 }
