@@ -7,8 +7,9 @@ use super::escape::{escape, fence};
 /// Everything that `text` and the blocks say, each line once: the blocks repeat the headline.
 pub fn plain(text: &str, blocks: &[Value]) -> String {
     let mut parts = vec![text.trim_end().to_owned()];
+    let known = words(text);
     for block in blocks {
-        let said = of_block(block);
+        let said = of_block(block, &known);
         if !said.trim().is_empty() && !parts.iter().any(|part| part.contains(said.trim())) {
             parts.push(said);
         }
@@ -16,8 +17,23 @@ pub fn plain(text: &str, blocks: &[Value]) -> String {
     parts.join("\n")
 }
 
-fn of_block(block: &Value) -> String {
+/// A text as it reads without markup: what a block says in bold type stands in the text as plain words.
+fn words(text: &str) -> String {
+    let is_markup =
+        |c: char| matches!(c, '*' | '_' | '~' | '`' | ':') || c.is_whitespace() || c == '\u{200b}' || c == '\u{2060}';
+    let words: Vec<&str> = text.split(is_markup).filter(|word| !word.is_empty()).collect();
+    format!(" {} ", words.join(" "))
+}
+
+/// What a block says; of a paragraph and its fields only what is not among the `known` words.
+fn of_block(block: &Value, known: &str) -> String {
     match kind(block) {
+        "section" => {
+            let mut all = Vec::new();
+            gather(block, &mut all);
+            all.retain(|said| !known.contains(&words(said)));
+            all.join("\n")
+        }
         "rich_text" => list(block, "elements").map(rich).collect::<Vec<_>>().join("\n"),
         "image" => {
             [text(block, "alt_text"), text(block, "image_url")].map(|text| escape(&text)).join(" ").trim().to_owned()
@@ -103,5 +119,16 @@ mod tests {
              a plot https://i.example/p.png"
         );
         assert_eq!(plain("alone", &[]), "alone");
+    }
+
+    #[test]
+    fn what_a_block_says_in_bold_type_is_not_said_again() {
+        let section = |text: &str| {
+            json!({"type": "section", "text": {"type": "mrkdwn", "text": text}, "fields": [
+            {"type": "mrkdwn", "text": "*Load*\n3"}, {"type": "mrkdwn", "text": "*Disk*\n40"}]})
+        };
+        let text = "<!here> :red_circle: db_1 critical: l2\nLoad: 3\nexit code 1";
+        let said = plain(text, &[section("<!here> :red_circle: *db_1* critical: l2"), section("*db* critical")]);
+        assert_eq!(said, format!("{text}\n*Disk*\n40\n*db* critical\n*Disk*\n40"));
     }
 }
