@@ -170,11 +170,12 @@ impl Report {
 /// The report in words.
 pub fn render(report: &Report) -> Rendered {
     let title = format!(
-        ":bar_chart: *Summary of {}* since {}",
+        ":bar_chart: *Summary of {}* since {}: {}",
         escape(&report.host),
-        report.since.to_zoned(report.zone.clone()).strftime("%a %-d %b, %H:%M")
+        report.since.to_zoned(report.zone.clone()).strftime("%a %-d %b, %H:%M"),
+        numbers(report)
     );
-    let mut parts = vec![numbers(report)];
+    let mut parts = Vec::new();
     let mut open: Vec<_> = report.open.iter().collect();
     open.sort_by_key(|(_, incident, _)| incident.started);
     let longest = |(job, incident, line): &&(JobName, Incident, String)| {
@@ -395,8 +396,7 @@ mod tests {
         let rendered = render(&Report { running, holds: vec![hold], ..report(jobs, open) });
         assert_eq!(
             rendered.text,
-            ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00\n\
-             424 runs of 5 jobs, 22 failed, 8 incidents (1 open); 40 alerts, 12 suppressed\n\
+            ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: 424 runs of 5 jobs, 22 failed, 8 incidents (1 open); 40 alerts, 12 suppressed\n\
              *Longest open incidents*\n• *db/backup* for 12h, 2 failures: disk &lt;full&gt;\n\
              *Holds*\n• `etl/*` paused until Mon 23 Nov, 16:00 by dana: \"new &lt;disk&gt;\"\n\
              *Most failures*\n• *web*: 12 of 99 runs\n• *noisy*: 8 of 288 runs\n• *db/backup*: 2 of 3 runs\n\
@@ -406,9 +406,9 @@ mod tests {
              • *noisy*: 14 messages; `after = 2` would have left 2\n\
              *Most silent*\n• *web*: 11 alerts suppressed\n• *db/backup*: 1 alert suppressed"
         );
-        assert_eq!(rendered.blocks.len(), 9);
+        assert_eq!(rendered.blocks.len(), 8);
         let quiet = render(&report(Vec::new(), Vec::new())).text;
-        assert_eq!(quiet, ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00\nno job ran");
+        assert_eq!(quiet, ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: no job ran");
     }
 
     #[test]

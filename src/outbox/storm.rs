@@ -191,6 +191,13 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
     Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
 }
 
+/// The cause that most jobs have in common, where more than one has it: what a locked phone shows says what is wrong.
+fn most_alike(groups: &[(String, Vec<&Member>)]) -> String {
+    let sizes = groups.iter().map(|(cause, group)| (jobs(group.iter().copied()).len(), cause));
+    let most = sizes.max_by_key(|(size, _)| *size).filter(|(size, _)| *size > 1);
+    most.map(|(size, cause)| format!("; {size} of them: {cause}")).unwrap_or_default()
+}
+
 /// Whom messages ping, each once.
 pub(super) fn pings<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
