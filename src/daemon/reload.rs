@@ -19,7 +19,7 @@ use crate::api;
 use crate::clock::Mono;
 use crate::diagnostic;
 use crate::exec::Status;
-use crate::id::{Channel, JobName};
+use crate::id::{Channel, JobName, listed};
 use crate::plan::{Findings, Job, Loaded, NotLoaded, Plan};
 use crate::report;
 use crate::store::StoreError;
@@ -336,7 +336,7 @@ impl Daemon {
             }
         }
         if !bad.is_empty() {
-            let mut lines: Vec<String> = bad.iter().map(|file| file.why.clone()).collect();
+            let mut lines: Vec<String> = bad.iter().map(|file| file.in_message().to_owned()).collect();
             let files = || bad.iter().filter(|file| !file.is_folder());
             let kept = files().filter(|file| self.dispatcher.jobs().any(|job| covers(file, job))).count();
             lines.extend(going_on(kept, files().count()));
@@ -413,7 +413,8 @@ fn no_longer_there(gone: &[NotLoaded]) -> String {
 fn not_loaded(bad: &[NotLoaded]) -> String {
     let number = bad.iter().filter(|bad| !bad.is_folder()).count();
     let have = if number == 1 { "has errors and is" } else { "have errors and are" };
-    let said = (number > 0).then(|| format!("{} {have} not loaded", files(number)));
+    let names: Vec<&str> = bad.iter().filter(|bad| !bad.is_folder()).map(|bad| bad.name.as_str()).collect();
+    let said = (number > 0).then(|| format!("{} {have} not loaded: {}", files(number), listed(&names)));
     let folders = bad.iter().filter(|bad| bad.is_folder());
     let folders = folders.map(|folder| format!("the folder {} cannot be read", folder.file.display()));
     said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")

@@ -437,7 +437,9 @@ pub(super) fn in_one_line(problem: &Problem, sources: &Sources) -> String {
         Some(place) => {
             let at = sources.position(place.source, place.start);
             let path = sources.get(place.source).shown();
-            format!("{path}:{}:{}: {}", at.line, at.column, diagnostic::in_one_line(&problem.message))
+            let meant = problem.help.as_deref().filter(|help| help.starts_with("did you mean"));
+            let meant = meant.map(|help| format!(" ({})", diagnostic::in_one_line(help))).unwrap_or_default();
+            format!("{path}:{}:{}: {}{meant}", at.line, at.column, diagnostic::in_one_line(&problem.message))
         }
         None => problem.message.clone(),
     }

@@ -103,7 +103,22 @@ pub struct NotLoaded {
     pub why: String,
 }
 
+/// A job's file from the name of the folder of jobs on: `jobs.d/pg/dump.toml`. Where the folder is, whoever reads a message
+/// knows.
+pub fn short_file<'a>(file: &'a str, name: &JobName) -> &'a str {
+    let folder = file.strip_suffix(".toml").and_then(|path| path.strip_suffix(name.as_str()));
+    let Some(folder) = folder.and_then(|path| path.strip_suffix('/')) else { return file };
+    &file[folder.rfind('/').map_or(0, |at| at + 1)..]
+}
+
 impl NotLoaded {
+    /// The first error, as a message tells it: with the file from the name of the folder of jobs on.
+    pub fn in_message(&self) -> &str {
+        let file = self.file.to_string_lossy();
+        let before = file.len() - short_file(&file, &self.name).len();
+        self.why.strip_prefix(&file[..before]).unwrap_or(&self.why)
+    }
+
     /// Whether it is a folder that cannot be read. Job files are named by their ending.
     pub fn is_folder(&self) -> bool {
         self.file.extension().is_none_or(|ending| ending != "toml")
@@ -375,5 +390,25 @@ impl Findings {
     fn has_errors_in(&self, source: SourceId) -> bool {
         let here = |problem: &Problem| problem.place().is_some_and(|place| place.source == source);
         self.problems.iter().any(|problem| problem.severity() == Severity::Error && here(problem))
+    }
+}
+
+#[cfg(test)]
+mod names {
+    use super::{NotLoaded, short_file};
+    use crate::id::JobName;
+
+    #[test]
+    fn a_message_names_a_file_from_the_folder_of_jobs_on() {
+        for (file, name, short) in [
+            ("/etc/slack-alert/jobs.d/pg/dump.toml", "pg/dump", "jobs.d/pg/dump.toml"),
+            ("jobs.d/pg/dump.toml", "pg/dump", "jobs.d/pg/dump.toml"),
+            ("/srv/jobs", "/srv/jobs", "/srv/jobs"),
+        ] {
+            let name = JobName::new(name);
+            assert_eq!(short_file(file, &name), short);
+            let bad = NotLoaded { name, file: file.into(), why: format!("{file}:3:1: unknown key") };
+            assert_eq!(bad.in_message(), format!("{short}:3:1: unknown key"));
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::super::numbers::JobTally;
 use super::{Dispatcher, Entry, Past, Tracked};
 use crate::clock::{self, Now};
 use crate::id::JobName;
-use crate::plan::{Job, Limits};
+use crate::plan::{Job, Limits, short_file};
 use crate::policy;
 use crate::report::{self, Gone, Sender};
 use crate::store::JobState;
@@ -111,7 +111,8 @@ impl Dispatcher {
         for index in 0..self.jobs.len() {
             let tracked = &self.jobs[index];
             if !wanted.contains_key(&tracked.job.name) && !keep(&tracked.job) && !tracked.removed {
-                let why = format!("{} was removed", self.jobs[index].job.facts.file);
+                let job = &self.jobs[index].job;
+                let why = format!("{} was removed", short_file(&job.facts.file, &job.name));
                 entries.extend(self.abandon(index, &why, now));
                 entries.extend(u32::try_from(index).ok().and_then(|index| self.waits_in_vain(index, &why, now)));
                 self.remove(index);

@@ -172,7 +172,8 @@ fn a_job_that_goes_on_as_its_last_good_file_says_is_shown_as_running() {
     );
     let ran = sandbox.run(&["status", "--nagios", "x"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    let words = "; x is running as its last good file says: jobs.d/x.toml:2:1: unknown key `evry` | ";
+    let words =
+        "; x is running as its last good file says: jobs.d/x.toml:2:1: unknown key `evry` (did you mean `every`?) | ";
     assert!(ran.stdout.contains(words), "{ran:?}");
 }
 

@@ -70,7 +70,7 @@ fn trigger_runs_a_job_now_and_with_wait_exits_with_the_commands_code() {
     assert_eq!(words, "etl runs now, as run 3. `slack-alert why etl` says what came of it.\n");
     refused(&sandbox, &["trigger", "etl"], 1, "`etl` runs already: run 3", "wait for its end");
     refused(&sandbox, &["trigger", "elt"], 2, "there is no job `elt`", "did you mean `etl`?");
-    let words = "`bad` is not loaded: jobs.d/bad.toml:2:1: unknown key `evry`";
+    let words = "`bad` is not loaded: jobs.d/bad.toml:2:1: unknown key `evry` (did you mean `every`?)";
     for arguments in
         [&["trigger", "bad"][..], &["pause", "bad"], &["silence", "bad", "1h"], &["ack", "bad"], &["resume", "bad"]]
     {

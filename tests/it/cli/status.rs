@@ -59,7 +59,7 @@ fn status_shows_what_fails_what_runs_and_what_is_next() {
             "✖ critical   db/backup  since ",
             "             no space left\n",
             "nobody has acknowledged it\n",
-            "! not loaded bad        jobs.d/bad.toml:2:1: unknown key `evry`\n",
+            "! not loaded bad        jobs.d/bad.toml:2:1: unknown key `evry` (did you mean `every`?)\n",
             "▶ running    etl        for ",
             "Next: ",
             "`slack-alert why db/backup` explains",

@@ -292,7 +292,7 @@ async fn a_job_that_is_removed_or_disabled_while_it_fails_is_no_longer_watched_a
                 && edits[0].contains("): a critical: boom"),
             "{edits:?}"
         );
-        let why = if removed { "a.toml was removed)" } else { "(enabled = false)" };
+        let why = if removed { " (jobs.d/a.toml was removed)" } else { "(enabled = false)" };
         assert!(edits[0].contains(why), "{edits:?}");
     }
 }
