@@ -259,9 +259,10 @@ fn who_has_an_incident_is_said_in_the_place_of_nobody() {
     view.status.incidents[0].ack = serde_json::from_value(ack).expect("an acknowledgement");
     view.status.incidents[0].suppressed =
         serde_json::from_value(json!({ "reason": "acknowledged", "until": "2026-11-29T02:30:00Z" })).expect("a reason");
+    view.status.incidents[0].next_message = "2026-11-29T02:30:00Z".parse().ok();
     let text = shown(&view, None, false);
-    let words =
-        "told at 02:11 in #ops; next message at 03:11; acknowledged by root (dana) at 02:30 until 2026-11-29 02:30\n";
+    let words = "told at 02:11 in #ops; next message if it gets worse, fails differently or recovers, or at 2026-11-29 \
+                 02:30; acknowledged by root (dana) at 02:30 until 2026-11-29 02:30\n";
     assert!(text.contains(words), "{text}");
     assert!(text.ends_with("`slack-alert why db/backup` explains.\n"), "nobody else is asked to: {text}");
 }
