@@ -100,7 +100,7 @@ impl Parts {
             description: command.redactor().mask_str(&self.description).into_owned(),
             command: command.source().to_owned(),
             schedule: timing.describe(),
-            tags: self.tags,
+            tags: self.tags.iter().map(|tag| command.redactor().mask_str(tag).into_owned()).collect(),
             file: self.file,
             plugin: *command.exit_codes() == exec::ExitCodes::Nagios || command.parse() == Some(exec::Parse::Perfdata),
         };

@@ -33,8 +33,8 @@ fn sandbox() -> Sandbox {
 }
 
 #[test]
-fn what_redact_matches_is_masked_in_the_description_as_in_the_command() {
-    let job = "command = \"curl -u me:hunter2 x\"\ndescription = \"logs in with hunter2\"\nevery = \"5m\"\nredact = [\"hunter2\"]\n";
+fn what_redact_matches_is_masked_in_description_and_tags_as_in_the_command() {
+    let job = "tags = [\"db\", \"of-hunter2\"]\ncommand = \"curl -u me:hunter2 x\"\ndescription = \"logs in with hunter2\"\nevery = \"5m\"\nredact = [\"hunter2\"]\n";
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", "slack = { webhook_url = \"https://h.example/x\" }"),
         ("jobs.d/a.toml", job),
