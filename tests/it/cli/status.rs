@@ -268,8 +268,10 @@ fn a_stranger_is_told_who_may() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(
-        stderr.contains("you may not talk to the daemon: ") && stderr.contains("added to the group `root`"),
-        "{stderr}"
+        stderr.contains("you may not talk to the daemon: ")
+            && stderr.contains("with `[control] group` the members of a group may too")
+            && !stderr.contains("group `root`"),
+        "nobody is asked to join the group of root: {stderr}"
     );
 }
 

@@ -49,7 +49,7 @@ fn title_status_field_ping_and_file_reach_slack() {
     assert!(text.contains("the disk is nearly full"), "{text}");
     let typo = "a directive is not understood: there is no such directive: `::slack-alert titel=typo`";
     assert_eq!((text.matches(typo).count(), text.matches("titel").count()), (1, 1), "{text}");
-    assert!(text.contains("@channel is not pinged: not in `notify.mention_allowed`"), "{text}");
+    assert!(text.contains("@channel is not pinged: not in `notify.mention` or `notify.mention_allowed`"), "{text}");
     for gone in ["status=", "title=", "field ", "mention=", "attach=", "<!channel>"] {
         assert!(!posted.to_string().contains(&format!("::slack-alert {gone}")), "{gone} is shown: {posted}");
     }

@@ -569,7 +569,7 @@ async fn a_file_that_changes_by_itself_is_told_to_be_bad_when_it_stays_bad_for_t
     world.file("jobs.d/a.toml", "command = 'a'\nevrey = '10m'");
     world.files_changed().await;
     world.pass(seconds(60)).await;
-    let told = ":large_yellow_circle: web-1: 1 job file has errors and is not loaded: a / jobs.d/a.toml:";
+    let told = ":large_yellow_circle: web-1: 1 job file has errors and is not loaded: a / ``` / jobs.d/a.toml:";
     assert!(world.messages()[0].starts_with(&format!("08:02:19 #ops {told}")), "{:?}", world.messages());
     assert!(world.messages()[0].contains("Its last good version goes on."), "{:?}", world.messages());
     world.file("jobs.d/a.toml", good);
