@@ -316,17 +316,18 @@ impl Layout {
 }
 
 impl Layouts {
-    /// The parts of a message: those of its own table first. A body is for its own kind of news alone, and so are blocks,
-    /// which are a whole message: a sentence about success never stands in a failure.
+    /// The parts of a message: those of its own table first. A body is for its own kind of news alone; and where there is
+    /// one, the blocks of `[message]`, which are a whole message, stand back.
     fn of(&self, tone: Tone) -> Layout {
         let own = match tone {
             Tone::Good => return self.message.clone(),
             Tone::Failure => &self.failure,
             Tone::Recovery => &self.recovery,
             // What is written for failures states one, and names an incident that there is none of.
-            Tone::Running => return Layout { body: None, blocks: None, ..self.message.clone() },
+            Tone::Running => return Layout { body: None, ..self.message.clone() },
         };
         let all = &self.message;
+        let own_parts = own.body.is_some() || own.fields.is_some() || own.actions.is_some();
         // A recovery is one line: what helps with a failure is above it, in the failure's own message.
         let shared = tone != Tone::Recovery;
         Layout {
@@ -335,7 +336,7 @@ impl Layouts {
             fields: own.fields.clone().or_else(|| all.fields.clone().filter(|_| shared)),
             actions: own.actions.clone().or_else(|| all.actions.clone().filter(|_| shared)),
             color: own.color.clone().or_else(|| all.color.clone()),
-            blocks: own.blocks.clone(),
+            blocks: own.blocks.clone().or_else(|| all.blocks.clone().filter(|_| !own_parts)),
         }
     }
 }

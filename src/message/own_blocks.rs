@@ -43,8 +43,7 @@ pub fn bad_blocks(format: &Format) -> Vec<BadBlock> {
     let mut found = BTreeSet::new();
     for (tone, part, template) in format.own_blocks() {
         let concerns = |event: &Event| match tone {
-            Tone::Good => matches!(event, Event::Output | Event::Success | Event::Change),
-            Tone::Running => *event == Event::Slow,
+            Tone::Good | Tone::Running => true,
             Tone::Recovery => *event == Event::Recovery,
             Tone::Failure => {
                 !matches!(event, Event::Recovery | Event::Output | Event::Success | Event::Change | Event::Slow)

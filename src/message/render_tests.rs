@@ -672,21 +672,6 @@ fn the_plain_text_of_own_blocks_has_the_whole_content() {
 }
 
 #[test]
-fn the_blocks_of_good_news_never_stand_in_a_failure_a_recovery_or_beside_a_slow_run() {
-    let says = |text: &str| {
-        format!("blocks = '''[{{\"type\": \"section\", \"text\": {{\"type\": \"mrkdwn\", \"text\": \"{text}\"}}}}]'''")
-    };
-    let shared = format_of(&format!("[message]\n{}", says("all is well")));
-    let own = format_of(&format!("[message]\n{}\n[message.failure]\n{}", says("all is well"), says("it failed")));
-    for event in [Event::Output, Event::Failure, Event::Recovery, Event::Slow] {
-        let text = transcript(&rendered(&sample(event), &shared));
-        assert_eq!(text.contains("all is well"), event == Event::Output, "{event}: {text}");
-        let text = transcript(&rendered(&sample(event), &own));
-        assert_eq!(text.contains("it failed"), event == Event::Failure, "{event}: {text}");
-    }
-}
-
-#[test]
 fn a_template_that_fails_loses_nothing() {
     let format = format_of("template = '''line one\n{{ json.free }} <!channel>'''");
     let message = rendered(&wrote(sample(Event::Output), b"42\n", b""), &format);
