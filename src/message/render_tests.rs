@@ -929,7 +929,7 @@ fn inline_code(text: &str) -> Option<Vec<String>> {
         let outside = outside.replace("\u{2060}`\u{2060}", "");
         for line in outside.lines() {
             let parts: Vec<&str> = line.split('`').collect();
-            if parts.len() % 2 == 0 {
+            if parts.len().is_multiple_of(2) {
                 return None;
             }
             found.extend(parts.into_iter().skip(1).step_by(2).map(str::to_owned));
