@@ -251,7 +251,7 @@ pub(super) fn is_program(word: &str) -> bool {
 fn first_word(script: &str) -> Option<Range<usize>> {
     let start = script.len() - script.trim_start().len();
     let rest = &script[start..];
-    let end = rest.find(|c: char| c.is_whitespace() || ";|&<>()".contains(c)).unwrap_or(rest.len());
+    let end = rest.find(|c: char| c.is_ascii_whitespace() || ";|&<>()".contains(c)).unwrap_or(rest.len());
     let (word, after) = rest.split_at(end);
     let defines = after.trim_start().starts_with('(');
     // A redirection may begin with a number: `2>/dev/null command`.

@@ -293,7 +293,8 @@ fn alerts_that_are_told_together_have_only_what_is_true_of_all_of_them() {
 fn a_jobs_name_stays_on_its_line() {
     let failures: Vec<Message> =
         (1..=3).map(|number| failure(number, &format!("says {}", ["a", "b", "c"][number as usize - 1]))).collect();
-    let odd = Message { job: Some(JobName::new("new\nline")), ..failures[0].clone() };
+    let odd = JobName::new("new\nline");
+    let odd = Message { text: format!(":red_circle: *{odd}* says a"), job: Some(odd), ..failures[0].clone() };
     let text = storm(&[odd, failures[1].clone(), failures[2].clone()]).edit(T0).text;
     assert!(text.contains("• *new\\nline* says a"), "{text}");
 }
