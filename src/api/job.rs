@@ -87,8 +87,8 @@ pub struct Job {
     pub paused: Option<HeldJob>,
     /// The silence that covers it.
     pub silenced: Option<HeldJob>,
-    /// Its last runs, the newest last: status and seconds.
-    pub strip: Vec<(Status, f64)>,
+    /// Its last runs, the newest last: status, and seconds where it is known how long the run took.
+    pub strip: Vec<(Status, Option<f64>)>,
     /// Its tags.
     pub tags: Vec<String>,
     /// Where it is declared.
@@ -120,11 +120,11 @@ pub struct LastRun {
     pub reason: Option<Reason>,
     /// How it ended, in words.
     pub ending: Option<String>,
-    /// When it started.
+    /// When it started, where that is known.
     pub started: Option<Timestamp>,
     /// When it ended.
     pub finished: Timestamp,
-    /// How long it took.
+    /// How long it took, where that is known.
     #[serde(with = "seconds::option")]
     pub took: Option<Duration>,
     /// The line of its output that tells most.

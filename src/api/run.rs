@@ -22,11 +22,11 @@ pub struct Run {
     pub trigger: Trigger,
     /// The due time that it answers.
     pub scheduled: Timestamp,
-    /// When it started; none while it waits.
+    /// When it started; none while it waits, and where its end alone was reported, or not even that.
     pub started: Option<Timestamp>,
     /// When it ended; none while it goes on.
     pub finished: Option<Timestamp>,
-    /// How long it took.
+    /// How long it took; none while it goes on, and where nobody saw it begin or end.
     #[serde(with = "seconds::option")]
     pub took: Option<Duration>,
     /// How many attempts there were.

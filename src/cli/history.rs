@@ -14,7 +14,7 @@ use super::{Failure, state};
 use crate::api;
 use crate::clock::{Clock, System};
 use crate::document::format_duration;
-use crate::exec::{Captured, Status, Trigger};
+use crate::exec::{Captured, Reason, Status, Trigger};
 use crate::id::{JobName, RunId, in_one_line};
 use crate::message;
 use crate::plan::Plan;
@@ -128,8 +128,8 @@ fn from_daemon(
         vec![
             run.id.to_string(),
             run.job.to_string(),
-            run.started.map(|at| state::shown(at, zone)).unwrap_or_default(),
-            run.took.map(format_duration).unwrap_or_default(),
+            started(run.started, run.finished, run.reason, zone),
+            run.took.map_or_else(|| "-".to_owned(), format_duration),
             run.status.map_or_else(|| not_run(run), |status| status.as_str().to_owned()),
             shown(run.ending.as_deref()),
             shown(run.verdict.as_deref()),
@@ -166,6 +166,15 @@ fn verdict(row: &RunRow, letters: &[&Stored], zone: &TimeZone) -> String {
     format!("{}{}", state::verdict(row, letters), next.unwrap_or_default())
 }
 
+/// When a run began. Of one whose end alone was reported it is known that it had begun by then.
+fn started(at: Option<Timestamp>, finished: Option<Timestamp>, reason: Option<Reason>, zone: &TimeZone) -> String {
+    match (at, finished) {
+        (Some(at), _) => state::shown(at, zone),
+        (None, Some(by)) if reason != Some(Reason::Missing) => format!("by {}", state::shown(by, zone)),
+        _ => "-".to_owned(),
+    }
+}
+
 fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
     if let Some((count, _)) = row.details.passed {
         let started = state::shown(row.started, state::zone(plan, row.job.as_str()));
@@ -184,8 +193,8 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
     vec![
         row.id.to_string(),
         row.job.to_string(),
-        state::shown(row.started, state::zone(plan, row.job.as_str())),
-        format_duration(row.took),
+        started(row.began(), Some(row.finished), Some(row.reason), state::zone(plan, row.job.as_str())),
+        row.lasted().map_or_else(|| "-".to_owned(), format_duration),
         if row.counts() { row.status.as_str() } else { NOT_RUN }.to_owned(),
         happened(&row.ending, row.finished, state::zone(plan, row.job.as_str())),
         verdict(row, letters, state::zone(plan, row.job.as_str())),
@@ -243,11 +252,12 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         if row.counts() { format!("its {} run", ordinal(row.number)) } else { "which counts as not run".to_owned() };
     let status = if row.counts() { row.status.as_str() } else { NOT_RUN };
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
+    let after = row.lasted().map(|took| format!(", after {}", format_duration(took))).unwrap_or_default();
     let rows = [
         ("run", format!("{} of {}, {which}", row.id, row.job)),
         ("scheduled", state::shown(row.scheduled, zone)),
-        ("started", state::shown(row.started, zone)),
-        ("finished", format!("{}, after {}{attempts}", state::shown(row.finished, zone), format_duration(row.took))),
+        ("started", started(row.began(), Some(row.finished), Some(row.reason), zone)),
+        ("finished", format!("{}{after}{attempts}", state::shown(row.finished, zone))),
         ("status", format!("{status}: {}", happened(&row.ending, row.finished, zone))),
         ("message", verdict(&row, &letters.run(row.id), zone)),
         ("why", explained.explanation()),

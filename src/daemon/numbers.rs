@@ -52,9 +52,9 @@ pub struct JobTally {
     pub runs: Counts<{ Status::ALL.len() }>,
     /// Due times without a run of their own, in the order of [`Skip::ALL`].
     pub skips: Counts<{ Skip::ALL.len() }>,
-    /// Runs of which it is known how long they took: one that did not come took no time.
+    /// How many runs took as long as `took` in all: those of which it is known.
     pub timed: u64,
-    /// How long those took, together.
+    /// How long these took, together.
     pub took: Duration,
 }
 
@@ -84,7 +84,7 @@ pub struct JobNumbers {
     pub status: Option<Status>,
     /// When that ended.
     pub last: Option<Timestamp>,
-    /// How long it took; unknown of a run that version 0.1 recorded.
+    /// How long it took, where that is known.
     pub took: Option<Duration>,
     /// When a run was ok, the last time.
     pub success: Option<Timestamp>,

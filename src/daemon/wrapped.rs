@@ -189,7 +189,8 @@ fn end(
         return Ok(None);
     }
     let finished = end.finished.max(report.started);
-    let outcome = dispatcher.assess(&report.job, end.ending.clone(), end.output(), report.started, finished)?;
+    let judged = dispatcher.assess(&report.job, end.ending.clone(), end.output(), report.started, finished)?;
+    let outcome = Outcome { took: end.took.unwrap_or(judged.took), ..judged };
     let status = outcome.status;
     let run = report.run.filter(|run| dispatcher.reported_start(*run) == Some(report.started));
     // What it is known by may be lost with the daemon that it began under; when it began is not.

@@ -83,7 +83,8 @@ impl Leftover {
             }
         }
         run.progress.pid.store(0, Ordering::Relaxed);
-        let mut outcome = Outcome::interrupted(started, clock.now().wall);
+        let ended = clock.now().wall;
+        let mut outcome = Outcome { took: clock::between(started, ended), ..Outcome::interrupted(started, ended) };
         let how = match (sent, run.command.timeout()) {
             (Stop::No, _) => "has ended now",
             (_, Some(after)) if late => {

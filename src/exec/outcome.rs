@@ -223,7 +223,8 @@ pub struct Outcome {
     pub started: Timestamp,
     /// When the last attempt ended (wall).
     pub finished: Timestamp,
-    /// How long the run took, all attempts and the delays between them (monotonic).
+    /// How long the run took, all attempts and the delays between them (monotonic); zero where that is not known, see
+    /// [`known`].
     pub took: Duration,
     /// How many attempts there were; 1 without retries.
     pub attempts: u32,
@@ -287,17 +288,6 @@ pub const NOT_YET_KEPT: &str = "what a run prints is kept when it ends";
 const CORRECTION: Duration = Duration::from_secs(60);
 
 impl Ending {
-    /// Whether it is known how long the run took: not of one that did not come, or whose end nobody saw.
-    pub fn is_measured(&self) -> bool {
-        !matches!(
-            self,
-            Self::Missing { .. }
-                | Self::Unfinished { .. }
-                | Self::Lost { .. }
-                | Self::CutOff { by: CutOff::Death | CutOff::Machine }
-        )
-    }
-
     /// Why no output of the run is there, where that does not say that it printed nothing.
     pub fn lacks_output(&self) -> Option<&'static str> {
         match self {
@@ -349,6 +339,12 @@ impl Ending {
 pub fn is_marker(line: &str) -> bool {
     let number = line.strip_prefix("[… ").and_then(|rest| rest.strip_suffix(" bytes dropped …]"));
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// How long a run took, where that is known: of one whose beginning was not reported, or whose end nobody saw, it is not. No run
+/// takes no time.
+pub fn known(took: Duration) -> Option<Duration> {
+    (!took.is_zero()).then_some(took)
 }
 
 impl Captured {
@@ -418,11 +414,10 @@ impl Outcome {
         Self { ending: Ending::CutOff { by }, ..Self::interrupted(started, now.wall) }
     }
 
-    /// A run that ended before its time, by what is not known.
+    /// A run that ended before its time, by what is not known. Nobody saw when, so that how long it took is not known either.
     pub fn interrupted(started: Timestamp, now: Timestamp) -> Self {
-        let took = between(started, now);
         let outcome = Self::status_only(Status::Critical, now);
-        Self { reason: Reason::Interrupted, ending: Ending::Interrupted, started, took, ..outcome }
+        Self { reason: Reason::Interrupted, ending: Ending::Interrupted, started, ..outcome }
     }
 
     /// A run whose `wrap` is gone: nobody will say how it ends, and nobody knows whether it has.
@@ -438,9 +433,8 @@ impl Outcome {
 
     /// An expected run that began, and whose end was not reported within so long.
     pub fn unfinished(started: Timestamp, after: Duration, now: Timestamp) -> Self {
-        let took = between(started, now);
         let ending = Ending::Unfinished { after, next_began: false };
-        Self { reason: Reason::Missing, ending, started, took, ..Self::status_only(Status::Critical, now) }
+        Self { reason: Reason::Missing, ending, started, ..Self::status_only(Status::Critical, now) }
     }
 
     /// An expected run that began, and whose end was not reported before the next one began.

@@ -33,9 +33,9 @@ pub fn run(row: &RunRow) -> api::Run {
         number: row.number,
         trigger: row.trigger,
         scheduled: row.scheduled,
-        started: Some(row.started),
+        started: row.began(),
         finished: Some(row.finished),
-        took: Some(row.took),
+        took: row.lasted(),
         attempts: Some(row.attempts),
         status: counts.then_some(row.status),
         reason: counts.then_some(row.reason),
@@ -104,13 +104,13 @@ pub(super) async fn strips(core: &Core, jobs: &mut [api::Job], length: u32) -> R
         let Some(mut runs) = strips.remove(&job.name) else { continue };
         runs.reverse();
         job.usual_took = median(&runs);
-        job.strip = runs.into_iter().map(|(status, took)| (status, took.as_secs_f64())).collect();
+        job.strip = runs.into_iter().map(|(status, took)| (status, took.map(|took| took.as_secs_f64()))).collect();
     }
     Ok(())
 }
 
-fn median(runs: &[(Status, Duration)]) -> Option<Duration> {
-    let mut times: Vec<Duration> = runs.iter().map(|(_, took)| *took).collect();
+fn median(runs: &[(Status, Option<Duration>)]) -> Option<Duration> {
+    let mut times: Vec<Duration> = runs.iter().filter_map(|(_, took)| *took).collect();
     times.sort_unstable();
     times.get(times.len().checked_sub(1)? / 2).copied()
 }

@@ -3,6 +3,8 @@
 //! Before it: a [`Notice`]. After it: `render`, which lays it above everything else. Everything here is plain text until
 //! [`Headline`] puts it together, escaped.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::tail::{first_line, is_one_line, last_line, telling_line, without_perfdata};
@@ -10,7 +12,7 @@ use super::words::{JUST_NOW, clock, emoji, ended, short};
 use super::{Notice, Occasion};
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{Captured, Ending, Reason, Status};
+use crate::exec::{Captured, Ending, Reason, Status, known};
 use crate::policy::{Event, Update};
 use crate::policy::{count, ordinal};
 use crate::slack::{cut, has_joined_url, unformatted, units};
@@ -86,6 +88,14 @@ pub(super) fn headline(notice: &Notice, title: Option<&str>) -> Headline {
     }
 }
 
+/// How a run ended that was told to hang.
+fn hang_ended(took: Duration, ending: &Ending) -> String {
+    match known(took) {
+        Some(took) => format!("ended after {}, {}", format_duration(took), ended(ending)),
+        None => ended(ending),
+    }
+}
+
 /// What a run came to, in a line: what its headline says behind the status. Everywhere the same.
 pub fn line(notice: &Notice) -> String {
     match notice.status {
@@ -99,7 +109,7 @@ pub fn resolved(notice: &Notice) -> Option<String> {
     match &notice.update {
         Update::IntermittentEnds { failed, runs, .. } => return Some(format!("over: {failed} of {runs} runs failed")),
         Update::HangEnds { took, ending } => {
-            return Some(format!("ended after {}, {}", format_duration(*took), ended(ending)));
+            return Some(hang_ended(*took, ending));
         }
         _ => {}
     }
@@ -294,7 +304,7 @@ fn bad(notice: &Notice) -> Draft {
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::HangEnds { took, ending } => {
-            let words = format!("ended after {}, {}", format_duration(*took), ended(ending));
+            let words = hang_ended(*took, ending);
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::Better { was } => cause.after(&format!("better: {status}, was {}: ", was.as_str())),

@@ -83,7 +83,7 @@ fn whole(text: &mut Text, sources: &Sources<'_>) {
     );
     text.gauge("runs_running", "Runs in progress.", count(sources.snapshot.running));
     text.gauge("runs_waiting", "Runs that are due and wait for a free place.", count(sources.snapshot.waiting));
-    text.histogram("run_duration_seconds", "How long runs took.", &tally.durations);
+    text.histogram("run_duration_seconds", "How long runs took, of which that is known.", &tally.durations);
     text.histogram("run_lateness_seconds", "How long after their due times runs began.", &tally.lateness);
     let open = |wanted: Status| {
         (wanted.as_str(), status.incidents.iter().filter(|incident| incident.status == wanted).count())
@@ -154,16 +154,18 @@ fn jobs(text: &mut Text, jobs: &[JobNumbers]) {
     let reasons = Skip::ALL.map(Skip::as_str);
     let skips = ("job_skips_total", "Due times that passed without a run of their own, by the reason.");
     text.job_counts(skips, "reason", &reasons, &jobs, |job| &job.tally.skips.0);
-    text.job_summaries(("job_run_duration_seconds", "How long the job's runs took."), &jobs, |job| {
-        (job.tally.timed, job.tally.took.as_secs_f64())
-    });
+    text.job_summaries(
+        ("job_run_duration_seconds", "How long the job's runs took, of which that is known."),
+        &jobs,
+        |job| (job.tally.timed, job.tally.took.as_secs_f64()),
+    );
     let gauges: [JobGauge; 6] = [
         (
             "job_last_run_status",
             "The status of the last run, as Nagios has it: 0 is ok, 1 warning, 2 critical, 3 unknown.",
             |job| job.status.map_or(0.0, nagios),
         ),
-        ("job_last_run_duration_seconds", "How long the last run took.", |job| {
+        ("job_last_run_duration_seconds", "How long the last run took; 0 where that is not known.", |job| {
             job.took.map_or(0.0, |took| took.as_secs_f64())
         }),
         ("job_last_run_timestamp_seconds", "When the last run ended; 0 when there was none.", |job| {

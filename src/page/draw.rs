@@ -27,8 +27,8 @@ const PLOT: (f64, f64) = (1_000.0, 160.0);
 pub struct Bar {
     /// What it came to.
     pub look: Look,
-    /// How long it took.
-    pub seconds: f64,
+    /// How long it took, where that is known; without it the bar is as low as one can be.
+    pub seconds: Option<f64>,
 }
 
 /// How a run looks.
@@ -114,13 +114,13 @@ const LOOKS: [Look; 5] = [
 /// A strip with room for `room` bars; the newest run is at its right end. Of more runs each bar shows the worst of several.
 pub fn strip(runs: &[Bar], room: usize) -> Strip {
     let bars = buckets(runs, room);
-    let most = bars.iter().map(|bar| bar.seconds).fold(0.0, f64::max);
+    let most = bars.iter().filter_map(|bar| bar.seconds).fold(0.0, f64::max);
     let first = room.saturating_sub(bars.len());
     let mut paths = Vec::new();
     for look in LOOKS {
         let mut path = String::new();
         for (at, bar) in bars.iter().enumerate().filter(|(_, bar)| bar.look == look) {
-            let (x, high) = (units(first + at) * STEP, height(bar.seconds, most));
+            let (x, high) = (units(first + at) * STEP, height(bar.seconds.unwrap_or_default(), most));
             // A hollow bar is drawn by its outline, which lies half a unit inside.
             let drawn = match look {
                 Look::Hollow => write!(path, "M{x}.5 {}.5v-{}h{}v{}z", HEIGHT - 1, high - 1, BAR - 1, high - 1),
@@ -154,9 +154,10 @@ fn buckets(runs: &[Bar], room: usize) -> Vec<Bar> {
     if room == 0 {
         return Vec::new();
     }
+    let length = |bar: &Bar| bar.seconds.unwrap_or_default();
     let worst = |bucket: &[Bar]| {
         let worse = |one: &&Bar, other: &&Bar| {
-            one.look.rank().cmp(&other.look.rank()).then(one.seconds.total_cmp(&other.seconds))
+            one.look.rank().cmp(&other.look.rank()).then(length(one).total_cmp(&length(other)))
         };
         bucket.iter().max_by(worse).copied()
     };
@@ -180,14 +181,15 @@ fn label(runs: &[Bar]) -> String {
     }
 }
 
-/// A plot of how long runs took, the newest at the right end; nothing for a few runs.
+/// A plot of how long runs took, as far as that is known, the newest at the right end; nothing for a few runs.
 pub fn plot(runs: &[Bar], room: usize, timeout: Option<f64>) -> Option<Plot> {
-    let runs: Vec<Bar> = runs.iter().filter(|bar| bar.look != Look::Hollow).copied().collect();
+    let runs = runs.iter().filter(|bar| bar.look != Look::Hollow);
+    let runs: Vec<(Look, f64)> = runs.filter_map(|bar| Some((bar.look, bar.seconds?))).collect();
     if runs.len() < FEWEST || room < 2 {
         return None;
     }
     let (width, height) = PLOT;
-    let longest = runs.iter().map(|bar| bar.seconds).fold(0.0, f64::max);
+    let longest = runs.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
     let timeout = timeout.filter(|timeout| *timeout > 0.0 && *timeout <= longest * 1.5);
     let most = longest.max(timeout.unwrap_or_default()).max(0.001) * 1.05;
     let y = |seconds: f64| ((1.0 - seconds / most) * height * 10.0).round() / 10.0;
@@ -199,17 +201,17 @@ pub fn plot(runs: &[Bar], room: usize, timeout: Option<f64>) -> Option<Plot> {
     let mut marks: Vec<Shape> = Vec::new();
     for at in 0..number {
         let bucket = &runs[edge(at)..edge(at + 1)];
-        let mut times: Vec<f64> = bucket.iter().map(|bar| bar.seconds).collect();
+        let mut times: Vec<f64> = bucket.iter().map(|(_, seconds)| *seconds).collect();
         times.sort_unstable_by(f64::total_cmp);
         let (low, middle, high) = (times[0], times[times.len() / 2], times[times.len() - 1]);
         let step = if at == 0 { 'M' } else { 'L' };
         let _ = write!(top, "{step}{} {}", x(at), y(high));
         let _ = write!(line, "{step}{} {}", x(at), y(middle));
         bottom.push((x(at), y(low)));
-        let worst = bucket.iter().max_by_key(|bar| bar.look.rank()).copied();
-        if let Some(bad) = worst.filter(|bar| bar.look.rank() > 1) {
-            let class = bad.look.class();
-            let path = format!("M{} {}h.01", x(at), y(bad.seconds));
+        let worst = bucket.iter().max_by_key(|(look, _)| look.rank()).copied();
+        if let Some((look, seconds)) = worst.filter(|(look, _)| look.rank() > 1) {
+            let class = look.class();
+            let path = format!("M{} {}h.01", x(at), y(seconds));
             match marks.iter_mut().find(|shape| shape.class == class) {
                 Some(shape) => shape.path.push_str(&path),
                 None => marks.push(Shape { class, path }),
@@ -240,12 +242,12 @@ mod tests {
     use super::{Bar, Look, Status, plot, strip};
 
     fn bar(status: Status, seconds: f64) -> Bar {
-        Bar { look: Look::Status(status), seconds }
+        Bar { look: Look::Status(status), seconds: Some(seconds) }
     }
 
     #[test]
     fn a_bar_is_as_high_as_its_share_of_the_longest_run() {
-        let runs = [bar(Status::Ok, 5.0), bar(Status::Critical, 10.0), Bar { look: Look::Hollow, seconds: 0.0 }];
+        let runs = [bar(Status::Ok, 5.0), bar(Status::Critical, 10.0), Bar { look: Look::Hollow, seconds: None }];
         let strip = strip(&runs, 3);
         let paths: Vec<(&str, &str)> = strip.paths.iter().map(|shape| (shape.class, shape.path.as_str())).collect();
         assert_eq!(
@@ -276,6 +278,17 @@ mod tests {
     fn a_job_that_never_ran_has_an_empty_strip_and_no_plot() {
         assert_eq!((strip(&[], 40).paths.len(), strip(&[], 40).label.as_str()), (0, "no run yet"));
         assert_eq!(plot(&[bar(Status::Ok, 1.0)], 200, None), None);
+    }
+
+    #[test]
+    fn a_run_of_which_it_is_not_known_how_long_it_took_is_a_low_bar_and_no_point() {
+        let unknown = Bar { look: Look::Status(Status::Ok), seconds: None };
+        assert_eq!(strip(&[unknown], 40).paths[0].path, "M195 24v-3h4v3z");
+        assert_eq!(plot(&[unknown; 20], 200, None), None);
+        let mut runs = [bar(Status::Ok, 40.0); 9];
+        runs[3] = unknown;
+        let known = plot(&runs, 200, None).expect("eight runs are a plot");
+        assert_eq!(known.line.matches(['M', 'L']).count(), 8);
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn run_row(explained: &api::Explained, site: &Site, present: &Present) -> RunRow
         id: run.id.0,
         href: site.run(run.id.0),
         status: run.status.map_or(if run.finished.is_some() { "not run" } else { "running" }, Status::as_str),
-        started: present.time(run.started.unwrap_or(run.scheduled)),
+        started: present.time(run.started.or(run.finished).unwrap_or(run.scheduled)),
         took: run.took.map(words::length).unwrap_or_default(),
         ending: run.ending.clone().unwrap_or_default(),
         attempts: run.attempts.filter(|attempts| *attempts > 1).map(|attempts| format!("{attempts} attempts")),
@@ -218,7 +218,7 @@ fn seconds(seconds: f64) -> String {
 
 /// `from 31 s to 4 min, half of them below 41 s`.
 fn spread(bars: &[Bar]) -> String {
-    let mut times: Vec<f64> = bars.iter().map(|bar| bar.seconds).collect();
+    let mut times: Vec<f64> = bars.iter().filter_map(|bar| bar.seconds).collect();
     times.sort_unstable_by(f64::total_cmp);
     match (times.first(), times.last()) {
         (Some(low), Some(high)) if times.len() > 1 => {

@@ -148,7 +148,7 @@ pub(super) fn word(state: JobState) -> &'static str {
 }
 
 /// The runs of a strip, the oldest first.
-pub(super) fn bars(strip: &[(Status, f64)]) -> Vec<Bar> {
+pub(super) fn bars(strip: &[(Status, Option<f64>)]) -> Vec<Bar> {
     strip.iter().map(|(status, seconds)| Bar { look: Look::Status(*status), seconds: *seconds }).collect()
 }
 

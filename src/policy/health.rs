@@ -18,7 +18,7 @@ use super::patterns::{self, Begun, Conversation, Flapping};
 use super::quiet::{Nights, Waiting};
 use super::settings::{MOST_CHANGES, On};
 use super::{Facts, Incident, Settings, same};
-use crate::exec::{Ending, Reason, Status};
+use crate::exec::{Ending, Reason, Status, known};
 use crate::id::{Channel, RunId};
 
 /// The last ok run's stdout is kept up to this many bytes of JSON: for `diff` and `previous.stdout`.
@@ -159,7 +159,7 @@ pub struct Ended {
     pub ending: Ending,
     /// What decided the status.
     pub reason: Reason,
-    /// How long it took.
+    /// How long it took; zero where that is not known.
     pub took: Duration,
     /// The end of its output where it was not ok; an ok run's stdout is kept apart.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -190,7 +190,7 @@ pub struct LastEnd {
     pub status: Status,
     /// When it ended.
     pub at: Timestamp,
-    /// How long it took; unknown of a run that version 0.1 recorded.
+    /// How long it took, where that is known.
     pub took: Option<Duration>,
 }
 
@@ -407,8 +407,11 @@ impl Health {
     /// How the last run ended, without what it printed.
     pub fn last_end(&self) -> Option<LastEnd> {
         let last = self.last.as_ref()?;
-        let measured = last.ended.as_ref().filter(|ended| ended.ending.is_measured());
-        Some(LastEnd { status: last.status, at: last.at, took: measured.map(|ended| ended.took) })
+        Some(LastEnd {
+            status: last.status,
+            at: last.at,
+            took: last.ended.as_ref().and_then(|ended| known(ended.took)),
+        })
     }
 
     /// When a run was ok, the last time that is known.

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::words::{clock, count, ordinal};
 use crate::document::format_duration;
-use crate::exec::{Ending, Status};
+use crate::exec::{Ending, Status, known};
 use crate::id::RunId;
 
 /// What has changed against what was reported before.
@@ -249,7 +249,10 @@ impl Update {
                     Ending::Exited { code } => format!("exit code {code}"),
                     other => other.words(),
                 };
-                format!("ended after {}, {ending}", format_duration(*took))
+                match known(*took) {
+                    Some(took) => format!("ended after {}, {ending}", format_duration(took)),
+                    None => ending,
+                }
             }
         }
     }

@@ -237,12 +237,12 @@ impl Store {
         self.call(move |core| core.read(|db| runs::tally(db, below, (since, until), runs::STEP))).await
     }
 
-    /// The last runs of some jobs, the newest first: status and how long each took.
+    /// The last runs of some jobs, the newest first: status, and how long each took where that is known.
     pub async fn strips(
         &self,
         jobs: Vec<JobName>,
         length: u32,
-    ) -> Result<std::collections::HashMap<JobName, Vec<(Status, Duration)>>, StoreError> {
+    ) -> Result<std::collections::HashMap<JobName, Vec<(Status, Option<Duration>)>>, StoreError> {
         self.look(move |db| runs::strips(db, &jobs, length)).await
     }
 

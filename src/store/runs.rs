@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::columns::{MOST, bytes, count, maybe_number, maybe_text, number, text, time};
 use super::types::{Details, HistoryFilter, JobState, RunRow, RunningRow, Tally};
-use crate::exec::{Captured, Ending, Reason, Status};
+use crate::exec::{Captured, Ending, Reason, Status, known};
 use crate::id::{JobName, RunId};
 use crate::message::summary::JobReport;
 use crate::policy::{By, Decision, Event, Suppressed};
@@ -256,19 +256,19 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<Run
     statement.query_map(rusqlite::params_from_iter(values), row)?.collect()
 }
 
-/// The last runs of some jobs that count as runs, the newest first: status and how long each took.
+/// The last runs of some jobs that count as runs, the newest first: status and how long each took, where that is known.
 pub(super) fn strips(
     db: &Connection,
     jobs: &[JobName],
     length: u32,
-) -> Result<HashMap<JobName, Vec<(Status, Duration)>>> {
+) -> Result<HashMap<JobName, Vec<(Status, Option<Duration>)>>> {
     let sql = "SELECT status, took FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) \
                AND verdict NOT IN ('not-run', 'paused') ORDER BY id DESC LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;
     let mut strips = HashMap::with_capacity(jobs.len());
     for job in jobs {
         let rows = statement.query_map(params![job.as_str(), length], |row| {
-            Ok((from_word(text(row, 0)?, Status::Unknown), Duration::from_micros(count(row, 1)?)))
+            Ok((from_word(text(row, 0)?, Status::Unknown), known(Duration::from_micros(count(row, 1)?))))
         })?;
         strips.insert(job.clone(), rows.collect::<Result<_>>()?);
     }

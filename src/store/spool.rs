@@ -89,6 +89,9 @@ pub struct End {
     pub finished: Timestamp,
     /// How.
     pub ending: Ending,
+    /// How long the command took, by the stop-watch, without the time that its report took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Duration>,
     /// What it wrote.
     stdout: Kept,
     stderr: Kept,
@@ -169,7 +172,7 @@ impl End {
         let [stdout, stderr, both] = [&output.stdout, &output.stderr, &output.both].map(Kept::from);
         // What is all of one stream need not stand twice.
         let both = if both == stdout || both == stderr { Kept::default() } else { both };
-        Self { finished, ending, stdout, stderr, both }
+        Self { finished, ending, took: None, stdout, stderr, both }
     }
 
     /// What it wrote.

@@ -105,6 +105,7 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
         hold: args.quiet,
         keep: 2 * KEPT,
     };
+    let started = clock.now().mono;
     let mut passed = match command.start(clock) {
         Ok(going) => going.follow(time_limit(limit.map(Some).or(settings), &mut events, &told), clock).await,
         Err(passed) => {
@@ -115,7 +116,9 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
         }
     };
     let ended = clock.now();
-    let end = End::new(passed.exited.wall, passed.ending.clone(), &passed.output);
+    let mut end = End::new(passed.exited.wall, passed.ending.clone(), &passed.output);
+    // The time until the report of its beginning was answered is none of the command's.
+    end.took = Some(passed.exited.mono - started);
     reporter.end(Report { run: told.borrow().run, end: Some(end), ..begun.clone() });
     if let Ending::TimedOut { after, .. } = passed.ending {
         let of = if begun.timeout.is_some() { "--timeout".to_owned() } else { told.borrow().timeout_of.clone() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::numbers::{JobNumbers, Numbers, Skip, Tally, count};
 use super::{Dispatcher, Entry, Tracked};
 use crate::clock::{Now, between, shift};
-use crate::exec::Status;
+use crate::exec::{Status, known};
 use crate::policy::{Decision, Suppressed};
 
 impl Dispatcher {
@@ -17,9 +17,8 @@ impl Dispatcher {
         if ended.decision == Decision::NotRun {
             return tracked.tally.skipped(Skip::NotRun, 1);
         }
-        let (status, took) = (ended.outcome.status, ended.outcome.took);
-        count(&mut tracked.tally.runs.0, &Status::ALL, status);
-        if ended.outcome.ending.is_measured() {
+        count(&mut tracked.tally.runs.0, &Status::ALL, ended.outcome.status);
+        if let Some(took) = known(ended.outcome.took) {
             tracked.tally.timed += 1;
             tracked.tally.took = tracked.tally.took.saturating_add(took);
             tally.durations.observe(took);

@@ -15,7 +15,7 @@ use super::super::mailbox::JobQuery;
 use super::{AskedFor, Dispatcher, Running, Tracked, Waiting};
 use crate::api::{self, JobState};
 use crate::clock::{Now, between, shift};
-use crate::exec::{Status, Trigger};
+use crate::exec::{Status, Trigger, known};
 use crate::id::{JobName, RunId};
 use crate::plan::Job;
 use crate::policy::{self, HoldKind, Pattern};
@@ -313,7 +313,7 @@ fn running_run(running: &Running) -> api::RunningRun {
 
 fn last(last: policy::LastRun, zone: &TimeZone) -> api::LastRun {
     let ended = last.ended.as_ref();
-    let took = ended.map(|ended| ended.took);
+    let took = ended.and_then(|ended| known(ended.took));
     api::LastRun {
         run: last.run,
         status: last.status,

@@ -48,7 +48,7 @@ pub struct RunRow {
     pub started: Timestamp,
     /// When its last attempt ended.
     pub finished: Timestamp,
-    /// How long it took, by the stop-watch.
+    /// How long it took, by the stop-watch; zero where that is not known.
     pub took: Duration,
     /// How many attempts there were.
     pub attempts: u32,
@@ -149,7 +149,7 @@ impl RunRow {
             scheduled: run.scheduled,
             started: run.started,
             finished: now.max(run.started),
-            took: crate::clock::between(run.started, now),
+            took: Duration::ZERO,
             attempts: 1,
             status: Status::Critical,
             reason: Reason::Interrupted,
@@ -185,6 +185,18 @@ impl RunRow {
             stdout: Captured::default(),
             stderr: Captured::default(),
         }
+    }
+
+    /// How long it took, where that is known.
+    pub fn lasted(&self) -> Option<Duration> {
+        crate::exec::known(self.took)
+    }
+
+    /// When it began: a run that did not come never did, and of one whose end alone was reported it is not known. Due times that
+    /// passed have a first one.
+    pub fn began(&self) -> Option<Timestamp> {
+        let is_known = self.details.passed.is_some() || self.lasted().is_some() || self.started < self.finished;
+        is_known.then_some(self.started)
     }
 
     /// Bytes of output that it holds.

@@ -118,6 +118,36 @@ fn a_ping_for_a_job_whose_file_has_errors_is_told_which() {
     assert!(text.contains("there is no job") && text.contains("did you mean `db/exq`?"), "{text}");
 }
 
+#[test]
+fn of_a_run_whose_beginning_was_not_reported_nobody_says_how_long_it_took() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    assert_eq!(ask(&sandbox, "GET", "/ping/db/backup/fail", b"").0, 200);
+    let run = last_run(&sandbox, "db/backup");
+    assert!(run["started"].is_null() && run["took"].is_null() && run["finished"].is_string(), "{run}");
+    let job: Value = serde_json::from_str(&ask(&sandbox, "GET", "/api/v1/jobs/db/backup", b"").1).expect("a job");
+    assert!(job["last"]["started"].is_null() && job["last"]["took"].is_null() && job["usual_took"].is_null(), "{job}");
+    assert_eq!(job["strip"], serde_json::json!([["critical", null]]));
+    let metrics = ask(&sandbox, "GET", "/metrics", b"").1;
+    for line in [
+        "slack_alert_job_runs_total{job_name=\"db/backup\",status=\"critical\"} 1",
+        "slack_alert_job_run_duration_seconds_count{job_name=\"db/backup\"} 0",
+        "slack_alert_run_duration_seconds_count 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let row = &serde_json::from_str::<Value>(&sandbox.run(&["history", "--json"]).stdout).expect("a list")[0];
+    assert!(row["started"].is_null() && row["took"].is_null() && row["local"].is_null(), "{row}");
+    let shown = sandbox.run(&["history"]).stdout;
+    assert!(shown.contains("by ") && !shown.contains("0ms"), "{shown}");
+    // With a beginning it is known.
+    for path in ["/ping/db/backup/start", "/ping/db/backup"] {
+        assert_eq!(ask(&sandbox, "GET", path, b"").0, 200);
+    }
+    let run = last_run(&sandbox, "db/backup");
+    assert!(run["started"].is_string() && run["took"].is_number(), "{run}");
+}
+
 /// The lines of the manual's crontab that report with curl, each as cron gives it to the shell.
 fn recipes() -> Vec<String> {
     let manual = include_str!("../../../man/slack-alert.1").replace(" \\e\n", " ");

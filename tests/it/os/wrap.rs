@@ -742,6 +742,8 @@ fn of_a_command_whose_wrapper_was_killed_nobody_says_that_it_has_ended() {
     let words = format!("its wrap (process {process}) is gone: the command may still run");
     let told = [sandbox.run(&["history"]).stdout, sandbox.run(&["why", "db"]).stdout];
     assert!(told.iter().all(|told| told.contains(&words)), "{told:?}");
+    let row = &history(&sandbox)[0];
+    assert!(row["started"].is_string() && row["took"].is_null(), "nobody knows how long it took: {row}");
     // It still waits at the gate.
     open_the_gate(&sandbox);
     drop(daemon);

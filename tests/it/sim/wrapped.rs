@@ -21,6 +21,22 @@ fn report(job: &str, days: i64, code: i32, expect: Option<ExpectedEvery>) -> Req
     Request::RunEnded(Box::new(Report { expect, end: Some(end), ..begun }))
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_time_that_a_report_waited_for_the_daemon_is_none_of_the_commands() {
+    let config = "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    let mut world = World::new(MORNING, &[("slack_alert.toml", config)]);
+    world.spawner.play(|_, _| unreachable!("the daemon starts nothing"));
+    world.start().await;
+    let at: jiff::Timestamp = MORNING.parse().expect("a time");
+    let began = at - jiff::SignedDuration::from_millis(131);
+    let begun = Report::begun(JobName::new("date"), "date".to_owned(), 1, began);
+    let mut end = End::new(at, Ending::Exited { code: 0 }, &Output::default());
+    end.took = Some(Duration::from_millis(3));
+    world.ask(Request::RunEnded(Box::new(Report { end: Some(end), ..begun }))).await;
+    let rows = world.history().await;
+    assert_eq!((rows[0].took, rows[0].finished), (Duration::from_millis(3), at));
+}
+
 async fn names(world: &World) -> Vec<String> {
     match world.ask(Request::Names).await {
         Reply::Names(names) => {
