@@ -213,7 +213,8 @@ impl Member {
     /// The job of an alert, and why it was sent.
     pub fn of(message: &Message) -> Self {
         let job = message.job.clone().unwrap_or_else(|| JobName::new(""));
-        let name = unformatted(job.as_str());
+        // As a message has it: on its line.
+        let name = unformatted(&job.as_str().split_whitespace().collect::<Vec<_>>().join(" "));
         let mut cause = String::new();
         for line in message.text.lines() {
             let (line, _) = one_line(line, CAUSE);

@@ -51,9 +51,8 @@ use self::thread::{Inbox, Op};
 pub use self::types::{
     CarriedOver, Cause, Class, Depth, Details, Disposition, Fault, FollowUp, Heads, HistoryFilter, JobState,
     KEPT_OUTPUT, Loaded, MessageId, MessageState, Opened, OutboxCounts, OutboxFilter, OutboxPoll, Progress, Record,
-    Recorded, RunRow, RunningRow, Settlement, StoreError, Stored, Tally, ThreadChange, Trouble,
+    Recorded, RunRow, RunningRow, Settlement, StoreError, Stored, Strip, Tally, ThreadChange, Trouble,
 };
-use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
 use crate::notify::Parent;
@@ -242,7 +241,7 @@ impl Store {
         &self,
         jobs: Vec<JobName>,
         length: u32,
-    ) -> Result<std::collections::HashMap<JobName, Vec<(Status, Option<Duration>)>>, StoreError> {
+    ) -> Result<std::collections::HashMap<JobName, Strip>, StoreError> {
         self.look(move |db| runs::strips(db, &jobs, length)).await
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::columns::{MOST, bytes, count, maybe_number, maybe_text, number, text, time};
-use super::types::{Details, HistoryFilter, JobState, RunRow, RunningRow, Tally};
+use super::types::{Details, HistoryFilter, JobState, RunRow, RunningRow, Strip, Tally};
 use crate::exec::{Captured, Ending, Reason, Status, known};
 use crate::id::{JobName, RunId};
 use crate::message::summary::JobReport;
@@ -257,11 +257,7 @@ pub(super) fn history(db: &Connection, filter: &HistoryFilter) -> Result<Vec<Run
 }
 
 /// The last runs of some jobs that count as runs, the newest first: status and how long each took, where that is known.
-pub(super) fn strips(
-    db: &Connection,
-    jobs: &[JobName],
-    length: u32,
-) -> Result<HashMap<JobName, Vec<(Status, Option<Duration>)>>> {
+pub(super) fn strips(db: &Connection, jobs: &[JobName], length: u32) -> Result<HashMap<JobName, Strip>> {
     let sql = "SELECT status, took FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) \
                AND verdict NOT IN ('not-run', 'paused') ORDER BY id DESC LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;

@@ -81,6 +81,9 @@ pub struct Details {
     pub passed: Option<(u64, u64)>,
 }
 
+/// The last runs of a job, the newest first: the status of each, and how long it took where that is known.
+pub type Strip = Vec<(Status, Option<Duration>)>;
+
 /// Some of a time's runs, counted by job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
