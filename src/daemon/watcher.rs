@@ -127,9 +127,12 @@ impl Watching {
 
     /// Begins to watch files that were read at this time. What has changed since then is read again.
     async fn begin(&mut self, read: Timestamp) {
+        let before = self.look().await.fingerprint;
+        // What changed after that look, and before the kernel was asked for notice, gave none.
         let survey = self.look().await;
         self.read = survey.fingerprint;
-        if survey.newest.is_some_and(|newest| clock::shift(newest, TICK) >= read) {
+        let is_young = survey.newest.is_some_and(|newest| clock::shift(newest, TICK) >= read);
+        if is_young || survey.fingerprint != before {
             self.read = !survey.fingerprint;
             self.pace.changed(self.clock.now().mono);
         }
