@@ -37,6 +37,10 @@ const MOST_THREADS: usize = 64;
 /// How often it is tried again whether there are descriptors for a process, once they ran out.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
+/// So often a start that failed for want of descriptors is made again though there are some: others may have given theirs back in
+/// between. A limit of the command's own gives none back.
+const DOUBTS: u32 = 20;
+
 /// A start that has waited for descriptors for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -95,6 +99,8 @@ struct Request {
     slot: ChildSlot,
     /// Since when it waits for descriptors.
     waits: Option<Mono>,
+    /// So often in a row it failed for want of descriptors though there were some.
+    doubts: u32,
 }
 
 impl Starter {
@@ -129,7 +135,7 @@ impl Starter {
     /// Asks for an attempt's process, which will be delivered to the slot.
     pub(in crate::exec) fn start(&self, run: &Arc<Run>, attempt: u32, slot: &Slot<Box<Child>>) -> io::Result<()> {
         let mut queue = self.0.lock();
-        let mut request = Request { run: Arc::clone(run), attempt, slot: slot.handle(), waits: None };
+        let mut request = Request { run: Arc::clone(run), attempt, slot: slot.handle(), waits: None, doubts: 0 };
         if queue.scarce {
             request.wait_for_files(self.0.clock.now().mono);
         }
@@ -312,9 +318,15 @@ impl Request {
         let mut started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
         let beside = shared.going_on().end(number);
         let waits = self.waits.unwrap_or(now.mono);
-        if started.is_err() && waits.until(now.mono) < PATIENCE && shared.is_out_of_files() {
-            self.wait_for_files(now.mono);
-            return Some(self);
+        if let Err(error) = &started
+            && waits.until(now.mono) < PATIENCE
+        {
+            let scarce = shared.is_out_of_files();
+            if scarce || (error.contains(os::OUT_OF_FILES) && self.doubts < DOUBTS) {
+                self.doubts = if scarce { 0 } else { self.doubts + 1 };
+                self.wait_for_files(now.mono);
+                return Some(self);
+            }
         }
         if let Ok(child) = &mut started {
             child.started_beside = beside;
