@@ -102,7 +102,7 @@ impl Health {
             told_in: conversation.channels,
             pending: Vec::new(),
             waited: Statuses::default(),
-            hushed: false,
+            in_thread_only: false,
             pings: false,
             suppressed: 0,
             update: Update::IntermittentEnds { failed, runs, steady },

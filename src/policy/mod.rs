@@ -261,7 +261,7 @@ pub struct Notification {
     /// The statuses of the incidents in `digest`: it goes to whoever hears of these too.
     pub waited: Statuses,
     /// Somebody has the incident, and it got better: it goes into the thread, and nowhere where there is none.
-    pub hushed: bool,
+    pub in_thread_only: bool,
     /// It is the first that people hear of a critical failure: they are to be pinged.
     pub pings: bool,
     /// Alerts that `rate_limit` held since the last message.

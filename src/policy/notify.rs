@@ -253,8 +253,8 @@ impl Health {
         let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse, more, now);
         // Whoever has it hears in the thread that it got better; nobody else needs to.
         let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
-        let hushed = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
-        let thread = if hushed && thread == Threading::Broadcast { Threading::Reply } else { thread };
+        let in_thread_only = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
+        let thread = if in_thread_only && thread == Threading::Broadcast { Threading::Reply } else { thread };
         let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing);
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
@@ -275,7 +275,7 @@ impl Health {
             told_in,
             pending,
             waited,
-            hushed,
+            in_thread_only,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
             update,
@@ -476,7 +476,7 @@ impl Health {
             told_in: reported.channels.clone(),
             pending: reported.pending.clone(),
             waited: Statuses::default(),
-            hushed: false,
+            in_thread_only: false,
             pings: false,
             suppressed: 0,
             update: open.recovered(moment.at),

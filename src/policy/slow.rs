@@ -66,7 +66,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         told_in: Vec::new(),
         pending: Vec::new(),
         waited: Statuses::default(),
-        hushed: false,
+        in_thread_only: false,
         pings: false,
         suppressed: std::mem::take(&mut health.suppressed),
         update: Update::Slow { over, run },

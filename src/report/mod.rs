@@ -172,7 +172,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
             suppressed(Suppressed::RateLimited, None)
         }
         // Without a thread it would be one more message for all.
-        Verdict::Notify(notification) if notification.hushed && !threads(job, sender) => {
+        Verdict::Notify(notification) if notification.in_thread_only && !threads(job, sender) => {
             policy::retract(health, &notification);
             suppressed(Suppressed::Acknowledged, notification.next.and_then(|next| next.at))
         }
@@ -365,7 +365,8 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
     let mut messages = Vec::new();
     let named = channels(job, notification, sender);
     let new_to = |channel: &Channel| notification.status != Status::Ok && notification.is_new_to(channel, &named);
-    let all: Vec<Channel> = named.iter().filter(|channel| !(notification.hushed && new_to(channel))).cloned().collect();
+    let all: Vec<Channel> =
+        named.iter().filter(|channel| !(notification.in_thread_only && new_to(channel))).cloned().collect();
     let first = all.iter().any(new_to).then(|| render(job, &anew(job, notice, notification))).flatten();
     let first = first.map(|first| Rendered { attachment: rendered.attachment.clone(), ..first });
     for channel in &all {
