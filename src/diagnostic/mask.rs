@@ -31,8 +31,8 @@ const SECRET_WORDS: [&str; 8] = ["token", "secret", "passw", "credential", "webh
 /// Names that say where a secret is, or what is known of it, and are none.
 const HARMLESS_ENDS: [&str; 3] = ["_file", "_env", "_path"];
 
-/// The keys of `[slack]` and of tables like it whose values are secrets; one that is near to such a name is a slip for it.
-const SECRET_KEYS: [&str; 2] = ["token", "webhook_url"];
+/// Names of secrets; a key, or a part of it between `_` or `-`, that is near to one is a slip for it.
+const SECRET_KEYS: [&str; 7] = ["token", "secret", "webhook", "webhook_url", "password", "credential", "apikey"];
 
 /// Whether a key is the name of a table of variables, or a slip for it. What stands there in another form ("A=b" in a list)
 /// is as secret as what the table would hold.
@@ -51,7 +51,12 @@ fn is_secret(path: &[&str]) -> bool {
     if HARMLESS_ENDS.iter().any(|end| key.ends_with(end)) {
         return false;
     }
-    let near = || SECRET_KEYS.iter().any(|name| strsim::osa_distance(&key, name) <= name.len() / 3);
+    let near = || {
+        let parts = || key.split(['_', '-']).chain([key.as_str()]);
+        // Slips: one in a short name, more in a long one.
+        let slips = |name: &str| if name.len() < 8 { 1 } else { name.len() / 4 };
+        SECRET_KEYS.iter().any(|name| parts().any(|part| strsim::osa_distance(part, name) <= slips(name)))
+    };
     let parent = path.iter().rev().nth(1).map(|parent| parent.to_ascii_lowercase());
     match parent.as_deref() {
         // A job's variables, whose names are in words of their own.
@@ -241,6 +246,10 @@ mod tests {
             ("[slack]\ntoken = [\"s3cret\", 'x']\n", "[slack]\ntoken = [\"******\", '*']\n"),
             ("[slack]\ntoken = { is = \"s3cret\" }\n", "[slack]\ntoken = { is = \"******\" }\n"),
             ("slack = \"s3cret\"\n", "slack = \"******\"\n"),
+            ("webhok = \"https://gw/hook/x\"\n", "webhok = \"*****************\"\n"),
+            ("bot-tokn = \"s3cret\"\n", "bot-tokn = \"******\"\n"),
+            ("pasword = \"s3cret\"\nslack_scret = 'x'\n", "pasword = \"******\"\nslack_scret = '*'\n"),
+            ("select = \"value\"\ncommand = \"true\"\n", "select = \"value\"\ncommand = \"true\"\n"),
             ("env = { PGPASSWORD = \"hunter2\", A = \"b\" }\n", "env = { PGPASSWORD = \"*******\", A = \"b\" }\n"),
             ("[evn]\nAPI_KEY = \"hunter2\"\n", "[evn]\nAPI_KEY = \"*******\"\n"),
             ("ping = \"https://hc/uuid\"\n", "ping = \"***************\"\n"),
