@@ -148,8 +148,11 @@ pub struct RunningRun {
 impl RunningRun {
     /// ", 2 attempts have failed and the next begins at 11:04", for one between two attempts; `at` says when.
     pub fn between_attempts(&self, at: impl Fn(Timestamp) -> String) -> String {
-        let Some(Retry { failed, at: next }) = self.retry else { return String::new() };
+        let Some(Retry { failed, at: next, waits_for_place }) = self.retry else { return String::new() };
         let have = if failed == 1 { "1 attempt has".to_owned() } else { format!("{failed} attempts have") };
+        if waits_for_place {
+            return format!(", {have} failed and the next waits for a free place (limits.max_running)");
+        }
         format!(", {have} failed and the next begins {}", at(next))
     }
 }

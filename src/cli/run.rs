@@ -167,8 +167,10 @@ async fn serve(
     let core = Core::new(mailbox.clone(), published, (store.clone(), Arc::clone(&clock)), changes.clone(), stop);
     let core = core.of(whose(world, &plan)).with_outbox(outbox.subscribe());
     let socket = if args.dry_run { None } else { control::open(world, &plan, &clock) };
+    let (leaves, places) = mpsc::unbounded_channel();
     let host = Host {
-        spawner: Arc::new(Duct::new(Arc::clone(&clock), Some(plan.config.limits.start_rate))),
+        spawner: Arc::new(Duct::giving_places_back(clock.clone(), Some(plan.config.limits.start_rate), leaves)),
+        places,
         clock,
         store: store.clone(),
         interrupted: opened.interrupted,

@@ -39,7 +39,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::api;
 use crate::clock::{self, Alarm, Mono, Now, SharedClock};
-use crate::exec::{Outcome, Run, Spawner, Stop};
+use crate::exec::{Outcome, Place, Run, Spawner, Stop};
 use crate::id::RunId;
 use crate::notify::Watcher;
 use crate::outbox;
@@ -74,6 +74,8 @@ pub struct Host {
     pub clock: SharedClock,
     /// Starts processes.
     pub spawner: Arc<dyn Spawner>,
+    /// What runs between two attempts say of their places.
+    pub places: mpsc::UnboundedReceiver<Place>,
     /// Keeps state.
     pub store: Store,
     /// Runs that were in progress when the daemon before this one died.
@@ -181,6 +183,7 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, inbox: &mut Inbox) -> S
             },
             loaded = daemon.reloads.loaded() => daemon.reload(loaded).await,
             Some(ended) = daemon.runs.join_next() => daemon.ended(ended),
+            Some(place) = daemon.host.places.recv() => daemon.place(place),
             () = daemon.keeping.settled() => {},
             () = daemon.summary.settled() => {},
             // It stays news until a turn has published it.
@@ -426,6 +429,16 @@ impl Daemon {
         }
     }
 
+    /// A run waits for another attempt, or no longer.
+    fn place(&mut self, place: Place) {
+        let (Place::Left(id) | Place::Wanted(id)) = place;
+        if let Some(run) = self.dispatcher.runs().find(|run| run.id == id) {
+            self.host.changes.of_job(&run.job, Some(id));
+        }
+        let turn = self.dispatcher.place(place, self.host.clock.now());
+        self.act(turn);
+    }
+
     /// No new runs; those in progress get their grace, then SIGTERM, then SIGKILL; then the outbox gets its time.
     async fn stop(&mut self, inbox: &mut Inbox) -> ExitMode {
         self.publisher.publish(&self.dispatcher, &self.plan);
@@ -474,6 +487,7 @@ impl Daemon {
             };
             tokio::select! {
                 Some(ended) = self.runs.join_next() => self.ended(ended),
+                Some(place) = self.host.places.recv() => self.place(place),
                 Some(report) = self.host.delivery_reports.recv() => self.reported(report),
                 Some(asked) = asked => if asked.request == Request::StopNow {
                     self.asked(Some(asked));

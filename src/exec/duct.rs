@@ -13,7 +13,7 @@ use std::time::Duration;
 use governor::Quota;
 use governor::clock::Clock as _;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 
 use super::Spawner;
 use super::assess::{Assessment, Times, assess};
@@ -23,7 +23,7 @@ use super::leftover::Leftover;
 use super::os::plain;
 use super::outcome::{Directives, Ending, Outcome, Output};
 use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
-use super::run::{Retry, Run};
+use super::run::{Place, Retry, Run};
 use super::stop::{Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
@@ -39,6 +39,8 @@ struct Shared {
     gate: Option<Gate>,
     starter: Starter,
     drain: Drain,
+    /// Who gives the places of `limits.max_running`; without one there is no limit.
+    places: Option<mpsc::UnboundedSender<Place>>,
     /// Made at the first start, within the runtime; an error is that start's.
     reactor: OnceLock<Reactor<Box<Child>>>,
 }
@@ -75,23 +77,37 @@ impl fmt::Debug for Duct {
 impl Duct {
     /// One that starts processes no faster than `start_rate`, a whole `count` at once at most.
     pub fn new(clock: SharedClock, start_rate: Option<Rate>) -> Self {
+        Self::giving_places_back(clock, start_rate, None)
+    }
+
+    /// The same. A run that waits for another attempt says so here, and waits until it is given a place again.
+    pub fn giving_places_back(
+        clock: SharedClock,
+        start_rate: Option<Rate>,
+        places: impl Into<Option<mpsc::UnboundedSender<Place>>>,
+    ) -> Self {
         let gate = start_rate.and_then(|rate| {
             // A rate that is finer than a nanosecond is no limit.
             let quota = Quota::with_period(rate.per / rate.count.get())?.allow_burst(rate.count);
             let limiter = Limiter::direct_with_clock(quota, GovernorClock(Arc::clone(&clock)));
             Some(Gate { limiter, turn: Mutex::new(()) })
         });
-        Self::draining(clock, gate, Drain::default())
+        Self::draining(clock, gate, Drain::default(), places.into())
     }
 
     /// One for a process that ends with the run.
     pub fn of_one_run(clock: SharedClock) -> Self {
-        Self::draining(clock, None, Drain::of_one_run())
+        Self::draining(clock, None, Drain::of_one_run(), None)
     }
 
-    fn draining(clock: SharedClock, gate: Option<Gate>, drain: Drain) -> Self {
+    fn draining(
+        clock: SharedClock,
+        gate: Option<Gate>,
+        drain: Drain,
+        places: Option<mpsc::UnboundedSender<Place>>,
+    ) -> Self {
         let starter = Starter::new(Arc::clone(&clock));
-        Self { shared: Arc::new(Shared { clock, gate, starter, drain, reactor: OnceLock::new() }) }
+        Self { shared: Arc::new(Shared { clock, gate, starter, drain, places, reactor: OnceLock::new() }) }
     }
 }
 
@@ -140,6 +156,30 @@ impl Shared {
             _ = stop.rises(Stop::No) => false,
             () = stop.is_too_late(end) => false,
             () = over => true,
+        }
+    }
+
+    /// Between two attempts: other runs may have its place meanwhile. `false` when told to stop instead.
+    async fn between(&self, run: &Run, mut retry: Retry, delay: Duration) -> bool {
+        run.progress.set_retry(Some(retry));
+        if self.places.is_some() {
+            run.stop.leave_place();
+            self.say(Place::Left(run.id));
+        }
+        // A person may have paused the job meanwhile.
+        if !self.pause(delay, &run.stop).await || !run.stop.released().await {
+            return false;
+        }
+        retry.waits_for_place = self.places.is_some();
+        run.progress.set_retry(Some(retry));
+        self.say(Place::Wanted(run.id));
+        run.stop.has_place().await
+    }
+
+    /// Where nobody listens any more, no place is given any more: the daemon has given the run up.
+    fn say(&self, place: Place) {
+        if let Some(places) = &self.places {
+            let _ = places.send(place);
         }
     }
 
@@ -218,9 +258,9 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
             };
             last = Some(attempt);
             let at = clock::shift(shared.clock.now().wall, delay);
-            run.progress.set_retry(Some(Retry { failed: so_far.attempts, at }));
-            // A person may have paused the job meanwhile.
-            if !shared.pause(delay, &run.stop).await || !run.stop.released().await {
+            let retry = Retry { failed: so_far.attempts, at, waits_for_place: false };
+            // Boxed: all would carry the room for it.
+            if !Box::pin(shared.between(&run, retry, delay)).await {
                 break;
             }
             run.progress.set_retry(None);

@@ -55,7 +55,7 @@ pub use outcome::{
 };
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
 pub use program::{Program, Programs, first_line, script_fault};
-pub use run::{Progress, Retry, Run, Trigger};
+pub use run::{Place, Progress, Retry, Run, Trigger};
 pub use signals::{name as signal_name, of_shell as signal_of_shell};
 pub use stop::{Stop, Stopper};
 

@@ -75,6 +75,18 @@ pub struct Retry {
     pub failed: u32,
     /// When the next one begins.
     pub at: Timestamp,
+    /// That time has come, and it waits for a place of `limits.max_running`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits_for_place: bool,
+}
+
+/// What a run says of its place of `limits.max_running` between two attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It needs none until its next attempt.
+    Left(RunId),
+    /// Its next attempt is due.
+    Wanted(RunId),
 }
 
 impl Progress {

@@ -28,6 +28,8 @@ pub struct Stopper {
     level: AtomicU8,
     /// No further attempt begins for now.
     held: AtomicBool,
+    /// Between two attempts it has no place of `limits.max_running`.
+    placeless: AtomicBool,
     /// No attempt begins at this instant or later, in nanoseconds; zero is never.
     last_start: AtomicU64,
     waker: Mutex<Option<Waker>>,
@@ -87,6 +89,26 @@ impl Stopper {
         })
     }
 
+    /// Its place is free for another run.
+    pub fn leave_place(&self) {
+        self.placeless.store(true, Ordering::Release);
+    }
+
+    /// It has a place again.
+    pub fn give_place(&self) {
+        self.placeless.store(false, Ordering::Release);
+        self.wake();
+    }
+
+    /// Waits until it has a place; `false` when it is asked to end. The daemon gives places while it stops too.
+    pub fn has_place(&self) -> impl Future<Output = bool> + use<'_> {
+        poll_fn(move |cx| match (self.poll(cx, Stop::No), self.placeless.load(Ordering::Acquire)) {
+            (Poll::Ready(_), _) => Poll::Ready(false),
+            (Poll::Pending, false) => Poll::Ready(true),
+            (Poll::Pending, true) => Poll::Pending,
+        })
+    }
+
     fn wake(&self) {
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waker) = waker {
@@ -129,6 +151,16 @@ mod tests {
         assert!(tokio::join!(stopper.released(), async { stopper.hold(false) }).0);
         stopper.hold(true);
         assert!(!tokio::join!(stopper.released(), async { stopper.raise(Stop::Terminate) }).0);
+    }
+
+    #[tokio::test]
+    async fn a_further_attempt_waits_until_it_has_a_place_or_the_run_is_to_end() {
+        let stopper = Stopper::default();
+        assert!(stopper.has_place().await);
+        stopper.leave_place();
+        assert!(tokio::join!(stopper.has_place(), async { stopper.give_place() }).0);
+        stopper.leave_place();
+        assert!(!tokio::join!(stopper.has_place(), async { stopper.raise(Stop::Terminate) }).0);
     }
 
     #[tokio::test]

@@ -169,8 +169,12 @@ impl Dispatcher {
 
     /// Starts what waits, as far as there is room.
     pub(super) fn fill(&mut self, now: Now, turn: &mut Turn) {
-        while !self.stopping && self.running.len() - self.elsewhere < self.limits.max_running {
-            let Some(waiting) = self.next_to_start() else { return };
+        while self.has_room() {
+            let next = if self.stopping { None } else { self.next_to_start() };
+            if self.lets_another_attempt_begin(next.map(|(due, _)| due)) {
+                continue;
+            }
+            let Some(waiting) = next.and_then(|next| self.waiting.remove(&next)) else { return };
             let tracked = &mut self.jobs[waiting.job as usize];
             tracked.waiting -= 1;
             let timing = &tracked.job.timing;

@@ -17,6 +17,7 @@ impl Dispatcher {
         self.watch_the_wall_clock(now);
         let Some(running) = self.running.remove(&id) else { return turn };
         self.unlock(id, &running.locks);
+        self.placeless.forget(id);
         if let Some(elsewhere) = &running.elsewhere {
             self.no_longer_elsewhere(id, elsewhere, &mut turn);
         }

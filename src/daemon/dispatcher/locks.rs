@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Dispatcher, Waiting};
+use super::Dispatcher;
+use crate::clock::Mono;
 use crate::id::{JobName, RunId};
 
 /// Why a run waits for a lock.
@@ -19,10 +20,10 @@ pub(super) struct Held {
 }
 
 impl Dispatcher {
-    /// Takes the run that starts next out of those that wait: the oldest whose locks are free.
-    pub(super) fn next_to_start(&mut self) -> Option<Waiting> {
+    /// The key of the run that starts next of those that wait: the oldest whose locks are free.
+    pub(super) fn next_to_start(&self) -> Option<(Mono, u64)> {
         let mut wanted: HashSet<&str> = HashSet::new();
-        let key = self.waiting.iter().find_map(|(key, waiting)| {
+        self.waiting.iter().find_map(|(key, waiting)| {
             let locks = &self.jobs[waiting.job as usize].job.timing.locks;
             let taken = |lock: &Arc<str>| self.locks.contains_key(lock) || wanted.contains(lock.as_ref());
             if !locks.iter().any(taken) {
@@ -30,8 +31,7 @@ impl Dispatcher {
             }
             wanted.extend(locks.iter().map(AsRef::as_ref));
             None
-        })?;
-        self.waiting.remove(&key)
+        })
     }
 
     /// A run of this job starts, and holds its locks from now on.

@@ -11,6 +11,7 @@ mod holds;
 mod jobs;
 mod locks;
 mod ping;
+mod places;
 mod reported;
 mod slow;
 mod starved;
@@ -140,6 +141,8 @@ pub struct Dispatcher {
     given_up: reported::AllGivenUp,
     /// The keys of such runs that ended.
     ended: reported::AllEnded,
+    /// Runs between two attempts.
+    placeless: places::Placeless,
     /// Oldest due first.
     waiting: BTreeMap<(Mono, u64), Waiting>,
     behind: HashMap<u32, Behind>,
@@ -175,6 +178,7 @@ impl Dispatcher {
             agenda: Agenda::new(),
             running: BTreeMap::new(),
             elsewhere: 0,
+            placeless: places::Placeless::default(),
             deadlines: BTreeSet::new(),
             given_up: reported::AllGivenUp::default(),
             ended: reported::AllEnded::default(),

@@ -290,7 +290,7 @@ impl Dispatcher {
     /// The jobs that hold the most places.
     fn holders(&self) -> Vec<(JobName, usize)> {
         let mut held: HashMap<u32, usize> = HashMap::new();
-        for running in self.running.values().filter(|running| running.elsewhere.is_none()) {
+        for running in self.running.values().filter(|running| self.has_place(running)) {
             *held.entry(running.job).or_default() += 1;
         }
         let mut held: Vec<(JobName, usize)> =

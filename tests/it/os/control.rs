@@ -406,6 +406,25 @@ fn no_new_attempt_of_a_run_starts_in_a_pause_and_the_run_goes_on_after_it() {
 }
 
 #[test]
+fn a_run_between_two_attempts_leaves_its_place_to_others_and_waits_for_one_again() {
+    let tries = "command = 'echo x >> tries; test $(wc -l < tries) -ge 2'\nevery = '1h'\n\
+                 retries = { times = 1, delay = '10ms' }\n";
+    let other = "command = 'until test -e go; do sleep 0.05; done'\nevery = '1h'\n";
+    let files = [("slack_alert.toml", "limits.max_running = 1\n"), ("jobs.d/a.toml", tries), ("jobs.d/b.toml", other)];
+    let (sandbox, _going, socket) = daemon(&files);
+    let waits = ask_until(&socket, "/api/v1/jobs/a", |job| job["running"][0]["retry"]["waits_for_place"] == true);
+    assert_eq!(waits["running"][0]["retry"]["failed"], 1, "{waits}");
+    let status = sandbox.run(&["status"]).stdout;
+    assert!(status.contains("1 attempt has failed and the next waits for a free place"), "{status}");
+    assert_eq!(sandbox.read("tries"), "x\n", "no attempt beside the other run");
+    let (_, other) = ask(&socket, "GET", "/api/v1/jobs/b", None);
+    assert!(!other["running"][0].is_null(), "{other}");
+    sandbox.file("go", "");
+    let runs = ask_until(&socket, "/api/v1/runs?job=a&status=ok", |runs| !runs["runs"][0].is_null());
+    assert_eq!(runs["runs"][0]["attempts"], 2, "{runs}");
+}
+
+#[test]
 fn where_run_cannot_be_written_the_socket_is_in_the_state_folder_and_commands_find_it() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", "state_dir = 'state'\n"), ("jobs.d/a.toml", JOB)]);
     // A file stands where the folder would be.

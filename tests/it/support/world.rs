@@ -352,6 +352,7 @@ impl World {
         let host = Host {
             clock,
             spawner: self.spawner.clone(),
+            places: tokio::sync::mpsc::unbounded_channel().1,
             store: store.clone(),
             interrupted: opened.interrupted,
             outbox,
