@@ -6,14 +6,16 @@
 
 use std::sync::{Arc, LazyLock};
 
-use minijinja::machinery::ast::{BinOpKind, CallArg, CompareOpKind, Expr, UnaryOpKind};
+use minijinja::machinery::ast::{BinOpKind, Expr, UnaryOpKind};
 use minijinja::machinery::parse_expr;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior};
 
 use super::check::{Finding, check, inside};
+use super::comparisons::mismatch;
 use super::filters::{Mode, register};
 use super::number::Written;
+use super::spelling::{compared, comparison, written};
 use super::text::clean;
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Table, Text, did_you_mean};
@@ -135,6 +137,24 @@ fn problem(text: &Text<'_>, parse: Option<Parse>) -> Option<Problem> {
         };
         return refuse(range, message, help.to_owned());
     }
+    for (name, range) in variables(source) {
+        let help = match name.as_str() {
+            "json" if parse != Some(Parse::Json) => Some("add `parse = \"json\"`"),
+            "perfdata" if parse != Some(Parse::Perfdata) => Some("add `parse = \"perfdata\"`"),
+            name if VARIABLES.contains(&name) => None,
+            name => {
+                let there: Vec<&str> = VARIABLES.into_iter().filter(|name| is_there(name, parse)).collect();
+                let known: Vec<String> = there.iter().map(|name| format!("`{name}`")).collect();
+                let help = did_you_mean(name, there)
+                    .unwrap_or_else(|| format!("a condition can look at {}", known.join(", ")));
+                return refuse(range, format!("a condition does not know `{name}`"), help);
+            }
+        };
+        if let Some(help) = help {
+            let message = format!("`{name}` is never there: nothing says that the output is to be parsed");
+            return refuse(range, message, help.to_owned());
+        }
+    }
     // The same as a template, whose names are checked: the braces shift every place by three.
     let (findings, _) = check(&format!("{{{{ {source} }}}}"), &[], false);
     let shifted = |finding: &Finding| {
@@ -148,23 +168,18 @@ fn problem(text: &Text<'_>, parse: Option<Parse>) -> Option<Problem> {
         let problem = Problem::new(Code::InvalidExpression, at(shifted(&finding)), finding.message);
         return Some(problem.maybe_help(finding.help));
     }
-    for (name, range) in variables(source) {
-        let help = match name.as_str() {
-            "json" if parse != Some(Parse::Json) => Some("add `parse = \"json\"`"),
-            "perfdata" if parse != Some(Parse::Perfdata) => Some("add `parse = \"perfdata\"`"),
-            name if VARIABLES.contains(&name) => None,
-            name => {
-                let known = VARIABLES.map(|name| format!("`{name}`")).join(", ");
-                let help = did_you_mean(name, VARIABLES).unwrap_or_else(|| format!("it can look at {known}"));
-                return refuse(range, format!("a condition does not know `{name}`"), help);
-            }
-        };
-        if let Some(help) = help {
-            let message = format!("`{name}` is never there: nothing says that the output is to be parsed");
-            return refuse(range, message, help.to_owned());
-        }
+    let found = mismatch(source)?;
+    let range = found.at.start_offset as usize..found.at.end_offset as usize;
+    refuse(inside(source, range), found.message, found.help)
+}
+
+/// Whether a variable of conditions has a value in such a job.
+fn is_there(name: &str, parse: Option<Parse>) -> bool {
+    match name {
+        "json" => parse == Some(Parse::Json),
+        "perfdata" => parse == Some(Parse::Perfdata),
+        _ => true,
     }
-    None
 }
 
 /// The variables of an expression, each with its place.
@@ -327,93 +342,6 @@ fn take_apart(expr: &Expr<'_>) -> Option<Node> {
 
 fn leaf(expr: &Expr<'_>) -> Option<Leaf> {
     Some(Leaf { text: written(expr)?, constant: expr.as_const().is_some() })
-}
-
-/// An expression as it would be written: the places that the parser keeps do not cover all of one.
-fn written(expr: &Expr<'_>) -> Option<String> {
-    let list = |items: &[Expr<'_>]| Some(items.iter().map(written).collect::<Option<Vec<_>>>()?.join(", "));
-    let arguments = |all: &[CallArg<'_>]| {
-        let one = |argument: &CallArg<'_>| match argument {
-            CallArg::Pos(value) => written(value),
-            CallArg::Kwarg(name, value) => Some(format!("{name}={}", written(value)?)),
-            CallArg::PosSplat(_) | CallArg::KwargSplat(_) => None,
-        };
-        let all = all.iter().map(one).collect::<Option<Vec<_>>>()?;
-        Some(if all.is_empty() { String::new() } else { format!("({})", all.join(", ")) })
-    };
-    Some(match expr {
-        Expr::Var(var) => var.id.to_owned(),
-        Expr::Const(constant) => literal(&constant.value)?,
-        Expr::GetAttr(get) => format!("{}.{}", written(&get.expr)?, get.name),
-        Expr::GetItem(get) => format!("{}[{}]", written(&get.expr)?, written(&get.subscript_expr)?),
-        Expr::Filter(filter) => {
-            format!("{} | {}{}", written(filter.expr.as_ref()?)?, filter.name, arguments(&filter.args)?)
-        }
-        Expr::Test(test) => format!("{} is {}{}", written(&test.expr)?, test.name, arguments(&test.args)?),
-        Expr::List(all) => format!("[{}]", list(&all.items)?),
-        Expr::UnaryOp(op) => match op.op {
-            UnaryOpKind::Neg => format!("-{}", written(&op.expr)?),
-            UnaryOpKind::Not => format!("(not {})", written(&op.expr)?),
-        },
-        Expr::BinOp(op) => format!("({} {} {})", written(&op.left)?, sign(op.op), written(&op.right)?),
-        _ => return None,
-    })
-}
-
-/// A constant as it is written.
-fn literal(value: &Value) -> Option<String> {
-    Some(match value.kind() {
-        ValueKind::String => {
-            let text = value.as_str()?.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
-            format!("'{text}'")
-        }
-        ValueKind::Number => value.to_string(),
-        ValueKind::Bool => value.is_true().to_string(),
-        ValueKind::None => "none".to_owned(),
-        _ => return None,
-    })
-}
-
-fn sign(op: BinOpKind) -> &'static str {
-    match op {
-        BinOpKind::Add => "+",
-        BinOpKind::Sub => "-",
-        BinOpKind::Mul => "*",
-        BinOpKind::Div => "/",
-        BinOpKind::FloorDiv => "//",
-        BinOpKind::Rem => "%",
-        BinOpKind::Pow => "**",
-        BinOpKind::Concat => "~",
-        BinOpKind::ScAnd => "and",
-        BinOpKind::ScOr => "or",
-        other => comparison(other).unwrap_or("=="),
-    }
-}
-
-fn comparison(op: BinOpKind) -> Option<&'static str> {
-    Some(match op {
-        BinOpKind::Eq => "==",
-        BinOpKind::Ne => "!=",
-        BinOpKind::Lt => "<",
-        BinOpKind::Lte => "<=",
-        BinOpKind::Gt => ">",
-        BinOpKind::Gte => ">=",
-        BinOpKind::In => "in",
-        _ => return None,
-    })
-}
-
-fn compared(op: CompareOpKind) -> &'static str {
-    match op {
-        CompareOpKind::Eq => "==",
-        CompareOpKind::Ne => "!=",
-        CompareOpKind::Lt => "<",
-        CompareOpKind::Lte => "<=",
-        CompareOpKind::Gt => ">",
-        CompareOpKind::Gte => ">=",
-        CompareOpKind::In => "in",
-        CompareOpKind::NotIn => "not in",
-    }
 }
 
 impl Node {
@@ -698,7 +626,13 @@ mod tests {
             ("", None, "the expression is empty"),
             ("{{ json.queue }} > 1", None, "without braces"),
             ("json.queue = 1", None, "compared with `==`"),
-            ("host", Some("host"), "a condition does not know `host`"),
+            (
+                "host",
+                Some("host"),
+                "a condition can look at `json`, `stdout`, `stderr`, `exit_code`, `duration`, `previous`",
+            ),
+            ("statuss == 'ok'", Some("statuss"), "a condition does not know `statuss` / a condition can look at"),
+            ("exit_code == '2'", Some("'2'"), "`exit_code` is a number, and is compared with text"),
         ] {
             let file = format!("critical_when = {}\n", serde_json::Value::from(text));
             let parsed = toml::de::DeTable::parse(&file).expect("valid TOML").into_inner();

@@ -4,6 +4,7 @@
 //! code block here.
 
 mod check;
+mod comparisons;
 mod conditions;
 mod context;
 mod edit;
@@ -14,6 +15,7 @@ mod number;
 mod own_blocks;
 mod render;
 mod samples;
+mod spelling;
 pub mod summary;
 mod tail;
 mod template;

@@ -1,0 +1,200 @@
+//! Comparisons in a condition of which one side is a number and the other text, as far as the expression itself tells.
+//!
+//! Before it: an expression that can be read. After it: what is wrong with the first such comparison, for `conditions`. Such
+//! a comparison is always false, or fails at each run.
+
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
+use minijinja::machinery::{Span, parse_expr};
+use minijinja::value::{Value, ValueKind};
+
+use super::spelling::written;
+use crate::document::parse_duration;
+
+/// What a value is known to be before there is a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Text,
+}
+
+/// A comparison that cannot hold.
+#[derive(Debug)]
+pub(super) struct Mismatch {
+    /// Where the other side of it is.
+    pub(super) at: Span,
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+/// Filters that make a number of anything.
+const COUNTING: [&str; 6] = ["int", "float", "length", "count", "round", "abs"];
+
+/// Filters that make text of anything.
+const WRITING: [&str; 9] = ["trim", "lower", "upper", "string", "title", "capitalize", "replace", "strip_ansi", "join"];
+
+/// The first comparison of a number with text.
+pub(super) fn mismatch(source: &str) -> Option<Mismatch> {
+    find(&parse_expr(source).ok()?)
+}
+
+fn find(expr: &Expr<'_>) -> Option<Mismatch> {
+    match expr {
+        Expr::BinOp(op) => {
+            let compares = matches!(
+                op.op,
+                BinOpKind::Eq
+                    | BinOpKind::Ne
+                    | BinOpKind::Lt
+                    | BinOpKind::Lte
+                    | BinOpKind::Gt
+                    | BinOpKind::Gte
+                    | BinOpKind::In
+            );
+            let own = compares.then(|| differ(&op.left, &op.right)).flatten();
+            own.or_else(|| find(&op.left)).or_else(|| find(&op.right))
+        }
+        Expr::Compare(chain) => {
+            let sides: Vec<&Expr<'_>> =
+                std::iter::once(&chain.expr).chain(chain.ops.iter().map(|step| &step.expr)).collect();
+            let own = sides.windows(2).find_map(|pair| differ(pair[0], pair[1]));
+            own.or_else(|| sides.into_iter().find_map(find))
+        }
+        Expr::UnaryOp(op) => find(&op.expr),
+        Expr::IfExpr(choice) => {
+            let otherwise = choice.false_expr.as_ref().and_then(find);
+            find(&choice.test_expr).or_else(|| find(&choice.true_expr)).or(otherwise)
+        }
+        Expr::Filter(filter) => filter.expr.as_ref().and_then(find).or_else(|| in_arguments(&filter.args)),
+        Expr::Test(test) => find(&test.expr),
+        Expr::List(list) => list.items.iter().find_map(find),
+        Expr::Tuple(tuple) => tuple.items.iter().find_map(find),
+        _ => None,
+    }
+}
+
+fn in_arguments(arguments: &[CallArg<'_>]) -> Option<Mismatch> {
+    arguments.iter().find_map(|argument| match argument {
+        CallArg::Pos(value) | CallArg::Kwarg(_, value) => find(value),
+        CallArg::PosSplat(_) | CallArg::KwargSplat(_) => None,
+    })
+}
+
+/// Whether one side is a number and the other text; a list is what all of its items are.
+fn differ(left: &Expr<'_>, right: &Expr<'_>) -> Option<Mismatch> {
+    let items = match right {
+        Expr::List(list) => list.items.as_slice(),
+        Expr::Tuple(tuple) => tuple.items.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let (mine, other) = (kind(left)?, items.iter().find(|item| kind(item).is_some())?);
+    if items.iter().any(|item| kind(item).is_none_or(|theirs| theirs == mine)) {
+        return None;
+    }
+    // What is not written out is what the message names.
+    let (named, constant, named_kind) = match (left.as_const(), written(left), other.as_const(), written(other)) {
+        (None, Some(name), constant, _) => (name, constant, mine),
+        (constant, _, None, Some(name)) => (name, constant, kind(other)?),
+        _ => return None,
+    };
+    let at = if left.as_const().is_some() { left.span() } else { other.span() };
+    let (is, not) = match named_kind {
+        Kind::Number => ("a number", "text"),
+        Kind::Text => ("text", "a number"),
+    };
+    let help = match (named_kind, constant.as_ref()) {
+        (Kind::Number, Some(text)) => number_for(&named, text),
+        (Kind::Number, None) => format!("compare `{named}` with a number"),
+        (Kind::Text, Some(number)) => format!("write `{named} | int`, or the number in quotes: `'{number}'`"),
+        (Kind::Text, None) => format!("write `{named} | int`"),
+    };
+    Some(Mismatch { at, message: format!("`{named}` is {is}, and is compared with {not}"), help })
+}
+
+/// What to write in the place of a text that stands where a number is asked for.
+fn number_for(name: &str, text: &Value) -> String {
+    let text = text.as_str().unwrap_or_default().trim();
+    if text.parse::<f64>().is_ok() {
+        return format!("write it without quotes: `{text}`");
+    }
+    match parse_duration(text) {
+        Ok(length) if name == "duration" => format!("`duration` is in seconds: write `{}`", length.as_secs_f64()),
+        _ => format!("write a number, such as `{name} > 2`"),
+    }
+}
+
+/// What a value is, where that is known.
+fn kind(expr: &Expr<'_>) -> Option<Kind> {
+    match expr {
+        Expr::Var(var) => match var.id {
+            "exit_code" | "duration" => Some(Kind::Number),
+            "stdout" | "stderr" => Some(Kind::Text),
+            _ => None,
+        },
+        Expr::GetAttr(get) => match (&get.expr, get.name) {
+            (Expr::Var(var), "finished") if var.id == "previous" => Some(Kind::Number),
+            (Expr::Var(var), "status" | "stdout") if var.id == "previous" => Some(Kind::Text),
+            _ => None,
+        },
+        Expr::Const(constant) => match constant.value.kind() {
+            ValueKind::Number => Some(Kind::Number),
+            ValueKind::String => Some(Kind::Text),
+            _ => None,
+        },
+        Expr::UnaryOp(op) if matches!(op.op, UnaryOpKind::Neg) => kind(&op.expr),
+        Expr::BinOp(op) => match op.op {
+            BinOpKind::Concat => Some(Kind::Text),
+            BinOpKind::Sub | BinOpKind::Div | BinOpKind::FloorDiv | BinOpKind::Rem | BinOpKind::Pow => {
+                Some(Kind::Number)
+            }
+            BinOpKind::Add => kind(&op.left).filter(|left| kind(&op.right) == Some(*left)),
+            _ => None,
+        },
+        Expr::Filter(filter) if COUNTING.contains(&filter.name) => Some(Kind::Number),
+        Expr::Filter(filter) if WRITING.contains(&filter.name) => Some(Kind::Text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mismatch;
+
+    #[test]
+    fn a_number_that_is_compared_with_text_is_found_and_what_to_write_is_said() {
+        for (source, message, help) in [
+            ("exit_code == '2'", "`exit_code` is a number, and is compared with text", "without quotes: `2`"),
+            ("'2' == exit_code", "`exit_code` is a number, and is compared with text", "without quotes: `2`"),
+            ("exit_code != 'ok'", "`exit_code` is a number", "such as `exit_code > 2`"),
+            ("exit_code in ['1', '2']", "`exit_code` is a number", "without quotes: `1`"),
+            ("json.x and duration > '10m'", "`duration` is a number", "in seconds: write `600`"),
+            ("not (1 < duration < '9')", "`duration` is a number", "without quotes: `9`"),
+            ("stdout > 5", "`stdout` is text, and is compared with a number", "write `stdout | int`"),
+            ("stdout | length > '5'", "`stdout | length` is a number", "without quotes: `5`"),
+            ("previous.status == 2", "`previous.status` is text", "in quotes: `'2'`"),
+            ("previous.finished < stderr", "`previous.finished` is a number", "with a number"),
+            ("true if exit_code == '1' else false", "`exit_code` is a number", "without quotes: `1`"),
+        ] {
+            let found = mismatch(source).unwrap_or_else(|| panic!("{source}: nothing is found"));
+            assert!(found.message.starts_with(message), "{source}: {}", found.message);
+            assert!(found.help.contains(help), "{source}: {}", found.help);
+        }
+    }
+
+    #[test]
+    fn what_may_be_of_the_same_kind_is_left_alone() {
+        for source in [
+            "exit_code == 2",
+            "exit_code in [1, 2]",
+            "json.queue > '5'",
+            "stdout | int > 5",
+            "'ERROR' in stdout",
+            "previous.status != 'ok'",
+            "exit_code == none",
+            "stdout == '5'",
+            "duration + 1 > previous.finished",
+            "json.a == json.b",
+        ] {
+            assert!(mismatch(source).is_none(), "{source}: {:?}", mismatch(source));
+        }
+    }
+}
