@@ -4,7 +4,8 @@
 //!
 //! Daylight saving follows cron(8) of cronie. A **fixed** calendar (neither minute nor hour begins with `*`) runs once a
 //! matching wall time: a time that the clock skips runs at the first instant after the gap, one that comes twice runs
-//! the first time. Every other calendar follows the wall clock: it runs in both repeats of an hour, and not in an hour
+//! the first time. A gap of three hours or more is a correction of the clock, as cron(8) has it, and nothing is made up for
+//! it. Every other calendar follows the wall clock: it runs in both repeats of an hour, and not in an hour
 //! that does not exist. `next_after` is strictly later than what it is given, and looks at most ten years ahead; it goes
 //! from month to month and from one clock change to the next, never from minute to minute.
 
@@ -21,6 +22,9 @@ const MONTHS: usize = 121;
 
 /// The smallest step of time there is.
 pub(super) const TICK: SignedDuration = SignedDuration::from_nanos(1);
+
+/// A gap of this length and more (Samoa left out a day in 2011) is no daylight saving.
+const CORRECTION: i32 = 3 * 3_600;
 
 /// A parsed calendar: bit sets, so that a question costs no walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,9 +91,11 @@ impl Cron {
         let mut from = floor_minute(zone.to_datetime(after));
         loop {
             let wall = self.next_wall(from)?;
-            let at = instant(wall, zone)?;
-            if at > after {
-                return Some(at);
+            if !is_left_out(wall, zone) {
+                let at = instant(wall, zone)?;
+                if at > after {
+                    return Some(at);
+                }
             }
             from = wall.checked_add(SignedDuration::from_mins(1)).ok()?;
         }
@@ -189,6 +195,14 @@ fn nearest_weekday(day: i8, weekday: i8, length: i8) -> i8 {
         0 if day == length => day - 2,
         0 => day + 1,
         _ => day,
+    }
+}
+
+/// Whether the clock skips this wall time by a correction: there is no instant for it.
+fn is_left_out(wall: DateTime, zone: &TimeZone) -> bool {
+    match zone.to_ambiguous_timestamp(wall).offset() {
+        AmbiguousOffset::Gap { before, after } => after.seconds() - before.seconds() >= CORRECTION,
+        _ => false,
     }
 }
 

@@ -165,14 +165,22 @@ fn both_daylight_saving_nights() {
         ),
         // No changes at all, and half an hour off.
         ("30 2 * * *", "Asia/Kolkata", "2026-03-28T12:00", &["Sun 2026-03-29 02:30 +0530"]),
-        // Cairo's midnight: 00:00 becomes 01:00. Samoa left out a whole day.
+        // Cairo's midnight: 00:00 becomes 01:00. Samoa left out a whole day: nothing is made up for it.
         ("0 0 * * *", "Africa/Cairo", "2026-04-23T00:00", &["Fri 2026-04-24 01:00 +0300"]),
         (
             "0 12 * * *",
             "Pacific/Apia",
             "2011-12-30T00:00",
-            &["Sat 2011-12-31 00:00 +1400", "Sat 2011-12-31 12:00 +1400"],
+            &["Sat 2011-12-31 12:00 +1400", "Sun 2012-01-01 12:00 +1400"],
         ),
+        (
+            "30 * * * *",
+            "Pacific/Apia",
+            "2011-12-30T09:00",
+            &["Thu 2011-12-29 23:30 -1000", "Sat 2011-12-31 00:30 +1400"],
+        ),
+        // 00:00 became 03:00: as long as no daylight saving is.
+        ("0 1 * * *", "America/Danmarkshavn", "1995-12-31T12:00", &["Tue 1996-01-02 01:00 +0000"]),
     ] {
         assert_eq!(told(text, name, from, expected.len()), expected, "{text} in {name}");
     }
