@@ -40,9 +40,11 @@ pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Ti
 pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
     let job =
         message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", unformatted(job.as_str())));
+    // The channel of a webhook has no name here.
+    let place = Some(&message.channel).filter(|channel| !channel.is_unnamed());
+    let place = place.map_or_else(String::new, |channel| format!(" to {}", escape(&channel.to_string())));
     let text = format!(
-        ":warning: a message of {job} could not be posted to {}: {}\n`slack-alert outbox` shows it",
-        escape(&message.channel.to_string()),
+        ":warning: a message of {job} could not be posted{place}: {}\n`slack-alert outbox` shows it",
         escape(why),
     );
     // It does not say what failed: it is no part of an incident, whose first message is still to come.

@@ -733,7 +733,9 @@ impl Queue {
         let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
         let mut told = DeliveryResult::Elsewhere { why: why.to_owned() };
         if !covered {
-            match self.default.clone() {
+            // A webhook has one channel, which is told like a default one.
+            let own = || Some(batch.channel.clone()).filter(Channel::is_unnamed);
+            match self.default.clone().or_else(own) {
                 // Another channel may take what this one does not.
                 Some(default) if message.job.is_some() && default != batch.channel => {
                     forwarded = true;

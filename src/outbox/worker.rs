@@ -48,6 +48,9 @@ const BLOCKED_EDIT: Duration = Duration::from_secs(300);
 /// Under which name the store keeps how long Slack asked to wait.
 pub const WAITS: &str = "outbox_waits";
 
+/// How far two readings of two clocks may lie apart, in milliseconds.
+const CLOCKS_DIFFER: i64 = 20;
+
 /// What the configuration says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -567,7 +570,7 @@ impl Loop {
     async fn note_waits(&mut self) {
         let waits = self.queue.waits(self.clock.now());
         // The rate alone is kept by the time of the last message.
-        let long = waits.into_iter().map(|(channel, lane, until)| (channel, lane as u8, until.as_second()));
+        let long = waits.into_iter().map(|(channel, lane, until)| (channel, lane as u8, whole_seconds(until)));
         let long: Vec<(Channel, u8, i64)> = long.collect();
         let note = if long.is_empty() { None } else { serde_json::to_string(&long).ok() };
         if note != self.noted_waits && self.store.remember(WAITS, note.clone()).await.is_ok() {
@@ -596,6 +599,12 @@ fn total(depth: Depth) -> u64 {
     depth.alerts + depth.details + depth.edits + depth.uploads + depth.late
 }
 
+/// The second at which a wait is over: not before it, however often a restart reads and notes it again. A whole second that
+/// comes back by way of two clocks is a little more or less than it was.
+fn whole_seconds(until: Timestamp) -> i64 {
+    (until.as_millisecond() - CLOCKS_DIFFER + 999).div_euclid(1_000)
+}
+
 /// The waits that an earlier process noted.
 fn waits_from(note: Option<&str>) -> Vec<(Channel, Lane, Timestamp)> {
     let known: Vec<(Channel, u8, i64)> = note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
@@ -612,5 +621,26 @@ async fn settle(store: Store, settlement: Settlement, lane: Lane) -> Done {
     match store.settle(settlement).await {
         Ok(()) => Done::Settled(channel, lane),
         Err(error) => Done::Unreadable(channel, lane, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{CLOCKS_DIFFER, whole_seconds};
+
+    #[test]
+    fn a_wait_that_is_noted_anew_by_each_of_many_restarts_ends_neither_sooner_nor_ever_later() {
+        for ends in [20_000, 20_001, 20_019, 20_500, 20_999] {
+            let mut until = Timestamp::from_millisecond(ends).expect("a time");
+            for restart in 0..20 {
+                let drift = if restart % 2 == 0 { 3 } else { -3 };
+                let read = Timestamp::from_second(whole_seconds(until)).expect("a time");
+                until = Timestamp::from_millisecond(read.as_millisecond() + drift).expect("a time");
+            }
+            let late = until.as_millisecond() - ends;
+            assert!((-CLOCKS_DIFFER - 3..1_000).contains(&late), "{ends}: {late} ms");
+        }
     }
 }

@@ -59,7 +59,8 @@ fn elsewhere(progress: Progress) -> i64 {
 fn part(message: &Message) -> i64 {
     match (message.event, message.thread) {
         (Some(Event::Recovery), _) => END,
-        (Some(Event::Failure | Event::Missing), Thread::Open) => FIRST,
+        // Where there are no threads each says all that is to be said.
+        (Some(Event::Failure | Event::Missing), Thread::Open | Thread::None) => FIRST,
         _ => 0,
     }
 }

@@ -569,6 +569,19 @@ fn a_refused_first_message_that_an_earlier_schema_kept_is_still_outdated_by_a_la
 }
 
 #[test]
+fn of_an_incident_without_a_thread_the_last_message_alone_waits_for_a_channel_that_refuses() {
+    let store = memory();
+    let told = |text| Message { event: Some(Event::Failure), ..threaded("ops", text, 7, Thread::None) };
+    let refused = put(&store, vec![told("fails since 03:00")]).ids;
+    let progress = Progress { refusals: 1, not_before: Some(at(600)), ..Progress::default() };
+    settle(&store, &refused, "ops", Class::Alert, Disposition::Retry { why: "action_prohibited".into(), progress });
+    put(&store, vec![told("fails since 03:00, 2nd failure")]);
+    let heads = now(store.heads(Channel::new("ops"), Class::Alert, 9, Vec::new(), at(60))).expect("it can be read");
+    let seen: Vec<_> = heads.rows.iter().map(|row| (row.message.text.as_str(), row.superseded)).collect();
+    assert_eq!(seen, [("fails since 03:00", true), ("fails since 03:00, 2nd failure", false)]);
+}
+
+#[test]
 fn a_message_with_any_value_in_any_column_still_goes_out() {
     for change in [
         "body = CAST(x'7bff7d' AS TEXT)",

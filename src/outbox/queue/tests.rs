@@ -486,6 +486,18 @@ fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_
 }
 
 #[test]
+fn what_a_webhook_refuses_is_told_there_without_its_words() {
+    let (mut queue, own) = (Queue::default(), Channel::unnamed());
+    queue.update(vec![(own.clone(), depth(1, 0, 0))], at(0));
+    let mut row = stored(1, Thread::None, false);
+    (row.message.channel, row.progress.refusals) = (own.clone(), 2);
+    let batch = look(queue.ask(&own, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &[row]);
+    let Answered { settlement, nowhere, .. } = answered(&mut queue, &batch, lasting(Fault::Refused), at(0));
+    let notice = "None - :warning: a message of *disk* could not be posted: no\n`slack-alert outbox` shows it";
+    assert_eq!((follow(&settlement), nowhere), (vec![notice.replace('\n', " / ")], None));
+}
+
+#[test]
 fn of_an_incident_whose_messages_the_default_channel_refuses_again_and_again_there_is_one_notice() {
     let mut queue = queue(&[("home", depth(2, 0, 0))]);
     let home = Channel::new("home");
