@@ -48,7 +48,10 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
         Some(format!("{}{unless}", next.words(|at| clock(notice, at))?))
     }));
     // Which of the job's incidents: two may say the same.
-    let key = notice.outcome().and_then(|outcome| outcome.directives.key.as_deref()).filter(|_| !notice.is_good());
+    // The headline of a recovery has it.
+    let own = Some(notice.keys.own.as_str()).filter(|own| !own.is_empty() && notice.event != Event::Recovery);
+    let key = notice.outcome().and_then(|outcome| outcome.directives.key.as_deref()).or(own);
+    let key = key.filter(|_| !notice.is_good());
     facts.extend(key.map(|key| format!("key {}", unformatted(&short(key)))));
     facts.push(one_line(&notice.host));
     let schedule = match notice.ending() {

@@ -176,15 +176,42 @@ fn recovery(notice: &Notice) -> Draft {
                 }
                 _ => String::new(),
             };
-            format!("is well again after {lasted}, {}{since}", count(failures, "failure"))
+            format!("{}is well again after {lasted}, {}{since}", of_key(notice), count(failures, "failure"))
         }
-        (None, _) => "is well again".to_owned(),
+        (None, _) => format!("{}is well again", of_key(notice)),
     };
+    words.push_str(&open_still(notice));
     let replaced = if notice.changed { replaced_line(&notice.diff) } else { None };
     if let Some((was, now)) = replaced {
         words.push_str(&format!("; changed: {}, was {}", shorten(now), shorten(was)));
     }
     Draft { words, shows_all: replaced.is_some(), says_count: true, ..Draft::default() }
+}
+
+/// "(key db) ": which of the job's incidents it is about, where it has several.
+fn of_key(notice: &Notice) -> String {
+    match notice.keys.own.as_str() {
+        "" => String::new(),
+        own => format!("(key {}) ", shorten(own)),
+    }
+}
+
+/// So many keys stand in a headline; of more, the number.
+const MOST_KEYS: usize = 3;
+
+/// "; still open: key disk": what has not ended with it.
+fn open_still(notice: &Notice) -> String {
+    let open = &notice.keys.open;
+    let named: Vec<String> = open.iter().take(MOST_KEYS).map(|key| shorten(key)).collect();
+    let more = match open.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match named.as_slice() {
+        [] => String::new(),
+        [one] => format!("; still open: key {one}"),
+        all => format!("; still open: keys {}{more}", all.join(", ")),
+    }
 }
 
 /// How long the incident lasted, and its failures.

@@ -42,7 +42,7 @@ pub use text::clean;
 
 use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger};
 use crate::id::{Channel, JobName, RunId};
-use crate::policy::{Ended, Event, Expected, Incident, LastRun, Previous, Update};
+use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Previous, Update};
 use crate::slack::Parent;
 
 /// What a template may know of a job.
@@ -126,6 +126,8 @@ pub struct Notice {
     pub changed: bool,
     /// The incident that this belongs to.
     pub incident: Option<Incident>,
+    /// The keys that it names, where the job has several incidents.
+    pub keys: Keys,
     /// Alerts suppressed by `rate_limit` since the last message.
     pub suppressed: u32,
     /// What has changed against what was reported of the incident before.

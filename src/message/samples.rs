@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::{JobFacts, Notice, Occasion, RunFacts};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Trigger};
 use crate::id::{JobName, RunId};
-use crate::policy::{Ended, Event, Hang, Incident, LastRun, Previous, Update};
+use crate::policy::{Ended, Event, Hang, Incident, Keys, LastRun, Previous, Update};
 
 fn captured(text: &str) -> Captured {
     Captured { head: text.as_bytes().to_vec(), tail: Vec::new(), dropped: 0 }
@@ -61,6 +61,7 @@ pub fn samples() -> Vec<Notice> {
         previous: None,
         diff: String::new(),
         changed: false,
+        keys: Keys::default(),
         incident: incident.map(|failures| Incident {
             id: 800,
             started: at(1_795_402_700),

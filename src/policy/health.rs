@@ -17,7 +17,7 @@ use super::limit::Budget;
 use super::patterns::{self, Begun, Conversation, Flapping};
 use super::quiet::{Nights, Waiting};
 use super::settings::{MOST_CHANGES, On};
-use super::{Facts, Incident, Settings, same};
+use super::{Facts, Incident, Settings, keys, same};
 use crate::exec::{Ending, Reason, Status, known};
 use crate::id::{Channel, RunId};
 
@@ -560,7 +560,14 @@ impl Health {
     pub(super) fn record(&mut self, settings: &Settings, facts: &Facts<'_>, at: Timestamp) -> Seen {
         let before = self.last();
         let was_ok = before.as_ref().map(|before| before.status == Status::Ok);
-        let turned = was_ok.is_some_and(|was_ok| was_ok != (facts.status == Status::Ok));
+        let key = keys::number(facts.key);
+        // What is well under one key while the job fails under another is no change, nor that it fails there still.
+        let turns = match (key, facts.status) {
+            (None, _) => true,
+            (Some(_), Status::Ok) => self.open.is_some() || !self.others.is_empty(),
+            (Some(_), _) => !self.fails_under(key),
+        };
+        let turned = turns && was_ok.is_some_and(|was_ok| was_ok != (facts.status == Status::Ok));
         self.runs += 1;
         if turned {
             if let Some(flapping) = &mut self.flapping {
@@ -607,7 +614,6 @@ impl Health {
         let normalized = settings.normalize.failures();
         let kind = same::fingerprint(facts, normalized);
         let failure = Failure { run: facts.run, status: facts.status, kind, normalized };
-        let key = facts.key.map(|key| same::digest(key, false));
         let key_text = || Box::from(kept(facts.key.unwrap_or_default(), LONGEST_KEY));
         // The key of a run that was reported while it hung is the key of its incident.
         if let Some(open) = self.open.as_deref_mut().filter(|open| counted && open.key.is_none()) {
@@ -637,23 +643,41 @@ impl Health {
         let Some(open) = self.open.as_deref().filter(|open| key.is_some() && open.key != key) else { return };
         let known = self.others.iter().position(|others| others.key == key);
         // What was not reported needs no place: it is over, as far as anybody knows.
-        let keep = open.reported.is_some() || open.owed.is_some() || self.waiting.has(open.id);
+        let is_known = |open: &OpenIncident| open.reported.is_some() || open.owed.is_some();
+        // One whose failures are counted makes room for one that was reported.
+        let is_counted = open.key.is_some() && self.others.len() < MOST_OTHERS;
+        let keep = is_known(open) || is_counted || self.waiting.has(open.id);
         if known.is_none() && keep && self.others.len() >= MOST_OTHERS {
-            return;
+            let waiting = &self.waiting;
+            let Some(at) = self.others.iter().position(|other| !is_known(other) && !waiting.has(other.id)) else {
+                return;
+            };
+            self.others.remove(at);
         }
+        let known = self.others.iter().position(|others| others.key == key);
         let own = known.map(|at| Box::new(self.others.remove(at)));
         if let Some(open) = std::mem::replace(&mut self.open, own).filter(|_| keep) {
-            self.others.push(OpenIncident { resolved_at: None, ..*open });
+            self.others.push(*open);
         }
     }
 
+    /// Whether the job fails under this key.
+    fn fails_under(&self, key: Option<u64>) -> bool {
+        let mut all = self.open.as_deref().into_iter().chain(&self.others);
+        all.any(|open| open.key == key && open.resolved_at.is_none())
+    }
+
     /// It is ok: where the present incident was not reported, one that was is what the recovery is about.
-    fn turn_to_reported(&mut self) {
+    pub(super) fn turn_to_reported(&mut self) {
         let told = |open: &OpenIncident| open.reported.is_some();
         if !self.open.as_deref().is_some_and(told)
             && let Some(at) = self.others.iter().rposition(told)
         {
-            self.open = Some(Box::new(self.others.remove(at)));
+            let own = Box::new(self.others.remove(at));
+            self.others.extend(self.open.replace(own).map(|open| *open));
+        }
+        if self.open.is_none() {
+            self.open = self.others.pop().map(Box::new);
         }
     }
 }

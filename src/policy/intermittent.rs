@@ -98,6 +98,8 @@ impl Health {
             incident: Some(incident),
             thread: Threading::CloseByEdit,
             also: Vec::new(),
+            keys: Vec::new(),
+            keys_open: Vec::new(),
             told: conversation.statuses,
             told_in: conversation.channels,
             pending: Vec::new(),

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen};
 use super::incident::{MOST_KINDS, OpenIncident, Reported, kept};
+use super::keys;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
 use super::{
@@ -43,6 +44,20 @@ pub fn judge(
         return Judgement::from(Verdict::NotRun);
     }
     let over = health.settle(&moment, facts.status);
+    let key = keys::number(facts.key);
+    // An ok run is about the incidents that it ends.
+    let aside = health.set_aside(|open| facts.status != Status::Ok || open.is_ended_by(key));
+    let mut judgement = decide(&moment, health, facts, over);
+    if let Verdict::Notify(notification) = &mut judgement.verdict {
+        notification.beside(&aside);
+    }
+    health.put_back(aside);
+    judgement
+}
+
+/// The verdict on a run, of the incidents that it is about. `over` has what ended before it.
+fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Option<Box<Notification>>) -> Judgement {
+    let Moment { settings, now, at, .. } = *moment;
     let seen = health.record(settings, facts, at);
     health.end_hang(settings);
     let ok = facts.status == Status::Ok;
@@ -52,10 +67,10 @@ pub fn judge(
     let candidate = match flap::step(settings, health, seen.turned, now) {
         Step::Begins => Candidate::Flap(FlapChange::Begins, flap::begins(settings, health)),
         Step::Ends => Candidate::Flap(FlapChange::Ends, flap::ends(health, facts.status, now)),
-        Step::Continues(until) => while_flapping(&moment, health, facts, &seen, until),
-        Step::Calm => candidate(&moment, health, facts, &seen),
+        Step::Continues(until) => while_flapping(moment, health, facts, &seen, until),
+        Step::Calm => candidate(moment, health, facts, &seen),
     };
-    let close = if ok { health.close_by_edit(&moment, facts) } else { None }.or(over);
+    let close = if ok { health.close_by_edit(moment, facts) } else { None }.or(over);
     let (event, flap, update) = match candidate {
         Candidate::Report(event, update) => (event, FlapChange::None, update),
         Candidate::Flap(change, update) => (Event::Flapping, change, update),
@@ -63,7 +78,7 @@ pub fn judge(
             if !ok {
                 health.note_silence();
             }
-            let next = health.next_message(&moment, (why, next));
+            let next = health.next_message(moment, (why, next));
             health.close_if_nothing_due(facts.status, at);
             return Judgement { verdict: Verdict::Suppress(why, next), close };
         }
@@ -74,10 +89,10 @@ pub fn judge(
     let worsens = !ok && reported.is_some_and(|known| facts.status.badness() > known.worst().badness());
     let exempt = worsens || matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
     let draft = Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt };
-    let sent = health.notify(&moment, draft);
+    let sent = health.notify(moment, draft);
     let sent = sent.map_err(|(why, next)| {
         health.note_silence();
-        (why, health.next_message(&moment, (why, next)))
+        (why, health.next_message(moment, (why, next)))
     });
     health.close_if_nothing_due(facts.status, at);
     let verdict = match sent {
@@ -111,7 +126,7 @@ fn failing(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, open: &OpenI
     if let Some(reported) = &open.reported {
         return continuing(moment, facts, open, (reported, acknowledged));
     }
-    if health.streak < moment.settings.after {
+    if health.is_below_after(moment.settings, open) {
         return Candidate::Suppress(Suppressed::BelowAfter, None);
     }
     if acknowledged.is_some() {
@@ -278,20 +293,28 @@ impl Health {
         match &mut self.open {
             Some(open) if last != Status::Ok => _ = open.report(moment.now, moment.now, false, false),
             open => {
-                *open = None;
-                self.others.clear();
+                let goes_on = |open: &OpenIncident| open.resolved_at.is_none();
+                open.take_if(|open| !goes_on(open));
+                self.others.retain(goes_on);
+                self.put_back(keys::Aside::default());
             }
         }
     }
 
     /// It is ok: a recovery is due to who was told that it is not, if such are asked for.
     fn mark_recovery_due(&mut self, settings: &Settings, at: Timestamp) {
-        if let Some(open) = &mut self.open
-            && open.reported.is_some()
-            && settings.on.asks(On::Recovery)
-        {
-            open.resolved_at.get_or_insert(at);
+        let asks = settings.on.asks(On::Recovery);
+        let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        all.filter(|open| asks && open.reported.is_some()).for_each(|open| _ = open.resolved_at.get_or_insert(at));
+        // Nobody was told of these.
+        for over in self.others.extract_if(.., |other| other.reported.is_none()) {
+            self.waiting.resolve(over.id, over.failures, at);
         }
+    }
+
+    /// Fewer failures in a row than are asked for before the first message: of the job, and of the incident.
+    pub(super) fn is_below_after(&self, settings: &Settings, open: &OpenIncident) -> bool {
+        self.streak.max(open.row().0) < settings.after
     }
 
     /// It is ok, and no recovery is due: the incident is closed.

@@ -24,6 +24,9 @@ mod incident_stories;
 mod intermittent;
 mod judge;
 #[cfg(test)]
+mod key_stories;
+mod keys;
+#[cfg(test)]
 mod laws;
 mod limit;
 #[cfg(test)]
@@ -54,6 +57,7 @@ pub use decision::{Decision, Expected, Suppressed, UnknownWord};
 pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
+pub use keys::Keys;
 pub use notify::retract;
 pub use outlook::{AckEnd, Open, ack_ends, hang_line, open, telling_line};
 pub use same::normal;
@@ -66,6 +70,7 @@ pub(crate) use words::{clock as time_of_day, count, ordinal};
 
 use self::health::Stuck;
 use self::incident::OpenIncident;
+use self::keys::Aside;
 use self::limit::Budget;
 use self::patterns::{Begun, Conversation};
 use self::quiet::{Nights, Waiting};
@@ -249,6 +254,10 @@ pub struct Notification {
     pub incident: Option<Incident>,
     /// Further incidents of the job that end with it: failures under other keys, which were reported.
     pub also: Vec<Incident>,
+    /// The keys of the job's incidents that it may be about, each with the number of the incident.
+    keys: Vec<(u64, String)>,
+    /// Those of the incidents that go on when it tells of an end.
+    keys_open: Vec<String>,
     /// How it stands to the incident's thread; never anything but `None` without `thread`.
     pub thread: Threading,
     /// Under which statuses the incident was reported before.
@@ -298,6 +307,8 @@ struct Undo {
     conversation: Option<Box<Conversation>>,
     begun: VecDeque<Begun>,
     nights: Nights,
+    /// Incidents that it is not about.
+    aside: Aside,
 }
 
 impl Threading {

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::flap;
 use super::health::Health;
 use super::incident::{OpenIncident, Reported};
+use super::keys::Aside;
 use super::outlook;
 use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred};
@@ -79,9 +80,10 @@ pub fn retract(health: &mut Health, notification: &Notification) {
     // Of an ok run only a recovery is due, and that once.
     health.open = undo.open.filter(|open| !ok || (open.resolved_at.is_some() && !open.retracted));
     health.others = if health.open.is_some() { undo.others } else { Vec::new() };
-    if let Some(open) = &mut health.open {
+    for open in health.open.as_deref_mut().into_iter().chain(&mut health.others) {
         open.retracted = notification.event == Event::Recovery;
     }
+    health.put_back(undo.aside);
     health.budget = undo.budget;
     health.suppressed = undo.suppressed;
     health.stuck = undo.stuck;
@@ -139,6 +141,7 @@ impl Health {
             conversation: self.conversation.clone(),
             begun: self.begun.clone(),
             nights: self.nights,
+            aside: Aside::default(),
         }
     }
 
@@ -239,6 +242,7 @@ impl Health {
             let (id, failures) = (open.id, open.failures);
             self.waiting.resolve(id, failures, at);
         }
+        let keys = self.keys();
         let (also, mut statuses) = if ends { self.end_others(at) } else { Default::default() };
         before.iter().flat_map(|reported| reported.statuses.iter()).for_each(|status| statuses.insert(status));
         let mut waited = Statuses::default();
@@ -271,6 +275,8 @@ impl Health {
             incident,
             thread: if settings.thread { thread } else { Threading::None },
             also: if settings.thread { also } else { Vec::new() },
+            keys,
+            keys_open: Vec::new(),
             told: statuses,
             told_in,
             pending,
@@ -430,7 +436,7 @@ impl Health {
     fn end_others(&mut self, at: Timestamp) -> (Vec<Incident>, Statuses) {
         let (mut threads, mut statuses) = (Vec::new(), Statuses::default());
         for other in std::mem::take(&mut self.others) {
-            self.waiting.resolve(other.id, other.failures, at);
+            self.waiting.resolve(other.id, other.failures, other.resolved_at.unwrap_or(at));
             if let Some(reported) = &other.reported {
                 reported.statuses.iter().for_each(|status| statuses.insert(status));
                 // The thread of a conversation goes on.
@@ -472,6 +478,8 @@ impl Health {
             incident: Some(open.incident()),
             thread: Threading::CloseByEdit,
             also: self.others.iter().filter(|other| opened(other)).map(OpenIncident::incident).collect(),
+            keys: Vec::new(),
+            keys_open: Vec::new(),
             told: reported.statuses,
             told_in: reported.channels.clone(),
             pending: reported.pending.clone(),

@@ -55,7 +55,11 @@ pub fn open(settings: &Settings, health: &Health, zone: &TimeZone, now: Timestam
     let line = health.last_run().filter(|last| last.status != Status::Ok).map(|last| telling_line(&last));
     let line = health.hang().map(hang_line).or(line);
     let present = present.map(|open| of((settings, health, zone), open, line.unwrap_or_default(), now));
-    let others = health.others.iter().map(|open| of((settings, health, zone), open, String::new(), now));
+    let others = health
+        .others
+        .iter()
+        .filter(|open| open.resolved_at.is_none())
+        .map(|open| of((settings, health, zone), open, String::new(), now));
     present.into_iter().chain(others).collect()
 }
 
@@ -149,7 +153,7 @@ fn by_rule(settings: &Settings, health: &Health, open: &OpenIncident, now: Times
         (Suppressed::QuietHours, health.waiting.until)
     } else {
         match &open.reported {
-            None if health.streak < settings.after => (Suppressed::BelowAfter, None),
+            None if health.is_below_after(settings, open) => (Suppressed::BelowAfter, None),
             None => return None,
             Some(_) if settings.repeat == Repeat::Always => return None,
             Some(reported) => {

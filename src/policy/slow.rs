@@ -62,6 +62,8 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         incident: None,
         thread: Threading::None,
         also: Vec::new(),
+        keys: Vec::new(),
+        keys_open: Vec::new(),
         told: Statuses::default(),
         told_in: Vec::new(),
         pending: Vec::new(),

@@ -105,7 +105,7 @@ impl Life {
     }
 
     /// One step of a story, and what came of it.
-    fn step(&mut self, what: &str, now: Timestamp) -> String {
+    pub(super) fn step(&mut self, what: &str, now: Timestamp) -> String {
         let due = due(&self.settings, &self.health);
         // What a silence owes that was ended before its time is due at once, whatever the time is.
         let at_once = what == "clock" && due == Some(Timestamp::MIN);
@@ -257,48 +257,6 @@ fn a_failure_is_told_once_then_hourly_and_its_end_is_told() {
             ("04:30", "critical: disk full", "failure critical, opens #9, pings"),
         ],
     );
-}
-
-#[test]
-fn failures_with_different_keys_are_different_incidents_and_end_together() {
-    story(
-        "",
-        &[
-            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
-            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
-            ("03:02", "critical@db: refused", "held: repeat-not-due until 23 04:00"),
-            ("03:03", "critical@disk: full", "held: repeat-not-due until 23 04:01"),
-            ("03:04", "timeout", "repeat critical, in #2 (failing differently since 03:04)"),
-            ("04:00", "critical@db: refused", "repeat critical, in #1 (same failure, 3rd time)"),
-            ("04:01", "ok", "recovery ok, closes #1 and #2 (3 failures in 1h 1m)"),
-            ("04:02", "ok", "held: blank"),
-            ("04:03", "critical@db: refused", "failure critical, opens #9, pings"),
-        ],
-    );
-    // One that nobody heard of leaves nothing behind; what was told before it is over all the same.
-    story(
-        "",
-        &[
-            ("03:00", "critical@db", "failure critical, opens #1, pings"),
-            ("03:01", "silence 1h", ""),
-            ("03:02", "critical@disk", "held: silenced until 23 04:01"),
-            ("03:03", "ok", "held: silenced until 23 04:01"),
-            ("04:01", "clock", "recovery ok, closes #1 in its thread (ok since 03:03, 1 failure in 3m)"),
-        ],
-    );
-}
-
-#[test]
-fn a_key_that_is_new_each_time_does_not_make_endless_noise() {
-    let mut life = Life::new("");
-    let mut opened = 0;
-    for minute in 0..60 {
-        let what = format!("critical@key-{minute}: full");
-        opened += u32::from(life.step(&what, at(&format!("03:{minute:02}"))).contains("opens"));
-    }
-    assert_eq!(opened, 9);
-    let end = life.step("ok", at("04:00"));
-    assert!(end.starts_with("recovery ok, closes #9 and #1 and #2 and #3") && end.contains("and #8"), "{end}");
 }
 
 #[test]

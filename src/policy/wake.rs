@@ -30,7 +30,8 @@ pub fn due(settings: &Settings, health: &Health) -> Option<Timestamp> {
 
 /// A recovery that only a silence has suppressed.
 fn recovery_is_due(health: &Health) -> bool {
-    !health.is_flapping() && health.open.as_deref().is_some_and(|open| open.resolved_at.is_some() && !open.retracted)
+    let mut all = health.open.as_deref().into_iter().chain(&health.others);
+    !health.is_flapping() && all.any(|open| open.resolved_at.is_some() && !open.retracted)
 }
 
 /// Something about the open incident was not told because of a silence, and is to be told when that ends.
@@ -50,7 +51,8 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
     let status = health.status().unwrap_or_default();
     if flap::steady_at(settings, health).is_some_and(|at| at <= now) {
         let update = flap::ends(health, status, now);
-        all.extend(health.of_clock(&moment, Event::Flapping, FlapChange::Ends, status, update));
+        let told = |health: &mut Health| health.of_clock(&moment, Event::Flapping, FlapChange::Ends, status, update);
+        all.extend(of_ended(health, status == Status::Ok, told));
     }
     if !health.waiting.is_empty() {
         match quiet::is_quiet(settings, zone, now) {
@@ -58,17 +60,35 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
             false => all.extend(digest(&moment, health, status)),
         }
     }
-    if recovery_is_due(health)
-        && let Some(open) = health.open.clone()
-    {
-        let update = open.recovered(now);
-        all.extend(health.of_clock(&moment, Event::Recovery, FlapChange::None, status, update));
+    if recovery_is_due(health) {
+        all.extend(of_ended(health, true, |health| {
+            let update = health.open.as_deref()?.recovered(now);
+            health.of_clock(&moment, Event::Recovery, FlapChange::None, Status::Ok, update)
+        }));
     } else if let Some(by) = owed
         && !all.iter().any(tells_of_a_failure)
     {
         all.extend(still_failing(&moment, health, by));
     }
     all
+}
+
+/// A message about the incidents that have ended, where it is `only` about these.
+fn of_ended(
+    health: &mut Health,
+    only: bool,
+    tell: impl FnOnce(&mut Health) -> Option<Notification>,
+) -> Option<Notification> {
+    let aside = health.set_aside(|open| !only || open.resolved_at.is_some());
+    if only {
+        health.turn_to_reported();
+    }
+    let mut told = tell(health);
+    if let Some(notification) = &mut told {
+        notification.beside(&aside);
+    }
+    health.put_back(aside);
+    told
 }
 
 /// Whether it says that the job fails: what else is owed of that would say the same again.
@@ -79,7 +99,7 @@ fn tells_of_a_failure(told: &Notification) -> bool {
 /// A silence is over, and the job fails still.
 fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option<Notification> {
     let open = health.open.clone().filter(|open| open.resolved_at.is_none())?;
-    let is_worth_it = open.reported.is_some() || health.streak >= moment.settings.after;
+    let is_worth_it = open.reported.is_some() || !health.is_below_after(moment.settings, &open);
     let asks = moment.settings.on.asks(On::Failure) && is_worth_it;
     if !asks || health.is_flapping() || health.waiting.has(open.id) || health.acknowledged(&open).is_some() {
         return None;
@@ -104,7 +124,9 @@ fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<No
         (_, _, Some(deferred)) => (deferred.event, deferred.status),
         (_, _, None) => (Event::Output, Status::Ok),
     };
-    let mut notification = health.of_clock(moment, event, FlapChange::None, status, update)?;
+    let mut notification = of_ended(health, event == Event::Recovery, |health| {
+        health.of_clock(moment, event, FlapChange::None, status, update)
+    })?;
     if let (Event::Recovery, None, Some(over)) = (event, notification.incident, over) {
         notification.incident = over.incident.map(|id| Incident {
             id,

@@ -20,7 +20,7 @@ use crate::message::{self, Attachment, Edit, Message, Notice, Occasion, Rendered
 use crate::notify::Capabilities;
 use crate::plan::{Job, Plan};
 use crate::policy::{
-    self, Attach, Decision, Event, Health, Notification, Slow, Suppressed, Threading, Update, Verdict,
+    self, Attach, Decision, Event, Health, Keys, Notification, Slow, Suppressed, Threading, Update, Verdict,
 };
 use crate::schedule::Overlap;
 use crate::slack;
@@ -217,6 +217,7 @@ pub fn line(job: &Job, end: RunEnd<'_>, host: &Arc<str>) -> String {
         diff: String::new(),
         changed: false,
         incident: None,
+        keys: Keys::default(),
         suppressed: 0,
         update: Update::None,
         next: None,
@@ -386,7 +387,9 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
         }
         if threading.closes() {
             for other in &notification.also {
-                messages.extend(closed(job, &Notice { incident: Some(*other), ..notice.clone() }, notification, &base));
+                let keys = notification.keys(Some(other.id));
+                let notice = Notice { incident: Some(*other), keys, ..notice.clone() };
+                messages.extend(closed(job, &notice, notification, &base));
             }
         }
         let further = more.iter().filter(|_| threaded).map(|(file, what)| Message {
@@ -528,6 +531,7 @@ fn notice(job: &Job, health: &Health, notification: &Notification, context: Cont
         diff: notification.diff.clone(),
         changed: notification.changed,
         incident: notification.incident,
+        keys: notification.keys(notification.incident.map(|incident| incident.id)),
         suppressed: notification.suppressed,
         update: notification.update.clone(),
         next: notification.next,

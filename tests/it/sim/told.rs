@@ -370,3 +370,21 @@ async fn incidents_that_end_together_each_end_in_their_own_thread() {
         assert_eq!((edits, replies), (1, 1), "{:#?}", told(&world, "ops"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_names_the_key_of_what_ended_and_what_is_open_still() {
+    let job = "command = 'a'\nevery = '10m'\ndirectives = true\nnotify.repeat = 'never'\nnotify.flap = false";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1 | 3 => fails("no space").keyed("disk"),
+        2 => fails("no route").keyed("net"),
+        4 => says("").keyed("disk"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(60)).await;
+    let ops = told(&world, "ops").join("\n");
+    let first = "a (key disk) is well again after 30m, 2 failures; still open: key net";
+    assert!(ops.contains(first), "{ops}");
+    assert!(!ops.contains("(key net)"), "no other is open when it ends: {ops}");
+}

@@ -1,0 +1,140 @@
+//! Stories of jobs whose script tells their incidents apart by keys.
+
+use super::stories::{Life, at, story};
+
+#[test]
+fn failures_with_different_keys_are_different_incidents_and_end_together() {
+    story(
+        "",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
+            ("03:02", "critical@db: refused", "held: repeat-not-due until 23 04:00"),
+            ("03:03", "critical@disk: full", "held: repeat-not-due until 23 04:01"),
+            ("03:04", "timeout", "repeat critical, in #2 (failing differently since 03:04)"),
+            ("04:00", "critical@db: refused", "repeat critical, in #1 (same failure, 3rd time)"),
+            ("04:01", "ok", "recovery ok, closes #1 and #2 (3 failures in 1h 1m)"),
+            ("04:02", "ok", "held: blank"),
+            ("04:03", "critical@db: refused", "failure critical, opens #9, pings"),
+        ],
+    );
+    // One that nobody heard of leaves nothing behind; what was told before it is over all the same.
+    story(
+        "",
+        &[
+            ("03:00", "critical@db", "failure critical, opens #1, pings"),
+            ("03:01", "silence 1h", ""),
+            ("03:02", "critical@disk", "held: silenced until 23 04:01"),
+            ("03:03", "ok", "held: silenced until 23 04:01"),
+            ("04:01", "clock", "recovery ok, closes #1 in its thread (ok since 03:03, 1 failure in 3m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_key_that_is_new_each_time_does_not_make_endless_noise() {
+    let mut life = Life::new("");
+    let mut opened = 0;
+    for minute in 0..60 {
+        let what = format!("critical@key-{minute}: full");
+        opened += u32::from(life.step(&what, at(&format!("03:{minute:02}"))).contains("opens"));
+    }
+    assert_eq!(opened, 9);
+    let end = life.step("ok", at("04:00"));
+    assert!(end.starts_with("recovery ok, closes #9 and #1 and #2 and #3") && end.contains("and #8"), "{end}");
+}
+
+#[test]
+fn an_ok_run_with_a_key_ends_the_incident_of_that_key_alone() {
+    story(
+        "",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
+            ("03:02", "ok@net", "held: blank"),
+            ("03:03", "ok@db", "recovery ok, closes #1 in its thread (1 failure in 3m)"),
+            ("03:04", "ok@db", "held: blank"),
+            ("03:05", "critical@disk: full", "held: repeat-not-due until 23 04:01"),
+            ("04:01", "critical@disk: full", "repeat critical, in #2 (same failure, 3rd time)"),
+            ("04:02", "critical@db: refused", "failure critical, opens #8, pings"),
+            ("04:03", "ok@disk", "recovery ok, closes #2 (3 failures in 1h 2m)"),
+            ("04:04", "critical@disk: full", "failure critical, opens #10, pings"),
+            ("04:05", "ok", "recovery ok, closes #10 and #8 (1 failure in 1m)"),
+        ],
+    );
+    // One without a key is over when the job is well again, whatever the run is about.
+    story(
+        "",
+        &[
+            ("03:00", "timeout", "failure critical, opens #1, pings"),
+            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
+            ("03:02", "ok@db: fine", "recovery ok, closes #1 in its thread (1 failure in 2m)"),
+            ("03:03", "ok@db: fine", "output ok"),
+            ("03:04", "ok@disk: fine", "recovery ok, closes #2 in its thread (1 failure in 3m)"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_well_under_one_key_does_not_hide_that_the_job_fails_under_another() {
+    // A job that looks at one thing after the other changes no status by that.
+    let mut life = Life::new("repeat = \"never\"");
+    for minute in 0..30 {
+        let said = life.step(if minute % 2 == 0 { "critical@a: x" } else { "ok@b" }, at(&format!("03:{minute:02}")));
+        assert!(minute == 0 || said.starts_with("held"), "{said}");
+    }
+    story(
+        "after = 2",
+        &[
+            ("03:00", "critical@a: x", "held: below-after"),
+            ("03:01", "ok@b", "held: blank"),
+            ("03:02", "critical@a: x", "failure critical, opens #1, pings (failing since 03:00, 2 failures)"),
+        ],
+    );
+}
+
+#[test]
+fn what_a_silence_owes_is_the_end_of_what_ended() {
+    story(
+        "",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
+            ("03:02", "silence 1h", ""),
+            ("03:03", "ok@db", "held: silenced until 23 04:02"),
+            ("04:02", "clock", "recovery ok, closes #1 in its thread (ok since 03:03, 1 failure in 3m)"),
+            ("04:03", "critical@disk: full", "repeat critical, in #2 (same failure, 2nd time)"),
+            ("04:04", "ok", "recovery ok, closes #2 (2 failures in 1h 3m)"),
+        ],
+    );
+    let night = "quiet_hours = \"22:00-07:00\"";
+    story(
+        night,
+        &[
+            ("24 01:00", "critical@db: refused", "held: quiet-hours until 24 07:00"),
+            ("24 02:00", "critical@disk: full", "held: quiet-hours until 24 07:00"),
+            ("24 03:00", "ok@db", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "failure critical, opens #2, pings (2 alerts in quiet hours) | critical since 02:00, 1 failure, failing still: full | critical from 01:00 to 03:00 (2h), 1 failure: refused",
+            ),
+            ("24 07:05", "ok@disk", "recovery ok, closes #2 in its thread (1 failure in 5h 5m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_message_that_could_not_be_sent_leaves_what_it_is_not_about_as_it_is() {
+    story(
+        "",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:01", "critical@disk: full", "failure critical, opens #2, pings"),
+            ("03:02", "ok@db", "recovery ok, closes #1 in its thread (1 failure in 2m)"),
+            ("03:02", "retract", ""),
+            ("03:03", "ok@db", "recovery ok, closes #1 in its thread (ok since 03:02, 1 failure in 2m)"),
+            ("03:04", "ok@disk", "recovery ok, closes #2 in its thread (1 failure in 3m)"),
+        ],
+    );
+}
