@@ -54,10 +54,24 @@ fn worse_is_measured_against_the_worst_that_was_told() {
             ("03:00", "warning: load 9", "failure warning, opens #1"),
             ("03:05", "critical: load 17", "repeat critical, shown in #1, pings (worse: was warning)"),
             ("03:10", "warning: load 9", "repeat warning, in #1 (better: was critical)"),
-            ("03:15", "critical: load 17", "held: repeat-not-due until 23 04:10"),
-            ("03:20", "warning: load 9", "held: repeat-not-due until 23 05:10"),
-            ("04:10", "critical: load 17", "repeat critical, in #1 (worse: was warning)"),
-            ("04:15", "ok", "recovery ok, closes #1 (6 failures in 1h 15m)"),
+            ("03:15", "critical: load 17", "repeat critical, in #1 (worse: was warning)"),
+            ("03:20", "warning: load 9", "held: repeat-not-due until 23 04:15"),
+            ("03:25", "critical: load 17", "held: repeat-not-due until 23 04:15"),
+            ("04:15", "warning: load 9", "repeat warning, in #1 (better: was critical)"),
+            ("04:20", "critical: load 17", "repeat critical, in #1 (worse: was warning)"),
+            ("04:25", "unknown: no answer", "repeat unknown, in #1 (state unknown since 04:25, was critical)"),
+            ("04:30", "ok", "recovery ok, closes #1 (9 failures in 1h 30m)"),
+        ],
+    );
+    // What is told to be better is warning: unknown is worse than that.
+    story(
+        "",
+        &[
+            ("03:00", "critical: load 17", "failure critical, opens #1, pings"),
+            ("03:05", "warning: load 9", "repeat warning, in #1 (better: was critical)"),
+            ("03:10", "unknown: no answer", "repeat unknown, in #1 (worse: was warning)"),
+            ("03:15", "warning: load 9", "repeat warning, in #1 (better: was unknown)"),
+            ("03:20", "unknown: no answer", "repeat unknown, in #1 (worse: was warning)"),
         ],
     );
 }
@@ -286,8 +300,10 @@ fn only_changes_between_ok_and_not_ok_are_flapping() {
             ("03:00", "warning: a", "failure warning, opens #1"),
             ("03:05", "critical: b", "repeat critical, shown in #1, pings (worse: was warning)"),
             ("03:10", "warning: a", "repeat warning, in #1 (better: was critical)"),
-            ("03:15", "critical: b", "held: repeat-not-due"),
-            ("03:20", "ok", "recovery ok, closes #1 (4 failures in 20m)"),
+            ("03:15", "critical: b", "repeat critical, in #1 (worse: was warning)"),
+            ("03:20", "warning: a", "held: repeat-not-due"),
+            ("03:25", "critical: b", "held: repeat-not-due"),
+            ("03:30", "ok", "recovery ok, closes #1 (6 failures in 30m)"),
         ],
     );
 }

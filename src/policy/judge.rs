@@ -147,7 +147,10 @@ fn continuing(
     let endless = reported.kinds.len() >= MOST_KINDS;
     let worse = open.status.badness() > reported.worst().badness();
     let changed = open.status != reported.status;
-    let new_status = changed && !reported.changes.contains(&(reported.status, open.status));
+    // Who was told last that it is better is told that it is not. A change to a better status that is known waits, so that
+    // one to and fro is no endless news.
+    let back = open.status.badness() > reported.status.badness() && acknowledged.is_none();
+    let new_status = changed && (back || !reported.changes.contains(&(reported.status, open.status)));
     let hang_ends = open.hung == Some(facts.run);
     let lasts = intermittent::lasts(open);
     let update = if hang_ends {
