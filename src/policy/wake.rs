@@ -235,8 +235,10 @@ impl Health {
         update: Update,
     ) -> Option<Notification> {
         let run = self.last.as_ref().map(|last| last.run);
-        // What it says of the incident stays what was said of it.
+        // What it says of the incident stays what was said of it; at first that is what the last run came to.
         let line = self.open.as_deref().and_then(|open| open.reported.as_ref()).map(|known| known.line.clone());
+        let last = self.last.as_ref().filter(|last| last.status != Status::Ok).map(|last| last.line.clone());
+        let line = line.or(last);
         let draft = Draft { event, flap, status, run, update, line: line.unwrap_or_default(), exempt: true };
         self.notify(moment, draft).ok()
     }

@@ -388,3 +388,24 @@ async fn a_recovery_names_the_key_of_what_ended_and_what_is_open_still() {
     assert!(ops.contains(first), "{ops}");
     assert!(!ops.contains("(key net)"), "no other is open when it ends: {ops}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_different_failure_says_what_was_shown_of_the_one_before() {
+    let queue = "command = 'a'\nevery = '10m'\ncritical_when = 'exit_code < 1'";
+    let load = "command = 'a'\nevery = '10m'\nexit_codes = 'nagios'";
+    let quiet = "command = 'a'\nevery = '10m'\nnotify.quiet_hours = '00:00-08:15'";
+    let jobs = [("jobs.d/queue.toml", queue), ("jobs.d/load.toml", load), ("jobs.d/quiet.toml", quiet)];
+    let files: Vec<_> = [("slack_alert.toml", CONF)].into_iter().chain(jobs).collect();
+    let world = World::started(MORNING, &files, |run, at| match (run.job.as_str(), at.as_secs() / 600) {
+        ("queue", 0) => says("12"),
+        ("load", 0) => fails("LOAD CRITICAL - load average 8.1|load1=8.1;4;6"),
+        (_, 0 | 1) if run.job.as_str() == "quiet" => fails("no space"),
+        _ => fails("no route to host"),
+    })
+    .await;
+    world.pass(minutes(35)).await;
+    let ops = told(&world, "ops").join("\n");
+    for was in ["was exit_code &lt; 1 (it is 0)", "was load average 8.1 ", "was no space"] {
+        assert!(ops.contains(was), "{was}: {ops}");
+    }
+}
