@@ -61,12 +61,15 @@ impl Expect {
         if let Expected::Every(every) = self.times { Some(every) } else { None }
     }
 
-    /// `expected every 1d, 2h of grace`.
+    /// `expected every 1d, 2h of grace`, `expected daily at 03:00, 2h of grace`.
     pub(super) fn describe(&self) -> String {
         let grace = exact(self.grace);
         match &self.times {
             Expected::Every(every) => format!("expected every {}, {grace} of grace", exact(*every)),
-            Expected::Cron(cron) => format!("expected by cron {}, {grace} of grace", cron.text()),
+            Expected::Cron(cron) => match cron.in_words() {
+                Some(words) => format!("expected {words}, {grace} of grace"),
+                None => format!("expected by cron {}, {grace} of grace", cron.text()),
+            },
             Expected::AnyTime => "run by something else".to_owned(),
         }
     }

@@ -192,7 +192,7 @@ impl Timing {
         }
     }
 
-    /// In words, as `list` and messages show it: `every 5m`, `cron 0 3 * * *, Mon-Fri 09:00-19:00`.
+    /// In words, as `list` and messages show it: `every 5m`, `daily at 03:00, Mon-Fri 09:00-19:00`.
     pub fn describe(&self) -> String {
         let mut words = match &self.schedule {
             Schedule::Every(Every { every, from: EveryFrom::Start, .. }) => format!("every {}", exact(*every)),
@@ -208,7 +208,7 @@ impl Timing {
                 let (every, pause) = (exact(burst.pulse.every), exact(burst.pause));
                 format!("every {every} until {count} {what}{plural}, then pause {pause}")
             }
-            Schedule::Cron(cron) => format!("cron {}", cron.text()),
+            Schedule::Cron(cron) => cron.words(),
             Schedule::Reboot => "at each boot".to_owned(),
             Schedule::Expect(expect) => expect.describe(),
             Schedule::After(after) => after.describe(),
@@ -303,8 +303,8 @@ mod tests {
             (Schedule::Every(Every { from: EveryFrom::Finish, ..pulse }), None, "2s after each finish"),
             (burst(Limit::Alerts(3)), None, "every 2s until 3 alerts, then pause 1h"),
             (burst(Limit::Runs(1)), None, "every 2s until 1 run, then pause 1h"),
-            (cron(" 0 3 * * * "), Some("Mon-Fri 09:00-19:00"), "cron 0 3 * * *, Mon-Fri 09:00-19:00"),
-            (cron("@daily"), None, "cron @daily"),
+            (cron(" 0 3 * * * "), Some("Mon-Fri 09:00-19:00"), "daily at 03:00, Mon-Fri 09:00-19:00"),
+            (cron("@daily"), None, "daily at 00:00"),
         ] {
             let mut timing = Timing::new(schedule, TimeZone::UTC);
             timing.hours = hours.map(|text| parse_hours(text).expect("hours"));

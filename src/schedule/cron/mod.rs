@@ -10,6 +10,7 @@
 //! from month to month and from one clock change to the next, never from minute to minute.
 
 mod parse;
+mod words;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -65,6 +66,16 @@ impl Cron {
     /// As it was written, without blanks around it.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// In words where they say all of it, `daily at 03:00`; else as it was written, `cron 0 3 1,15 * *`.
+    pub fn words(&self) -> String {
+        self.in_words().unwrap_or_else(|| format!("cron {}", self.text))
+    }
+
+    /// The words alone; none where they would not say all of it.
+    pub(super) fn in_words(&self) -> Option<String> {
+        words::words(self)
     }
 
     /// Whether it names wall times, and not a cadence: neither minute nor hour begins with `*`. See the module.

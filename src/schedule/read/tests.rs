@@ -40,14 +40,14 @@ fn what_a_file_says_is_what_is_read() {
         ("every = '1h'\nevery_from = 'finish'", "1h after each finish"),
         ("burst = { every = '2s', runs = 3, pause = '60m' }", "every 2s until 3 runs, then pause 1h"),
         ("[burst]\nevery = '2s'\nalerts = 1\npause = '60m'", "every 2s until 1 alert, then pause 1h"),
-        ("cron = '0 3 * * MON-FRI'", "cron 0 3 * * MON-FRI"),
-        ("cron = '@daily'\nworking_hours = 'Mon-Fri 9:00-19:00'", "cron @daily, Mon-Fri 9:00-19:00"),
+        ("cron = '0 3 * * MON-FRI'", "Mon-Fri at 03:00"),
+        ("cron = '@daily'\nworking_hours = 'Mon-Fri 9:00-19:00'", "daily at 00:00, Mon-Fri 9:00-19:00"),
         ("every = '1m'\nworking_hours = ['9:00-12:00', 'Sat 10:00-11:00']", "every 1m, 9:00-12:00; Sat 10:00-11:00"),
         ("every = '1m'\njitter = '59s'", "every 1m"),
-        ("cron = '@daily'\njitter = '5h'", "cron @daily"),
+        ("cron = '@daily'\njitter = '5h'", "daily at 00:00"),
         ("burst = { every = '2s', runs = 3, pause = '60m' }\njitter = '5m'", "every 2s until 3 runs, then pause 1h"),
         ("expect = { every = '1d', grace = '2h' }", "expected every 1d, 2h of grace"),
-        ("[expect]\ncron = '0 3 * * *'\ngrace = '30m'", "expected by cron 0 3 * * *, 30m of grace"),
+        ("[expect]\ncron = '0 3 * * *'\ngrace = '30m'", "expected daily at 03:00, 30m of grace"),
     ] {
         let (timing, problems) = read_over(job, "");
         assert_eq!((timing.map(|timing| timing.describe()).as_deref(), &problems[..]), (Some(words), &[][..]), "{job}");
@@ -91,7 +91,7 @@ fn defaults_hold_where_the_job_is_silent_and_where_they_mean_something() {
         ("1m after each finish, 9:00-17:00", Duration::from_secs(30))
     );
     assert_eq!(plain.overlap, Overlap::Queue);
-    assert_eq!(read("cron = '@daily'\nworking_hours = []").describe(), "cron @daily");
+    assert_eq!(read("cron = '@daily'\nworking_hours = []").describe(), "daily at 00:00");
     assert_eq!(read("every = '10s'").jitter, Duration::from_secs(10), "cut to the interval");
     assert_eq!(
         read("expect = { every = '1d', grace = '1h' }").describe(),
