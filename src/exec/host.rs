@@ -4,6 +4,8 @@
 //! Before it: the start of the program, while it has one thread. After it: every process that is started; commands get
 //! signals with their default effect, and the soft limit of open files that this process was started with.
 
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
@@ -13,9 +15,9 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 /// The soft limit of open files that this process was started with, where it was raised.
 static STARTED_WITH: OnceLock<u64> = OnceLock::new();
 
-/// Signals that stay ignored where they were. Those of job control (TSTP, TTIN, TTOU) must: a handler that does nothing would have
-/// the kernel repeat a write to the terminal for ever. PIPE is the Rust runtime's, and is put back for commands by the
-/// standard library. The others can have no handler, or none that may return.
+/// Signals that get no handler. Those of job control (TSTP, TTIN, TTOU) must not: one that does nothing would have the kernel
+/// repeat a write to the terminal for ever. PIPE is the Rust runtime's, and is put back for commands by the standard library.
+/// The others can have no handler, or none that may return.
 const LEFT_ALONE: [i32; 11] = [
     Signal::KILL.as_raw(),
     Signal::STOP.as_raw(),
@@ -31,11 +33,15 @@ const LEFT_ALONE: [i32; 11] = [
     33,
 ];
 
+/// Those among them that this process must not ignore either, since its commands would.
+const DEFAULTS: [Signal; 6] = [Signal::ILL, Signal::FPE, Signal::SEGV, Signal::TSTP, Signal::TTIN, Signal::TTOU];
+
 /// Prepares this process. To be called once, before there is a second thread.
 pub fn prepare() {
     // Nothing of this can fail for a process that asks it of itself, but where a sandbox forbids the call; then it goes on as it is.
     let _ = SigSet::empty().thread_set_mask();
     take_back_ignored(&(1..=64).collect::<Vec<_>>());
+    put_back_defaults();
     // What whoever started this has left open (the lock of flock(1), the pipe of a supervisor) stays open here and is closed in
     // commands: what one of them leaves in the background would hold the lock for ever.
     close_fds::set_fds_cloexec(3, &[]);
@@ -59,12 +65,41 @@ fn take_back_ignored(which: &[i32]) {
     }
 }
 
-/// The signals that this process ignores, a bit each (proc_pid_status(5), `SigIgn`).
+/// Has env(1) start this program anew in this process where one of [`DEFAULTS`] is ignored: only what is unsafe could do
+/// it here. Where env(1) cannot do it (busybox), they stay ignored.
+#[expect(clippy::disallowed_methods, reason = "the door of signals: before there is anything to wait for")]
+fn put_back_defaults() {
+    let wanted = DEFAULTS.iter().fold(0, |bits, signal| bits | 1 << (signal.as_raw() - 1));
+    if ignored_signals() & wanted == 0 {
+        return;
+    }
+    let env = || {
+        let mut env = Command::new("env");
+        env.arg("--default-signal");
+        env
+    };
+    // Tried first, so that a program that starts itself does so once.
+    let tried = env().args(["cat", STATUS]).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let is_able = tried
+        .is_ok_and(|tried| ignored_in(&String::from_utf8_lossy(&tried.stdout)).is_some_and(|left| left & wanted == 0));
+    if let Some(program) = std::env::current_exe().ok().filter(|_| is_able) {
+        // It comes back only where it failed.
+        let _ = env().arg(program).args(std::env::args_os().skip(1)).exec();
+    }
+}
+
+/// What the kernel says of a process (proc_pid_status(5)).
+const STATUS: &str = "/proc/self/status";
+
+/// The signals that this process ignores, a bit each.
 #[expect(clippy::disallowed_methods, reason = "the door of signals: what the parent had ignored is told in /proc only")]
 pub(super) fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
+    std::fs::read_to_string(STATUS).ok().and_then(|status| ignored_in(&status)).unwrap_or(0)
+}
+
+fn ignored_in(status: &str) -> Option<u64> {
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(bits.trim(), 16).ok()
 }
 
 /// Raises the soft limit of open files to the hard one, for as long as this process lives: a run in progress has three. For the

@@ -64,7 +64,8 @@ fn a_parent_that_blocks_signals_does_not_keep_them_from_the_daemon() {
 
 #[test]
 fn a_command_inherits_neither_blocked_nor_ignored_signals() {
-    let parent = ["env", "--ignore-signal=HUP,INT,QUIT,USR1,ALRM,CHLD,PIPE,RTMIN+3", "--block-signal=TERM,USR2,CHLD"];
+    let ignored = "--ignore-signal=HUP,INT,QUIT,USR1,ALRM,CHLD,PIPE,RTMIN+3,ILL,FPE,SEGV,TSTP,TTIN,TTOU";
+    let parent = ["env", ignored, "--block-signal=TERM,USR2,CHLD"];
     let (code, said) = once(&parent, "command = 'grep -E \"Sig(Blk|Ign)\" /proc/self/status'\nevery = '1h'\n");
     assert_eq!(code, Some(0), "{said}");
     for mask in ["SigBlk:", "SigIgn:"] {
