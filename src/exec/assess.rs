@@ -198,6 +198,7 @@ mod tests {
             ("", 0, "anything", "ok exit"),
             ("fail_on = { stdout = 'ERROR' }", 0, "all well", "ok exit"),
             ("fail_on = { stdout = '^ERROR' }", 0, "first\nERROR x", "critical output stdout matched `^ERROR`"),
+            ("fail_on = { stdout = 'ERR \\d$' }", 0, "ERR 1\r\nend\r\n", "critical output stdout matched `ERR \\d$`"),
             ("fail_on = { stdout = 'ERROR' }", 3, "ERROR", "critical exit"),
             ("fail_on = { stdout = 'ERROR' }\nexit_codes = { warning = [3] }", 3, "ERROR", "warning exit"),
             ("fail_on = { stdout = 'ERROR' }\nexit_codes = { skip = [3] }", 3, "ERROR", "ok exit skipped"),

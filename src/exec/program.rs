@@ -102,18 +102,32 @@ fn fault(file: &Path) -> Option<Fault> {
     }
 }
 
+/// How many interpreters that are scripts themselves are looked at behind each other, which is what the kernel does.
+const MOST_INTERPRETERS: u32 = 4;
+
 /// What keeps a script that may be executed from running, as the end of a sentence: no `#!` line, Windows line ends, an interpreter
 /// that is not there. Nothing of a program that is none, and of one that cannot be read.
-#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script")]
 pub fn script_fault(file: &Path) -> Option<String> {
+    script_fault_within(file, MOST_INTERPRETERS)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script")]
+fn script_fault_within(file: &Path, more: u32) -> Option<String> {
     use std::io::Read;
     let mut start = [0; 256];
     let length = std::fs::File::open(file).and_then(|mut file| file.read(&mut start)).ok()?;
-    fault_of(&start[..length], |interpreter| fault(interpreter).is_none())
+    fault_of(&start[..length], |interpreter| match fault(interpreter) {
+        None if more > 0 => {
+            script_fault_within(interpreter, more - 1).map(|fault| format!("cannot be executed: {fault}"))
+        }
+        None => None,
+        Some(Fault::Missing) => Some("is not there".to_owned()),
+        Some(fault) => Some(fault.words().to_owned()),
+    })
 }
 
-/// The same of a file that begins so (execve(2)).
-fn fault_of(start: &[u8], is_program: impl Fn(&Path) -> bool) -> Option<String> {
+/// The same of a file that begins so (execve(2)); what keeps the interpreter from running is asked for.
+fn fault_of(start: &[u8], of_interpreter: impl Fn(&Path) -> Option<String>) -> Option<String> {
     if start.is_empty() {
         return Some("it is empty".to_owned());
     }
@@ -121,6 +135,9 @@ fn fault_of(start: &[u8], is_program: impl Fn(&Path) -> bool) -> Option<String> 
         if start.starts_with("\u{feff}#!".as_bytes()) {
             let cure = "`sed -i '1s/^\\xef\\xbb\\xbf//' FILE` takes it off";
             return Some(format!("a byte order mark stands before its `#!` line ({cure})"));
+        }
+        if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
+            return Some("it is UTF-16 text, which no interpreter reads: save it as UTF-8".to_owned());
         }
         // What the kernel executes by itself begins with other than text: ELF, or what binfmt_misc knows.
         let is_text = start.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
@@ -131,19 +148,28 @@ fn fault_of(start: &[u8], is_program: impl Fn(&Path) -> bool) -> Option<String> 
         Some(bare) => (bare, true),
         None => (line, false),
     };
-    let word = bare.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let mut words = bare.trim_ascii().splitn(2, u8::is_ascii_whitespace);
+    let word = words.next().unwrap_or_default();
+    // All that follows is one argument.
+    let argument = words.next().unwrap_or_default().trim_ascii();
     let interpreter = Path::new(OsStr::from_bytes(word));
-    if windows {
-        let shown = interpreter.display();
+    let shown = interpreter.display();
+    // env(1) splits the argument of -S at carriage returns as well.
+    let is_split = argument.starts_with(b"-S") || argument.starts_with(b"--split-string");
+    if windows && !is_split {
+        let asks = match argument {
+            b"" => format!("asks for the interpreter `{shown}`"),
+            argument => format!("gives `{shown}` the argument `{}`", String::from_utf8_lossy(argument)),
+        };
         return Some(format!(
-            "its first line asks for the interpreter `{shown}` followed by a carriage return: the file has Windows line ends \
+            "its first line {asks} followed by a carriage return: the file has Windows line ends \
              (`sed -i 's/\\r$//' FILE` takes them off)"
         ));
     }
     if word.is_empty() {
         return Some("its `#!` line names no interpreter".to_owned());
     }
-    (!is_program(interpreter)).then(|| format!("its interpreter `{}` is not there", interpreter.display()))
+    of_interpreter(interpreter).map(|fault| format!("its interpreter `{shown}` {fault}"))
 }
 
 /// The interpreter that the first line of a script names, with what follows it there; nothing where there is no such line.
@@ -163,11 +189,14 @@ mod tests {
     use std::ffi::OsStr;
     use std::path::Path;
 
-    use super::{fault_of, find};
+    use super::{fault_of, find, script_fault};
 
     #[test]
     fn what_keeps_a_script_from_running() {
-        let there = |interpreter: &Path| interpreter == Path::new("/bin/sh");
+        let there = |interpreter: &Path| match interpreter.to_str() {
+            Some("/bin/sh" | "/usr/bin/env") => None,
+            _ => Some("is not there".to_owned()),
+        };
         for (start, fault) in [
             ("#!/bin/sh\n", ""),
             ("#! /bin/sh -e\necho\n", ""),
@@ -179,13 +208,41 @@ mod tests {
             ("#!\n", "its `#!` line names no interpreter"),
             ("#!/bin/sh\r\necho\r\n", "`/bin/sh` followed by a carriage return: the file has Windows line ends"),
             ("#!/bin/sh -e\r\n", "Windows line ends"),
-            ("#!/usr/bin/env bash\r\n", "Windows line ends"),
+            ("#!/bin/sh -e\r\n", "gives `/bin/sh` the argument `-e` followed by a carriage return"),
+            ("#!/usr/bin/env bash\r\n", "gives `/usr/bin/env` the argument `bash` followed by a carriage return"),
+            ("#!/usr/bin/env -S python3 -u\r\n", ""),
             ("#!/usr/bin/pyton3 -x\n", "its interpreter `/usr/bin/pyton3` is not there"),
         ] {
             let found = fault_of(start.as_bytes(), there).unwrap_or_default();
             assert!(found.contains(fault) && found.is_empty() == fault.is_empty(), "{start:?}: {found}");
             assert!(!found.contains('\r'), "{found:?}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "scripts of its own")]
+    fn a_script_is_what_its_interpreter_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a folder");
+        let script = |name: &str, content: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).expect("written");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+            path
+        };
+        let inner = script("inner", b"#!/bin/sh\r\n");
+        let outer = script("outer", format!("#!{}\n", inner.display()).as_bytes());
+        let found = script_fault(&outer).unwrap_or_default();
+        assert!(
+            found.starts_with(&format!("its interpreter `{}` cannot be executed: its first", inner.display())),
+            "{found}"
+        );
+        assert!(
+            script_fault(&script("own", format!("#!{}/own\n", dir.path().display()).as_bytes())).is_none(),
+            "it ends"
+        );
+        let found = script_fault(&script("wide", b"\xff\xfe#\0!\0")).unwrap_or_default();
+        assert!(found.contains("UTF-16"), "{found}");
     }
 
     #[test]

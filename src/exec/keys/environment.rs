@@ -235,7 +235,14 @@ pub(in crate::exec) fn read_file(path: &Path) -> Result<Vec<(String, String)>, F
         let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
         FileError::Bad(vec![BadLine { line, message: "it is not UTF-8 text" }])
     })?;
-    parse(&text).map_err(FileError::Bad)
+    parse(&as_written_here(text)).map_err(FileError::Bad)
+}
+
+/// Without what an editor of another system adds: a byte order mark, and carriage returns at the ends of lines, which no value
+/// is meant to have.
+fn as_written_here(text: String) -> String {
+    let bare = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    if bare.len() == text.len() && !text.contains("\r\n") { text } else { bare.replace("\r\n", "\n") }
 }
 
 /// The variables of an `env_file`, written as for systemd's EnvironmentFile= (systemd.exec(5)), or every line that is
@@ -412,6 +419,15 @@ mod tests {
             assert_eq!(parse(text), Ok(vec![(name.to_owned(), value.to_owned())]), "{text:?}");
         }
         assert_eq!(parse(""), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_file_of_an_editor_of_another_system_is_read_like_any_other() {
+        let text = "\u{feff}A=a\\\r\nb\r\nB=\"x\r\ny\"\r\nC='p\r\nq'\r\n# end\r\n".to_owned();
+        let read = parse(&super::as_written_here(text)).map_err(|bad| bad.len());
+        let pairs =
+            [("A", "ab"), ("B", "x\ny"), ("C", "p\nq")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(read, Ok(pairs.to_vec()));
     }
 
     #[test]

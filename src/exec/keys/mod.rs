@@ -66,7 +66,7 @@ pub struct Context<'a> {
     /// The same for every job that names no `working_dir`.
     working_dir: Arc<Path>,
     /// A pattern of `[defaults]` is compiled once, not once a job.
-    patterns: RefCell<HashMap<String, Regex>>,
+    patterns: RefCell<HashMap<(String, output::LineEnds), Regex>>,
     /// Few programs are behind many jobs.
     programs: Programs,
     /// What is wrong with a user's name, if anything: few users are behind many jobs, and each look reads many files.

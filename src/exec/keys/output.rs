@@ -106,7 +106,9 @@ pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>) -> OutputRules 
     let directives = table.flag("directives").unwrap_or(usual.directives);
     let max_output = read_max_output(table, usual.max_output);
     let patterns = table.texts("redact").unwrap_or_default();
-    let redactor = Redactor::new(patterns.iter().filter_map(|text| pattern(table, "redact", text, context)).collect());
+    let redactor = Redactor::new(
+        patterns.iter().filter_map(|text| pattern(table, "redact", text, LineEnds::Unix, context)).collect(),
+    );
     let redact_env = table.flag("redact_env").unwrap_or(usual.redact_env);
     OutputRules { fail_on_stdout, fail_on_stderr, parse, directives, max_output, redactor, redact_env }
 }
@@ -120,16 +122,32 @@ fn read_fail_on(table: &mut Table<'_>, context: &Context<'_>) -> (Option<Regex>,
     let Some(mut table) = value.table() else { return (None, None) };
     let mut take = |key| {
         let text = table.text(key)?;
-        pattern(&table, if key == "stdout" { "fail_on.stdout" } else { "fail_on.stderr" }, &text, context)
+        pattern(
+            &table,
+            if key == "stdout" { "fail_on.stdout" } else { "fail_on.stderr" },
+            &text,
+            LineEnds::Any,
+            context,
+        )
     };
     let patterns = (take("stdout"), take("stderr"));
     table.finish();
     patterns
 }
 
+/// Where `^` and `$` match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LineEnds {
+    /// At line feeds. What is masked is looked for in what people see too, which has no other line ends.
+    Unix,
+    /// At carriage returns too: before the one of a Windows line end, and where a line is written anew.
+    Any,
+}
+
 /// A regular expression for bytes, line by line as grep(1) has it; what is wrong with it is shown where it is wrong.
-fn pattern(table: &Table<'_>, key: &str, text: &Text<'_>, context: &Context<'_>) -> Option<Regex> {
-    if let Some(known) = context.patterns.borrow().get(text.value) {
+fn pattern(table: &Table<'_>, key: &str, text: &Text<'_>, ends: LineEnds, context: &Context<'_>) -> Option<Regex> {
+    let name = (text.value.to_owned(), ends);
+    if let Some(known) = context.patterns.borrow().get(&name) {
         return Some(known.clone());
     }
     let refuse = |place, message: String| {
@@ -140,9 +158,9 @@ fn pattern(table: &Table<'_>, key: &str, text: &Text<'_>, context: &Context<'_>)
     if text.value.is_empty() {
         return refuse(text.at, "an empty expression matches everything".to_owned());
     }
-    match RegexBuilder::new(text.value).multi_line(true).build() {
+    match RegexBuilder::new(text.value).multi_line(true).crlf(ends == LineEnds::Any).build() {
         Ok(regex) => {
-            context.patterns.borrow_mut().insert(text.value.to_owned(), regex.clone());
+            context.patterns.borrow_mut().insert(name, regex.clone());
             Some(regex)
         }
         Err(regex::Error::CompiledTooBig(limit)) => {
