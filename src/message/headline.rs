@@ -135,6 +135,7 @@ fn good(notice: &Notice) -> Draft {
     let said = Said::of(notice);
     if notice.event == Event::Change {
         return match replaced_line(&notice.diff) {
+            _ if only_blanks(&notice.diff) => Draft { words: "changed, in blanks only".to_owned(), ..Draft::default() },
             Some((was, now)) => Draft {
                 words: format!("changed: {}, was {}", shorten(now), shorten(was)),
                 shows_all: true,
@@ -148,6 +149,12 @@ fn good(notice: &Notice) -> Draft {
         Some(_) => Draft::default(),
         None => Draft { words: "ok".to_owned(), ..Draft::default() },
     }
+}
+
+/// Whether what was taken away is what was added, but for blanks at the ends of lines: nobody sees the difference.
+fn only_blanks(diff: &str) -> bool {
+    let of = |mark: char| diff.lines().filter_map(move |line| Some(line.strip_prefix(mark)?.trim()));
+    of('+').next().is_some() && of('-').eq(of('+'))
 }
 
 /// The one line that took the place of another; `None` when more has changed.
@@ -181,7 +188,7 @@ fn recovery(notice: &Notice) -> Draft {
         (None, _) => format!("{}is well again", of_key(notice)),
     };
     words.push_str(&open_still(notice));
-    let replaced = if notice.changed { replaced_line(&notice.diff) } else { None };
+    let replaced = if notice.changed && !only_blanks(&notice.diff) { replaced_line(&notice.diff) } else { None };
     if let Some((was, now)) = replaced {
         words.push_str(&format!("; changed: {}, was {}", shorten(now), shorten(was)));
     }

@@ -271,6 +271,10 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
             ":large_green_circle: db/backup changed",
         ),
         (Notice { diff: "+43\n".to_owned(), ..sample(Event::Change) }, ":large_green_circle: db/backup changed"),
+        (
+            Notice { diff: "@@ -1 +1 @@\n-43\n+43 ".to_owned(), ..sample(Event::Change) },
+            ":large_green_circle: db/backup changed, in blanks only",
+        ),
     ] {
         assert_eq!(first_line(&notice), line);
     }

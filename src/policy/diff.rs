@@ -26,7 +26,7 @@ const AROUND: usize = 2;
 pub(super) fn unified(old: &str, new: &str, normalize: bool) -> String {
     let (old_lines, old_rest) = lines(old);
     let (new_lines, new_rest) = lines(new);
-    let key = |line: &&str| if normalize { normal(line) } else { line.trim_end().to_owned() };
+    let key = |line: &&str| if normalize { normal(line) } else { (*line).to_owned() };
     let (old_keys, new_keys): (Vec<_>, Vec<_>) =
         (old_lines.iter().map(key).collect(), new_lines.iter().map(key).collect());
     let ops = capture_diff_slices(Algorithm::Myers, &old_keys, &new_keys);
@@ -53,7 +53,7 @@ pub(super) fn unified(old: &str, new: &str, normalize: bool) -> String {
     if old_rest || new_rest {
         let _ = writeln!(out, "[… only the first {MOST_LINES} lines were compared]");
     }
-    out.truncate(out.trim_end().len());
+    out.truncate(out.trim_end_matches('\n').len());
     out
 }
 
@@ -108,6 +108,7 @@ mod tests {
         assert_eq!(unified("at 07:13\nup\n", "at 08:00\nup\n", true), "");
         assert_eq!(unified("at 07:13\nup\n", "at 08:00\ndown\n", true), "@@ -1,2 +1,2 @@\n at 08:00\n-up\n+down");
         assert_eq!(unified("at 07:13\n", "at 08:00\n", false), "@@ -1 +1 @@\n-at 07:13\n+at 08:00");
+        assert_eq!(unified("up\n", "up \n", false), "@@ -1 +1 @@\n-up\n+up ");
     }
 
     #[test]

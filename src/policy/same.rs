@@ -96,7 +96,8 @@ impl Hash {
 
     fn text(mut self, text: &str, normalize: bool) -> Self {
         if !normalize {
-            return self.bytes(text.trim_end().as_bytes());
+            // The end of the last line is no part of what it says; blanks are.
+            return self.bytes(text.trim_end_matches(['\n', '\r']).as_bytes());
         }
         for line in text.trim_end().lines() {
             self = self.bytes(normal(line).as_bytes()).bytes(b"\n");

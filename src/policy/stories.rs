@@ -425,6 +425,9 @@ fn a_change_is_told_exactly() {
             ("03:02", "ok: nobody at 03:02", "change ok"),
             ("03:03", "critical: no answer", "failure critical, opens #4, pings"),
             ("03:04", "ok: nobody at 03:04", "change ok && recovery ok, only edits #4 (1 failure in 1m)"),
+            ("03:05", "ok: nobody at 03:04 ", "change ok"),
+            ("03:06", "ok: nobody at 03:04 \n", "held: unchanged"),
+            ("03:07", "ok:  nobody at 03:04 ", "change ok"),
         ],
     );
     let mut life = Life::new("on = [\"change\"]\nnormalize = false");
