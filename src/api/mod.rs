@@ -18,7 +18,7 @@ pub use hold::{
 };
 pub use job::{Job, JobState, LastRun, Next, RunningRun};
 pub use page::{HoldList, IncidentList, JobList, NextList, OutboxList, Query, RunList, WhyList};
-pub use reload::{Problem, ReloadAnswer};
+pub use reload::{Problem, ReloadAnswer, bad_files};
 pub use run::{Changed, Explained, Message, Run, TriggerAnswer, TriggerRequest, Waits};
 pub use status::{
     Acknowledged, Incident, JobCounts, Outage, OutboxState, Reload, RemovedRunning, Starved, Status, StoreTrouble,

@@ -30,3 +30,18 @@ pub struct ReloadAnswer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
+
+/// So many job files have errors, and what becomes of their jobs; none where there is none.
+pub fn bad_files(bad: usize, going_on: usize) -> Option<String> {
+    let files = if bad == 1 { "1 job file has errors".to_owned() } else { format!("{bad} job files have errors") };
+    let then = match (bad, going_on) {
+        (0, _) => return None,
+        (1, 0) => " and is not loaded".to_owned(),
+        (_, 0) => " and are not loaded".to_owned(),
+        (1, _) => ", and its last good version goes on".to_owned(),
+        (bad, kept) if kept >= bad => ", and their last good versions go on".to_owned(),
+        (_, 1) => ", and the last good version of 1 goes on".to_owned(),
+        (_, kept) => format!(", and the last good versions of {kept} go on"),
+    };
+    Some(files + &then)
+}

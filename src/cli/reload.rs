@@ -61,17 +61,7 @@ fn sentence(answer: &ReloadAnswer) -> String {
         .chain(answer.also.iter().map(|what| in_one_line(what).to_string()))
         .collect();
     let changes = if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") };
-    let bad = match (*not_loaded, *going_on) {
-        (0, _) => String::new(),
-        (1, 0) => "; 1 job file has errors and is not loaded".to_owned(),
-        (number, 0) => format!("; {number} job files have errors and are not loaded"),
-        (1, _) => "; 1 job file has errors, and its last good version goes on".to_owned(),
-        (number, kept) if kept >= number => {
-            format!("; {number} job files have errors, and their last good versions go on")
-        }
-        (number, 1) => format!("; {number} job files have errors, and the last good version of 1 goes on"),
-        (number, kept) => format!("; {number} job files have errors, and the last good versions of {kept} go on"),
-    };
+    let bad = api::bad_files(*not_loaded, *going_on).map(|bad| format!("; {bad}")).unwrap_or_default();
     let notes: String = answer.notes.iter().map(|note| format!("{}.\n", in_one_line(note))).collect();
     format!("{jobs}: {changes}{bad}.\n{notes}")
 }

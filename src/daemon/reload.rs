@@ -332,18 +332,20 @@ impl Daemon {
                     tracing::error!(%folder, error = %why, "the folder cannot be read: no job of it is loaded");
                 }
                 true => tracing::error!(%folder, error = %why, "the folder cannot be read; its jobs stay as they were"),
+                false if self.dispatcher.has(&file.name) => {
+                    tracing::error!(job = %file.name, error = %why, "the job file has errors; its last good version goes on");
+                }
                 false => tracing::error!(job = %file.name, error = %why, "the job file has errors and is not loaded"),
             }
         }
         if !bad.is_empty() {
             let mut lines: Vec<String> = bad.iter().map(|file| file.in_message().to_owned()).collect();
-            let files = || bad.iter().filter(|file| !file.is_folder());
-            let kept = files().filter(|file| self.dispatcher.jobs().any(|job| covers(file, job))).count();
-            lines.extend(going_on(kept, files().count()));
+            let files = bad.iter().filter(|file| !file.is_folder());
+            let kept = files.filter(|file| self.dispatcher.has(&file.name)).count();
             if bad.iter().any(|file| file.is_folder() && self.dispatcher.jobs().any(|job| covers(file, job))) {
                 lines.push("The jobs of a folder that cannot be read stay as they were.".to_owned());
             }
-            self.say(Status::Warning, &not_loaded(&bad), &lines.join("\n"));
+            self.say(Status::Warning, &not_loaded(&bad, kept), &lines.join("\n"));
         }
         if let Some(first) = config {
             let body = format!("{first}\nEverything goes on as before.");
@@ -409,25 +411,15 @@ fn no_longer_there(gone: &[NotLoaded]) -> String {
     said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
 }
 
-/// `2 job files have errors and are not loaded`, `the folder jobs.d cannot be read`, or both.
-fn not_loaded(bad: &[NotLoaded]) -> String {
+/// `2 job files have errors and are not loaded`, `the folder jobs.d cannot be read`, or both. Of `kept` files the last good version
+/// goes on.
+fn not_loaded(bad: &[NotLoaded], kept: usize) -> String {
     let number = bad.iter().filter(|bad| !bad.is_folder()).count();
-    let have = if number == 1 { "has errors and is" } else { "have errors and are" };
     let names: Vec<&str> = bad.iter().filter(|bad| !bad.is_folder()).map(|bad| bad.name.as_str()).collect();
-    let said = (number > 0).then(|| format!("{} {have} not loaded: {}", files(number), listed(&names)));
+    let said = api::bad_files(number, kept).map(|said| format!("{said}: {}", listed(&names)));
     let folders = bad.iter().filter(|bad| bad.is_folder());
     let folders = folders.map(|folder| format!("the folder {} cannot be read", folder.file.display()));
     said.into_iter().chain(folders).collect::<Vec<_>>().join("; ")
-}
-
-/// What becomes of the jobs whose files have errors.
-fn going_on(kept: usize, bad: usize) -> Option<String> {
-    match kept {
-        0 => None,
-        _ if kept < bad => Some("The last good versions of those that were loaded go on.".to_owned()),
-        1 => Some("Its last good version goes on.".to_owned()),
-        _ => Some("Their last good versions go on.".to_owned()),
-    }
 }
 
 fn log_trouble(result: Result<(), StoreError>) {
