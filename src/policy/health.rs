@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::holds::Held;
-use super::incident::{Failure, OpenIncident, is_default, kept, kept_end};
+use super::incident::{Failure, OpenIncident, is_default, kept, kept_end, number_of};
 use super::limit::Budget;
 use super::patterns::{self, Begun, Conversation, Flapping};
 use super::quiet::{Nights, Waiting};
 use super::settings::{MOST_CHANGES, On};
-use super::{Facts, Incident, Settings, keys, same};
+use super::{Facts, Incident, Settings, same};
 use crate::exec::{Ending, Reason, Status, known};
 use crate::id::{Channel, RunId};
 
@@ -560,7 +560,7 @@ impl Health {
     pub(super) fn record(&mut self, settings: &Settings, facts: &Facts<'_>, at: Timestamp) -> Seen {
         let before = self.last();
         let was_ok = before.as_ref().map(|before| before.status == Status::Ok);
-        let key = keys::number(facts.key);
+        let key = number_of(facts.key);
         // What is well under one key while the job fails under another is no change, nor that it fails there still.
         let turns = match (key, facts.status) {
             (None, _) => true,

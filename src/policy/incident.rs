@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::settings::Statuses;
-use super::{Incident, Update};
+use super::{Incident, Update, same};
 use crate::clock::between;
 use crate::exec::Status;
 use crate::id::{Channel, RunId};
@@ -142,6 +142,11 @@ pub(super) struct Reported {
     /// It was reported within `quiet_hours`, being excepted: so is its recovery.
     #[serde(alias = "q", default, skip_serializing_if = "is_default")]
     pub(super) in_quiet_hours: bool,
+}
+
+/// A key that a directive gave, as it is compared.
+pub(super) fn number_of(key: Option<&str>) -> Option<u64> {
+    key.map(|key| same::digest(key, false))
 }
 
 impl OpenIncident {

@@ -11,8 +11,8 @@ use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen};
-use super::incident::{MOST_KINDS, OpenIncident, Reported, kept};
-use super::keys;
+use super::incident::{MOST_KINDS, OpenIncident, Reported, kept, number_of};
+use super::keys::Aside;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
 use super::{
@@ -44,7 +44,7 @@ pub fn judge(
         return Judgement::from(Verdict::NotRun);
     }
     let over = health.settle(&moment, facts.status);
-    let key = keys::number(facts.key);
+    let key = number_of(facts.key);
     // An ok run is about the incidents that it ends.
     let aside = health.set_aside(|open| facts.status != Status::Ok || open.is_ended_by(key));
     let mut judgement = decide(&moment, health, facts, over);
@@ -299,7 +299,7 @@ impl Health {
                 let goes_on = |open: &OpenIncident| open.resolved_at.is_none();
                 open.take_if(|open| !goes_on(open));
                 self.others.retain(goes_on);
-                self.put_back(keys::Aside::default());
+                self.put_back(Aside::default());
             }
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Before it: `judge` and `wake`, which set aside what they are not about. After it: `message`, which finds the words.
 
+use super::Notification;
 use super::health::Health;
 use super::incident::OpenIncident;
-use super::{Notification, same};
 
 /// The keys that a message names, where the job has several incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,11 +21,6 @@ pub(super) struct Aside {
     /// It was the present one.
     open: Option<Box<OpenIncident>>,
     others: Vec<OpenIncident>,
-}
-
-/// A key as it is compared.
-pub(super) fn number(key: Option<&str>) -> Option<u64> {
-    key.map(|key| same::digest(key, false))
 }
 
 impl OpenIncident {
