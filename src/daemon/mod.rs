@@ -261,7 +261,7 @@ impl Daemon {
         daemon.check_files(now.mono);
         if let Some(note) = past.notes.get(dispatcher::STARVED_NOTE) {
             let waited = serde_json::from_str(note).unwrap_or_default();
-            let over = daemon.dispatcher.waited_before(&waited, now);
+            let over = daemon.dispatcher.waited_before(waited, now);
             daemon.keeping.keep(over);
             // Nothing waits for a place any more.
             daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: dispatcher::STARVED_NOTE, value: None }]);

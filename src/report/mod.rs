@@ -611,9 +611,13 @@ pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: 
     if !sender.can.edits || !job.notify.thread {
         return match words.is_empty() {
             true => Vec::new(),
-            false => {
-                about_job(job, channels, (Event::Repeat, open.status), (&format!("is acknowledged: {words}"), ""), now)
-            }
+            false => about_job(
+                &job.name,
+                channels,
+                (Event::Repeat, open.status),
+                (&format!("is acknowledged: {words}"), ""),
+                now,
+            ),
         };
     }
     let rendered = message::about_job(job.name.as_str(), open.status, words, "");
@@ -630,15 +634,14 @@ pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: 
 
 /// A message about a job that is about none of its runs, to each of these [`places`].
 pub fn about_job(
-    job: &Job,
+    job: &JobName,
     channels: Vec<Channel>,
     (event, status): (Event, Status),
     (sentence, body): (&str, &str),
     now: Timestamp,
 ) -> Vec<Message> {
-    let rendered = message::about_job(job.name.as_str(), status, sentence, body);
-    let to =
-        |channel| Message { job: Some(job.name.clone()), event: Some(event), ..draft(&rendered, channel, status, now) };
+    let rendered = message::about_job(job.as_str(), status, sentence, body);
+    let to = |channel| Message { job: Some(job.clone()), event: Some(event), ..draft(&rendered, channel, status, now) };
     channels.into_iter().map(to).collect()
 }
 

@@ -188,6 +188,7 @@ impl Dispatcher {
                 tracked.cadence.finished(&tracked.job.timing, now);
                 self.passed_over(waiting.job, now);
                 self.arm(waiting.job, now);
+                self.waited_past_its_hours(waiting.job, now, turn);
                 continue;
             }
             if waiting.trigger != Trigger::Manual && tracked.paused.is_some() {

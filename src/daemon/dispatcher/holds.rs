@@ -575,7 +575,7 @@ impl Dispatcher {
             self.passes(index, 1, scheduled, now, turn);
         }
         if self.jobs[index as usize].waiting == 0 {
-            turn.entries.extend(self.waits_in_vain(index, "the job is paused", now));
+            turn.entries.extend(self.waits_in_vain(index, super::starved::PAUSED, now));
             self.waits_no_more(index);
         }
     }

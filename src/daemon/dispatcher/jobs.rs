@@ -15,7 +15,7 @@ use crate::report::{self, Gone, Sender};
 use crate::store::JobState;
 
 /// Why a job is not watched any more, when its file is still there.
-const DISABLED: &str = "enabled = false";
+pub(super) const DISABLED: &str = "enabled = false";
 
 /// What a new plan changed, as numbers of jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,16 +9,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::jobs::DISABLED;
 use super::{Dispatcher, Entry, Turn};
 use crate::api;
 use crate::clock::{Mono, Now, between};
 use crate::document::format_duration;
 use crate::exec::Status;
-use crate::id::{JobName, RunId};
+use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
-use crate::plan::Job;
 use crate::policy::{On, time_of_day};
-use crate::report::{self, Sender};
+use crate::report;
 
 /// The name of the note, which holds every job that waits and was told of or asked for: [`Starved`] by job name, as JSON.
 pub const NOTE: &str = "starved";
@@ -31,6 +31,9 @@ const AGAIN: Duration = Duration::from_secs(3600);
 
 /// A run that has waited for so long is shown to who asks.
 const SHOWN: Duration = Duration::from_secs(5);
+
+/// Why a run that is due does not come.
+pub(super) const PAUSED: &str = "the job is paused";
 
 /// Jobs that are named as those that hold the places.
 const HOLDERS: usize = 3;
@@ -50,6 +53,9 @@ pub struct Starved {
     /// A message has told it: its end is owed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
+    /// The channels of that message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<Channel>,
 }
 
 /// The lock that a run waits for.
@@ -127,12 +133,14 @@ impl Dispatcher {
         let (places, since) = (starved.places(), time_of_day(starved.since, &tracked.job.timing.zone, now.wall));
         let what = starved.what();
         tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
+        let mut channels = Vec::new();
         if notify.on.asks(On::Failure) {
             let messages =
                 report::starved::waits(&tracked.job, &self.sender, starved.since, (&what, &places), now.wall);
+            channels = messages.iter().map(|message| message.channel.clone()).collect();
             self.tell_starved(messages, turn);
         }
-        let starved = Starved { told: true, ..starved };
+        let starved = Starved { told: true, channels, ..starved };
         let wait = self.starved.get_mut(&index).expect("it was put there");
         (wait.told, wait.told_at) = (Some(starved), Some(now.mono));
         turn.entries.push(self.starved_note());
@@ -147,7 +155,14 @@ impl Dispatcher {
             job: held.by.0,
             run: held.by.1,
         });
-        Starved { since, places: self.limits.max_running, holders: self.holders(), lock, told: false }
+        Starved {
+            since,
+            places: self.limits.max_running,
+            holders: self.holders(),
+            lock,
+            told: false,
+            channels: Vec::new(),
+        }
     }
 
     /// A person has asked for a run of this job: why it has not started yet, where it has not.
@@ -197,14 +212,12 @@ impl Dispatcher {
         let was_asked_for = wait.asked.take().is_some();
         match wait.told.take() {
             Some(starved) => {
-                let name = &self.jobs[index as usize].job.name;
+                let name = self.jobs[index as usize].job.name.clone();
                 let waited = format_duration(between(starved.since, now.wall));
                 tracing::info!(job = %name, waited, "the run has got a place");
-                if self.jobs[index as usize].job.notify.on.asks(On::Failure) {
-                    let (job, what) = (&self.jobs[index as usize].job, starved.what());
-                    let messages = report::starved::runs_again(job, &self.sender, (&waited, &what), now.wall);
-                    self.tell_starved(messages, turn);
-                }
+                let words = (waited.as_str(), &*starved.what());
+                let messages = report::starved::runs_again(&name, starved.channels, words, now.wall);
+                self.tell_starved(messages, turn);
                 turn.entries.push(self.starved_note());
             }
             None if wait.told_at.is_none_or(|told| now.mono - told >= AGAIN) => drop(self.starved.remove(&index)),
@@ -218,19 +231,33 @@ impl Dispatcher {
     /// A run of this job that was told to wait will not run: what was told is over, and why.
     pub(super) fn waits_in_vain(&mut self, index: u32, why: &str, now: Now) -> Option<Entry> {
         let starved = self.starved.get_mut(&index)?.told.take()?;
-        let job = &self.jobs[index as usize].job;
-        over(job, &self.sender, (&starved, why), now)
+        over(&self.jobs[index as usize].job.name, starved, why, now)
     }
 
-    /// What a daemon before this one has told of jobs that wait, and not ended: nothing waits any more.
-    pub fn waited_before(&self, all: &BTreeMap<JobName, Starved>, now: Now) -> Vec<Entry> {
-        let told = all.iter().filter(|(_, starved)| starved.told);
-        let why = "the daemon was killed or crashed, or its machine";
+    /// What a daemon before this one has told of jobs that wait, and not ended: nothing waits any more. A job may be gone by
+    /// now.
+    pub fn waited_before(&self, all: BTreeMap<JobName, Starved>, now: Now) -> Vec<Entry> {
+        let told = all.into_iter().filter(|(_, starved)| starved.told);
         told.filter_map(|(name, starved)| {
-            let job = &self.jobs[*self.by_name.get(name)? as usize].job;
-            over(job, &self.sender, (starved, why), now)
+            let job = self.by_name.get(&name).map(|index| &self.jobs[*index as usize]);
+            let why = match job {
+                None => "its file was removed",
+                Some(tracked) if !tracked.job.timing.enabled => DISABLED,
+                Some(tracked) if tracked.paused.is_some() => PAUSED,
+                Some(_) => "the daemon was killed or crashed, or its machine",
+            };
+            over(&name, starved, why, now)
         })
         .collect()
+    }
+
+    /// The working hours of this job have ended before a place was free.
+    pub(super) fn waited_past_its_hours(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        if self.jobs[index as usize].waiting == 0 && self.starved.contains_key(&index) {
+            turn.entries.extend(self.waits_in_vain(index, "its working hours are over", now));
+            self.waits_no_more(index);
+            turn.entries.push(self.starved_note());
+        }
     }
 
     /// The job is gone, or does not run any more.
@@ -313,8 +340,8 @@ impl Dispatcher {
 }
 
 /// The end of a wait without a run.
-fn over(job: &Job, sender: &Sender, (starved, why): (&Starved, &str), now: Now) -> Option<Entry> {
-    let asked = job.notify.on.asks(On::Failure);
-    let messages = report::starved::over(job, sender, (&starved.what(), why), now.wall);
-    asked.then_some(Entry::Changed { state: None, messages })
+fn over(job: &JobName, starved: Starved, why: &str, now: Now) -> Option<Entry> {
+    let what = starved.what();
+    let messages = report::starved::over(job, starved.channels, (&what, why), now.wall);
+    (!messages.is_empty()).then_some(Entry::Changed { state: None, messages })
 }

@@ -794,9 +794,10 @@ fn no_seed_breaks_a_law_of_holds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_was_told_has_an_end_whatever_ends_it() {
-    const SHORT: &str = "command = 'a'\nlock = 'db'\nevery = '1m'\nfirst_run = 'wait'";
+    const SHORT: &str = "command = 'a'\nlock = 'db'\nevery = '1m'\nfirst_run = 'wait'\n\
+                         notify = { channel = '#vital', mention = '@here' }";
     let over = "short does not wait for the lock db any more: ";
-    for end in ["stop", "crash", "remove", "disable", "pause"] {
+    for end in ["stop", "crash", "remove", "removed while down", "disable", "disabled while down", "pause"] {
         let files = [
             ("slack_alert.toml", "slack.channel = '#ops'\nlimits.shutdown_grace = '1s'"),
             ("jobs.d/long.toml", "command = 'a'\nlock = 'db'\nevery = '1d'"),
@@ -805,7 +806,8 @@ async fn a_wait_that_was_told_has_an_end_whatever_ends_it() {
         let mut world = World::started(MORNING, &files, |_, _| says("").takes(36_000)).await;
         world.pass(minutes(5)).await;
         assert_eq!(world.messages().len(), 1, "{end}: {:?}", world.messages());
-        assert!(world.messages()[0].contains("short critical: waits for the lock db since 08:01"), "{end}");
+        let told = "08:03:00 #vital <!here> :red_circle: short critical: waits for the lock db since 08:01";
+        assert!(world.messages()[0].starts_with(told), "{end}: {:?}", world.messages());
         let why = match end {
             "stop" => {
                 world.stop().await;
@@ -821,6 +823,18 @@ async fn a_wait_that_was_told_has_an_end_whatever_ends_it() {
                 world.reload().await;
                 "short.toml was removed"
             }
+            "removed while down" => {
+                world.crash().await;
+                world.remove("jobs.d/short.toml");
+                world.start().await;
+                "its file was removed"
+            }
+            "disabled while down" => {
+                world.crash().await;
+                world.file("jobs.d/short.toml", "command = 'a'\nevery = '1m'\nenabled = false");
+                world.start().await;
+                "enabled = false"
+            }
             "disable" => {
                 world.file("jobs.d/short.toml", &format!("{SHORT}\nenabled = false"));
                 world.reload().await;
@@ -834,8 +848,24 @@ async fn a_wait_that_was_told_has_an_end_whatever_ends_it() {
         world.pass(minutes(1)).await;
         let told: Vec<String> = world.messages().into_iter().filter(|line| line.contains(over)).collect();
         assert!(told.len() == 1 && told[0].contains(why), "{end}: {:?}", world.messages());
+        assert!(told[0].contains(" #vital :"), "told where the wait was told: {told:?}");
         if end != "stop" {
             world.crash().await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_was_told_ends_with_the_working_hours_of_its_job() {
+    let files = [
+        ("slack_alert.toml", "slack.channel = '#ops'\nlimits.max_running = 1\ntime_zone = 'UTC'"),
+        ("jobs.d/long.toml", "command = 'a'\nevery = '1d'"),
+        ("jobs.d/short.toml", "command = 'a'\nevery = '1m'\nfirst_run = 'wait'\nworking_hours = '08:00-08:30'"),
+    ];
+    let mut world = World::started(MORNING, &files, |_, _| says("").takes(2_400)).await;
+    world.pass(minutes(50)).await;
+    let messages = world.messages();
+    let over = "08:40:00 #ops :white_circle: short does not wait for a free place any more: its working hours are over";
+    assert_eq!((messages.len(), messages.last().map(String::as_str)), (2, Some(over)), "{messages:?}");
+    world.crash().await;
 }
