@@ -102,6 +102,9 @@ pub struct Value<'d> {
     path: String,
     layer: Layer<'d>,
     value: &'d DeValue<'d>,
+    /// The table of the layer below under the same key, where this is a table too.
+    below: Option<Layer<'d>>,
+    strict_below: bool,
     /// Where it stands.
     pub at: Place,
     /// Where its key stands.
@@ -206,7 +209,10 @@ impl<'d> Table<'d> {
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
-        self.own_value(key).or_else(|| self.below.and_then(|layer| self.find(layer, key, true)))
+        let below = self.below.and_then(|layer| self.find(layer, key, true));
+        let Some(mut own) = self.own_value(key) else { return below };
+        own.below = below.filter(|_| own.is_table()).and_then(|below| below.as_table_layer());
+        Some(own)
     }
 
     /// The value of a key in the file itself, without the layer below. Does not count as asking for it.
@@ -222,6 +228,8 @@ impl<'d> Table<'d> {
             path: self.path_of(key),
             layer,
             value: value.get_ref(),
+            below: None,
+            strict_below: self.strict_below,
             at: place(value.span()),
             key_at: place(name.span()),
             inherited,
@@ -304,8 +312,14 @@ impl<'d> Table<'d> {
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
-        let own = self.own_value(key).and_then(|value| value.as_layer());
-        let below = self.below.and_then(|layer| self.find(layer, key, true)).and_then(|value| value.as_layer());
+        let written = self.own_value(key);
+        let below = self.below.and_then(|layer| self.find(layer, key, true));
+        let below = match written {
+            None => below.and_then(|value| value.as_layer()),
+            // Of another kind, such as `false`: what the file says stands alone.
+            Some(_) => below.and_then(|value| value.as_table_layer()),
+        };
+        let own = written.and_then(|value| value.as_layer());
         if own.is_none() && below.is_none() {
             return None;
         }
@@ -490,6 +504,7 @@ impl<'d> Value<'d> {
         let item = |(index, member): (usize, &'d toml::Spanned<DeValue<'d>>)| Self {
             path: format!("{}[{index}]", self.path),
             value: member.get_ref(),
+            below: None,
             at: Place::new(self.layer.source, member.span()),
             ..self.clone()
         };
@@ -543,16 +558,17 @@ impl<'d> Value<'d> {
     pub fn map(&self) -> Option<Vec<(&'d str, Text<'d>)>> {
         let Some(layer) = self.as_table_layer() else { return self.wrong_type("a table of texts") };
         let table = self.child(layer);
-        Some(table.free_keys().into_iter().filter_map(|(name, value)| Some((name, value.text()?))).collect())
+        Some(table.all_keys().into_iter().filter_map(|(name, value)| Some((name, value.text()?))).collect())
     }
 
-    /// As a table of its own, without a layer below; a problem when it is none.
+    /// As a table, over the same table of the layer below, key by key; a problem when it is none.
     pub fn table(&self) -> Option<Table<'d>> {
         self.as_layer().map(|layer| self.child(layer))
     }
 
     fn child(&self, layer: Layer<'d>) -> Table<'d> {
-        Table { path: self.path.clone(), own: Some(layer), ..Table::empty(self.reader) }
+        let (below, strict_below) = (self.below, self.strict_below);
+        Table { path: self.path.clone(), own: Some(layer), below, strict_below, ..Table::empty(self.reader) }
     }
 
     fn as_layer(&self) -> Option<Layer<'d>> {

@@ -219,13 +219,14 @@ fn one_of<'d>(
 
 fn read_fields(reader: &Reader, value: &Written<'_>, path: &str, templates: &Templates) -> Vec<(String, Named)> {
     let mut fields = value.map().unwrap_or_default();
+    let own = value.at.source;
     if fields.len() > MOST_FIELDS {
         let message = format!("`{}` has {} fields", value.path(), fields.len());
         let help = format!("Slack shows at most {MOST_FIELDS}");
         reader.push(Problem::new(Code::InvalidValue, value.key_at, message).help(help));
     }
-    // As they stand in the file, not by name.
-    fields.sort_by_key(|(_, text)| text.at.start);
+    // As they stand in the files, not by name; those of `[defaults]` first.
+    fields.sort_by_key(|(_, text)| (text.at.source == own, text.at.start));
     let take = |(name, text): (&str, Text<'_>)| {
         Some((name.to_owned(), (templates.take(reader, &text, Mode::Mrkdwn)?, format!("{path}.{name}"))))
     };

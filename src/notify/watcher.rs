@@ -223,7 +223,7 @@ pub fn read_ping(table: &mut Table<'_>, config_dir: &Path) -> Option<PingSetting
     let start = ping.flag("start");
     let output = ping.flag("output").unwrap_or_else(|| default_of(PING_KEYS, "output").value());
     let style = ping.choice("style", STYLES).unwrap_or_default();
-    if ping.own_value("url").is_none() && ping.own_value("url_file").is_none() {
+    if ping.value("url").is_none() && ping.value("url_file").is_none() {
         ping.missing("url", "name what is told: `url = \"https://…\"`, or `url_file`");
     }
     ping.finish();
@@ -274,7 +274,9 @@ pub fn read_heartbeat(
 
 /// `url` or `url_file`.
 fn read_url(table: &mut Table<'_>, config_dir: &Path) -> Option<Source> {
-    let written = table.value("url").and_then(|value| literal(&value));
+    // Of two the one that the file itself has.
+    let url = table.value("url").filter(|url| !url.inherited || table.own_value("url_file").is_none());
+    let written = url.and_then(|value| literal(&value));
     let file = table.text("url_file").map(|text| Source::File(config_dir.join(text.value)));
     written.or(file)
 }

@@ -16,7 +16,6 @@ const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 const REQUIRED: &[(&str, &[&str])] = &[
     ("burst", &["every", "pause"]),
     ("message.actions", &["text", "url"]),
-    ("retries", &["times"]),
     ("test", &["given", "expect"]),
     ("fallback", &["command"]),
     ("expect", &["grace"]),

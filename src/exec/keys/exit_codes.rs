@@ -137,14 +137,21 @@ impl ExitCodes {
 fn read_lists(table: &mut Table<'_>) -> Option<Vec<(Exit, Meaning)>> {
     let mut seen: Vec<(Exit, Meaning, &str, Value<'_>)> = Vec::new();
     let mut good = true;
-    for (name, meaning) in MEANINGS {
-        let Some(value) = table.value(name) else { continue };
+    let written = MEANINGS.map(|(name, meaning)| (name, meaning, table.value(name)));
+    let mut written: Vec<_> =
+        written.into_iter().filter_map(|(name, meaning, value)| Some((name, meaning, value?))).collect();
+    // What the job says of a code is before what `[defaults]` say of it.
+    written.sort_by_key(|(_, _, value)| value.inherited);
+    for (name, meaning, value) in written {
         for item in value.items().unwrap_or_else(|| vec![value.clone()]) {
             let Some(exit) = read_exit(&item) else {
                 good = false;
                 continue;
             };
             let twice = seen.iter().find(|(other, other_meaning, ..)| *other == exit && *other_meaning != meaning);
+            if twice.is_some_and(|(.., first)| !first.inherited && item.inherited) {
+                continue;
+            }
             if let Some((_, _, other, first)) = twice {
                 good = false;
                 let message = format!("`{}` is in `{other}` already, it cannot be in `{name}` too", shown(exit));

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::{Context, keys, read};
 use crate::diagnostic::Sources;
 use crate::document::{Reader, Table};
-use crate::exec::{Command, Environment, Retries};
+use crate::exec::{Command, Environment, Exit, Meaning, Retries, Status};
 
 fn environment() -> Arc<Environment> {
     let variables = [("PATH", "/usr/bin:/bin"), ("LANG", "C"), ("HOME", "/root")];
@@ -139,6 +139,31 @@ fn defaults_are_below_and_env_adds_up() {
     assert_eq!(env, [("A", "default"), ("B", "job")]);
     let (_, problems) = read_over("command = ['env']", "shell = ['bash', '-c']\nretries = { times = 2 }");
     assert_eq!(problems, [], "a shell of the defaults is no conflict with an array");
+}
+
+#[test]
+fn every_table_is_laid_over_the_one_of_the_defaults_key_by_key() {
+    let defaults = "retries = { times = 5, delay = '7s', factor = 3 }\nfail_on = { stderr = 'E', stdout = 'O' }\n\
+                    exit_codes = { ok = [0, 3], warning = [1] }";
+    let job = "command = 'x'\nretries = { delay = '9s' }\nfail_on = { stdout = 'P' }\nexit_codes = { unknown = [3] }";
+    let (command, problems) = read_over(job, defaults);
+    assert_eq!(problems, []);
+    let command = command.expect("a command");
+    let Retries { times, delay, factor, .. } = command.retries();
+    assert_eq!((times, delay, factor), (5, Duration::from_secs(9), 3.0));
+    let words = |pattern: &Option<regex::bytes::Regex>| pattern.as_ref().map(|regex| regex.as_str().to_owned());
+    let rules = &command.output;
+    let fail_on = (words(&rules.fail_on_stdout), words(&rules.fail_on_stderr));
+    assert_eq!(fail_on, (Some("P".to_owned()), Some("E".to_owned())));
+    let status = |code| command.exit_codes.meaning(Exit::Code(code));
+    assert_eq!(
+        [0, 1, 3].map(status),
+        [Status::Ok, Status::Warning, Status::Unknown].map(Meaning::Status),
+        "what the job says of a code is before the defaults"
+    );
+    // What is of another kind stands alone.
+    let (command, problems) = read_over("command = 'x'\nretries = 2", defaults);
+    assert_eq!((command.map(|command| command.retries()), problems), (Some(Retries::plain(2)), vec![]));
 }
 
 #[test]

@@ -91,6 +91,14 @@ fn everything_can_be_said() {
 }
 
 #[test]
+fn a_table_over_a_default_that_is_none_stands_alone() {
+    let (settings, problems) = read_over("flap = { changes = 3 }", "flap = false");
+    assert_eq!((problems, settings.flap.map(|flap| flap.changes)), (Vec::<String>::new(), Some(3)));
+    let (settings, problems) = read_over("flap = false", "flap = { changes = 3 }");
+    assert_eq!((problems, settings.flap), (Vec::<String>::new(), None));
+}
+
+#[test]
 fn what_the_job_does_not_say_the_defaults_do() {
     let defaults = "repeat = \"2h\"\nafter = 2\nflap = { within = \"1h\" }";
     let (settings, problems) = read_over("after = 5\nflap = { changes = 3 }", defaults);

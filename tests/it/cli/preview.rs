@@ -164,3 +164,19 @@ fn a_job_whose_runs_wait_for_a_place_is_shown_as_the_daemon_tells_it() {
     let ran = sandbox.run(&["preview", "outside", "--event", "starved"]);
     assert!(ran.code == 2 && ran.stderr.contains("something else runs this job"), "{ran:?}");
 }
+
+#[test]
+fn the_fields_of_a_job_are_laid_over_those_of_the_defaults_one_by_one() {
+    let defaults = "[defaults]\nping = { url_file = 'hc', output = true }\n[defaults.message.fields]\n\
+                    Team = 'ops'\nOwner = 'dana'\nHost = 'any'\n";
+    let job = "command = 'true'\nevery = '1h'\ntimeout = '1m'\ntemplate = 'well'\nping = { url = 'https://hc.example.com/1' }\n\
+               [message.fields]\nHost = 'db1'\nDisk = 'sda'\nOwner = ''\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", defaults), ("jobs.d/a.toml", job)]);
+    let json = sandbox.run(&["preview", "a", "--json"]);
+    let text = json.stdout.as_str();
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {json:?}"));
+    assert!(at("Team") < at("Host") && at("db1") < at("Disk"), "{text}");
+    assert!(!text.contains("any") && !text.contains("Owner"), "a blank one is left out: {text}");
+    let check = sandbox.run(&["check"]);
+    assert!(!check.stdout.contains("error["), "one URL of the job takes the place of the other: {check:?}");
+}
