@@ -230,7 +230,7 @@ pub fn render(report: &Report) -> Rendered {
     Rendered { text, blocks: all, color: None, attachment: None, written: None, left_out: Vec::new() }
 }
 
-/// "1204 runs of 12 jobs, 31 failed, 3 incidents (1 open); 40 alerts, 12 suppressed".
+/// "1204 runs of 12 jobs, 31 failed, 3 new incidents, 1 open; 40 alerts, 12 suppressed".
 fn numbers(report: &Report) -> String {
     let sum = |of: fn(&JobReport) -> u64| report.jobs.iter().map(of).sum::<u64>();
     if report.jobs.is_empty() {
@@ -244,7 +244,8 @@ fn numbers(report: &Report) -> String {
     let incidents = match (sum(|job| job.begun), report.open.len()) {
         (0, 0) => String::new(),
         (0, open) => format!(", {} open", count(open as u64, "incident")),
-        (begun, open) => format!(", {} ({open} open)", count(begun, "incident")),
+        (begun, 0) => format!(", {}, none open", count(begun, "new incident")),
+        (begun, open) => format!(", {}, {open} open", count(begun, "new incident")),
     };
     let told = count(sum(|job| job.told), "alert");
     format!("{runs} of {jobs}, {failed}{incidents}; {told}, {} suppressed", sum(|job| job.held))
@@ -396,7 +397,7 @@ mod tests {
         let rendered = render(&Report { running, holds: vec![hold], ..report(jobs, open) });
         assert_eq!(
             rendered.text,
-            ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: 424 runs of 5 jobs, 22 failed, 8 incidents (1 open); 40 alerts, 12 suppressed\n\
+            ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: 424 runs of 5 jobs, 22 failed, 8 new incidents, 1 open; 40 alerts, 12 suppressed\n\
              *Longest open incidents*\n• *db/backup* for 12h, 2 failures: disk &lt;full&gt;\n\
              *Holds*\n• `etl/*` paused until Mon 23 Nov, 16:00 by dana: \"new &lt;disk&gt;\"\n\
              *Most failures*\n• *web*: 12 of 99 runs\n• *noisy*: 8 of 288 runs\n• *db/backup*: 2 of 3 runs\n\
