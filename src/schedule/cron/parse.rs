@@ -150,7 +150,9 @@ fn five_fields(whole: Piece<'_>) -> Result<Cron, Refusal> {
         return rest.refuse(message, "seconds and years are not part of it; for less than a minute write `every`");
     }
     let [minute, hour, day, month, weekday] = found[..] else {
-        return whole.refuse(format!("there are {} fields, and a calendar has five", found.len()), HELP);
+        let there =
+            if let [_] = found[..] { "there is 1 field" } else { &*format!("there are {} fields", found.len()) };
+        return whole.refuse(format!("{there}, and a calendar has five"), HELP);
     };
     let star = |piece: Piece<'_>| piece.text.starts_with('*');
     let mut days = Days { either: !star(day) && !star(weekday), ..Days::default() };

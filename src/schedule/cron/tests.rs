@@ -191,6 +191,7 @@ fn what_cannot_be_understood_is_shown_with_its_place() {
     for (text, place, says, help) in [
         ("", "", "the calendar is empty", "five fields"),
         ("0 3 * *", "0 3 * *", "there are 4 fields", "five fields"),
+        ("daily", "daily", "there is 1 field", "five fields"),
         ("0 0 3 * * * *", "* *", "there are 7 fields", "`every`"),
         ("60 3 * * *", "60", "`60` is no minute", "from 0 to 59"),
         ("0 24 * * *", "24", "`24` is no hour", "from 0 to 23"),
