@@ -2,7 +2,7 @@
 //! (Monitoring Plugins Development Guidelines). Pure.
 
 use super::View;
-use super::text::{in_a_line, unread};
+use super::text::{has_read_before, in_a_line, unread};
 use crate::api::{Incident, Job, JobState};
 use crate::cli::client::words::count;
 use crate::exec::Status;
@@ -75,7 +75,8 @@ pub(super) fn render(view: &View) -> (Level, String) {
     }
     if let Some(problem) = unread(view).next().filter(|_| whole) {
         level = level.max(Level::Warning);
-        parts.push(format!("the configuration has errors, and the one before goes on: {}", in_a_line(problem)));
+        let before = if has_read_before(view) { ", and the one before goes on" } else { "" };
+        parts.push(format!("the configuration has errors{before}: {}", in_a_line(problem)));
     }
     let mut bad: Vec<(Level, &Job)> = view.jobs.iter().filter_map(|job| Some((of(view, job)?, job))).collect();
     bad.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));

@@ -573,7 +573,10 @@ impl Writer {
             self.words(INDENT, &first);
         }
         if unread(view).next().is_some() {
-            let words = "The daemon goes on with what it read before; `slack-alert reload` shows every error.";
+            let words = match has_read_before(view) {
+                true => "The daemon goes on with what it read before; `slack-alert reload` shows every error.",
+                false => "The daemon started without it; `slack-alert reload` shows every error.",
+            };
             self.words(INDENT, &format!("{}{words}", " ".repeat(INDENT)));
         }
     }
@@ -633,6 +636,11 @@ pub(super) fn unread(view: &View) -> impl Iterator<Item = &crate::api::Problem> 
         problem.level == "error" && problem.file.as_deref().is_some_and(|file| !told_of(file))
     };
     reload.problems.iter().filter(|_| !reload.ok).filter(is_new)
+}
+
+/// Whether the last reading was a reload, so that there is an earlier one that goes on.
+pub(super) fn has_read_before(view: &View) -> bool {
+    view.status.reload.at > view.status.started
 }
 
 /// `slack_alert.toml:3: unknown key`.

@@ -180,6 +180,11 @@ fn an_error_of_the_configuration_stands_first_and_a_probe_hears_of_it() {
     assert_eq!(level, Level::Warning);
     let words = "; the configuration has errors, and the one before goes on: slack_alert.toml:3: unknown key `slak` | ";
     assert!(line.contains(words), "{line}");
+    // Read at the start: there is nothing that goes on.
+    let mut first = view.clone();
+    first.status.started = first.status.reload.at;
+    assert!(shown(&first, None, false).contains("The daemon started without it; `slack-alert reload` shows"));
+    assert!(nagios::render(&first).1.contains("; the configuration has errors: slack_alert.toml:3: "));
     view.asked = vec!["mail/queue".to_owned()];
     assert_eq!(nagios::render(&view).0, Level::Ok, "that is of the daemon, and no job's");
 }
