@@ -246,6 +246,28 @@ impl<'d> Table<'d> {
         self.value(key)?.text()
     }
 
+    /// Text that is not blank; else a problem, with what to write.
+    pub fn filled(&mut self, key: &'static str, help: &str) -> Option<Text<'d>> {
+        let value = self.value(key)?;
+        let text = value.text()?;
+        if text.value.trim().is_empty() {
+            return value.refuse(Code::InvalidValue, format!("`{}` is empty", value.path()), help);
+        }
+        Some(text)
+    }
+
+    /// A list of texts of which none is blank; a problem for each that is.
+    pub fn filled_list(&mut self, key: &'static str, help: &str) -> Option<Vec<Text<'d>>> {
+        let value = self.value(key)?;
+        let texts = value.list()?;
+        for item in value.items().unwrap_or_default() {
+            if item.value.as_str().is_some_and(|text| text.trim().is_empty()) {
+                item.refuse::<()>(Code::InvalidValue, format!("`{}` is empty", item.path), help);
+            }
+        }
+        Some(texts)
+    }
+
     /// One text, or a list of them.
     pub fn texts(&mut self, key: &'static str) -> Option<Vec<Text<'d>>> {
         self.value(key)?.texts()

@@ -95,6 +95,11 @@ impl Config {
     }
 }
 
+/// What to write in the place of nothing.
+const JOBS_DIR: &str = "name the folder of the jobs, such as `jobs_dir = \"jobs.d\"`, or leave the key out";
+const STATE_DIR: &str = "name a folder, such as `state_dir = \"/var/lib/slack-alert\"`, or leave the key out";
+const HOST: &str = "write a name such as `host = \"web-1\"`, or leave the key out: it is then the host name";
+
 /// Reads the root table of `slack_alert.toml`. `[defaults]` is left to the reader of jobs.
 pub(super) fn read(table: &mut Table<'_>, file: Option<&Path>, folder: &Path, around: &Surroundings) -> Config {
     let templates = message::read_templates(table);
@@ -118,11 +123,11 @@ pub(super) fn read(table: &mut Table<'_>, file: Option<&Path>, folder: &Path, ar
         environment,
         file: file.map(Path::to_owned),
         folder: folder.to_owned(),
-        jobs_dir: table.text("jobs_dir").map_or_else(|| below(folder, "jobs.d"), path),
-        state_dir: table.text("state_dir").map(path),
+        jobs_dir: table.filled("jobs_dir", JOBS_DIR).map_or_else(|| below(folder, "jobs.d"), path),
+        state_dir: table.filled("state_dir", STATE_DIR).map(path),
         follows_system_zone: zone.is_none() && around.environment.get("TZ").is_none(),
         zone: zone.unwrap_or_else(|| around.zone.clone()),
-        host: table.text("host").map_or_else(|| around.host.as_str().into(), |text| text.value.into()),
+        host: table.filled("host", HOST).map_or_else(|| around.host.as_str().into(), |text| text.value.into()),
         reload: table.choice("reload", RELOAD_MODES).unwrap_or_default(),
         slack: settings,
         templates,

@@ -137,7 +137,12 @@ pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_
     let format = message::read(table, &config.templates);
     let notify = policy::read(table.table_or_empty("notify"));
     let description = table.text("description").map(|text| text.value.to_owned()).unwrap_or_default();
-    let tags = table.list("tags").unwrap_or_default().iter().map(|text| text.value.to_owned()).collect();
+    let tags = table
+        .filled_list("tags", "write a word such as \"db\", or take it out")
+        .unwrap_or_default()
+        .iter()
+        .map(|text| text.value.to_owned())
+        .collect();
     let ping = notify::read_ping(table, &config.folder).map(Arc::new);
     let allow = read_allow(table);
     let cases = tests_of::read(table);

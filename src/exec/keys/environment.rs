@@ -164,7 +164,9 @@ fn read_inherited(table: &mut Table<'_>, context: &Context<'_>) -> Arc<Environme
         Some(true) => all(),
         Some(false) => Arc::default(),
         None if value.is_list() => {
-            let names: Vec<&str> = value.list().unwrap_or_default().iter().map(|text| text.value).collect();
+            let help = "write the name of a variable, or take it out";
+            let names: Vec<&str> =
+                table.filled_list("inherit_env", help).unwrap_or_default().iter().map(|text| text.value).collect();
             Arc::new(Environment::clone(context.environment).only(&names))
         }
         None => {

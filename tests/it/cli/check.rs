@@ -399,3 +399,46 @@ fn what_another_user_owns_is_what_that_user_can_make_root_run() {
     }
     assert!(sandbox.run(&["check"]).stdout.contains("0 errors, 0 warnings"));
 }
+
+#[test]
+fn a_text_that_is_empty_is_refused_where_it_can_mean_nothing() {
+    for (key, file) in [
+        ("jobs_dir", 0),
+        ("state_dir", 0),
+        ("host", 0),
+        ("slack.channel", 0),
+        ("slack.token_file", 0),
+        ("summary.channel", 0),
+        ("control.group", 0),
+        ("fallback.command", 0),
+        ("http.public_url", 0),
+        ("heartbeat.url", 0),
+        ("working_dir", 1),
+        ("env_file", 1),
+        ("lock", 1),
+        ("tags", 2),
+        ("inherit_env", 2),
+        ("notify.channel", 1),
+        ("time_zone", 1),
+        ("user", 1),
+        ("umask", 1),
+        ("redact", 2),
+        ("shell", 2),
+        ("ping", 1),
+    ] {
+        let line = format!("{key} = {}\n", if file == 2 { "['']" } else { "' '" });
+        let job = "command = 'true'\nevery = '1h'\ntimeout = '1m'\n";
+        let (config, job) = match file {
+            0 => (line.clone(), job.to_owned()),
+            _ => (String::new(), format!("{line}{job}")),
+        };
+        for (config, job) in [(config.clone(), job.clone()), (config.replace("' '", "''"), job.replace("' '", "''"))] {
+            let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("jobs.d/a.toml", &job)]);
+            let ran = sandbox.run(&["check", "--format", "json"]);
+            let first: serde_json::Value =
+                serde_json::from_str(ran.stdout.lines().next().unwrap_or_default()).unwrap_or_default();
+            let is_told = ran.code == 1 && first["level"] == "error" && first["line"] == 1 && first["help"].is_string();
+            assert!(is_told, "{line}: {ran:?}");
+        }
+    }
+}
