@@ -11,7 +11,7 @@ use super::args::Global;
 use super::terminal::Terminal;
 use crate::clock;
 use crate::diagnostic::mask::secrets;
-use crate::diagnostic::{Problem, human};
+use crate::diagnostic::{Code, Problem, Severity, human};
 use crate::exec::Environment;
 use crate::plan::{self, Loaded, Options, Plan, Surroundings};
 use crate::schedule;
@@ -126,19 +126,36 @@ impl World {
         Ok((plan::load(&options, &self.surroundings()), options))
     }
 
-    /// The plan, for commands about all jobs: problems of `slack_alert.toml` are shown and end it; jobs that are not loaded
-    /// are named.
-    pub(super) fn plan(&self) -> Result<Plan, Failure> {
-        let plan = self.plan_of_one_job()?;
+    /// The plan, for commands about one job, to which the errors of others are nothing: problems of `slack_alert.toml` are
+    /// shown and end it.
+    pub(super) fn plan_of_one_job(&self) -> Result<Plan, Failure> {
+        self.accept(self.load()?.0)
+    }
+
+    /// The plan, for commands that run a job or show messages and send none: what is wrong with a secret, or with another file
+    /// that the way to Slack needs, keeps them from nothing.
+    pub(super) fn plan_to_render(&self) -> Result<Plan, Failure> {
+        let mut loaded = self.load()?.0;
+        let config = loaded.findings.config;
+        let is_of_it = |problem: &&Problem| problem.place().is_some_and(|place| place.source == config);
+        let errors = loaded.findings.problems.iter().filter(|problem| problem.severity() == Severity::Error);
+        let is_of_the_machine =
+            |problem: &Problem| problem.code.is_about_the_machine() || problem.code == Code::InvalidToken;
+        let is_read = loaded.draft.as_ref().is_some_and(|draft| draft.unread.is_none());
+        let renders = errors.filter(is_of_it).all(is_of_the_machine);
+        if is_read && renders {
+            loaded.plan = loaded.plan.take().or_else(|| loaded.draft.take());
+        }
+        self.accept(loaded)
+    }
+
+    /// The same for commands about all jobs: those that are not loaded are named.
+    pub(super) fn plan_to_simulate(&self) -> Result<Plan, Failure> {
+        let plan = self.plan_to_render()?;
         for bad in &plan.not_loaded {
             self.terminal.err(&format!("slack-alert: {}: {}", bad.what(), secrets(&bad.why)));
         }
         Ok(plan)
-    }
-
-    /// The same for commands about one job, to which the errors of others are nothing.
-    pub(super) fn plan_of_one_job(&self) -> Result<Plan, Failure> {
-        self.accept(self.load()?.0)
     }
 
     /// The plan, for commands that only read the state: nothing that keeps a daemon from starting on this machine, or for this
@@ -158,7 +175,8 @@ impl World {
             |problem: &&Problem| problem.stops_a_job() && problem.place().is_some_and(|place| place.source == config);
         if let Some(problem) = loaded.findings.problems.iter().find(stops) {
             let file = loaded.findings.sources.get(config).path.display().to_string();
-            let words = "the rest of it and the state are shown, and a daemon goes on with what it read before";
+            let words =
+                "the rest of it and the state are shown; a daemon that runs already goes on with what it read before";
             self.terminal.err(&format!("slack-alert: {file}: {}; {words}", secrets(&problem.message)));
         }
         loaded.plan = loaded.plan.take().or_else(|| loaded.draft.take());

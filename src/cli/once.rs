@@ -28,7 +28,7 @@ const SIGNALED: i32 = 128;
 /// Runs the job; the exit code is the command's own.
 pub(super) fn run(world: &World, args: &OnceArgs) -> Result<ExitCode, Failure> {
     logs::start(world, super::args::LogFormat::Text, logs::Lines::Info);
-    let plan = world.plan_of_one_job()?;
+    let plan = if args.post { world.plan_of_one_job()? } else { world.plan_to_render()? };
     let job = Arc::clone(locate::job(&plan, &args.job)?);
     if job.timing.runs_elsewhere() {
         return Err(runs_elsewhere(&job));

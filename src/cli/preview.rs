@@ -29,7 +29,7 @@ const SAMPLE_STDERR: &str = "(what the command says about its failure)\n";
 
 /// Renders the message and shows it.
 pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure> {
-    let plan = world.plan_of_one_job()?;
+    let plan = world.plan_to_render()?;
     let job = locate::job(&plan, &args.job)?;
     let now = System.now().wall;
     let sender = report::sender(&plan);

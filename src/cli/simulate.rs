@@ -41,7 +41,7 @@ struct Count {
 /// Runs the engine under a false clock, and prints every message with its reason, and how many runs there were; with
 /// `verbose` every run.
 pub(super) fn run(world: &World, args: &SimulateArgs) -> Result<ExitCode, Failure> {
-    let plan = world.plan()?;
+    let plan = world.plan_to_simulate()?;
     let scenario = scenario(&plan, args)?;
     let verbose = world.global.verbose > 0;
     let mut text = String::new();

@@ -108,6 +108,12 @@ fn find_as_read(world: &World, limit: Duration) -> (Result<Daemon, Absent>, Opti
     let found = found.map(|(client, status)| Daemon { client, zone, status });
     match (found, options) {
         (Err(_), Err(failure)) if named.is_some() => wrong(failure),
+        // Neither a daemon nor a configuration: what is wrong is where the command was given.
+        (Err(absent), Err(Failure { code: super::USAGE, message })) if absent.is_certain => {
+            let alone = absent.failure.message.split(socket::HELP).next().unwrap_or_default();
+            let failure = Failure::usage(format!("{alone}, and {message}"));
+            (Err(Absent { failure, ..absent }), unread.map(|problem| Unread { file, problem }))
+        }
         (found, _) => (found, unread.map(|problem| Unread { file, problem })),
     }
 }

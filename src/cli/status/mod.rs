@@ -77,12 +77,17 @@ impl View {
         let mut value = json!(self.status);
         value["jobs"]["list"] = json!(self.jobs);
         if let Some(failure) = failure {
-            let (message, help) = failure.message.split_once("\n  help: ").unwrap_or((&failure.message, ""));
             value["started"] = Value::Null;
-            value["error"] = json!({ "code": "not-running", "message": message, "help": help });
+            value["error"] = not_running(failure);
         }
         value
     }
+}
+
+/// That no daemon answers, as the API tells errors.
+fn not_running(failure: &Failure) -> Value {
+    let (message, help) = failure.message.split_once("\n  help: ").unwrap_or((&failure.message, ""));
+    json!({ "code": "not-running", "message": message, "help": help })
 }
 
 /// Shows how everything is.
@@ -162,7 +167,12 @@ pub(super) fn offline_holds(world: &World) -> Result<(Vec<api::Hold>, TimeZone),
 
 /// No daemon answers: what the database knows, and that it is no more than that.
 fn without(world: &World, args: &StatusArgs, absent: Absent) -> Result<ExitCode, Failure> {
-    let Ok((mut view, zone)) = offline::view(world, &args.jobs) else { return Err(absent.failure) };
+    let Ok((mut view, zone)) = offline::view(world, &args.jobs) else {
+        if args.json {
+            world.terminal.out(&format!("{}\n", json!({ "error": not_running(&absent.failure) })));
+        }
+        return Err(absent.failure);
+    };
     view.is_silent = !absent.is_certain;
     view.narrow()?;
     if args.json {

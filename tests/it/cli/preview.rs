@@ -180,3 +180,19 @@ fn the_fields_of_a_job_are_laid_over_those_of_the_defaults_one_by_one() {
     let check = sandbox.run(&["check"]);
     assert!(!check.stdout.contains("error["), "one URL of the job takes the place of the other: {check:?}");
 }
+
+#[test]
+fn a_secret_that_is_missing_keeps_nobody_from_looking_at_messages() {
+    let config = "[slack]\ntoken_file = 'nowhere'\nchannel = '#ops'\n";
+    let job = "command = 'echo well'\nevery = '1h'\ntemplate = '{{ stdout }}'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", config), ("jobs.d/a.toml", job)]);
+    for arguments in [&["preview", "a"][..], &["simulate", "--for", "1h"], &["once", "a"]] {
+        let ran = sandbox.run(arguments);
+        assert!(ran.code == 0 && !ran.stdout.is_empty(), "{arguments:?}: {ran:?}");
+    }
+    let ran = sandbox.run(&["once", "a", "--post"]);
+    assert!(ran.code == 1 && ran.stderr.contains("nowhere does not exist"), "{ran:?}");
+    sandbox.file("slack_alert.toml", &format!("{config}chanel = '#b'\n"));
+    let ran = sandbox.run(&["preview", "a"]);
+    assert!(ran.code == 1 && ran.stderr.contains("unknown key `chanel`"), "{ran:?}");
+}

@@ -184,6 +184,40 @@ fn without_a_daemon_status_shows_what_the_database_knows_and_says_so_first() {
         ran.code == 1 && ran.stdout.is_empty() && ran.stderr.contains("the daemon is not running here (no socket at "),
         "{ran:?}"
     );
+    let ran = fresh.run(&["status", "--json"]);
+    let value: Value = serde_json::from_str(&ran.stdout).expect("one object");
+    assert_eq!((ran.code, &value["error"]["code"]), (1, &Value::from("not-running")), "{ran:?}");
+}
+
+#[test]
+fn without_a_configuration_and_a_daemon_every_command_that_needs_them_exits_with_2() {
+    let sandbox = Sandbox::with(&[]);
+    for line in [
+        "run",
+        "check",
+        "once a",
+        "preview a",
+        "next",
+        "simulate",
+        "why a",
+        "list",
+        "history",
+        "outbox",
+        "status",
+        "status --json",
+        "trigger a",
+        "pause a",
+        "resume a",
+        "silence a 1h",
+        "silence list",
+        "silence end 1",
+        "ack a",
+        "reload",
+        "ping",
+    ] {
+        let ran = sandbox.run(&line.split(' ').collect::<Vec<_>>());
+        assert!(ran.code == 2 && ran.stderr.contains("no configuration found; looked for "), "{line}: {ran:?}");
+    }
 }
 
 #[test]
