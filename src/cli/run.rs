@@ -16,7 +16,7 @@ use crate::api;
 use crate::clock::{Clock, SharedClock, System};
 use crate::daemon::systemd::Systemd;
 use crate::daemon::{self, Connect, ExitMode, Host, Request};
-use crate::exec::{self, Duct};
+use crate::exec::{self, Duct, TellStarted, Ties};
 use crate::http::unix::Socket;
 use crate::http::{self, Core, Whose};
 use crate::id::JobName;
@@ -168,8 +168,12 @@ async fn serve(
     let core = core.of(whose(world, &plan)).with_outbox(outbox.subscribe());
     let socket = if args.dry_run { None } else { control::open(world, &plan, &clock) };
     let (leaves, places) = mpsc::unbounded_channel();
+    let keeps = store.clone();
+    // Should this daemon die, the next one is to find the processes of its runs.
+    let started = TellStarted(Box::new(move |run, process| keeps.has_process(run, process)));
+    let ties = Ties { places: Some(leaves), started: Some(started) };
     let host = Host {
-        spawner: Arc::new(Duct::giving_places_back(clock.clone(), Some(plan.config.limits.start_rate), leaves)),
+        spawner: Arc::new(Duct::tied(clock.clone(), Some(plan.config.limits.start_rate), ties)),
         places,
         clock,
         store: store.clone(),

@@ -81,6 +81,11 @@ impl Keeper {
         self.store.begin(running_row(run, number, now));
     }
 
+    /// A run of the daemon before goes on.
+    pub(super) fn begin_again(&self, left: &RunningRow) {
+        self.store.begin(left.clone());
+    }
+
     /// Keeps entries, in their order.
     pub(super) fn keep(&mut self, entries: Vec<Entry>) {
         for entry in entries {
@@ -161,7 +166,15 @@ fn log_kept(result: &Result<Recorded, StoreError>) {
 }
 
 fn running_row(run: &Run, number: u64, started: Timestamp) -> RunningRow {
-    RunningRow { id: run.id, job: run.job.clone(), number, trigger: run.trigger, scheduled: run.scheduled, started }
+    RunningRow {
+        id: run.id,
+        job: run.job.clone(),
+        number,
+        trigger: run.trigger,
+        scheduled: run.scheduled,
+        started,
+        process: None,
+    }
 }
 
 fn row(ended: &Ended) -> RunRow {

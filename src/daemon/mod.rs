@@ -288,12 +288,12 @@ impl Daemon {
             if self.still_reported((&left, key), &run, &told, now) {
                 continue;
             }
-            match self.host.spawner.take_over(&run, left.started) {
+            match self.host.spawner.take_over(&run, left.started, left.process.as_ref()) {
                 Some(going_on) => {
                     tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died, and its process lives on: it is waited for");
                     self.dispatcher.take_over(Arc::clone(&run), &left, now);
                     // Should this daemon die too, the next one is to find it.
-                    self.keeping.begin(&run, left.number, left.started);
+                    self.keeping.begin_again(&left);
                     self.follow(run.id, going_on);
                 }
                 None => {

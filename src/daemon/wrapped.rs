@@ -259,7 +259,7 @@ impl Daemon {
         tracing::info!(job = %left.job, run = %left.id, started = %left.started, "was reported to have begun before the daemon started; its end is waited for");
         let wrapper = process.map(|process| Wrapper { timeout: process.timeout });
         self.dispatcher.report_goes_on(Arc::clone(run), left, (key, wrapper), now);
-        self.keeping.begin(run, left.number, left.started);
+        self.keeping.begin_again(left);
         if lives.is_some() && !in_file {
             self.unfollowed(left.id);
         }

@@ -23,7 +23,7 @@ use super::leftover::Leftover;
 use super::os::plain;
 use super::outcome::{Directives, Ending, Outcome, Output};
 use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
-use super::run::{Place, Retry, Run};
+use super::run::{Place, ProcessId, Retry, Run, TellStarted};
 use super::stop::{Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
@@ -43,6 +43,15 @@ struct Shared {
     places: Option<mpsc::UnboundedSender<Place>>,
     /// Made at the first start, within the runtime; an error is that start's.
     reactor: OnceLock<Reactor<Box<Child>>>,
+}
+
+/// Whom runs tell of themselves.
+#[derive(Debug, Default)]
+pub struct Ties {
+    /// A run that waits for another attempt says so here, and waits until it is given a place again.
+    pub places: Option<mpsc::UnboundedSender<Place>>,
+    /// Told of each process.
+    pub started: Option<TellStarted>,
 }
 
 /// How far a run has come.
@@ -77,36 +86,28 @@ impl fmt::Debug for Duct {
 impl Duct {
     /// One that starts processes no faster than `start_rate`, a whole `count` at once at most.
     pub fn new(clock: SharedClock, start_rate: Option<Rate>) -> Self {
-        Self::giving_places_back(clock, start_rate, None)
+        Self::tied(clock, start_rate, Ties::default())
     }
 
-    /// The same. A run that waits for another attempt says so here, and waits until it is given a place again.
-    pub fn giving_places_back(
-        clock: SharedClock,
-        start_rate: Option<Rate>,
-        places: impl Into<Option<mpsc::UnboundedSender<Place>>>,
-    ) -> Self {
+    /// The same, which tells whoever keeps what it does.
+    pub fn tied(clock: SharedClock, start_rate: Option<Rate>, ties: Ties) -> Self {
         let gate = start_rate.and_then(|rate| {
             // A rate that is finer than a nanosecond is no limit.
             let quota = Quota::with_period(rate.per / rate.count.get())?.allow_burst(rate.count);
             let limiter = Limiter::direct_with_clock(quota, GovernorClock(Arc::clone(&clock)));
             Some(Gate { limiter, turn: Mutex::new(()) })
         });
-        Self::draining(clock, gate, Drain::default(), places.into())
+        Self::draining(clock, gate, Drain::default(), ties)
     }
 
     /// One for a process that ends with the run.
     pub fn of_one_run(clock: SharedClock) -> Self {
-        Self::draining(clock, None, Drain::of_one_run(), None)
+        Self::draining(clock, None, Drain::of_one_run(), Ties::default())
     }
 
-    fn draining(
-        clock: SharedClock,
-        gate: Option<Gate>,
-        drain: Drain,
-        places: Option<mpsc::UnboundedSender<Place>>,
-    ) -> Self {
-        let starter = Starter::new(Arc::clone(&clock));
+    fn draining(clock: SharedClock, gate: Option<Gate>, drain: Drain, ties: Ties) -> Self {
+        let Ties { places, started } = ties;
+        let starter = Starter::new(Arc::clone(&clock), started);
         Self { shared: Arc::new(Shared { clock, gate, starter, drain, places, reactor: OnceLock::new() }) }
     }
 }
@@ -305,9 +306,16 @@ impl Spawner for Duct {
         Box::pin(carry(Arc::clone(&self.shared), run))
     }
 
-    fn take_over(&self, run: &Arc<Run>, started: Timestamp) -> Option<Pin<Box<dyn Future<Output = Outcome> + Send>>> {
+    fn take_over(
+        &self,
+        run: &Arc<Run>,
+        started: Timestamp,
+        process: Option<&ProcessId>,
+    ) -> Option<Pin<Box<dyn Future<Output = Outcome> + Send>>> {
         let clock = &self.shared.clock;
-        let leftover = Leftover::find(run, started, clock.now().wall)?;
+        let leftover = process
+            .and_then(|process| Leftover::noted(process, &clock.boot()))
+            .or_else(|| Leftover::find(run, started, clock.now().wall))?;
         Some(Box::pin(leftover.carry(Arc::clone(run), started, Arc::clone(clock))))
     }
 }

@@ -1,8 +1,10 @@
 //! [os] A run of a daemon that died, whose process lives on: found, waited for, ended.
 //!
 //! Before it: a run that the store has as in progress. After it: its outcome, of which the exit code cannot be known: the process
-//! is no child of this daemon. Invariant: a process is the run's only if it leads a group, says in its environment which run it
-//! is, and began when the run did or later; so that a number that was given to another process is never signalled.
+//! is no child of this daemon. Invariant: a process is the run's only if it leads a group and is the one that was noted (its
+//! number, its birth, its boot), or says in its environment which run it is and began when the run did or later; so that a
+//! number that was given to another process is never signalled. The environment alone would not do: a command may clear or
+//! overwrite it, and that of a program with more rights cannot be read.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::alive;
 use super::outcome::{Ending, Outcome, Reason};
-use super::run::Run;
+use super::run::{ProcessId, Run};
 use super::stop::Stop;
 use crate::clock::{self, Mono, SharedClock};
 
@@ -25,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// A process may seem to have begun so long before its run: both are rounded, and the wall clock is corrected at times.
 const ROUNDING: Duration = Duration::from_secs(5);
 
+/// A process that was about to begin has begun within this time, or is not known by its birth.
+const LONGEST_START: Duration = Duration::from_secs(5);
+
 /// The process of a run of a daemon that died.
 #[derive(Debug)]
 pub(super) struct Leftover {
@@ -33,6 +38,21 @@ pub(super) struct Leftover {
 }
 
 impl Leftover {
+    /// The process that was noted, if it lives.
+    pub(super) fn noted(process: &ProcessId, boot: &str) -> Option<Self> {
+        let leader = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
+        // Held first: what is read after that is read of this process, or of none.
+        let pidfd = rustix::process::pidfd_open(leader, PidfdFlags::empty()).ok()?;
+        let stat = alive::stat(process.pid)?;
+        let late = stat.birth.checked_sub(process.birth.saturating_sub(1))?;
+        let same = !boot.is_empty()
+            && *process.boot == *boot
+            && stat.group == process.pid
+            && late <= LONGEST_START.as_secs() * ticks();
+        let leftover = Self { leader, pidfd };
+        (same && leftover.lives()).then_some(leftover)
+    }
+
     /// The process of this run that began then, if it lives.
     #[expect(clippy::disallowed_methods, reason = "the door of processes that are no children: /proc lists them")]
     pub(super) fn find(run: &Run, started: Timestamp, now: Timestamp) -> Option<Self> {
@@ -111,6 +131,11 @@ fn due(deadline: Option<Mono>, now: Mono, sent: Stop) -> Stop {
     }
 }
 
+/// Clock ticks a second.
+fn ticks() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
+}
+
 /// Whether a process leads its group, was told that it is this run, and began no sooner than it.
 #[expect(clippy::disallowed_methods, reason = "the door of processes that are no children: /proc tells of them")]
 fn is_process_of(run: &Run, pid: Pid, started: Timestamp, now: Timestamp) -> bool {
@@ -134,6 +159,6 @@ fn is_process_of(run: &Run, pid: Pid, started: Timestamp, now: Timestamp) -> boo
     let number = pid.as_raw_nonzero().get().unsigned_abs();
     let Some(stat) = alive::stat(number).filter(|stat| stat.group == number) else { return false };
     let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec.unsigned_abs();
-    let since_boot = stat.birth / rustix::param::clock_ticks_per_second().max(1);
+    let since_boot = stat.birth / ticks();
     Duration::from_secs(uptime.saturating_sub(since_boot)) <= clock::between(started, now) + ROUNDING
 }

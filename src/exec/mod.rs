@@ -41,7 +41,7 @@ pub use assess::assumed;
 pub use capture::output::{Capture, Stream};
 pub use capture::redact::{MASK, Redactor};
 pub use capture::visible::{clean, clean_str};
-pub use duct::Duct;
+pub use duct::{Duct, Ties};
 pub use host::{prepare, prepare_to_pass_through, raise_open_files};
 pub use keys::environment::{Environment, PLUMBING};
 pub use keys::exit_codes::{Exit, ExitCodes, Meaning, read_exit};
@@ -55,7 +55,7 @@ pub use outcome::{
 };
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
 pub use program::{Program, Programs, first_line, script_fault};
-pub use run::{Place, Progress, Retry, Run, Trigger};
+pub use run::{Place, ProcessId, Progress, Retry, Run, TellStarted, Trigger};
 pub use signals::{name as signal_name, of_shell as signal_of_shell};
 pub use stop::{Stop, Stopper};
 
@@ -64,9 +64,15 @@ pub trait Spawner: Send + Sync + fmt::Debug {
     /// Carries a run through all its attempts. It ends as `interrupted` soon after its `stop` is raised.
     fn run(&self, run: Arc<Run>) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-    /// Takes a run over that began under a daemon that died, if its process lives on; ends with it.
-    fn take_over(&self, run: &Arc<Run>, started: Timestamp) -> Option<Pin<Box<dyn Future<Output = Outcome> + Send>>> {
-        let _ = (run, started);
+    /// Takes a run over that began under a daemon that died, if its process lives on; ends with it. The process is known by
+    /// what was noted of it, or else by its environment.
+    fn take_over(
+        &self,
+        run: &Arc<Run>,
+        started: Timestamp,
+        process: Option<&ProcessId>,
+    ) -> Option<Pin<Box<dyn Future<Output = Outcome> + Send>>> {
+        let _ = (run, started, process);
         None
     }
 }

@@ -57,6 +57,27 @@ pub enum Trigger {
     Reported,
 }
 
+/// Which process runs: on this boot no other has had this number since then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its number, which is that of its group.
+    pub pid: u32,
+    /// When it was about to begin, in clock ticks since the boot.
+    pub birth: u64,
+    /// Which boot (random/boot_id of proc_sys_kernel(5)).
+    pub boot: Arc<str>,
+}
+
+/// Takes a process that has been started, of this run. It is called on the thread that has started it, and does not wait.
+pub struct TellStarted(pub Box<dyn Fn(RunId, ProcessId) + Send + Sync>);
+
+/// Whom it tells says nothing to a reader of a log.
+impl fmt::Debug for TellStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TellStarted").finish_non_exhaustive()
+    }
+}
+
 /// What can be seen of a run while it goes on.
 #[derive(Debug, Default)]
 pub struct Progress {

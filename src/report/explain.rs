@@ -312,6 +312,7 @@ mod tests {
             trigger: Trigger::Reported,
             scheduled: started,
             started,
+            process: None,
         };
         for (ending, sentence) in [
             (
@@ -349,6 +350,7 @@ mod tests {
             trigger: Trigger::Schedule,
             scheduled: started,
             started,
+            process: None,
         };
         let missing = |grace| Ending::Missing { due: started, grace, seen: None };
         for (reason, ending, sentence) in [
@@ -453,6 +455,7 @@ mod tests {
             trigger: Trigger::Schedule,
             scheduled: Timestamp::UNIX_EPOCH,
             started: Timestamp::UNIX_EPOCH,
+            process: None,
         };
         let decision = Decision::Notified(Event::Failure);
         let row = RunRow { decision, ..RunRow::interrupted(&left, Timestamp::UNIX_EPOCH) };

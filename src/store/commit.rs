@@ -185,6 +185,7 @@ fn highest_run(writes: &[Write], deferred: &Deferred) -> u64 {
 
 fn write_rows(db: &Connection, deferred: &Deferred) -> rusqlite::Result<()> {
     deferred.begun.values().try_for_each(|run| runs::begin(db, run))?;
+    deferred.processes.iter().try_for_each(|(run, process)| runs::put_process(db, *run, process))?;
     deferred.runs.iter().try_for_each(|run| runs::finish(db, run))?;
     if let Some((holds, next)) = &deferred.holds {
         holds::put(db, holds)?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::change::Accepted;
 use super::types::{JobState, RunRow, RunningRow};
-use crate::exec::Captured;
+use crate::exec::{Captured, ProcessId};
 use crate::id::{JobName, RunId};
 use crate::policy::Hold;
 
@@ -18,12 +18,17 @@ pub(super) const MOST_RUNS: usize = 10_000;
 /// Bytes of output in rows that wait to be written; beyond it new rows go without their output.
 pub(super) const MOST_OUTPUT: usize = 32 << 20;
 
+/// A start is written together with its process where no more than these wait.
+const FEW: usize = 4;
+
 /// What waits to be written.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     pub(super) runs: VecDeque<RunRow>,
     pub(super) states: BTreeMap<JobName, JobState>,
     pub(super) begun: BTreeMap<RunId, RunningRow>,
+    /// Of runs whose start is written.
+    pub(super) processes: BTreeMap<RunId, ProcessId>,
     /// All holds, and the number of the next.
     pub(super) holds: Option<(Vec<Hold>, u64)>,
     output: usize,
@@ -33,12 +38,20 @@ pub(super) struct Deferred {
 impl Deferred {
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.states.is_empty() && self.begun.is_empty() && self.holds.is_none()
+        self.runs.is_empty()
+            && self.states.is_empty()
+            && self.begun.is_empty()
+            && self.processes.is_empty()
+            && self.holds.is_none()
     }
 
     /// How many rows wait.
     pub(super) fn len(&self) -> usize {
-        self.runs.len() + self.states.len() + self.begun.len() + usize::from(self.holds.is_some())
+        self.runs.len()
+            + self.states.len()
+            + self.begun.len()
+            + self.processes.len()
+            + usize::from(self.holds.is_some())
     }
 
     /// Rows that were given up since the last time that this was asked.
@@ -55,9 +68,27 @@ impl Deferred {
         }
     }
 
+    /// The process of a run that has started.
+    pub(super) fn has_process(&mut self, run: RunId, process: ProcessId) {
+        match self.begun.get_mut(&run) {
+            Some(row) => row.process = Some(process),
+            None => drop(self.processes.insert(run, process)),
+        }
+        while self.processes.len() > MOST_RUNS {
+            self.processes.pop_first();
+        }
+    }
+
+    /// Whether all that waits are a few starts whose processes will be known in a moment.
+    pub(super) fn awaits_processes(&self) -> bool {
+        let settled = self.runs.is_empty() && self.processes.is_empty() && self.holds.is_none();
+        settled && (1..=FEW).contains(&self.begun.len()) && self.begun.values().all(|run| run.process.is_none())
+    }
+
     /// A run is over; if its start was not yet written, it need not be.
     pub(super) fn finish(&mut self, mut run: RunRow) {
         self.begun.remove(&run.id);
+        self.processes.remove(&run.id);
         if self.output + run.bytes() > MOST_OUTPUT {
             for kept in [&mut run.stdout, &mut run.stderr] {
                 let lost = kept.dropped + (kept.head.len() + kept.tail.len()) as u64;
@@ -83,6 +114,7 @@ impl Deferred {
     pub(super) fn overtaken(&mut self, by: &Accepted) {
         if let Some(run) = &by.run {
             self.begun.remove(&run.id);
+            self.processes.remove(&run.id);
         }
         if let Some((job, _)) = &by.state {
             self.states.remove(job);
@@ -99,9 +131,10 @@ impl Deferred {
             names.into_iter().filter_map(|name| self.states.remove_entry(&name)).collect()
         };
         let begun = std::mem::take(&mut self.begun);
+        let processes = std::mem::take(&mut self.processes);
         let output = runs.iter().map(RunRow::bytes).sum();
         self.output = self.output.saturating_sub(output);
-        Self { runs, states, begun, holds: self.holds.take(), output, dropped: 0 }
+        Self { runs, states, begun, processes, holds: self.holds.take(), output, dropped: 0 }
     }
 
     /// Puts back what could not be written, before everything else; what is newer wins.
@@ -113,7 +146,13 @@ impl Deferred {
         let ended: std::collections::HashSet<RunId> = self.runs.iter().map(|run| run.id).collect();
         for (id, run) in older.begun {
             if !ended.contains(&id) {
-                self.begun.entry(id).or_insert(run);
+                let process = self.processes.remove(&id).or_else(|| run.process.clone());
+                self.begun.entry(id).or_insert(RunningRow { process, ..run });
+            }
+        }
+        for (id, process) in older.processes {
+            if !ended.contains(&id) {
+                self.processes.entry(id).or_insert(process);
             }
         }
         for run in older.runs.into_iter().rev() {
@@ -138,7 +177,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{Deferred, MOST_OUTPUT, MOST_RUNS};
-    use crate::exec::{Captured, Trigger};
+    use crate::exec::{Captured, ProcessId, Trigger};
     use crate::id::{JobName, RunId};
     use crate::store::types::{JobState, KEPT_OUTPUT, RunRow, RunningRow};
 
@@ -150,7 +189,12 @@ mod tests {
             trigger: Trigger::Schedule,
             scheduled: Timestamp::UNIX_EPOCH,
             started: Timestamp::UNIX_EPOCH,
+            process: None,
         }
+    }
+
+    fn process(pid: u32) -> ProcessId {
+        ProcessId { pid, birth: 7, boot: "this".into() }
     }
 
     fn over(id: u64) -> RunRow {
@@ -170,6 +214,26 @@ mod tests {
         let chunk = deferred.take(10);
         assert_eq!((chunk.begun.keys().copied().collect::<Vec<_>>(), chunk.runs.len()), (vec![RunId(2)], 1));
         assert!(deferred.is_empty());
+    }
+
+    #[test]
+    fn a_start_is_written_with_its_process_and_a_later_process_takes_its_place() {
+        let mut deferred = Deferred::default();
+        deferred.begin(running(1));
+        assert!(deferred.awaits_processes(), "its process is known in a moment");
+        deferred.has_process(RunId(1), process(41));
+        assert!(!deferred.awaits_processes());
+        let chunk = deferred.take(10);
+        assert_eq!((&chunk.begun[&RunId(1)].process, chunk.processes.len()), (&Some(process(41)), 0));
+        // Its next attempt, while the disk does not take the first.
+        deferred.has_process(RunId(1), process(42));
+        assert!(!deferred.awaits_processes() && !deferred.is_empty());
+        deferred.put_back(chunk);
+        assert_eq!((&deferred.begun[&RunId(1)].process, deferred.processes.len()), (&Some(process(42)), 0));
+        let _written = deferred.take(10);
+        deferred.has_process(RunId(1), process(43));
+        deferred.finish(over(1));
+        assert!(deferred.processes.is_empty(), "a run that is over has none");
     }
 
     #[test]

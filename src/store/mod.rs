@@ -53,6 +53,7 @@ pub use self::types::{
     KEPT_OUTPUT, Loaded, MessageId, MessageState, Opened, OutboxCounts, OutboxFilter, OutboxPoll, Progress, Record,
     Recorded, RunRow, RunningRow, Settlement, StoreError, Stored, Strip, Tally, ThreadChange, Trouble,
 };
+use crate::exec::ProcessId;
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
 use crate::notify::Parent;
@@ -145,6 +146,11 @@ impl Store {
     /// A run has started. Never waits.
     pub fn begin(&self, run: RunningRow) {
         self.gather(Some(run.id), |deferred| deferred.begin(run));
+    }
+
+    /// A run in progress has a process, its first or another. Never waits.
+    pub fn has_process(&self, run: RunId, process: ProcessId) {
+        self.gather(Some(run), |deferred| deferred.has_process(run, process));
     }
 
     /// Keeps what a run leaves behind. With messages it returns when they are on disk (or held, see [`Recorded`]);

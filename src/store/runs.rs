@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::columns::{MOST, bytes, count, maybe_number, maybe_text, number, text, time};
 use super::types::{Details, HistoryFilter, JobState, RunRow, RunningRow, Strip, Tally};
-use crate::exec::{Captured, Ending, Reason, Status, known};
+use crate::exec::{Captured, Ending, ProcessId, Reason, Status, known};
 use crate::id::{JobName, RunId};
 use crate::message::summary::JobReport;
 use crate::policy::{By, Decision, Event, Suppressed};
@@ -56,7 +56,8 @@ fn job(db: &Connection, name: &JobName) -> Result<i64> {
 
 /// A run has started, or goes on although the daemon that it started under has died: then it was no end that was noted of it.
 pub(super) fn begin(db: &Connection, run: &RunningRow) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO running (id, job, number, trigger, scheduled, started) VALUES (:id, :job, :number, :trigger, :scheduled, :started)";
+    let sql = "INSERT OR REPLACE INTO running (id, job, number, trigger, scheduled, started, process) \
+               VALUES (:id, :job, :number, :trigger, :scheduled, :started, :process)";
     db.prepare_cached(sql)?.execute(named_params! {
         ":id": int(run.id.0),
         ":job": run.job.as_str(),
@@ -64,10 +65,23 @@ pub(super) fn begin(db: &Connection, run: &RunningRow) -> Result<()> {
         ":trigger": word(run.trigger),
         ":scheduled": run.scheduled.as_microsecond(),
         ":started": run.started.as_microsecond(),
+        ":process": run.process.as_ref().and_then(process),
     })?;
     let undecided = "DELETE FROM run WHERE id = ?1 AND verdict = '' AND reason = 'interrupted'";
     db.prepare_cached(undecided)?.execute([int(run.id.0)])?;
     Ok(())
+}
+
+/// A run in progress has a process, its first or another.
+pub(super) fn put_process(db: &Connection, run: RunId, id: &ProcessId) -> Result<()> {
+    let sql = "UPDATE running SET process = ?2 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![int(run.0), process(id)])?;
+    Ok(())
+}
+
+/// As the column has it.
+fn process(id: &ProcessId) -> Option<String> {
+    serde_json::to_string(id).ok()
 }
 
 /// A run is over: it leaves the runs in progress and enters the history, in the place of a row of the same number.
@@ -167,7 +181,8 @@ pub(super) fn states(db: &Connection) -> Result<HashMap<JobName, JobState>> {
 
 /// The runs that were in progress.
 pub(super) fn running(db: &Connection) -> Result<Vec<RunningRow>> {
-    let mut statement = db.prepare("SELECT id, job, number, trigger, scheduled, started FROM running ORDER BY id")?;
+    let mut statement =
+        db.prepare("SELECT id, job, number, trigger, scheduled, started, process FROM running ORDER BY id")?;
     let rows = statement.query_map((), |row| {
         Ok(RunningRow {
             id: RunId(count(row, 0)?),
@@ -176,6 +191,8 @@ pub(super) fn running(db: &Connection) -> Result<Vec<RunningRow>> {
             trigger: from_word(text(row, 3)?, crate::exec::Trigger::Schedule),
             scheduled: time(row, 4)?,
             started: time(row, 5)?,
+            // One that cannot be read is one that is not known.
+            process: maybe_text(row, 6)?.and_then(|id| serde_json::from_str(&id).ok()),
         })
     })?;
     rows.collect()

@@ -67,6 +67,7 @@ fn running(id: u64, job: &str) -> RunningRow {
         trigger: Trigger::CatchUp,
         scheduled: at(id),
         started: at(id + 1),
+        process: None,
     }
 }
 
@@ -559,7 +560,10 @@ fn a_refused_first_message_that_an_earlier_schema_kept_is_still_outdated_by_a_la
     put(&store, vec![end]);
     drop(store);
     let db = Connection::open(dir.path().join("state.db")).expect("a database");
-    db.execute_batch("ALTER TABLE message DROP COLUMN part; PRAGMA user_version = 6").expect("the schema before");
+    db.execute_batch(
+        "ALTER TABLE message DROP COLUMN part; ALTER TABLE running DROP COLUMN process; PRAGMA user_version = 6",
+    )
+    .expect("the schema before");
     drop(db);
     let (store, _) = Store::open_inline(dir.path(), T0).expect("it opens");
     // The end comes behind the first message that waits for another try.

@@ -23,6 +23,10 @@ use crate::id::RunId;
 /// within this time however busy the daemon is, and at once when it is not. A daemon that is killed forgets no more than that.
 const SPACING: Duration = Duration::from_millis(100);
 
+/// A start waits for its process for so long, so that both are written at once: the daemon is not killed between them, and a
+/// run costs one write.
+const YOUNG: Duration = Duration::from_millis(20);
+
 /// So many rows that wait are written before that.
 const MANY: usize = 1_024;
 
@@ -115,12 +119,14 @@ impl Inbox {
     pub(super) fn gather(&self, run: Option<RunId>, put: impl FnOnce(&mut Deferred)) {
         let mut gathered = self.lock();
         let idle = gathered.deferred.is_empty();
+        let young = gathered.deferred.awaits_processes();
         put(&mut gathered.deferred);
+        let grown = young && !gathered.deferred.awaits_processes();
         let short = run.is_some_and(|run| run.0 + 500 >= gathered.reserved);
         let hurry = !gathered.hurry && (short || gathered.deferred.len() >= MANY);
         gathered.hurry |= hurry;
         drop(gathered);
-        if idle || hurry {
+        if idle || hurry || grown {
             self.wake.notify_one();
         }
     }
@@ -146,10 +152,13 @@ impl Inbox {
             let (wait, then) = match pause {
                 Some(pause) => (pause, Next::Deferred),
                 None if gathered.hurry => return Next::Deferred,
-                None if !gathered.deferred.is_empty() => match SPACING.saturating_sub(System.now().mono - written) {
-                    Duration::ZERO => return Next::Deferred,
-                    left => (left, Next::Deferred),
-                },
+                None if !gathered.deferred.is_empty() => {
+                    let left = SPACING.saturating_sub(System.now().mono - written);
+                    match left.max(if gathered.deferred.awaits_processes() { YOUNG } else { Duration::ZERO }) {
+                        Duration::ZERO => return Next::Deferred,
+                        left => (left, Next::Deferred),
+                    }
+                }
                 None if clearing => (BREATH, Next::ClearAway),
                 None => {
                     let idle =
@@ -159,7 +168,9 @@ impl Inbox {
                 }
             };
             let failing = pause.is_some();
-            let still = |g: &mut Gathered| g.urgent.is_empty() && !g.closing && (failing || !g.hurry);
+            let young = gathered.deferred.awaits_processes();
+            let same = |g: &Gathered| failing || !g.hurry && g.deferred.awaits_processes() == young;
+            let still = |g: &mut Gathered| g.urgent.is_empty() && !g.closing && same(g);
             let (guard, waited) =
                 self.wake.wait_timeout_while(gathered, wait, still).unwrap_or_else(PoisonError::into_inner);
             gathered = guard;

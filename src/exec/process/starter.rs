@@ -20,7 +20,7 @@ use super::launch::Launch;
 use super::reactor::Slot;
 use crate::clock::{Mono, SharedClock};
 use crate::exec::os::{self, plain};
-use crate::exec::run::Run;
+use crate::exec::run::{ProcessId, Run, TellStarted};
 
 /// Threads that start processes at a time: while one waits for its program to be executed, another makes the next ready.
 const STARTERS: usize = 2;
@@ -57,6 +57,8 @@ pub(in crate::exec) struct Starter(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     clock: SharedClock,
+    /// Who is told of each process, and the boot on which they are.
+    started: Option<(TellStarted, Arc<str>)>,
     /// /dev/null, opened once and not for each process.
     null: OnceLock<OwnedFd>,
     queue: Mutex<Queue>,
@@ -105,8 +107,9 @@ struct Request {
 
 impl Starter {
     /// Its threads, which wait. Where not even one can be made, each start tries again.
-    pub(in crate::exec) fn new(clock: SharedClock) -> Self {
+    pub(in crate::exec) fn new(clock: SharedClock, started: Option<TellStarted>) -> Self {
         let taken = clock.now().mono;
+        let started = started.map(|tell| (tell, Arc::from(clock.boot())));
         let queue = Queue {
             requests: VecDeque::new(),
             threads: 0,
@@ -120,6 +123,7 @@ impl Starter {
         };
         let shared = Arc::new(Shared {
             clock,
+            started,
             null: OnceLock::new(),
             queue: Mutex::new(queue),
             arrived: Condvar::new(),
@@ -331,10 +335,19 @@ impl Request {
         if let Ok(child) = &mut started {
             child.started_beside = beside;
             run.progress.pid.store(child.number(), Ordering::Relaxed);
+            if let Some((tell, boot)) = &shared.started {
+                tell.0(run.id, ProcessId { pid: child.number(), birth: ticks(now.mono), boot: Arc::clone(boot) });
+            }
         }
         slot.deliver(started);
         None
     }
+}
+
+/// In clock ticks since the boot, as the kernel counts the birth of a process.
+fn ticks(at: Mono) -> u64 {
+    let nanos = 1_000_000_000 / u128::from(rustix::param::clock_ticks_per_second().max(1));
+    u64::try_from(at.0.as_nanos() / nanos).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the door of processes: their standard input")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::exec::{Captured, Ending, Outcome, Reason, Status, Trigger};
+use crate::exec::{Captured, Ending, Outcome, ProcessId, Reason, Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::message::summary::JobReport;
 use crate::policy::{By, Decision};
@@ -29,6 +29,8 @@ pub struct RunningRow {
     pub scheduled: Timestamp,
     /// When it started.
     pub started: Timestamp,
+    /// Its process, once that is known.
+    pub process: Option<ProcessId>,
 }
 
 /// A run that is over, as history keeps it.

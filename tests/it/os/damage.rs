@@ -49,6 +49,7 @@ fn running(id: u64) -> RunningRow {
         trigger: slack_alert::exec::Trigger::Schedule,
         scheduled: T0,
         started: T0,
+        process: None,
     }
 }
 

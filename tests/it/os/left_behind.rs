@@ -14,12 +14,12 @@ fn lives(pid: &str) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
-/// Waits until the run is in the database.
+/// Waits until the run is in the database, with its process.
 fn on_disk(sandbox: &Sandbox) {
     let state = sandbox.path().join("state");
     sandbox.wait_for("the run in the database", || {
         let reader = Store::open_reader(&state).ok()?;
-        (reader.running().ok()?.len() == 1).then_some(())
+        matches!(reader.running().ok()?.as_slice(), [run] if run.process.is_some()).then_some(())
     });
 }
 
@@ -53,6 +53,27 @@ fn a_run_that_outlives_its_daemon_is_waited_for_and_no_second_copy_starts() {
     sandbox.wait_for("the next run", || (sandbox.read("pids").lines().count() >= 2).then_some(()));
     next.signal("TERM");
     assert!(next.end().0.success());
+}
+
+#[test]
+fn a_run_whose_environment_says_nothing_is_found_all_the_same() {
+    // Cleared; and written over, as setproctitle(3) does it.
+    for what in ["exec env -i sleep 1000", "exec perl -e '$0 = \"worker \" x 4000; sleep 1000'"] {
+        let job = format!("command = '''echo $$ >> pids; {what}'''\nevery = '1s'\nnotify.stuck_after = 0\n");
+        let (sandbox, pid) = killed(&job);
+        let told = |environ: &String| environ.contains("SLACK_ALERT_RUN_ID");
+        let environ = || std::fs::read_to_string(format!("/proc/{}/environ", pid.trim())).unwrap_or_default();
+        sandbox.wait_for("a program without its environment", || (!told(&environ())).then_some(()));
+        let mut next = sandbox.start(&["run", "-v"]);
+        next.wait_for("its process lives on: it is waited for");
+        next.wait_for("due while the last run is still going");
+        assert_eq!(sandbox.read("pids"), pid, "no second copy beside a live one");
+        for _ in 0..2 {
+            next.signal("INT");
+        }
+        next.end();
+        assert!(!lives(&pid), "it is stopped like any other run");
+    }
 }
 
 #[test]

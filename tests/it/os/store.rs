@@ -48,7 +48,7 @@ pub(super) fn message(channel: &str, text: &str) -> Message {
 
 fn running(id: u64) -> RunningRow {
     let (job, trigger) = (JobName::new(format!("job-{}", id % 7)), Trigger::Schedule);
-    RunningRow { id: RunId(id), job, number: id, trigger, scheduled: T0, started: T0 }
+    RunningRow { id: RunId(id), job, number: id, trigger, scheduled: T0, started: T0, process: None }
 }
 
 fn over(id: u64) -> RunRow {

@@ -132,6 +132,7 @@ impl Bench {
                 trigger: run.trigger,
                 scheduled: run.scheduled,
                 started: shift(self.start, self.ran[index].from),
+                process: None,
             };
             let turn = self.dispatcher.interrupted(run, &row, now);
             self.keep(turn.entries);
