@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{HeldJob, seconds};
+use super::{HeldJob, Waits, seconds};
 use crate::exec::{Reason, Retry, Status};
 use crate::id::{JobName, RunId};
 
@@ -143,11 +143,18 @@ pub struct RunningRun {
     /// It is between two attempts: no process runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// Something keeps its process from being started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
 }
 
 impl RunningRun {
-    /// ", 2 attempts have failed and the next begins at 11:04", for one between two attempts; `at` says when.
-    pub fn between_attempts(&self, at: impl Fn(Timestamp) -> String) -> String {
+    /// ", 2 attempts have failed and the next begins at 11:04", for one between two attempts, `at` says when; ", and waits for
+    /// its start: …" for one that has no process yet.
+    pub fn without_process(&self, at: impl Fn(Timestamp) -> String) -> String {
+        if let Some(Waits { what, why }) = &self.waits {
+            return format!(", and waits for {what}: {why}");
+        }
         let Some(Retry { failed, at: next, waits_for_place }) = self.retry else { return String::new() };
         let have = if failed == 1 { "1 attempt has".to_owned() } else { format!("{failed} attempts have") };
         if waits_for_place {

@@ -229,7 +229,7 @@ fn going(known: Known<'_>, job: &Job) -> Option<String> {
     let recorded = known.reader.running().unwrap_or_default().into_iter().find(|row| row.job == job.name);
     let of_daemon = known.live.and_then(|live| live.running.first());
     let retry = of_daemon
-        .map(|run| run.between_attempts(|at| format!("at {}", state::told(at, zone, known.now))))
+        .map(|run| run.without_process(|at| format!("at {}", state::told(at, zone, known.now))))
         .unwrap_or_default();
     let of_daemon = of_daemon.map(|run| (run.run, run.started));
     let (run, started) = of_daemon.or(recorded.map(|row| (row.id, row.started)))?;

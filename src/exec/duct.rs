@@ -23,7 +23,7 @@ use super::leftover::Leftover;
 use super::os::plain;
 use super::outcome::{Directives, Ending, Outcome, Output};
 use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
-use super::run::{Place, ProcessId, Retry, Run, TellStarted};
+use super::run::{HeldBack, Place, ProcessId, Retry, Run, TellStarted};
 use super::stop::{Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
 use crate::document::Rate;
@@ -131,7 +131,8 @@ impl Shared {
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
-    async fn may_start(&self, stop: &Stopper) -> bool {
+    async fn may_start(&self, run: &Run) -> bool {
+        let stop = &run.stop;
         if stop.level() > Stop::No {
             return false;
         }
@@ -141,11 +142,14 @@ impl Shared {
         }
         // Boxed: few runs wait here, and all would carry the room for it.
         let pass = Box::pin(gate.pass(&self.clock));
-        tokio::select! {
+        run.progress.set_held_back(Some(HeldBack::StartRate));
+        let may = tokio::select! {
             biased;
             _ = stop.rises(Stop::No) => false,
             () = pass => true,
-        }
+        };
+        run.progress.set_held_back(None);
+        may
     }
 
     /// Waits before another attempt; `false` when told to stop instead.
@@ -235,7 +239,7 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
     async move {
         let mut so_far = SoFar { began: None, exited: None, attempts: 0, leaked: false };
         let mut last = None;
-        while shared.may_start(&run.stop).await {
+        while shared.may_start(&run).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
             let Shared { clock, drain, starter, .. } = &*shared;

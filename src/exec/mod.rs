@@ -55,7 +55,7 @@ pub use outcome::{
 };
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
 pub use program::{Program, Programs, first_line, script_fault};
-pub use run::{Place, ProcessId, Progress, Retry, Run, TellStarted, Trigger};
+pub use run::{HeldBack, Place, ProcessId, Progress, Retry, Run, TellStarted, Trigger};
 pub use signals::{name as signal_name, of_shell as signal_of_shell};
 pub use stop::{Stop, Stopper};
 

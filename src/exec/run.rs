@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Command;
+use super::os::OUT_OF_FILES;
 use super::outcome::{Outcome, Reason, Status};
 use super::stop::Stopper;
 use crate::id::{JobName, RunId};
@@ -87,6 +88,30 @@ pub struct Progress {
     pub last_output: Mutex<Vec<u8>>,
     /// It waits for another attempt, and no process runs.
     pub retry: Mutex<Option<Retry>>,
+    /// It is in progress, and something keeps its process from being started.
+    pub held_back: Mutex<Option<HeldBack>>,
+}
+
+/// What keeps the process of a run in progress from being started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBack {
+    /// `limits.start_rate`.
+    StartRate,
+    /// No more files can be open.
+    OpenFiles,
+}
+
+impl HeldBack {
+    /// What the run waits for, and why.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::StartRate => {
+                ("its start", "other runs come first, and no more may start in this time (limits.start_rate)")
+            }
+            Self::OpenFiles => ("open files", OUT_OF_FILES),
+        }
+    }
 }
 
 /// A run between two attempts.
@@ -114,6 +139,16 @@ impl Progress {
     /// It waits for another attempt, or does no more.
     pub(super) fn set_retry(&self, retry: Option<Retry>) {
         *self.retry.lock().unwrap_or_else(PoisonError::into_inner) = retry;
+    }
+
+    /// Its start is held back, or is not any more.
+    pub(super) fn set_held_back(&self, held_back: Option<HeldBack>) {
+        *self.held_back.lock().unwrap_or_else(PoisonError::into_inner) = held_back;
+    }
+
+    /// What keeps its process from being started.
+    pub fn held_back(&self) -> Option<HeldBack> {
+        *self.held_back.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What it waits for between two attempts.

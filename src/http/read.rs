@@ -219,7 +219,7 @@ pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZ
     }
     parts.extend(job.error.as_ref().map(|error| format!("its file has errors: {error}")));
     for running in &job.running {
-        let retry = running.between_attempts(|next| format!("at {}", at(next)));
+        let retry = running.without_process(|next| format!("at {}", at(next)));
         parts.push(format!("run {} goes on since {}{retry}", running.run, at(running.started)));
     }
     for (held, what) in [(&job.paused, "paused"), (&job.silenced, "silenced")] {

@@ -423,16 +423,18 @@ fn starved(view: &View, look: Look<'_>) -> Vec<Row> {
 fn running(view: &View) -> Vec<Row> {
     let mut rows = Vec::new();
     for job in &view.jobs {
-        for run in &job.running {
+        let told = view.status.starved.iter().any(|starved| starved.job == job.name);
+        for run in job.running.iter().filter(|run| !told || run.waits.is_none()) {
             let usually =
                 job.usual_took.map(|usual| format!(", usually {}", format_duration(usual))).unwrap_or_default();
             let process = run.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
             let first = if job.state == JobState::Never { ", its first run" } else { "" };
-            let retry = run.between_attempts(|at| format!("in {}", length(view.status.now, at)));
+            let retry = run.without_process(|at| format!("in {}", length(view.status.now, at)));
             let so_far = length(run.started, view.status.now);
             let what = format!("for {so_far}{usually}{process}{retry}{first} (run {})", run.run);
             let name = in_one_line(job.name.as_str()).into_owned();
-            rows.push(Row { state: JobState::Never, word: "running", name, what, more: Vec::new() });
+            let word = if run.waits.is_some() { WAITS } else { "running" };
+            rows.push(Row { state: JobState::Never, word, name, what, more: Vec::new() });
         }
     }
     if view.asked.is_empty() {

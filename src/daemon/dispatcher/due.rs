@@ -82,11 +82,16 @@ impl Dispatcher {
 
     /// A run is due: `overlap` decides what becomes of it while the one before goes on.
     fn overlap(&mut self, index: u32, scheduled: Timestamp, trigger: Trigger, now: Now, turn: &mut Turn) {
+        let held_back = self.jobs[index as usize].running > 0 && self.held_back(index).is_some();
+        if !held_back {
+            self.has_started(index, now, turn);
+        }
         let tracked = &mut self.jobs[index as usize];
         let overlap = tracked.job.timing.overlap;
-        if tracked.waiting > 0 && (tracked.running == 0 || overlap == Overlap::Allow) {
-            // Its own last run is not the reason, the lack of a free place is: what could not start in time is one run.
-            tracing::debug!(job = %tracked.job.name, %scheduled, reason = "waiting", "due while the run before waits for a free place; both are one run");
+        let has_none = tracked.waiting > 0 && (tracked.running == 0 || overlap == Overlap::Allow);
+        if has_none || held_back && overlap != Overlap::Allow {
+            // Its own last run is not the reason, what keeps that from starting is: what could not start in time is one run.
+            tracing::debug!(job = %tracked.job.name, %scheduled, reason = "waiting", "due while the run before waits to start; both are one run");
             tracked.cadence.not_run(&tracked.job.timing, now);
             self.fell_behind(index, 1, now);
             return self.waits(index, now, turn);

@@ -89,6 +89,7 @@ impl Dispatcher {
         turn: &mut Turn,
     ) {
         self.before_end(index, outcome.status, now, turn);
+        self.has_started(index, now, turn);
         let acks = self.acks_before(index, now);
         let tracked = &mut self.jobs[index as usize];
         let entry = over(tracked, run, outcome, replaced, &self.sender, now);

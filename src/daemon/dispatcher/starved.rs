@@ -1,4 +1,4 @@
-//! Jobs whose runs wait because other runs hold every place: told once, and once more when that is over. Pure.
+//! Jobs whose runs wait because other runs hold every place, or because their processes may not be started yet: told once, and once more when that is over. Pure.
 //!
 //! Before it: due times that pass while a run of the same job waits. After it: a message, a warning in the log, and a note
 //! that `why` reads. Invariant: a job is told of once an hour at most, however often it gets a place in between.
@@ -14,7 +14,7 @@ use super::{Dispatcher, Entry, Turn};
 use crate::api;
 use crate::clock::{Mono, Now, between};
 use crate::document::format_duration;
-use crate::exec::Status;
+use crate::exec::{HeldBack, Status};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
 use crate::policy::{On, time_of_day};
@@ -50,6 +50,9 @@ pub struct Starved {
     /// The lock that it waits for, where it waits for one and not for a place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<LockHeld>,
+    /// It has a place, and this keeps its process from being started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBack>,
     /// A message has told it: its end is owed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub told: bool,
@@ -95,11 +98,18 @@ impl Starved {
 
     /// What it waits for: `a free place`, `the lock db`.
     pub fn what(&self) -> String {
-        self.lock.as_ref().map_or_else(|| "a free place".to_owned(), |held| format!("the lock {}", held.lock))
+        match (self.held_back, &self.lock) {
+            (Some(held_back), _) => held_back.words().0.to_owned(),
+            (None, Some(held)) => format!("the lock {}", held.lock),
+            (None, None) => "a free place".to_owned(),
+        }
     }
 
     /// `64 of 64 places are taken: 61 by pile, 3 by etl (limits.max_running)`.
     pub fn places(&self) -> String {
+        if let Some(held_back) = self.held_back {
+            return held_back.words().1.to_owned();
+        }
         if let Some(LockHeld { lock, job, run }) = &self.lock {
             return match run {
                 Some(run) => format!("run {run} of {job} holds the lock {lock}"),
@@ -148,8 +158,9 @@ impl Dispatcher {
 
     /// What the oldest run of this job that is due waits for, and since when.
     fn starving(&self, index: u32, now: Timestamp) -> Starved {
-        let mine = self.waiting.values().filter(|waiting| waiting.job == index);
-        let since = mine.map(|waiting| waiting.scheduled).min().unwrap_or(now);
+        let mine = self.waiting.values().filter(|waiting| waiting.job == index).map(|waiting| waiting.scheduled);
+        let held_back = self.held_back(index);
+        let since = mine.chain(held_back.map(|(_, scheduled)| scheduled)).min().unwrap_or(now);
         let lock = self.waits_for_lock(index).map(|held| LockHeld {
             lock: held.lock.to_string(),
             job: held.by.0,
@@ -160,8 +171,29 @@ impl Dispatcher {
             places: self.limits.max_running,
             holders: self.holders(),
             lock,
+            held_back: held_back.map(|(held_back, _)| held_back),
             told: false,
             channels: Vec::new(),
+        }
+    }
+
+    /// What keeps the processes of a job's runs in progress from being started, and the due time of the oldest; none where one
+    /// of them has a process, or had one.
+    pub(super) fn held_back(&self, index: u32) -> Option<(HeldBack, Timestamp)> {
+        let mut mine = self.running.values().filter(|running| running.job == index);
+        let (first, rest) = (mine.next()?, mine);
+        let held_back = first.run.progress.held_back()?;
+        rest.fold(Some((held_back, first.run.scheduled)), |oldest, running| {
+            running.run.progress.held_back()?;
+            oldest.map(|(held_back, scheduled)| (held_back, scheduled.min(running.run.scheduled)))
+        })
+    }
+
+    /// A run of this job has a process, or has ended: what was told of the wait for its start is over.
+    pub(super) fn has_started(&mut self, index: u32, now: Now, turn: &mut Turn) {
+        let told = |wait: &Wait| wait.told.as_ref().is_some_and(|starved| starved.held_back.is_some());
+        if self.starved.get(&index).is_some_and(told) && self.jobs[index as usize].waiting == 0 {
+            self.got_a_place(index, now, turn);
         }
     }
 

@@ -308,7 +308,9 @@ fn state(tracked: &Tracked) -> JobState {
 fn running_run(running: &Running) -> api::RunningRun {
     let pid = running.run.progress.pid.load(Ordering::Relaxed);
     let (run, started) = (running.run.id, running.started.wall);
-    api::RunningRun { run, pid: (pid > 0).then_some(pid), started, retry: running.run.progress.retry() }
+    let (retry, held_back) = (running.run.progress.retry(), running.run.progress.held_back());
+    let waits = held_back.map(|held| held.words()).map(|(what, why)| api::Waits { what: what.into(), why: why.into() });
+    api::RunningRun { run, pid: (pid > 0).then_some(pid), started, retry, waits }
 }
 
 fn last(last: policy::LastRun, zone: &TimeZone) -> api::LastRun {

@@ -20,7 +20,7 @@ use super::launch::Launch;
 use super::reactor::Slot;
 use crate::clock::{Mono, SharedClock};
 use crate::exec::os::{self, plain};
-use crate::exec::run::{ProcessId, Run, TellStarted};
+use crate::exec::run::{HeldBack, ProcessId, Run, TellStarted};
 
 /// Threads that start processes at a time: while one waits for its program to be executed, another makes the next ready.
 const STARTERS: usize = 2;
@@ -307,6 +307,7 @@ impl Request {
     fn wait_for_files(&mut self, now: Mono) {
         self.waits.get_or_insert(now);
         self.slot.note_wait_for_files();
+        self.run.progress.set_held_back(Some(HeldBack::OpenFiles));
     }
 
     /// Starts the process and delivers it; gives itself back when there are no descriptors for it yet.
@@ -332,6 +333,7 @@ impl Request {
                 return Some(self);
             }
         }
+        run.progress.set_held_back(None);
         if let Ok(child) = &mut started {
             child.started_beside = beside;
             run.progress.pid.store(child.number(), Ordering::Relaxed);

@@ -425,6 +425,27 @@ fn a_run_between_two_attempts_leaves_its_place_to_others_and_waits_for_one_again
 }
 
 #[test]
+fn a_run_that_may_not_start_yet_waits_for_its_start_and_does_not_hang() {
+    let first = "command = 'true'\nevery = '1h'\nfirst_run = 'always'\n";
+    let files = [
+        ("slack_alert.toml", "limits.start_rate = '1/h'\n"),
+        ("jobs.d/a.toml", first),
+        ("jobs.d/b.toml", "command = 'true'\nevery = '500ms'\n"),
+    ];
+    let (sandbox, mut going, socket) = daemon(&files);
+    going.wait_for("a run waits for its start");
+    let status = ask_until(&socket, "/api/v1/status", |status| status["starved"][0]["job"] == "b");
+    assert_eq!(status["starved"][0]["what"], "its start", "{status}");
+    let (_, job) = ask(&socket, "GET", "/api/v1/jobs/b", None);
+    assert_eq!((&job["running"][0]["waits"]["what"], &job["running"][0]["pid"]), (&"its start".into(), &Value::Null));
+    for command in ["status", "why"] {
+        let said = sandbox.run(&[command, "b"]).stdout;
+        assert!(said.contains("no more may start in this time (limits.start_rate)"), "{command}: {said}");
+        assert!(!said.contains("hangs") && !said.contains("still running"), "{command}: {said}");
+    }
+}
+
+#[test]
 fn where_run_cannot_be_written_the_socket_is_in_the_state_folder_and_commands_find_it() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", "state_dir = 'state'\n"), ("jobs.d/a.toml", JOB)]);
     // A file stands where the folder would be.
