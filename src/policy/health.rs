@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::holds::Held;
@@ -315,6 +316,8 @@ impl Health {
             self.failed = self.failed.saturating_sub(1);
         }
         self.stuck = Stuck::default();
+        // Whether it is steady is known by its runs, and there are none.
+        self.flapping = None;
         self.waiting.abandon();
         let all = self.open.take().map(|open| *open).into_iter().chain(std::mem::take(&mut self.others));
         let abandoned = all.filter_map(|mut open| {
@@ -340,6 +343,18 @@ impl Health {
             });
         }
         abandoned
+    }
+
+    /// Whether alerts wait for quiet hours that end.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty() && self.waiting.until.is_some()
+    }
+
+    /// The alerts that wait for the end of quiet hours of a job that is gone: the worst status, and a line each. They wait no
+    /// more.
+    pub fn left_waiting(&mut self, zone: &TimeZone, now: Timestamp) -> Option<(Status, Vec<String>)> {
+        let waiting = std::mem::take(&mut self.waiting);
+        (!waiting.is_empty()).then(|| (waiting.worst(), waiting.lines(None, Nights::default(), zone, now)))
     }
 
     /// What the outbox knows of the open incidents when a daemon starts: the one before it may have died before it wrote

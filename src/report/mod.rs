@@ -500,6 +500,19 @@ pub fn no_longer_watched(
     messages
 }
 
+/// What waited for the end of quiet hours of a job that was removed while no daemon ran, in the default channel.
+pub fn left_waiting(
+    gone: &Gone<'_>,
+    (status, lines): (Status, Vec<String>),
+    sender: &Sender,
+    now: Timestamp,
+) -> Message {
+    let sentence = format!("is no longer watched ({}); this waited for the end of its quiet hours", gone.why);
+    let rendered = message::about_job(gone.name.as_str(), status, &sentence, &lines.join("\n"));
+    let channel = sender.channel.clone().unwrap_or_else(Channel::unnamed);
+    Message { job: Some(gone.name.clone()), ..draft(&rendered, channel, status, now) }
+}
+
 /// The words for a notice; none when the template renders to blanks.
 fn render(job: &Job, notice: &Notice) -> Option<Rendered> {
     let rendered = message::render(notice, &job.format)?;

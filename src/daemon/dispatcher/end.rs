@@ -35,8 +35,7 @@ impl Dispatcher {
         tracked.cadence.finished(&tracked.job.timing, now);
         if tracked.running == 0 {
             if tracked.removed {
-                self.leaving.remove(&tracked.job.name);
-                self.free.push(index);
+                self.release(index);
             } else if let Some((scheduled, trigger)) = tracked.pending.take() {
                 self.enqueue(index, scheduled, trigger, now);
             }

@@ -115,7 +115,7 @@ impl Dispatcher {
                 let why = format!("{} was removed", short_file(&job.facts.file, &job.name));
                 entries.extend(self.abandon(index, &why, now));
                 entries.extend(u32::try_from(index).ok().and_then(|index| self.waits_in_vain(index, &why, now)));
-                self.remove(index);
+                self.remove(index, now);
                 changes.removed += 1;
             }
         }
@@ -153,7 +153,7 @@ impl Dispatcher {
     pub(in crate::daemon) fn forget(&mut self, job: &JobName, why: &str, now: Now) -> Option<Entry> {
         let index = *self.by_name.get(job)? as usize;
         let entry = self.abandon(index, why, now);
-        self.remove(index);
+        self.remove(index, now);
         entry
     }
 
@@ -183,36 +183,50 @@ impl Dispatcher {
             disabled.into_iter().filter_map(|index| self.abandon(index, DISABLED, now)).collect();
         for (name, Past { mut health, saved }) in past {
             let abandoned = health.abandon();
-            if abandoned.is_empty() || !self.sender.can.edits {
-                continue;
-            }
             let zone = &self.sender.zone;
             let gone = Gone { name: &name, why: "its file was removed", zone, notify: None };
-            let messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
+            // Its quiet hours are not known any more.
+            let waited = health.left_waiting(zone, now.wall);
+            let mut messages = match self.sender.can.edits {
+                true => report::no_longer_watched(&gone, abandoned, &self.sender, now.wall),
+                false => Vec::new(),
+            };
+            messages.extend(waited.map(|waited| report::left_waiting(&gone, waited, &self.sender, now.wall)));
+            if messages.is_empty() {
+                continue;
+            }
             let state = JobState::new(&saved, &health).ok();
             entries.push(Entry::Changed { state: state.map(|state| (name.clone(), state)), messages });
         }
         entries
     }
 
-    fn remove(&mut self, index: usize) {
+    fn remove(&mut self, index: usize, now: Now) {
         let tracked = &mut self.jobs[index];
         tracked.removed = true;
         tracked.pending = None;
         tracked.waiting = 0;
         self.by_name.remove(&tracked.job.name);
         let index = u32::try_from(index).expect("an index of a job is a u32");
-        match tracked.running {
-            0 => self.free.push(index),
-            runs => {
-                tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end");
-                self.leaving.insert(tracked.job.name.clone(), index);
-            }
+        if tracked.running > 0 {
+            let runs = tracked.running;
+            tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end");
         }
+        self.leaving.insert(tracked.job.name.clone(), index);
         self.behind.remove(&index);
         self.waits_no_more(index);
-        self.agenda.set(index, None);
         self.waiting.retain(|_, waiting| waiting.job != index);
+        self.release(index);
+        self.arm(index, now);
+    }
+
+    /// A job whose file is gone is forgotten once its runs are over and what waited for the end of quiet hours is told.
+    pub(super) fn release(&mut self, index: u32) {
+        let tracked = &self.jobs[index as usize];
+        if tracked.removed && tracked.running == 0 && !tracked.health.has_waiting() {
+            self.leaving.remove(&tracked.job.name);
+            self.free.push(index);
+        }
     }
 
     /// A job whose file came back before its last run was over goes on as if nothing had been.
@@ -262,8 +276,12 @@ impl Dispatcher {
         let tracked = &self.jobs[index as usize];
         let at = tracked.cadence.slot().map(|slot| slot.mono(now));
         let wake = policy::due(&tracked.job.notify, &tracked.health);
+        let wake = wake.filter(|_| !tracked.removed || tracked.health.has_waiting());
         let wake = wake.map(|wake| now.mono + clock::between(now.wall, wake));
-        let at = if tracked.removed { None } else { at.into_iter().chain(wake).chain(self.slow_at(index)).min() };
+        let at = match tracked.removed {
+            true => wake,
+            false => at.into_iter().chain(wake).chain(self.slow_at(index)).min(),
+        };
         self.agenda.set(index, at);
     }
 }

@@ -74,7 +74,7 @@ struct Tracked {
     paused: Option<u64>,
     /// Due times that have passed because of a pause: the present one, or the last.
     passed: Option<Box<holds::PassedTimes>>,
-    /// The file is gone: nothing is due any more, and the index is free when the last run ends.
+    /// The file is gone: nothing is due any more, and the index is free when the last run has ended and all is told.
     removed: bool,
     /// What was counted of it since the daemon started.
     tally: JobTally,
@@ -126,7 +126,8 @@ struct Behind {
 pub struct Dispatcher {
     jobs: Vec<Tracked>,
     by_name: HashMap<JobName, u32>,
-    /// Jobs whose file is gone and whose runs are not over: should the file come back, so does the job.
+    /// Jobs whose file is gone and whose runs are not over, or of which something is still to be told: should the file come
+    /// back, so does the job.
     leaving: HashMap<JobName, u32>,
     /// Indices of `jobs` that are free.
     free: Vec<u32>,
@@ -336,6 +337,11 @@ impl Dispatcher {
         let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).take(AT_A_TURN).collect();
         for index in due {
             self.wake(index, now, &mut turn);
+            if self.jobs[index as usize].removed {
+                self.release(index);
+                self.arm(index, now);
+                continue;
+            }
             self.slow(index, now, &mut turn);
             self.due(index, now, &mut turn);
             self.arm(index, now);

@@ -409,3 +409,68 @@ async fn a_different_failure_says_what_was_shown_of_the_one_before() {
         assert!(ops.contains(was), "{was}: {ops}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_end_of_quiet_hours_is_told_though_the_job_is_gone_by_then() {
+    let job = "command = 'a'\nevery = '3m'\nnotify.quiet_hours = '00:00-08:15'";
+    let other = "command = 'b'\nevery = '1h'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job), ("jobs.d/b.toml", other)];
+    let started = || {
+        World::started(MORNING, &files, |run, _| match run.job.as_str() {
+            "a" => fails("boom"),
+            _ => says(""),
+        })
+    };
+    // Where a file goes, another one may come: a job that is renamed is two.
+    for renamed in [false, true] {
+        let world = started().await;
+        world.pass(minutes(5)).await;
+        world.remove("jobs.d/a.toml");
+        if renamed {
+            world.file("jobs.d/c.toml", other);
+        }
+        world.reload().await;
+        world.pass(minutes(9)).await;
+        assert_eq!(told(&world, "ops"), [""; 0], "its quiet hours go on");
+        world.pass(minutes(60)).await;
+        let ops = told(&world, "ops");
+        assert_eq!(ops.len(), 1, "{ops:#?}");
+        let line = "critical since 08:00, 2 failures, no longer watched: boom";
+        assert!(ops[0].starts_with("15 ") && ops[0].contains("a critical: boom") && ops[0].contains(line), "{ops:#?}");
+    }
+    // No daemon runs when it goes, or none is there any more when the hours end.
+    for stopped in [false, true] {
+        let mut world = started().await;
+        world.pass(minutes(5)).await;
+        if stopped {
+            world.stop().await;
+        }
+        world.remove("jobs.d/a.toml");
+        if !stopped {
+            world.reload().await;
+            world.pass(minutes(1)).await;
+            world.stop().await;
+        }
+        for _ in 0..2 {
+            world.start().await;
+            world.pass(minutes(20)).await;
+            world.stop().await;
+        }
+        let ops = told(&world, "ops");
+        assert_eq!(ops.len(), 1, "{ops:#?}");
+        let words = "a is no longer watched (its file was removed); this waited for the end of its quiet hours / critical since 08:00, 2 failures, no longer \
+                     watched: boom";
+        assert!(ops[0].contains(words), "{ops:#?}");
+    }
+    // It comes back before they end.
+    let world = started().await;
+    world.pass(minutes(5)).await;
+    world.remove("jobs.d/a.toml");
+    world.reload().await;
+    world.pass(minutes(1)).await;
+    world.file("jobs.d/a.toml", job);
+    world.reload().await;
+    world.pass(minutes(30)).await;
+    let ops = told(&world, "ops");
+    assert_eq!(ops.iter().filter(|line| line.contains("while it was quiet")).count(), 1, "{ops:#?}");
+}
