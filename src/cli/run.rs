@@ -304,6 +304,7 @@ fn connect(world: &World, args: &RunArgs) -> Connect {
         Ok(outbox::Settings {
             notifier,
             channel: config.slack.place(),
+            host: Arc::clone(&config.host),
             rate: config.slack.rate,
             max_age: config.limits.outbox_max_age,
             fallback_after: config.fallback.as_ref().map(|fallback| fallback.after),

@@ -368,6 +368,9 @@ pub struct Route {
     /// For an edit: another message tells the same, so that nothing is lost when it cannot be made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
+    /// When the incident began of whose failure it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// It tells more about what was told already: everything else in the channel goes first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub detail: bool,

@@ -64,6 +64,8 @@ pub struct Ask {
     pub digest_pinged: Option<(digest::Kind, Vec<String>)>,
     /// When the way to Slack failed last.
     pub failed: Option<Timestamp>,
+    /// This host's name.
+    pub host: Arc<str>,
 }
 
 /// What is sent: a message, or several as one.
@@ -246,7 +248,7 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
         let plain = ask.plain.as_ref().filter(|(id, _)| *id == taken[0].id).map(|(_, why)| why.clone());
         let made = taken.iter().map(|stored| stored.message.created).min()?;
         let pinged = ask.pinged.as_ref().filter(|(known, _)| *known == kind).map(|(_, pinged)| pinged.as_slice());
-        let message = storm::message(kind, &taken, more, pinged, at)?;
+        let message = late::on_host(storm::message(kind, &taken, more, pinged, at)?, &ask.host);
         let message = late::sent(Message { created: made, ..message }, at, ask.failed);
         return Some(Turn::Send(Box::new(Batch {
             channel: ask.channel.clone(),
@@ -270,6 +272,7 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
     let scope = digest::Scope { kind, lines: ask.lines, waiting, follows: ask.follows };
     let before = ask.digest_pinged.as_ref().filter(|(known, _)| *known == kind).map(|(_, pinged)| pinged.as_slice());
     let (message, taken) = digest::merge(scope, rows, before.unwrap_or_default())?;
+    let message = late::on_host(message, &ask.host);
     let message = match kind {
         digest::Kind::Many => late::sent(Message { created: first.message.created, ..message }, at, ask.failed),
         digest::Kind::Late => message,

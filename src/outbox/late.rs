@@ -10,10 +10,13 @@ use jiff::Timestamp;
 use crate::clock::between;
 use crate::message::Message;
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, LONGEST_TEXT, PLAIN};
-use crate::slack::{blocks, units, weight};
+use crate::slack::{blocks, cut_plain, unformatted, units, weight};
 
 /// What comes later than this is late.
 const LATE: Duration = Duration::from_secs(120);
+
+/// Units of a host's name.
+const LONGEST_HOST: usize = 100;
 
 /// How the line begins.
 const MARK: &str = ":hourglass:";
@@ -33,6 +36,12 @@ pub(super) fn sent(message: Message, now: Timestamp, failed: Option<Timestamp>) 
 /// The line that says that a message is delivered late, where it has one.
 pub(super) fn note_of(message: &Message) -> Option<&str> {
     message.text.lines().last().filter(|line| line.starts_with(MARK))
+}
+
+/// A message of several jobs says on which host they are, as each of their own does: several hosts may share a channel.
+pub(super) fn on_host(message: Message, host: &str) -> Message {
+    let host = unformatted(&cut_plain(host, LONGEST_HOST).0);
+    if host.is_empty() { message } else { with_note(message, &host) }
 }
 
 /// A message with such a line, where there is room for it.

@@ -14,6 +14,7 @@
 mod way;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -90,6 +91,8 @@ pub struct Queue {
     storms: Vec<Storm>,
     /// Where messages go that name no channel.
     default: Option<Channel>,
+    /// This host's name.
+    host: Arc<str>,
     /// When the way to Slack failed last.
     failed: Option<Timestamp>,
     /// Incidents of which the default channel was told that it does not take a message; the oldest are forgotten.
@@ -141,6 +144,11 @@ impl Queue {
     /// Where messages go that name no channel, and those that their own channel does not take.
     pub fn set_default(&mut self, channel: Option<Channel>) {
         self.default = channel;
+    }
+
+    /// The host that messages of several jobs name.
+    pub fn set_host(&mut self, host: Arc<str>) {
+        self.host = host;
     }
 
     /// What waits has changed. A channel of which nothing is left to know is forgotten.
@@ -314,6 +322,7 @@ impl Queue {
             storms: self.storms.iter().filter(|storm| storm.channel == *channel).cloned().collect(),
             pinged: state.pinged.clone(),
             digest_pinged: state.digest_pinged.clone(),
+            host: Arc::clone(&self.host),
         }
     }
 
@@ -524,7 +533,8 @@ impl Queue {
         let messages: Vec<&Message> = batch.members.iter().map(|stored| &stored.message).collect();
         let id = STORM_IDS | batch.members.first().map_or(0, |stored| stored.id.0);
         let late = late::note_of(&batch.message).map(str::to_owned);
-        self.storms.push(Storm { late, ..Storm::new(id, batch.channel.clone(), posted.clone(), &messages, now) });
+        let host = self.host.as_ref().into();
+        self.storms.push(Storm { late, host, ..Storm::new(id, batch.channel.clone(), posted.clone(), &messages, now) });
         // A job whose incident has its own thread already keeps it.
         let opened = messages.iter().filter(|message| message.thread != Thread::Broadcast);
         (ThreadChange::SetAll(opened.filter_map(|message| message.incident).collect(), posted.clone()), follow)

@@ -30,6 +30,9 @@ const JOINS_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
 /// by then sees nothing of it.
 const JOINS_UNTIL: std::time::Duration = std::time::Duration::from_secs(3_600);
 
+/// A time that lies further back is shown with its date.
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+
 /// Storms that are remembered at most: each is a message that may still be edited.
 const MOST: usize = 50;
 
@@ -73,6 +76,12 @@ pub struct Storm {
     /// When a job joined last, if any did.
     #[serde(default)]
     pub joined: Option<Timestamp>,
+    /// When the first failure in it began, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The host that its message names.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub host: Box<str>,
     /// The line of its message that says that it was delivered late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<String>,
@@ -172,11 +181,13 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
     let groups = groups(&members);
     let count = jobs(&members).len();
     let also = if pinged.is_some() { " more" } else { "" };
+    let since =
+        since(taken.iter().map(|stored| &stored.message)).map(|since| clock_words(since, now)).unwrap_or_default();
     let mut head = match (kind, groups.as_slice()) {
         (Kind::Recoveries, _) => format!("{} *{count}{also} jobs are well again*", emoji(Status::Ok)),
-        (Kind::Failures, [(cause, _)]) => format!("{} *{count}{also} jobs: {cause}*", emoji(status)),
+        (Kind::Failures, [(cause, _)]) => format!("{} *{count}{also} jobs fail{since}: {cause}*", emoji(status)),
         (Kind::Failures, groups) => {
-            format!("{} *{count}{also} jobs fail*: {}{}", emoji(status), counts(&members), most_alike(groups))
+            format!("{} *{count}{also} jobs fail{since}*: {}{}", emoji(status), counts(&members), most_alike(groups))
         }
     };
     if more > 0 {
@@ -196,6 +207,20 @@ fn most_alike(groups: &[(String, Vec<&Member>)]) -> String {
     let sizes = groups.iter().map(|(cause, group)| (jobs(group.iter().copied()).len(), cause));
     let most = sizes.max_by_key(|(size, _)| *size).filter(|(size, _)| *size > 1);
     most.map(|(size, cause)| format!("; {size} of them: {cause}")).unwrap_or_default()
+}
+
+/// When the first failure of which these tell began, where that is known of all.
+fn since<'m>(messages: impl Iterator<Item = &'m Message>) -> Option<Timestamp> {
+    messages.map(|message| message.route.since).collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+/// ` since 03:00`, as the clock of whoever reads it has it.
+fn clock_words(at: Timestamp, now: Timestamp) -> String {
+    let (form, plain) = match clock::between(at, now) < DAY {
+        true => ("{time}", "%H:%M UTC"),
+        false => ("{date_short_pretty} {time}", "%Y-%m-%d %H:%M UTC"),
+    };
+    format!(" since <!date^{}^{form}|{}>", at.as_second(), at.strftime(plain))
 }
 
 /// Whom messages ping, each once.
@@ -261,7 +286,20 @@ impl Storm {
     pub fn new(id: u64, channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
         let members = taken.iter().map(|message| Member::of(message)).collect();
         let pinged = pings(taken.iter().copied());
-        Self { id, channel, posted, began: now, changed: now, joined: None, late: None, pinged, ended: false, members }
+        Self {
+            id,
+            channel,
+            posted,
+            began: now,
+            changed: now,
+            joined: None,
+            since: since(taken.iter().copied()),
+            host: Box::default(),
+            late: None,
+            pinged,
+            ended: false,
+            members,
+        }
     }
 
     /// Whether an incident is told in this storm.
@@ -352,7 +390,10 @@ impl Storm {
         let status = bad.max_by_key(|status| status.badness()).unwrap_or_default();
         let head = match left {
             0 => self.end(now),
-            _ if left == all => format!("{} *{all} jobs fail*: {}", emoji(status), counts(&self.members)),
+            _ if left == all => {
+                let since = self.since.map(|since| clock_words(since, now)).unwrap_or_default();
+                format!("{} *{all} jobs fail{since}*: {}", emoji(status), counts(&self.members))
+            }
             _ => {
                 let fail = if left == 1 { "fails" } else { "fail" };
                 format!("{} *{}*, {left} still {fail}", emoji(status), no_longer_fail(all, well, gone))
@@ -361,6 +402,7 @@ impl Storm {
         let mut lines = lines(&self.members);
         lines.extend(notes(&self.members, CHARACTERS.saturating_sub(self.length())));
         let message = laid_out(&head, &lines, status, self.channel.clone(), now);
+        let message = late::on_host(message, &self.host);
         let route = Route { target: Some(self.posted.clone()), repeated: true, ..Route::default() };
         // It was late, and stays so.
         let message = match &self.late {
@@ -373,12 +415,13 @@ impl Storm {
     /// That it is over, for the channel to see.
     pub fn told_end(&self, now: Timestamp) -> Message {
         let message = laid_out(&self.end(now), &[], Status::Ok, self.channel.clone(), now);
+        let message = late::on_host(message, &self.host);
         let route = Route { target: Some(self.posted.clone()), ..Route::default() };
         Message { thread: Thread::Broadcast, route, ..message }
     }
 
     fn end(&self, now: Timestamp) -> String {
-        let (jobs, took) = (jobs(&self.members), clock::between(self.began, now));
+        let (jobs, took) = (jobs(&self.members), clock::between(self.since.unwrap_or(self.began), now));
         let took = format_duration(std::time::Duration::from_secs(took.as_secs()));
         let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
         match gone {

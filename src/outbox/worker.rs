@@ -58,6 +58,8 @@ pub struct Settings {
     pub notifier: Arc<dyn Notifier>,
     /// `slack.channel`: told of what its own channel does not take.
     pub channel: Option<Channel>,
+    /// This host's name, for messages of several jobs.
+    pub host: Arc<str>,
     /// `slack.rate`.
     pub rate: Rate,
     /// `limits.outbox_max_age`.
@@ -328,6 +330,7 @@ impl Loop {
     async fn begin(&mut self) {
         let now = self.clock.now();
         self.queue.set_default(self.settings.channel.clone());
+        self.queue.set_host(Arc::clone(&self.settings.host));
         let spacing = spacing(self.settings.rate);
         let depths = self.store.depths(true).await.unwrap_or_default();
         for (channel, _) in &depths {
@@ -524,6 +527,7 @@ impl Loop {
             quota.set_rate(settings.rate);
         }
         self.queue.set_default(settings.channel.clone());
+        self.queue.set_host(Arc::clone(&settings.host));
         self.watch.set_after(settings.fallback_after);
         let now = self.clock.now().mono;
         if settings.notifier.secret() != self.settings.notifier.secret() {

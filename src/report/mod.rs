@@ -379,7 +379,7 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
             run: notice.run_id(),
             event: Some(notification.event),
             incident,
-            route: Route { also, ..Route::default() },
+            route: Route { also, since: begun_of(notification), ..Route::default() },
             ..base
         };
         if threading != Threading::None && first.is_none() {
@@ -411,6 +411,13 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
         }
     }
     messages
+}
+
+/// When the failure began that a notification tells of; none of anything else.
+fn begun_of(notification: &Notification) -> Option<Timestamp> {
+    let incident = notification.incident.filter(|_| notification.status != Status::Ok)?;
+    let tells = matches!(notification.event, Event::Failure | Event::Missing | Event::Stuck | Event::Repeat);
+    tells.then_some(incident.started)
 }
 
 /// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets

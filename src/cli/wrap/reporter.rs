@@ -411,6 +411,7 @@ async fn send(
     let settings = outbox::Settings {
         notifier,
         channel: plan.config.slack.place(),
+        host: std::sync::Arc::clone(&plan.config.host),
         rate: rate(plan, store, clock).await,
         max_age: plan.config.limits.outbox_max_age,
         fallback_after: None,

@@ -663,7 +663,7 @@ fn three_jobs_that_wait_are_one_message_and_the_storm_lives_until_all_are_well()
     let batch = next(&mut queue, rows);
     assert_eq!(
         batch.message.text,
-        format!(":red_circle: *3 jobs: {cause}* <!here>\n• 3 jobs: {cause}\n*a*, *b*, *c*"),
+        format!(":red_circle: *3 jobs fail: {cause}* <!here>\n• 3 jobs: {cause}\n*a*, *b*, *c*"),
         "one ping"
     );
     let Answered { settlement, reports, .. } = answered(&mut queue, &batch, taken(), at(1));

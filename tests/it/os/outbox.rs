@@ -34,6 +34,7 @@ async fn a_message_is_sent_when_it_is_on_disk_and_the_outbox_ends_when_it_is_tol
     let (store, _) = Store::open(dir.path(), System.now().wall).expect("it can be used");
     let (tell, mut told) = mpsc::unbounded_channel();
     let settings = Settings {
+        host: "".into(),
         notifier: Arc::new(Taker(Mutex::new(tell))),
         channel: None,
         rate: parse_rate("100/s").expect("a rate"),

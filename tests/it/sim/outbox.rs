@@ -40,6 +40,7 @@ impl Rig {
         let slack = FakeNotifier::new(clock.clone());
         let store = Store::memory(clock.now().wall).expect("memory is there");
         let settings = Settings {
+            host: "".into(),
             notifier: slack.clone(),
             channel: Some(Channel::new("home")),
             rate: parse_rate("1/s").expect("a rate"),
@@ -481,7 +482,10 @@ async fn a_storm_is_one_message_with_a_thread_that_is_edited_and_ends_once() {
     let visible: Vec<&String> = told.iter().filter(|line| !line.contains("[in ")).collect();
     assert_eq!(
         visible,
-        ["0.001 #ops :red_circle: *5 jobs: critical: connection to db1 failed after 3 s* <!here>", "2.001 #ops news",],
+        [
+            "0.001 #ops :red_circle: *5 jobs fail: critical: connection to db1 failed after 3 s* <!here>",
+            "2.001 #ops news",
+        ],
         "{told:#?}"
     );
     let pings = rig.slack.sent().iter().filter(|sent| sent.text.contains("<!here>")).count();

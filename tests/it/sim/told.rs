@@ -474,3 +474,28 @@ async fn what_waits_for_the_end_of_quiet_hours_is_told_though_the_job_is_gone_by
     let ops = told(&world, "ops");
     assert_eq!(ops.iter().filter(|line| line.contains("while it was quiet")).count(), 1, "{ops:#?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_names_its_host_and_since_when_its_jobs_fail() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.after = 2";
+    let names = ["a", "b", "c", "d"].map(|name| format!("jobs.d/{name}.toml"));
+    let files = [("slack_alert.toml", CONF)].into_iter().chain(names.iter().map(|name| (name.as_str(), job)));
+    let files: Vec<_> = files.collect();
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1..=3 => fails("no answer"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(50)).await;
+    let ops = told(&world, "ops");
+    let storm = |words: &str| {
+        let found = ops.iter().find(|line| line.contains(words));
+        found.unwrap_or_else(|| panic!("{words}: {ops:#?}")).clone()
+    };
+    // The second failure of each is told; they failed before.
+    let told = storm("4 jobs fail since");
+    assert!(told.starts_with("20 ") && told.contains("|08:10 UTC>: critical: no answer"), "{told}");
+    assert!(told.ends_with("web-1"), "{told}");
+    let end = storm("all 4 jobs are well again* after 30m");
+    assert!(end.ends_with("web-1"), "{end}");
+}

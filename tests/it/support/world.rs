@@ -333,6 +333,7 @@ impl World {
             Ok(outbox::Settings {
                 notifier: Arc::new(Relay(Arc::clone(&slack))),
                 channel: config.slack.channel.clone(),
+                host: Arc::clone(&config.host),
                 rate: config.slack.rate,
                 max_age: config.limits.outbox_max_age,
                 fallback_after: config.fallback.as_ref().map(|fallback| fallback.after),
