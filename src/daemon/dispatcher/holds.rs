@@ -20,7 +20,7 @@ use crate::document::did_you_mean;
 use crate::exec::{Status, Trigger};
 use crate::id::{Channel, JobName, RunId, in_one_line, listed};
 use crate::plan::Job;
-use crate::policy::{self, AckEnd, Event, Held, Hold, HoldKind, Pattern, count, time_of_day};
+use crate::policy::{self, AckEnd, Event, Expected, Held, Hold, HoldKind, Pattern, count, time_of_day};
 use crate::report::{self, explain::told};
 use crate::schedule::Saved;
 use crate::store::RunRow;
@@ -710,7 +710,7 @@ impl Dispatcher {
     fn tell_beginning(&self, hold: &Hold, before: &[Hold], now: Now, turn: &mut Turn) {
         let until = told(hold.until, &self.sender.zone, now.wall);
         if hold.kind == HoldKind::Ack {
-            return self.note_incident(hold, &has_it(hold, &until), now, turn);
+            return self.note_incident(hold, true, now, turn);
         }
         if !hold.told {
             return;
@@ -742,7 +742,7 @@ impl Dispatcher {
         if hold.kind == HoldKind::Ack {
             // What is over is edited by its recovery.
             if !matches!(end, End::Recovered) {
-                self.note_incident(hold, "", now, turn);
+                self.note_incident(hold, false, now, turn);
             }
             return;
         }
@@ -778,25 +778,29 @@ impl Dispatcher {
         }
     }
 
-    /// Who has an incident stands in its first message; where that cannot be edited, a message says it.
-    fn note_incident(&self, hold: &Hold, words: &str, now: Now, turn: &mut Turn) {
+    /// Who has an incident stands in its first message, and when the next message comes; where that cannot be edited, a message
+    /// says it. `begins`: else it is taken away.
+    fn note_incident(&self, hold: &Hold, begins: bool, now: Now, turn: &mut Turn) {
         let Some(index) = self.covered(&hold.pattern).next() else { return };
         let tracked = &self.jobs[index as usize];
         let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
         let Some(open) = open.into_iter().find(|open| Some(open.id) == hold.incident && open.is_reported) else {
             return;
         };
-        let messages = report::noted(&tracked.job, &open, words, &self.sender, now.wall);
+        let time = |at| told(at, &self.sender.zone, now.wall);
+        let words = if begins { has_it(hold, open.next, time) } else { String::new() };
+        let messages = report::noted(&tracked.job, &open, &words, &self.sender, now.wall);
         if !messages.is_empty() {
             turn.entries.push(Entry::Changed { state: None, messages });
         }
     }
 }
 
-/// Who has an incident, until when, and what that person noted.
-fn has_it(hold: &Hold, until: &str) -> String {
+/// Who has an incident since when, what that person noted, and when the next message comes.
+fn has_it(hold: &Hold, next: Option<Expected>, time: impl Fn(Timestamp) -> String) -> String {
     let note = hold.note.as_deref().map(|note| format!(": {}", crate::slack::cut_plain(note, NOTE_IN_HEADLINE).0));
-    format!("{} has it, until {until}{}", hold.by.name, note.unwrap_or_default())
+    let next = next.and_then(|next| next.words(&time)).unwrap_or_else(|| format!("until {}", time(hold.until)));
+    format!("{} has it since {}{} · {next}", hold.by.name, time(hold.since), note.unwrap_or_default())
 }
 
 fn refused(failure: Failure) -> (Option<Reply>, Turn) {

@@ -474,7 +474,8 @@ async fn an_incident_that_somebody_has_is_not_repeated_until_it_gets_worse_and_i
     world.pass(minutes(20)).await;
     assert_eq!(visible(&world), before, "{:?}", world.messages());
     let edits: Vec<Sent> = world.slack.sent().into_iter().filter(|sent| sent.thread == Thread::Edit).collect();
-    assert!(edits[0].text.contains("dana has it, until 2026-11-24 08:25"), "{edits:?}");
+    let words = "dana has it since 08:25 · next message if it gets worse, fails differently or recovers, or at 2026-11-24 08:25";
+    assert!(edits[0].text.contains(words), "{edits:?}");
     let incident = status(&world).await.incidents.pop().expect("one is open");
     assert_eq!(incident.ack.map(|ack| ack.by), Some(dana().by));
     assert_eq!(incident.suppressed.map(|why| why.reason), Some("acknowledged".to_owned()));
