@@ -139,6 +139,12 @@ pub(super) struct Reported {
     /// The kinds of failure that were reported, at most [`MOST_KINDS`].
     #[serde(alias = "k", default, skip_serializing_if = "is_default")]
     pub(super) kinds: Vec<u64>,
+    /// The kind that was reported the last time; not known of what an earlier version kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) kind: Option<u64>,
+    /// The kinds of which it was reported, too, that they came back after another one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) back: Vec<u64>,
     /// It was reported within `quiet_hours`, being excepted: so is its recovery.
     #[serde(alias = "q", default, skip_serializing_if = "is_default")]
     pub(super) in_quiet_hours: bool,
@@ -202,7 +208,7 @@ impl OpenIncident {
             // The setting has changed, which makes no failure another one.
             self.kind = failure.kind;
             if let Some(reported) = &mut self.reported {
-                reported.kinds = vec![failure.kind];
+                (reported.kinds, reported.kind, reported.back) = (vec![failure.kind], Some(failure.kind), Vec::new());
             }
         }
         if self.kind == failure.kind {
@@ -293,7 +299,10 @@ impl OpenIncident {
         reported.statuses.insert(self.status);
         if !reported.kinds.contains(&self.kind) && reported.kinds.len() < MOST_KINDS {
             reported.kinds.push(self.kind);
+        } else if reported.is_back(self.kind) {
+            reported.back.push(self.kind);
         }
+        reported.kind = Some(self.kind);
         self.reported.insert(reported)
     }
 }
@@ -314,6 +323,8 @@ impl Reported {
             taken: Vec::new(),
             opened: false,
             kinds: Vec::new(),
+            kind: None,
+            back: Vec::new(),
             in_quiet_hours: false,
         }
     }
@@ -353,6 +364,12 @@ impl Reported {
         let before = before.map(|index| self.taken.remove(index).1);
         self.taken.extend(at.map(|at| (channel.clone(), at)));
         before != at
+    }
+
+    /// Whether a failure of this kind was reported before another one, and it is news that it is back: once.
+    pub(super) fn is_back(&self, kind: u64) -> bool {
+        let another = self.kind.is_some_and(|last| last != kind);
+        another && self.kinds.contains(&kind) && !self.back.contains(&kind)
     }
 
     /// The worst status that was reported.

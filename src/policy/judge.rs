@@ -151,6 +151,7 @@ fn continuing(
     // one to and fro is no endless news.
     let back = open.status.badness() > reported.status.badness() && acknowledged.is_none();
     let new_status = changed && (back || !reported.changes.contains(&(reported.status, open.status)));
+    let is_back = !changed && acknowledged.is_none() && reported.is_back(open.kind);
     let hang_ends = open.hung == Some(facts.run);
     let lasts = intermittent::lasts(open);
     let update = if hang_ends {
@@ -164,6 +165,8 @@ fn continuing(
     } else if lasts {
         let (failures, since) = open.row();
         Update::Lasts { failures, since }
+    } else if is_back {
+        Update::Different { since: open.same_since, was: reported.line.clone() }
     } else if known && open.same > 1 {
         Update::Same { times: open.same, since: open.same_since }
     } else if known {
@@ -174,7 +177,7 @@ fn continuing(
         Update::Different { since: open.same_since, was: reported.line.clone() }
     };
     let lasts = lasts && acknowledged.is_none();
-    if hang_ends || worse || new_status || lasts || !(known || endless) {
+    if hang_ends || worse || new_status || lasts || is_back || !(known || endless) {
         return Candidate::Report(Event::Repeat, update);
     }
     if acknowledged.is_some() {

@@ -320,11 +320,15 @@ fn a_different_failure_speaks_at_once_and_the_same_in_other_numbers_does_not() {
             ("03:10", "critical: pid 97: disk at 99%", "held: repeat-not-due until 23 04:00"),
             ("03:20", "critical: no route to host", "repeat critical, in #1 (failing differently since 03:20)"),
             ("03:30", "critical: no route to host", "held: repeat-not-due until 23 04:20"),
-            ("03:40", "critical: pid 5: disk at 92%", "held: repeat-not-due until 23 04:20"),
-            ("04:20", "critical: pid 5: disk at 92%", "repeat critical, in #1 (same failure, 2nd time)"),
+            ("03:40", "critical: pid 5: disk at 92%", "repeat critical, in #1 (failing differently since 03:40)"),
+            ("04:40", "critical: pid 5: disk at 92%", "repeat critical, in #1 (same failure, 2nd time)"),
             ("05:20", "timeout", "repeat critical, in #1 (failing differently since 05:20)"),
             ("05:21", "timeout: half a line", "held: repeat-not-due until 23 06:20"),
-            ("06:20", "critical: no route to host", "repeat critical, in #1 (failing as before)"),
+            ("06:10", "critical: no route to host", "repeat critical, in #1 (failing differently since 06:10)"),
+            // That each came back was told.
+            ("06:20", "critical: pid 5: disk at 92%", "held: repeat-not-due until 23 07:10"),
+            ("06:30", "critical: no route to host", "held: repeat-not-due until 23 07:10"),
+            ("07:10", "critical: pid 5: disk at 92%", "repeat critical, in #1 (failing as before)"),
         ],
     );
     story(
