@@ -101,6 +101,7 @@ fn resident() -> u64 {
 async fn memory(dir: &Path) {
     let (store, _) = Store::open(&dir.join("memory"), System.now().wall).expect("a scratch directory");
     let settings = watch::Sender::new(Settings {
+        host: "".into(),
         notifier: Arc::new(Silent),
         channel: None,
         rate: parse_rate("1/s").expect("a rate"),
