@@ -614,7 +614,13 @@ impl Queue {
                 state.plain = None;
                 settlement(again(progress), ThreadChange::Keep, Vec::new())
             }
-            Step::Anew => settlement(again(progress), forget(batch), Vec::new()),
+            Step::Anew => {
+                // The thread that the message itself names is not in the store, where it could be forgotten.
+                if batch.message.route.target.is_some() {
+                    state.unthreaded = head.map(|stored| stored.id);
+                }
+                settlement(again(progress), forget(batch), Vec::new())
+            }
             Step::Unthreaded => {
                 state.unthreaded = head.map(|stored| stored.id);
                 settlement(again(progress), ThreadChange::Keep, Vec::new())

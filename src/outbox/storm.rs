@@ -71,6 +71,9 @@ pub struct Storm {
     pub posted: Parent,
     /// When it was told.
     pub began: Timestamp,
+    /// When the last of its jobs so far was well again, or was watched no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Timestamp>,
     /// When a job joined or recovered last.
     pub changed: Timestamp,
     /// When a job joined last, if any did.
@@ -294,6 +297,7 @@ impl Storm {
             changed: now,
             joined: None,
             since: since(taken.iter().copied()),
+            over: None,
             host: Box::default(),
             late: None,
             pinged,
@@ -347,6 +351,9 @@ impl Storm {
         // Who has a job changes nothing about how it is.
         if noted.is_none() {
             self.changed = now;
+        }
+        if message.status == Status::Ok || matches!(message.route.edit, Some(Edit::Gone { .. })) {
+            self.over = self.over.max(Some(message.created));
         }
         for member in self.members.iter_mut().filter(|member| member.incident == Some(incident)) {
             if let Some(note) = &noted {
@@ -421,7 +428,9 @@ impl Storm {
     }
 
     fn end(&self, now: Timestamp) -> String {
-        let (jobs, took) = (jobs(&self.members), clock::between(self.since.unwrap_or(self.began), now));
+        // By when it happened, not by when a channel took it.
+        let took = clock::between(self.since.unwrap_or(self.began), self.over.unwrap_or(now));
+        let jobs = jobs(&self.members);
         let took = format_duration(std::time::Duration::from_secs(took.as_secs()));
         let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
         match gone {
