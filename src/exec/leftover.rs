@@ -82,9 +82,31 @@ impl Leftover {
         }
     }
 
+    fn number(&self) -> u32 {
+        self.leader.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// It was ended, and so are the others of its group: those that are left have the rest of `kill_after`, and then get SIGKILL.
+    /// A group keeps its number as long as anybody is in it; a process that leads one of this number is a new one, and is left
+    /// alone.
+    async fn end_group(&self, run: &Run, mut sent: Stop, deadline: Option<Mono>, clock: &SharedClock) {
+        let number = self.number();
+        while alive::stat(number).is_none() && alive::group_lives(number) {
+            if due(deadline, clock.now().mono, sent) > sent || sent == Stop::Kill {
+                let _ = rustix::process::kill_process_group(self.leader, Signal::KILL);
+                return;
+            }
+            let look = clock.now().mono + LOOK;
+            tokio::select! {
+                level = run.stop.rises(sent) => sent = level,
+                () = clock::sleep_until(clock.as_ref(), look) => {}
+            }
+        }
+    }
+
     /// Waits for its end, as for that of any other run: it has what is left of its `timeout`, and can be told to stop.
     pub(super) async fn carry(self, run: Arc<Run>, started: Timestamp, clock: SharedClock) -> Outcome {
-        run.progress.pid.store(self.leader.as_raw_nonzero().get().unsigned_abs(), Ordering::Relaxed);
+        run.progress.pid.store(self.number(), Ordering::Relaxed);
         let now = clock.now();
         let age = clock::between(started, now.wall);
         let mut deadline = run.command.timeout().map(|timeout| now.mono + timeout.saturating_sub(age));
@@ -101,6 +123,9 @@ impl Leftover {
                 self.signal(if level == Stop::Kill { Signal::KILL } else { Signal::TERM });
                 deadline = Some(clock.now().mono + run.command.kill_after());
             }
+        }
+        if sent > Stop::No {
+            self.end_group(&run, sent, deadline, &clock).await;
         }
         run.progress.pid.store(0, Ordering::Relaxed);
         let ended = clock.now().wall;

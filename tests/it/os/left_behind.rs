@@ -103,6 +103,21 @@ fn a_run_that_outlives_its_daemon_ends_with_its_timeout() {
 }
 
 #[test]
+fn what_ignores_sigterm_in_a_run_that_outlives_its_daemon_is_killed_after_kill_after() {
+    let job = "command = '''(trap \"\" TERM; echo > deaf; while :; do sleep 0.1; done) >/dev/null 2>&1 & \
+               while [ ! -e deaf ]; do sleep 0.05; done; echo $! > other; echo $$ >> pids; exec sleep 1000'''\n\
+               every = '1h'\ntimeout = '3s'\nkill_after = '1s'\n";
+    let (sandbox, pid) = killed(job);
+    let other = said(&sandbox, "other");
+    assert!(lives(&other));
+    let mut next = sandbox.start(&[]);
+    next.wait_for("timed out after 3s");
+    assert!(!lives(&pid) && !lives(&other), "the whole group is ended");
+    next.signal("TERM");
+    assert!(next.end().0.success());
+}
+
+#[test]
 fn a_run_that_outlives_two_daemons_is_found_by_the_third() {
     let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '1h'\ntimeout = '30s'\noverlap = 'replace'\n";
     let (sandbox, pid) = killed(job);
