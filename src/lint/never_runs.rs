@@ -11,6 +11,8 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     if !job.timing.enabled
         || !job.timing.has_times()
         || !(job.timing.follows_wall_clock() || job.timing.hours.is_some())
+        // Its due times follow the runs that are reported, which may come at any time of day.
+        || job.timing.runs_elsewhere() && !job.timing.follows_wall_clock()
     {
         return;
     }
@@ -20,7 +22,11 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     }
     let by_itself = job.timing.hours.is_none() || never(&Timing { hours: None, ..job.timing.clone() });
     let key = subject.schedule();
-    let problem = Problem::new(Code::NeverRuns, file.value(key), "the job has no run within the next ten years");
+    let message = match job.timing.runs_elsewhere() {
+        true => "no run of the job is expected within the next ten years: none is ever missed",
+        false => "the job has no run within the next ten years",
+    };
+    let problem = Problem::new(Code::NeverRuns, file.value(key), message);
     found.push(match subject.find("working_hours") {
         Some(hours) if !by_itself => {
             problem.label("these times …").also(hours.at, "… never fall into these hours").help("change one of the two")
