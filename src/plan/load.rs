@@ -451,16 +451,19 @@ fn refuse_duplicates(files: &[JobFile], found: &mut Found, findings: &mut Findin
     let mut twins: HashSet<JobName> = HashSet::new();
     for file in files {
         let Some(first) = seen.insert(file.name.as_str().to_lowercase(), file) else { continue };
-        let place = Place::new(findings.sources.add(&file.path, ""), 0..0);
         let message = format!("the jobs `{}` and `{}` have the same name but for case", first.name, file.name);
-        let problem = Problem::new(Code::DuplicateJob, place, message).help("rename one of the files");
-        let why = in_one_line(&problem, &findings.sources);
-        findings.problems.push(problem);
+        // Each has its own place: whoever looks at one of the files alone is to see it there.
         for twin in [first, file] {
-            if twins.insert(twin.name.clone()) && !found.not_loaded.iter().any(|known| known.name == twin.name) {
-                let (name, file) = (twin.name.clone(), twin.path.clone());
-                found.not_loaded.push(NotLoaded { name, file, why: why.clone() });
+            if !twins.insert(twin.name.clone()) {
+                continue;
             }
+            let place = Place::new(findings.sources.add(&twin.path, ""), 0..0);
+            let problem = Problem::new(Code::DuplicateJob, place, message.as_str()).help("rename one of the files");
+            if !found.not_loaded.iter().any(|known| known.name == twin.name) {
+                let why = in_one_line(&problem, &findings.sources);
+                found.not_loaded.push(NotLoaded { name: twin.name.clone(), file: twin.path.clone(), why });
+            }
+            findings.problems.push(problem);
         }
     }
     found.jobs.retain(|(job, _)| !twins.contains(&job.name));
