@@ -1,11 +1,14 @@
 //! `command-not-found`: a program that no run would find.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::accounts::{self, Accounts};
 use super::script::{first_program, is_posix_shell, reads_files};
-use super::{Scope, Subject};
+use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
+use crate::document::Value;
 use crate::exec;
 
 /// The program is looked up as the run would do it: in PATH of the job's own environment, from its `working_dir`. For a
@@ -15,9 +18,8 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     let script = command.script();
     let sentence = match command.locate(subject.programs) {
         Err(sentence) => Some(sentence),
-        Ok(program) => {
-            barred(command.user(), &program, subject.accounts).or_else(|| unstartable(&program, subject, false))
-        }
+        Ok(program) => barred(command.user(), &program, subject.accounts)
+            .or_else(|| unstartable(&program, command, subject.programs, false)),
     };
     if let Some(sentence) = sentence {
         let key = if script.is_some() { "shell" } else { "command" };
@@ -37,7 +39,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         Err(sentence) => sentence,
         Ok(program) => {
             let barred = barred(command.user(), &program, subject.accounts);
-            match barred.or_else(|| unstartable(&program, subject, true)) {
+            match barred.or_else(|| unstartable(&program, command, subject.programs, true)) {
                 Some(sentence) => sentence,
                 None => return,
             }
@@ -47,9 +49,42 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     found.push(problem(text.inside(range), &sentence));
 }
 
+/// The same for the command of `[fallback]`, which nobody sees fail before Slack is away.
+pub(super) fn check_fallback(whole: &Whole<'_>, found: &mut Problems) {
+    let Some((command, value)) = fallback(whole) else { return };
+    let judge = |name: Option<&str>, by_shell| {
+        let located = match name {
+            Some(name) => command.look_up(name, &whole.programs),
+            None => command.locate(&whole.programs),
+        };
+        match located {
+            Err(sentence) => Some(sentence),
+            Ok(program) => unstartable(&program, &command, &whole.programs, by_shell),
+        }
+    };
+    if let Some(sentence) = judge(None, false) {
+        let first = value.items().and_then(|items| items.into_iter().next());
+        return found.push(problem(first.map_or(value.at, |first| first.at), &sentence));
+    }
+    let Some(text) = Some(&value).filter(|value| value.is_text()).and_then(Value::text) else { return };
+    let Some(range) = first_program(text.value) else { return };
+    if let Some(sentence) = judge(Some(&text.value[range.clone()]), true) {
+        found.push(problem(text.inside(range), &sentence));
+    }
+}
+
+/// The command of `[fallback]` as the daemon runs it, and where it is written.
+pub(super) fn fallback<'w>(whole: &'w Whole<'_>) -> Option<(exec::Command, Value<'w>)> {
+    let config = &whole.plan.config;
+    let words = &config.fallback.as_ref()?.command;
+    let command =
+        exec::Command::plain(words, "", &config.folder, Arc::clone(&config.environment), Duration::from_secs(60));
+    Some((command, whole.config.find("fallback.command")?))
+}
+
 /// Why a file that may be executed is not: its interpreter is missing, or the kernel does not know what it is. A shell takes
 /// a file without a `#!` line for a script of its own (`by_shell`).
-fn unstartable(program: &Path, subject: &Subject<'_, '_>, by_shell: bool) -> Option<String> {
+fn unstartable(program: &Path, command: &exec::Command, programs: &exec::Programs, by_shell: bool) -> Option<String> {
     let shown = program.file_name()?.display();
     let line = exec::first_line(program);
     if by_shell && line.is_none() {
@@ -61,7 +96,7 @@ fn unstartable(program: &Path, subject: &Subject<'_, '_>, by_shell: bool) -> Opt
     // env(1) looks for the interpreter in PATH.
     let (_, arguments) = line.filter(|(interpreter, _)| interpreter.ends_with("/env"))?;
     let wanted = arguments.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))?;
-    let missing = subject.job.command.look_up(wanted, subject.programs).is_err();
+    let missing = command.look_up(wanted, programs).is_err();
     missing.then(|| format!("program `{shown}` cannot be started: its interpreter `{wanted}` is not in PATH"))
 }
 

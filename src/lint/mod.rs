@@ -210,6 +210,7 @@ pub fn check(loaded: &mut Loaded, scope: &Scope) {
         }
         same_command::check(&whole, &mut found);
         unescaped_output::check_config(&whole, &mut found);
+        command_not_found::check_fallback(&whole, &mut found);
         if loaded.plan.is_some() {
             slack_rate_exceeded::check(&whole, scope, &mut found);
             secret_readable::check(&whole, &mut found);

@@ -9,11 +9,13 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::Whole;
 use super::script::{is_plain, is_posix_shell, reads_files};
+use super::view::File;
+use super::{Whole, command_not_found};
 use crate::diagnostic::{Code, Place, Problem, Problems};
-use crate::exec::Programs;
-use crate::plan::{Job, spread_each};
+use crate::document::Value;
+use crate::exec::{Command, Programs};
+use crate::plan::spread_each;
 
 /// Parsing takes no time: what is silent for so many seconds is no shell.
 const PATIENCE: i64 = 20;
@@ -53,10 +55,20 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     }
     for (words, jobs) in shells {
         for index in suspects(&words, &jobs, whole) {
-            if let Some(problem) = ask(&words, index, whole) {
+            let (job, file) = (whole.jobs[index].job, whole.file(whole.jobs[index].source));
+            let script = job.command.script().unwrap_or_default();
+            if let Some(problem) = ask(&words, &job.command, script, (&file, "command")) {
                 found.push(problem);
             }
         }
+    }
+    // It is a string for /bin/sh, or a list of words.
+    let Some((command, value)) = command_not_found::fallback(whole) else { return };
+    let script = Some(&value).filter(|value| value.is_text()).and_then(Value::text);
+    let script = script.filter(|script| script.value.len() <= LONGEST && !is_plain(script.value));
+    let place = (&whole.config, "fallback.command");
+    if let Some(problem) = script.and_then(|script| ask(&["/bin/sh", "-c"], &command, script.value, place)) {
+        found.push(problem);
     }
 }
 
@@ -64,7 +76,7 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
 fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
     let quiet = || {
         jobs.first()
-            .and_then(|index| run(words, whole.jobs[*index].job, &[PROBE]))
+            .and_then(|index| run(words, &whole.jobs[*index].job.command, &[PROBE]))
             .is_some_and(|said| said.words.is_empty())
     };
     if jobs.len() < 3 || !quiet() {
@@ -88,7 +100,7 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
     let bad = spread_each(&batches, |batch| {
         let scripts = batch.iter().map(|index| all[*index].job.command.script().unwrap_or_default());
         let arguments: Vec<&str> = [READER, "sh"].into_iter().chain(scripts).collect();
-        let Some(said) = run(words, all[batch[0]].job, &arguments) else { return batch.to_vec() };
+        let Some(said) = run(words, &all[batch[0]].job.command, &arguments) else { return batch.to_vec() };
         let numbers = said.words.lines().filter_map(|line| line.parse::<usize>().ok());
         numbers.filter_map(|number| batch.get(number).copied()).collect()
     });
@@ -96,17 +108,14 @@ fn suspects(words: &[&str], jobs: &[usize], whole: &Whole<'_>) -> Vec<usize> {
 }
 
 /// Asks about one script with `-n`.
-fn ask(words: &[&str], index: usize, whole: &Whole<'_>) -> Option<Problem> {
-    let job = whole.jobs[index].job;
-    let script = job.command.script()?;
+fn ask(words: &[&str], command: &Command, script: &str, (file, key): (&File<'_>, &'static str)) -> Option<Problem> {
     // Next to `-c`, where no option after it takes it back.
     let (last, before) = words.split_last()?;
     let mut with_n = before.to_vec();
     with_n.extend(["-n", last]);
-    let said = run(&with_n, job, &[script]).filter(|said| !said.well)?;
+    let said = run(&with_n, command, &[script]).filter(|said| !said.well)?;
     let (line, message) = understood(&said.words)?;
-    let file = whole.file(whole.jobs[index].source);
-    let place = match file.find("command").and_then(|value| value.text()) {
+    let place = match file.find(key).and_then(|value| value.text()) {
         Some(text) => inside(&text, script, line),
         None => file.start(),
     };
@@ -165,11 +174,11 @@ struct Said {
 
 /// Runs the shell with its own words and these; nothing when it cannot be run or does not end.
 #[expect(clippy::disallowed_methods, reason = "the door of shells: they parse scripts, and run nothing")]
-fn run(words: &[&str], job: &Job, arguments: &[&str]) -> Option<Said> {
-    let program = job.command.locate(&Programs::default()).ok()?;
+fn run(words: &[&str], command: &Command, arguments: &[&str]) -> Option<Said> {
+    let program = command.locate(&Programs::default()).ok()?;
     let all = words[1..].iter().chain(arguments).copied();
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
-    let mut shell = duct::cmd(program, all).dir(job.command.working_dir()).stdin_null();
+    let mut shell = duct::cmd(program, all).dir(command.working_dir()).stdin_null();
     // What a shell reads at its start by itself would be executed.
     for variable in ["ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS"] {
         shell = shell.env_remove(variable);

@@ -447,3 +447,20 @@ fn a_text_that_is_empty_is_refused_where_it_can_mean_nothing() {
         }
     }
 }
+
+#[test]
+fn the_command_of_the_fallback_is_checked_as_that_of_a_job() {
+    for (command, code, says) in [
+        ("'no-such-mailer -s x'", "command-not-found", "program `no-such-mailer` not found"),
+        ("['no-such-mailer', 'x']", "command-not-found", "program `no-such-mailer` not found"),
+        ("'if true'", "shell-syntax", "sh: "),
+        ("'cat'", "", ""),
+    ] {
+        let config = format!("[fallback]\nafter = '15m'\ncommand = {command}\n");
+        let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("jobs.d/a.toml", GOOD)]);
+        let ran = sandbox.run(&["check"]);
+        assert_eq!(ran.code, i32::from(!code.is_empty()), "{command}: {ran:?}");
+        assert!(ran.stdout.contains(&format!("error[{code}]: {says}")) || code.is_empty(), "{command}: {ran:?}");
+        assert!(ran.stdout.contains("slack_alert.toml:3:") || code.is_empty(), "{command}: {ran:?}");
+    }
+}
