@@ -211,18 +211,20 @@ pub fn check(loaded: &mut Loaded, scope: &Scope) {
         same_command::check(&whole, &mut found);
         unescaped_output::check_config(&whole, &mut found);
         command_not_found::check_fallback(&whole, &mut found);
+        // What these look at is there or is not, whatever else of the file is wrong.
+        secret_readable::check(&whole, &mut found);
+        unusable_secret::check(&whole, &mut found);
+        invalid_token::check(&whole, &mut found);
+        user_token::check(&whole, &mut found);
+        unencrypted_token::check(&whole, &mut found);
+        unknown_time_zone_environment::check(&whole, &mut found);
+        writable_configuration::check_config(&whole, &mut found);
+        // And these would take a key that is wrong for one that is not there.
         if loaded.plan.is_some() {
             slack_rate_exceeded::check(&whole, scope, &mut found);
-            secret_readable::check(&whole, &mut found);
-            unusable_secret::check(&whole, &mut found);
             unused_key::check_config(&whole, &mut found);
-            invalid_token::check(&whole, &mut found);
-            user_token::check(&whole, &mut found);
-            unencrypted_token::check(&whole, &mut found);
             page_open::check(&whole, &mut found);
             no_certificates::check(&whole, &mut found);
-            unknown_time_zone_environment::check(&whole, &mut found);
-            writable_configuration::check_config(&whole, &mut found);
         }
     }
     found.extend(std::mem::take(&mut loaded.findings.problems));

@@ -75,19 +75,26 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
         written.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context()));
     let without_file = job_without_file(defaults.as_ref().and_then(Table::as_layer), &context());
     let slack = root.own_value("slack").map_or(Place::new(findings.config, 0..0), |slack| slack.key_at);
+    let written_keys = root.key_places();
     root.finish();
     findings.problems.extend(reader.take_problems());
     let readable = file.unread.is_none();
     let config_is_good = readable && clean && findings.problems.errors() == 0;
 
+    // What else is wrong hides no missing channel; an unknown key may be a slip for one of these.
+    let channels_are_known = readable
+        && BadKeys::new(&written_keys, &[], &findings.problems, clean).spare(&["slack", "defaults"])
+        && !findings.problems.iter().any(|problem| problem.code == Code::UnknownKey);
     let base = Base {
         defaults: defaults.as_ref().and_then(Table::as_layer),
         certain: readable && clean && defaults.is_some() == is_written,
     };
     let mut found = read_jobs(options, &base, context, &config, &in_use, &mut findings);
     let before = findings.problems.errors();
-    if config_is_good {
+    if channels_are_known {
         refuse_without_channel(&mut found, &config, slack, &mut findings);
+    }
+    if config_is_good {
         if let Some(channel) = channel_of_jobs(&found, &config) {
             let message = format!("`slack.channel` is not set: what belongs to no job goes to {channel}");
             let help = "set `channel = \"#ops\"` in [slack]: errors in job files go there, and alerts that a job's own channel does not take";

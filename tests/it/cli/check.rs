@@ -464,3 +464,17 @@ fn the_command_of_the_fallback_is_checked_as_that_of_a_job() {
         assert!(ran.stdout.contains("slack_alert.toml:3:") || code.is_empty(), "{command}: {ran:?}");
     }
 }
+
+#[test]
+fn a_channel_that_is_missing_hides_nothing_that_is_wrong_with_the_token() {
+    let config = "[slack]\ntoken_env = 'NOT_SET_ANYWHERE'\n[limits]\nmax_running = 0\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", config), ("jobs.d/a.toml", GOOD)]);
+    let ran = sandbox.run(&["check"]);
+    for words in [
+        "error[missing-key]: ",
+        "error[invalid-value]: ",
+        "error[invalid-token]: token_env NOT_SET_ANYWHERE is not set",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {ran:?}");
+    }
+}
