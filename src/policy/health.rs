@@ -19,6 +19,7 @@ use super::patterns::{self, Begun, Conversation, Flapping};
 use super::quiet::{Nights, Waiting};
 use super::settings::{MOST_CHANGES, On};
 use super::{Facts, Incident, Settings, same};
+use crate::clock::{between, shift};
 use crate::exec::{Ending, Reason, Status, known};
 use crate::id::{Channel, RunId};
 
@@ -107,6 +108,9 @@ pub struct Health {
     /// Nothing is sent until then.
     #[serde(alias = "q", skip_serializing_if = "is_default")]
     pub(super) silenced: Option<Timestamp>,
+    /// When the script asked for that; since version 0.2.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) silenced_since: Option<Timestamp>,
     /// What people have asked for of this job; it follows from the holds, and is not kept.
     #[serde(skip)]
     pub(super) held: Option<Box<Held>>,
@@ -504,8 +508,8 @@ impl Health {
 
     /// Sends nothing until then, as the job's own script asks; `None` ends that silence. What is owed by then is sent when
     /// it ends: see [`due`](super::due).
-    pub fn silence(&mut self, until: Option<Timestamp>) {
-        self.silenced = until;
+    pub fn silence(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        (self.silenced, self.silenced_since) = (until, until.map(|_| now));
     }
 
     /// What people ask for of this job from now on.
@@ -536,7 +540,7 @@ impl Health {
     }
 
     /// Brings what claims to be in the future back to the present: the clock was set back, and nothing may wait for it
-    /// to get there again. (What is silenced until a future time is meant so.)
+    /// to get there again. (What is silenced until a future time is meant so, but for no longer than was asked for.)
     pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
         let clamp_to_now = |at: &mut Timestamp| *at = (*at).min(now);
         self.changes.iter_mut().for_each(clamp_to_now);
@@ -563,6 +567,11 @@ impl Health {
         }
         self.begun.iter_mut().for_each(|begun| clamp_to_now(&mut begun.at));
         self.nights.clamp_to_now(now);
+        if let (Some(until), Some(since)) = (&mut self.silenced, &mut self.silenced_since)
+            && *since > now
+        {
+            (*until, *since) = (shift(now, between(*since, *until)), now);
+        }
         self.silenced = self.silenced.filter(|until| *until > now);
         if let Some(held) = &mut self.held {
             held.silence.take_if(|(until, _)| *until <= now);
@@ -699,7 +708,22 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::Health;
+
+    #[test]
+    fn a_silence_that_was_asked_for_while_the_clock_was_ahead_lasts_its_own_length() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("a time");
+        let mut health = Health::default();
+        health.silence(Some(at(100_008)), at(100_000));
+        health.clamp_to_now(at(50));
+        assert_eq!(health.silenced_by_script(), Some(at(58)));
+        health.clamp_to_now(at(55));
+        assert_eq!(health.silenced_by_script(), Some(at(58)), "once is enough");
+        health.clamp_to_now(at(58));
+        assert_eq!(health.silenced_by_script(), None);
+    }
 
     #[test]
     fn what_was_never_run_takes_no_room() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::shift;
+use crate::clock::{between, shift};
 
 /// A pause for which no length is said.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -87,6 +87,16 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// Lets a hold that a clock which was ahead made begin now, and last as long as it was to last: nobody asked for a year.
+    /// Whether it was one.
+    pub fn bring_back(&mut self, now: Timestamp) -> bool {
+        let ahead = self.since > now;
+        if ahead {
+            (self.since, self.until) = (now, shift(now, between(self.since, self.until)));
+        }
+        ahead
+    }
+
     /// What it does, until when, by whom and why: `paused until 16:00 by dana: "migration"`.
     pub fn in_words(&self, until: &str) -> String {
         let what = self.kind.held();

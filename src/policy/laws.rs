@@ -127,7 +127,7 @@ fn live(notify: &str, life: &[Happens]) -> (Life, Vec<Step>) {
                 let hang = hang(job.next_run());
                 words.extend(skipped(&job.settings, &mut job.health, hang, &job.zone, now));
             }
-            Happens::Silence(length) => job.health.silence(Some(shift(now, Duration::from_secs(*length)))),
+            Happens::Silence(length) => job.health.silence(Some(shift(now, Duration::from_secs(*length))), now),
             Happens::Back(seconds) => {
                 let back = i64::try_from(*seconds).expect("it is small");
                 now = now.saturating_sub(jiff::SignedDuration::from_secs(back)).expect("it is in range");

@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(ask(&quiet, &mut health, 7, 61), Slow::Until(at(600)));
         assert!(matches!(ask(&quiet, &mut health, 7, 600), Slow::Tell(_)));
         let mut health = Health::default();
-        health.silence(Some(at(20)));
+        health.silence(Some(at(20)), at(0));
         assert_eq!(ask(&settings(), &mut health, 7, 10), Slow::Until(at(20)));
         assert!(matches!(ask(&settings(), &mut health, 7, 20), Slow::Tell(_)));
     }

@@ -129,11 +129,11 @@ impl Life {
                 String::new()
             }
             ("silence", length) => {
-                self.health.silence(Some(shift(now, parse_duration(length).expect("a length of time"))));
+                self.health.silence(Some(shift(now, parse_duration(length).expect("a length of time"))), now);
                 String::new()
             }
             ("again", _) => {
-                self.health.silence(None);
+                self.health.silence(None, now);
                 String::new()
             }
             ("gone", _) => {

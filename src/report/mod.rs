@@ -193,7 +193,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
     // The messages of this run are still sent; the silence begins after it, and shortens none that somebody else wants.
     if let Some(length) = outcome.directives.silence {
         let until = clock::shift(end.now, length);
-        health.silence(Some(health.silenced_by_script().map_or(until, |known| known.max(until))));
+        health.silence(Some(health.silenced_by_script().map_or(until, |known| known.max(until))), end.now);
     }
     Said { line, ..said }
 }

@@ -50,6 +50,8 @@ pub(super) struct Holds {
     next: u64,
     /// When the first of them ends.
     due: Option<Mono>,
+    /// They have changed by themselves since they were written.
+    unwritten: bool,
 }
 
 /// Due times of a job that have passed because of a pause.
@@ -93,6 +95,16 @@ impl Holds {
         self.due = first.map(|until| now.mono + between(now.wall, until));
     }
 
+    /// Those that a clock which was ahead has made begin now.
+    pub(super) fn bring_back(&mut self, now: Now) {
+        let brought = self.all.values_mut().filter_map(|hold| hold.bring_back(now.wall).then_some(hold.id)).count();
+        if brought > 0 {
+            tracing::warn!(holds = brought, "the clock was ahead when these began: they begin now");
+            self.unwritten = true;
+            self.due = Some(now.mono);
+        }
+    }
+
     fn entry(&self) -> Entry {
         Entry::Holds { holds: self.all.values().cloned().collect(), next: self.next }
     }
@@ -103,6 +115,7 @@ impl Dispatcher {
     pub fn begin_holds(&mut self, holds: Vec<Hold>, next: u64) {
         self.holds.all = holds.into_iter().map(|hold| (hold.id, hold)).collect();
         self.holds.next = next.max(1);
+        self.holds.bring_back(self.last);
         self.holds.due = (!self.holds.all.is_empty()).then_some(self.last.mono);
     }
 
@@ -381,6 +394,9 @@ impl Dispatcher {
         let over = self.holds.all.values().filter(|hold| hold.until <= now.wall).map(|hold| hold.id);
         for id in over.collect::<Vec<_>>() {
             self.finish_hold(id, &End::Time, now, turn);
+        }
+        if std::mem::take(&mut self.holds.unwritten) {
+            turn.entries.push(self.holds.entry());
         }
         self.holds.look_again(now);
     }

@@ -360,10 +360,12 @@ impl Dispatcher {
         }
         tracing::warn!(before = %expected, now = %now.wall, "the wall clock was set");
         self.holds.look_again(now);
+        self.holds.bring_back(now);
         self.born = self.born.saturating_add(now.wall.duration_since(expected)).unwrap_or(self.born);
         for index in 0..self.jobs.len() {
             let tracked = &mut self.jobs[index];
             tracked.cadence.clock_stepped(&tracked.job.timing, expected, now);
+            self.hold_job(u32::try_from(index).expect("an index of a job is a u32"), now);
             self.arm(u32::try_from(index).expect("an index of a job is a u32"), now);
         }
     }

@@ -343,6 +343,34 @@ async fn a_pause_is_one_row_of_the_history_ends_by_itself_and_outlives_a_restart
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hold_that_a_clock_which_was_ahead_has_made_lasts_no_longer_than_was_asked_for() {
+    const YEAR: i64 = 365 * 86_400;
+    for restarts in [false, true] {
+        let text = "command = 'a'\nevery = '10m'";
+        let mut world = World::started(MORNING, &[("jobs.d/db/a.toml", text)], |_, _| says("")).await;
+        world.set_clock(YEAR);
+        world.pass(minutes(5)).await;
+        hold(&world, HoldKind::Pause, "db/*", Some(60)).await;
+        world.pass(minutes(10)).await;
+        if restarts {
+            world.stop().await;
+        }
+        world.set_clock(-YEAR);
+        if restarts {
+            world.start().await;
+        }
+        world.pass(minutes(1)).await;
+        let holds = status(&world).await.holds;
+        let [pause] = holds.as_slice() else { panic!("it is paused: {holds:?}") };
+        assert_eq!(between(pause.since, pause.until), minutes(60));
+        assert!(pause.since.to_string().starts_with("2026-"), "{pause:?}");
+        world.pass(minutes(70)).await;
+        assert!(status(&world).await.holds.is_empty(), "restarts: {restarts}");
+        assert_eq!(job(&world, "db/a").await.state, JobState::Ok);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_that_ended_while_no_daemon_ran_owes_no_run_for_its_time() {
     let text = "command = 'a'\ncron = '*/30 * * * *'\ncatch_up = 'once'";
     for (down, runs) in [(57, vec!["09:00:00 a", "09:30:00 a"]), (85, vec!["09:27:00 a", "09:30:00 a"])] {
