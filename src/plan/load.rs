@@ -94,13 +94,11 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     if channels_are_known {
         refuse_without_channel(&mut found, &config, slack, &mut findings);
     }
-    if config_is_good {
-        if let Some(channel) = channel_of_jobs(&found, &config) {
-            let message = format!("`slack.channel` is not set: what belongs to no job goes to {channel}");
-            let help = "set `channel = \"#ops\"` in [slack]: errors in job files go there, and alerts that a job's own channel does not take";
-            findings.problems.push(Problem::new(Code::NoDefaultChannel, slack, message).help(help));
-            config.slack.channel = Some(channel);
-        }
+    if config_is_good && let Some(channel) = channel_of_jobs(&found, &config) {
+        let message = format!("`slack.channel` is not set: what belongs to no job goes to {channel}");
+        let help = "set `channel = \"#ops\"` in [slack]: errors in job files go there, and alerts that a job's own channel does not take";
+        findings.problems.push(Problem::new(Code::NoDefaultChannel, slack, message).help(help));
+        config.slack.channel = Some(channel);
     }
     if found.files == 0 && before == 0 {
         let place = Place::new(findings.sources.add(&config.jobs_dir, ""), 0..0);
