@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 /// Folders that are watched at most; the rest is not seen before a reload by hand.
@@ -83,8 +85,18 @@ struct Folder {
 }
 
 impl Folder {
-    fn matters(&self, name: &OsStr) -> bool {
-        self.names.contains(name) || self.jobs && may_be_job(name)
+    /// Whether a file of this name is one of the configuration's.
+    fn has_file(&self, name: &OsStr) -> bool {
+        self.names.contains(name) || self.jobs && may_be_job(name) && name.as_encoded_bytes().ends_with(b".toml")
+    }
+
+    /// Whether this has brought a folder of jobs, or a link that may lead to one: those may have any name. What else
+    /// lies beside job files may change as often as it likes.
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    fn has_folder(&self, path: &Path, kind: EventKind) -> bool {
+        let comes = matches!(kind, EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any);
+        let may_be = self.jobs && comes && path.file_name().is_some_and(may_be_job);
+        may_be && std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir() || meta.is_symlink())
     }
 }
 
@@ -248,6 +260,8 @@ pub struct Watcher {
     watching: HashMap<PathBuf, (u64, u64)>,
     shared: Arc<Mutex<Shared>>,
     notices: mpsc::Receiver<()>,
+    /// Tells that a file system was mounted or unmounted (proc_pid_mountinfo(5)), of which a folder gives no notice.
+    mounts: Option<AsyncFd<File>>,
 }
 
 /// What the kernel's notices are sorted by, on the thread that receives them.
@@ -281,7 +295,7 @@ impl Watcher {
             }
         });
         let why = kernel.as_ref().err().map(ToString::to_string);
-        (Self { kernel: kernel.ok(), watching: HashMap::new(), shared, notices }, why)
+        (Self { kernel: kernel.ok(), watching: HashMap::new(), shared, notices, mounts: mounts() }, why)
     }
 
     /// Watches the folders of this survey and no others. The error says which folder cannot be watched, and why.
@@ -317,8 +331,10 @@ impl Watcher {
 
     /// Returns when something may have changed; never when nothing is watched. Nothing is lost when this is dropped.
     pub async fn changed(&mut self) {
-        if self.notices.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            Some(()) = self.notices.recv() => {}
+            () = mounted(self.mounts.as_ref()) => {}
+            else => std::future::pending().await,
         }
     }
 
@@ -334,6 +350,25 @@ impl Watcher {
     }
 }
 
+/// The mounts of this process, where the kernel tells of them.
+#[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+fn mounts() -> Option<AsyncFd<File>> {
+    let mounts = File::open("/proc/self/mountinfo").ok()?;
+    #[expect(deprecated, reason = "sound for a File, and the replacement is unsafe")]
+    AsyncFd::with_interest(mounts, Interest::PRIORITY).ok()
+}
+
+/// Returns when a file system was mounted or unmounted; never where nobody tells.
+async fn mounted(mounts: Option<&AsyncFd<File>>) {
+    match mounts {
+        Some(mounts) => match mounts.ready(Interest::PRIORITY).await {
+            Ok(mut ready) => ready.clear_ready(),
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
 impl Shared {
     fn matters(&mut self, event: &notify::Event) -> bool {
         if event.need_rescan() {
@@ -344,12 +379,13 @@ impl Shared {
         let mut matters = false;
         for path in &event.paths {
             let folder = path.parent().and_then(|folder| self.folders.get(folder));
-            let named = path.file_name().is_some_and(|name| folder.is_some_and(|folder| folder.matters(name)));
-            if named && !self.folders.contains_key(path) {
+            let named = path.file_name().is_some_and(|name| folder.is_some_and(|folder| folder.has_file(name)));
+            let known = self.folders.contains_key(path);
+            // The folder itself was removed or renamed.
+            matters |= named || known || folder.is_some_and(|folder| folder.has_folder(path, event.kind));
+            if named && !known {
                 self.note_open(path, event.kind);
             }
-            // The folder itself was removed or renamed.
-            matters |= named || self.folders.contains_key(path);
         }
         let closed = event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write));
         matters && (closed || !matches!(event.kind, EventKind::Access(_)))

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use super::parent::started_by;
 use crate::support::program::{Going, Sandbox};
@@ -226,6 +227,53 @@ fn where_the_kernel_gives_no_notice_files_are_looked_at_each_half_minute() {
 }
 
 #[test]
+fn a_file_system_that_is_mounted_over_the_folder_of_jobs_brings_its_jobs_and_takes_them_along() {
+    let sandbox = with_first("");
+    let (other, sub) = (sandbox.path().join("other"), sandbox.path().join("jobs.d/sub"));
+    sandbox.file("other/second.toml", &job("says second"));
+    fs::create_dir(&sub).expect("a folder");
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("says first");
+    if !Command::new("mount").arg("--bind").args([&other, &sub]).status().is_ok_and(|status| status.success()) {
+        skip("nothing can be mounted here (it takes root)");
+        return;
+    }
+    going.wait_for("says second");
+    let unmounted = Command::new("umount").arg(&sub).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+    going.wait_for("removed=1");
+    ended(going);
+}
+
+#[test]
+fn what_lies_beside_job_files_may_change_without_end_and_keeps_no_job_waiting() {
+    let sandbox = with_first("");
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("says first");
+    let path = sandbox.path().join("jobs.d");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stop);
+    let busy = std::thread::spawn(move || {
+        let mut count = 0_u64;
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            count += 1;
+            fs::write(path.join("app.log"), format!("{count}\n")).expect("a file");
+            fs::write(path.join("state.tmp"), "{}").expect("a file");
+            fs::rename(path.join("state.tmp"), path.join("state.json")).expect("it is renamed");
+            std::thread::yield_now();
+        }
+    });
+    let begun = Instant::now();
+    sandbox.file("jobs.d/second.toml", &job("says second"));
+    going.wait_for("says second");
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    busy.join().expect("it ends");
+    // Files that change without end are read after 30 seconds.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(25), "{:?}", begun.elapsed());
+    ended(going);
+}
+
+#[test]
 fn nothing_is_watched_when_only_a_signal_may_reload() {
     let sandbox = with_first("reload = 'signal'\n");
     let mut going = sandbox.start(&["run", "--dry-run"]);
@@ -245,7 +293,7 @@ fn a_file_that_stays_bad_is_named_after_ten_seconds_and_once_more_when_it_is_goo
     let mut going = started(&sandbox);
     sandbox.file("jobs.d/first.toml", "command = 'echo says first'\nevrey = '1h'\n");
     going.wait_for("reloaded jobs=1 added=0 changed=0 removed=0 not_loaded=1");
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     going.wait_for("web-1: 1 job file has errors, and its last good version goes on: first");
     assert!(begun.elapsed().as_secs() >= 9, "{:?}", begun.elapsed());
     sandbox.file("jobs.d/first.toml", &job("says first"));
