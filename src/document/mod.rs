@@ -11,6 +11,7 @@ mod table;
 mod text;
 mod units;
 pub mod watch;
+mod ways;
 
 pub use default::{Default, default_of};
 pub use small::read_small;

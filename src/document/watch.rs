@@ -19,6 +19,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
+use super::ways::Ways;
+
 /// Folders that are watched at most; the rest is not seen before a reload by hand.
 const MOST_FOLDERS: usize = 10_000;
 
@@ -80,6 +82,10 @@ struct Folder {
     id: (u64, u64),
     /// Job files are in it: every name matters that could be one, or a folder of them.
     jobs: bool,
+    /// Files of the configuration are in it, and not only what leads to them.
+    files: bool,
+    /// Something of the configuration needs notice of it; a folder above need not be readable.
+    needed: bool,
     /// Other names that matter: files, and links on the way to them.
     names: HashSet<OsString>,
 }
@@ -131,11 +137,13 @@ impl Surveyor {
         let Some(real) = self.follow(path) else { return };
         if let (Some(folder), Some(name)) = (real.parent(), real.file_name()) {
             self.name(folder, name);
+            self.need(folder).files = true;
         }
         self.stat(&real);
     }
 
-    /// Where a path leads. Every link on the way is watched; where the way ends early, so is the name that is missing.
+    /// Where a path leads. Every folder and link on the way is watched, since another may take its place; where the way ends
+    /// early, so is the name that is missing.
     #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
     fn follow(&mut self, path: &Path) -> Option<PathBuf> {
         let path = std::path::absolute(path).ok()?;
@@ -154,6 +162,9 @@ impl Surveyor {
                 return None;
             };
             if !meta.is_symlink() {
+                if meta.is_dir() {
+                    self.folder(&next);
+                }
                 real = next;
                 continue;
             }
@@ -179,7 +190,7 @@ impl Surveyor {
         if !self.walked.insert((meta.dev(), meta.ino())) || self.walked.len() > MOST_FOLDERS {
             return;
         }
-        self.folder(folder).jobs = true;
+        self.need(folder).jobs = true;
         // A file that was removed tells no time; its folder does.
         self.survey.newest = self.survey.newest.max(changed(&meta));
         let Ok(entries) = std::fs::read_dir(folder) else {
@@ -218,10 +229,24 @@ impl Surveyor {
     }
 
     fn name(&mut self, folder: &Path, name: &OsStr) {
-        let folder = self.folder(folder);
+        let folder = self.need(folder);
         if !folder.names.contains(name) {
             folder.names.insert(name.to_owned());
         }
+    }
+
+    /// A folder of which notice is needed.
+    fn need(&mut self, path: &Path) -> &mut Folder {
+        let is_new = !self.folder(path).needed;
+        if is_new && let Ok(system) = rustix::fs::statfs(path) {
+            let known = NOT_WATCHED.iter().find(|(number, _)| *number == system.f_type & 0xFFFF_FFFF);
+            if let Some((_, name)) = known {
+                self.survey.unwatchable.get_or_insert_with(|| (path.to_owned(), name));
+            }
+        }
+        let folder = self.folder(path);
+        folder.needed = true;
+        folder
     }
 
     #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
@@ -229,12 +254,6 @@ impl Surveyor {
         if !self.survey.folders.contains_key(path) {
             let id = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).unwrap_or_default();
             self.survey.folders.insert(path.to_owned(), Folder { id, ..Folder::default() });
-            if let Ok(system) = rustix::fs::statfs(path) {
-                let known = NOT_WATCHED.iter().find(|(number, _)| *number == system.f_type & 0xFFFF_FFFF);
-                if let Some((_, name)) = known {
-                    self.survey.unwatchable.get_or_insert_with(|| (path.to_owned(), name));
-                }
-            }
         }
         self.survey.folders.get_mut(path).expect("it was put there")
     }
@@ -262,6 +281,8 @@ pub struct Watcher {
     notices: mpsc::Receiver<()>,
     /// Tells that a file system was mounted or unmounted (proc_pid_mountinfo(5)), of which a folder gives no notice.
     mounts: Option<AsyncFd<File>>,
+    /// What leads to the files.
+    ways: Option<Ways>,
 }
 
 /// What the kernel's notices are sorted by, on the thread that receives them.
@@ -295,7 +316,17 @@ impl Watcher {
             }
         });
         let why = kernel.as_ref().err().map(ToString::to_string);
-        (Self { kernel: kernel.ok(), watching: HashMap::new(), shared, notices, mounts: mounts() }, why)
+        (
+            Self {
+                kernel: kernel.ok(),
+                watching: HashMap::new(),
+                shared,
+                notices,
+                mounts: mounts(),
+                ways: Ways::new(),
+            },
+            why,
+        )
     }
 
     /// Watches the folders of this survey and no others. The error says which folder cannot be watched, and why.
@@ -305,9 +336,12 @@ impl Watcher {
     #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
     pub fn watch(&mut self, survey: &Survey) -> Result<(), String> {
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).folders.clone_from(&survey.folders);
+        let is_way = |folder: &Folder| !folder.jobs && !folder.files;
+        let (ways, folders): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            survey.folders.clone().into_iter().partition(|(_, folder)| is_way(folder));
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).folders.clone_from(&folders);
         self.watching.retain(|path, id| {
-            let stays = survey.folders.get(path).is_some_and(|folder| folder.id == *id);
+            let stays = folders.get(path).is_some_and(|folder| folder.id == *id);
             if !stays {
                 // It may be gone already, and its watch with it.
                 let _ = kernel.unwatch(path);
@@ -315,7 +349,13 @@ impl Watcher {
             stays
         });
         let mut refused = Ok(());
-        for (path, folder) in &survey.folders {
+        if let Some(watcher) = &mut self.ways {
+            let needed = |path: &PathBuf| ways.get(path).is_some_and(|folder| folder.needed);
+            let names = ways.iter().map(|(path, folder)| (path.clone(), (folder.id, folder.names.clone()))).collect();
+            let first = watcher.watch(names).into_iter().find(|(path, _)| needed(path));
+            refused = first.map_or(Ok(()), |(path, error)| Err(format!("{}: {error}", path.display())));
+        }
+        for (path, folder) in &folders {
             if self.watching.contains_key(path) {
                 continue;
             }
@@ -334,6 +374,7 @@ impl Watcher {
         tokio::select! {
             Some(()) = self.notices.recv() => {}
             () = mounted(self.mounts.as_ref()) => {}
+            () = changed_ways(self.ways.as_mut()) => {}
             else => std::future::pending().await,
         }
     }
@@ -347,6 +388,14 @@ impl Watcher {
     pub fn forget_writing(&self) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.open.values_mut().for_each(|open| open.written = false);
+    }
+}
+
+/// Returns when another folder or link is on the way to the files; never where nobody tells.
+async fn changed_ways(ways: Option<&mut Ways>) {
+    match ways {
+        Some(ways) => ways.changed().await,
+        None => std::future::pending().await,
     }
 }
 

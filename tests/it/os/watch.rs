@@ -274,6 +274,51 @@ fn what_lies_beside_job_files_may_change_without_end_and_keeps_no_job_waiting() 
 }
 
 #[test]
+fn a_folder_two_levels_up_that_another_takes_the_place_of_is_noticed() {
+    let sandbox = Sandbox::new();
+    let files = |release: &str, name: &str| {
+        sandbox.file(&format!("{release}/etc/conf/slack_alert.toml"), "jobs_dir = 'jobs.d'\n");
+        sandbox.file(&format!("{release}/etc/conf/jobs.d/{name}.toml"), &job(&format!("says {name}")));
+    };
+    files("app", "first");
+    files("next", "second");
+    let mut going = sandbox.start(&["run", "--dry-run", "--config", "app/etc/conf/slack_alert.toml"]);
+    going.wait_for("says first");
+    fs::rename(sandbox.path().join("app"), sandbox.path().join("before")).expect("it is renamed");
+    fs::rename(sandbox.path().join("next"), sandbox.path().join("app")).expect("it is renamed");
+    going.wait_for("says second");
+    // What comes there later is seen too.
+    files("app", "third");
+    going.wait_for("says third");
+    ended(going);
+}
+
+#[test]
+fn a_program_that_starts_elsewhere_on_the_machine_wakes_nobody() {
+    let sandbox = with_first("");
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("says first");
+    let switches = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", going.pid())).expect("it lives");
+        let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let count = |status: String| {
+            let line =
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok();
+            line as Option<u64>
+        };
+        tasks.flatten().map(of).filter_map(count).sum::<u64>()
+    };
+    let before = switches();
+    // Each opens /etc/ld.so.cache, beside the link of the time zone.
+    for _ in 0..200 {
+        assert!(Command::new("/bin/true").status().is_ok_and(|status| status.success()));
+    }
+    let woken = switches() - before;
+    assert!(woken < 100, "{woken} times");
+    ended(going);
+}
+
+#[test]
 fn nothing_is_watched_when_only_a_signal_may_reload() {
     let sandbox = with_first("reload = 'signal'\n");
     let mut going = sandbox.start(&["run", "--dry-run"]);
