@@ -221,8 +221,16 @@ fn a_job_that_fails_now_and_then_is_one_conversation() {
             ("15:05", "ok", "recovery ok, in #5 (1 failure in 5m)"),
             ("18:00", "critical: d", "failure critical, in #5 [failed 4 of 7 runs since 09:00, intermittently]"),
             ("18:05", "critical: d", "held: repeat-not-due until 23 19:00"),
-            ("18:10", "critical: d", "repeat critical, shown in #5, pings (3 failures in a row since 18:00)"),
-            ("18:15", "ok", "recovery ok, shown in #5 (3 failures in 15m)"),
+            (
+                "18:10",
+                "critical: d",
+                "repeat critical, shown in #5, pings (3 failures in a row since 18:00) [failed 6 of 9 runs since 09:00, intermittently]",
+            ),
+            (
+                "18:15",
+                "ok",
+                "recovery ok, shown in #5 (3 failures in 15m) [failed 6 of 10 runs since 09:00, intermittently]",
+            ),
             ("24 18:10", "ok", "held: blank && recovery ok, only edits #5 (ok for 1d; 6 of 10 runs had failed)"),
             ("24 19:00", "critical: e", "failure critical, opens #12, pings"),
         ],
@@ -271,6 +279,41 @@ fn a_job_that_fails_now_and_then_is_one_conversation() {
             ("09:10", "critical: a", "failure critical, opens #3, pings"),
             ("09:15", "ok", "recovery ok, closes #3 in its thread (1 failure in 5m)"),
             ("09:20", "critical: a", "failure critical, opens #5, pings"),
+        ],
+    );
+}
+
+#[test]
+fn what_failed_in_quiet_hours_belongs_to_the_conversation_too() {
+    story(
+        "intermittent = { incidents = 2, within = \"24h\" }\nquiet_hours = \"22:00-07:00\"",
+        &[
+            ("20:00", "critical: a", "failure critical, opens #1, pings"),
+            ("20:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            (
+                "21:00",
+                "critical: b",
+                "failure critical, opens #3, pings (failed 2 of 3 runs since 20:00, intermittently)",
+            ),
+            ("21:05", "ok", "recovery ok, in #3 (1 failure in 5m)"),
+            ("24 01:00", "critical: c", "held: quiet-hours until 24 07:00"),
+            ("24 01:05", "ok", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok, in #3 (1 alert in quiet hours) [failed 3 of 6 runs since 20:00, intermittently] | critical from 01:00 to 01:05 (5m), 1 failure: c",
+            ),
+            ("24 08:00", "critical: d", "failure critical, in #3 [failed 4 of 7 runs since 20:00, intermittently]"),
+            ("24 08:05", "ok: x", "recovery ok, in #3 (1 failure in 5m)"),
+            ("24 22:30", "critical: e", "held: quiet-hours until 25 07:00"),
+            ("24 22:35", "critical: e", "held: quiet-hours until 25 07:00"),
+            ("24 22:40", "critical: e", "held: quiet-hours until 25 07:00"),
+            ("24 22:45", "ok", "held: quiet-hours until 25 07:00"),
+            (
+                "25 07:00",
+                "clock",
+                "recovery ok, shown in #3 (1 alert in quiet hours) [failed 7 of 12 runs since 2026-11-23 20:00, intermittently] | critical from 22:30 to 22:45 (15m), 3 failures, 2nd night in a row: e",
+            ),
         ],
     );
 }

@@ -11,6 +11,7 @@ use super::health::Health;
 use super::incident::OpenIncident;
 use super::notify::Moment;
 use super::patterns::{Begun, Conversation};
+use super::quiet::Deferred;
 use super::settings::{MOST_INCIDENTS, Settings, Statuses};
 use super::{Event, Incident, Notification, Threading, Update};
 use crate::clock::{between, shift};
@@ -77,6 +78,32 @@ impl Health {
         calm.then(|| shift(conversation.last_failure, within))
     }
 
+    /// What waited for the end of quiet hours and is over by then belongs to the conversation, where there is one: its first
+    /// message counts it. Whether there is one.
+    pub(super) fn tell_in_conversation(&self, told: &mut Notification, over: &Deferred) -> bool {
+        let Some(conversation) = self.conversation.as_deref() else { return false };
+        let incidents = told.digest.len() == 1;
+        let worse = over.status.badness() > conversation.worst().badness();
+        let shown = !incidents || worse || over.times >= LASTS;
+        told.thread = if shown { Threading::Broadcast } else { Threading::Reply };
+        told.incident = Some(self.incident_of(conversation));
+        told.headline = Some(self.counted(conversation, false));
+        (told.told, told.told_in) = (conversation.statuses, conversation.channels.clone());
+        true
+    }
+
+    /// As people and threads know a conversation.
+    fn incident_of(&self, conversation: &Conversation) -> Incident {
+        let (failed, _) = self.counts(conversation);
+        Incident {
+            id: conversation.id,
+            started: conversation.since(),
+            failures: u32::try_from(failed).unwrap_or(u32::MAX),
+            in_a_row: false,
+            ended: Some(conversation.last_failure),
+        }
+    }
+
     /// The conversation is over with a run of this status: its first message says so, whatever is asked for.
     pub(super) fn end_conversation(&mut self, moment: &Moment<'_>, next: Status) -> Option<Box<Notification>> {
         let conversation = self.conversation.take()?;
@@ -84,13 +111,7 @@ impl Health {
         // Of a run that fails it is only known that all was well until the run before.
         let last = self.last.as_ref().filter(|_| next != Status::Ok);
         let steady = between(conversation.last_failure, last.map_or(moment.now, |last| last.at));
-        let incident = Incident {
-            id: conversation.id,
-            started: conversation.since(),
-            failures: u32::try_from(failed).unwrap_or(u32::MAX),
-            in_a_row: false,
-            ended: Some(conversation.last_failure),
-        };
+        let incident = self.incident_of(&conversation);
         Some(Box::new(Notification {
             event: Event::Recovery,
             status: Status::Ok,

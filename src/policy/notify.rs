@@ -262,7 +262,7 @@ impl Health {
         let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing);
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
-        let headline = headline.or((worsens && thread == Threading::Broadcast).then_some(Update::None));
+        let headline = (worsens && thread == Threading::Broadcast).then_some(Update::None).or(headline);
         let pings = failing && draft.status == Status::Critical && self.pings(&draft, open, worse);
         let told_in = self.reported_in(open, before.as_ref());
         let pending = before.as_ref().filter(|_| open.is_some()).map(|known| known.pending.clone()).unwrap_or_default();
@@ -363,6 +363,10 @@ impl Health {
                 let opens = open.is_some_and(OpenIncident::has_own_thread);
                 let counted = self.counted(conversation, opens);
                 if opens { (counted, None) } else { (draft.update.clone(), Some(counted)) }
+            }
+            // More of its runs have failed than the first message counts.
+            Some(conversation) if draft.event != Event::Flapping && open.is_some_and(|open| open.failures > 1) => {
+                (draft.update.clone(), Some(self.counted(conversation, false)))
             }
             _ => (draft.update.clone(), None),
         }

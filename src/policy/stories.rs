@@ -468,9 +468,17 @@ fn a_failure_that_lasts_is_shown_also_where_it_began_a_conversation() {
                 "failure critical, opens #5, pings (failed 3 of 5 runs since 03:00, intermittently)",
             ),
             ("03:25", "critical: x", "held: repeat-not-due until 23 04:20"),
-            ("03:30", "critical: x", "repeat critical, shown in #5, pings (3 failures in a row since 03:20)"),
+            (
+                "03:30",
+                "critical: x",
+                "repeat critical, shown in #5, pings (3 failures in a row since 03:20) [failed 5 of 7 runs since 03:00, intermittently]",
+            ),
             ("03:35", "critical: x", "held: repeat-not-due until 23 04:30"),
-            ("03:40", "ok", "recovery ok, shown in #5 (4 failures in 20m)"),
+            (
+                "03:40",
+                "ok",
+                "recovery ok, shown in #5 (4 failures in 20m) [failed 6 of 9 runs since 03:00, intermittently]",
+            ),
         ],
     );
 }

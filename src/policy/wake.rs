@@ -128,6 +128,9 @@ fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<No
         health.of_clock(moment, event, FlapChange::None, status, update)
     })?;
     if let (Event::Recovery, None, Some(over)) = (event, notification.incident, over) {
+        if health.tell_in_conversation(&mut notification, &over) && moment.settings.thread {
+            return Some(notification);
+        }
         notification.incident = over.incident.map(|id| Incident {
             id,
             started: over.at,

@@ -427,7 +427,10 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
         _ if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
         Some(update) => {
             let edit = if *update == Update::None { Edit::Worse } else { Edit::Headline };
-            (edit, Notice { update: update.clone(), ..notice.clone() })
+            // Between two failures a job that fails now and then is no job that is well.
+            let worst = notification.told.iter().next().filter(|_| notice.status == Status::Ok);
+            let status = worst.unwrap_or(notice.status);
+            (edit, Notice { update: update.clone(), status, ..notice.clone() })
         }
         None => return None,
     };

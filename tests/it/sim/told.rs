@@ -499,3 +499,27 @@ async fn a_storm_names_its_host_and_since_when_its_jobs_fail() {
     let end = storm("all 4 jobs are well again* after 30m");
     assert!(end.ends_with("web-1"), "{end}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_count_of_what_fails_now_and_then_is_raised_by_failures_that_last_and_by_those_of_the_night() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.quiet_hours = '08:55-09:30'\nnotify.flap = false\n\
+               notify.intermittent = { incidents = 2, within = '24h' }";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        0 | 2 | 3 | 7 => fails("no answer"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(100)).await;
+    let ops = told(&world, "ops");
+    let edits = ops.iter().filter(|line| line.contains("Edit") && line.contains("now and then"));
+    let edits: Vec<_> = edits.map(|line| line.split(" / ").next().unwrap_or_default().to_owned()).collect();
+    let edit = |minute: u32, counts: &str| {
+        format!("{minute} Edit :large_orange_circle: a fails now and then: {counts} since 08:00")
+    };
+    assert_eq!(edits.len(), 2, "{ops:#?}");
+    assert!(edits[0].starts_with(&edit(40, "3 of 5 runs")), "{edits:#?}");
+    assert!(edits[1].starts_with(&edit(90, "4 of 9 runs")), "{edits:#?}");
+    let night = ops.iter().find(|line| line.contains("while it was quiet")).expect("a digest");
+    assert!(night.starts_with("90 Reply "), "{night}");
+}
