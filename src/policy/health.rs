@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::holds::Held;
@@ -542,31 +542,7 @@ impl Health {
     /// Brings what claims to be in the future back to the present: the clock was set back, and nothing may wait for it
     /// to get there again. (What is silenced until a future time is meant so, but for no longer than was asked for.)
     pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
-        let clamp_to_now = |at: &mut Timestamp| *at = (*at).min(now);
-        self.changes.iter_mut().for_each(clamp_to_now);
-        self.succeeded.as_mut().map(clamp_to_now);
-        self.stuck.at.as_mut().map(clamp_to_now);
-        self.waiting.clamp_to_now(now);
-        for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
-            clamp_to_now(&mut open.since);
-            clamp_to_now(&mut open.same_since);
-            open.resolved_at.as_mut().map(clamp_to_now);
-            for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()) {
-                clamp_to_now(&mut reported.at);
-                clamp_to_now(&mut reported.slot);
-                reported.visible_at.as_mut().map(clamp_to_now);
-            }
-        }
-        if let Some(flapping) = &mut self.flapping {
-            flapping.since.as_mut().map(clamp_to_now);
-            flapping.reported_at.as_mut().map(clamp_to_now);
-        }
-        if let Some(conversation) = &mut self.conversation {
-            clamp_to_now(&mut conversation.last_failure);
-            clamp_to_now(&mut conversation.visible_at);
-        }
-        self.begun.iter_mut().for_each(|begun| clamp_to_now(&mut begun.at));
-        self.nights.clamp_to_now(now);
+        self.each_time(&mut |at| *at = (*at).min(now));
         if let (Some(until), Some(since)) = (&mut self.silenced, &mut self.silenced_since)
             && *since > now
         {
@@ -578,6 +554,52 @@ impl Health {
             held.paused.take_if(|until| *until <= now);
             held.acks.retain(|(_, until)| *until > now);
         }
+    }
+
+    /// The wall clock was set, by so much: what is remembered moves with it, so that nothing has lasted longer or shorter by
+    /// that. Not so quiet hours, which end at a time of day.
+    pub fn clock_stepped(&mut self, by: SignedDuration) {
+        self.each_time(&mut |at| *at = at.saturating_add(by).unwrap_or(*at));
+        for silence in self.silenced.iter_mut().chain(&mut self.silenced_since) {
+            *silence = silence.saturating_add(by).unwrap_or(*silence);
+        }
+        self.budget.clock_stepped(by);
+    }
+
+    /// Each time at which something happened.
+    fn each_time(&mut self, each: &mut dyn FnMut(&mut Timestamp)) {
+        self.changes.iter_mut().for_each(&mut *each);
+        self.succeeded.as_mut().map(&mut *each);
+        self.stuck.at.as_mut().map(&mut *each);
+        if let Some(last) = &mut self.last {
+            each(&mut last.at);
+        }
+        self.waiting.times().for_each(&mut *each);
+        for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
+            each(&mut open.since);
+            each(&mut open.same_since);
+            open.resolved_at.as_mut().map(&mut *each);
+            if let Some((_, since)) = &mut open.before_ok {
+                each(since);
+            }
+            for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()) {
+                each(&mut reported.at);
+                each(&mut reported.slot);
+                reported.visible_at.as_mut().map(&mut *each);
+                reported.taken.iter_mut().for_each(|(_, at)| each(at));
+            }
+        }
+        if let Some(flapping) = &mut self.flapping {
+            flapping.since.as_mut().map(&mut *each);
+            flapping.reported_at.as_mut().map(&mut *each);
+        }
+        if let Some(conversation) = &mut self.conversation {
+            each(&mut conversation.first.at);
+            each(&mut conversation.last_failure);
+            each(&mut conversation.visible_at);
+        }
+        self.begun.iter_mut().for_each(|begun| each(&mut begun.at));
+        self.nights.ended.as_mut().map(each);
     }
 
     /// Takes a run in that ended then: counts, kinds of failure, what an ok run printed.

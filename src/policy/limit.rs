@@ -12,7 +12,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::document::Rate;
@@ -27,6 +27,14 @@ pub(super) struct Budget(u64);
 const LATEST: u64 = 9_000_000_000 * 1_000_000_000;
 
 impl Budget {
+    /// The wall clock was set, by so much.
+    pub(super) fn clock_stepped(&mut self, by: SignedDuration) {
+        if self.0 > 0 {
+            let moved = i128::from(self.0) + by.as_nanos();
+            self.0 = u64::try_from(moved).unwrap_or_default().min(LATEST);
+        }
+    }
+
     /// Takes one alert, or says from when on one may be sent. A whole budget carries `rate.count` alerts at once, and
     /// grows back evenly.
     pub(super) fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {

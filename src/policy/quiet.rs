@@ -97,7 +97,7 @@ pub(super) fn telling_line(text: &str, status: Status) -> String {
 pub(super) struct Nights {
     count: u32,
     /// When the last of them ended.
-    ended: Option<Timestamp>,
+    pub(super) ended: Option<Timestamp>,
 }
 
 /// Quiet hours that end within this time of the last ones are those of the next night.
@@ -109,10 +109,6 @@ impl Nights {
         let next = self.ended.is_some_and(|ended| between(ended, now) < NEXT_NIGHT);
         self.count = if next { self.count.saturating_add(1) } else { 1 };
         self.ended = Some(now);
-    }
-
-    pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
-        self.ended = self.ended.map(|at| at.min(now));
     }
 }
 
@@ -223,11 +219,9 @@ impl Waiting {
         self.list.retain(|alert| alert.incident != Some(incident));
     }
 
-    pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
-        for alert in &mut self.list {
-            alert.at = alert.at.min(now);
-            alert.ended = alert.ended.map(|at| at.min(now));
-        }
+    /// When each of them happened, and ended.
+    pub(super) fn times(&mut self) -> impl Iterator<Item = &mut Timestamp> {
+        self.list.iter_mut().flat_map(|alert| [Some(&mut alert.at), alert.ended.as_mut()].into_iter().flatten())
     }
 
     /// The digest: what still fails first, then the rest in its order, then how many are left out.

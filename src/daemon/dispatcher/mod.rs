@@ -362,8 +362,10 @@ impl Dispatcher {
         self.holds.look_again(now);
         self.holds.bring_back(now);
         self.born = self.born.saturating_add(now.wall.duration_since(expected)).unwrap_or(self.born);
+        let by = now.wall.duration_since(expected);
         for index in 0..self.jobs.len() {
             let tracked = &mut self.jobs[index];
+            tracked.health.clock_stepped(by);
             tracked.cadence.clock_stepped(&tracked.job.timing, expected, now);
             self.hold_job(u32::try_from(index).expect("an index of a job is a u32"), now);
             self.arm(u32::try_from(index).expect("an index of a job is a u32"), now);

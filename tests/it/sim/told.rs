@@ -523,3 +523,23 @@ async fn the_count_of_what_fails_now_and_then_is_raised_by_failures_that_last_an
     let night = ops.iter().find(|line| line.contains("while it was quiet")).expect("a digest");
     assert!(night.starts_with("90 Reply "), "{night}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_makes_no_failure_longer_or_shorter() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = '30m'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    for by in [3 * 86_400, -3 * 86_400, 50 * 365 * 86_400] {
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+            1..=5 => fails("no answer"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(15)).await;
+        world.set_clock(by);
+        world.pass(minutes(60)).await;
+        let sent = world.slack.sent().into_iter().map(|sent| sent.text).collect::<Vec<_>>();
+        for words in ["same failure, 4th time in 30m", "is well again after 50m, 5 failures"] {
+            assert!(sent.iter().any(|text| text.contains(words)), "{by}: {words}: {sent:#?}");
+        }
+    }
+}
