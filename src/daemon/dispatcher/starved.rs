@@ -181,11 +181,11 @@ impl Dispatcher {
     /// of them has a process, or had one.
     pub(super) fn held_back(&self, index: u32) -> Option<(HeldBack, Timestamp)> {
         let mut mine = self.running.values().filter(|running| running.job == index);
-        let (first, rest) = (mine.next()?, mine);
+        let (first, mut rest) = (mine.next()?, mine);
         let held_back = first.run.progress.held_back()?;
-        rest.fold(Some((held_back, first.run.scheduled)), |oldest, running| {
+        rest.try_fold((held_back, first.run.scheduled), |(held_back, scheduled), running| {
             running.run.progress.held_back()?;
-            oldest.map(|(held_back, scheduled)| (held_back, scheduled.min(running.run.scheduled)))
+            Some((held_back, scheduled.min(running.run.scheduled)))
         })
     }
 

@@ -15,7 +15,7 @@ use super::super::mailbox::JobQuery;
 use super::{AskedFor, Dispatcher, Running, Tracked, Waiting};
 use crate::api::{self, JobState};
 use crate::clock::{Now, between, shift};
-use crate::exec::{Status, Trigger, known};
+use crate::exec::{HeldBack, Status, Trigger, known};
 use crate::id::{JobName, RunId};
 use crate::plan::Job;
 use crate::policy::{self, HoldKind, Pattern};
@@ -309,7 +309,7 @@ fn running_run(running: &Running) -> api::RunningRun {
     let pid = running.run.progress.pid.load(Ordering::Relaxed);
     let (run, started) = (running.run.id, running.started.wall);
     let (retry, held_back) = (running.run.progress.retry(), running.run.progress.held_back());
-    let waits = held_back.map(|held| held.words()).map(|(what, why)| api::Waits { what: what.into(), why: why.into() });
+    let waits = held_back.map(HeldBack::words).map(|(what, why)| api::Waits { what: what.into(), why: why.into() });
     api::RunningRun { run, pid: (pid > 0).then_some(pid), started, retry, waits }
 }
 
