@@ -268,6 +268,10 @@ fn is_utc(name: &str) -> bool {
     NAMES_OF_UTC.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
+/// What is logged where [`system_zone`] cannot be known.
+pub const UNKNOWN_ZONE: &str =
+    "the time zone of this machine is not known, so all times are UTC: `slack-alert check` says why";
+
 /// The system's time zone as it is now, by `TZ` where the environment has it. Where it cannot be known it is UTC, and says so
 /// ([`TimeZone::is_unknown`]).
 pub fn system_zone(variable: Option<&str>) -> TimeZone {
@@ -277,7 +281,7 @@ pub fn system_zone(variable: Option<&str>) -> TimeZone {
         jiff::tz::reset_system_time_zone_cache();
         jiff::tz::db().reset();
     }
-    if variable.is_some_and(names_no_zone_file) {
+    if variable.is_some_and(|name| names_no_zone_file(name) || name.contains(char::REPLACEMENT_CHARACTER)) {
         return TimeZone::unknown();
     }
     if variable.is_none()
@@ -351,6 +355,7 @@ mod tests {
             assert!(super::names_no_zone_file(path), "{path}");
             assert!(super::system_zone(Some(path)).is_unknown(), "{path}");
         }
+        assert!(super::system_zone(Some("\u{fffd}")).is_unknown(), "what is no text");
         for other in ["Europe/Berlin", "UTC", "/nowhere/at/all", "/etc/passwd"] {
             assert!(!super::names_no_zone_file(other), "{other}");
         }

@@ -39,7 +39,10 @@ impl World {
 
     /// What a configuration is read against.
     pub(super) fn surroundings(&self) -> Surroundings {
-        let zone = clock::system_zone(self.variable("TZ"));
+        // One that is no text names no zone either.
+        let variable =
+            self.environment.get("TZ").map(|value| value.to_string_lossy()).filter(|value| !value.is_empty());
+        let zone = clock::system_zone(variable.as_deref());
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Surroundings { environment: Arc::new(self.environment.clone()), zone, host }
     }

@@ -78,15 +78,16 @@ fn arguments() -> Vec<std::ffi::OsString> {
 
 /// `help COMMAND` asks for what `COMMAND --help` shows, as with other programs; `help` alone for what `--help` shows.
 fn as_options(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
-    if arguments.get(1).is_some_and(|first| first == "help") {
-        arguments.remove(1);
+    let (command, _) = place_of_command(&arguments);
+    if arguments.get(command).is_some_and(|first| first == "help") {
+        arguments.remove(command);
         arguments.push("--help".into());
     }
     arguments
 }
 
-/// `--json` before the command asks for what it asks behind it: whoever changes a line adds it where the line begins.
-fn json_behind_command(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+/// Where the command stands, behind the options before it, and where `--json` does among them.
+fn place_of_command(arguments: &[std::ffi::OsString]) -> (usize, Option<usize>) {
     let cli = Cli::command();
     let takes_value = |option: &str| {
         cli.get_arguments().any(|arg| {
@@ -97,12 +98,18 @@ fn json_behind_command(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::
     while let Some(argument) = arguments.get(index).and_then(|argument| argument.to_str()) {
         match argument {
             "--json" => found = Some(index),
-            "--" => return arguments,
+            "--" => return (arguments.len(), None),
             option if option.starts_with('-') => index += usize::from(takes_value(option)),
             _ => break,
         }
         index += 1;
     }
+    (index, found)
+}
+
+/// `--json` before the command asks for what it asks behind it: whoever changes a line adds it where the line begins.
+fn json_behind_command(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let (index, found) = place_of_command(&arguments);
     if let Some(json) = found.filter(|_| index < arguments.len()) {
         let moved = arguments.remove(json);
         // The command has moved up by one.

@@ -133,9 +133,7 @@ async fn serve(
         tracing::info!("neither a token nor a webhook is configured: messages go to the terminal");
     }
     if plan.config.zone.is_unknown() {
-        tracing::warn!(
-            "the time zone of this machine is not known, so all times are UTC: `slack-alert check` says why"
-        );
+        tracing::warn!("{}", crate::clock::UNKNOWN_ZONE);
     }
     let (outbox, changes) = watch::channel(settings);
     let loaded = store.load().await.unwrap_or_default();

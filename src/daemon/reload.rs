@@ -177,6 +177,9 @@ impl Daemon {
         if before.version != self.plan.version {
             also.push("slack_alert.toml changed".to_owned());
         }
+        if self.plan.config.zone.is_unknown() && !before.config.zone.is_unknown() {
+            tracing::warn!("{}", crate::clock::UNKNOWN_ZONE);
+        }
         match (self.host.connect)(&self.plan.config) {
             Ok(settings) => {
                 let secret = settings.notifier.secret();

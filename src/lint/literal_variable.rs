@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::script::is_posix_shell;
-use super::{Scope, Subject};
+use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::document::{Table, Text, Value};
 
@@ -23,13 +23,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     if !file.text().contains(['$', '~', '`']) {
         return;
     }
-    let env = file.find("env").filter(Value::is_table).and_then(|value| value.table());
-    for (name, value) in env.iter().flat_map(Table::free_keys) {
-        if let Some(text) = Some(value).filter(Value::is_text).and_then(|value| value.text()) {
-            let help = "write the value itself, or set it in the command: `export PATH=\"$HOME/bin:$PATH\"`";
-            judge(&text, &format!("`{name}` holds"), help, found);
-        }
-    }
+    variables(file.find("env"), found);
     let words = subject.job.command.words();
     let for_shell = words.len() > 1 && is_posix_shell(&words[..words.len() - 1]);
     let list = file.find("command").filter(|value| value.is_list() && !for_shell);
@@ -37,6 +31,21 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         if let Some(text) = word.text() {
             let help = "write the command as one string, which is given to the shell, or write the value itself";
             judge(&text, "the program is given", help, found);
+        }
+    }
+}
+
+/// The same of the variables that all jobs have.
+pub(super) fn check_defaults(whole: &Whole<'_>, found: &mut Problems) {
+    variables(whole.config.find("defaults.env"), found);
+}
+
+fn variables(env: Option<Value<'_>>, found: &mut Problems) {
+    let env = env.filter(Value::is_table).and_then(|value| value.table());
+    for (name, value) in env.iter().flat_map(Table::free_keys) {
+        if let Some(text) = Some(value).filter(Value::is_text).and_then(|value| value.text()) {
+            let help = "write the value itself, or set it in the command: `export PATH=\"$HOME/bin:$PATH\"`";
+            judge(&text, &format!("`{name}` holds"), help, found);
         }
     }
 }

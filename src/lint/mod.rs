@@ -218,6 +218,7 @@ pub fn check(loaded: &mut Loaded, scope: &Scope) {
         user_token::check(&whole, &mut found);
         unencrypted_token::check(&whole, &mut found);
         unknown_time_zone_environment::check(&whole, &mut found);
+        literal_variable::check_defaults(&whole, &mut found);
         writable_configuration::check_config(&whole, &mut found);
         // And these would take a key that is wrong for one that is not there.
         if loaded.plan.is_some() {

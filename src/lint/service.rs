@@ -18,6 +18,9 @@ const FOLDERS: [&str; 6] = [
 
 const UNIT: &str = "slack-alert.service";
 
+/// Its drop-ins: those of all services, those of all whose names begin alike, its own.
+const DROP_INS: [&str; 3] = ["service.d", "slack-.service.d", "slack-alert.service.d"];
+
 /// Who the service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Service {
@@ -40,7 +43,7 @@ impl Service {
         // Drop-ins of all folders, by their names; of one name, that of the first folder counts.
         let mut drop_ins = BTreeMap::new();
         for folder in folders.iter().rev() {
-            for path in entries(&folder.join(format!("{UNIT}.d"))) {
+            for path in DROP_INS.iter().flat_map(|name| entries(&folder.join(name))) {
                 if let (Some(name), true) = (path.file_name(), path.extension().is_some_and(|end| end == "conf")) {
                     drop_ins.insert(name.to_owned(), path.clone());
                 }
@@ -50,9 +53,33 @@ impl Service {
             text.push('\n');
             text.push_str(&read(path).unwrap_or_default());
         }
+        let text = of_service(&text);
         let config = std::path::absolute(config).ok()?;
         starts_with(&text, &config).then(|| Self::from(text.as_str()))
     }
+}
+
+/// The settings of `[Service]`, each on one line (systemd.syntax(7)): a backslash at its end joins a line with the next one,
+/// past comments.
+fn of_service(text: &str) -> String {
+    let (mut section, mut found, mut begun) = (String::new(), String::new(), String::new());
+    for line in text.lines().map(str::trim) {
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(begin) = line.strip_suffix('\\') {
+            begun.push_str(begin);
+            begun.push(' ');
+            continue;
+        }
+        let line = std::mem::take(&mut begun) + line;
+        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            Some(name) => name.clone_into(&mut section),
+            None if section == "Service" => found.extend([line.as_str(), "\n"]),
+            None => {}
+        }
+    }
+    found
 }
 
 /// Where the program looks when nothing names a configuration.
@@ -174,7 +201,17 @@ mod tests {
         let of = |config: &str| Service::installed(&folders, config.as_ref());
         assert_eq!(of("/etc/slack-alert/slack_alert.toml"), Some(service("slack-alert", false)));
         assert_eq!(of("/srv/project/slack_alert.toml"), None);
-        std::fs::write(etc.join(format!("{UNIT}.d/root.conf")), "[Service]\nUser=root\n").expect("a drop-in");
-        assert_eq!(of("/etc/slack-alert/slack_alert.toml"), Some(service("root", true)));
+        let drop_in = |name: &str, text: &str| {
+            std::fs::create_dir_all(etc.join(name)).expect("a folder");
+            std::fs::write(etc.join(name).join("own.conf"), text).expect("a drop-in");
+        };
+        for (name, text, is) in [
+            ("service.d", "[Service]\nUser = \\\n# who\n  backup\n", service("backup", false)),
+            ("slack-.service.d", "[Unit]\nUser=root\n", service("slack-alert", false)),
+            ("slack-alert.service.d", "[Service]\nUser=root\n", service("root", true)),
+        ] {
+            drop_in(name, text);
+            assert_eq!(of("/etc/slack-alert/slack_alert.toml"), Some(is), "{name}");
+        }
     }
 }

@@ -11,7 +11,8 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     if !config.zone.is_unknown() {
         return;
     }
-    let variable = config.environment.get("TZ").and_then(|value| value.to_str()).filter(|value| !value.is_empty());
+    let variable = config.environment.get("TZ").map(|value| value.to_string_lossy()).filter(|value| !value.is_empty());
+    let variable = variable.as_deref();
     let message = match variable {
         Some(name) => format!("the environment's TZ is `{name}`, which names no time zone known here: times are UTC"),
         None => "the time zone of this machine cannot be read (/etc/localtime): times are UTC".to_owned(),

@@ -22,6 +22,13 @@ pub(super) fn run(world: &World, args: &InitArgs) -> Result<ExitCode, Failure> {
             "{config} exists already: nothing was written\n  help: name another folder, or try `slack-alert check`"
         )));
     }
+    let jobs = folder.join("jobs.d");
+    if std::fs::symlink_metadata(&jobs).is_ok() && !jobs.is_dir() {
+        let jobs = shown(&jobs);
+        return Err(Failure::new(format!(
+            "{jobs} is there and is no folder: nothing was written\n  help: remove it, or name another folder"
+        )));
+    }
     let has_jobs = folder.join("jobs.d").read_dir().is_ok_and(|mut entries| entries.next().is_some());
     write(&config, CONFIG)?;
     world.terminal.out(&format!("wrote {}: the configuration, explained\n", shown(&config)));

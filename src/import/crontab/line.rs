@@ -47,6 +47,10 @@ pub(super) fn read(line: &str) -> Line<'_> {
     if let Some(comment) = line.strip_prefix('#') {
         return Line::Comment(comment);
     }
+    if line.contains(char::REPLACEMENT_CHARACTER) {
+        // What cannot be read cannot be written as cron would run it.
+        return Line::Refused("it holds bytes that are no UTF-8 text: write its job by hand".to_owned());
+    }
     if let Some((name, value)) = setting(line) {
         return Line::Setting { name, value };
     }

@@ -387,6 +387,7 @@ mod tests {
             ("@daily %x", "no command"),
             ("61 * * * * run", "minute: `61`"),
             ("run it now", "neither a setting nor a time"),
+            ("0 6 * * * echo \u{fffd}", "no UTF-8 text"),
         ] {
             let imported = convert(line, "tab", Some(false));
             let [file] = imported.files.as_slice() else { panic!("{imported:?}") };

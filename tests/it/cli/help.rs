@@ -128,4 +128,6 @@ fn help_before_a_command_is_its_help() {
         assert!(asked.stdout.contains("Usage: slack-alert"), "{asked:?}");
     }
     assert_eq!(sandbox.run(&["help", "frobnicate"]).code, 2);
+    let behind = sandbox.run(&["--config", "elsewhere", "help", "once"]);
+    assert_eq!((behind.code, behind.stdout), (0, sandbox.run(&["once", "--help"]).stdout));
 }

@@ -50,3 +50,17 @@ fn another_folder_is_made_and_the_commands_name_its_configuration() {
     let once = sandbox.run(&["--config", "my alerts/slack_alert.toml", "once", "disk"]);
     assert_eq!(once.code, 0, "{once:?}");
 }
+
+#[test]
+fn a_folder_of_jobs_that_is_none_is_said_before_anything_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.file("jobs.d", "");
+    std::os::unix::fs::symlink("nowhere", sandbox.path().join("link")).expect("a link");
+    fs::create_dir(sandbox.path().join("other")).expect("a folder");
+    fs::rename(sandbox.path().join("link"), sandbox.path().join("other/jobs.d")).expect("it is moved");
+    for folder in [".", "other"] {
+        let ran = sandbox.run(&["init", folder]);
+        assert!(ran.code == 1 && ran.stderr.contains("jobs.d is there and is no folder"), "{ran:?}");
+        assert!(!sandbox.path().join(folder).join("slack_alert.toml").exists());
+    }
+}
