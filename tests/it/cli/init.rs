@@ -56,8 +56,8 @@ fn a_folder_of_jobs_that_is_none_is_said_before_anything_is_written() {
     let sandbox = Sandbox::new();
     sandbox.file("jobs.d", "");
     std::os::unix::fs::symlink("nowhere", sandbox.path().join("link")).expect("a link");
-    fs::create_dir(sandbox.path().join("other")).expect("a folder");
-    fs::rename(sandbox.path().join("link"), sandbox.path().join("other/jobs.d")).expect("it is moved");
+    std::fs::create_dir(sandbox.path().join("other")).expect("a folder");
+    std::fs::rename(sandbox.path().join("link"), sandbox.path().join("other/jobs.d")).expect("it is moved");
     for folder in [".", "other"] {
         let ran = sandbox.run(&["init", folder]);
         assert!(ran.code == 1 && ran.stderr.contains("jobs.d is there and is no folder"), "{ran:?}");
