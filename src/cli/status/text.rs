@@ -4,6 +4,8 @@
 //! Before it: the daemon's answers, or what the database knows. After it: the terminal. Nothing from a job's output can steer
 //! the terminal, and every line fits it.
 
+use std::collections::HashSet;
+
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -460,7 +462,10 @@ fn next(view: &View) -> Option<String> {
         true => format!("{} now", in_one_line(next.job.as_str())),
         false => format!("{} in {}", in_one_line(next.job.as_str()), length(now, next.at)),
     };
-    let named: Vec<String> = view.next.iter().filter(|next| !paused(&next.job)).take(NEXT).map(one).collect();
+    // Each job once: when one that is due every minute comes again says nothing of the others.
+    let mut seen = HashSet::new();
+    let first = view.next.iter().filter(|next| !paused(&next.job) && seen.insert(&next.job));
+    let named: Vec<String> = first.take(NEXT).map(one).collect();
     (!named.is_empty()).then(|| format!("Next: {}.", named.join(", ")))
 }
 

@@ -431,3 +431,12 @@ fn nagios_says_of_a_run_that_did_not_come_what_status_says() {
     assert_eq!(level, Level::Critical);
     assert!(line.contains(&format!("cron/backup: {missing}")) && !line.contains("is critical"), "{line}");
 }
+
+#[test]
+fn what_is_next_names_each_job_once() {
+    let mut view = night();
+    let again = view.next[0].clone();
+    view.next.insert(1, again.clone());
+    view.next.insert(2, again);
+    assert!(shown(&view, None, false).contains("Next: certs/renew in 40s, mail/queue in 2m."));
+}
