@@ -199,8 +199,13 @@ fn line(plan: &Plan, stored: &Stored) -> Vec<String> {
         if message.channel.is_unnamed() { "-".to_owned() } else { message.channel.to_string() },
         job.unwrap_or_else(|| "-".to_owned()),
         stored.attempts.to_string(),
-        visible(&format!("{event}: {text}{why}")),
+        visible(&format!("{}{why}", in_words(event, &text))),
     ]
+}
+
+/// The event and the text; what the daemon says of itself is of no event.
+fn in_words(event: &str, text: &str) -> String {
+    if event.is_empty() { text.to_owned() } else { format!("{event}: {text}") }
 }
 
 /// What a message is: what stands behind is what it says itself, or what the message says that it belongs to.
@@ -276,4 +281,15 @@ fn report(
     }
     let all = missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     Err(Failure::new(format!("not in the outbox: {all}\n  help: `slack-alert outbox` shows what is there")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn a_message_of_the_daemon_itself_begins_with_its_text() {
+        assert_eq!(in_words("failure", "a is critical"), "failure: a is critical");
+        assert_eq!(in_words("", "2 job files have errors"), "2 job files have errors");
+    }
 }
