@@ -15,6 +15,12 @@ const JOB: &str = include_str!("disk.toml");
 #[expect(clippy::disallowed_methods, reason = "the door of init: whether something is there already")]
 pub(super) fn run(world: &World, args: &InitArgs) -> Result<ExitCode, Failure> {
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from("."));
+    if folder.symlink_metadata().is_ok() && !folder.is_dir() {
+        return Err(Failure::usage(format!(
+            "{} is no folder: nothing was written\n  help: name the folder in which slack_alert.toml and jobs.d are to be",
+            folder.display()
+        )));
+    }
     let (config, job) = (folder.join("slack_alert.toml"), folder.join("jobs.d/disk.toml"));
     if std::fs::symlink_metadata(&config).is_ok() {
         let config = shown(&config);

@@ -64,3 +64,11 @@ fn a_folder_of_jobs_that_is_none_is_said_before_anything_is_written() {
         assert!(!sandbox.path().join(folder).join("slack_alert.toml").exists());
     }
 }
+
+#[test]
+fn a_file_in_the_place_of_the_folder_is_said_to_be_one() {
+    let sandbox = Sandbox::with(&[("notes.toml", "x = 1\n")]);
+    let ran = sandbox.run(&["init", "notes.toml"]);
+    assert!(ran.code == 2 && ran.stderr.contains("notes.toml is no folder: nothing was written"), "{ran:?}");
+    assert_eq!(sandbox.read("notes.toml"), "x = 1\n");
+}
