@@ -10,7 +10,7 @@ use crate::id::{JobName, RunId};
 pub struct Query {
     /// At most so many: 100 unless it is said, 500 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
+    pub limit: Option<i64>,
     /// Goes on where another page ended: its `before`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

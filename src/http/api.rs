@@ -246,8 +246,10 @@ fn unexpected() -> Refusal {
 
 fn limit(query: &Query) -> Result<u32, Refusal> {
     match query.limit {
-        Some(0) => Err(Refusal::bad_request("`limit` is 0").help(format!("write a number from 1 to {MOST}"))),
-        Some(limit) => Ok(limit.min(MOST)),
+        Some(limit) if limit < 1 => {
+            Err(Refusal::bad_request(format!("`limit` is {limit}")).help(format!("write a number from 1 to {MOST}")))
+        }
+        Some(limit) => Ok(u32::try_from(limit).unwrap_or(MOST).min(MOST)),
         None => Ok(PAGE),
     }
 }

@@ -149,6 +149,7 @@ fn errors_have_one_shape() {
         ("GET", "/api/v1/runs/99", None, (404, "no-such-run")),
         ("GET", "/api/v1/runs?limit=x", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?limit=0", None, (400, "bad-request")),
+        ("GET", "/api/v1/runs?limit=-1", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?before=x", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?status=bad", None, (400, "bad-request")),
         ("GET", "/api/v1/jobs?status=bad", None, (400, "bad-request")),
@@ -178,6 +179,8 @@ fn errors_have_one_shape() {
         assert_eq!((code, code_of(&answer)), expected, "{method} {path} {body:?}: {answer}");
         assert!(answer["error"]["message"].is_string() && answer["error"].get("help").is_some(), "{answer}");
     }
+    let (_, answer) = ask(&socket, "GET", "/api/v1/runs?limit=-1", None);
+    assert_eq!(answer["error"]["message"], "`limit` is -1", "{answer}");
 }
 
 #[test]
