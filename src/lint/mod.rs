@@ -106,6 +106,8 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: noisy_job::check, needs: &[WHEN, &["notify"]] },
     JobRule { check: pipe_hides_failure::check, needs: &[&["command", "shell"]] },
     JobRule { check: quiet_for_ever::check, needs: &[WHEN, &["notify"]] },
+    JobRule { check: secret_in_file::check_env, needs: &[&["env"]] },
+    JobRule { check: secret_readable::check_env_file, needs: &[&["env_file"]] },
     JobRule { check: secret_readable::check_ping, needs: &[&["ping"]] },
     JobRule { check: timeout_outlasts_interval::check, needs: &[WHEN, &["timeout"]] },
     JobRule { check: unescaped_output::check, needs: &[&["template", "message", "failure_template"]] },

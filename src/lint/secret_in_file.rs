@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::{Scope, Subject};
 use crate::diagnostic::{Code, Place, Problem, Problems, Sources};
+use crate::document::{Table, Value};
 
 /// Slack's own secrets: tokens (`xoxb-…`, `xapp-…`) with a digit in them, which placeholders rarely have, and the URLs of
 /// incoming webhooks.
@@ -12,6 +14,35 @@ static SECRET: LazyLock<Regex> = LazyLock::new(|| {
     let pattern = r"(?:xox[a-z]|xapp)(?:\.xox[a-z])?-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]{4,}|hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Z0-9]+/[A-Za-z0-9/]+";
     Regex::new(pattern).expect("the pattern is fixed and tested")
 });
+
+/// What is shorter is no secret (as with `redact_env`).
+const SHORTEST: usize = 6;
+
+/// How the names of variables end whose values are secrets.
+const NAMES: [&str; 8] =
+    ["TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "SECRET_KEY", "API_KEY", "PRIVATE_KEY"];
+
+/// Whether a variable of this name holds a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    NAMES.iter().any(|end| name.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('_')))
+}
+
+/// Variables of a job's `env` whose names say that they hold a secret. One that names a file, or is too short to be one, is
+/// none.
+pub(super) fn check_env(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let env = subject.file.find("env").filter(Value::is_table).and_then(|value| value.table());
+    for (name, value) in env.iter().flat_map(Table::free_keys).filter(|(name, _)| is_secret_name(name)) {
+        let Some(text) = Some(&value).filter(|value| value.is_text()).and_then(Value::text) else { continue };
+        if text.value.chars().count() < SHORTEST || text.value.starts_with('/') || SECRET.is_match(text.value) {
+            continue;
+        }
+        // The key is underlined, and never the value.
+        let message = format!("`env.{name}` holds a secret, and whoever reads this file can use it");
+        let problem = Problem::new(Code::SecretInFile, value.key_at, message);
+        found.push(problem.help("keep it in a file that only its user can read, and name that: `env_file`"));
+    }
+}
 
 /// Keys such as `slack.token` are told of by their reader; this looks at everything else: commands, variables,
 /// templates, comments. The secret is underlined and never shown: every rendering blots it out.
@@ -41,6 +72,21 @@ pub(super) fn check(sources: &Sources, found: &mut Problems) {
 #[cfg(test)]
 mod tests {
     use super::SECRET;
+
+    #[test]
+    fn names_that_say_so() {
+        for (name, secret) in [
+            ("API_TOKEN", true),
+            ("PGPASSWORD", false),
+            ("DB_PASSWORD", true),
+            ("token", true),
+            ("KEYMAP", false),
+            ("TOKEN_FILE", false),
+            ("BROKEN", false),
+        ] {
+            assert_eq!(super::is_secret_name(name), secret, "{name}");
+        }
+    }
 
     #[test]
     fn what_looks_like_a_secret() {

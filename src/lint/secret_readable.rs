@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::secret_in_file::is_secret_name;
 use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 use crate::notify::secret::Source;
@@ -39,6 +40,17 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
 pub(super) fn check_ping(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     if let Some(Source::File(path)) = subject.job.ping.as_ref().map(|ping| &ping.url) {
         judge(path, subject.file.value("ping.url_file"), "ping.url_file", found);
+    }
+}
+
+/// The file of a job's `env_file`, where the name of one of its variables says that it is a secret.
+#[expect(clippy::disallowed_methods, reason = "the door of secrets: whether a file of variables holds one")]
+pub(super) fn check_env_file(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
+    let Some((path, value)) = subject.job.command.env_file().zip(subject.find("env_file")) else { return };
+    let Ok(text) = std::fs::read_to_string(path) else { return };
+    let mut names = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim());
+    if names.any(is_secret_name) {
+        judge(path, value.at, "env_file", found);
     }
 }
 
