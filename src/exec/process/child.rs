@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
-use super::launch::Launch;
+use super::launch::{Launch, NotStarted};
 use super::lifecycle::{Event, Lifecycle};
 use super::reactor::{Arrival, Kind, Ready, Slot, SlotHandle};
 use crate::clock::Now;
@@ -172,7 +172,7 @@ impl Child {
 
     /// Starts the process, or says why there is none. A program that was found elsewhere by now is started there. `null` is
     /// what it reads where the job gives it nothing.
-    pub(super) fn start(launch: Launch, null: &OwnedFd, slot: &ChildSlot, now: Now) -> Result<Box<Self>, String> {
+    pub(super) fn start(launch: Launch, null: &OwnedFd, slot: &ChildSlot, now: Now) -> Result<Box<Self>, NotStarted> {
         let launch = Arc::new(launch);
         match Self::spawn(&launch, null, slot, now) {
             Ok(live) => Ok(live),

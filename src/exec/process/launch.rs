@@ -165,22 +165,34 @@ impl Launch {
         Ok(Some(file))
     }
 
-    /// Why it did not start, for people: the kernel says "no such file" of five different things.
+    /// Why it did not start.
+    pub(super) fn explain(&self, error: &io::Error) -> NotStarted {
+        let errno = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+        match (self.hindrance(), errno) {
+            (Some(sentence), _) => NotStarted::Because(sentence),
+            (None, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)) => NotStarted::OutOfFiles,
+            (None, errno) => NotStarted::Because(self.refusal(errno, error)),
+        }
+    }
+
+    /// What is wrong with the job itself, as far as that can be seen.
     #[expect(clippy::disallowed_methods, reason = "the door of processes: why one could not be started")]
-    pub(super) fn explain(&self, error: &io::Error) -> String {
+    fn hindrance(&self) -> Option<String> {
         let dir = self.working_dir();
         if !os::is_dir(dir) {
             let what = if dir.exists() { "is not a folder" } else { "does not exist" };
-            return format!("working directory `{}` {what}", dir.display());
+            return Some(format!("working directory `{}` {what}", dir.display()));
         }
         if rustix::fs::access(dir, rustix::fs::Access::EXEC_OK).is_err() {
-            return format!("working directory `{}` may not be entered", dir.display());
+            return Some(format!("working directory `{}` may not be entered", dir.display()));
         }
-        if let Err(sentence) = self.search() {
-            return sentence;
-        }
+        self.search().err()
+    }
+
+    /// What the kernel has said, for people: it says "no such file" of five different things.
+    fn refusal(&self, errno: Option<rustix::io::Errno>, error: &io::Error) -> String {
         let file = self.file();
-        match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+        match errno {
             Some(rustix::io::Errno::NOENT) => {
                 let fault = program::script_fault(file);
                 let fault = fault.unwrap_or_else(|| "it, or the loader that it needs, is not there".to_owned());
@@ -195,8 +207,32 @@ impl Launch {
                 "its arguments and variables are longer than the kernel takes".to_owned()
             }
             Some(rustix::io::Errno::AGAIN) => "no more processes are allowed (see `ulimit -u`, TasksMax=)".to_owned(),
-            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => os::OUT_OF_FILES.to_owned(),
             _ => format!("program `{}`: {}", file.display(), os::plain(error)),
+        }
+    }
+}
+
+/// Why no process came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotStarted {
+    /// There were no descriptors for it.
+    OutOfFiles,
+    /// Anything else, as a sentence.
+    Because(String),
+}
+
+impl From<String> for NotStarted {
+    fn from(sentence: String) -> Self {
+        Self::Because(sentence)
+    }
+}
+
+impl NotStarted {
+    /// For people.
+    pub(super) fn into_words(self) -> String {
+        match self {
+            Self::OutOfFiles => os::OUT_OF_FILES.to_owned(),
+            Self::Because(sentence) => sentence,
         }
     }
 }

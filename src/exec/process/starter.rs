@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use super::child::{Child, ChildSlot};
-use super::launch::Launch;
+use super::launch::{Launch, NotStarted};
 use super::reactor::Slot;
 use crate::clock::{Mono, SharedClock};
 use crate::exec::os::{self, plain};
@@ -320,14 +320,14 @@ impl Request {
         // A defect in one start is that start's, as one in a run is that run's.
         let start = AssertUnwindSafe(|| Child::start(Launch::new(run, *attempt)?, shared.null()?, slot, now));
         let number = shared.going_on().begin();
-        let mut started = catch_unwind(start).unwrap_or_else(|_| Err(defect()));
+        let mut started = catch_unwind(start).unwrap_or_else(|_| Err(defect().into()));
         let beside = shared.going_on().end(number);
         let waits = self.waits.unwrap_or(now.mono);
         if let Err(error) = &started
             && waits.until(now.mono) < PATIENCE
         {
             let scarce = shared.is_out_of_files();
-            if scarce || (error.contains(os::OUT_OF_FILES) && self.doubts < DOUBTS) {
+            if scarce || (*error == NotStarted::OutOfFiles && self.doubts < DOUBTS) {
                 self.doubts = if scarce { 0 } else { self.doubts + 1 };
                 self.wait_for_files(now.mono);
                 return Some(self);
@@ -341,7 +341,7 @@ impl Request {
                 tell.0(run.id, ProcessId { pid: child.number(), birth: ticks(now.mono), boot: Arc::clone(boot) });
             }
         }
-        slot.deliver(started);
+        slot.deliver(started.map_err(NotStarted::into_words));
         None
     }
 }
