@@ -39,6 +39,7 @@ pub use render::{Rendered, about_job, headline_alone, own_neutral, own_words, re
 pub use samples::samples;
 pub use template::{GLOBAL_KEYS, RenderError, Templates, read_templates};
 pub use text::clean;
+pub use words::short;
 
 use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger};
 use crate::id::{Channel, JobName, RunId};

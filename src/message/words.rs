@@ -64,7 +64,7 @@ pub(super) fn clock(notice: &Notice, at: Timestamp) -> String {
 }
 
 /// Text on one line, at most as long as a headline may be.
-pub(super) fn short(text: &str) -> String {
+pub fn short(text: &str) -> String {
     let words = clean_str(text).split_whitespace().collect::<Vec<_>>().join(" ");
     cut_plain(&words, 300).0
 }

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::{Edit, Message, NO_OUTPUT, Route, Thread};
+use crate::message::{Edit, Message, NO_OUTPUT, Route, Thread, short};
 use crate::policy::{Event, normal};
 use crate::slack::limits::{ALL_BLOCKS, SECTION};
 use crate::slack::{Parent, blocks, escape, one_line, unescape, unformatted, units, without_pings};
@@ -242,10 +242,11 @@ impl Member {
     pub fn of(message: &Message) -> Self {
         let job = message.job.clone().unwrap_or_else(|| JobName::new(""));
         // As a message has it: on its line.
-        let name = unformatted(&job.as_str().split_whitespace().collect::<Vec<_>>().join(" "));
+        let name = unformatted(&short(job.as_str()));
         let mut cause = String::new();
         for line in message.text.lines() {
-            let (line, _) = one_line(line, CAUSE);
+            // The name takes no room of the cause.
+            let (line, _) = one_line(line, CAUSE + units(&name));
             let line = line.replace(&format!("*{name}*"), "");
             let line = without_emoji(&line);
             let apart = |rest: &&str| !rest.starts_with(|c: char| c.is_alphanumeric());
@@ -253,7 +254,7 @@ impl Member {
             let line = without_punctuation(line);
             let line = line.strip_prefix(WELL).unwrap_or(line);
             if !line.is_empty() {
-                line.clone_into(&mut cause);
+                cause = one_line(line, CAUSE).0;
                 break;
             }
         }

@@ -45,6 +45,15 @@ fn sections(message: &Message) -> Vec<&str> {
 }
 
 #[test]
+fn a_name_that_a_headline_shortens_is_no_part_of_the_cause() {
+    let long = JobName::new("nightly/".to_owned() + &"x".repeat(400));
+    let shown = crate::message::short(long.as_str());
+    let message =
+        Message { text: format!(":red_circle: *{shown}* critical: no route"), job: Some(long), ..failure(1, "") };
+    assert_eq!(super::Member::of(&message).cause, "critical: no route");
+}
+
+#[test]
 fn the_end_of_a_storm_is_told_in_its_thread_and_in_the_channel() {
     let failures: Vec<Message> = (1..=3).map(|number| failure(number, "cannot reach the database")).collect();
     let now = T0 + SignedDuration::from_mins(5);
