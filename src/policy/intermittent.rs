@@ -13,7 +13,7 @@ use super::notify::Moment;
 use super::patterns::{Begun, Conversation};
 use super::quiet::Deferred;
 use super::settings::{MOST_INCIDENTS, Settings, Statuses};
-use super::{Event, Incident, Notification, Threading, Update};
+use super::{Audience, Event, Incident, Notification, Threading, Update};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 
@@ -88,7 +88,8 @@ impl Health {
         told.thread = if shown { Threading::Broadcast } else { Threading::Reply };
         told.incident = Some(self.incident_of(conversation));
         told.headline = Some(self.counted(conversation, false));
-        (told.told, told.told_in) = (conversation.statuses, conversation.channels.clone());
+        told.audience.statuses = conversation.statuses;
+        told.audience.channels.clone_from(&conversation.channels);
         true
     }
 
@@ -121,10 +122,11 @@ impl Health {
             also: Vec::new(),
             keys: Vec::new(),
             keys_open: Vec::new(),
-            told: conversation.statuses,
-            told_in: conversation.channels,
-            pending: Vec::new(),
-            waited: Statuses::default(),
+            audience: Audience {
+                statuses: conversation.statuses,
+                channels: conversation.channels,
+                ..Audience::default()
+            },
             in_thread_only: false,
             pings: false,
             suppressed: 0,

@@ -13,6 +13,7 @@
 //! - Time goes by the wall clock; one that was set back delays nothing by more than the setting itself would.
 
 mod address;
+mod audience;
 mod decision;
 mod diff;
 mod flap;
@@ -53,6 +54,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Mention, parse_channel, parse_mention};
+pub use audience::Audience;
 pub use decision::{Decision, Expected, Suppressed, UnknownWord};
 pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
@@ -260,15 +262,8 @@ pub struct Notification {
     keys_open: Vec<String>,
     /// How it stands to the incident's thread; never anything but `None` without `thread`.
     pub thread: Threading,
-    /// Under which statuses the incident was reported before.
-    pub told: Statuses,
-    /// The channels that took a message of the incident before; not known of one that version 0.1 reported.
-    pub told_in: Vec<Channel>,
-    /// The channels for which a message of it waits: what follows comes behind that, so that none is left with a failure that
-    /// is over.
-    pub pending: Vec<Channel>,
-    /// The statuses of the incidents in `digest`: it goes to whoever hears of these too.
-    pub waited: Statuses,
+    /// Who has heard of the incident.
+    pub audience: Audience,
     /// Somebody has the incident, and it got better: it goes into the thread, and nowhere where there is none.
     pub in_thread_only: bool,
     /// It is the first that people hear of a critical failure: they are to be pinged.
@@ -329,58 +324,15 @@ impl Notification {
         settings.mention.iter().filter(|_| self.pings).map(Mention::markup).collect()
     }
 
-    /// Whether one of the channels to which it goes hears of the incident for the first time, though others have heard of it:
-    /// because the configuration names it now, or because of the status. What waits for a channel that is named no more goes to
-    /// the one that is, as it is.
-    pub fn is_new_to(&self, channel: &Channel, all: &[Channel]) -> bool {
-        let is_known = !self.told_in.is_empty() || !self.pending.is_empty();
-        let moves = self.pending.iter().any(|pending| !all.contains(pending));
-        let known = self.told_in.contains(channel) || self.pending.contains(channel);
-        !self.told.is_empty() && is_known && !moves && !known
-    }
-
-    /// The same for a channel that hears of the incident for the first time: who is pinged on critical.
+    /// Who is pinged in a channel that hears of a critical failure for the first time, though others have heard of it.
     pub fn mentions_anew(&self, settings: &Settings) -> Vec<String> {
         let pinged = self.status == Status::Critical && self.event != Event::Flapping;
         settings.mention.iter().filter(|_| pinged).map(Mention::markup).collect()
     }
 
-    /// Where it goes. What follows in an incident goes wherever the incident was reported, so that nobody who heard of
-    /// it misses what became of it. A failure goes to the channels of its status too; what is better than what was reported,
-    /// and a recovery, where the channels of that status are set apart.
+    /// Where it goes: see [`Audience`].
     pub fn channels(&self, settings: &Settings, default: Option<&Channel>) -> Vec<Channel> {
-        let of = |status| settings.channels_for(status, default);
-        let mut all = self.told_in.clone();
-        if all.is_empty() {
-            // Version 0.1 kept only under which statuses the incident was reported.
-            all = self.told.iter().flat_map(of).collect();
-        }
-        all.extend(self.waited.iter().flat_map(of));
-        // Where the configuration names another channel by now, what waits goes there.
-        let known = |channel: &&Channel| Status::ALL.into_iter().flat_map(of).any(|of| of == **channel);
-        match self.pending.iter().all(|channel| known(&channel)) {
-            true => all.extend(self.pending.iter().cloned()),
-            false => all.extend(self.told.iter().flat_map(of)),
-        }
-        let apart = settings.channels.iter().any(|(status, _)| *status == self.status);
         let better = matches!(self.update, Update::Better { .. } | Update::Unknown { .. });
-        // Where the configuration names other channels by now, the present ones hear of the end too.
-        let mut configured = self.told.iter().flat_map(of);
-        let moved = !self.told_in.is_empty() && !configured.any(|channel| self.told_in.contains(&channel));
-        let own = match self.status {
-            Status::Ok => apart || moved,
-            _ => !better || apart,
-        };
-        if own || all.is_empty() {
-            all.extend(of(self.status));
-        }
-        let mut seen = Vec::new();
-        all.retain(|channel| {
-            !seen.contains(channel) && {
-                seen.push(channel.clone());
-                true
-            }
-        });
-        all
+        self.audience.channels(self.status, better, settings, default)
     }
 }

@@ -17,7 +17,8 @@ use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred};
 use super::settings::On;
 use super::{
-    Event, Expected, Facts, Hang, Incident, Notification, Settings, Statuses, Suppressed, Threading, Undo, Update,
+    Audience, Event, Expected, Facts, Hang, Incident, Notification, Settings, Statuses, Suppressed, Threading, Undo,
+    Update,
 };
 use crate::clock::between;
 use crate::exec::Status;
@@ -277,10 +278,7 @@ impl Health {
             also: if settings.thread { also } else { Vec::new() },
             keys,
             keys_open: Vec::new(),
-            told: statuses,
-            told_in,
-            pending,
-            waited,
+            audience: Audience { statuses, channels: told_in, pending, waited },
             in_thread_only,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
@@ -484,10 +482,12 @@ impl Health {
             also: self.others.iter().filter(|other| opened(other)).map(OpenIncident::incident).collect(),
             keys: Vec::new(),
             keys_open: Vec::new(),
-            told: reported.statuses,
-            told_in: reported.channels.clone(),
-            pending: reported.pending.clone(),
-            waited: Statuses::default(),
+            audience: Audience {
+                statuses: reported.statuses,
+                channels: reported.channels.clone(),
+                pending: reported.pending.clone(),
+                waited: Statuses::default(),
+            },
             in_thread_only: false,
             pings: false,
             suppressed: 0,

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::health::Health;
 use super::quiet;
-use super::{Event, Hang, Notification, Settings, Statuses, Threading, Update};
+use super::{Audience, Event, Hang, Notification, Settings, Threading, Update};
 use crate::exec::Status;
 use crate::id::RunId;
 
@@ -64,10 +64,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         also: Vec::new(),
         keys: Vec::new(),
         keys_open: Vec::new(),
-        told: Statuses::default(),
-        told_in: Vec::new(),
-        pending: Vec::new(),
-        waited: Statuses::default(),
+        audience: Audience::default(),
         in_thread_only: false,
         pings: false,
         suppressed: std::mem::take(&mut health.suppressed),

@@ -365,7 +365,8 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
     let incident = notification.incident.map(|incident| incident.id);
     let mut messages = Vec::new();
     let named = channels(job, notification, sender);
-    let new_to = |channel: &Channel| notification.status != Status::Ok && notification.is_new_to(channel, &named);
+    let new_to =
+        |channel: &Channel| notification.status != Status::Ok && notification.audience.is_new_to(channel, &named);
     let all: Vec<Channel> =
         named.iter().filter(|channel| !(notification.in_thread_only && new_to(channel))).cloned().collect();
     let first = all.iter().any(new_to).then(|| render(job, &anew(job, notice, notification))).flatten();
@@ -428,7 +429,7 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
         Some(update) => {
             let edit = if *update == Update::None { Edit::Worse } else { Edit::Headline };
             // Between two failures a job that fails now and then is no job that is well.
-            let worst = notification.told.iter().next().filter(|_| notice.status == Status::Ok);
+            let worst = notification.audience.statuses.iter().next().filter(|_| notice.status == Status::Ok);
             let status = worst.unwrap_or(notice.status);
             (edit, Notice { update: update.clone(), status, ..notice.clone() })
         }
