@@ -46,7 +46,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         world.terminal.err(&format!("slack-alert: {words}"));
     }
     if let Some(reader) = &reader {
-        state::say_unread(world, &plan, reader, plan.jobs.iter().map(AsRef::as_ref));
+        state::say_unread(world, &plan, (reader, daemon.is_some()), plan.jobs.iter().map(AsRef::as_ref));
     }
     let known = reader.as_ref().map(health).unwrap_or_default();
     let saved = reader.as_ref().map(next::recorded).unwrap_or_default();

@@ -41,7 +41,7 @@ pub mod journal;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command, RunArgs};
 use terminal::Terminal;
@@ -118,10 +118,24 @@ fn json_behind_command(mut arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::
     arguments
 }
 
+/// The colour of what clap itself says, which is said before `--color` is known.
+fn color_of_help(arguments: &[std::ffi::OsString]) -> clap::ColorChoice {
+    let words = arguments.iter().map(|word| word.to_str().unwrap_or_default()).take_while(|word| *word != "--");
+    let mut asked = clap::ColorChoice::Auto;
+    let mut is_next = false;
+    for word in words {
+        let value = if is_next { Some(word) } else { word.strip_prefix("--color=") };
+        asked = value.and_then(|value| value.parse().ok()).unwrap_or(asked);
+        is_next = word == "--color";
+    }
+    asked
+}
+
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = json_behind_command(as_options(arguments()));
-    let cli = match Cli::try_parse_from(&arguments) {
+    let parsed = Cli::command().color(color_of_help(&arguments)).try_get_matches_from(&arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         // A mistake in a line of a crontab keeps its command from nothing.
         Err(error) => match wrap::misused(&arguments, &error) {
@@ -137,7 +151,8 @@ pub fn main() -> ExitCode {
         _ => crate::exec::prepare(),
     }
     let environment = locate::environment();
-    let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let no_color = environment.get("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || environment.get("TERM").is_some_and(|value| value == "dumb");
     let terminal =
         Terminal::new(cli.global.color, no_color, environment.get("COLUMNS").and_then(|value| value.to_str()));
     let world = locate::World { environment, terminal, global: cli.global, said: std::sync::Arc::default() };

@@ -114,7 +114,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     // What is due just then is wanted too.
     let from = asked.map_or(now, |from| from.checked_sub(INSTANT).unwrap_or(from));
     if let Some(reader) = &reader {
-        state::say_unread(world, &plan, reader, jobs.iter().map(AsRef::as_ref));
+        state::say_unread(world, &plan, (reader, daemon.is_some()), jobs.iter().map(AsRef::as_ref));
     }
     let known = reader.as_ref().map(recorded).unwrap_or_default();
     let holds = reader.as_ref().and_then(|reader| reader.holds().ok()).unwrap_or_default();

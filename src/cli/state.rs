@@ -201,8 +201,13 @@ pub(super) fn failed(error: StoreError) -> Failure {
 }
 
 /// Says on stderr which files the daemon has in another version than they have now: `slack_alert.toml`, and those of these jobs.
-/// Nothing where no daemon has run.
-pub(super) fn say_unread<'p>(world: &World, plan: &Plan, reader: &Reader, jobs: impl Iterator<Item = &'p Job>) {
+/// Nothing where no daemon has run; `runs` is whether one runs now.
+pub(super) fn say_unread<'p>(
+    world: &World,
+    plan: &Plan,
+    (reader, runs): (&Reader, bool),
+    jobs: impl Iterator<Item = &'p Job>,
+) {
     let versions = reader.notes().ok().and_then(|mut notes| notes.remove(VERSIONS_NOTE));
     let Some(versions) = versions.and_then(|text| serde_json::from_str::<Versions>(&text).ok()) else { return };
     let config = plan.config.file.as_ref().filter(|_| plan.version != versions.config && !plan.is_draft);
@@ -210,19 +215,22 @@ pub(super) fn say_unread<'p>(world: &World, plan: &Plan, reader: &Reader, jobs: 
     let unread = jobs
         .filter(|job| !job.facts.file.is_empty() && versions.jobs.get(job.name.as_str()) != Some(&job.version))
         .map(|job| job.facts.file.clone());
-    if let Some(line) = unread_line(&config.into_iter().chain(unread).collect::<Vec<_>>()) {
+    if let Some(line) = unread_line(&config.into_iter().chain(unread).collect::<Vec<_>>(), runs) {
         world.terminal.err(&format!("slack-alert: {line}"));
     }
 }
 
-fn unread_line(files: &[String]) -> Option<String> {
+fn unread_line(files: &[String], runs: bool) -> Option<String> {
     let first = in_one_line(files.first()?);
     let all = match files.len() - 1 {
         0 => format!("{first} has"),
         1 => format!("{first} and 1 more file have"),
         more => format!("{first} and {more} more files have"),
     };
-    Some(format!("{all} changed, and the daemon has not read that yet: a reload makes it"))
+    Some(match runs {
+        true => format!("{all} changed, and the daemon has not read that yet: a reload makes it"),
+        false => format!("{all} changed since a daemon read it last: what is shown of runs is older"),
+    })
 }
 
 /// The zone in which a job's times are told.

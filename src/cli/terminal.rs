@@ -14,8 +14,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A terminal; `no_color` is whether the variable NO_COLOR is set and not empty (no-color.org), `columns` what the variable
-    /// COLUMNS says (environ(7)).
+    /// A terminal; `no_color` is whether the variable NO_COLOR is set and not empty (no-color.org), or the terminal knows no
+    /// colours (`TERM=dumb`), `columns` what the variable COLUMNS says (environ(7)).
     pub fn new(choice: ColorChoice, no_color: bool, columns: Option<&str>) -> Self {
         let columns = columns.and_then(|text| text.trim().parse().ok()).filter(|width| *width > 0);
         Self { choice, no_color, columns }

@@ -40,7 +40,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     let job = JobName::new(args.job.as_str());
     let filter = HistoryFilter { job: Some(job), until: at, limit: args.count, ..HistoryFilter::default() };
     let rows = reader.history(&filter).map_err(state::failed)?;
-    state::say_unread(world, &plan, &reader, plan.job(&args.job).into_iter().map(AsRef::as_ref));
+    state::say_unread(world, &plan, (&reader, daemon.is_some()), plan.job(&args.job).into_iter().map(AsRef::as_ref));
     let live = live(daemon.as_ref(), &args.job);
     let waits = daemon.as_ref().and_then(|daemon| {
         let starved = &daemon.status.starved;

@@ -128,6 +128,9 @@ fn help_before_a_command_is_its_help() {
         assert!(asked.stdout.contains("Usage: slack-alert"), "{asked:?}");
     }
     assert_eq!(sandbox.run(&["help", "frobnicate"]).code, 2);
+    let plain = sandbox.run(&["--color", "never", "--help"]).stdout;
+    let coloured = sandbox.run(&["--color=always", "--help"]).stdout;
+    assert!(coloured.contains('\u{1b}') && !plain.contains('\u{1b}'));
     let behind = sandbox.run(&["--config", "elsewhere", "help", "once"]);
     assert_eq!((behind.code, behind.stdout), (0, sandbox.run(&["once", "--help"]).stdout));
 }

@@ -307,4 +307,8 @@ fn commands_say_when_the_daemon_has_not_read_the_files_as_they_are() {
     // What all jobs have in common has changed.
     sandbox.file("slack_alert.toml", "reload = 'signal'\ndefaults.timeout = '5m'\n");
     assert!(said(&["next", "b"]).contains(unread));
+    going.signal("TERM");
+    going.end();
+    let said = said(&["next", "b"]);
+    assert!(!said.contains(unread) && said.contains("changed since a daemon read it last"), "{said}");
 }
