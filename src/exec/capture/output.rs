@@ -277,26 +277,51 @@ fn without_directives(lines: &[u8]) -> Cow<'static, [u8]> {
 }
 
 /// Masks what was captured. Where bytes were dropped the lines at the gap are thrown away too: half a secret is not
-/// matched by its pattern, and is a secret still.
+/// matched by its pattern, and is a secret still. Of a long line only as much is thrown away as a match may reach.
 pub(in crate::exec) fn mask(output: &mut Output, redactor: &Redactor) {
     if redactor.is_empty() {
         return;
     }
     for captured in [&mut output.stdout, &mut output.stderr, &mut output.both] {
+        let (head, tail) = (&captured.head, &captured.tail);
         if captured.dropped > 0 {
-            let kept = captured.head.len() + captured.tail.len();
-            let end = captured.head.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-            captured.head.truncate(end);
-            let start = captured.tail.iter().position(|b| *b == b'\n').map_or(captured.tail.len(), |at| at + 1);
-            captured.tail.drain(..start);
-            captured.dropped += (kept - captured.head.len() - captured.tail.len()) as u64;
-        }
-        for part in [&mut captured.head, &mut captured.tail] {
-            if let Cow::Owned(masked) = redactor.mask(part) {
-                *part = masked;
-            }
+            let (end, start) = (end_before_gap(head, redactor), start_behind_gap(head, tail, redactor));
+            captured.dropped += (head.len() - end + start) as u64;
+            let (head, tail) = (redactor.mask_part(head, 0..end), redactor.mask_part(tail, start..tail.len()));
+            (captured.head, captured.tail) = (head, tail);
+        } else if let Cow::Owned(masked) = redactor.mask(head) {
+            captured.head = masked;
         }
     }
+}
+
+/// Where what is kept before a gap ends: with a line, unless that is further away than any match reaches.
+fn end_before_gap(head: &[u8], redactor: &Redactor) -> usize {
+    let line = head.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let mut end = head.len().saturating_sub(redactor.reach()).max(line);
+    while end > line && is_within_character(head, end) {
+        end -= 1;
+    }
+    end
+}
+
+/// Where what is kept behind a gap begins: with a line, unless that is further away than any match reaches that was dropped, and
+/// than the one goes that the gap cuts.
+fn start_behind_gap(head: &[u8], tail: &[u8], redactor: &Redactor) -> usize {
+    let line = tail.iter().position(|b| *b == b'\n').map_or(tail.len(), |at| at + 1);
+    if line <= redactor.reach() {
+        return line;
+    }
+    let mut start = redactor.goes_on(head, &tail[..line]).max(redactor.reach());
+    while start < line && is_within_character(tail, start) {
+        start += 1;
+    }
+    start
+}
+
+/// Whether a cut there goes through a character of several bytes.
+fn is_within_character(text: &[u8], at: usize) -> bool {
+    text.get(at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000)
 }
 
 #[cfg(test)]
@@ -431,6 +456,34 @@ mod tests {
                 assert!(!String::from_utf8_lossy(&kept).contains("cret"), "{limit}: {captured:?}");
             }
         }
+    }
+
+    #[test]
+    fn of_a_long_line_the_ends_are_kept_and_nothing_of_a_secret_where_it_is_cut() {
+        let value = Redactor::default().with_values(["s3cret-abcdefgh"]);
+        let (pattern, open) = (redactor("s3cret-[a-z]{8}"), redactor("s3cret-[a-z]+"));
+        // Wherever the gap goes through the line, which is longer than what is kept.
+        for (redactor, limit) in [(&value, 1 << 10), (&pattern, 40 << 10), (&open, 40 << 10)] {
+            for shift in 0..40 {
+                let filler = "é s3cret-abcdefgh".repeat(limit / 8);
+                let line = format!("first\nBEGIN {}{filler} CAUSE\nEND\n", "x".repeat(shift));
+                let mut output = capture(limit, redactor, &[(OUT, &line)]);
+                mask(&mut output, redactor);
+                for captured in [&output.stdout, &output.both] {
+                    let kept = [captured.head.as_slice(), captured.tail.as_slice()].map(String::from_utf8_lossy);
+                    assert!(kept[0].starts_with("first\nBEGIN ") && kept[1].ends_with(" CAUSE\nEND\n"), "{kept:?}");
+                    let shown = kept.concat().replace("[redacted]", "");
+                    let rest = shown.replace(['é', ' '], "").replace(&"x".repeat(shift), "");
+                    assert_eq!(rest, "first\nBEGINCAUSE\nEND\n", "{shift}");
+                }
+            }
+        }
+        let line = format!("pw s3cret-{} CAUSE\nEND\n", "a".repeat(200 << 10));
+        let mut output = capture(80 << 10, &open, &[(OUT, &line)]);
+        mask(&mut output, &open);
+        let shown = text(&output.stdout).replace("[redacted]", "");
+        assert!(!shown.contains("aa"), "the match goes on behind the gap: {} bytes", shown.len());
+        assert!(shown.ends_with(" CAUSE\nEND\n"), "and has an end");
     }
 
     #[test]

@@ -24,6 +24,15 @@ const SHORTEST_VALUE: usize = 6;
 /// JSON within JSON is looked into so deep.
 const DEEPEST_JSON: usize = 3;
 
+/// A character of a value takes so many bytes where JSON within JSON escapes it.
+const LONGEST_ESCAPE: usize = 8;
+
+/// Room for escape sequences of a terminal within a value.
+const SHORTEST_REACH: usize = 64;
+
+/// See [`Redactor::reach`].
+const REACH_OF_PATTERNS: usize = 16 << 10;
+
 /// Masks what the patterns of a job match, and its secret values.
 #[derive(Clone, Default)]
 pub struct Redactor {
@@ -79,6 +88,36 @@ impl Redactor {
         }
         masked.extend_from_slice(&text[at..]);
         Cow::Owned(masked)
+    }
+
+    /// What stands in a stretch of the text, masked by what matches in the whole text. A match that reaches over an end of
+    /// the stretch is masked there too.
+    pub(super) fn mask_part(&self, text: &[u8], part: Range<usize>) -> Vec<u8> {
+        let mut masked = Vec::with_capacity(part.len());
+        let mut at = part.start;
+        for found in self.matches(text).into_iter().filter(|found| found.start < part.end && found.end > part.start) {
+            masked.extend_from_slice(&text[at..found.start.max(at)]);
+            masked.extend_from_slice(MASK.as_bytes());
+            at = found.end.min(part.end);
+        }
+        masked.extend_from_slice(&text[at..part.end]);
+        masked
+    }
+
+    /// How far into `tail` a match goes that the end of `head` is a part of, were nothing between the two.
+    pub(super) fn goes_on(&self, head: &[u8], tail: &[u8]) -> usize {
+        let last = self.matches(head).pop().filter(|found| found.end == head.len());
+        let Some(begun) = last.map(|found| &head[found.start..]) else { return 0 };
+        let whole = self.matches(&[begun, tail].concat()).into_iter().next();
+        whole.filter(|found| found.start == 0).map_or(0, |found| found.end.saturating_sub(begun.len()))
+    }
+
+    /// So many bytes beside a cut may belong to a match that the cut goes through. A value has its length, also where each of
+    /// its characters is written as an escape; a pattern is given more than the longest token takes.
+    pub(super) fn reach(&self) -> usize {
+        let longest = self.values.iter().flat_map(|values| values.iter()).map(|value| value.len()).max();
+        let values = longest.map_or(0, |longest| longest * LONGEST_ESCAPE + SHORTEST_REACH);
+        if self.patterns.is_some() { values.max(REACH_OF_PATTERNS) } else { values }
     }
 
     /// The same for text; bytes that a byte-wise pattern (`(?-u)`) cuts in two are replaced.
