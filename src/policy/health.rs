@@ -452,7 +452,7 @@ impl Health {
 
     /// The run that hangs now, and the incident that it is part of. That one has ended is no reason to say of the next,
     /// which due times pass beside as well, that it hangs.
-    fn hangs_now(&self) -> Option<(RunId, &OpenIncident)> {
+    pub(super) fn hangs_now(&self) -> Option<(RunId, &OpenIncident)> {
         let open = self.open.as_deref().filter(|open| open.resolved_at.is_none())?;
         let run = open.hung?;
         let goes_on = self.last.as_ref().is_none_or(|last| last.run < run);

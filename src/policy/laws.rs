@@ -106,7 +106,7 @@ fn live(notify: &str, life: &[Happens]) -> (Life, Vec<Step>) {
             looks += 1;
             assert!(looks < 100, "the clock is due for ever");
             let at = at.max(now);
-            let words = wake(&job.settings, &mut job.health, &job.zone, at);
+            let words = wake(&job.settings, &mut job.health, None, &job.zone, at);
             told.push(Step { at, verdict: None, words, retracted: false, run: None, health: job.health.clone() });
         }
         now = next;

@@ -139,7 +139,7 @@ fn live(job: &Job) -> Vec<(u64, Notification)> {
     for minute in (job.first..WEEK + DAY).step_by(usize::try_from(job.every).expect("it is small")) {
         let now = time(minute);
         while let Some(at) = due(&life.settings, &life.health).filter(|at| *at <= now) {
-            let woken = wake(&life.settings, &mut life.health, &life.zone, at);
+            let woken = wake(&life.settings, &mut life.health, None, &life.zone, at);
             sent.extend(woken.into_iter().map(|notification| (minute_of(at), notification)));
         }
         if let Some((from, _)) = job.hangs.filter(|(from, to)| (*from + 1..*to).contains(&minute)) {

@@ -39,8 +39,14 @@ fn is_owed(health: &Health) -> bool {
     health.open.as_deref().is_some_and(|open| open.silenced.is_some())
 }
 
-/// The notifications that the time has come for.
-pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Timestamp) -> Vec<Notification> {
+/// The notifications that the time has come for. `hang` is the run that goes on, where the job hangs.
+pub fn wake(
+    settings: &Settings,
+    health: &mut Health,
+    hang: Option<&Hang>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Vec<Notification> {
     health.clamp_to_now(now);
     if health.silenced().is_some() {
         return Vec::new();
@@ -57,7 +63,7 @@ pub fn wake(settings: &Settings, health: &mut Health, zone: &TimeZone, now: Time
     if !health.waiting.is_empty() {
         match quiet::is_quiet(settings, zone, now) {
             true => health.waiting.until = quiet::end(settings, zone, now),
-            false => all.extend(digest(&moment, health, status)),
+            false => all.extend(digest(&moment, health, hang, status)),
         }
     }
     if recovery_is_due(health) {
@@ -110,8 +116,12 @@ fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option
 }
 
 /// One message of what waited: about what fails still, if anything does, else about the last that is over, else about
-/// the last good news.
-fn digest(moment: &Moment<'_>, health: &mut Health, status: Status) -> Option<Notification> {
+/// the last good news. Of a run that hangs still it says so, and no fact of the run before.
+fn digest(moment: &Moment<'_>, health: &mut Health, hang: Option<&Hang>, status: Status) -> Option<Notification> {
+    if let Some(hang) = hang.filter(|hang| health.hangs_now().is_some_and(|(run, _)| run == hang.run)) {
+        let draft = health.hanging(hang.clone(), true);
+        return health.notify(moment, draft).ok();
+    }
     let update = Update::QuietHoursEnd { alerts: health.waiting.count() };
     let open = health.open.as_deref().filter(|open| open.reported.is_some() || health.waiting.has(open.id));
     let over = health.waiting.ended().cloned();
@@ -184,15 +194,7 @@ pub fn skipped(
     }
     health.stuck = Stuck { told: true, at: Some(now), ..health.stuck };
     let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
-    let draft = Draft {
-        event: Event::Stuck,
-        flap: FlapChange::None,
-        status: Status::Critical,
-        run: Some(hang.run),
-        line: hang.line.clone(),
-        update: Update::Hangs(Hang { skipped: health.skips, ..hang }),
-        exempt: first,
-    };
+    let draft = health.hanging(hang, first);
     match health.notify(&moment, draft) {
         Ok(mut notification) => {
             (notification.undo.stuck, notification.undo.open) = (before.0, before.2);
@@ -211,6 +213,19 @@ pub fn skipped(
 }
 
 impl Health {
+    /// That a run does not end.
+    fn hanging(&self, hang: Hang, exempt: bool) -> Draft {
+        Draft {
+            event: Event::Stuck,
+            flap: FlapChange::None,
+            status: Status::Critical,
+            run: Some(hang.run),
+            line: hang.line.clone(),
+            update: Update::Hangs(Hang { skipped: self.skips, ..hang }),
+            exempt,
+        }
+    }
+
     /// A run does not end: it opens an incident, or goes on with the one that is open.
     fn hangs(&mut self, hang: &Hang, now: Timestamp) {
         let since = now.saturating_sub(hang.age).unwrap_or(now);

@@ -233,18 +233,42 @@ pub fn line(job: &Job, end: RunEnd<'_>, host: &Arc<str>) -> String {
 }
 
 /// The messages for which nothing but the time has come: quiet hours that ended, a job that is steady again. They are
-/// about the last run of the job.
-pub fn wake(job: &Job, health: &mut Health, sender: &Sender, now: Timestamp) -> Vec<Message> {
-    let notifications = policy::wake(&job.notify, health, &job.timing.zone, now);
-    let occasion = Occasion::clock(health.last_run().filter(|_| !notifications.is_empty()));
-    let context = Context { occasion, pauses: None, now };
-    notifications.iter().flat_map(|each| notify(job, health, each, context.clone(), sender)).collect()
+/// about the last run of the job, or about the one that goes on.
+pub fn wake(
+    job: &Job,
+    health: &mut Health,
+    running: Option<&Running>,
+    sender: &Sender,
+    now: Timestamp,
+) -> Vec<Message> {
+    let hang = running.map(|running| &running.hang);
+    let notifications = policy::wake(&job.notify, health, hang, &job.timing.zone, now);
+    let last = Occasion::clock(health.last_run().filter(|_| !notifications.is_empty()));
+    let occasion = |told: &Notification| match (&told.update, running) {
+        (Update::Hangs(_), Some(running)) => running.occasion.clone(),
+        _ => last.clone(),
+    };
+    let context = |told| Context { occasion: occasion(told), pauses: None, now };
+    notifications.iter().flat_map(|each| notify(job, health, each, context(each), sender)).collect()
+}
+
+/// What is known of a run that goes on.
+#[derive(Clone, Debug)]
+pub struct Running {
+    hang: policy::Hang,
+    occasion: Occasion,
+}
+
+/// What is known now of a run of this job that goes on.
+pub fn running(job: &Job, going: Going<'_>, now: Now) -> Running {
+    let (mut hang, occasion) = in_progress(going, now);
+    hang.replaced = job.timing.overlap == Overlap::Replace;
+    Running { hang, occasion }
 }
 
 /// A due time passed because a run goes on, or took its place; after several, that is a message.
 pub fn skipped(job: &Job, health: &mut Health, going: Going<'_>, sender: &Sender, now: Now) -> Vec<Message> {
-    let (mut hang, occasion) = in_progress(going, now);
-    hang.replaced = job.timing.overlap == Overlap::Replace;
+    let Running { hang, occasion } = running(job, going, now);
     let Some(notification) = policy::skipped(&job.notify, health, hang, &job.timing.zone, now.wall) else {
         return Vec::new();
     };

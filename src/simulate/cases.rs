@@ -155,7 +155,7 @@ fn play(job: &Job, case: &Case, sender: &Sender) -> Result<Option<Came>, Box<Pro
 /// What the time alone brings before the next step: the end of quiet hours, of flapping, of a silence.
 fn wake(job: &Job, health: &mut Health, now: Timestamp, sender: &Sender) {
     while let Some(due) = policy::due(&job.notify, health).filter(|due| *due <= now) {
-        report::wake(job, health, sender, due);
+        report::wake(job, health, None, sender, due);
         if policy::due(&job.notify, health).is_some_and(|next| next <= due) {
             break;
         }

@@ -11,7 +11,7 @@ use crate::clock::{self, Mono, Now};
 use crate::exec::{Run, Stop, Trigger};
 use crate::id::RunId;
 use crate::policy;
-use crate::report::{self, Going};
+use crate::report::{self, Burst, Going};
 use crate::schedule::{CatchUp, Overlap, Taken};
 
 /// That due times of a job pass without a run is logged at once, then at most this often.
@@ -30,7 +30,13 @@ impl Dispatcher {
         if policy::due(&tracked.job.notify, &tracked.health).is_none_or(|due| due > now.wall) {
             return;
         }
-        for message in report::wake(&tracked.job, &mut tracked.health, &self.sender, now.wall) {
+        let hang =
+            tracked.health.hang().and_then(|hung| self.running.values().find(|running| running.run.id == hung.run));
+        let running = hang.map(|running| {
+            let going = Going { run: &running.run, started: running.started, burst: Burst::Open };
+            report::running(&tracked.job, going, now)
+        });
+        for message in report::wake(&tracked.job, &mut tracked.health, running.as_ref(), &self.sender, now.wall) {
             self.tally.told(std::slice::from_ref(&message));
             turn.entries.push(tracked.changed(vec![message], now));
         }
