@@ -177,11 +177,13 @@ fn replaced_line(diff: &str) -> Option<(&str, &str)> {
 fn recovery(notice: &Notice) -> Draft {
     let mut words = match (lasted(notice), &notice.update) {
         (Some((lasted, failures)), update) => {
-            let since = match update {
-                Update::Recovered { since, .. } if between(*since, notice.now) > JUST_NOW => {
-                    format!(", ok since {}", clock(notice, *since))
-                }
-                _ => String::new(),
+            let ended = match update {
+                Update::Recovered { since, .. } => Some(*since),
+                _ => notice.incident.and_then(|incident| incident.ended),
+            };
+            let since = match ended.filter(|ended| between(*ended, notice.now) > JUST_NOW) {
+                Some(ended) => format!(", ok since {}", clock(notice, ended)),
+                None => String::new(),
             };
             format!("{}is well again after {lasted}, {}{since}", of_key(notice), count(failures, "failure"))
         }
@@ -225,10 +227,7 @@ fn open_still(notice: &Notice) -> String {
 fn lasted(notice: &Notice) -> Option<(String, u32)> {
     match (&notice.update, &notice.incident) {
         (Update::Recovered { failures, lasted, .. }, _) => Some((format_duration(*lasted), *failures)),
-        (_, Some(incident)) => {
-            let end = notice.finished().unwrap_or(notice.now);
-            Some((format_duration(between(incident.started, end)), incident.failures))
-        }
+        (_, Some(incident)) => Some((format_duration(notice.lasted(incident)), incident.failures)),
         _ => None,
     }
 }

@@ -41,6 +41,7 @@ pub use template::{GLOBAL_KEYS, RenderError, Templates, read_templates};
 pub use text::clean;
 pub use words::short;
 
+use crate::clock::between;
 use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger};
 use crate::id::{Channel, JobName, RunId};
 use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Previous, Update};
@@ -237,6 +238,12 @@ impl Notice {
             Occasion::Running { .. } => None,
             Occasion::Clock { last, .. } => last.as_ref().map(|last| last.finished),
         }
+    }
+
+    /// How long an incident lasted: to when it was ok again, which may be told later; else to the end of the run.
+    pub(crate) fn lasted(&self, incident: &Incident) -> Duration {
+        let end = incident.ended.or_else(|| self.finished()).unwrap_or(self.now);
+        between(incident.started, end)
     }
 
     /// Bytes of output that were thrown away.

@@ -15,7 +15,6 @@ use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value};
 use super::Notice;
 use super::number::Written;
 use super::text::{clean, clean_str};
-use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Perfdata, Reason, Trigger, signal_name};
 
@@ -111,8 +110,7 @@ const INCIDENT: &[Var] = &[
         c.moment(c.notice.incident.map(|incident| incident.started))
     }),
     var("duration", VarKind::Span, "How long it has lasted.", |c| {
-        let end = c.notice.finished().unwrap_or(c.notice.now);
-        span(c.notice.incident.map(|incident| between(incident.started, end)))
+        span(c.notice.incident.map(|incident| c.notice.lasted(&incident)))
     }),
 ];
 

@@ -264,7 +264,9 @@ impl Health {
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
         let headline = (worsens && thread == Threading::Broadcast).then_some(Update::None).or(headline);
-        let pings = failing && draft.status == Status::Critical && self.pings(&draft, open, worse);
+        // That it stays critical is news for whoever heard that it changes.
+        let stays = draft.flap == FlapChange::Ends && open.is_some_and(|open| self.acknowledged(open).is_none());
+        let pings = failing && draft.status == Status::Critical && (stays || self.pings(&draft, open, worse));
         let told_in = self.reported_in(open, before.as_ref());
         let pending = before.as_ref().filter(|_| open.is_some()).map(|known| known.pending.clone()).unwrap_or_default();
         self.set_flapping(moment, draft.flap, draft.status);

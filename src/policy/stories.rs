@@ -114,7 +114,8 @@ impl Life {
             ("clock", _) => {
                 assert!(at_once || due == Some(now), "the clock is due at {due:?}");
                 self.remember();
-                let words = wake(&self.settings, &mut self.health, &self.zone, now);
+                let hung = self.health.hang().map(|hung| hang(hung.run.0));
+                let words = wake(&self.settings, &mut self.health, hung.as_ref(), &self.zone, now);
                 assert!(super::due(&self.settings, &self.health).is_none_or(|due| due > now), "it is due no more");
                 self.last = words.last().cloned();
                 words.iter().map(|word| self.shown(word, now)).collect::<Vec<_>>().join(" && ")
@@ -555,7 +556,7 @@ fn a_job_that_is_steady_in_failing_is_an_incident_and_its_end_is_told() {
             ("03:02", "ok", "flapping ok, shown in #2 (2 changes of status in 1m, silent until it is steady for 10m)"),
             ("03:03", "critical", "held: flapping until 23 03:13"),
             ("03:08", "critical", "held: flapping until 23 03:13"),
-            ("03:13", "critical", "flapping critical, shown in #2 (steady again: critical for 10m)"),
+            ("03:13", "critical", "flapping critical, shown in #2, pings (steady again: critical for 10m)"),
             ("03:18", "critical", "held: repeat-not-due"),
             ("03:23", "ok", "recovery ok, closes #2 (5 failures in 22m)"),
         ],
@@ -728,7 +729,7 @@ fn a_digest_goes_to_the_channels_of_what_happened_in_the_night() {
     let ops = Channel::new("ops");
     life.step("critical: disk full", at("24 03:00"));
     life.step("ok", at("24 03:10"));
-    let digest = wake(&life.settings, &mut life.health, &life.zone, at("24 07:00"));
+    let digest = wake(&life.settings, &mut life.health, None, &life.zone, at("24 07:00"));
     let channels: Vec<_> = digest[0].channels(&life.settings, Some(&ops)).iter().map(ToString::to_string).collect();
     assert_eq!(channels, ["#pager"]);
 }
@@ -895,7 +896,7 @@ fn the_end_of_a_silence_tells_nothing_of_a_job_that_flaps() {
             ("03:03", "silence 4m", ""),
             ("03:04", "critical", "held: flapping until 23 03:14"),
             ("03:07", "clock", ""),
-            ("03:14", "clock", "flapping critical, shown in #2 (steady again: critical for 10m)"),
+            ("03:14", "clock", "flapping critical, shown in #2, pings (steady again: critical for 10m)"),
         ],
     );
 }
@@ -935,7 +936,7 @@ fn a_job_that_hangs_is_told_once() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 20:01, 2 failures, ok in between, failing still: 2 due times skipped in a row",
+                "stuck critical, shown in #1 (2 due times skipped in a row) | critical since 20:01, 2 failures, ok in between, failing still: 2 due times skipped in a row",
             ),
             ("24 07:10", "ok", "recovery ok, closes #1 (2 failures in 11h 9m)"),
         ],
@@ -981,7 +982,7 @@ fn a_job_that_hangs_is_told_once() {
             (
                 "24 07:00",
                 "clock",
-                "failure critical, opens #1, pings (1 alert in quiet hours) | critical since 02:00, 1 failure, failing still: 1 due time skipped in a row",
+                "stuck critical, opens #1, pings (2 due times skipped in a row) | critical since 02:00, 1 failure, failing still: 1 due time skipped in a row",
             ),
         ],
     );
@@ -1079,7 +1080,7 @@ fn week(notify: &str, every: Duration, outcome: impl Fn(u64) -> String) -> Strin
         let mut said = Vec::new();
         while let Some(due) = due(&life.settings, &life.health).filter(|due| *due <= now) {
             said.extend(
-                wake(&life.settings, &mut life.health, &life.zone, due)
+                wake(&life.settings, &mut life.health, None, &life.zone, due)
                     .iter()
                     .map(|word| (due, shown(word, &life.zone, due))),
             );

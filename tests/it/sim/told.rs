@@ -543,3 +543,40 @@ async fn a_clock_that_is_set_makes_no_failure_longer_or_shorter() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn how_long_an_incident_lasted_is_counted_to_its_end_and_not_to_when_that_is_told() {
+    let quiet = "command = 'a'\nevery = '10m'\nnotify.quiet_hours = '08:15-09:00'";
+    let flaps = "command = 'a'\nevery = '10m'\nnotify.flap = { changes = 2, within = '35m' }";
+    for (job, told_at) in [(quiet, "60 Edit"), (flaps, "55 Edit")] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+            1 => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(62)).await;
+        let ops = told(&world, "ops");
+        let end = ops.iter().find(|line| line.starts_with(told_at)).unwrap_or_else(|| panic!("{ops:#?}"));
+        assert!(end.contains("resolved after 10m (1 failure)"), "{job}: {ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_hangs_when_quiet_hours_end_is_told_as_that_with_no_fact_of_another_run() {
+    let job = "command = 'a'\nevery = '3m'\n[notify]\nquiet_hours = '00:00-08:20'\non = ['failure', 'recovery']";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 180 {
+        0 => says("all is well"),
+        _ => says("").takes(60 * 60),
+    })
+    .await;
+    world.pass(minutes(21)).await;
+    let ops = told(&world, "ops");
+    assert_eq!(ops.len(), 1, "{ops:#?}");
+    let begin = "20 Open :red_circle: a critical: still running after 17m";
+    assert!(ops[0].starts_with(begin) && ops[0].contains("5 due times"), "{ops:#?}");
+    for fact in ["exit code", "all is well", "last run"] {
+        assert!(!ops[0].contains(fact), "{fact}: {ops:#?}");
+    }
+}
