@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 
 use crate::exec::Status;
-use crate::id::Channel;
+use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, Route, Thread};
+use crate::policy::Event;
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
 use crate::slack::{blocks, escape, unformatted, weight};
 
@@ -32,6 +33,47 @@ pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Ti
         attachment: None,
         created: now,
         route,
+        ..message.clone()
+    }
+}
+
+/// An alert of a job, whatever the channel: each channel has its own message of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alert {
+    job: JobName,
+    incident: Option<u64>,
+    event: Option<Event>,
+    created: Timestamp,
+}
+
+impl Alert {
+    /// The alert that a message is of; none where it is about no job.
+    pub(super) fn of(message: &Message) -> Option<Self> {
+        let (incident, event, created) = (message.incident, message.event, message.created);
+        message.job.clone().map(|job| Self { job, incident, event, created })
+    }
+}
+
+/// That one more channel does not take an alert of which the default channel was told: where that is in a thread.
+pub(super) fn neither(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
+    let job = message.job.as_ref().map_or("", |job| job.as_str());
+    let text = format!(
+        ":warning: the alert of *{}* could not be posted to {} either: {}",
+        unformatted(job),
+        escape(&message.channel.to_string()),
+        escape(why),
+    );
+    let thread = if message.thread == Thread::None { Thread::None } else { Thread::Reply };
+    Message {
+        channel: default.clone(),
+        blocks: vec![blocks::section(&text, SECTION)],
+        text,
+        color: None,
+        event: None,
+        thread,
+        attachment: None,
+        created: now,
+        route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },
         ..message.clone()
     }
 }

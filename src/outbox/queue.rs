@@ -97,6 +97,8 @@ pub struct Queue {
     failed: Option<Timestamp>,
     /// Incidents of which the default channel was told that it does not take a message; the oldest are forgotten.
     noticed: VecDeque<u64>,
+    /// Alerts that were told in the default channel in the place of a channel that did not take them; the oldest are forgotten.
+    forwarded: VecDeque<instead::Alert>,
 }
 
 #[derive(Debug, Default)]
@@ -683,19 +685,15 @@ impl Queue {
                 // Each by itself: an incident has its thread there, and is one of a storm there too if so many wait.
                 let code = error.code().unwrap_or(&why);
                 let untold = batch.members.iter().filter(|stored| !is_told(stored));
-                follow.extend(untold.map(|stored| FollowUp {
-                    message: instead::forwarded(&stored.message, &default, code, now.wall),
-                    file_of: Some(stored.id),
-                }));
+                let untold: Vec<&Stored> = untold.collect();
+                follow.extend(
+                    untold.into_iter().map(|stored| self.forward(&stored.message, stored.id, &default, code, now.wall)),
+                );
                 progress.forwarded = true;
             }
             Some(default) => {
                 let code = error.code().unwrap_or(&why);
-                // A digest tells of several incidents: none of them has its thread there.
-                let forwarded = instead::forwarded(message, &default, code, now.wall);
-                let file_of = batch.members.first().filter(|_| !batch.is_merged()).map(|stored| stored.id);
-                // The file goes with the message that arrives.
-                follow.push(FollowUp { message: forwarded, file_of });
+                follow.push(self.forward_batch(batch, &default, code, now.wall));
                 progress.forwarded = true;
             }
             None => {
@@ -706,6 +704,30 @@ impl Queue {
         let reports = reports(batch, &told);
         let retry = Disposition::Retry { why, progress };
         Answered { settlement: settlement(retry, ThreadChange::Keep, follow), reports, nowhere }
+    }
+
+    /// What is told in the default channel in the place of a batch. A digest tells of several incidents: none of them has its
+    /// thread there.
+    fn forward_batch(&mut self, batch: &Batch, default: &Channel, why: &str, now: Timestamp) -> FollowUp {
+        match batch.members.first().filter(|_| !batch.is_merged()) {
+            Some(stored) => self.forward(&batch.message, stored.id, default, why, now),
+            None => FollowUp { message: instead::forwarded(&batch.message, default, why, now), file_of: None },
+        }
+    }
+
+    /// What is told there in the place of a message: the message, once for all channels that do not take it, and of each
+    /// further channel that it does not take it either.
+    fn forward(&mut self, message: &Message, id: MessageId, default: &Channel, why: &str, now: Timestamp) -> FollowUp {
+        let alert = instead::Alert::of(message);
+        if alert.as_ref().is_some_and(|alert| self.forwarded.contains(alert)) {
+            return FollowUp { message: instead::neither(message, default, why, now), file_of: None };
+        }
+        self.forwarded.extend(alert);
+        if self.forwarded.len() > MOST_NOTICED {
+            self.forwarded.pop_front();
+        }
+        // The file goes with the message that arrives.
+        FollowUp { message: instead::forwarded(message, default, why, now), file_of: Some(id) }
     }
 
     /// Whether the default channel is told the same by itself.
@@ -755,9 +777,7 @@ impl Queue {
                 // Another channel may take what this one does not.
                 Some(default) if message.job.is_some() && default != batch.channel => {
                     forwarded = true;
-                    let file_of = batch.members.first().filter(|_| !batch.is_merged()).map(|stored| stored.id);
-                    let code = error.code().unwrap_or(why);
-                    follow.push(FollowUp { message: instead::forwarded(message, &default, code, now.wall), file_of });
+                    follow.push(self.forward_batch(batch, &default, error.code().unwrap_or(why), now.wall));
                 }
                 // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
                 Some(default) if message.job.is_some() && message.route.instead_of.as_ref() != Some(&default) => {

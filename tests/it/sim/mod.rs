@@ -2,6 +2,7 @@
 
 mod chains;
 mod daemon;
+mod elsewhere;
 mod holds;
 mod laws;
 mod noisy_week;

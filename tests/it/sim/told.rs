@@ -10,15 +10,15 @@ use slack_alert::notify::Fault;
 use crate::support::notifier::{Answer, lasting, ok, passing};
 use crate::support::world::{Act, World, fails, says};
 
-const MORNING: &str = "2026-11-23T08:00:00Z";
-const CONF: &str = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+pub(super) const MORNING: &str = "2026-11-23T08:00:00Z";
+pub(super) const CONF: &str = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
 
-fn minutes(minutes: u64) -> Duration {
+pub(super) fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
 /// What reached a channel: `08:00 thread first words`, the text cut.
-fn told(world: &World, channel: &str) -> Vec<String> {
+pub(super) fn told(world: &World, channel: &str) -> Vec<String> {
     let sent = world.slack.sent();
     let of_it = sent.iter().filter(|sent| sent.taken && sent.channel == format!("#{channel}"));
     let line = |sent: &crate::support::notifier::Sent| {
