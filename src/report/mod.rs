@@ -489,7 +489,8 @@ pub struct Gone<'a> {
     pub notify: Option<&'a policy::Settings>,
 }
 
-/// That nobody watches a job any more whose failure was told: its first message says so, in every channel.
+/// That nobody watches a job any more whose failure was told: its first message says so, in every channel. Where nothing can be
+/// edited, or the job asks for no thread, a message says it.
 pub fn no_longer_watched(
     gone: &Gone<'_>,
     abandoned: Vec<policy::Abandoned>,
@@ -523,11 +524,16 @@ pub fn no_longer_watched(
             (true, None) => sender.channel.iter().cloned().collect(),
         };
         let channels = if channels.is_empty() { channels } else { places(channels, sender) };
-        let route = Route { edit: Some(Edit::Gone { words: words.clone() }), ..Route::default() };
+        let threads = gone.notify.is_none_or(|notify| notify.thread);
+        let (thread, edit) = match sender.can.edits && threads {
+            true => (Thread::Edit, Some(Edit::Gone { words: words.clone() })),
+            false => (Thread::None, None),
+        };
+        let route = Route { edit, ..Route::default() };
         messages.extend(channels.into_iter().map(|channel| Message {
             job: Some(gone.name.clone()),
             incident: Some(incident),
-            thread: Thread::Edit,
+            thread,
             route: route.clone(),
             ..draft(&rendered, channel, status, now)
         }));

@@ -169,10 +169,7 @@ impl Dispatcher {
         let abandoned = tracked.health.abandon();
         let job = &tracked.job;
         let gone = Gone { name: &job.name, why, zone: &job.timing.zone, notify: Some(&job.notify) };
-        let messages = match self.sender.can.edits {
-            true => report::no_longer_watched(&gone, abandoned, &self.sender, now.wall),
-            false => Vec::new(),
-        };
+        let messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
         (!messages.is_empty()).then(|| tracked.changed(messages, now))
     }
 
@@ -187,10 +184,7 @@ impl Dispatcher {
             let gone = Gone { name: &name, why: "its file was removed", zone, notify: None };
             // Its quiet hours are not known any more.
             let waited = health.left_waiting(zone, now.wall);
-            let mut messages = match self.sender.can.edits {
-                true => report::no_longer_watched(&gone, abandoned, &self.sender, now.wall),
-                false => Vec::new(),
-            };
+            let mut messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
             messages.extend(waited.map(|waited| report::left_waiting(&gone, waited, &self.sender, now.wall)));
             if messages.is_empty() {
                 continue;

@@ -33,3 +33,36 @@ async fn an_alert_that_several_channels_refuse_is_told_once_in_the_default_chann
         assert_eq!(count("is well again"), 1, "{ops:#?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_a_job_is_gone_is_posted_where_nothing_can_be_edited() {
+    let webhook =
+        "slack = { webhook_url = 'https://hooks.example.com/services/x' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    let other = "command = 'b'\nevery = '1h'";
+    for (conf, notify) in [(CONF, "notify.thread = false"), (webhook, "")] {
+        let job = format!("command = 'a'\nevery = '10m'\n{notify}");
+        let files = [("slack_alert.toml", conf), ("jobs.d/a.toml", job.as_str()), ("jobs.d/b.toml", other)];
+        for removed in [true, false] {
+            let world = World::started(MORNING, &files, |run, _| match run.job.as_str() {
+                "a" => fails("boom"),
+                _ => says(""),
+            })
+            .await;
+            world.pass(minutes(5)).await;
+            match removed {
+                true => world.remove("jobs.d/a.toml"),
+                false => world.file("jobs.d/a.toml", &format!("{job}\nenabled = false")),
+            }
+            world.reload().await;
+            world.pass(minutes(5)).await;
+            let sent: Vec<_> = world.slack.sent().into_iter().map(|sent| (sent.thread, sent.text)).collect();
+            assert_eq!(sent.len(), 2, "{conf} {removed}: {sent:#?}");
+            let (thread, text) = &sent[1];
+            assert!(format!("{thread:?}") == "None", "{sent:#?}");
+            assert!(
+                text.contains("*a* no longer watched since 08:05") && text.contains("was critical: boom"),
+                "{sent:#?}"
+            );
+        }
+    }
+}
