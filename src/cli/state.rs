@@ -21,7 +21,7 @@ use crate::plan::{Job, Plan};
 use crate::policy::{self, Event, Expected, Health, Held};
 use crate::report::explain::{may_be_told_later, tells_of};
 pub(super) use crate::report::explain::{told, verdict, was_refused};
-use crate::schedule::instants;
+use crate::schedule::{Saved, instants};
 use crate::store::{OpenError, OutboxFilter, Reader, RunRow, Store, StoreError, Stored};
 
 /// How long a daemon is waited for that may keep its state elsewhere.
@@ -114,6 +114,8 @@ pub(super) fn health(reader: &Reader, job: &Job, now: Timestamp) -> Option<Healt
     let mut holds = reader.holds().unwrap_or_default();
     holds.retain(|hold| hold.until > now && hold.pattern.covers(job.name.as_str(), tags()));
     health.hold(Held::of(&holds));
+    let saved: Option<Saved> = serde_json::from_str(&state.cadence).ok();
+    health.runs_next(saved.filter(|_| !job.timing.runs_elsewhere()).and_then(|saved| saved.next()));
     Some(health)
 }
 

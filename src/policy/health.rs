@@ -114,6 +114,9 @@ pub struct Health {
     /// What people have asked for of this job; it follows from the holds, and is not kept.
     #[serde(skip)]
     pub(super) held: Option<Box<Held>>,
+    /// When its next run is due, where that is known; it follows from the schedule, and is not kept.
+    #[serde(skip)]
+    pub(super) next_run: Option<Timestamp>,
 }
 
 /// The format that this version writes: 2.
@@ -510,6 +513,11 @@ impl Health {
     /// it ends: see [`due`](super::due).
     pub fn silence(&mut self, until: Option<Timestamp>, now: Timestamp) {
         (self.silenced, self.silenced_since) = (until, until.map(|_| now));
+    }
+
+    /// When the next run is due, where that is known: no message about a failure comes before.
+    pub fn runs_next(&mut self, at: Option<Timestamp>) {
+        self.next_run = at;
     }
 
     /// What people ask for of this job from now on.

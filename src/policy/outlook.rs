@@ -2,6 +2,8 @@
 //!
 //! Before it: a job's [`Health`]. After it: `status`, `why` and the status page. It changes nothing.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -11,7 +13,7 @@ use super::incident::{OpenIncident, Reported};
 use super::quiet;
 use super::settings::{On, Repeat};
 use super::{Event, Expected, Settings, Suppressed};
-use crate::clock::shift;
+use crate::clock::{between, shift};
 use crate::exec::Status;
 use crate::id::Channel;
 
@@ -111,6 +113,9 @@ pub fn telling_line(last: &LastRun) -> String {
     }
 }
 
+/// Two readings of two clocks: a due time that is a moment later is the same.
+const SAME: Duration = Duration::from_secs(1);
+
 type Of<'a> = (&'a Settings, &'a Health, &'a TimeZone);
 
 fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: Timestamp) -> Open {
@@ -207,6 +212,14 @@ pub(super) fn expected(
         (None, Some(until)) => Some(Expected { why: Suppressed::RepeatNotDue, at: Some(until) }),
         (expected, _) => expected,
     };
+    // Nor is there one before its next run is due.
+    let expected = expected.map(|expected| match health.next_run {
+        Some(run) if of_a_run(expected.why) => {
+            let of_run = |at: Timestamp| if between(at, run) < SAME { at } else { run };
+            Expected { at: expected.at.map(of_run), ..expected }
+        }
+        _ => expected,
+    });
     if settings.quiet_except.contains(open.status) {
         return expected;
     }
@@ -324,6 +337,26 @@ mod tests {
         }
         assert_eq!(words("repeat = 'always'\n", Held::default(), "03:01"), None);
         assert_eq!(words("after = 2\n", ack("09:00"), "03:01"), None);
+    }
+
+    #[test]
+    fn no_message_about_a_failure_is_expected_before_the_next_run_is_due() {
+        let mut life = Life::new("repeat = '1h'\n");
+        life.run("critical: no disk", at("03:00"));
+        let next = |life: &Life| open(&life.settings, &life.health, &life.zone, at("03:01"))[0].next;
+        for (run, expected) in [(None, "04:00"), (Some("03:30"), "04:00"), (Some("24 03:00"), "24 03:00")] {
+            life.health.runs_next(run.map(at));
+            assert_eq!(
+                next(&life),
+                Some(Expected { why: Suppressed::RepeatNotDue, at: Some(at(expected)) }),
+                "{run:?}"
+            );
+        }
+        // What fails still when a silence ends is told then, without a run.
+        life.health.hold(Held { silence: Some((at("05:00"), "dana".to_owned())), ..Held::default() });
+        assert_eq!(next(&life), Some(Expected { why: Suppressed::Silenced, at: Some(at("05:00")) }));
+        life.health.hold(Held { acks: vec![(1, at("05:00"))], ..Held::default() });
+        assert_eq!(next(&life), Some(Expected { why: Suppressed::Acknowledged, at: Some(at("24 03:00")) }));
     }
 
     #[test]

@@ -115,6 +115,7 @@ fn over(
 ) -> Entry {
     let outcome = Arc::new(report::conditioned(&tracked.job, &tracked.health, outcome));
     let end = RunEnd { run: &run, outcome: &outcome, now: now.wall };
+    tracked.health.runs_next(tracked.next_due(now));
     let said = if replaced {
         Said { line: report::line(&tracked.job, end, &sender.host), ..Said::nothing(Decision::Replaced) }
     } else {

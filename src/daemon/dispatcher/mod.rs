@@ -399,6 +399,12 @@ impl Dispatcher {
 }
 
 impl Tracked {
+    /// When its next run is due, where the daemon starts it and its schedule says so now.
+    fn next_due(&self, now: Now) -> Option<Timestamp> {
+        let slot = self.cadence.slot().filter(|_| !self.job.timing.runs_elsewhere())?;
+        Some(slot.wall(now))
+    }
+
     /// What is to be remembered of it from now on. Without any, the store keeps what it has: an old state is better than none.
     fn state(&self, now: Now) -> Option<(JobName, JobState)> {
         let name = &self.job.name;
