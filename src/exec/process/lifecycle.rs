@@ -100,6 +100,11 @@ impl Lifecycle {
         Self { phase: Phase::Running, kill_after, exited: false, closed: false, cause: None, killed: false }
     }
 
+    /// Whether it goes on, and nobody has asked it to end.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
     /// Whether a grandchild still holds a pipe.
     pub(super) fn leaked(&self) -> bool {
         !self.closed

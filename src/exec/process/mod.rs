@@ -90,6 +90,10 @@ enum Waited {
     InVain(Ending),
 }
 
+/// A time limit that is met so much later than it was due was met by a process that was held up: stopped, suspended, on a machine
+/// without time for it.
+const HELD_UP: Duration = Duration::from_secs(1);
+
 /// A start that waits for descriptors is looked at no more often.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -167,8 +171,9 @@ impl Follower<'_> {
         let mut capture = Capture::new(command.output.max_output, &redactor).with_directives(command.output.directives);
         let mut lifecycle = Lifecycle::new(command.limits.kill_after);
         let mut seen = Stop::No;
-        let mut timer = command.limits.timeout.map(|timeout| self.until(child.began.mono + timeout));
-        let (mut look, mut exited) = (None, None);
+        let mut due = command.limits.timeout.map(|timeout| child.began.mono + timeout);
+        let mut timer = due.map(|due| self.until(due));
+        let (mut look, mut exited, mut excused) = (None, None, false);
         'run: loop {
             let event = tokio::select! {
                 biased;
@@ -186,6 +191,16 @@ impl Follower<'_> {
                     }
                 }
             };
+            let now = self.clock.now().mono;
+            let late = due.map_or(Duration::ZERO, |due| now - due);
+            if event == Event::Deadline && late > HELD_UP && lifecycle.is_running() && !excused {
+                // This process was held up and has read nothing meanwhile: the command, which may have waited for that, gets
+                // the time back.
+                excused = true;
+                due = Some(now + late.min(command.limits.timeout.unwrap_or_default()));
+                timer = due.map(|due| self.until(due));
+                continue;
+            }
             let unreported = match event {
                 Event::Deadline | Event::Stop(_) => child.unreported(&lifecycle, &mut capture, progress),
                 Event::Exited | Event::Closed | Event::Alone => [None; 2],
@@ -222,7 +237,8 @@ impl Follower<'_> {
                     Step::Finish => break 'run,
                 };
                 renewed = true;
-                timer = patience.map(|patience| self.until(self.clock.now().mono + patience));
+                due = patience.map(|patience| self.clock.now().mono + patience);
+                timer = due.map(|due| self.until(due));
             }
         }
         progress.pid.store(0, Ordering::Relaxed);

@@ -335,6 +335,25 @@ fn a_program_that_was_held_up_kills_nothing_that_ended_in_time() {
 }
 
 #[test]
+fn a_command_that_waited_for_a_program_that_was_held_up_gets_its_time_back() {
+    // It fills its pipe while nobody reads, and could not go on.
+    let job = "command = 'touch there; while ! test -e go; do sleep 0.01; done; touch writes; head -c 900000 /dev/zero; echo end'\n\
+               every = '1h'\ntimeout = '2s'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", job)]);
+    let once = sandbox.start_with(started_by(&["env"], &["once", "job"]));
+    sandbox.wait_for("its start", || sandbox.path().join("there").exists().then_some(()));
+    once.signal("STOP");
+    once.wait_for_stop();
+    sandbox.file("go", "");
+    sandbox.wait_for("its output", || sandbox.path().join("writes").exists().then_some(()));
+    // Nothing but time tells that the timeout has passed, by more than a busy machine is late.
+    std::thread::sleep(Duration::from_millis(3_500));
+    once.signal("CONT");
+    let (status, said) = once.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn a_program_that_was_held_up_says_of_none_that_it_had_to_be_killed() {
     let obey = "touch termed; while ! test -e go; do sleep 0.01; done; exit 0";
     let job = format!(
