@@ -371,12 +371,23 @@ impl Watcher {
 
     /// Returns when something may have changed; never when nothing is watched. Nothing is lost when this is dropped.
     pub async fn changed(&mut self) {
-        tokio::select! {
-            Some(()) = self.notices.recv() => {}
-            () = mounted(self.mounts.as_ref()) => {}
-            () = changed_ways(self.ways.as_mut()) => {}
-            else => std::future::pending().await,
+        loop {
+            tokio::select! {
+                Some(()) = self.notices.recv() => return,
+                () = changed_ways(self.ways.as_mut()) => return,
+                () = mounted(self.mounts.as_ref()) => if self.is_mounted_over() { return },
+                else => std::future::pending().await,
+            }
         }
+    }
+
+    /// Whether another folder is in the place of one that is watched.
+    #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
+    fn is_mounted_over(&self) -> bool {
+        let other = |(path, id): (&PathBuf, &(u64, u64))| {
+            std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok() != Some(*id)
+        };
+        self.watching.iter().any(other) || self.ways.as_ref().is_some_and(|ways| ways.watched().any(other))
     }
 
     /// Whether a file is open for writing, and was written to.

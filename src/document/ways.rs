@@ -73,6 +73,11 @@ impl Ways {
         refused
     }
 
+    /// What is watched: device and inode by path.
+    pub(super) fn watched(&self) -> impl Iterator<Item = (&PathBuf, &(u64, u64))> {
+        self.watching.values().map(|(path, id)| (path, id))
+    }
+
     /// Returns when one of them may be another one. Nothing is lost when this is dropped.
     pub(super) async fn changed(&mut self) {
         loop {
