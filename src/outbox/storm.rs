@@ -43,7 +43,13 @@ const CHARACTERS: usize = ALL_BLOCKS - 1_500;
 const NAME: usize = 6;
 
 /// What the words and the markup around a cause take.
-const GROUP: usize = 36;
+const GROUP: usize = 36 + RANGES;
+
+/// What numbers that vary may add to a cause.
+const RANGES: usize = 14;
+
+/// Stands for a number that varies.
+const VARIES: &str = "…";
 
 /// With more jobs than this an emoji at each name of a job that is well would not fit: it is struck out instead.
 const MARKED: usize = 50;
@@ -479,21 +485,31 @@ fn groups(members: &[Member]) -> Vec<(String, Vec<&Member>)> {
     groups.into_iter().map(|(_, group)| (common_cause(&group), group)).collect()
 }
 
-/// What causes have in common: a number that is not the same in all of them is left out.
+/// What causes have in common; a number that is not the same in all of them as the least and the greatest.
 fn common_cause(group: &[&Member]) -> String {
-    let mut causes = group.iter().map(|member| member.cause.as_str());
-    let first = causes.next().unwrap_or_default();
-    let mut parts = numbers_apart(first);
-    for other in causes {
-        let others = numbers_apart(other);
-        if others.len() != parts.len() {
-            return format!("{first} (and alike)");
-        }
-        for (part, _) in parts.iter_mut().zip(others).filter(|(part, other)| **part != *other) {
-            *part = "…";
-        }
+    let all: Vec<Vec<&str>> = group.iter().map(|member| numbers_apart(&member.cause)).collect();
+    let Some(first) = all.first() else { return String::new() };
+    if all.iter().any(|parts| parts.len() != first.len()) {
+        return format!("{} (and alike)", first.concat());
     }
-    parts.concat()
+    let part = |at: usize, shown: &dyn Fn(usize) -> String| {
+        let same = all.iter().all(|parts| parts[at] == first[at]);
+        if same { first[at].to_owned() } else { shown(at) }
+    };
+    let written = |shown: &dyn Fn(usize) -> String| (0..first.len()).map(|at| part(at, shown)).collect::<String>();
+    let ranges = written(&|at| range(all.iter().map(|parts| parts[at])));
+    // There is room for as much as the words of one.
+    let room = units(&first.concat()) + RANGES;
+    if units(&ranges) <= room { ranges } else { written(&|_| VARIES.to_owned()) }
+}
+
+/// `91–97`; of what is no count (a long number, one with zeros in front) only that it varies.
+fn range<'p>(parts: impl Iterator<Item = &'p str>) -> String {
+    let count =
+        |part: &str| part.parse::<u32>().ok().filter(|_| part.len() <= 6 && (part == "0" || !part.starts_with('0')));
+    let counts: Option<Vec<u32>> = parts.map(count).collect();
+    let ends = counts.and_then(|counts| Some((*counts.iter().min()?, *counts.iter().max()?)));
+    ends.map_or_else(|| VARIES.to_owned(), |(least, most)| format!("{least}–{most}"))
 }
 
 /// A text in parts, numbers and what stands between them.
