@@ -110,7 +110,10 @@ pub(super) fn reply(edit: &Message, now: Timestamp) -> Option<Message> {
     if edit.route.repeated {
         return None;
     }
-    let mut reply = Message { thread: Thread::Reply, created: now, ..edit.clone() };
+    // The end of an incident is to be seen in the channel, where the failure still stands.
+    let is_end = edit.event == Some(Event::Recovery) && edit.route.posted.is_none();
+    let thread = if is_end { Thread::Broadcast } else { Thread::Reply };
+    let mut reply = Message { thread, created: now, ..edit.clone() };
     if edit.route.posted.is_some() {
         // What is new in it is its last line: that a file is missing.
         reply.text = edit.text.lines().last().unwrap_or_default().to_owned();

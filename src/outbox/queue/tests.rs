@@ -635,10 +635,13 @@ fn the_file_of_an_answer_goes_into_its_thread_and_where_that_is_gone_below_the_a
 
 #[test]
 fn an_edit_that_cannot_be_made_is_told_by_a_reply_unless_another_message_tells_it() {
-    for (repeated, told) in [(true, vec![]), (false, vec!["Reply #ops m1"])] {
+    let end = Some(Event::Recovery);
+    for (repeated, event, told) in
+        [(true, end, vec![]), (false, None, vec!["Reply #ops m1"]), (false, end, vec!["Broadcast #ops m1"])]
+    {
         let mut queue = queue(&[("ops", depth(0, 1, 0))]);
         let mut row = stored(1, Thread::Edit, true);
-        row.message.route.repeated = repeated;
+        (row.message.route.repeated, row.message.event) = (repeated, event);
         let batch = next(&mut queue, vec![row]);
         let settlement = answer(&mut queue, &batch, lasting(Fault::Target), at(0));
         assert_eq!(
