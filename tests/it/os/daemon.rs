@@ -68,11 +68,19 @@ fn an_idle_daemon_is_not_woken() {
             _ => assert!(begun.elapsed() < PATIENCE, "it never comes to rest"),
         }
     }
-    // Past the moment at which everybody would look again who has no timer of the kernel's.
-    let boot = Duration::from_secs(clock_gettime(ClockId::Boottime).tv_sec.unsigned_abs());
-    let look = next_look(&System, Mono(boot)).0 - boot;
-    std::thread::sleep(look + Duration::from_secs(1));
-    assert_eq!(sleeps(), quiet);
+    // Past the moment at which everybody would look again who has no timer of the kernel's. Another process that walks through
+    // the folders of this machine wakes it: one such stretch of three is quiet.
+    let woken: Vec<u64> = (0..3)
+        .map(|_| {
+            let quiet = sleeps();
+            let boot = Duration::from_secs(clock_gettime(ClockId::Boottime).tv_sec.unsigned_abs());
+            let look = next_look(&System, Mono(boot)).0 - boot;
+            std::thread::sleep(look + Duration::from_secs(1));
+            sleeps().abs_diff(quiet)
+        })
+        .take_while(|woken| *woken > 0)
+        .collect();
+    assert!(woken.len() < 3, "{woken:?}");
     daemon.signal("TERM");
     assert!(daemon.end().0.success());
 }

@@ -122,7 +122,7 @@ fn slacks_own_models_accept_a_storm_of_hostile_output_its_edits_and_its_end() {
         let of = |request: &Request| request.method() == method && request.json().to_string().contains(words);
         slack.requests().iter().any(of)
     };
-    slack.wait_until("the storm", || said("chat.postMessage", " jobs fail*").then_some(()));
+    slack.wait_until("the storm", || said("chat.postMessage", " jobs fail since ").then_some(()));
     sandbox.file("code", "0");
     slack.wait_until("the end of the storm", || said("chat.update", " jobs are well again* after").then_some(()));
     going.signal("TERM");

@@ -297,7 +297,10 @@ fn a_folder_two_levels_up_that_another_takes_the_place_of_is_noticed() {
 #[test]
 fn a_program_that_starts_elsewhere_on_the_machine_wakes_nobody() {
     let sandbox = with_first("");
-    let mut going = sandbox.start(&["run", "--dry-run"]);
+    let mut going = sandbox.start_with(|command| {
+        // The zone is that of /etc/localtime.
+        command.env_remove("TZ").args(["run", "--dry-run"]);
+    });
     going.wait_for("says first");
     // By thread: one that has nothing to do any more ends meanwhile.
     let switches = || -> HashMap<std::ffi::OsString, u64> {
