@@ -1,6 +1,7 @@
 //! Incidents of one job that its script tells apart by keys: which of them a run is about, and how messages name them. Pure.
 //!
-//! Before it: `judge` and `wake`, which set aside what they are not about. After it: `message`, which finds the words.
+//! Before it: `judge` and `wake`, which decide without the incidents that they are not about. After it: `message`, which finds
+//! the words.
 
 use super::Notification;
 use super::health::Health;
@@ -60,7 +61,7 @@ impl Health {
 }
 
 impl Notification {
-    /// What was set aside while it was decided: its incidents go on, and are put back where it is taken back.
+    /// The incidents that it was decided without: they go on, and are put back where it is taken back.
     pub(super) fn beside(&mut self, aside: &Aside) {
         let ends = self.thread.closes() || self.event == super::Event::Recovery;
         let others = aside.open.as_deref().into_iter().chain(&aside.others).filter(|_| ends);

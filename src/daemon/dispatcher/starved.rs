@@ -1,4 +1,5 @@
-//! Jobs whose runs wait because other runs hold every place, or because their processes may not be started yet: told once, and once more when that is over. Pure.
+//! Jobs whose runs wait because other runs hold every place, or because their processes may not be started yet: told once, and
+//! once more when that is over. Pure.
 //!
 //! Before it: due times that pass while a run of the same job waits. After it: a message, a warning in the log, and a note
 //! that `why` reads. Invariant: a job is told of once an hour at most, however often it gets a place in between.
