@@ -5,49 +5,10 @@
 //! Invariant: a lane whose own trouble remains while Slack answers others (an error of its channel alone, a host for files
 //! that a firewall blocks) keeps its back-off: it is woken once, and again only after there was trouble with others too.
 
-use super::{Queue, State};
-use crate::clock::{Mono, Now};
+use super::Queue;
+use crate::clock::Now;
 use crate::id::Channel;
 use crate::outbox::batch::Lane;
-
-/// What a lane knows of its trouble with the way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Way {
-    /// Its last try failed for trouble of the way.
-    fails: bool,
-    /// It waits for that, and for nothing that Slack asked.
-    pub(super) waits: bool,
-    /// It was woken since the way failed for others: what remains is trouble of its own.
-    woken: bool,
-    /// Another lane had an answer while this one's try was under way.
-    disproven: bool,
-}
-
-impl Way {
-    /// Whether the last try failed for trouble of the way.
-    pub(super) fn fails(&self) -> bool {
-        self.fails
-    }
-
-    /// A try begins.
-    pub(super) fn begin(&mut self) {
-        self.disproven = false;
-        self.waits = false;
-    }
-
-    /// A try failed for trouble of the way. The answer is whether it was well before.
-    pub(super) fn failed(&mut self) -> bool {
-        self.waits = true;
-        !std::mem::replace(&mut self.fails, true)
-    }
-
-    /// Whether the way was well after the try that just failed began: the next is worth making soon, once.
-    pub(super) fn is_disproven(&mut self) -> bool {
-        let is_news = std::mem::take(&mut self.disproven) && !self.woken;
-        self.woken |= is_news;
-        is_news
-    }
-}
 
 impl Queue {
     /// Slack answered in this lane: whatever waits for trouble of the way need not wait on.
@@ -68,27 +29,5 @@ impl Queue {
     /// The way fails in a lane that was well: that others fail says nothing of them.
     pub(super) fn way_fails_anew(&mut self) {
         self.lanes.values_mut().for_each(|state| state.way.woken = false);
-    }
-}
-
-impl State {
-    /// The way is well for another lane.
-    fn wake(&mut self, now: Mono) {
-        if self.in_flight && !self.way.waits {
-            self.way.disproven = true;
-            return;
-        }
-        if self.way.woken || !self.way.fails {
-            return;
-        }
-        if self.way.waits {
-            self.not_before = self.not_before.min(now);
-            self.way.waits = false;
-            self.way.woken = true;
-        }
-        // What of its messages seemed to be in trouble by itself was so while the way failed.
-        let asides = self.aside.len();
-        self.aside.retain(|aside| aside.proven);
-        self.way.woken |= self.aside.len() < asides;
     }
 }
