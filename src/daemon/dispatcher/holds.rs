@@ -5,25 +5,24 @@
 //! at its time, whatever else happens; a paused job runs only when a person asks for it; each due time that passes because of
 //! a pause is counted, in one row for each job and pause.
 
+mod passed;
+mod said;
+mod trigger;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::mailbox::{Asker, NewHold, NewRun, Reply};
-use super::super::numbers::Skip;
+pub(super) use self::passed::PassedTimes;
+use super::super::mailbox::{Asker, NewHold, Reply};
 use super::view::covers;
-use super::{AskedFor, Dispatcher, Entry, Tracked, Turn, Waiting};
+use super::{Dispatcher, Entry, Tracked, Turn};
 use crate::api::{self, Code, Failure};
 use crate::clock::{Mono, Now, between};
 use crate::document::did_you_mean;
 use crate::exec::{Status, Trigger};
-use crate::id::{Channel, JobName, RunId, in_one_line, listed};
-use crate::plan::Job;
-use crate::policy::{self, AckEnd, Event, Expected, Held, Hold, HoldKind, Pattern, count, time_of_day};
-use crate::report::{self, explain::told};
-use crate::schedule::Saved;
-use crate::store::RunRow;
+use crate::id::{in_one_line, listed};
+use crate::policy::{self, AckEnd, Event, Held, Hold, HoldKind, Pattern};
 
 /// Holds at one time; one more is refused.
 const MOST: usize = 200;
@@ -31,17 +30,8 @@ const MOST: usize = 200;
 /// A note takes so many characters.
 const LONGEST_NOTE: usize = 300;
 
-/// So many characters of it stand behind a headline.
-const NOTE_IN_HEADLINE: usize = 120;
-
-/// A message about a hold goes to so many channels.
-const MOST_CHANNELS: usize = 10;
-
 /// Due times that pass in a pause are counted up to this number.
 const COUNTED: usize = 500;
-
-/// The row of due times that have passed is written this often, and when the pause ends.
-const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
 /// What people have asked for.
 #[derive(Debug, Default)]
@@ -52,21 +42,6 @@ pub(super) struct Holds {
     due: Option<Mono>,
     /// They have changed by themselves since they were written.
     unwritten: bool,
-}
-
-/// Due times of a job that have passed because of a pause.
-#[derive(Debug)]
-pub(super) struct PassedTimes {
-    /// The row that tells of them.
-    row: RunId,
-    /// The pause.
-    hold: u64,
-    count: u64,
-    first: Timestamp,
-    last: Timestamp,
-    /// When the row was written last; none when it was not since it changed.
-    written: Option<Mono>,
-    is_written: bool,
 }
 
 /// How a hold came to its end.
@@ -119,22 +94,6 @@ impl Dispatcher {
         self.holds.due = (!self.holds.all.is_empty()).then_some(self.last.mono);
     }
 
-    /// Goes on counting due times that pass, where an earlier process left off; after the jobs are taken in.
-    pub fn resume_passed(&mut self, rows: Vec<RunRow>) {
-        for row in rows {
-            let (Some(index), Some((count, hold))) = (self.by_name.get(&row.job), row.details.passed) else { continue };
-            self.jobs[*index as usize].passed = Some(Box::new(PassedTimes {
-                row: row.id,
-                hold,
-                count,
-                first: row.started,
-                last: row.finished,
-                written: None,
-                is_written: true,
-            }));
-        }
-    }
-
     /// The holds in effect.
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         self.holds.all.values()
@@ -158,61 +117,6 @@ impl Dispatcher {
             note: hold.note.clone(),
             jobs: self.covered(&hold.pattern).count(),
         }
-    }
-
-    /// A person wants a job to run now.
-    pub(super) fn trigger(&mut self, asked: &NewRun, now: Now) -> (Option<Reply>, Turn) {
-        let mut turn = Turn::default();
-        let index = match self.index_of(asked.job.as_str()) {
-            Ok(index) => index,
-            Err(failure) => return refused(failure),
-        };
-        if self.stopping {
-            return refused(Failure::new(Code::Stopping, "the daemon is stopping: no new run starts"));
-        }
-        let tracked = &self.jobs[index as usize];
-        let name = &tracked.job.name;
-        if tracked.job.timing.runs_elsewhere() {
-            let failure = Failure::new(Code::NotRunHere, format!("`{name}` is run by something else (`expect`)"));
-            return refused(failure.help("start it where it runs"));
-        }
-        if let Some(running) = self.running.values().find(|running| running.job == index) {
-            let pid = running.run.progress.pid.load(std::sync::atomic::Ordering::Relaxed);
-            let pid = (pid > 0).then_some(pid);
-            let process = pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-            let since = time_of_day(running.started.wall, &tracked.job.timing.zone, now.wall);
-            let message = format!("`{name}` runs already: run {}{process}, since {since}", running.run.id);
-            let help = "wait for its end, and ask again";
-            let failure = Failure::new(Code::AlreadyRunning, message).help(help);
-            let (run, since) = (Some(running.run.id), Some(running.started.wall));
-            return refused(Failure { run, pid, since, ..failure });
-        }
-        if tracked.waiting > 0 {
-            let (what, help) = match self.waits_for_lock(index).map(|held| (held.lock, held.by)) {
-                None => ("a free place".to_owned(), "`limits.max_running` says how many there are".to_owned()),
-                Some((lock, (job, Some(run)))) => (format!("the lock {lock}"), format!("run {run} of {job} holds it")),
-                Some((lock, (job, None))) => {
-                    (format!("the lock {lock}"), format!("{job} is due longer, and takes it first"))
-                }
-            };
-            let message = format!("`{name}` is due already, and its run waits for {what}");
-            let run =
-                self.waiting.values().find(|waiting| waiting.job == index).and_then(|waiting| waiting.asked.as_ref());
-            let run = run.map(|(run, _)| *run);
-            return refused(Failure { run, ..Failure::new(Code::AlreadyRunning, message).help(help) });
-        }
-        let id = RunId(self.next_run);
-        self.next_run += 1;
-        self.sequence += 1;
-        tracing::info!(job = %name, run = %id, by = %asked.asker.by.name, note = asked.note.as_deref(), "a run was asked for");
-        let asked_for = Box::new(AskedFor { by: asked.asker.by.clone(), note: note(asked.note.as_deref()) });
-        let waiting =
-            Waiting { job: index, scheduled: now.wall, trigger: Trigger::Manual, asked: Some((id, asked_for)) };
-        self.waiting.insert((now.mono, self.sequence), waiting);
-        self.jobs[index as usize].waiting += 1;
-        self.fill(now, &mut turn);
-        let waits = self.asked_run_waits(index, id, now.wall, &mut turn);
-        (Some(Reply::Triggered(id, waits)), turn)
     }
 
     /// A person wants jobs to be held.
@@ -427,16 +331,6 @@ impl Dispatcher {
         turn.entries.push(self.holds.entry());
     }
 
-    /// A pause is over: what something else was to run in it is not missed, however long its grace.
-    fn not_expected_since(&mut self, index: u32, pause: &Hold, now: Now, turn: &mut Turn) {
-        let tracked = &mut self.jobs[index as usize];
-        if tracked.paused == Some(pause.id)
-            && let Some((due, count)) = tracked.cadence.wait_no_more(&tracked.job.timing, pause.since, now)
-        {
-            self.passes(index, count.into(), due, now, turn);
-        }
-    }
-
     /// Asks anew what holds a job.
     pub(super) fn hold_job(&mut self, index: u32, now: Now) {
         let tracked = &mut self.jobs[index as usize];
@@ -528,92 +422,6 @@ impl Dispatcher {
         }
     }
 
-    /// Due times of a paused job pass.
-    pub(super) fn passes(&mut self, index: u32, times: u64, scheduled: Timestamp, now: Now, turn: &mut Turn) {
-        self.passed_over(index, now);
-        let tracked = &mut self.jobs[index as usize];
-        // With `every_from = "finish"` nothing would ever be due again, had it not ended.
-        tracked.cadence.finished(&tracked.job.timing, now);
-        let Some(hold) = tracked.paused else { return };
-        tracked.tally.skipped(Skip::Paused, u32::try_from(times).unwrap_or(u32::MAX));
-        if tracked.passed.as_ref().is_none_or(|passed| passed.hold != hold) {
-            let row = RunId(self.next_run);
-            self.next_run += 1;
-            let (count, first, last) = (0, scheduled, scheduled);
-            tracked.passed =
-                Some(Box::new(PassedTimes { row, hold, count, first, last, written: None, is_written: false }));
-        }
-        let passed = tracked.passed.as_mut().expect("it was just put there");
-        passed.count = passed.count.saturating_add(times);
-        (passed.last, passed.is_written) = (scheduled.max(passed.last), false);
-        if passed.written.is_none_or(|written| now.mono - written >= WRITTEN_EVERY) {
-            self.write_passed(index, hold, now, turn);
-        }
-    }
-
-    /// Writes the row of the due times that have passed because of a pause. The answer is how many.
-    fn write_passed(&mut self, index: u32, hold: u64, now: Now, turn: &mut Turn) -> u64 {
-        let tracked = &mut self.jobs[index as usize];
-        let (name, number) = (tracked.job.name.clone(), tracked.health.runs());
-        let Some(passed) = tracked.passed.as_mut().filter(|passed| passed.hold == hold) else { return 0 };
-        if !std::mem::replace(&mut passed.is_written, true) {
-            passed.written = Some(now.mono);
-            let times = (passed.first, passed.last);
-            let row = RunRow::passed((passed.row, name, number), times, (passed.count, hold));
-            turn.entries.push(Entry::Passed(Box::new(row)));
-        }
-        passed.count
-    }
-
-    /// Writes every such row that has changed: the daemon stops.
-    pub(super) fn write_all_passed(&mut self, now: Now, turn: &mut Turn) {
-        for index in 0..u32::try_from(self.jobs.len()).unwrap_or(u32::MAX) {
-            if let Some(hold) = self.jobs[index as usize].passed.as_ref().map(|passed| passed.hold) {
-                self.write_passed(index, hold, now, turn);
-            }
-        }
-    }
-
-    /// A job is paused: what is due and waits, passes.
-    fn drop_waiting(&mut self, index: u32, now: Now, turn: &mut Turn) {
-        if self.jobs[index as usize].paused.is_none() {
-            return;
-        }
-        let is_dropped = |waiting: &Waiting| waiting.job == index && waiting.trigger != Trigger::Manual;
-        let keys: Vec<(Mono, u64)> =
-            self.waiting.iter().filter(|(_, waiting)| is_dropped(waiting)).map(|(key, _)| *key).collect();
-        let dropped: Vec<Timestamp> =
-            keys.iter().filter_map(|key| self.waiting.remove(key)).map(|waiting| waiting.scheduled).collect();
-        let tracked = &mut self.jobs[index as usize];
-        tracked.waiting -= u32::try_from(dropped.len()).unwrap_or(tracked.waiting);
-        let pending = tracked.pending.take_if(|(_, trigger)| *trigger != Trigger::Manual);
-        for scheduled in dropped.into_iter().chain(pending.map(|(scheduled, _)| scheduled)) {
-            self.passes(index, 1, scheduled, now, turn);
-        }
-        if self.jobs[index as usize].waiting == 0 {
-            turn.entries.extend(self.waits_in_vain(index, super::starved::PAUSED, now));
-            self.waits_no_more(index);
-        }
-    }
-
-    /// What was saved of a job's place in its schedule, without the due times that a pause covered which ended while no daemon
-    /// ran: nothing is owed for them.
-    pub(super) fn without_paused_time(&self, job: &Job, saved: Saved, now: Now) -> Saved {
-        let tags = || job.facts.tags.iter().map(String::as_str);
-        let ended = self.holds.all.values().filter(|hold| {
-            hold.kind == HoldKind::Pause && hold.until <= now.wall && hold.pattern.covers(job.name.as_str(), tags())
-        });
-        let Some(last) = ended.max_by_key(|hold| hold.until) else { return saved };
-        let then = Now { wall: last.until, mono: Mono(now.mono.0.saturating_sub(between(last.until, now.wall))) };
-        let seed = job.seed(&self.sender.host);
-        let saved = job.timing.passed_until(&seed, saved, then);
-        let mut cadence = job.timing.begin(&seed, Some(&saved), then);
-        match cadence.wait_no_more(&job.timing, last.since, then) {
-            Some(_) => cadence.save(then),
-            None => saved,
-        }
-    }
-
     /// The hold of a kind that covers a job, as the job's own view has it.
     pub(super) fn held_job(&self, tracked: &Tracked, kind: HoldKind, now: Now) -> Option<api::HeldJob> {
         let of_job = self.holds.all.values().filter(|hold| hold.kind == kind && covers(&hold.pattern, tracked));
@@ -668,22 +476,6 @@ impl Dispatcher {
         }
     }
 
-    /// The job of a name, or why there is none.
-    fn index_of(&self, name: &str) -> Result<u32, Failure> {
-        if let Some(index) = self.by_name.get(&JobName::new(name)) {
-            return Ok(*index);
-        }
-        let pattern = Pattern::new(name);
-        let names: Vec<&str> =
-            self.covered(&pattern).map(|index| self.jobs[index as usize].job.name.as_str()).collect();
-        if names.is_empty() {
-            return Err(self.no_match(&pattern));
-        }
-        let (shown, number, names) = (in_one_line(pattern.as_str()), names.len(), listed(&names));
-        let message = format!("`trigger` runs one job; `{shown}` names {number}: {names}");
-        Err(Failure::new(Code::Unprocessable, message).help("name one of them"))
-    }
-
     /// That a pattern names no job, with what may have been meant.
     fn no_match(&self, pattern: &Pattern) -> Failure {
         let text = pattern.as_str();
@@ -703,120 +495,6 @@ impl Dispatcher {
         let help = near.unwrap_or_else(|| "`slack-alert list` shows all jobs".to_owned());
         Failure::new(Code::NoSuchJob, message).help(help)
     }
-
-    /// The channels that hear of what its jobs do.
-    fn channels_of(&self, pattern: &Pattern) -> Vec<Channel> {
-        let mut channels = Vec::new();
-        for index in self.covered(pattern) {
-            let notify = &self.jobs[index as usize].job.notify;
-            for channel in notify.channels_for(Status::Critical, self.sender.channel.as_ref()) {
-                if !channels.contains(&channel) {
-                    channels.push(channel);
-                }
-            }
-            if channels.len() >= MOST_CHANNELS {
-                break;
-            }
-        }
-        if channels.is_empty() { vec![Channel::unnamed()] } else { channels }
-    }
-
-    /// A hold that is long or wide is told at its beginning, and one that takes the place of such a hold; an acknowledgement
-    /// stands in the first message of its incident.
-    fn tell_beginning(&self, hold: &Hold, before: &[Hold], now: Now, turn: &mut Turn) {
-        let until = told(hold.until, &self.sender.zone, now.wall);
-        if hold.kind == HoldKind::Ack {
-            return self.note_incident(hold, true, now, turn);
-        }
-        if !hold.told {
-            return;
-        }
-        let jobs = u32::try_from(self.covered(&hold.pattern).count()).unwrap_or(u32::MAX);
-        let (what, effect) = match (hold.kind, jobs) {
-            (HoldKind::Pause, 1) => ("paused", "it does not run"),
-            (HoldKind::Pause, _) => ("paused", "they do not run"),
-            (HoldKind::Silence | HoldKind::Ack, 1) => ("silenced", "it runs, and nothing is said"),
-            (HoldKind::Silence | HoldKind::Ack, _) => ("silenced", "they run, and nothing is said"),
-        };
-        let until = match (hold.until_ok, jobs) {
-            (false, _) => until,
-            (true, 1) => format!("{until}, or until it is ok"),
-            (true, _) => format!("{until}, or until all are ok"),
-        };
-        let jobs = count(jobs, "job");
-        let in_place = before.iter().map(|before| {
-            let until = told(before.until, &self.sender.zone, now.wall);
-            format!(", in place of the {} by {} until {until}", hold.kind.noun(), before.by.name)
-        });
-        let in_place: String = in_place.collect();
-        let (by, pattern) = (&hold.by.name, hold.pattern.as_str());
-        let title = format!("{by} has {what} {pattern} ({jobs}) until {until}{in_place}: {effect}");
-        self.tell_hold(hold, &title, hold.note.as_deref().unwrap_or_default(), now, turn);
-    }
-
-    fn tell_end(&self, hold: &Hold, end: &End<'_>, passed: u64, now: Now, turn: &mut Turn) {
-        if hold.kind == HoldKind::Ack {
-            // What is over is edited by its recovery.
-            if !matches!(end, End::Recovered) {
-                self.note_incident(hold, false, now, turn);
-            }
-            return;
-        }
-        if !hold.told {
-            return;
-        }
-        let (noun, pattern, by) = (hold.kind.noun(), hold.pattern.as_str(), &hold.by.name);
-        let title = match end {
-            End::By(asker, _) if asker.by == hold.by => format!("{by} has ended the {noun} of {pattern}"),
-            End::By(asker, _) => format!("{} has ended the {noun} of {pattern} by {by}", asker.by.name),
-            End::Ok => format!("the {noun} of {pattern} by {by} is over: it is ok"),
-            End::Time | End::Recovered | End::Worse => format!("the {noun} of {pattern} by {by} is over"),
-        };
-        let passed = match passed {
-            0 => None,
-            1 => Some("1 due time passed without a run".to_owned()),
-            times => Some(format!("{times} due times passed without a run")),
-        };
-        let with = if let End::By(_, ids) = end { ids } else { &[][..] };
-        let still = self.still_held(hold, with, now).into_iter().map(|still| {
-            let (jobs, until) = (listed(&still.jobs), told(still.until, &self.sender.zone, now.wall));
-            let (stay, how) = (if still.jobs.len() == 1 { "stays" } else { "stay" }, hold.kind.held());
-            format!("{jobs} {stay} {how} until {until} by the {noun} of {}", still.pattern)
-        });
-        let body: Vec<String> = passed.into_iter().chain(still).collect();
-        self.tell_hold(hold, &title, &body.join("\n"), now, turn);
-    }
-
-    fn tell_hold(&self, hold: &Hold, title: &str, body: &str, now: Now, turn: &mut Turn) {
-        for channel in report::places(self.channels_of(&hold.pattern), &self.sender) {
-            let message = report::own_neutral(channel, (title, body), &self.sender, now.wall);
-            turn.entries.push(Entry::Said(Box::new(message)));
-        }
-    }
-
-    /// Who has an incident stands in its first message, and when the next message comes; where that cannot be edited, a message
-    /// says it. `begins`: else it is taken away.
-    fn note_incident(&self, hold: &Hold, begins: bool, now: Now, turn: &mut Turn) {
-        let Some(index) = self.covered(&hold.pattern).next() else { return };
-        let tracked = &self.jobs[index as usize];
-        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
-        let Some(open) = open.into_iter().find(|open| Some(open.id) == hold.incident && open.is_reported) else {
-            return;
-        };
-        let time = |at| told(at, &self.sender.zone, now.wall);
-        let words = if begins { has_it(hold, open.next, time) } else { String::new() };
-        let messages = report::noted(&tracked.job, &open, &words, &self.sender, now.wall);
-        if !messages.is_empty() {
-            turn.entries.push(Entry::Changed { state: None, messages });
-        }
-    }
-}
-
-/// Who has an incident since when, what that person noted, and when the next message comes.
-fn has_it(hold: &Hold, next: Option<Expected>, time: impl Fn(Timestamp) -> String) -> String {
-    let note = hold.note.as_deref().map(|note| format!(": {}", crate::slack::cut_plain(note, NOTE_IN_HEADLINE).0));
-    let next = next.and_then(|next| next.words(&time)).unwrap_or_else(|| format!("until {}", time(hold.until)));
-    format!("{} has it since {}{} · {next}", hold.by.name, time(hold.since), note.unwrap_or_default())
 }
 
 fn refused(failure: Failure) -> (Option<Reply>, Turn) {
