@@ -74,7 +74,7 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         all.extend(blocks::paragraphs(rest, SECTION).0);
     }
     // A headline that is longer than the one before may be too much for a message that was as long as it can be.
-    let all = if weight(&all) > ALL_BLOCKS { fit(all).0 } else { all };
+    let all = if weight(&all) > ALL_BLOCKS { fit(all).blocks } else { all };
     let rest = format!("{}{rest}", before.map(|(_, plain)| plain).unwrap_or_default());
     let text = if rest.is_empty() { plain } else { format!("{plain}\n{}", rest.trim_end()) };
     let color = match change {

@@ -145,6 +145,11 @@ impl Written {
         let span = span_of(&self.text, &flaw.pointer);
         let (text, from) = (&self.text[span.clone()], &self.from[span]);
         let first = from.first().copied().flatten()?;
+        // Nothing stands in the list, and where a value or a loop could, the next run may fill it.
+        let is_empty = text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(']'));
+        if is_empty && (0..from.len()).any(|at| from[at] != Some(first + at)) {
+            return None;
+        }
         if text.starts_with(['{', '[']) {
             let last = from.iter().rev().find_map(|from| *from).filter(|last| *last > first);
             return Some((first..last.unwrap_or(first) + 1, flaw.why.clone()));

@@ -19,7 +19,8 @@ use crate::exec::{Captured, Status};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
 use crate::slack::{
-    blocks, closed, cut, escape, fence, fit, is_mention_markup, plain, unescape, unformatted, units, weight, weight_of,
+    Fitted, blocks, closed, cut, escape, fence, fit, is_mention_markup, plain, unescape, unformatted, units, weight,
+    weight_of,
 };
 
 /// Lines of output in a message.
@@ -377,14 +378,20 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
     if own.len() > BLOCKS {
         return Err(refuse(format!("{} blocks are too many: Slack takes {BLOCKS}", own.len())));
     }
-    let mut own = own;
     let left_out: Vec<String> = parts.left_out.iter().map(why_left_out).collect();
-    let small: Vec<String> = always(notice).into_iter().chain(left_out).collect();
-    own.extend((!small.is_empty() && own.len() < BLOCKS).then(|| blocks::context(&small.join(BETWEEN))));
     let said = plain("", &own);
-    let (fitted, whole) = fit(own);
+    let Fitted { blocks: mut fitted, mut whole, notes } = fit(own);
     if fitted.is_empty() {
         return Err(refuse("nothing is left of the blocks: their texts are empty".to_owned()));
+    }
+    let changed = notes.iter().map(|note| format!(":warning: `message.blocks`: {}", one_line(note)));
+    let small: Vec<String> = always(notice).into_iter().chain(left_out).chain(changed).collect();
+    if !small.is_empty() {
+        if fitted.len() == BLOCKS {
+            fitted.pop();
+            whole = false;
+        }
+        fitted.push(blocks::context(&small.join(BETWEEN)));
     }
     let headline = headline(notice, parts.title.as_deref().map(str::trim).filter(|title| !title.is_empty()));
     let title = format!("{}{}", pings(notice), headline.plain);

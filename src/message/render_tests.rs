@@ -666,6 +666,24 @@ fn a_whole_block_kit_array() {
 }
 
 #[test]
+fn a_block_that_slack_would_refuse_is_sent_as_its_text_and_the_message_says_which_and_why() {
+    let format = format_of(
+        "[message]\nblocks = '''[\n\
+         {\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"first\"}},\n\
+         {\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"{{ stdout | trim }}\"},\
+          \"accessory\": {\"type\": \"button\", \"text\": {\"type\": \"plain_text\", \"text\": \"Go\"}, \
+          \"url\": \"{{ stdout | trim }}\"}}]'''",
+    );
+    let message = rendered(&wrote(sample(Event::Output), b"no URL", b""), &format);
+    let texts = transcript(&message);
+    assert!(texts.contains("section first\n") && texts.contains("section no URL\\nGo no URL\n"), "{texts}");
+    let said =
+        |text: &str| text.contains("block 2 is shown as plain text, since Slack would refuse it: `no URL` is no");
+    assert!(said(&texts) && said(&message.text), "{texts}\n{}", message.text);
+    assert_eq!(crate::slack::validate(&serde_json::Value::from(message.blocks)), []);
+}
+
+#[test]
 fn the_plain_text_of_own_blocks_has_the_whole_content() {
     let blocks =
         "[message]\nblocks = '''[{\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"x\"}}]'''";

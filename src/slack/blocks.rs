@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::cut::{cut, cut_plain, split};
 use super::escape::{escape, fence, unformatted};
-use super::fit::weight;
 use super::limits::{ALL_BLOCKS, BUTTON, FIELD, SECTION};
+use super::weight::weight;
 
 /// A text object that Slack formats.
 pub fn mrkdwn(text: &str) -> Value {

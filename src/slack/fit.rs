@@ -4,112 +4,140 @@
 
 use serde_json::{Value, json};
 
+use super::blocks::paragraphs;
 use super::cut::{cut, cut_plain};
-use super::escape::{escape, units};
-use super::limits::{
-    ACTION_ELEMENTS, ALL_BLOCKS, ALT_TEXT, BLOCKS, BUTTON, CONTEXT_ELEMENTS, FIELD, FIELDS, HEADER, ID, TEXT_OBJECT,
-};
+use super::escape::units;
+use super::limits::{ALL_BLOCKS, BLOCKS, ID};
+use super::plain::plain;
+use super::validate::validate;
+use super::weight::{weight, weight_of};
 
-/// What blocks weigh against [`ALL_BLOCKS`]: their JSON, literal texts counted as if they were escaped.
-pub fn weight(blocks: &[Value]) -> usize {
-    blocks.iter().map(weight_of).sum()
+/// Blocks from outside (`message.blocks`) as Slack takes them.
+#[derive(Debug, Default, PartialEq)]
+pub struct Fitted {
+    /// The blocks.
+    pub blocks: Vec<Value>,
+    /// Nothing was left out.
+    pub whole: bool,
+    /// What is not shown as it was written, and why: plain text, a sentence each.
+    pub notes: Vec<String>,
 }
 
-/// What one block weighs.
-pub fn weight_of(block: &Value) -> usize {
-    units(&block.to_string()) + literal_surplus(block) + 1
-}
-
-fn literal_surplus(value: &Value) -> usize {
-    match value {
-        Value::Object(map) => {
-            let literal = matches!(map.get("type").and_then(Value::as_str), Some("text" | "plain_text"));
-            let own = match map.get("text").and_then(Value::as_str) {
-                Some(text) if literal => units(&escape(text)).saturating_sub(units(text)),
-                _ => 0,
-            };
-            own + map.values().map(literal_surplus).sum::<usize>()
+/// Blocks from outside within every limit: long texts cut, empty parts left out, what is too many at the end left out and
+/// said so. A block that Slack would refuse all the same is shown as its text: it would take the whole message along.
+pub fn fit(blocks: Vec<Value>) -> Fitted {
+    let mut whole = true;
+    let mut all = Value::Array(blocks);
+    for flaw in validate(&all) {
+        // A name that is too long is none, see below.
+        let Some(most) = flaw.most.filter(|_| !flaw.pointer.ends_with("block_id")) else { continue };
+        whole = false;
+        let holder = flaw.pointer.strip_suffix("/text").and_then(|holder| all.pointer(holder));
+        let markup = holder.is_some_and(|holder| holder["type"] == "mrkdwn");
+        match all.pointer_mut(&flaw.pointer) {
+            Some(Value::String(text)) => {
+                *text = if markup { cut(text, most).0 } else { cut_plain(text, most).0 };
+            }
+            Some(Value::Array(list)) => list.truncate(most),
+            _ => {}
         }
-        Value::Array(list) => list.iter().map(literal_surplus).sum(),
-        _ => 0,
+    }
+    let Value::Array(blocks) = all else { return Fitted::default() };
+    let mut numbered = Vec::with_capacity(blocks.len());
+    let (mut ids, mut notes) = (Vec::new(), Vec::new());
+    for (index, mut block) in blocks.into_iter().enumerate() {
+        let mut blank = 0;
+        let stays = fit_value(&mut block, &mut blank);
+        if blank > 0 {
+            let buttons = if blank == 1 { "a button".to_owned() } else { format!("{blank} buttons") };
+            notes.push(format!("{buttons} of block {} left out: the text is blank", index + 1));
+        }
+        if stays {
+            once("block_id", &mut block, &mut ids);
+            let mut actions = Vec::new();
+            let elements = block.get_mut("elements").and_then(Value::as_array_mut);
+            elements.into_iter().flatten().for_each(|element| once("action_id", element, &mut actions));
+            numbered.push((index + 1, block));
+        }
+    }
+    let fitted = without_refused(numbered, &mut notes);
+    let (blocks, all_there) = within_weight(fitted);
+    Fitted { blocks, whole: whole && all_there, notes }
+}
+
+/// Takes a name away that is there already, or that is none.
+fn once(key: &str, value: &mut Value, known: &mut Vec<String>) {
+    let Some(map) = value.as_object_mut() else { return };
+    let Some(id) = map.get(key).and_then(Value::as_str).map(str::to_owned) else { return };
+    if known.contains(&id) || id.is_empty() || units(&id) > ID {
+        map.remove(key);
+    } else {
+        known.push(id);
     }
 }
 
-/// Blocks from outside (`message.blocks`) within every limit: long texts cut, empty parts left out, what is too many at
-/// the end left out and said so. `false` when something was left out.
-pub fn fit(blocks: Vec<Value>) -> (Vec<Value>, bool) {
-    let mut whole = true;
-    let mut ids = Vec::new();
-    let mut fitted = Vec::with_capacity(blocks.len());
-    for mut block in blocks {
-        if !fit_value(&mut block, "", &mut whole) {
-            continue;
+/// Puts its text in the place of each block that Slack would refuse.
+fn without_refused(numbered: Vec<(usize, Value)>, notes: &mut Vec<String>) -> Vec<Value> {
+    let (numbers, blocks): (Vec<usize>, Vec<Value>) = numbered.into_iter().unzip();
+    let all = Value::Array(blocks);
+    let mut reasons: Vec<Option<String>> = vec![None; numbers.len()];
+    for flaw in validate(&all) {
+        let index = flaw.pointer.split('/').nth(1).and_then(|index| index.parse::<usize>().ok());
+        if let Some(reason) = index.and_then(|index| reasons.get_mut(index)) {
+            reason.get_or_insert(flaw.why);
         }
-        if let Some(map) = block.as_object_mut()
-            && let Some(id) = map.get("block_id").and_then(Value::as_str).map(str::to_owned)
-        {
-            // A block ID must be there once in a message.
-            if ids.contains(&id) || units(&id) > ID {
-                map.remove("block_id");
-            } else {
-                ids.push(id);
+    }
+    let Value::Array(blocks) = all else { return Vec::new() };
+    let mut taken = Vec::with_capacity(blocks.len());
+    for ((number, block), reason) in numbers.into_iter().zip(blocks).zip(reasons) {
+        match reason {
+            None => taken.push(block),
+            Some(why) => {
+                taken.extend(paragraphs(&plain("", std::slice::from_ref(&block)), ALL_BLOCKS).0);
+                notes.push(format!("block {number} is shown as plain text, since Slack would refuse it: {why}"));
             }
         }
-        fitted.push(block);
     }
-    let note = json!({"type": "context", "elements": [{"type": "mrkdwn", "text": "… shortened", "verbatim": true}]});
-    let mut total = weight(&fitted);
-    if total > ALL_BLOCKS || fitted.len() > BLOCKS {
-        whole = false;
-        total += weight_of(&note);
-        while total > ALL_BLOCKS || fitted.len() >= BLOCKS {
-            let Some(last) = fitted.pop() else { break };
-            total -= weight_of(&last);
-        }
-        fitted.push(note);
-    }
-    (fitted, whole)
+    taken
 }
 
-/// Brings one object, and what is in it, within its limits; the answer is whether it may stay.
-fn fit_value(value: &mut Value, holder: &str, whole: &mut bool) -> bool {
+/// Blocks that Slack takes together; `false` when some at the end had to be left out.
+fn within_weight(mut blocks: Vec<Value>) -> (Vec<Value>, bool) {
+    let mut total = weight(&blocks);
+    if total <= ALL_BLOCKS && blocks.len() <= BLOCKS {
+        return (blocks, true);
+    }
+    let note = json!({"type": "context", "elements": [{"type": "mrkdwn", "text": "… shortened", "verbatim": true}]});
+    total += weight_of(&note);
+    while total > ALL_BLOCKS || blocks.len() >= BLOCKS {
+        let Some(last) = blocks.pop() else { break };
+        total -= weight_of(&last);
+    }
+    blocks.push(note);
+    (blocks, false)
+}
+
+/// Takes out of one object, and of what is in it, whatever is blank, and counts the buttons among it; the answer is whether
+/// it may stay.
+fn fit_value(value: &mut Value, blank_buttons: &mut u32) -> bool {
     let Value::Object(map) = value else { return true };
     let kind = map.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let limit = match (kind.as_str(), holder) {
-        ("mrkdwn" | "plain_text", "header") => HEADER,
-        ("mrkdwn" | "plain_text", "fields") => FIELD,
-        ("mrkdwn" | "plain_text", "button") => BUTTON,
-        ("mrkdwn" | "plain_text", "image") => ALT_TEXT,
-        ("mrkdwn" | "plain_text", _) => TEXT_OBJECT,
-        ("text" | "markdown", _) => ALL_BLOCKS,
-        _ => usize::MAX,
-    };
-    if limit < usize::MAX
-        && let Some(Value::String(text)) = map.get_mut("text")
+    let says = |map: &serde_json::Map<String, Value>| map.get("text").and_then(Value::as_str).map(str::to_owned);
+    if matches!(kind.as_str(), "mrkdwn" | "plain_text" | "markdown")
+        && says(map).is_some_and(|text| text.trim().is_empty())
     {
-        let (short, fits) = if kind == "mrkdwn" { cut(text, limit) } else { cut_plain(text, limit) };
-        *whole &= fits;
-        *text = short;
-        if kind != "text" && text.trim().is_empty() {
-            return false;
-        }
+        return false;
+    }
+    // Slack refuses such a piece when it is empty; blanks stand between others.
+    if kind == "text" && says(map).is_some_and(|text| text.is_empty()) {
+        return false;
     }
     if kind == "mrkdwn" && !map.contains_key("verbatim") {
         map.insert("verbatim".to_owned(), Value::Bool(true));
     }
-    for (key, limit) in [("alt_text", ALT_TEXT), ("action_id", ID)] {
-        if let Some(Value::String(text)) = map.get_mut(key) {
-            let (short, fits) = cut_plain(text, limit);
-            *whole &= fits;
-            *text = short;
-        }
-    }
-    for (key, limit) in [("fields", FIELDS), ("elements", most_elements(&kind))] {
+    for key in ["fields", "elements"] {
         let Some(Value::Array(list)) = map.get_mut(key) else { continue };
-        let holder = if key == "fields" { key } else { kind.as_str() };
-        list.retain_mut(|member| fit_value(member, holder, whole));
-        *whole &= list.len() <= limit;
-        list.truncate(limit);
+        list.retain_mut(|member| fit_value(member, blank_buttons));
         if list.is_empty() {
             map.remove(key);
         }
@@ -117,24 +145,22 @@ fn fit_value(value: &mut Value, holder: &str, whole: &mut bool) -> bool {
     for key in ["text", "title", "accessory", "confirm"] {
         if map.get(key).is_some_and(Value::is_object)
             && let Some(inner) = map.get_mut(key)
-            && !fit_value(inner, &kind, whole)
+            && !fit_value(inner, blank_buttons)
         {
             map.remove(key);
         }
     }
+    if kind == "button" && !map.contains_key("text") {
+        *blank_buttons += 1;
+    }
     match kind.as_str() {
         "section" => map.contains_key("text") || map.contains_key("fields"),
         "header" | "button" => map.contains_key("text"),
-        "context" | "actions" | "rich_text" | "rich_text_preformatted" => map.contains_key("elements"),
+        "context" | "actions" | "rich_text" => map.contains_key("elements"),
+        "rich_text_section" | "rich_text_preformatted" | "rich_text_quote" | "rich_text_list" => {
+            map.contains_key("elements")
+        }
         _ => true,
-    }
-}
-
-fn most_elements(kind: &str) -> usize {
-    match kind {
-        "context" => CONTEXT_ELEMENTS,
-        "actions" => ACTION_ELEMENTS,
-        _ => usize::MAX,
     }
 }
 
@@ -142,13 +168,14 @@ fn most_elements(kind: &str) -> usize {
 mod tests {
     use serde_json::json;
 
-    use super::{ALL_BLOCKS, ALT_TEXT, BUTTON, FIELDS, HEADER, ID, TEXT_OBJECT, fit, units, weight};
+    use super::{ALL_BLOCKS, Fitted, ID, fit, units, weight};
+    use crate::slack::limits::{ALT_TEXT, BUTTON, FIELDS, HEADER};
 
     #[test]
     fn blocks_from_outside_are_brought_within_the_limits() {
         let field = json!({"type": "mrkdwn", "text": "f"});
         let long = "x".repeat(5000);
-        let (blocks, whole) = fit(vec![
+        let Fitted { blocks, whole, .. } = fit(vec![
             json!({"type": "header", "text": {"type": "plain_text", "text": long}}),
             json!({"type": "section", "block_id": "a", "text": {"type": "mrkdwn", "text": long}}),
             json!({"type": "section", "block_id": "a", "fields": vec![field; 12]}),
@@ -164,9 +191,32 @@ mod tests {
         assert_eq!(blocks[2].get("block_id"), None, "a block ID is there once");
         assert_eq!(units(blocks[3]["elements"][0]["text"]["text"].as_str().expect("text")), BUTTON);
         let section = json!({"type": "section", "text": {"type": "mrkdwn", "text": "y".repeat(2500)}});
-        let (blocks, whole) = fit(vec![section; 6]);
+        let Fitted { blocks, whole, .. } = fit(vec![section; 6]);
         assert!(!whole && blocks.len() == 4 && weight(&blocks) <= ALL_BLOCKS);
         assert!(blocks[3].to_string().contains("shortened"));
+    }
+
+    #[test]
+    fn a_block_that_slack_would_refuse_is_shown_as_its_text_and_takes_no_other_along() {
+        let plain = |text: &str| json!({"type": "plain_text", "text": text});
+        let button = |text: &str, id: &str| json!({"type": "button", "action_id": id, "text": plain(text)});
+        let text = json!({"type": "mrkdwn", "text": "all is well"});
+        let fitted = fit(vec![
+            json!({"type": "section", "text": text}),
+            json!({"type": "sektion", "text": {"type": "mrkdwn", "text": "what it says"}}),
+            json!({"type": "actions", "elements": [button("One", "go"), button(" ", "b"), button("Two", "go")]}),
+        ]);
+        let said = |index: usize| fitted.blocks[index]["text"]["text"].as_str();
+        assert_eq!((fitted.blocks.len(), said(0), said(1)), (3, Some("all is well"), Some("what it says")));
+        let ids: Vec<_> = (0..2).map(|n| fitted.blocks[2]["elements"][n].get("action_id")).collect();
+        assert_eq!(ids, [Some(&json!("go")), None], "Slack refuses a name that is there twice");
+        assert_eq!(
+            fitted.notes,
+            [
+                "a button of block 3 left out: the text is blank",
+                "block 2 is shown as plain text, since Slack would refuse it: there is no block of type `sektion`",
+            ]
+        );
     }
 
     #[test]
@@ -191,8 +241,8 @@ mod tests {
             (json!({"type": "section", "fields": [text(1_900)]}), true),
             (json!({"type": "section", "fields": [text(2_100)]}), false),
         ] {
-            let (fitted, is_whole) = fit(vec![block.clone()]);
-            assert_eq!((fitted.len(), is_whole), (1, whole), "{block}");
+            let fitted = fit(vec![block.clone()]);
+            assert_eq!((fitted.blocks.len(), fitted.whole), (1, whole), "{block}");
         }
     }
 
@@ -201,8 +251,9 @@ mod tests {
         let text = |kind: &str, length| json!({"type": kind, "text": "x".repeat(length)});
         let button = json!({"type": "button", "action_id": "a".repeat(300), "url": "https://x.example",
             "text": text("plain_text", 100),
-            "confirm": {"type": "confirm", "title": text("plain_text", 10), "text": text("mrkdwn", 4_000)}});
-        let (blocks, whole) = fit(vec![
+            "confirm": {"title": text("plain_text", 10), "text": text("mrkdwn", 4_000),
+                "confirm": text("plain_text", 3), "deny": text("plain_text", 2)}});
+        let Fitted { blocks, whole, .. } = fit(vec![
             json!({"type": "section", "block_id": "b".repeat(256), "text": text("mrkdwn", 10), "accessory": button}),
             json!({"type": "image", "image_url": "https://x.example/i.png", "alt_text": "y".repeat(3_000),
                 "title": text("plain_text", 3_000)}),
@@ -216,7 +267,7 @@ mod tests {
         assert_eq!(length("/accessory/text/text", &blocks[0]), Some(BUTTON));
         // Room is kept for the end of a code block.
         let confirm = length("/accessory/confirm/text/text", &blocks[0]);
-        assert!(confirm.is_some_and(|length| length > TEXT_OBJECT - 10 && length <= TEXT_OBJECT), "{confirm:?}");
+        assert!(confirm.is_some_and(|length| length > 290 && length <= 300), "{confirm:?}");
         assert_eq!(length("/alt_text", &blocks[1]), Some(ALT_TEXT));
         assert_eq!(length("/title/text", &blocks[1]), Some(ALT_TEXT));
         assert_eq!(blocks[0]["accessory"]["confirm"]["text"]["verbatim"], true);

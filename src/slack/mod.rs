@@ -12,11 +12,13 @@ mod mention;
 mod parent;
 mod plain;
 mod validate;
+mod weight;
 
 pub use cut::{cut, cut_plain, one_line, split};
 pub use escape::{closed, code, escape, fence, has_joined_url, literal, unescape, unformatted, units};
-pub use fit::{fit, weight, weight_of};
+pub use fit::{Fitted, fit};
 pub use mention::{is_mention_markup, is_ping, mention_markup, without_pings};
 pub use parent::Parent;
 pub use plain::plain;
 pub use validate::{Flaw, validate};
+pub use weight::{weight, weight_of};
