@@ -17,20 +17,21 @@ enum Kind {
     Text,
 }
 
-/// A comparison that cannot hold.
+/// What is wrong with a part of an expression.
 #[derive(Debug)]
 pub(super) struct Mismatch {
-    /// Where the other side of it is.
+    /// Where it is; of a comparison, the other side.
     pub(super) at: Span,
     pub(super) message: String,
     pub(super) help: String,
 }
 
 /// Filters that make a number of anything.
-const COUNTING: [&str; 6] = ["int", "float", "length", "count", "round", "abs"];
+pub(super) const COUNTING: [&str; 6] = ["int", "float", "length", "count", "round", "abs"];
 
 /// Filters that make text of anything.
-const WRITING: [&str; 9] = ["trim", "lower", "upper", "string", "title", "capitalize", "replace", "strip_ansi", "join"];
+pub(super) const WRITING: [&str; 9] =
+    ["trim", "lower", "upper", "string", "title", "capitalize", "replace", "strip_ansi", "join"];
 
 /// The first comparison of a number with text.
 pub(super) fn mismatch(source: &str) -> Option<Mismatch> {

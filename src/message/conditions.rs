@@ -4,16 +4,16 @@
 //! `policy`. Pure, bounded by fuel. An expression is taken apart at `and`, `or`, `not` and comparisons, so that what it
 //! looked at can be named, and so that a value that is missing is a failure and never just false.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use minijinja::machinery::ast::{BinOpKind, Expr, UnaryOpKind};
 use minijinja::machinery::parse_expr;
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Environment, UndefinedBehavior};
 
 use super::check::{Finding, check, inside};
 use super::comparisons::mismatch;
-use super::filters::{Mode, register};
+use super::constancy::fault;
+use super::evaluate::{compare, evaluate, orders, sentence};
 use super::number::Written;
 use super::spelling::{compared, comparison, written};
 use super::text::clean;
@@ -42,9 +42,6 @@ pub const CONDITION_KEYS: &[Key] = &[
 
 /// What an expression may look at.
 const VARIABLES: [&str; 7] = ["json", "perfdata", "stdout", "stderr", "exit_code", "duration", "previous"];
-
-/// What an expression may spend: an instruction or 64 bytes of text each cost one.
-const FUEL: u64 = 100_000;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 80;
@@ -80,16 +77,6 @@ struct Leaf {
     /// It looks at nothing.
     constant: bool,
 }
-
-/// The engine: the templates' filters and tests, and nothing that is written for Slack.
-static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut engine = Environment::new();
-    engine.set_undefined_behavior(UndefinedBehavior::Strict);
-    engine.set_fuel(Some(FUEL));
-    engine.remove_global("debug");
-    register(&mut engine, Mode::Plain);
-    engine
-});
 
 /// Reads both keys; `parse` says which of `json` and `perfdata` there will be. `None` when something is wrong with them.
 pub fn read_conditions(table: &mut Table<'_>, parse: Option<Parse>) -> Option<Conditions> {
@@ -168,7 +155,7 @@ fn problem(text: &Text<'_>, parse: Option<Parse>) -> Option<Problem> {
         let problem = Problem::new(Code::InvalidExpression, at(shifted(&finding)), finding.message);
         return Some(problem.maybe_help(finding.help));
     }
-    let found = mismatch(source)?;
+    let found = mismatch(source).or_else(|| fault(source))?;
     let range = found.at.start_offset as usize..found.at.end_offset as usize;
     refuse(inside(source, range), found.message, found.help)
 }
@@ -364,7 +351,7 @@ impl Node {
                 let mut left = first.eval(context, seen)?;
                 for (sign, leaf) in rest {
                     let right = leaf.eval(context, seen)?;
-                    if !compare(&left, sign, &right, (first, leaf))? {
+                    if !compared_by_name(&left, sign, &right, (first, leaf))? {
                         return Ok(false);
                     }
                     left = right;
@@ -377,8 +364,7 @@ impl Node {
 
 impl Leaf {
     fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<Value, String> {
-        let compiled = ENGINE.compile_expression(&self.text).map_err(|error| sentence(&error))?;
-        let value = compiled.eval(context.clone()).map_err(|error| sentence(&error))?;
+        let value = evaluate(&self.text, context)?;
         if value.is_undefined() {
             return Err(format!("`{}` is missing", self.text));
         }
@@ -389,20 +375,16 @@ impl Leaf {
     }
 }
 
-/// Compares two values. Which is the greater of a number and a text, nobody can say: that is a failure.
-fn compare(left: &Value, sign: &'static str, right: &Value, (first, second): (&Leaf, &Leaf)) -> Result<bool, String> {
-    let orders = matches!(sign, "<" | "<=" | ">" | ">=");
-    if orders && left.kind() != right.kind() {
+/// Compares two values, and names them where they cannot be compared.
+fn compared_by_name(left: &Value, sign: &str, right: &Value, (first, second): (&Leaf, &Leaf)) -> Result<bool, String> {
+    if orders(sign) && left.kind() != right.kind() {
         let name = |leaf: &Leaf, value: &Value| match leaf.constant {
             true => format!("{} {}", article(value), shown(value)),
             false => format!("`{}`, which is {} ({})", leaf.text, article(value), shown(value)),
         };
         return Err(format!("{} cannot be compared with {}", name(first, left), name(second, right)));
     }
-    let text = format!("left {sign} right");
-    let compiled = ENGINE.compile_expression_owned(text).map_err(|error| sentence(&error))?;
-    let context = Value::from_pairs([("left", left.clone()), ("right", right.clone())]);
-    compiled.eval(context).map(|value| value.is_true()).map_err(|error| sentence(&error))
+    compare(left, sign, right)
 }
 
 fn article(value: &Value) -> &'static str {
@@ -459,12 +441,6 @@ fn grouped(number: &str) -> String {
         .map(|group| std::str::from_utf8(group).expect("digits of a number are ASCII"))
         .collect();
     format!("{sign}{}", groups.join(","))
-}
-
-/// An error of the engine in one sentence.
-fn sentence(error: &minijinja::Error) -> String {
-    let text = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-    cut_plain(&text, 200).0
 }
 
 #[cfg(test)]

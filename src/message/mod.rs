@@ -6,8 +6,10 @@
 mod check;
 mod comparisons;
 mod conditions;
+mod constancy;
 mod context;
 mod edit;
+mod evaluate;
 pub mod filters;
 mod format;
 mod headline;

@@ -680,7 +680,7 @@ fn a_block_that_slack_would_refuse_is_sent_as_its_text_and_the_message_says_whic
     let said =
         |text: &str| text.contains("block 2 is shown as plain text, since Slack would refuse it: `no URL` is no");
     assert!(said(&texts) && said(&message.text), "{texts}\n{}", message.text);
-    assert_eq!(crate::slack::validate(&serde_json::Value::from(message.blocks)), []);
+    assert_eq!(crate::slack::validate(&Value::from(message.blocks)), []);
 }
 
 #[test]

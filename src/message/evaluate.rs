@@ -1,0 +1,50 @@
+//! How an expression of a condition is evaluated, and how two values are compared.
+//!
+//! Before it: expressions and values. After it: `conditions`, and `constancy`, which tries an expression out before any run.
+
+use std::sync::LazyLock;
+
+use minijinja::value::Value;
+use minijinja::{Environment, UndefinedBehavior};
+
+use super::filters::{Mode, register};
+use crate::slack::cut_plain;
+
+/// What an expression may spend: an instruction or 64 bytes of text each cost one.
+const FUEL: u64 = 100_000;
+
+/// The engine: the templates' filters and tests, and nothing that is written for Slack.
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_fuel(Some(FUEL));
+    engine.remove_global("debug");
+    register(&mut engine, Mode::Plain);
+    engine
+});
+
+/// The value of an expression; the error is one sentence.
+pub(super) fn evaluate(text: &str, context: &Value) -> Result<Value, String> {
+    let compiled = ENGINE.compile_expression(text).map_err(|error| sentence(&error))?;
+    compiled.eval(context.clone()).map_err(|error| sentence(&error))
+}
+
+/// Whether a sign tells which of two values is the greater: of a number and a text, nobody can say.
+pub(super) fn orders(sign: &str) -> bool {
+    matches!(sign, "<" | "<=" | ">" | ">=")
+}
+
+/// Compares two values; nothing where they cannot be.
+pub(super) fn compare(left: &Value, sign: &str, right: &Value) -> Result<bool, String> {
+    if orders(sign) && left.kind() != right.kind() {
+        return Err(format!("{} and {} cannot be compared", left.kind(), right.kind()));
+    }
+    let context = Value::from_pairs([("left", left.clone()), ("right", right.clone())]);
+    evaluate(&format!("left {sign} right"), &context).map(|value| value.is_true())
+}
+
+/// An error of the engine in one sentence.
+pub(super) fn sentence(error: &minijinja::Error) -> String {
+    let text = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    cut_plain(&text, 200).0
+}
