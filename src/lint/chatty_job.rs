@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use super::often::pace;
 use super::script::is_silent;
 use super::{Scope, Subject};
+use crate::clock::shift;
 use crate::diagnostic::{Code, Problem, Problems};
+use crate::plan::Job;
 use crate::policy::On;
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Minutes of a week.
+const WEEK: u32 = 7 * 24 * 60;
 
 /// Good news may come once an hour; what comes more often hides the bad.
 const MOST: f64 = 24.0;
@@ -43,15 +51,27 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     found.push(Problem::new(Code::ChattyJob, place, message).help(help));
 }
 
-/// How many runs there are a day.
+/// How many runs of a job there are a day: of one that follows others, as many as of the one that runs least.
 fn a_day(subject: &Subject<'_, '_>, scope: &Scope) -> Option<f64> {
-    let (timing, seed) = (&subject.job.timing, subject.job.name.as_str());
+    let runs = pace(subject.plan, subject.job, &|job| own_a_day(job, scope))?;
+    let (timing, now) = (&subject.job.timing, scope.now);
+    Some(match &timing.hours {
+        Some(hours) if timing.after().is_some() && runs > MOST => {
+            let minutes = (0..WEEK).filter(|minute| hours.contains(shift(now, *minute * MINUTE), &timing.zone)).count();
+            runs * f64::from(u32::try_from(minutes).unwrap_or(u32::MAX)) / f64::from(WEEK)
+        }
+        _ => runs,
+    })
+}
+
+/// The same of a job with a schedule of its own.
+fn own_a_day(job: &Job, scope: &Scope) -> Option<f64> {
+    let (timing, seed) = (&job.timing, job.name.as_str());
     let at_most = timing.runs_in(DAY, seed, scope.now)?;
     if at_most <= MOST || (timing.hours.is_none() && !timing.follows_wall_clock()) {
         return Some(at_most);
     }
     // Hours, and calendars with days of their own: a week is counted, as far as it matters.
-    let enough = 7 * 24 * 60;
-    let week = timing.times_within(7 * DAY, seed, scope.now).take(enough).count();
+    let week = timing.times_within(7 * DAY, seed, scope.now).take(WEEK as usize).count();
     Some(f64::from(u32::try_from(week).unwrap_or(u32::MAX)) / 7.0)
 }

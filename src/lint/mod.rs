@@ -19,6 +19,7 @@ mod may_be_missing;
 mod never_runs;
 mod no_certificates;
 mod noisy_job;
+mod often;
 pub mod online;
 mod page_open;
 mod pipe_hides_failure;
@@ -76,6 +77,7 @@ const WHEN: &[&str] = &[
     "burst",
     "cron",
     "expect",
+    "after",
     "first_run",
     "every_from",
     "time_zone",

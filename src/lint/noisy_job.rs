@@ -1,5 +1,6 @@
 //! `noisy-job`: a job that outruns its own rate limit.
 
+use super::often::runs_in;
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::document::format_duration;
@@ -16,7 +17,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
         return;
     }
     let limit = job.notify.rate_limit;
-    let Some(wanted) = job.timing.runs_in(limit.per, job.name.as_str(), scope.now) else { return };
+    let Some(wanted) = runs_in(subject.plan, job, limit.per, scope.now) else { return };
     if wanted <= f64::from(limit.count.get()) * 1.000_001 {
         return;
     }

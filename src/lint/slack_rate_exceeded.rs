@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::often::runs_in;
 use super::{Scope, Whole};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::Channel;
-use crate::plan::Job;
+use crate::plan::{Job, Plan};
 use crate::policy::On;
 
 /// So many of the jobs that contribute most are named.
@@ -41,7 +42,7 @@ pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
     }
     let mut channels: BTreeMap<String, Vec<Share<'_>>> = BTreeMap::new();
     for job in whole.plan.jobs.iter().filter(|job| job.timing.enabled) {
-        let Some((worst, expected)) = share(job, scope) else { continue };
+        let Some((worst, expected)) = share(job, whole.plan, scope) else { continue };
         for channel in channels_of(job, slack.channel.as_ref()) {
             channels.entry(channel).or_default().push(Share { name: job.name.as_str(), worst, expected });
         }
@@ -83,7 +84,7 @@ pub(super) fn check(whole: &Whole<'_>, scope: &Scope, found: &mut Problems) {
 }
 
 /// At worst, and as expected, in messages a minute; nothing for a job that never sends one.
-fn share(job: &Job, scope: &Scope) -> Option<(f64, f64)> {
+fn share(job: &Job, plan: &Plan, scope: &Scope) -> Option<(f64, f64)> {
     let on = job.notify.on;
     let sends = on.asks_always()
         || [On::Output, On::Failure, On::Recovery, On::Success, On::Change].iter().any(|each| on.asks(*each));
@@ -92,7 +93,7 @@ fn share(job: &Job, scope: &Scope) -> Option<(f64, f64)> {
     }
     let limit = job.notify.rate_limit;
     let allowed = 60.0 * f64::from(limit.count.get()) / limit.per.as_secs_f64();
-    let runs = job.timing.runs_in(MINUTE, job.name.as_str(), scope.now)?;
+    let runs = runs_in(plan, job, MINUTE, scope.now)?;
     let worst = runs.min(allowed);
     let each_run = on.asks_always() || on.asks(On::Success);
     let expected = if each_run || (job.timing.counts_alerts() && on.asks(On::Output)) { worst } else { 0.0 };
