@@ -102,7 +102,7 @@ impl Workspace {
     }
 
     fn about<'a>(&'a self, channel: Option<&'a Channel>) -> Context<'a> {
-        Context { channel, source: &self.described, webhook: false }
+        Context { channel, source: &self.described, webhook: false, status: None }
     }
 
     /// The three steps of an upload into the thread (Slack: "Uploading files", files.getUploadURLExternal).

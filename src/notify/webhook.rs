@@ -71,7 +71,7 @@ impl Hook {
         let raw = self.http.post(post).await?;
         answer::webhook(
             &raw,
-            Context { channel: Some(&delivery.message.channel), source: &self.described, webhook: true },
+            Context { channel: Some(&delivery.message.channel), source: &self.described, webhook: true, status: None },
         )
     }
 }

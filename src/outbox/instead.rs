@@ -5,12 +5,13 @@
 
 use jiff::Timestamp;
 
+use super::late::LONGEST_HOST;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, Route, Thread};
 use crate::policy::Event;
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
-use crate::slack::{blocks, escape, unformatted, weight};
+use crate::slack::{blocks, cut_plain, escape, unformatted, weight};
 
 /// The same message for the default channel, which says why it is there. The thread of its incident begins there.
 pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
@@ -55,10 +56,11 @@ impl Alert {
 }
 
 /// That one more channel does not take an alert of which the default channel was told: where that is in a thread.
-pub(super) fn neither(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
+pub(super) fn neither(message: &Message, default: &Channel, (why, host): (&str, &str), now: Timestamp) -> Message {
     let job = message.job.as_ref().map_or("", |job| job.as_str());
     let text = format!(
-        ":warning: the alert of *{}* could not be posted to {} either: {}",
+        ":warning: {}the alert of *{}* could not be posted to {} either: {}",
+        on(host),
         unformatted(job),
         escape(&message.channel.to_string()),
         escape(why),
@@ -79,14 +81,15 @@ pub(super) fn neither(message: &Message, default: &Channel, why: &str, now: Time
 }
 
 /// That the default channel did not take a message, without what it says: it may be just that which Slack does not take.
-pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
+pub(super) fn notice(message: &Message, default: &Channel, (why, host): (&str, &str), now: Timestamp) -> Message {
     let job =
         message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", unformatted(job.as_str())));
     // The channel of a webhook has no name here.
     let place = Some(&message.channel).filter(|channel| !channel.is_unnamed());
     let place = place.map_or_else(String::new, |channel| format!(" to {}", escape(&channel.to_string())));
     let text = format!(
-        ":warning: a message of {job} could not be posted{place}: {}\n`slack-alert outbox` shows it",
+        ":warning: {}a message of {job} could not be posted{place}: {}\n`slack-alert outbox` shows it",
+        on(host),
         escape(why),
     );
     // It does not say what failed: it is no part of an incident, whose first message is still to come.
@@ -103,6 +106,11 @@ pub(super) fn notice(message: &Message, default: &Channel, why: &str, now: Times
         route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },
         ..message.clone()
     }
+}
+
+/// On which host this is: several may share a channel.
+fn on(host: &str) -> String {
+    if host.is_empty() { String::new() } else { format!("{}: ", unformatted(&cut_plain(host, LONGEST_HOST).0)) }
 }
 
 /// What an edit that cannot be made would have said, as a reply; nothing when another message says it.

@@ -16,7 +16,7 @@ use crate::slack::{blocks, cut_plain, unformatted, units, weight};
 const LATE: Duration = Duration::from_secs(120);
 
 /// Units of a host's name.
-const LONGEST_HOST: usize = 100;
+pub(super) const LONGEST_HOST: usize = 100;
 
 /// How the line begins.
 const MARK: &str = ":hourglass:";

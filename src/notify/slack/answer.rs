@@ -32,6 +32,8 @@ pub struct Context<'a> {
     pub source: &'a str,
     /// It went to an incoming webhook.
     pub webhook: bool,
+    /// The HTTP status of the answer, where that says more than the code does.
+    pub status: Option<u16>,
 }
 
 /// What a code of Slack's means for the sender.
@@ -88,6 +90,8 @@ pub fn auth_info(value: &Value, raw: &Raw) -> AuthInfo {
 pub fn webhook(raw: &Raw, about: Context<'_>) -> Result<Receipt, SendError> {
     let value: Option<Value> = serde_json::from_slice(&raw.body).ok();
     passing(raw, value.as_ref())?;
+    // A code without JSON around it may be anybody's.
+    let about = Context { status: Some(raw.status), ..about };
     let text = String::from_utf8_lossy(&raw.body);
     let text = text.trim();
     match value.as_ref().and_then(|value| value.get("ok")).and_then(Value::as_bool) {
@@ -328,48 +332,49 @@ fn looks_malformed(code: &str) -> bool {
 /// A refusal as people understand it: what, where, and what to do.
 fn words(code: &str, fault: Fault, value: &Value, about: Context<'_>) -> String {
     let source = about.source;
+    let shown = about.status.map_or_else(|| code.to_owned(), |status| format!("HTTP {status}, {code}"));
     let channel = about.channel.filter(|channel| !channel.is_unnamed());
     let channel = channel.map_or_else(|| "the channel".to_owned(), |channel| format!("channel {channel}"));
     match (fault, code) {
         (Fault::Channel, _) if about.webhook => {
-            format!("the webhook's channel does not take messages ({code}): make a new webhook, and change {source}")
+            format!("the webhook's channel does not take messages ({shown}): make a new webhook, and change {source}")
         }
         (Fault::Credentials, _) if about.webhook => {
-            format!("Slack does not know this webhook any more ({code}): make a new one, and change {source}")
+            format!("Slack does not know this webhook any more ({shown}): make a new one, and change {source}")
         }
         (_, "missing_scope") => {
             let needed = scope(value).map_or_else(|| "a scope".to_owned(), |scope| format!("the scope {scope}"));
             format!("the token lacks {needed} (missing_scope): add it to the Slack app, and install the app again")
         }
         (_, "not_allowed_token_type") => {
-            format!("Slack does not take this kind of token ({code}): a bot token (`xoxb-…`) belongs into {source}")
+            format!("Slack does not take this kind of token ({shown}): a bot token (`xoxb-…`) belongs into {source}")
         }
         (
             Fault::Credentials,
             "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive",
         ) => {
-            format!("Slack refused the token ({code}): check {source}")
+            format!("Slack refused the token ({shown}): check {source}")
         }
-        (Fault::Credentials, _) => format!("Slack does not let this app in ({code}): ask who runs the workspace"),
+        (Fault::Credentials, _) => format!("Slack does not let this app in ({shown}): ask who runs the workspace"),
         (Fault::Channel, "channel_not_found" | "user_not_found") => {
-            format!("{channel} does not exist, or the bot may not see it ({code}): check its name, or invite the bot")
+            format!("{channel} does not exist, or the bot may not see it ({shown}): check its name, or invite the bot")
         }
         (Fault::Channel, "not_in_channel") => {
-            format!("the bot is not in {channel} ({code}): invite it, or grant chat:write.public")
+            format!("the bot is not in {channel} ({shown}): invite it, or grant chat:write.public")
         }
         (Fault::Channel, "is_archived" | "is_inactive" | "channel_is_archived") => {
-            format!("{channel} is archived ({code}): choose another, or bring it back")
+            format!("{channel} is archived ({shown}): choose another, or bring it back")
         }
         (Fault::Channel, "team_not_found") => {
-            format!("{channel} cannot be found by its name with this token ({code}): write the channel's ID")
+            format!("{channel} cannot be found by its name with this token ({shown}): write the channel's ID")
         }
-        (Fault::Channel, _) => format!("Slack does not let the bot write to {channel} ({code})"),
-        (Fault::Thread, _) => format!("the first message of the thread is gone ({code})"),
-        (Fault::Target, _) => format!("the first message of the thread takes no reply and no edit ({code})"),
-        (Fault::Refused, _) => format!("Slack refused the message ({code})"),
+        (Fault::Channel, _) => format!("Slack does not let the bot write to {channel} ({shown})"),
+        (Fault::Thread, _) => format!("the first message of the thread is gone ({shown})"),
+        (Fault::Target, _) => format!("the first message of the thread takes no reply and no edit ({shown})"),
+        (Fault::Refused, _) => format!("Slack refused the message ({shown})"),
         (Fault::Message, _) => match remarks(value).as_slice() {
-            [] => format!("Slack calls the message malformed ({code})"),
-            said => format!("Slack calls the message malformed ({code}): {}", said.join("; ")),
+            [] => format!("Slack calls the message malformed ({shown})"),
+            said => format!("Slack calls the message malformed ({shown}): {}", said.join("; ")),
         },
     }
 }

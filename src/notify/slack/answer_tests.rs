@@ -16,7 +16,7 @@ fn raw(status: u16, body: &str) -> Raw {
 
 fn with_context<T>(work: impl Fn(Context<'_>) -> T) -> T {
     let channel = Channel::new("#ops");
-    work(Context { channel: Some(&channel), source: "token_file /etc/slack-alert/token", webhook: false })
+    work(Context { channel: Some(&channel), source: "token_file /etc/slack-alert/token", webhook: false, status: None })
 }
 
 fn call(status: u16, body: &str) -> Result<Value, SendError> {
@@ -192,7 +192,7 @@ fn a_refusal_in_any_form_concerns_the_message() {
     let error = hook(400, "a_code_of_tomorrow").expect("refused");
     assert_eq!(
         (error.why(), error.code()),
-        ("Slack refused the message (a_code_of_tomorrow)", Some("a_code_of_tomorrow"))
+        ("Slack refused the message (HTTP 400, a_code_of_tomorrow)", Some("a_code_of_tomorrow"))
     );
 }
 
@@ -277,6 +277,18 @@ fn what_webhooks_say() {
     ] {
         assert_eq!(hook(status, body).as_ref().map(asks).as_deref(), Some(wanted), "{status} {body}");
     }
+}
+
+#[test]
+fn what_a_webhook_refuses_is_told_with_its_status_and_code() {
+    for (status, body) in
+        [(400, "invalid_payload"), (403, "action_prohibited"), (404, "no_service"), (400, "msg_too_long")]
+    {
+        let why = hook(status, body).map(|error| error.why().to_owned()).unwrap_or_default();
+        assert!(why.contains(&format!("(HTTP {status}, {body})")), "{why}");
+    }
+    let why = hook(404, "<html>nothing here</html>").map(|error| error.why().to_owned()).unwrap_or_default();
+    assert!(why.contains("(HTTP 404)"), "{why}");
 }
 
 #[test]

@@ -117,7 +117,7 @@ mod tests {
 
     fn asked(body: &Value) -> Result<Looked, SendError> {
         let raw = Raw { status: 200, body: body.to_string().into_bytes(), ..Raw::default() };
-        answer(&raw, Context { channel: None, source: "token", webhook: false })
+        answer(&raw, Context { channel: None, source: "token", webhook: false, status: None })
     }
 
     fn posted() -> Parent {

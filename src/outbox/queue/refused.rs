@@ -200,7 +200,7 @@ impl Queue {
     fn forward(&mut self, message: &Message, id: MessageId, default: &Channel, why: &str, now: Timestamp) -> FollowUp {
         let alert = instead::Alert::of(message);
         if alert.as_ref().is_some_and(|alert| self.forwarded.contains(alert)) {
-            return FollowUp { message: instead::neither(message, default, why, now), file_of: None };
+            return FollowUp { message: instead::neither(message, default, (why, &self.host), now), file_of: None };
         }
         self.forwarded.extend(alert);
         if self.forwarded.len() > MOST_NOTICED {
@@ -263,7 +263,7 @@ impl Queue {
                 Some(default) if message.job.is_some() && message.route.instead_of.as_ref() != Some(&default) => {
                     told = DeliveryResult::Refused { why: why.to_owned(), waits: false };
                     if self.notices(message.incident) {
-                        let message = instead::notice(message, &default, why, now.wall);
+                        let message = instead::notice(message, &default, (why, &self.host), now.wall);
                         follow.push(FollowUp { message, file_of: None });
                     }
                 }

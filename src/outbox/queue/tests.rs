@@ -489,11 +489,12 @@ fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_
 fn what_a_webhook_refuses_is_told_there_without_its_words() {
     let (mut queue, own) = (Queue::default(), Channel::unnamed());
     queue.update(vec![(own.clone(), depth(1, 0, 0))], at(0));
+    queue.set_host("web_1".into());
     let mut row = stored(1, Thread::None, false);
     (row.message.channel, row.progress.refusals) = (own.clone(), 2);
     let batch = look(queue.ask(&own, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &[row]);
     let Answered { settlement, nowhere, .. } = answered(&mut queue, &batch, lasting(Fault::Refused), at(0));
-    let notice = "None - :warning: a message of *disk* could not be posted: no\n`slack-alert outbox` shows it";
+    let notice = "None - :warning: web_1: a message of *disk* could not be posted: no\n`slack-alert outbox` shows it";
     assert_eq!((follow(&settlement), nowhere), (vec![notice.replace('\n', " / ")], None));
 }
 
