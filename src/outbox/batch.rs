@@ -10,7 +10,7 @@ use super::retry::What;
 use super::storm::{self, Storm};
 use super::{digest, instead, late};
 use crate::id::Channel;
-use crate::message::{self, Message, Thread};
+use crate::message::{self, Edit, Message, Thread};
 use crate::notify::{Delivery, Parent};
 use crate::policy::Event;
 use crate::store::{Class, Disposition, FollowUp, Heads, MessageId, Settlement, Stored, ThreadChange};
@@ -167,6 +167,12 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
                 let settlement = settled(ask, vec![stored.id], Class::Edit, Disposition::Superseded, at);
                 let first = Some(Box::new(message::edited(first, &stored.message)));
                 return Turn::Settle(Box::new(Settlement { first, ..settlement }));
+            }
+            if let Some(gone) = rows.iter().find(|stored| is_gone(stored)) {
+                let settlement = settled(ask, vec![gone.id], Class::Edit, Disposition::Superseded, at);
+                let reply = instead::reply(&gone.message, at);
+                let follow = reply.map(|message| FollowUp { message, file_of: None }).into_iter().collect();
+                return Turn::Settle(Box::new(Settlement { follow, ..settlement }));
             }
             let needless: Vec<MessageId> = rows
                 .iter()
@@ -326,6 +332,13 @@ fn alone(rows: Vec<Stored>, ask: &Ask, at: Timestamp) -> Turn {
         attempt: stored.attempts.saturating_add(1),
         members: vec![stored],
     }))
+}
+
+/// An edit that says that nobody watches a job any more, where there is no message to edit (`thread = false`): what was told of the
+/// incident would stand there as if it went on.
+fn is_gone(stored: &Stored) -> bool {
+    let is_gone = matches!(stored.message.route.edit, Some(Edit::Gone { .. }));
+    is_gone && stored.is_edit() && !stored.superseded && stored.parent.is_none()
 }
 
 /// An edit that is not sent since another follows it, and what the message says before it.

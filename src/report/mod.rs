@@ -529,13 +529,13 @@ pub fn no_longer_watched(
             true => (Thread::Edit, Some(Edit::Gone { words: words.clone() })),
             false => (Thread::None, None),
         };
-        let route = Route { edit, ..Route::default() };
-        messages.extend(channels.into_iter().map(|channel| Message {
+        let others = |channel: &Channel| channels.iter().filter(|other| *other != channel).cloned().collect();
+        messages.extend(channels.iter().map(|channel| Message {
             job: Some(gone.name.clone()),
             incident: Some(incident),
             thread,
-            route: route.clone(),
-            ..draft(&rendered, channel, status, now)
+            route: Route { edit: edit.clone(), also: others(channel), ..Route::default() },
+            ..draft(&rendered, channel.clone(), status, now)
         }));
     }
     messages

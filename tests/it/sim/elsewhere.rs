@@ -66,3 +66,35 @@ async fn that_a_job_is_gone_is_posted_where_nothing_can_be_edited() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_a_job_went_while_no_daemon_ran_is_posted_where_it_asked_for_no_thread() {
+    for crashed in [false, true] {
+        let job = "command = 'a'\nevery = '10m'\nnotify.thread = false";
+        let files =
+            [("slack_alert.toml", CONF), ("jobs.d/a.toml", job), ("jobs.d/b.toml", "command = 'b'\nevery = '1h'")];
+        let mut world = World::started(MORNING, &files, |run, _| match run.job.as_str() {
+            "a" => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(5)).await;
+        match crashed {
+            true => world.crash().await,
+            false => drop(world.stop().await),
+        }
+        world.remove("jobs.d/a.toml");
+        for _ in 0..2 {
+            world.start().await;
+            world.pass(minutes(5)).await;
+            world.stop().await;
+        }
+        let ops = told(&world, "ops");
+        assert_eq!(ops.len(), 2, "{ops:#?}");
+        assert!(
+            ops[1].contains("*a* no longer watched since 08:05") && ops[1].contains("was critical: boom"),
+            "{ops:#?}"
+        );
+        assert!(!ops[1].contains(" Edit "), "there is nothing that could be edited: {ops:#?}");
+    }
+}
