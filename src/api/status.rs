@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{By, Hold, Next, Problem, RunningRun};
 use crate::exec::Status as RunStatus;
 use crate::id::{JobName, RunId};
-use crate::policy::{Expected, Suppressed};
+use crate::policy::{Dropped, Expected, Suppressed};
 
 /// `GET /api/v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,6 +119,9 @@ pub struct Incident {
     pub line: String,
     /// Where it was told.
     pub told: Vec<Told>,
+    /// Who dropped its message from the outbox, where nobody was told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Dropped>,
     /// When the next message about it comes, unless it changes before.
     pub next_message: Option<Timestamp>,
     /// Why there is no message now.

@@ -14,6 +14,7 @@ use crate::clock::{Clock, System};
 use crate::id::Channel;
 use crate::outbox::wakeup;
 use crate::plan::Plan;
+use crate::policy::Dropped;
 use crate::store::{MessageId, MessageState, OutboxFilter, Reader, Stored};
 
 /// How many messages are read at a time.
@@ -44,7 +45,8 @@ pub(super) fn run(world: &World, args: &OutboxArgs) -> Result<ExitCode, Failure>
             // What waits is tried again by itself: only its number, or --all, throws it away.
             let given_up = |stored: &Stored| !pick.dead || stored.state != MessageState::Waiting;
             let ids = pick_ids(&reader, pick, given_up)?;
-            let done = reader.outbox_drop(&ids).map_err(|error| changed(&error))?;
+            let dropped = Dropped { by: who(world), at: System.now().wall };
+            let done = reader.outbox_drop(&ids, &dropped).map_err(|error| changed(&error))?;
             tell_daemon(world, &plan);
             report(world, pick, &ids, &done, "dropped")
         }
@@ -147,6 +149,14 @@ fn tell_daemon(world: &World, plan: &Plan) {
     if let Ok(Err(error)) = told {
         world.terminal.err(&format!("slack-alert: a running daemon sees this within 20 s only: {error}"));
     }
+}
+
+/// Who drops something.
+fn who(world: &World) -> String {
+    let uid = nix::unistd::Uid::current();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
+    let name = name.unwrap_or_else(|| format!("uid {uid}"));
+    crate::http::named(&name, uid.as_raw(), world.variable("SUDO_USER"))
 }
 
 fn changed(error: &crate::store::StoreError) -> Failure {

@@ -110,6 +110,7 @@ pub(super) fn expected(reader: &Reader, job: Option<&Job>, now: Timestamp) -> Op
 pub(super) fn health(reader: &Reader, job: &Job, now: Timestamp) -> Option<Health> {
     let state = reader.jobs().ok()?.remove(&job.name)?;
     let mut health: Health = serde_json::from_str(&state.health).ok()?;
+    health.reconcile(&reader.told().unwrap_or_default());
     let tags = || job.facts.tags.iter().map(String::as_str);
     let mut holds = reader.holds().unwrap_or_default();
     holds.retain(|hold| hold.until > now && hold.pattern.covers(job.name.as_str(), tags()));
@@ -121,7 +122,7 @@ pub(super) fn health(reader: &Reader, job: &Job, now: Timestamp) -> Option<Healt
 
 /// The messages of a run in progress that are in the outbox.
 pub(super) fn letters_of(reader: &Reader, run: RunId) -> Vec<Stored> {
-    let filter = OutboxFilter { limit: PAGE, ..OutboxFilter::default() };
+    let filter = OutboxFilter { limit: PAGE, with_dropped: true, ..OutboxFilter::default() };
     let mut all = reader.outbox_list(&filter).unwrap_or_default();
     all.retain(|stored| stored.message.run == Some(run) && !stored.is_edit());
     all
@@ -295,7 +296,7 @@ impl Letters {
     /// Those of these runs.
     pub(super) fn of(reader: &Reader, runs: &[RunRow]) -> Result<Self, Failure> {
         let mut all: HashMap<RunId, Vec<Stored>> = HashMap::new();
-        let (mut seen, mut filter) = (0, OutboxFilter { limit: PAGE, ..OutboxFilter::default() });
+        let (mut seen, mut filter) = (0, OutboxFilter { limit: PAGE, with_dropped: true, ..OutboxFilter::default() });
         let told = runs.iter().filter(|row| row.decision.is_notified()).count();
         while told > 0 && seen < MOST_MESSAGES {
             let page = reader.outbox_list(&filter).map_err(failed)?;

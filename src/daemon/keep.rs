@@ -39,7 +39,7 @@ pub(super) async fn load(store: &Store) -> Earlier {
     let past = |(name, state): (JobName, JobState)| {
         let mut past =
             Past { health: parsed(&state.health, &name).unwrap_or_default(), saved: parsed(&state.cadence, &name) };
-        past.health.reconcile(&loaded.told, &loaded.refused);
+        past.health.reconcile(&loaded.told);
         (name, past)
     };
     Earlier {

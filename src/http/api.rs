@@ -280,8 +280,8 @@ fn states(text: &str) -> Result<Vec<JobState>, Refusal> {
 }
 
 fn message_state(text: &str) -> Result<MessageState, Refusal> {
-    let all = [MessageState::Waiting, MessageState::Late, MessageState::Dead];
-    let help = "write waiting, late or dead";
+    let all = [MessageState::Waiting, MessageState::Late, MessageState::Dead, MessageState::Dropped];
+    let help = "write waiting, late, dead or dropped";
     all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| bad("status", text, help))
 }
 

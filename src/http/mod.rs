@@ -36,7 +36,7 @@ pub use self::change::SUDO_USER;
 pub use self::core::{Core, Whose};
 pub use self::extract::{Body, Params};
 pub use self::listener::{Accepted, Listener, Stream};
-pub use self::peer::{Peer, User};
+pub use self::peer::{Peer, User, named};
 pub use self::read::run;
 pub use self::tcp::serve_pages;
 

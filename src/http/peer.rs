@@ -83,11 +83,7 @@ impl Peer {
         match self {
             Self::Unix(user) => {
                 let name = &user.known().await.name;
-                let name = match sudo.map(plain).filter(|sudo| user.uid == 0 && !sudo.is_empty()) {
-                    Some(sudo) => format!("{name} ({sudo})"),
-                    None => name.clone(),
-                };
-                By { uid: Some(user.uid), name }
+                By { uid: Some(user.uid), name: named(name, user.uid, sudo) }
             }
             Self::Tcp { user: Some(user), .. } => By { uid: None, name: user.clone() },
             Self::Tcp { address, user: None, .. } => By { uid: None, name: address.ip().to_string() },
@@ -100,6 +96,14 @@ impl Peer {
             Self::Unix(_) => Via::Socket,
             Self::Tcp { .. } => Via::Page,
         }
+    }
+}
+
+/// A user's name; of root, with who became root by their own word.
+pub fn named(name: &str, uid: u32, sudo: Option<&str>) -> String {
+    match sudo.map(plain).filter(|sudo| uid == 0 && !sudo.is_empty()) {
+        Some(sudo) => format!("{name} ({sudo})"),
+        None => name.to_owned(),
     }
 }
 

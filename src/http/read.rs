@@ -154,7 +154,8 @@ pub(super) async fn explained(
     job: Option<&Job>,
     rows: &[RunRow],
 ) -> Result<Vec<api::Explained>, Refusal> {
-    let page = OutboxFilter { job: Some(name.clone()), limit: MOST_MESSAGES, ..OutboxFilter::default() };
+    let limit = MOST_MESSAGES;
+    let page = OutboxFilter { job: Some(name.clone()), limit, with_dropped: true, ..OutboxFilter::default() };
     let outbox = core.store.outbox_list(page).await?;
     let utc = TimeZone::UTC;
     let zone = job.map_or(&utc, |job| &job.timing.zone);

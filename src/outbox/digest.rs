@@ -190,6 +190,7 @@ mod tests {
             queued: message.created,
             attempts: 0,
             why: None,
+            dropped: None,
             progress: crate::store::Progress::default(),
             message,
             parent: None,

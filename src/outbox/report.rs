@@ -2,7 +2,7 @@
 
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
-use crate::policy::Event;
+use crate::policy::{Dropped, Event};
 
 /// What came of a message of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum DeliveryResult {
         /// What Slack said.
         why: String,
     },
+    /// A person dropped it before the channel took it.
+    Dropped(Option<Dropped>),
     /// It was not taken, and nobody else is told.
     Refused {
         /// What Slack said.

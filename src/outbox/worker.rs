@@ -20,7 +20,7 @@ use super::batch::{self, Ask, Batch, Lane, Turn};
 use super::outage::{self, Outage, Watch};
 use super::queue::{PATIENCE, Queue};
 use super::quota::{Quota, spacing};
-use super::report::Report;
+use super::report::{DeliveryResult, Report};
 use super::storm;
 use super::wakeup::Wakeup;
 use crate::clock::{self, Alarm, Mono, SharedClock};
@@ -407,6 +407,11 @@ impl Loop {
             let now = self.clock.now();
             let Some((channel, lane)) = self.queue.next(now.mono) else { break };
             let quota = &mut self.quotas[lane as usize];
+        for stored in poll.dropped {
+            let report = Report::of(&stored.message, DeliveryResult::Dropped(stored.dropped.clone()));
+            // Without a daemon nobody listens.
+            report.into_iter().for_each(|report| drop(self.reports.send(report)));
+        }
             if let Err(wait) = quota.check(&channel) {
                 self.queue.delay(&channel, lane, now.mono + wait);
                 continue;

@@ -232,9 +232,10 @@ impl IncidentView {
             line: incident.line.clone(),
             told: told.collect(),
             next: incident.expected().and_then(|expected| next_view(expected, present)),
-            suppressed: match incident.is_on_its_way() {
-                true => Some("its message waits".to_owned()),
-                false => incident.suppressed.as_ref().map(|why| why.reason.clone()),
+            suppressed: match (incident.is_on_its_way(), &incident.dropped) {
+                (true, _) => Some("its message waits".to_owned()),
+                (false, Some(dropped)) => Some(format!("{} dropped its message", dropped.by)),
+                (false, None) => incident.suppressed.as_ref().map(|why| why.reason.clone()),
             },
             flaps: incident.steady_at.map(|at| present.time(at)),
             ack,

@@ -2,9 +2,34 @@
 //!
 //! Before it: what is remembered of the incident. After it: `report`, which makes a message for each channel.
 
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
 use super::settings::{Settings, Statuses};
 use crate::exec::Status;
 use crate::id::Channel;
+
+/// That a person threw a message away before its channel took it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the outbox knows of incidents, by their numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The channels that took the first message.
+    pub channels: HashMap<u64, Vec<Channel>>,
+    /// A message was refused for good or dropped, and nothing was taken or waits.
+    pub refused: HashSet<u64>,
+    /// Who dropped a message last.
+    pub dropped: HashMap<u64, Dropped>,
+}
 
 /// Who has heard of an incident, and who waits to.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@
 //! its default is not written; a field that an older version did not write is at its default. Keys are whole words; the
 //! letters of version 0.1 are read as well.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -280,41 +280,6 @@ pub struct Abandoned {
 }
 
 impl Health {
-    /// A channel took a message of an open incident, or of its conversation: what follows goes there too. The answer is
-    /// whether that is new.
-    pub fn delivered(&mut self, incident: u64, channel: &Channel, now: Option<Timestamp>) -> bool {
-        let mut new = false;
-        let mut add = |known: &mut Vec<Channel>| {
-            if !known.contains(channel) {
-                known.push(channel.clone());
-                new = true;
-            }
-        };
-        if let Some(conversation) = self.conversation.as_deref_mut().filter(|known| known.id == incident) {
-            add(&mut conversation.channels);
-        }
-        if let Some(open) = self.open_mut(incident) {
-            // What waited in the outbox arrived.
-            open.count_owed();
-            new |= open.reported.as_mut().is_some_and(|reported| reported.delivered(channel, now));
-        }
-        new
-    }
-
-    /// A message about an incident was made for these channels, which take it or not.
-    pub fn queued(&mut self, incident: u64, channels: &[Channel]) {
-        if let Some(reported) = self.open_mut(incident).and_then(|open| open.reported.as_mut()) {
-            reported.queued(channels);
-        }
-    }
-
-    /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
-    /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
-    /// behind that message. The answer is whether that changes anything.
-    pub fn undelivered(&mut self, incident: u64, waits: bool) -> bool {
-        self.open_mut(incident).is_some_and(|open| open.refused(waits))
-    }
-
     /// Nobody watches the job any more: its incidents are over, without an end that anybody saw. Those that were reported
     /// and have a message of their own.
     pub fn abandon(&mut self) -> Vec<Abandoned> {
@@ -362,27 +327,6 @@ impl Health {
     pub fn left_waiting(&mut self, zone: &TimeZone, now: Timestamp) -> Option<(Status, Vec<String>)> {
         let waiting = std::mem::take(&mut self.waiting);
         (!waiting.is_empty()).then(|| (waiting.worst(), waiting.lines(None, Nights::default(), zone, now)))
-    }
-
-    /// What the outbox knows of the open incidents when a daemon starts: the one before it may have died before it wrote
-    /// down what came of its messages. `told` has the channels that took the first message of an incident, `refused` the
-    /// incidents of which no channel took anything.
-    pub fn reconcile(&mut self, told: &HashMap<u64, Vec<Channel>>, refused: &HashSet<u64>) {
-        let open = self.open.as_deref().into_iter().chain(&self.others).map(OpenIncident::thread);
-        let ids: Vec<u64> = open.chain(self.conversation.as_deref().map(|known| known.id)).collect();
-        for id in ids {
-            for channel in told.get(&id).into_iter().flatten() {
-                self.delivered(id, channel, None);
-            }
-            if refused.contains(&id) {
-                self.undelivered(id, false);
-            }
-        }
-    }
-
-    fn open_mut(&mut self, incident: u64) -> Option<&mut OpenIncident> {
-        let mut all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
-        all.find(|open| open.thread() == incident)
     }
 
     /// The telling line of output of the open incident, as it was reported last.

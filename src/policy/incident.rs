@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::audience::Dropped;
 use super::settings::Statuses;
 use super::{Incident, Update, same};
 use crate::clock::between;
@@ -88,6 +89,9 @@ pub(super) struct OpenIncident {
     /// is empty.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) silenced: Option<String>,
+    /// What was to report it was dropped by a person, and nobody was told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) dropped: Option<Box<Dropped>>,
     /// A recovery could not be sent once: after the next attempt the incident is closed.
     #[serde(alias = "u", default, skip_serializing_if = "is_default")]
     pub(super) retracted: bool,
@@ -176,6 +180,7 @@ impl OpenIncident {
             key_text: Box::default(),
             resolved_at: None,
             silenced: None,
+            dropped: None,
             retracted: false,
         }
     }
@@ -278,6 +283,7 @@ impl OpenIncident {
 
     /// Notes that it was reported as it now is. `anew`: the intervals of `repeat` begin again.
     pub(super) fn report(&mut self, slot: Timestamp, now: Timestamp, visible: bool, anew: bool) -> &mut Reported {
+        self.dropped = None;
         let first = self.reported.is_none();
         let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
         let change = (reported.status, self.status);

@@ -15,6 +15,7 @@
 mod address;
 mod audience;
 mod decision;
+mod delivery;
 mod diff;
 mod flap;
 mod health;
@@ -54,7 +55,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use address::{Mention, parse_channel, parse_mention};
-pub use audience::Audience;
+pub use audience::{Audience, Dropped, Told};
 pub use decision::{Decision, Expected, Suppressed, UnknownWord};
 pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};

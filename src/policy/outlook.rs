@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::audience::Dropped;
 use super::flap;
 use super::health::{Health, Hung, LastRun};
 use super::incident::{OpenIncident, Reported};
@@ -43,6 +44,8 @@ pub struct Open {
     pub steady_at: Option<Timestamp>,
     /// The channels that took a message of it, each with when it took the last.
     pub told: Vec<(Channel, Timestamp)>,
+    /// Who dropped what was to tell of it, where nobody was told.
+    pub dropped: Option<Dropped>,
     /// When the next message about it comes, unless it changes before, and what keeps it back; none where the next failure is
     /// told.
     pub next: Option<Expected>,
@@ -134,6 +137,7 @@ fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: 
         is_reported: reported.is_some(),
         steady_at: flap::steady_at(settings, health).filter(|_| is_present),
         told: reported.map(Reported::told).unwrap_or_default(),
+        dropped: open.dropped.as_deref().cloned(),
         next: expected((settings, health, zone), open, health.acknowledged(open), now),
         suppressed: suppressed(settings, health, open, now),
     }

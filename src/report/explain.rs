@@ -101,14 +101,19 @@ pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
     };
     let mut words = format!("{how}: {event}");
     for letter in letters {
+        let why = letter.why.as_deref().map(|why| format!(" ({})", cut_plain(why, 120).0)).unwrap_or_default();
         let what = match letter.state {
+            MessageState::Dropped => {
+                let (what, by) = (if letter.is_file() { "its file was " } else { "" }, dropped_by(letter));
+                words.push_str(&format!("; {what}dropped{by} before {} took it{why}", channel(&letter.message)));
+                continue;
+            }
             MessageState::Dead if letter.is_file() => "its file is not attached in",
             MessageState::Dead if letter.progress.announced => "told in a digest, too late, in",
             MessageState::Dead => "refused by",
             MessageState::Late => "not taken in time by",
             MessageState::Waiting => "waits for",
         };
-        let why = letter.why.as_deref().map(|why| format!(" ({})", cut_plain(why, 120).0)).unwrap_or_default();
         words.push_str(&format!("; {what} {}{why}", channel(&letter.message)));
     }
     words
@@ -149,8 +154,14 @@ pub fn tells_of(stored: &Stored, row: &RunRow) -> bool {
     run == row.id || stands_for()
 }
 
+/// It will not be sent any more by itself.
 fn is_dead(letter: &Stored) -> bool {
-    letter.state == MessageState::Dead
+    matches!(letter.state, MessageState::Dead | MessageState::Dropped)
+}
+
+/// ` by dana`, where that is known of one that was dropped.
+fn dropped_by(letter: &Stored) -> String {
+    letter.dropped.as_ref().map(|dropped| format!(" by {}", in_one_line(&dropped.by))).unwrap_or_default()
 }
 
 /// Who asked for a run, and why: `dana asked for it: the disk was replaced`; nothing for a run that its schedule asked for.
@@ -244,6 +255,12 @@ pub fn whereabouts(letters: &[&Stored], zone: &TimeZone, now: Timestamp) -> Stri
         let since = told(letter.queued, zone, now);
         text.push_str(&match letter.state {
             MessageState::Waiting => format!("; it waits for {channel} since {since}{why}"),
+            MessageState::Dropped => {
+                let at = letter.dropped.as_ref().map(|dropped| told(dropped.at, zone, now));
+                let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
+                let it = if letter.is_file() { "its file" } else { "it" };
+                format!("; {it} was dropped{}{at}, before {channel} took it{why}", dropped_by(letter))
+            }
             MessageState::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
             MessageState::Dead => {
                 let id = letter.id;
@@ -408,6 +425,7 @@ mod tests {
             queued: Timestamp::UNIX_EPOCH,
             attempts: 1,
             why: None,
+            dropped: None,
             progress: Progress::default(),
             message: Message {
                 job: Some(JobName::new("db")),

@@ -42,6 +42,7 @@ fn waiting(message: Message, queued: Timestamp) -> Stored {
         queued,
         attempts: 0,
         why: None,
+        dropped: None,
         progress: Progress::default(),
         parent: message.route.target.clone(),
         message,

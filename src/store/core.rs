@@ -27,6 +27,7 @@ use super::{holds, mail, retention, runs, salvage, schema};
 use crate::clock::{Mono, Now};
 use crate::exec::Trigger;
 use crate::id::{Channel, JobName};
+use crate::policy::Dropped;
 
 /// Run numbers that are set apart on disk at a time: as many may be skipped after a crash.
 pub(super) const BLOCK: u64 = 1_000;
@@ -362,14 +363,14 @@ impl Core {
             self.reserved = block;
         }
         let (mut notes, jobs) = self.read(|db| Ok((runs::notes(db)?, runs::states(db)?)))?;
-        let (told, refused) = self.read(|db| Ok((mail::told(db)?, mail::refused(db)?)))?;
+        let told = self.read(mail::all_told)?;
         let (holds, passed) = self.read(|db| Ok((holds::all(db)?, runs::passed(db)?)))?;
         let known = notes.get(NEXT_HOLD).and_then(|next| next.parse().ok()).unwrap_or(1);
         let next_hold = holds.iter().map(|hold| hold.id + 1).max().unwrap_or(1).max(known);
         for ours in [NEXT_RUN, NEXT_HOLD, TRUSTED, salvage::NOTE] {
             notes.remove(ours);
         }
-        Ok(Loaded { jobs, notes, holds, next_hold, passed, next_run, told, refused })
+        Ok(Loaded { jobs, notes, holds, next_hold, passed, next_run, told })
     }
 
     /// Up to which number (exclusive) runs may be numbered before the disk has to hear of it.
@@ -583,7 +584,16 @@ impl Core {
         let expired = self.expire(cutoff, why);
         let depths = self.depths(true);
         let dead_letters = self.read(mail::any_dead).unwrap_or(true);
-        OutboxPoll { expired, depths, dead_letters }
+        let dropped = self.take_dropped().unwrap_or_default();
+        OutboxPoll { expired, depths, dropped, dead_letters }
+    }
+
+    /// The alerts that somebody dropped since they were asked for last. What cannot be read now is there at the next look.
+    fn take_dropped(&mut self) -> Result<Vec<Stored>, StoreError> {
+        if !self.read(mail::any_dropped)? {
+            return Ok(Vec::new());
+        }
+        self.change(mail::take_dropped)
     }
 
     /// Sends what waits for one channel to another.
@@ -606,8 +616,8 @@ impl Core {
     }
 
     /// Throws messages away.
-    pub(super) fn discard(&mut self, ids: &[MessageId]) -> Result<Vec<MessageId>, StoreError> {
-        self.change(|db| mail::discard(db, ids))
+    pub(super) fn discard(&mut self, ids: &[MessageId], dropped: &Dropped) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|db| mail::discard(db, ids, dropped))
     }
 
     fn change<T>(&mut self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {

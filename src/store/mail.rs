@@ -16,7 +16,7 @@ use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
 use crate::message::{Attachment, Message, Route, Thread};
 use crate::notify::Parent;
-use crate::policy::Event;
+use crate::policy::{Dropped, Event, Told};
 
 /// Puts a message in. Its attachment goes apart.
 pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
@@ -114,8 +114,9 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
             db.prepare_cached(sql)?.execute(params![id, why, moment(not_before), timeouts, refusals, elsewhere])?
         }
         Disposition::Dead { why, forwarded } => {
+            // One that somebody dropped meanwhile stays so.
             let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2, forwarded = forwarded | ?3 \
-                       WHERE id = ?1";
+                       WHERE id = ?1 AND state < 3";
             db.prepare_cached(sql)?.execute(params![id, why, forwarded])?
         }
     };
@@ -160,8 +161,13 @@ pub(super) fn put_thread(db: &Connection, channel: &Channel, change: &ThreadChan
     Ok(())
 }
 
+/// What the outbox knows of incidents.
+pub(super) fn all_told(db: &Connection) -> Result<Told> {
+    Ok(Told { channels: told(db)?, refused: refused(db)?, dropped: dropped(db)? })
+}
+
 /// The channels that took the first message of an incident, by its number.
-pub(super) fn told(db: &Connection) -> Result<HashMap<u64, Vec<Channel>>> {
+fn told(db: &Connection) -> Result<HashMap<u64, Vec<Channel>>> {
     let mut statement = db.prepare("SELECT incident, channel FROM thread")?;
     let mut rows = statement.query(())?;
     let mut told: HashMap<u64, Vec<Channel>> = HashMap::new();
@@ -185,9 +191,9 @@ pub(super) fn threads(db: &Connection, incidents: &[u64]) -> Result<HashMap<u64,
     Ok(threads)
 }
 
-/// Incidents of which a message is a dead letter, and of which nothing was taken, waits, or was told elsewhere.
-pub(super) fn refused(db: &Connection) -> Result<HashSet<u64>> {
-    let sql = "SELECT DISTINCT incident FROM message WHERE state = 2 AND edit = 0 AND forwarded = 0 AND incident NOT IN \
+/// Incidents of which a message is a dead letter or was dropped, and of which nothing was taken, waits, or was told elsewhere.
+fn refused(db: &Connection) -> Result<HashSet<u64>> {
+    let sql = "SELECT DISTINCT incident FROM message WHERE state >= 2 AND edit = 0 AND forwarded = 0 AND incident NOT IN \
                (SELECT incident FROM thread UNION SELECT incident FROM message \
                WHERE incident IS NOT NULL AND (state < 2 OR forwarded > 0))";
     let mut statement = db.prepare(sql)?;
@@ -267,9 +273,16 @@ fn columns() -> String {
     format!(
         "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
          ({OUTDATED_EDIT}) OR ({OUTDATED_FIRST}), message.job, not_before, timeouts, refusals, forwarded, \
-         CASE edit WHEN 1 THEN thread.first END"
+         CASE edit WHEN 1 THEN thread.first END, message.dropped"
     )
 }
+
+/// What was dropped, whether the daemon has heard of it or not.
+const DROPPED: &str = "state > 2";
+
+/// Dropped, and the daemon is still to hear of it; and as it is when it has.
+const DROPPED_UNHEARD: i64 = 3;
+const DROPPED_HEARD: i64 = 4;
 
 const TABLES: &str =
     "message LEFT JOIN thread ON thread.incident = message.incident AND thread.channel = message.channel";
@@ -376,6 +389,7 @@ fn row(row: &Row<'_>) -> Result<Stored> {
         queued,
         attempts: small(3)?,
         why: maybe_text(row, 4)?,
+        dropped: maybe_text(row, 16)?.and_then(|dropped| serde_json::from_str(&dropped).ok()),
         progress: Progress {
             not_before: (number(row, 11)? > 0).then(|| time(row, 11)).transpose()?,
             timeouts: small(12)?,
@@ -448,7 +462,7 @@ pub(super) fn repair(db: &Connection, now: Timestamp) -> Result<usize> {
     let (now, last) = (now.as_microsecond(), Timestamp::MAX.as_microsecond());
     let mut changed = 0;
     for (column, good, value) in [
-        ("state", "state IN (0, 1, 2)".to_owned(), 0),
+        ("state", "state IN (0, 1, 2, 3, 4)".to_owned(), 0),
         ("edit", "edit IN (0, 1, 2, 3)".to_owned(), 0),
         ("attempts", "attempts BETWEEN 0 AND 1000000".to_owned(), 0),
         ("queued", format!("queued BETWEEN 1 AND {last}"), now),
@@ -507,6 +521,11 @@ pub(super) fn list(db: &Connection, filter: &OutboxFilter) -> Result<Vec<Stored>
         // What its channel does not take is told elsewhere and tried again by itself: a person may hurry it.
         sql.push_str(" AND (state > 0 OR refusals > 0)");
     }
+    match filter.state {
+        Some(MessageState::Dropped) => sql.push_str(&format!(" AND {DROPPED}")),
+        _ if filter.with_dropped => {}
+        _ => sql.push_str(&format!(" AND NOT ({DROPPED})")),
+    }
     let mut and = |column: &str, value: Value| {
         values.push(value);
         sql.push_str(&format!(" AND message.{column} ?{}", values.len()));
@@ -517,7 +536,7 @@ pub(super) fn list(db: &Connection, filter: &OutboxFilter) -> Result<Vec<Stored>
     if let Some(job) = &filter.job {
         and("job =", Value::Text(job.as_str().to_owned()));
     }
-    if let Some(state) = filter.state {
+    if let Some(state) = filter.state.filter(|state| *state != MessageState::Dropped) {
         and("state =", Value::Integer(state.number()));
     }
     if let Some(before) = filter.before {
@@ -545,17 +564,60 @@ pub(super) fn retry(db: &Connection, ids: &[MessageId], now: Timestamp) -> Resul
     // One that waits keeps its age and its tries; one that was given up begins anew, or it would be given up again at once.
     let mut statement = db.prepare_cached(
         "UPDATE message SET attempts = iif(state = 0, attempts, 0), queued = iif(state = 0, queued, ?2),
-            state = 0, not_before = 0, timeouts = 0, refusals = 0 WHERE id = ?1",
+            state = 0, not_before = 0, timeouts = 0, refusals = 0 WHERE id = ?1 AND state < 3",
     )?;
     each(ids, |id| Ok(statement.execute(params![id, now.as_microsecond()])? > 0))
 }
 
-/// Throws messages away. The answer is which of them there were.
-pub(super) fn discard(db: &Connection, ids: &[MessageId]) -> Result<Vec<MessageId>> {
+/// Throws messages away. What is no message of a run leaves no trace; of any other it stays known that it was dropped. The answer
+/// is which of them there were.
+pub(super) fn discard(db: &Connection, ids: &[MessageId], dropped: &Dropped) -> Result<Vec<MessageId>> {
+    // A name and a time can be written.
+    let dropped = serde_json::to_string(dropped).unwrap_or_default();
     each(ids, |id| {
         db.prepare_cached("DELETE FROM attachment WHERE message = ?1")?.execute([id])?;
-        Ok(db.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([id])? > 0)
+        let gone =
+            db.prepare_cached("DELETE FROM message WHERE id = ?1 AND (job IS NULL OR edit = 1)")?.execute([id])?;
+        let sql = "UPDATE message SET state = ?2, dropped = ?3 WHERE id = ?1 AND state < 3";
+        let kept = db.prepare_cached(sql)?.execute(params![id, DROPPED_UNHEARD, dropped])?;
+        Ok(gone + kept > 0)
     })
+}
+
+/// Whether somebody dropped something of which the daemon has not heard.
+pub(super) fn any_dropped(db: &Connection) -> Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM message WHERE state = ?1)")?
+        .query_row([DROPPED_UNHEARD], |row| row.get(0))
+}
+
+/// The dropped alerts of which the daemon has not heard, but for those that were told elsewhere and those beside which another
+/// message of the incident waits for the same channel. It has heard of them from then on.
+pub(super) fn take_dropped(db: &Connection) -> Result<Vec<Stored>> {
+    let sql = format!(
+        "SELECT {} FROM {TABLES} WHERE state = ?1 AND edit = 0 AND forwarded = 0 AND message.incident IS NOT NULL \
+         AND NOT EXISTS (SELECT 1 FROM message AS other WHERE other.channel = message.channel \
+             AND other.incident = message.incident AND other.state < 2 AND other.edit = 0) ORDER BY message.id",
+        columns()
+    );
+    let taken = db.prepare_cached(&sql)?.query_map([DROPPED_UNHEARD], row)?.collect::<Result<_>>()?;
+    db.execute("UPDATE message SET state = ?2 WHERE state = ?1", [DROPPED_UNHEARD, DROPPED_HEARD])?;
+    Ok(taken)
+}
+
+/// Who dropped a message of each incident last.
+fn dropped(db: &Connection) -> Result<HashMap<u64, Dropped>> {
+    let sql = format!(
+        "SELECT incident, dropped FROM message WHERE {DROPPED} AND edit = 0 AND incident IS NOT NULL ORDER BY id"
+    );
+    let mut statement = db.prepare(&sql)?;
+    let mut rows = statement.query(())?;
+    let mut dropped = HashMap::new();
+    while let Some(row) = rows.next()? {
+        if let Some(by) = maybe_text(row, 1)?.and_then(|by| serde_json::from_str(&by).ok()) {
+            dropped.insert(count(row, 0)?, by);
+        }
+    }
+    Ok(dropped)
 }
 
 fn each(ids: &[MessageId], mut change: impl FnMut(i64) -> Result<bool>) -> Result<Vec<MessageId>> {
@@ -574,12 +636,16 @@ pub(super) fn redirect(db: &Connection, job: Option<&JobName>, from: &Channel, t
     db.execute(sql, params![from.as_str(), to.as_str(), job.map(JobName::as_str)])
 }
 
-/// Deletes dead letters: those older than `before`, and the oldest beyond `most`. The answer is how many were beyond.
+/// Deletes dead letters, and what was dropped: those older than `before`, and the oldest beyond `most`. The answer is how many
+/// dead letters were beyond.
 pub(super) fn prune(db: &Connection, before: Timestamp, most: u32) -> Result<usize> {
-    let dead = "SELECT id FROM message WHERE state = 2";
-    db.execute(&format!("DELETE FROM message WHERE id IN ({dead} AND queued < ?1)"), [before.as_microsecond()])?;
-    let beyond = format!("DELETE FROM message WHERE id IN ({dead} ORDER BY id DESC LIMIT -1 OFFSET ?1)");
-    let beyond = db.execute(&beyond, [most])?;
+    db.execute("DELETE FROM message WHERE state >= 2 AND queued < ?1", [before.as_microsecond()])?;
+    let beyond = |which: &str| {
+        let all = format!("SELECT id FROM message WHERE {which} ORDER BY id DESC LIMIT -1 OFFSET ?1");
+        db.execute(&format!("DELETE FROM message WHERE id IN ({all})"), [most])
+    };
+    beyond(DROPPED)?;
+    let beyond = beyond("state = 2")?;
     db.execute("DELETE FROM attachment WHERE message NOT IN (SELECT id FROM message)", ())?;
     db.execute("DELETE FROM thread WHERE at < ?1", [before.as_microsecond()])?;
     db.execute("DELETE FROM lane WHERE sent < ?1", [before.as_microsecond()])?;

@@ -57,7 +57,7 @@ use crate::exec::ProcessId;
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Message;
 use crate::notify::Parent;
-use crate::policy::{Event, Hold};
+use crate::policy::{Dropped, Event, Hold};
 
 /// The database; clones are handles to the same one. The last one to go writes what waits and closes it.
 #[derive(Clone)]
@@ -341,8 +341,8 @@ impl Store {
     }
 
     /// Throws messages away. The answer is which there were.
-    pub async fn outbox_drop(&self, ids: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
-        self.call(move |core| core.discard(&ids)).await
+    pub async fn outbox_drop(&self, ids: Vec<MessageId>, dropped: Dropped) -> Result<Vec<MessageId>, StoreError> {
+        self.call(move |core| core.discard(&ids, &dropped)).await
     }
 
     fn gather(&self, run: Option<RunId>, put: impl FnOnce(&mut Deferred)) {

@@ -13,7 +13,7 @@ use super::types::{Depth, HistoryFilter, JobState, MessageId, OutboxFilter, RunR
 use super::{holds, mail, runs, schema};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Attachment;
-use crate::policy::{Event, Hold};
+use crate::policy::{Dropped, Event, Hold, Told};
 
 /// An open database beside the daemon.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ impl Reader {
         Ok(holds::all(&self.db)?)
     }
 
+    /// What the outbox knows of incidents, should a daemon have died before it wrote that down.
+    pub fn told(&self) -> Result<Told, StoreError> {
+        Ok(mail::all_told(&self.db)?)
+    }
+
     /// What is remembered of each job.
     pub fn jobs(&self) -> Result<std::collections::HashMap<JobName, JobState>, StoreError> {
         Ok(runs::states(&self.db)?)
@@ -101,8 +106,8 @@ impl Reader {
     }
 
     /// Throws messages away. The answer is which there were.
-    pub fn outbox_drop(&mut self, ids: &[MessageId]) -> Result<Vec<MessageId>, StoreError> {
-        self.change(|db| mail::discard(db, ids))
+    pub fn outbox_drop(&mut self, ids: &[MessageId], dropped: &Dropped) -> Result<Vec<MessageId>, StoreError> {
+        self.change(|db| mail::discard(db, ids, dropped))
     }
 
     fn change<T>(&mut self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {

@@ -464,6 +464,7 @@ fn stand_in_for_unreadable(index: Index, new: &Connection, now: Timestamp) -> Re
             queued: now,
             attempts: 0,
             why: None,
+            dropped: None,
             progress: Progress::default(),
             message: mail::unreadable(id, channel, None, now, "its page cannot be read"),
             parent: None,

@@ -12,7 +12,7 @@ use super::*;
 use crate::exec::{Captured, Ending, Reason, Status, Trigger};
 use crate::message::{Attachment, Message, Route, Thread};
 use crate::notify::Parent;
-use crate::policy::{Decision, Event, Suppressed};
+use crate::policy::{Decision, Dropped, Event, Suppressed};
 
 const T0: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -194,7 +194,10 @@ fn what_comes_of_a_message_is_seen_in_the_counts_and_in_the_list() {
     let all = now(store.outbox_list(OutboxFilter::default())).expect("it can be read");
     let told: Vec<_> = all.iter().map(|s| (s.id.0, s.attempts, s.queued)).collect();
     assert_eq!(told, [(2, 1, T0), (3, 0, at(50)), (5, 0, T0)], "only one that was given up begins anew");
-    assert_eq!(now(store.outbox_drop(vec![MessageId(2)])), Ok(vec![MessageId(2)]));
+    let dropped = Dropped { by: "dana".into(), at: at(50) };
+    assert_eq!(now(store.outbox_drop(vec![MessageId(2)], dropped.clone())), Ok(vec![MessageId(2)]));
+    assert_eq!(now(store.outbox_drop(vec![MessageId(2)], dropped)), Ok(Vec::new()), "once is enough");
+    assert_eq!(now(store.outbox_retry(vec![MessageId(2)], at(50))), Ok(Vec::new()), "it is gone");
     assert_eq!(depth(&store, "ops"), (2, 0, 0));
     let page = OutboxFilter { after: Some(MessageId(3)), limit: 1, ..OutboxFilter::default() };
     assert_eq!(now(store.outbox_list(page)).expect("it can be read")[0].id, MessageId(5));
@@ -561,7 +564,8 @@ fn a_refused_first_message_that_an_earlier_schema_kept_is_still_outdated_by_a_la
     drop(store);
     let db = Connection::open(dir.path().join("state.db")).expect("a database");
     db.execute_batch(
-        "ALTER TABLE message DROP COLUMN part; ALTER TABLE running DROP COLUMN process; PRAGMA user_version = 6",
+        "ALTER TABLE message DROP COLUMN part; ALTER TABLE running DROP COLUMN process;
+         ALTER TABLE message DROP COLUMN dropped; PRAGMA user_version = 6",
     )
     .expect("the schema before");
     drop(db);

@@ -13,6 +13,7 @@ use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::Past;
 use crate::daemon::{Dispatcher, JobQuery};
 use crate::outbox::Remembered;
+use crate::policy::{Health, Told};
 use crate::report;
 use crate::store::{JobState, MessageState, OutboxFilter, Reader};
 
@@ -24,6 +25,7 @@ pub(super) fn view(world: &World, asked: &[String]) -> Result<(View, TimeZone), 
     let plan = world.plan_to_read()?;
     let reader = state::open(world, &plan)?;
     let states = reader.jobs().map_err(state::failed)?;
+    let told = reader.told().map_err(state::failed)?;
     let now = System.now();
     let mut dispatcher = Dispatcher::new(plan.config.limits, report::sender(&plan), 1, now);
     let without_file = crate::daemon::jobs_without_file(&reader.notes().unwrap_or_default(), &plan);
@@ -31,7 +33,7 @@ pub(super) fn view(world: &World, asked: &[String]) -> Result<(View, TimeZone), 
     let holds = reader.holds().map_err(state::failed)?.into_iter().filter(|hold| hold.until > now.wall);
     dispatcher.begin_holds(holds.collect(), 1);
     for job in plan.jobs.iter().chain(&without_file) {
-        dispatcher.add(job.clone(), states.get(&job.name).map(past).unwrap_or_default(), now);
+        dispatcher.add(job.clone(), states.get(&job.name).map(|state| past(state, &told)).unwrap_or_default(), now);
     }
     let mut counts = dispatcher.counts();
     (counts.running, counts.not_loaded) = (0, plan.not_loaded.len());
@@ -67,11 +69,10 @@ fn absolute(path: PathBuf) -> PathBuf {
 }
 
 /// What is remembered of a job. What this version cannot read counts as not there, as for the daemon.
-fn past(state: &JobState) -> Past {
-    Past {
-        health: serde_json::from_str(&state.health).unwrap_or_default(),
-        saved: serde_json::from_str(&state.cadence).ok(),
-    }
+fn past(state: &JobState, told: &Told) -> Past {
+    let mut health: Health = serde_json::from_str(&state.health).unwrap_or_default();
+    health.reconcile(told);
+    Past { health, saved: serde_json::from_str(&state.cadence).ok() }
 }
 
 fn outbox(reader: &Reader) -> Result<api::OutboxState, Failure> {

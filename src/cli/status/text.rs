@@ -308,7 +308,13 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
     let at = incident.told.iter().filter_map(|told| told.at).max();
     parts.push(match (incident.told.is_empty(), at) {
         (true, _) if incident.is_on_its_way() => "not told yet: its message waits".to_owned(),
-        (true, _) => "not told yet".to_owned(),
+        (true, _) => match &incident.dropped {
+            Some(dropped) => {
+                let (by, at) = (in_one_line(&dropped.by), told(dropped.at, zone, now));
+                format!("not told: {by} dropped its message at {at}")
+            }
+            None => "not told yet".to_owned(),
+        },
         (false, Some(at)) => format!("told at {}{channels}", told(at, zone, now)),
         (false, None) => format!("told{channels}"),
     });

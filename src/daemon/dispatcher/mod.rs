@@ -381,6 +381,10 @@ impl Dispatcher {
         let changed = match &report.result {
             DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel, Some(now.wall)),
             DeliveryResult::Elsewhere { .. } => false,
+            DeliveryResult::Dropped(dropped) => {
+                tracing::info!(job = %report.job, incident, by = dropped.as_ref().map(|dropped| dropped.by.as_str()), "a message was dropped");
+                tracked.health.dropped(incident, &report.channel, dropped.as_ref())
+            }
             DeliveryResult::Refused { why, waits } => {
                 let undelivered = tracked.health.undelivered(incident, *waits);
                 if undelivered {

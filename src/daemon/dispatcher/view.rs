@@ -347,6 +347,7 @@ fn incident(open: policy::Open, tracked: &Tracked, ack: Option<api::Acknowledged
                 api::Told { channel: name, at: Some(*at), permalink: None }
             })
             .collect(),
+        dropped: open.dropped,
         next_message: open.next.and_then(|next| next.at),
         steady_at: open.steady_at,
         suppressed: open.suppressed.map(|(why, until)| api::SuppressedBy { reason: why.as_str().to_owned(), until }),

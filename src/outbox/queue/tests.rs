@@ -71,6 +71,7 @@ fn stored(id: u64, thread: Thread, parent: bool) -> Stored {
         queued,
         attempts: 2,
         why: None,
+        dropped: None,
         progress,
         message,
         parent,
@@ -488,8 +489,8 @@ fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_
 #[test]
 fn what_a_webhook_refuses_is_told_there_without_its_words() {
     let (mut queue, own) = (Queue::default(), Channel::unnamed());
-    queue.update(vec![(own.clone(), depth(1, 0, 0))], at(0));
     queue.set_host("web_1".into());
+    queue.update(vec![(own.clone(), depth(1, 0, 0))], at(0));
     let mut row = stored(1, Thread::None, false);
     (row.message.channel, row.progress.refusals) = (own.clone(), 2);
     let batch = look(queue.ask(&own, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &[row]);

@@ -11,6 +11,7 @@ use super::error::StoreError;
 use crate::id::{Channel, JobName};
 use crate::message::{Message, Thread};
 use crate::notify::Parent;
+use crate::policy::Dropped;
 
 /// A message's number in the outbox: counts up over the life of a state directory, is never used twice, and is the
 /// order in which messages of a channel go out.
@@ -27,6 +28,8 @@ pub enum MessageState {
     Late,
     /// A dead letter.
     Dead,
+    /// Somebody threw it away before its channel took it. It is kept for what is told of its run.
+    Dropped,
 }
 
 /// A message in the outbox.
@@ -42,6 +45,8 @@ pub struct Stored {
     pub attempts: u32,
     /// What went wrong last.
     pub why: Option<String>,
+    /// Who threw it away, where that is known of one that was dropped.
+    pub dropped: Option<Dropped>,
     /// What it has behind it.
     pub progress: Progress,
     /// The message; its attachment only where one message is asked for.
@@ -101,6 +106,8 @@ pub struct OutboxPoll {
     pub expired: Result<usize, StoreError>,
     /// How much waits, by channel.
     pub depths: Result<Vec<(Channel, Depth)>, StoreError>,
+    /// Alerts that somebody dropped since the last look, with which nobody is told of an incident.
+    pub dropped: Vec<Stored>,
     /// There are dead letters, which somebody may set waiting again; or it cannot be known.
     pub dead_letters: bool,
 }
@@ -224,6 +231,8 @@ pub struct OutboxFilter {
     pub state: Option<MessageState>,
     /// Only those of this job.
     pub job: Option<JobName>,
+    /// Those that somebody dropped, too.
+    pub with_dropped: bool,
     /// At most this many; 0 is 100.
     pub limit: u32,
 }
@@ -261,7 +270,7 @@ impl Stored {
     pub fn class(&self) -> Class {
         match self.state {
             MessageState::Late => Class::Late,
-            MessageState::Waiting | MessageState::Dead => Class::of(&self.message),
+            MessageState::Waiting | MessageState::Dead | MessageState::Dropped => Class::of(&self.message),
         }
     }
 }
@@ -306,6 +315,7 @@ impl MessageState {
             Self::Waiting => "waiting",
             Self::Late => "late",
             Self::Dead => "dead",
+            Self::Dropped => "dropped",
         }
     }
 
@@ -315,6 +325,7 @@ impl MessageState {
             Self::Waiting => 0,
             Self::Late => 1,
             Self::Dead => 2,
+            Self::Dropped => 3,
         }
     }
 
@@ -323,6 +334,7 @@ impl MessageState {
         match number {
             0 => Self::Waiting,
             1 => Self::Late,
+            3 | 4 => Self::Dropped,
             _ => Self::Dead,
         }
     }

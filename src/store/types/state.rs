@@ -2,7 +2,7 @@
 //!
 //! Before it: the daemon. After it: the store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::mail::MessageId;
 use super::run::{RunRow, RunningRow};
-use crate::id::{Channel, JobName};
+use crate::id::JobName;
 use crate::message::Message;
-use crate::policy::Hold;
+use crate::policy::{Hold, Told};
 
 /// What is remembered of a job between runs, as JSON; empty where there is nothing. The store takes it as it stands: the
 /// daemon owns the types behind it.
@@ -104,10 +104,8 @@ pub struct Loaded {
     pub passed: Vec<RunRow>,
     /// The number of the next run; no run of this state directory ever had it or a greater one.
     pub next_run: u64,
-    /// The channels that took the first message of an incident, by its number.
-    pub told: HashMap<u64, Vec<Channel>>,
-    /// Incidents of which a message was refused for good, and of which nothing was taken or waits.
-    pub refused: HashSet<u64>,
+    /// What the outbox knows of incidents.
+    pub told: Told,
 }
 
 /// The health of the disk.

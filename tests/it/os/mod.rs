@@ -6,6 +6,7 @@ pub(crate) mod crash;
 mod daemon;
 mod damage;
 mod directives;
+mod dropped;
 mod end_to_end;
 mod exec;
 mod http;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use slack_alert::exec::{Captured, Status, Trigger};
 use slack_alert::id::{Channel, JobName, RunId};
 use slack_alert::message::{Message, Route, Thread};
-use slack_alert::policy::{Decision, Event, Suppressed};
+use slack_alert::policy::{Decision, Dropped, Event, Suppressed};
 use slack_alert::store::{
     CarriedOver, Cause, Class, Disposition, HistoryFilter, JobState, OpenError, OutboxFilter, Record, RunRow,
     RunningRow, Settlement, Store, ThreadChange, Trouble,
@@ -392,7 +392,8 @@ fn another_process_reads_and_sets_messages_waiting_while_the_daemon_writes() {
             if n % 20 == 0 {
                 let list = reader.outbox_list(&OutboxFilter { limit: 1_000, ..OutboxFilter::default() });
                 assert!(list.expect("it can be read").iter().any(|stored| stored.message.text == format!("m{n}")));
-                assert_eq!(reader.outbox_drop(&recorded.ids), Ok(recorded.ids));
+                let dropped = Dropped { by: "dana".into(), at: Timestamp::UNIX_EPOCH };
+                assert_eq!(reader.outbox_drop(&recorded.ids, &dropped), Ok(recorded.ids));
             }
         }
         store.flush().await.expect("it is written");

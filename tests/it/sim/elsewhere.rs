@@ -1,10 +1,12 @@
 //! Shows what is told of messages that do not arrive as they were meant: in the place of a channel, after they were dropped,
 //! and of jobs that are gone.
 
+use slack_alert::clock::Clock;
 use slack_alert::notify::Fault;
+use slack_alert::policy::Dropped;
 
 use super::told::{CONF, MORNING, minutes, told};
-use crate::support::notifier::{lasting, ok};
+use crate::support::notifier::{lasting, ok, passing};
 use crate::support::world::{World, fails, says};
 
 #[tokio::test(start_paused = true)]
@@ -96,5 +98,44 @@ async fn that_a_job_went_while_no_daemon_ran_is_posted_where_it_asked_for_no_thr
             "{ops:#?}"
         );
         assert!(!ops[1].contains(" Edit "), "there is nothing that could be edited: {ops:#?}");
+    }
+}
+
+/// A person throws everything away that waits for a channel.
+async fn drop_all(world: &World, channel: &str) {
+    let waiting = world.outbox(false).await;
+    let ids = waiting.iter().filter(|stored| stored.message.channel.as_str() == channel).map(|stored| stored.id);
+    let dropped = Dropped { by: "dana".to_owned(), at: world.clock.now().wall };
+    world.store().outbox_drop(ids.collect(), dropped).await.expect("the store is well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_whose_alert_was_dropped_hears_nothing_of_its_end_and_an_alert_that_nobody_got_is_told_anew() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'\nnotify.channel = ['#one', '#two']";
+    for all in [false, true] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let world =
+            World::started(MORNING, &files, |_, at| if at < minutes(30) { fails("boom") } else { says("") }).await;
+        world.slack.play(move |delivery, at| match delivery.message.channel.as_str() {
+            "two" if at < minutes(6) => passing(),
+            "one" if all && at < minutes(6) => passing(),
+            _ => ok(),
+        });
+        world.pass(minutes(4)).await;
+        drop_all(&world, "two").await;
+        if all {
+            drop_all(&world, "one").await;
+        }
+        world.pass(minutes(60)).await;
+        let (one, two) = (told(&world, "one"), told(&world, "two"));
+        if all {
+            for told in [&one, &two] {
+                assert!(told[0].starts_with("10 Open ") && told[0].contains("2nd failure in a row"), "{told:#?}");
+                assert!(told.iter().any(|line| line.contains("is well again")), "{told:#?}");
+            }
+        } else {
+            assert!(one[0].starts_with("0 Open ") && one.iter().any(|line| line.contains("is well again")), "{one:#?}");
+            assert_eq!(two, [""; 0], "it never heard of the failure");
+        }
     }
 }

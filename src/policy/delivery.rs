@@ -1,0 +1,92 @@
+//! What became of messages: which channels took one, and what nobody was told of after all. Pure.
+//!
+//! Before it: the outbox, which says what came of a message. After it: what is remembered of the incident, by which the next run
+//! is judged. Invariant: told means delivered.
+
+use jiff::Timestamp;
+
+use super::audience::{Dropped, Told};
+use super::health::Health;
+use super::incident::OpenIncident;
+use crate::id::Channel;
+
+impl Health {
+    /// A channel took a message of an open incident, or of its conversation: what follows goes there too. The answer is
+    /// whether that is new.
+    pub fn delivered(&mut self, incident: u64, channel: &Channel, now: Option<Timestamp>) -> bool {
+        let mut new = false;
+        let mut add = |known: &mut Vec<Channel>| {
+            if !known.contains(channel) {
+                known.push(channel.clone());
+                new = true;
+            }
+        };
+        if let Some(conversation) = self.conversation.as_deref_mut().filter(|known| known.id == incident) {
+            add(&mut conversation.channels);
+        }
+        if let Some(open) = self.open_mut(incident) {
+            // What waited in the outbox arrived.
+            open.count_owed();
+            new |= open.reported.as_mut().is_some_and(|reported| reported.delivered(channel, now));
+        }
+        new
+    }
+
+    /// A message about an incident was made for these channels, which take it or not.
+    pub fn queued(&mut self, incident: u64, channels: &[Channel]) {
+        if let Some(reported) = self.open_mut(incident).and_then(|open| open.reported.as_mut()) {
+            reported.queued(channels);
+        }
+    }
+
+    /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
+    /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
+    /// behind that message. The answer is whether that changes anything.
+    pub fn undelivered(&mut self, incident: u64, waits: bool) -> bool {
+        self.open_mut(incident).is_some_and(|open| open.refused(waits))
+    }
+
+    /// A person dropped a message about an open incident before this channel took it: nothing of the incident waits for the channel
+    /// any more. Where no channel took anything and none is to, it does not count as reported, and the next failure is reported as
+    /// the first. The answer is whether that changes anything.
+    pub fn dropped(&mut self, incident: u64, channel: &Channel, dropped: Option<&Dropped>) -> bool {
+        let Some(open) = self.open_mut(incident) else { return false };
+        let mut changes = false;
+        for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()) {
+            let before = reported.pending.len();
+            reported.pending.retain(|pending| pending != channel);
+            changes |= reported.pending.len() < before;
+        }
+        let over = |reported: &super::incident::Reported| reported.channels.is_empty() && reported.pending.is_empty();
+        let reported = open.reported.take_if(|reported| over(reported)).is_some();
+        let owed = open.owed.take_if(|owed| over(owed)).is_some();
+        if reported || owed {
+            open.dropped = dropped.cloned().map(Box::new);
+        }
+        changes || reported || owed
+    }
+
+    /// What the outbox knows of the open incidents when a daemon starts: the one before it may have died before it wrote
+    /// down what came of its messages, and a person may have dropped some while none ran.
+    pub fn reconcile(&mut self, told: &Told) {
+        let open = self.open.as_deref().into_iter().chain(&self.others).map(OpenIncident::thread);
+        let ids: Vec<u64> = open.chain(self.conversation.as_deref().map(|known| known.id)).collect();
+        for id in ids {
+            for channel in told.channels.get(&id).into_iter().flatten() {
+                self.delivered(id, channel, None);
+            }
+            if !told.refused.contains(&id) {
+                continue;
+            }
+            self.undelivered(id, false);
+            if let Some(open) = self.open_mut(id).filter(|open| open.reported.is_none()) {
+                open.dropped = told.dropped.get(&id).cloned().map(Box::new);
+            }
+        }
+    }
+
+    fn open_mut(&mut self, incident: u64) -> Option<&mut OpenIncident> {
+        let mut all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        all.find(|open| open.thread() == incident)
+    }
+}
