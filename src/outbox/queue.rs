@@ -19,6 +19,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::lane::{Aside, State, Way, part};
+pub use self::refused::MOST_REMEMBERED;
 use self::taken::first_after;
 use super::batch::{Ask, Batch, Lane};
 use super::digest;

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::batch::{self, Ask, Batch, Lane, Turn};
 use super::outage::{self, Outage, Watch};
-use super::queue::{PATIENCE, Queue};
+use super::queue::{MOST_REMEMBERED, PATIENCE, Queue};
 use super::quota::{Quota, spacing};
 use super::report::{DeliveryResult, Report};
 use super::storm;
@@ -27,7 +27,7 @@ use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
 use crate::notify::{Notifier, Receipt, SendError};
-use crate::store::{Depth, Disposition, MessageId, Settlement, Store, StoreError, Stored};
+use crate::store::{Depth, Disposition, MessageId, OutboxFilter, Settlement, Store, StoreError, Stored};
 
 /// Messages in flight at one time, each of another channel.
 pub const MOST_IN_FLIGHT: usize = 32;
@@ -349,6 +349,15 @@ impl Loop {
             let left = clock::between(now.wall, until).min(super::retry::LONGEST_RETRY_AFTER);
             self.queue.delay(&channel, lane, now.mono + left);
         }
+        // The newest come first: an older one that was told in the place of another is told once more.
+        let told = OutboxFilter {
+            dead: true,
+            with_dropped: true,
+            newest_first: true,
+            limit: MOST_REMEMBERED,
+            ..OutboxFilter::default()
+        };
+        self.queue.remember(&self.store.outbox_list(told).await.unwrap_or_default());
         self.queue.update(depths, now.mono);
         if self.queue.depth().is_empty() {
             self.watch.forget_earlier();
@@ -398,6 +407,11 @@ impl Loop {
         }
         self.quotas.iter_mut().for_each(Quota::forget_idle);
         self.dead_letters = poll.dead_letters;
+        for stored in poll.dropped {
+            let report = Report::of(&stored.message, DeliveryResult::Dropped(stored.dropped.clone()));
+            // Without a daemon nobody listens.
+            report.into_iter().for_each(|report| drop(self.reports.send(report)));
+        }
         poll.depths
     }
 
@@ -407,11 +421,6 @@ impl Loop {
             let now = self.clock.now();
             let Some((channel, lane)) = self.queue.next(now.mono) else { break };
             let quota = &mut self.quotas[lane as usize];
-        for stored in poll.dropped {
-            let report = Report::of(&stored.message, DeliveryResult::Dropped(stored.dropped.clone()));
-            // Without a daemon nobody listens.
-            report.into_iter().for_each(|report| drop(self.reports.send(report)));
-        }
             if let Err(wait) = quota.check(&channel) {
                 self.queue.delay(&channel, lane, now.mono + wait);
                 continue;

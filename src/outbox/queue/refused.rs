@@ -2,6 +2,7 @@
 //!
 //! Before it: the error, and what retry.rs makes of it. After it: the settlement, and who is told in its place.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,10 +16,19 @@ use crate::outbox::batch::{Batch, Lane, given_up};
 use crate::outbox::instead;
 use crate::outbox::report::DeliveryResult;
 use crate::outbox::retry::{self, Step, Try};
-use crate::store::{Class, Disposition, FollowUp, MessageId, Progress, Settlement, Stored, ThreadChange};
+use crate::store::{Class, Disposition, FollowUp, MessageId, MessageState, Progress, Settlement, Stored, ThreadChange};
 
-/// Incidents of which a notice was told that are remembered at most: of an older one there may be another.
-const MOST_NOTICED: usize = 1_000;
+/// Alerts that were told elsewhere, and incidents of which a notice was told, that are remembered at most: an older one may be told
+/// again.
+pub const MOST_REMEMBERED: u32 = 1_000;
+
+/// One more is remembered, and the oldest forgotten.
+fn remembered<T>(all: &mut VecDeque<T>, one: Option<T>) {
+    all.extend(one);
+    if all.len() > MOST_REMEMBERED as usize {
+        all.pop_front();
+    }
+}
 
 impl Queue {
     /// What an error means.
@@ -202,12 +212,24 @@ impl Queue {
         if alert.as_ref().is_some_and(|alert| self.forwarded.contains(alert)) {
             return FollowUp { message: instead::neither(message, default, (why, &self.host), now), file_of: None };
         }
-        self.forwarded.extend(alert);
-        if self.forwarded.len() > MOST_NOTICED {
-            self.forwarded.pop_front();
-        }
+        remembered(&mut self.forwarded, alert);
         // The file goes with the message that arrives.
         FollowUp { message: instead::forwarded(message, default, why, now), file_of: Some(id) }
+    }
+
+    /// Takes up what an earlier process told elsewhere, by what it left in the outbox of that: the newest first.
+    pub fn remember(&mut self, left: &[Stored]) {
+        for stored in left.iter().rev().filter(|stored| !stored.is_edit() && !stored.is_file()) {
+            let message = &stored.message;
+            let is_default = message.channel.is_unnamed() || self.default.as_ref() == Some(&message.channel);
+            match stored.progress.forwarded {
+                true => remembered(&mut self.forwarded, instead::Alert::of(message)),
+                false if is_default && stored.state == MessageState::Dead => {
+                    remembered(&mut self.noticed, message.incident);
+                }
+                false => {}
+            }
+        }
     }
 
     /// Whether the default channel is told the same by itself.
@@ -222,10 +244,7 @@ impl Queue {
         if self.noticed.contains(&incident) {
             return false;
         }
-        self.noticed.push_back(incident);
-        if self.noticed.len() > MOST_NOTICED {
-            self.noticed.pop_front();
-        }
+        remembered(&mut self.noticed, Some(incident));
         true
     }
 

@@ -101,6 +101,32 @@ async fn that_a_job_went_while_no_daemon_ran_is_posted_where_it_asked_for_no_thr
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_restart_between_two_channels_that_refuse_an_alert_makes_no_second_copy_of_it() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'\nnotify.channel = ['#a', '#b']";
+    for crashed in [false, true] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let mut world =
+            World::started(MORNING, &files, |_, at| if at < minutes(30) { fails("boom") } else { says("") }).await;
+        world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+            "ops" => ok(),
+            "b" if at < minutes(5) => passing(),
+            _ => lasting(Fault::Channel),
+        });
+        world.pass(minutes(3)).await;
+        match crashed {
+            true => world.crash().await,
+            false => drop(world.stop().await),
+        }
+        world.start().await;
+        world.pass(minutes(15)).await;
+        let ops = told(&world, "ops");
+        let count = |words: &str| ops.iter().filter(|line| line.contains(words)).count();
+        assert_eq!((count("a critical: boom"), count("could not be posted to #b either")), (1, 1), "{ops:#?}");
+        assert!(ops.iter().any(|line| line.contains("web-1: the alert of *a*")), "it names the host: {ops:#?}");
+    }
+}
+
 /// A person throws everything away that waits for a channel.
 async fn drop_all(world: &World, channel: &str) {
     let waiting = world.outbox(false).await;
