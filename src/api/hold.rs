@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::seconds;
+use crate::id::JobName;
 
 pub use crate::policy::{By, HoldKind, Via};
 
@@ -32,6 +33,17 @@ pub struct Hold {
     pub note: Option<String>,
     /// How many jobs it covers now.
     pub jobs: usize,
+}
+
+/// A silence that a job's own script asked for, by a directive: it has no number, and ends by the name of its job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScriptSilence {
+    /// The job.
+    pub job: JobName,
+    /// When the script asked for it, where that is known.
+    pub since: Option<Timestamp>,
+    /// When it ends.
+    pub until: Timestamp,
 }
 
 /// A hold as seen from one job.
@@ -140,6 +152,12 @@ pub struct HoldsEnded {
     /// Holds of the same kind by which some of their jobs stay as they were.
     #[serde(default)]
     pub still: Vec<StillHeld>,
+    /// Silences of scripts that are over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_script: Vec<ScriptSilence>,
+    /// Those by which jobs of the holds that are over stay silenced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_by_script: Vec<ScriptSilence>,
     /// Always none.
     pub before: Option<u64>,
 }

@@ -14,7 +14,8 @@ mod status;
 
 pub use error::{Code, Error, Failure};
 pub use hold::{
-    AckedIncident, By, HeldJob, Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, Length, StillHeld, Via,
+    AckedIncident, By, HeldJob, Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, Length, ScriptSilence, StillHeld,
+    Via,
 };
 pub use job::{Job, JobState, LastRun, Next, RunningRun};
 pub use page::{HoldList, IncidentList, JobList, NextList, OutboxList, Query, RunList, WhyList};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Explained, Hold, Incident, Job, Message, Next, Run};
+use super::{Explained, Hold, Incident, Job, Message, Next, Run, ScriptSilence};
 use crate::id::{JobName, RunId};
 
 /// What may be asked of a list, as the parameters of an address.
@@ -60,6 +60,9 @@ pub struct IncidentList {
 pub struct HoldList {
     /// The holds in effect.
     pub holds: Vec<Hold>,
+    /// The silences that scripts asked for, all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_script: Vec<ScriptSilence>,
     /// Where the next page goes on; none when there is no more.
     pub before: Option<u64>,
 }

@@ -14,7 +14,7 @@ use super::client::words::{because, count, covered, hold_until};
 use super::client::{self, Daemon, encoded};
 use super::locate::World;
 use super::state::told;
-use crate::api::{Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, StillHeld};
+use crate::api::{Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, ScriptSilence, StillHeld};
 use crate::clock::{Clock, System};
 use crate::id::{in_one_line, listed};
 
@@ -139,8 +139,11 @@ fn runs_on(answer: &HoldAnswer) -> String {
 }
 
 fn list(world: &World, args: &SilenceListArgs, json: bool) -> Result<ExitCode, Failure> {
-    let (mut holds, zone) = match client::find(world) {
-        Ok(daemon) => (daemon.holds()?, daemon.zone),
+    let (mut holds, by_script, zone) = match client::find(world) {
+        Ok(daemon) => {
+            let (holds, by_script) = daemon.holds()?;
+            (holds, by_script, daemon.zone)
+        }
         // Holds go on while no daemon runs.
         Err(absent) => match super::status::offline_holds(world) {
             Ok(known) => {
@@ -158,14 +161,15 @@ fn list(world: &World, args: &SilenceListArgs, json: bool) -> Result<ExitCode, F
         let names = holds.iter().filter(|hold| wanted == ListedHolds::Holds || hold.kind == kind).flat_map(|hold| {
             std::iter::once(hold.id.to_string()).chain((hold.kind == kind).then(|| hold.pattern.clone()))
         });
-        world.terminal.out(&names.map(|name| format!("{name}\n")).collect::<String>());
+        let of_scripts = by_script.iter().filter(|_| wanted == ListedHolds::Silences).map(|one| one.job.to_string());
+        world.terminal.out(&names.chain(of_scripts).map(|name| format!("{name}\n")).collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }
     holds.retain(|hold| hold.kind == HoldKind::Silence);
     if json {
-        return Ok(in_json(world, &json!(holds)));
+        return Ok(in_json(world, &all_in_json(&holds, &by_script)));
     }
-    if holds.is_empty() {
+    if holds.is_empty() && by_script.is_empty() {
         world.terminal.out("Nothing is silenced.\n");
         return Ok(ExitCode::SUCCESS);
     }
@@ -183,8 +187,28 @@ fn list(world: &World, args: &SilenceListArgs, json: bool) -> Result<ExitCode, F
             hold.note.as_deref().map(|note| in_one_line(note).into_owned()).unwrap_or_default(),
         ]
     }));
+    // It has no number: it ends by the name of its job.
+    rows.extend(by_script.iter().map(|silence| {
+        let since = silence.since.map_or_else(|| "-".to_owned(), |since| told(since, &zone, now));
+        let (job, until) = (in_one_line(silence.job.as_str()).into_owned(), told(silence.until, &zone, now));
+        vec!["-".to_owned(), job, "1".to_owned(), since, until, OWN_SCRIPT.to_owned(), String::new()]
+    }));
     world.terminal.out(&world.terminal.table(&rows, &[0, 1, 4]));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who has asked for a silence that is no person's.
+const OWN_SCRIPT: &str = "its own script";
+
+/// Silences of persons and of scripts in the same form; these have no number.
+fn all_in_json(holds: &[Hold], by_script: &[ScriptSilence]) -> Value {
+    let of_script = |silence: &ScriptSilence| {
+        json!({
+            "id": null, "kind": HoldKind::Silence, "pattern": silence.job, "since": silence.since, "until": silence.until,
+            "until_ok": false, "by": { "uid": null, "name": OWN_SCRIPT }, "via": "script", "note": null, "jobs": 1,
+        })
+    };
+    holds.iter().map(|hold| json!(hold)).chain(by_script.iter().map(of_script)).collect()
 }
 
 fn end_silence(world: &World, args: &SilenceEndArgs, json: bool) -> Result<ExitCode, Failure> {
@@ -261,12 +285,25 @@ fn end(world: &World, daemon: &Daemon, ending: &Ending<'_>) -> Result<ExitCode, 
     };
     let ended: HoldsEnded = daemon.delete(&target)?;
     if ending.json {
-        return Ok(in_json(world, &json!({ "ended": ended.holds, "still": ended.still })));
+        let all = all_in_json(&ended.holds, &ended.by_script);
+        return Ok(in_json(world, &json!({ "ended": all, "still": ended.still })));
     }
     let now = System.now().wall;
     for hold in &ended.holds {
         let still: Vec<&StillHeld> = ended.still.iter().filter(|still| still.ended == hold.id).collect();
-        world.terminal.out(&format!("{}\n", ended_words(hold, &still, &daemon.zone, now)));
+        let stays = !ended.still_by_script.is_empty();
+        world.terminal.out(&format!("{}\n", ended_words(hold, (&still, stays), &daemon.zone, now)));
+    }
+    for silence in &ended.by_script {
+        let since = silence.since.map(|since| format!(" since {}", told(since, &daemon.zone, now))).unwrap_or_default();
+        let job = in_one_line(silence.job.as_str());
+        world.terminal.out(&format!("The silence of {job}{since} by {OWN_SCRIPT} is over.\n"));
+    }
+    for silence in &ended.still_by_script {
+        let (job, until) = (in_one_line(silence.job.as_str()), told(silence.until, &daemon.zone, now));
+        world.terminal.out(&format!(
+            "{job} stays silenced until {until} by {OWN_SCRIPT}: `slack-alert silence end {job}` ends that too.\n"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -274,7 +311,7 @@ fn end(world: &World, daemon: &Daemon, ending: &Ending<'_>) -> Result<ExitCode, 
 /// Whether a number is that of a hold: `resume` ends one of any kind by it, `silence end` a silence. A job may have such a
 /// name.
 fn is_of_number(daemon: &Daemon, kind: HoldKind, (id, text): (u64, &str)) -> Result<bool, Failure> {
-    let holds = daemon.holds()?;
+    let (holds, _) = daemon.holds()?;
     if kind == HoldKind::Silence {
         refuse_another_kind(&holds, id)?;
         return Ok(true);
@@ -297,11 +334,11 @@ fn refuse_another_kind(holds: &[Hold], id: u64) -> Result<(), Failure> {
 }
 
 /// "etl/* (3 jobs) run again; they were paused since 14:00 by dana: "migration"." Where other holds go on, that they do.
-fn ended_words(hold: &Hold, still: &[&StillHeld], zone: &TimeZone, now: Timestamp) -> String {
+fn ended_words(hold: &Hold, (still, by_script): (&[&StillHeld], bool), zone: &TimeZone, now: Timestamp) -> String {
     let (pattern, since) = (in_one_line(&hold.pattern), told(hold.since, zone, now));
     let by = format!("{}{}", in_one_line(&hold.by.name), because(hold.note.as_deref()));
     let over = || format!("The {} of {pattern} since {since} by {by} is over", hold.kind.noun());
-    if hold.kind == HoldKind::Ack {
+    if hold.kind == HoldKind::Ack || (by_script && still.is_empty()) {
         return format!("{}.", over());
     }
     if hold.jobs == 0 {

@@ -107,7 +107,10 @@ fn holds(reader: &Reader, job: &Job, now: Timestamp) -> Vec<String> {
     let all = reader.holds().unwrap_or_default().into_iter();
     let held = all.filter(|hold| hold.until > now && hold.pattern.covers(job.name.as_str(), tags()));
     let words = |hold: &Hold| hold.in_words(&state::told(hold.until, &job.timing.zone, now));
-    held.map(|hold| format!("hold {}: {}\n", hold.id, words(&hold))).collect()
+    let by_script = state::health(reader, job, now).and_then(|health| health.silenced_by_script());
+    let by_script = by_script.filter(|until| *until > now).map(|until| state::told(until, &job.timing.zone, now));
+    let by_script = by_script.map(|until| format!("silenced until {until} by its own script\n"));
+    held.map(|hold| format!("hold {}: {}\n", hold.id, words(&hold))).chain(by_script).collect()
 }
 
 /// What a run of this job waits for, if the daemon has said so.

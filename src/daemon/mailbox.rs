@@ -228,7 +228,7 @@ pub enum Reply {
     /// What is broken, the newest first.
     Incidents(Vec<api::Incident>),
     /// What people have asked for, the newest first.
-    Holds(Vec<api::Hold>),
+    Holds(Vec<api::Hold>, Vec<api::ScriptSilence>),
     /// When jobs are due, the soonest first.
     Next(Vec<api::Next>),
     /// A run in progress, or one that a person asked for and that waits; none where it is neither.

@@ -23,7 +23,9 @@ impl Daemon {
                 Reply::Jobs(jobs, more)
             }
             Request::Incidents => Reply::Incidents(self.dispatcher.incidents(now)),
-            Request::Holds => Reply::Holds(self.dispatcher.hold_views()),
+            Request::Holds => {
+                Reply::Holds(self.dispatcher.hold_views(), self.dispatcher.script_silences(self.host.clock.now()))
+            }
             Request::Next { pattern, within, limit } => {
                 let pattern = pattern.as_deref().map(Pattern::new);
                 Reply::Next(self.dispatcher.next_within(pattern.as_ref(), *within, *limit, now))

@@ -140,12 +140,12 @@ async fn incidents(State(core): State<Core>, sight: Sight, Params(query): Params
 
 async fn holds(State(core): State<Core>, Params(query): Params<Query>) -> Answer<api::HoldList> {
     let (limit, before) = (limit(&query)? as usize, number(&query)?);
-    let Reply::Holds(mut holds) = core.ask(Request::Holds).await? else { return Err(unexpected()) };
+    let Reply::Holds(mut holds, by_script) = core.ask(Request::Holds).await? else { return Err(unexpected()) };
     holds.retain(|hold| before.is_none_or(|before| hold.id < before));
     let more = holds.len() > limit;
     holds.truncate(limit);
     let before = holds.last().filter(|_| more).map(|hold| hold.id);
-    Ok(Json(api::HoldList { holds, before }))
+    Ok(Json(api::HoldList { holds, by_script, before }))
 }
 
 async fn outbox(State(core): State<Core>, sight: Sight, Params(query): Params<Query>) -> Answer<api::OutboxList> {

@@ -453,6 +453,11 @@ impl Health {
         self.silenced
     }
 
+    /// When it asked for that, where that is known.
+    pub fn silenced_since(&self) -> Option<Timestamp> {
+        self.silenced_since
+    }
+
     /// Sends nothing until then, as the job's own script asks; `None` ends that silence. What is owed by then is sent when
     /// it ends: see [`due`](super::due).
     pub fn silence(&mut self, until: Option<Timestamp>, now: Timestamp) {

@@ -265,8 +265,8 @@ impl Daemon {
         }
     }
 
-    /// The holds in effect.
-    pub(super) fn holds(&self) -> Result<Vec<api::Hold>, Failure> {
+    /// The holds in effect, and the silences that scripts asked for.
+    pub(super) fn holds(&self) -> Result<(Vec<api::Hold>, Vec<api::ScriptSilence>), Failure> {
         let mut all: Vec<api::Hold> = Vec::new();
         let mut target = "/api/v1/holds?limit=500".to_owned();
         loop {
@@ -275,7 +275,8 @@ impl Daemon {
             all.extend(page.holds);
             match page.before {
                 Some(next) if !is_empty => target = format!("/api/v1/holds?limit=500&before={next}"),
-                _ => return Ok(all),
+                // Each page has all of them.
+                _ => return Ok((all, page.by_script)),
             }
         }
     }

@@ -159,10 +159,14 @@ fn look_of<'a>(world: &World, args: &StatusArgs, zone: &'a TimeZone) -> Look<'a>
     Look { zone, width: world.terminal.width(), failing: args.failing, all: world.global.verbose > 0 }
 }
 
-/// The holds that the database knows, and the zone in which their times are told.
-pub(super) fn offline_holds(world: &World) -> Result<(Vec<api::Hold>, TimeZone), Failure> {
+/// The holds that the database knows, the silences that scripts asked for, and the zone in which their times are told.
+pub(super) fn offline_holds(world: &World) -> Result<(Vec<api::Hold>, Vec<api::ScriptSilence>, TimeZone), Failure> {
     let (view, zone) = offline::view(world, &[])?;
-    Ok((view.status.holds, zone))
+    let by_script = |job: api::Job| {
+        let until = job.silenced.filter(|silenced| silenced.id.is_none())?.until;
+        Some(api::ScriptSilence { job: job.name, since: None, until })
+    };
+    Ok((view.status.holds, view.jobs.into_iter().filter_map(by_script).collect(), zone))
 }
 
 /// No daemon answers: what the database knows, and that it is no more than that.

@@ -212,7 +212,7 @@ impl Dispatcher {
             let failure = Failure::new(Code::NoSuchHold, format!("there is no hold {id}"));
             return refused(failure.help("`slack-alert status` lists those there are"));
         }
-        self.ended(vec![id], asker, now)
+        self.ended(vec![id], Vec::new(), asker, now)
     }
 
     /// A person ends every hold of a kind whose jobs a pattern names.
@@ -227,8 +227,9 @@ impl Dispatcher {
         let is_meant =
             |hold: &&Hold| hold.kind == kind && (hold.pattern == wanted || wanted.covers(hold.pattern.as_str(), []));
         let ids: Vec<u64> = self.holds.all.values().filter(is_meant).map(|hold| hold.id).collect();
-        if !ids.is_empty() {
-            return self.ended(ids, asker, now);
+        let by_script = if kind == HoldKind::Silence { self.script_silences_of(&wanted, now) } else { Vec::new() };
+        if !ids.is_empty() || !by_script.is_empty() {
+            return self.ended(ids, by_script, asker, now);
         }
         let covered: Vec<u32> = self.covered(&wanted).collect();
         if covered.is_empty() {
@@ -250,15 +251,25 @@ impl Dispatcher {
         refused(Failure::new(Code::NoSuchHold, message).help(help))
     }
 
-    fn ended(&mut self, ids: Vec<u64>, asker: &Asker, now: Now) -> (Option<Reply>, Turn) {
+    fn ended(
+        &mut self,
+        ids: Vec<u64>,
+        by_script: Vec<api::ScriptSilence>,
+        asker: &Asker,
+        now: Now,
+    ) -> (Option<Reply>, Turn) {
         let mut turn = Turn::default();
+        self.end_script_silences(&by_script, asker, now, &mut turn);
         let ended: Vec<Hold> = ids.iter().filter_map(|id| self.holds.all.get(id)).cloned().collect();
         let holds = ended.iter().map(|hold| self.hold_view(hold)).collect();
         for id in &ids {
             self.finish_hold(*id, &End::By(asker, &ids), now, &mut turn);
         }
         let still = ended.iter().flat_map(|hold| self.still_held(hold, &[], now)).collect();
-        (Some(Reply::HoldsEnded(api::HoldsEnded { holds, still, before: None })), turn)
+        let silences = ended.iter().filter(|hold| hold.kind == HoldKind::Silence);
+        let still_by_script = silences.flat_map(|hold| self.script_silences_of(&hold.pattern, now)).collect();
+        let answer = api::HoldsEnded { holds, still, by_script, still_by_script, before: None };
+        (Some(Reply::HoldsEnded(answer)), turn)
     }
 
     /// The holds by which jobs of one that is over stay paused, or silenced; but for those that end with it.

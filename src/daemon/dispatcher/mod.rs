@@ -13,6 +13,7 @@ mod locks;
 mod ping;
 mod places;
 mod reported;
+mod silences;
 mod slow;
 mod starved;
 mod tally;

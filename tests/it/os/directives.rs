@@ -80,6 +80,46 @@ fn a_file_outside_the_jobs_folder_is_not_read() {
 }
 
 #[test]
+fn a_silence_of_a_script_is_listed_and_ends_by_the_name_of_its_job() {
+    let slack = MockSlack::start();
+    let config = format!(
+        "host = 'h'\ntime_zone = 'UTC'\n[slack]\ntoken = 'xoxb-0'\napi_url = '{}'\nchannel = '#ops'\n",
+        slack.url()
+    );
+    let job = "command = \"echo '::slack-alert silence=2h'; exit 2\"\nevery = '3650d'\ndirectives = true\n[notify]\nrepeat = 'always'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("jobs.d/disk.toml", job)]);
+    let list = |sandbox: &Sandbox| sandbox.run(&["silence", "list"]).stdout;
+    let mut daemon = sandbox.start(&["run", "-v"]);
+    sandbox.wait_for("the silence", || list(&sandbox).contains("disk").then_some(()));
+    let listed = list(&sandbox);
+    assert!(listed.contains("its own script") && listed.contains("ID"), "{listed}");
+    let json: Value = serde_json::from_str(&sandbox.run(&["silence", "list", "--json"]).stdout).expect("JSON");
+    assert_eq!((&json[0]["id"], &json[0]["pattern"], &json[0]["jobs"]), (&Value::Null, &json!("disk"), &json!(1)));
+    assert_eq!(json[0]["by"]["name"], "its own script");
+    let why = sandbox.run(&["why", "disk"]).stdout;
+    assert!(why.contains("silenced until ") && why.contains("by its own script"), "{why}");
+    // A person's silence of the same job is another matter.
+    assert_eq!(sandbox.run(&["silence", "d*", "1h"]).code, 0);
+    let ended = sandbox.run(&["silence", "end", "1"]).stdout;
+    assert!(ended.contains("is over") && ended.contains("disk stays silenced until "), "{ended}");
+    assert!(!ended.contains("not silenced any more"), "{ended}");
+    // What was owed in it is told at its end.
+    assert_eq!(sandbox.run(&["trigger", "disk", "--wait"]).code, 2);
+    let before = slack.requests().len();
+    let ended = sandbox.run(&["silence", "end", "d*"]);
+    assert!(ended.code == 0 && ended.stdout.contains("The silence of disk since "), "{ended:?}");
+    slack.wait_for_blocking(before + 1, PATIENCE);
+    assert_eq!(list(&sandbox), "Nothing is silenced.\n");
+    assert_eq!(sandbox.run(&["silence", "end", "disk"]).code, 1, "there is none any more");
+    // Without a daemon too.
+    assert_eq!(sandbox.run(&["trigger", "disk", "--wait"]).code, 2);
+    daemon.signal("TERM");
+    daemon.wait_for("stopped");
+    let listed = sandbox.run(&["silence", "list"]);
+    assert!(listed.stdout.contains("its own script") && listed.stdout.contains("disk"), "{listed:?}");
+}
+
+#[test]
 fn the_emulator_has_the_title_the_field_and_the_file() {
     let Some(emulator) = Emulator::start() else { return };
     let sandbox = sandbox(&emulator, "xoxb-local-full", "channel = \"#ops-alerts\"\nrate = \"50/s\"\n");
