@@ -1,7 +1,7 @@
 //! What the end of an attempt means: status, reason, and what there is to say about its output.
 //!
 //! Before it: how a process ended and what it wrote, unmasked. After it: `duct`, which makes the outcome of it. Pure.
-//! Invariant: `fail_on` and `parse` see the output as it was; what is handed on is masked.
+//! Invariant: `fail_on` and `parse` see the output as it was; what is handed on is masked, but for what conditions look at.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::capture::{directives, output, perfdata};
 use super::keys::Command;
 use super::keys::exit_codes::{Exit, Meaning};
 use super::keys::output::Parse;
-use super::outcome::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status};
+use super::outcome::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Unmasked};
 
 /// What the end of an attempt means.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(super) struct Assessment {
     pub(super) json: Option<Value>,
     pub(super) perfdata: Vec<Perfdata>,
     pub(super) directives: Directives,
+    pub(super) unmasked: Option<Box<Unmasked>>,
 }
 
 /// When a run was, and how long it took.
@@ -43,7 +44,7 @@ pub(super) struct Times {
 impl Assessment {
     /// The outcome of a run of which this is the last attempt.
     pub(super) fn into_outcome(self, times: Times) -> Outcome {
-        let Self { status, reason, skipped, detail, ending, output, json, perfdata, directives } = self;
+        let Self { status, reason, skipped, detail, ending, output, json, perfdata, directives, unmasked } = self;
         let Times { started, finished, took, attempts, leaked } = times;
         Outcome {
             status,
@@ -59,6 +60,7 @@ impl Assessment {
             json,
             perfdata,
             directives,
+            unmasked,
             leaked,
         }
     }
@@ -86,24 +88,32 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     if let Some((found, _)) = &fault {
         (status, reason) = (*found, Reason::Output);
     }
-    let json = parsed.and_then(Result::ok).map(|json| match redactor.is_empty() {
-        true => json,
-        false => redactor.mask_json(json_text(&output.stdout)),
-    });
-    output::mask(&mut output, redactor);
-    let mut directives = directives;
-    let mut perfdata = Vec::new();
-    if command.output.parse == Some(Parse::Perfdata) {
-        let parsed = perfdata::parse(&String::from_utf8_lossy(&output.stdout.head));
-        directives.notes.extend(parsed.note());
-        perfdata = parsed.items;
+    let mut json = parsed.and_then(Result::ok);
+    let perfdata = |output: &Output| match command.output.parse {
+        Some(Parse::Perfdata) => Some(perfdata::parse(&String::from_utf8_lossy(&output.stdout.head))),
+        _ => None,
+    };
+    let mut unmasked = None;
+    if !redactor.is_empty() {
+        let masked = json.is_some().then(|| redactor.mask_json(json_text(&output.stdout)));
+        let json = std::mem::replace(&mut json, masked);
+        unmasked = command.output.conditions.then(|| {
+            let Output { stdout, stderr, .. } = output.clone();
+            let perfdata = perfdata(&output).map(|parsed| parsed.items).unwrap_or_default();
+            Box::new(Unmasked { stdout, stderr, json, perfdata, redactor: redactor.clone() })
+        });
+        output::mask(&mut output, redactor);
     }
+    let mut directives = directives;
+    let parsed = perfdata(&output);
+    directives.notes.extend(parsed.as_ref().and_then(|parsed| parsed.note()));
+    let perfdata = parsed.map(|parsed| parsed.items).unwrap_or_default();
     let ending = match ending {
         Ending::NotStarted { error } => Ending::NotStarted { error: redactor.mask_str(&error).into_owned() },
         ending => ending,
     };
     let detail = fault.map_or(String::new(), |(_, fault)| redactor.mask_str(&fault).into_owned());
-    Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives }
+    Assessment { status, reason, skipped, detail, ending, output, json, perfdata, directives, unmasked }
 }
 
 /// Whether a directive may say what the run means: of one that exited, whatever its code; never of one that timed out, was

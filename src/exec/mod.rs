@@ -50,8 +50,8 @@ pub use keys::retries::Retries;
 pub use keys::start::read_group;
 pub use keys::{Command, Context, keys, read};
 pub use outcome::{
-    Captured, CutOff, Directives, Ending, File, NOT_YET_KEPT, Outcome, Output, Perfdata, Reason, Status, is_marker,
-    known,
+    Captured, CutOff, Directives, Ending, File, NOT_YET_KEPT, Outcome, Output, Perfdata, Reason, Status, Unmasked,
+    is_marker, known,
 };
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
 pub use program::{Program, Programs, first_line, script_fault};

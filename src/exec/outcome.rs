@@ -1,10 +1,12 @@
 //! How a run ended: the whole space of endings, and what was captured.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::capture::redact::Redactor;
 use super::signals;
 use crate::clock::{Now, between};
 use crate::document::format_duration;
@@ -153,6 +155,36 @@ pub struct Output {
     pub both: Captured,
 }
 
+/// What a run wrote before its secrets were masked, for conditions: they are about what came. It is put into no message, log or
+/// file, and [`Outcome::unmasked`] is taken out before the outcome is handed on.
+#[derive(Clone)]
+pub struct Unmasked {
+    /// Standard output.
+    pub stdout: Captured,
+    /// Standard error.
+    pub stderr: Captured,
+    /// Standard output as JSON, with `parse = "json"`.
+    pub json: Option<serde_json::Value>,
+    /// Performance data, with `parse = "perfdata"`.
+    pub perfdata: Vec<Perfdata>,
+    /// What masks it.
+    pub redactor: Redactor,
+}
+
+/// Nothing of it is shown.
+impl fmt::Debug for Unmasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unmasked").finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Unmasked {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { stdout, stderr, json, perfdata, redactor: _ } = self;
+        *stdout == other.stdout && *stderr == other.stderr && *json == other.json && *perfdata == other.perfdata
+    }
+}
+
 /// One value of Nagios performance data (monitoring-plugins developer guidelines, "Performance data").
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Perfdata {
@@ -236,6 +268,8 @@ pub struct Outcome {
     pub perfdata: Vec<Perfdata>,
     /// What its output said to the tool, with `directives`.
     pub directives: Directives,
+    /// What conditions look at, where something of it is masked; nothing once they have been judged.
+    pub unmasked: Option<Box<Unmasked>>,
     /// A grandchild kept a pipe open after the process was gone, and was not waited for.
     pub leaked: bool,
 }
@@ -395,6 +429,7 @@ impl Outcome {
             json: None,
             perfdata: Vec::new(),
             directives: Directives::default(),
+            unmasked: None,
             leaked: false,
         }
     }

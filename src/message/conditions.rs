@@ -19,7 +19,7 @@ use super::spelling::{compared, comparison, written};
 use super::text::clean;
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Table, Text, did_you_mean};
-use crate::exec::{Outcome, Parse, Perfdata, Reason, Status};
+use crate::exec::{Captured, MASK, Outcome, Parse, Perfdata, Reason, Status, Unmasked};
 use crate::policy::Previous;
 use crate::slack::cut_plain;
 
@@ -74,6 +74,8 @@ enum Node {
 #[derive(Debug)]
 struct Leaf {
     text: String,
+    /// What it asks something of, where it is a test: `json.ok` of `json.ok is false`.
+    tested: Option<String>,
     /// It looks at nothing.
     constant: bool,
 }
@@ -214,20 +216,32 @@ impl Conditions {
     /// and so is what counts as not run.
     #[must_use]
     pub fn judge(&self, outcome: Outcome, previous: Option<&Previous>) -> Outcome {
+        let unmasked = outcome.unmasked;
+        let outcome = Outcome { unmasked: None, ..outcome };
         let ended = !matches!(outcome.reason, Reason::Spawn | Reason::Interrupted | Reason::Timeout | Reason::Missing);
         if self.list.is_empty() || outcome.skipped || !ended || outcome.status == Status::Critical {
             return outcome;
         }
-        let source = outcome.json.as_ref().map(|_| outcome.output.stdout.bytes());
-        let mut written = Written::of_json(&source.unwrap_or_default());
-        let context = context(&outcome, previous, &mut written);
+        let shown = View::masked(&outcome, previous);
+        let real = unmasked.as_deref().map(|unmasked| View::unmasked(&outcome, unmasked, previous));
         for condition in &self.list {
-            let (status, detail) = match holds(&condition.text, &context) {
+            let (status, detail) = match holds(&condition.text, &real.as_ref().unwrap_or(&shown).context) {
                 Ok((false, _)) => continue,
-                Ok((true, seen)) => (condition.status, worded(&condition.text, &seen, &written)),
-                Err(why) => (Status::Critical, format!("the condition `{}` failed: {why}", condition.text)),
+                Ok((true, seen)) => {
+                    let seen = if real.is_some() { seen.in_view(&shown) } else { seen };
+                    (condition.status, worded(&condition.text, &seen, &shown.written))
+                }
+                Err(why) => {
+                    let why = if real.is_some() { why_in_view(&condition.text, &shown) } else { why };
+                    (Status::Critical, format!("the condition `{}` failed: {why}", condition.text))
+                }
             };
             if status.badness() > outcome.status.badness() {
+                // The expression may name a secret that the job compares with.
+                let detail = match &unmasked {
+                    Some(unmasked) => unmasked.redactor.mask_str(&detail).into_owned(),
+                    None => detail,
+                };
                 return Outcome { status, reason: Reason::Condition, detail, ..outcome };
             }
         }
@@ -235,9 +249,49 @@ impl Conditions {
     }
 }
 
-/// What an expression sees.
-fn context(outcome: &Outcome, previous: Option<&Previous>, written: &mut Written) -> Value {
-    let text = |bytes: &[u8]| Value::from(clean(bytes).trim_end_matches('\n'));
+/// What an expression sees of a run.
+struct View {
+    context: Value,
+    written: Written,
+}
+
+impl View {
+    /// What people may see.
+    fn masked(outcome: &Outcome, previous: Option<&Previous>) -> Self {
+        let Outcome { output, json, perfdata, .. } = outcome;
+        Self::new(outcome, (&output.stdout, &output.stderr), json.as_ref(), perfdata, previous)
+    }
+
+    /// What came.
+    fn unmasked(outcome: &Outcome, unmasked: &Unmasked, previous: Option<&Previous>) -> Self {
+        let Unmasked { stdout, stderr, json, perfdata, .. } = unmasked;
+        Self::new(outcome, (stdout, stderr), json.as_ref(), perfdata, previous)
+    }
+
+    fn new(
+        outcome: &Outcome,
+        (stdout, stderr): (&Captured, &Captured),
+        json: Option<&serde_json::Value>,
+        perfdata: &[Perfdata],
+        previous: Option<&Previous>,
+    ) -> Self {
+        let mut written = Written::of_json(&json.map(|_| stdout.bytes()).unwrap_or_default());
+        let json = json.map_or(Value::from(()), |json| from_json(json, &mut written));
+        let perfdata = perfdata.iter().map(|data| perfdata_value(data, &mut written)).collect();
+        let context = context(outcome, (stdout, stderr), json, perfdata, previous);
+        Self { context, written }
+    }
+}
+
+/// The variables of an expression.
+fn context(
+    outcome: &Outcome,
+    (stdout, stderr): (&Captured, &Captured),
+    json: Value,
+    perfdata: Value,
+    previous: Option<&Previous>,
+) -> Value {
+    let text = |captured: &Captured| Value::from(clean(&captured.bytes()).trim_end_matches('\n'));
     let code = match outcome.ending {
         crate::exec::Ending::Exited { code } => Value::from(code),
         _ => Value::from(()),
@@ -252,10 +306,10 @@ fn context(outcome: &Outcome, previous: Option<&Previous>, written: &mut Written
     // More digits than a thousandth of a second tell nobody anything.
     let took = std::time::Duration::from_millis(outcome.took.as_millis().try_into().unwrap_or(u64::MAX));
     Value::from_pairs([
-        ("json", outcome.json.as_ref().map_or(Value::from(()), |json| from_json(json, written))),
-        ("perfdata", outcome.perfdata.iter().map(|data| perfdata(data, written)).collect()),
-        ("stdout", text(&outcome.output.stdout.bytes())),
-        ("stderr", text(&outcome.output.stderr.bytes())),
+        ("json", json),
+        ("perfdata", perfdata),
+        ("stdout", text(stdout)),
+        ("stderr", text(stderr)),
         ("exit_code", code),
         ("duration", Value::from(took.as_secs_f64())),
         ("previous", previous),
@@ -277,7 +331,7 @@ fn from_json(json: &serde_json::Value, written: &mut Written) -> Value {
 }
 
 /// One value of performance data, as templates have it.
-fn perfdata(data: &Perfdata, written: &mut Written) -> Value {
+fn perfdata_value(data: &Perfdata, written: &mut Written) -> Value {
     let mut number = |text: &Option<String>| text.as_ref().map_or(Value::from(()), |text| written.comparable(text));
     let (value, min, max) = (number(&data.value), number(&data.min), number(&data.max));
     Value::from_pairs([
@@ -295,7 +349,7 @@ fn perfdata(data: &Perfdata, written: &mut Written) -> Value {
 fn holds(source: &str, context: &Value) -> Result<(bool, Seen), String> {
     let parsed = parse_expr(source).map_err(|error| sentence(&error))?;
     let mut values = Vec::new();
-    let whole = || Node::Leaf(Leaf { text: source.to_owned(), constant: false });
+    let whole = || Node::Leaf(Leaf { text: source.to_owned(), tested: None, constant: false });
     let node = take_apart(&parsed).unwrap_or_else(whole);
     let holds = node.eval(context, &mut values)?;
     Ok((holds, Seen { values, of_several: node.has_parts() }))
@@ -306,6 +360,22 @@ struct Seen {
     values: Vec<(String, Value)>,
     /// It has several parts, and may not have looked at all of them.
     of_several: bool,
+}
+
+impl Seen {
+    /// The same as people may see them.
+    fn in_view(self, shown: &View) -> Self {
+        let values = self.values.into_iter().map(|(name, _)| {
+            let value = evaluate(&name, &shown.context).unwrap_or_else(|_| Value::from(MASK));
+            (name, value)
+        });
+        Self { values: values.collect(), ..self }
+    }
+}
+
+/// Why an expression fails that fails, as people may see it.
+fn why_in_view(source: &str, shown: &View) -> String {
+    holds(source, &shown.context).err().unwrap_or_else(|| "a value that it looks at is masked".to_owned())
 }
 
 /// Takes an expression apart; nothing where a part of it is of a kind that is not written out below.
@@ -328,7 +398,8 @@ fn take_apart(expr: &Expr<'_>) -> Option<Node> {
 }
 
 fn leaf(expr: &Expr<'_>) -> Option<Leaf> {
-    Some(Leaf { text: written(expr)?, constant: expr.as_const().is_some() })
+    let tested = if let Expr::Test(test) = expr { Some(written(&test.expr)?) } else { None };
+    Some(Leaf { text: written(expr)?, tested, constant: expr.as_const().is_some() })
 }
 
 impl Node {
@@ -368,8 +439,11 @@ impl Leaf {
         if value.is_undefined() {
             return Err(format!("`{}` is missing", self.text));
         }
-        if !self.constant && !seen.iter().any(|(text, _)| *text == self.text) {
-            seen.push((self.text.clone(), value.clone()));
+        let name = self.tested.as_ref().unwrap_or(&self.text);
+        if !self.constant && !seen.iter().any(|(text, _)| text == name) {
+            // What a test looks at may be missing: that may be what it asks.
+            let looked_at = self.tested.as_ref().and_then(|tested| evaluate(tested, context).ok());
+            seen.push((name.clone(), looked_at.unwrap_or_else(|| value.clone())));
         }
         Ok(value)
     }
@@ -424,6 +498,7 @@ fn shown(value: &Value) -> String {
         ValueKind::String => format!("\"{}\"", value.as_str().unwrap_or_default()),
         ValueKind::Number if value.is_integer() => grouped(&value.to_string()),
         ValueKind::None => "none".to_owned(),
+        ValueKind::Undefined => "missing".to_owned(),
         ValueKind::Bool => value.is_true().to_string(),
         _ => value.to_string(),
     };
@@ -452,7 +527,7 @@ mod tests {
     use super::{Condition, Conditions};
     use crate::diagnostic::{Code, Place, Sources};
     use crate::document::{Reader, Table};
-    use crate::exec::{Captured, Ending, Outcome, Parse, Perfdata, Reason, Status};
+    use crate::exec::{Captured, Ending, MASK, Outcome, Output, Parse, Perfdata, Reason, Redactor, Status, Unmasked};
 
     fn came(json: serde_json::Value, stdout: &str, code: i32) -> Outcome {
         let mut outcome = Outcome::status_only(Status::Ok, jiff::Timestamp::UNIX_EPOCH);
@@ -491,11 +566,23 @@ mod tests {
                 "json.ratio < 0.5 and json.up == false",
                 "json.ratio < 0.5 and json.up == false (json.ratio is 0.25, json.up is false)",
             ),
-            ("json.absent is undefined", "json.absent is undefined (it is true)"),
+            ("json.absent is undefined", "json.absent is undefined (it is missing)"),
+            ("json.up is false", "json.up is false (it is false)"),
+            (
+                "json.queue is not odd and json.up is defined",
+                "json.queue is not odd and json.up is defined (json.queue is 1,204, json.up is false)",
+            ),
             ("json.absent | default(7) > 5", "json.absent | default(7) > 5 (it is 7)"),
             ("1 < json.queue < 2000", "1 < json.queue < 2000 (it is 1,204)"),
             ("json.status not in ['ok', 'warn']", "json.status not in ['ok', 'warn'] (it is \"down\")"),
-            ("previous is none", "previous is none (it is true)"),
+            ("previous is none", "previous is none (it is none)"),
+            ("(json.items | first).age > 2", "(json.items | first).age > 2 (it is 3)"),
+            (
+                "(json.items | selectattr('age', 'equalto', 3) | first)['age'] == 3",
+                "(json.items | selectattr('age', 'equalto', 3) | first)['age'] == 3 (it is 3)",
+            ),
+            ("-(json.queue) < 0", "-(json.queue) < 0 (it is -1,204)"),
+            ("(json.queue is even) | int == 1", "(json.queue is even) | int == 1 (it is 1)"),
             ("true", "true"),
         ] {
             let json = json!({"queue": 1204, "status": "down", "up": false, "items": [{"age": 3}], "ratio": 0.25});
@@ -533,6 +620,60 @@ mod tests {
             ("perfdata[1].value > 1000", "perfdata[1].value > 1000 (it is 12085620736.0)"),
         ] {
             assert_eq!(judged(text, outcome.clone()).detail, detail, "{text}");
+        }
+    }
+
+    /// A run whose JSON has secrets: what it came to, with what people may see of it.
+    fn with_secrets(host: &str, queue: u64) -> Outcome {
+        let raw = json!({"host": host, "queue": queue, "user": "admin"});
+        let redactor = Redactor::default().with_values(["db1.internal", "123456"]);
+        let hidden = |value: serde_json::Value| match redactor.mask_str(&value.to_string()) {
+            std::borrow::Cow::Owned(_) => json!(MASK),
+            std::borrow::Cow::Borrowed(_) => value,
+        };
+        let masked = json!({"host": hidden(json!(host)), "queue": hidden(json!(queue)), "user": "admin"});
+        let captured =
+            |json: &serde_json::Value| Captured { head: json.to_string().into_bytes(), ..Captured::default() };
+        let stdout = captured(&raw);
+        let unmasked =
+            Unmasked { stdout, stderr: Captured::default(), json: Some(raw), perfdata: Vec::new(), redactor };
+        let outcome = came(masked.clone(), "", 0);
+        let output = Output { stdout: captured(&masked), ..Output::default() };
+        Outcome { output, unmasked: Some(Box::new(unmasked)), ..outcome }
+    }
+
+    #[test]
+    fn a_condition_is_about_what_came_and_shows_what_is_masked_to_nobody() {
+        for (text, host, queue, status, detail) in [
+            ("json.host != 'db1.internal' or json.queue > 200000", "db1.internal", 123_456, Status::Ok, ""),
+            (
+                "json.host == 'db1.internal'",
+                "db1.internal",
+                5,
+                Status::Critical,
+                "json.host == '[redacted]' (it is \"[redacted]\")",
+            ),
+            ("json.host | upper | first == 'D'", "db1.internal", 5, Status::Critical, "(it is \"[\")"),
+            (
+                "json.queue > 1000",
+                "db1.internal",
+                123_456,
+                Status::Critical,
+                "json.queue > 1000 (it is \"[redacted]\")",
+            ),
+            ("json.queue + 1 > 1000", "x", 123_456, Status::Critical, "(it is \"[redacted]\")"),
+            ("'123456' in stdout", "x", 123_456, Status::Critical, "'[redacted]' in stdout"),
+            ("json.host > 5", "db1.internal", 5, Status::Critical, "which is text (\"[redacted]\") cannot be compared"),
+            ("json.host | float > 5", "db1.internal", 5, Status::Critical, "failed: "),
+        ] {
+            let outcome = judged(text, with_secrets(host, queue));
+            assert_eq!(outcome.status, status, "{text}: {}", outcome.detail);
+            assert!(outcome.detail.contains(detail), "{text}: {}", outcome.detail);
+            let all = format!("{outcome:?}").to_lowercase();
+            assert!(
+                !["db1.internal", "123456", "123,456", "123457", "123,457"].iter().any(|secret| all.contains(secret)),
+                "{all}"
+            );
         }
     }
 

@@ -49,6 +49,7 @@ pub fn samples() -> Vec<Notice> {
         json: None,
         perfdata: Vec::new(),
         directives: Directives::default(),
+        unmasked: None,
         leaked: false,
     };
     let run = RunFacts { id: RunId(812), trigger: Trigger::Schedule, scheduled: started };

@@ -20,20 +20,33 @@ pub(super) fn written(expr: &Expr<'_>) -> Option<String> {
     Some(match expr {
         Expr::Var(var) => var.id.to_owned(),
         Expr::Const(constant) => literal(&constant.value)?,
-        Expr::GetAttr(get) => format!("{}.{}", written(&get.expr)?, get.name),
-        Expr::GetItem(get) => format!("{}[{}]", written(&get.expr)?, written(&get.subscript_expr)?),
+        Expr::GetAttr(get) => format!("{}.{}", operand(&get.expr)?, get.name),
+        Expr::GetItem(get) => format!("{}[{}]", operand(&get.expr)?, written(&get.subscript_expr)?),
         Expr::Filter(filter) => {
-            format!("{} | {}{}", written(filter.expr.as_ref()?)?, filter.name, arguments(&filter.args)?)
+            let filtered = filter.expr.as_ref()?;
+            let chained = if matches!(filtered, Expr::Filter(_)) { written(filtered)? } else { operand(filtered)? };
+            format!("{chained} | {}{}", filter.name, arguments(&filter.args)?)
         }
         Expr::Test(test) => format!("{} is {}{}", written(&test.expr)?, test.name, arguments(&test.args)?),
         Expr::List(all) => format!("[{}]", list(&all.items)?),
         Expr::UnaryOp(op) => match op.op {
-            UnaryOpKind::Neg => format!("-{}", written(&op.expr)?),
+            UnaryOpKind::Neg => format!("-{}", operand(&op.expr)?),
             UnaryOpKind::Not => format!("(not {})", written(&op.expr)?),
         },
         Expr::BinOp(op) => format!("({} {} {})", written(&op.left)?, sign(op.op), written(&op.right)?),
         _ => return None,
     })
+}
+
+/// The same where something stands before it or behind it that binds closer: `(json.items | first).n`.
+fn operand(expr: &Expr<'_>) -> Option<String> {
+    let text = written(expr)?;
+    let binds = match expr {
+        Expr::Filter(_) | Expr::Test(_) => false,
+        Expr::UnaryOp(op) => matches!(op.op, UnaryOpKind::Not),
+        _ => true,
+    };
+    Some(if binds { text } else { format!("({text})") })
 }
 
 /// A constant as it is written.

@@ -104,14 +104,15 @@ impl Parts {
             file: self.file,
             plugin: *command.exit_codes() == exec::ExitCodes::Nagios || command.parse() == Some(exec::Parse::Perfdata),
         };
+        let conditions = self.conditions.unwrap_or_default();
         Job {
             name: self.name,
             facts: Arc::new(facts),
             timing,
-            command: Arc::new(command),
+            command: Arc::new(if conditions.is_empty() { command } else { command.with_conditions() }),
             notify: self.notify,
             format,
-            conditions: self.conditions.unwrap_or_default(),
+            conditions,
             ping: self.ping,
             allow: self.allow,
             cases: self.cases.into(),

@@ -248,6 +248,13 @@ impl Command {
         &self.exit_codes
     }
 
+    /// The same for a job with conditions: they are about what came, and see it before it is masked.
+    #[must_use]
+    pub fn with_conditions(mut self) -> Self {
+        self.output.conditions = true;
+        self
+    }
+
     /// What stdout is taken for.
     pub fn parse(&self) -> Option<Parse> {
         self.output.parse

@@ -83,6 +83,8 @@ pub(in crate::exec) struct OutputRules {
     /// For what is known when the command is read; a run adds the values that `env_file` has then.
     pub(in crate::exec) redactor: Redactor,
     pub(in crate::exec) redact_env: bool,
+    /// The job has conditions, which look at what is not masked.
+    pub(in crate::exec) conditions: bool,
 }
 
 impl Default for OutputRules {
@@ -95,6 +97,7 @@ impl Default for OutputRules {
             max_output: default_of(KEYS, "max_output").size(),
             redactor: Redactor::default(),
             redact_env: default_of(KEYS, "redact_env").value(),
+            conditions: false,
         }
     }
 }
@@ -110,7 +113,8 @@ pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>) -> OutputRules 
         patterns.iter().filter_map(|text| pattern(table, "redact", text, LineEnds::Unix, context)).collect(),
     );
     let redact_env = table.flag("redact_env").unwrap_or(usual.redact_env);
-    OutputRules { fail_on_stdout, fail_on_stderr, parse, directives, max_output, redactor, redact_env }
+    let conditions = false;
+    OutputRules { fail_on_stdout, fail_on_stderr, parse, directives, max_output, redactor, redact_env, conditions }
 }
 
 fn read_fail_on(table: &mut Table<'_>, context: &Context<'_>) -> (Option<Regex>, Option<Regex>) {
