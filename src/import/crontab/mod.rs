@@ -175,10 +175,12 @@ fn finish<'t>(
         note("the login class behind the user is left out");
     }
     let Draft { line, original, description, when, mut settings, .. } = draft;
-    if remarks::needs_home(&command) && settings.home.is_none() {
+    if settings.home.is_none() {
+        // Also where nothing in it tells: what a program reads, writes or deletes depends on where it starts.
         let name = user.split([':', '/']).next().filter(|_| system);
         settings.home = (target.home)(name);
         match &settings.home {
+            _ if !remarks::needs_home(&command) => {}
             Some(home) => note(&format!("it starts in {home}, its user's home, as under cron: `working_dir`")),
             None => note(
                 "cron runs this in the home directory of its user, slack-alert in the folder of slack_alert.toml: set \

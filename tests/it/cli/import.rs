@@ -100,8 +100,8 @@ fn a_crontab_of_twenty_real_lines_is_imported_without_an_error_of_ours() {
         "wiki-cron",
     ];
     assert_eq!(names, expected);
-    let report = sandbox.read("jobs.d/report.toml");
-    assert!(report.contains("working_dir = \"/"), "{report}");
+    // Each line starts where cron starts it, whether its text names a relative path or not.
+    assert!(defaults["working_dir"].as_str().is_some_and(|home| home.starts_with('/')), "{defaults}");
 
     for words in ["`flock -n` fails", "throws all output away", "sleeps for a random time", "its user's home"] {
         assert!(ran.stderr.contains(words), "{words}: {ran:?}");
