@@ -9,7 +9,7 @@ use super::words::color;
 use super::{Edit, Message, Route};
 use crate::exec::Status;
 use crate::slack::blocks;
-use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, PLAIN, SECTION};
+use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, LONGEST_EDIT, PLAIN, SECTION};
 use crate::slack::{cut, escape, fit, is_ping, weight};
 
 /// The first message as an edit leaves it.
@@ -55,7 +55,11 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         Edit::Missing { words } => return with_line(first, edit, words),
         Edit::Attached { words } => return without_line(first, edit, words),
     };
-    let head = blocks::section(&block, SECTION);
+    let mut head = blocks::section(&block, SECTION);
+    // A button beside the headline stays there.
+    if let Some(beside) = old.and_then(|_| first.blocks.first()?.get("accessory")) {
+        head["accessory"] = beside.clone();
+    }
     let mut all = vec![head];
     // What stays below is about the run that the message told first: it says so.
     let stays = |old: &&str| match change {
@@ -71,7 +75,7 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
     // What is no headline stays below it.
     all.extend(first.blocks.iter().skip(usize::from(old.is_some())).cloned());
     if first.blocks.is_empty() && !rest.is_empty() {
-        all.extend(blocks::paragraphs(rest, SECTION).0);
+        all.extend(blocks::paragraphs(rest, LONGEST_EDIT).0);
     }
     // A headline that is longer than the one before may be too much for a message that was as long as it can be.
     let all = if weight(&all) > ALL_BLOCKS { fit(all).blocks } else { all };
@@ -83,8 +87,10 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         Edit::Headline | Edit::Worse => edit.color.clone(),
         Edit::Noted { .. } | Edit::Missing { .. } | Edit::Attached { .. } => first.color.clone(),
     };
+    // Of a message that is nothing but text, the text has all of it.
+    let longest = if first.blocks.is_empty() { LONGEST_EDIT } else { PLAIN };
     Message {
-        text: cut(&text, PLAIN).0,
+        text: cut(&text, longest).0,
         blocks: all,
         color: color.filter(|_| first.color.is_some() || first.blocks.len() < 2),
         route: Route { edit: None, ..edit.route.clone() },
@@ -348,6 +354,16 @@ mod tests {
         assert_eq!(texts(&taken_away), [headline, "detail: port 5432"]);
         let over = edited(&noted, &edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new()));
         assert!(!over.text.contains("has it") && !texts(&over)[0].contains("has it"), "{over:?}");
+    }
+
+    #[test]
+    fn a_button_beside_the_headline_stays_when_the_headline_changes() {
+        let button =
+            json!({"type": "button", "text": {"type": "plain_text", "text": "Log"}, "url": "https://x.example"});
+        let mut began = first();
+        began.blocks[0]["accessory"] = button.clone();
+        let over = edited(&began, &edit(Edit::Resolved { words: "resolved".to_owned() }, Vec::new()));
+        assert_eq!(over.blocks[0]["accessory"], button);
     }
 
     #[test]

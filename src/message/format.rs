@@ -35,7 +35,11 @@ macro_rules! part_keys {
                 Kind::Map,
                 "Names with values shown side by side, at most 10; the values are templates, blank ones are left out.",
             ),
-            key("actions", Kind::Tables(ACTION_KEYS), "Buttons that open a URL (a runbook, say), at most 5."),
+            key(
+                "actions",
+                Kind::Tables(ACTION_KEYS),
+                "Buttons that open a URL (a runbook, say), at most 5; one whose text and URL are both blank is left out.",
+            ),
             key(
                 "color",
                 Kind::Text,
@@ -393,10 +397,12 @@ impl Format {
         for (text, url) in layout.actions.iter().flatten() {
             let (Some(shown), Some(target)) = (render(text).map(one_line), render(url)) else { continue };
             let target = link_safe(target.trim());
-            if !is_url(&target) {
-                refuse(url, format!("`{}` is no URL that a button can open", cut_plain(&target, 100).0));
-            } else if !shown.is_empty() {
-                parts.actions.push((shown, target));
+            match (shown.is_empty(), target.is_empty()) {
+                // A template that writes nothing at all of a button wants none.
+                (true, true) => {}
+                (true, false) => refuse(text, "the button's text is blank".to_owned()),
+                _ if is_url(&target) => parts.actions.push((shown, target)),
+                _ => refuse(url, format!("`{}` is no URL that a button can open", cut_plain(&target, 100).0)),
             }
         }
         if let Some((named, color)) = layout.color.as_ref().and_then(|named| Some((named, render(named)?))) {

@@ -539,6 +539,22 @@ fn a_part_that_cannot_be_rendered_is_left_out_and_the_rest_is_sent() {
 }
 
 #[test]
+fn a_button_with_a_blank_text_is_missed_with_a_word_and_one_that_is_blank_altogether_is_none() {
+    let format = format_of(
+        "[message]\nactions = [\n{ text = '{{ stderr | trim }}', url = 'https://rb.example/x' },\n\
+         { text = '{% if exit_code == 99 %}Log{% endif %}', url = '{% if exit_code == 99 %}https://x.example{% endif %}' }]",
+    );
+    let message = rendered(&wrote(sample(Event::Output), b"well\n", b" \n"), &format);
+    let shown = transcript(&message);
+    assert!(
+        shown.contains(":warning: left out: `message.actions[0].text` failed: the button's text is blank"),
+        "{shown}"
+    );
+    assert_eq!((message.left_out.len(), shown.contains("actions")), (1, true), "{shown}");
+    assert!(message.text.contains("the button's text is blank"), "{}", message.text);
+}
+
+#[test]
 fn json_that_is_none_blames_no_template() {
     let format = format_of("template = '{{ json.n }} orders'\n[message]\ntitle = 'shop: {{ json.status }}'");
     let notice = with(wrote(sample(Event::Failure), b"<html>oops\n", b""), |outcome| {

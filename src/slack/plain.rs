@@ -47,6 +47,27 @@ fn of_block(block: &Value, known: &str) -> String {
     }
 }
 
+/// Where a block and its elements have what they say, in the order in which it is shown.
+const KEYS: [&str; 17] = [
+    "title",
+    "rich_text_title",
+    "subtitle",
+    "caption",
+    "label",
+    "text",
+    "body",
+    "subtext",
+    "description",
+    "fields",
+    "elements",
+    "actions",
+    "accessory",
+    "options",
+    "rows",
+    "child_blocks",
+    "tasks",
+];
+
 /// The texts of a block and of what is in it, in their order.
 fn gather(value: &Value, all: &mut Vec<String>) {
     if let Value::Array(members) = value {
@@ -63,9 +84,12 @@ fn gather(value: &Value, all: &mut Vec<String>) {
         }
         _ => {}
     }
-    for key in ["title", "text", "fields", "elements", "accessory", "rows", "child_blocks"] {
-        if let Some(inner) = map.get(key).filter(|inner| !inner.is_string()) {
-            gather(inner, all);
+    for key in KEYS {
+        match map.get(key) {
+            Some(Value::String(_)) if key == "text" => {}
+            Some(Value::String(said)) => all.push(escape(said)),
+            Some(inner) => gather(inner, all),
+            None => {}
         }
     }
 }
@@ -73,7 +97,7 @@ fn gather(value: &Value, all: &mut Vec<String>) {
 fn rich(part: &Value) -> String {
     let inner = list(part, "elements").map(|element| match kind(element) {
         "text" => escape(&text(element, "text")),
-        "link" => escape(&text(element, "url")),
+        "link" => escape([text(element, "text"), text(element, "url")].join(" ").trim()),
         "emoji" => format!(":{}:", text(element, "name")),
         _ => rich(element),
     });

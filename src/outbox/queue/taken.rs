@@ -11,6 +11,7 @@ use crate::notify::Receipt;
 use crate::outbox::batch::{Batch, Lane};
 use crate::outbox::storm::{self, Storm};
 use crate::outbox::{digest, instead, late};
+use crate::slack::plain;
 use crate::store::{FollowUp, ThreadChange};
 
 /// Where a storm's number lies: no incident has one so great.
@@ -141,7 +142,8 @@ pub(super) fn first_after(batch: &Batch, receipt: &Receipt, thread: &ThreadChang
     }
     let mut first = Message { attachment: None, ..(*batch.message).clone() };
     if batch.plain.is_some() {
-        // Slack refused its blocks: an edit must not bring them back.
+        // Slack refused its blocks: an edit must not bring them back. What they said stands in the text.
+        first.text = plain(&first.text, &first.blocks);
         first.blocks.clear();
     }
     Some(Box::new(first))

@@ -364,6 +364,25 @@ fn a_malformed_message_goes_once_again_as_plain_text_and_then_to_the_default_cha
 }
 
 #[test]
+fn an_edit_of_a_message_that_slack_took_as_plain_text_keeps_what_its_blocks_said() {
+    let mut queue = queue(&[("ops", depth(1, 0, 0))]);
+    let mut first = failure(1, "a", "a critical: no disk");
+    first.message.blocks = vec![crate::slack::blocks::section("a critical: no disk", 100)];
+    let runbook = ("Runbook".to_owned(), "https://rb.example/x".to_owned());
+    first.message.blocks.extend(crate::slack::blocks::actions(&[runbook]));
+    let batch = next(&mut queue, vec![first.clone()]);
+    answer(&mut queue, &batch, lasting(Fault::Message), at(0));
+    let batch = next(&mut queue, vec![first]);
+    let remembered = answer(&mut queue, &batch, taken(), at(1)).first.expect("it opens a thread");
+    assert_eq!(remembered.text, "a critical: no disk\nRunbook https://rb.example/x");
+    assert!(remembered.blocks.is_empty(), "Slack refuses them");
+    let route = Route { edit: Some(Edit::Resolved { words: "resolved".to_owned() }), ..Route::default() };
+    let edit = Message { thread: Thread::Edit, route, ..(*remembered).clone() };
+    let text = crate::message::edited(&remembered, &edit).text;
+    assert!(text.contains("resolved: a critical: no disk\nRunbook https://rb.example/x"), "{text}");
+}
+
+#[test]
 fn a_thread_that_is_gone_is_forgotten_and_the_answer_stands_alone() {
     let mut queue = queue(&[("ops", depth(1, 1, 0))]);
     let batch = next(&mut queue, vec![stored(1, Thread::Reply, true)]);
