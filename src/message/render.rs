@@ -19,8 +19,8 @@ use crate::exec::{Captured, Status};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
 use crate::slack::{
-    Fitted, blocks, closed, cut, escape, fence, fit, is_mention_markup, plain, unescape, unformatted, units, weight,
-    weight_of,
+    Fitted, blocks, closed, cut, cut_middle, escape, fence, fit, is_mention_markup, plain, unescape, unformatted,
+    units, weight, weight_of,
 };
 
 /// Lines of output in a message.
@@ -29,8 +29,8 @@ const LINES: usize = 20;
 const OUTPUT: usize = 2_500;
 /// What the fences of a code block take of that.
 const FENCES: usize = 12;
-/// Units of a title.
-const TITLE: usize = 1_000;
+/// Units of a title: room for a line of output of which each character is an entity.
+const TITLE: usize = 1_800;
 /// Units of all fields together.
 const FIELDS: usize = 2_400;
 /// What buttons may weigh: their URLs are long.
@@ -111,7 +111,7 @@ pub fn headline_alone(notice: &Notice) -> Rendered {
     let headline = headline(notice, None);
     Rendered {
         text: cut(&headline.plain, PLAIN).0,
-        blocks: vec![blocks::section(&headline.block, TITLE)],
+        blocks: vec![title_block(&headline.block)],
         color: Some(color(notice.status).to_owned()),
         attachment: None,
         written: None,
@@ -142,7 +142,7 @@ pub fn about_job(job: &str, status: Status, sentence: &str, body: &str) -> Rende
 fn titled((mark, status): (&str, Status), block: &str, plain: &str, body: &str) -> Rendered {
     let body = clean_str(body);
     let body = body.trim_matches('\n');
-    let mut all = vec![blocks::section(&format!("{mark} {block}"), TITLE)];
+    let mut all = vec![title_block(&format!("{mark} {block}"))];
     let mut text = format!("{mark} {plain}");
     if !body.trim().is_empty() && body.contains('\n') {
         all.push(blocks::preformatted(body, PLAIN));
@@ -212,10 +212,10 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
         let own = own_title.unwrap_or_default();
         let bold = if own.is_empty() || own.contains('*') { own.to_owned() } else { format!("*{own}*") };
         let title = format!("{pings}{bold}");
-        head.extend((!title.trim().is_empty()).then(|| blocks::section(&title, TITLE)));
+        head.extend((!title.trim().is_empty()).then(|| title_block(&title)));
         format!("{pings}{own}")
     } else {
-        head.push(blocks::section(&format!("{pings}{}", headline.block), TITLE));
+        head.push(title_block(&format!("{pings}{}", headline.block)));
         format!("{pings}{}", headline.plain)
     };
     let mut context = context_line(notice, &headline, whole, own_title.is_some());
@@ -262,6 +262,11 @@ fn context_line(notice: &Notice, headline: &Headline, whole: bool, titled: bool)
     }
 }
 
+/// A title above everything else.
+fn title_block(title: &str) -> Value {
+    blocks::section(&cut_middle(title, TITLE), TITLE)
+}
+
 /// Whether the headline is all that there is to say: of a recovery, and of a status that keeps changing.
 fn is_brief(notice: &Notice) -> bool {
     (notice.event == Event::Recovery && !notice.changed)
@@ -275,7 +280,7 @@ fn why_left_out(error: &RenderError) -> String {
 
 /// Everything in one text: headline, body, and what stands below. Of a body that is too long the end stays.
 fn full_text(title: &str, middle: &str, end: &[String]) -> String {
-    let (title, _) = cut(title, PLAIN_TITLE);
+    let title = cut_middle(title, PLAIN_TITLE);
     let end: Vec<&str> = end.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
     let (end, _) = cut(&end.join("\n"), PLAIN / 2);
     let room = PLAIN.saturating_sub(units(&title) + units(&end) + 2);

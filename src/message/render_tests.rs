@@ -445,6 +445,14 @@ fn the_end_of_a_long_line_is_there_to_its_last_character() {
             check_limits(&message);
         }
     }
+    for length in [300, 490, 500, 510, 2_500, 70_000] {
+        let line = format!("{} CAUSE: disk full END", "&".repeat(length));
+        let message = rendered(&wrote(sample(Event::Failure), b"", line.as_bytes()), &plain());
+        for text in [&transcript(&message).replace("\\n", "\n"), &message.text] {
+            assert!(text.contains("&amp;&amp; CAUSE: disk full END\n```"), "{length}: {text}");
+        }
+        check_limits(&message);
+    }
 }
 
 #[test]
@@ -499,6 +507,24 @@ fn a_run_that_takes_long_takes_nothing_that_is_written_for_failures() {
     assert!(shown.contains("takes longer than") && shown.contains("actions Runbook"), "{shown}");
     assert!(!["well: ", "failed", "broken"].iter().any(|words| shown.contains(words)), "{shown}");
     assert!(message.left_out.is_empty(), "{:?}", message.left_out);
+}
+
+#[test]
+fn a_line_of_entities_keeps_its_end_in_the_headline_and_in_the_plain_text() {
+    let line = format!("<error> {} the disk is full", "&<>".repeat(80));
+    let message = rendered(&wrote(sample(Event::Failure), b"", line.as_bytes()), &plain());
+    let headline = message.blocks[0]["text"]["text"].as_str().expect("a headline");
+    assert!(headline.contains("critical: &lt;error&gt; &amp;") && headline.ends_with("the disk is full"), "{headline}");
+    let first = message.text.lines().next().unwrap_or_default();
+    assert!(first.contains("&lt;error&gt; &amp;") && first.ends_with("&gt; the disk is full"), "{first}");
+    let both = format!("{} first end", "&".repeat(270));
+    let was = format!("{} second end", "<".repeat(265));
+    let update = Update::Different { since: sample(Event::Failure).now, was };
+    let notice = Notice { update, event: Event::Repeat, ..wrote(sample(Event::Failure), b"", both.as_bytes()) };
+    let message = rendered(&notice, &plain());
+    let headline = message.blocks[0]["text"]["text"].as_str().expect("a headline");
+    assert!(headline.contains("failing differently since") && headline.ends_with("second end"), "{headline}");
+    assert!(units(headline) <= 3_000);
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! How a text is brought within a limit: shortened, the place marked with `…`, nothing broken in the middle (an entity, a
 //! link, a code block). Pure.
 
+use std::borrow::Cow;
+
 use super::escape::units;
 use super::limits::URL;
 use super::mention::is_ping;
 
 /// The mark where something was left out.
 const CUT: &str = "…";
+/// The mark where the middle was left out.
+const GAP: &str = " … ";
 /// Closes a code block that is open at a cut.
 const CLOSE: &str = "\n```";
 /// Opens it again.
@@ -34,6 +38,36 @@ pub fn cut_plain(text: &str, limit: usize) -> (String, bool) {
     });
     let end = kept.map_or(text.len(), |(at, _)| at);
     (format!("{}{CUT}", &text[..end]), false)
+}
+
+/// One line of mrkdwn of at most `limit` units: of a longer one the middle is left out, since its beginning says what it is
+/// and its end what went wrong. No entity and no link is cut in two.
+pub fn cut_middle(line: &str, limit: usize) -> String {
+    if units(line) <= limit {
+        return line.to_owned();
+    }
+    let mut atoms = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (atom, after) = rest.split_at(atom_length(rest));
+        atoms.push(atom);
+        rest = after;
+    }
+    let half = limit.saturating_sub(units(GAP)) / 2;
+    let fits = |used: &mut usize, atom: &str| {
+        *used += units(atom);
+        *used <= half
+    };
+    let (mut head, mut tail) = (0, 0);
+    let begin = atoms.iter().take_while(|atom| fits(&mut head, atom)).count();
+    let end = atoms.iter().rev().take_while(|atom| fits(&mut tail, atom)).count();
+    let (begin, end) = (atoms[..begin].concat(), atoms[atoms.len() - end..].concat());
+    closed_code(&format!("{}{GAP}{}", begin.trim_end(), end.trim_start())).into_owned()
+}
+
+/// Code that would not be closed any more is none.
+fn closed_code(line: &str) -> Cow<'_, str> {
+    if line.matches('`').count() % 2 == 1 { Cow::Owned(line.replace('`', "'")) } else { Cow::Borrowed(line) }
 }
 
 /// Mrkdwn as pieces of at most `each` units, all of them within `total`; a code block that a border goes through is
@@ -170,16 +204,14 @@ pub fn one_line(line: &str, limit: usize) -> (String, Vec<String>) {
     if whole {
         return (short.to_owned(), pings);
     }
-    // Code that would not be closed any more is none.
-    let short = if short.matches('`').count() % 2 == 1 { short.replace('`', "'") } else { short.to_owned() };
-    (format!("{short}{CUT}"), pings)
+    (format!("{}{CUT}", closed_code(short)), pings)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{cut, cut_plain, split};
+    use super::{cut, cut_middle, cut_plain, split};
     use crate::slack::escape::{escape, fence, units};
     use crate::slack::limits::SECTION;
 
@@ -199,6 +231,20 @@ mod tests {
             assert_eq!(cut(text, limit).0, shown, "{text} in {limit}");
         }
         assert_eq!(cut_plain("abcdef", 4), ("abc…".to_owned(), false));
+    }
+
+    #[test]
+    fn of_a_long_line_the_beginning_and_the_end_stay() {
+        for (line, limit, shown) in [
+            ("short", 5, "short"),
+            ("abcdefghijklmnopqrst", 13, "abcde … pqrst"),
+            ("a &amp; b &lt;&lt;&lt;&lt; the end", 20, "a &amp; … the end"),
+            ("see `code that is long` and its end", 19, "see 'cod … its end"),
+            ("\u{1f525}\u{1f525}\u{1f525}\u{1f525}", 7, "\u{1f525} … \u{1f525}"),
+        ] {
+            assert_eq!(cut_middle(line, limit), shown, "{line}");
+            assert!(units(shown) <= limit);
+        }
     }
 
     #[test]
