@@ -153,16 +153,20 @@ fn write_value(mode: Mode, out: &mut Output<'_>, state: &mut State<'_, '_>, valu
 
 /// A number as the command wrote it.
 fn as_written(state: &State<'_, '_>, value: &Value) -> Option<String> {
-    let number = f64::try_from(value.clone()).ok()?;
     let written = state.lookup(WRITTEN)?;
-    Some(written.downcast_object_ref::<Written>()?.get(number)?.to_owned())
+    let written = written.downcast_object_ref::<Written>()?;
+    match value.as_str() {
+        Some(text) => written.is_long_number(text).then(|| text.to_owned()),
+        None if value.is_integer() => Some(value.to_string()),
+        None => written.get(f64::try_from(value.clone()).ok()?).map(str::to_owned),
+    }
 }
 
 /// A value with all that is in it, as the engine shows it, but that each number is as the command wrote it.
 fn shown(state: &State<'_, '_>, value: &Value) -> String {
     let all = |value: &Value| value.try_iter().into_iter().flatten().collect::<Vec<_>>();
     match value.kind() {
-        ValueKind::Number if !value.is_integer() => as_written(state, value).unwrap_or_else(|| format!("{value:?}")),
+        ValueKind::Number | ValueKind::String => as_written(state, value).unwrap_or_else(|| format!("{value:?}")),
         ValueKind::Seq => {
             let items: Vec<String> = all(value).iter().map(|item| shown(state, item)).collect();
             format!("[{}]", items.join(", "))
@@ -179,7 +183,7 @@ fn shown(state: &State<'_, '_>, value: &Value) -> String {
 /// A value as JSON; each number is as the command wrote it, where JSON has it so.
 fn as_json(state: &State<'_, '_>, value: &Value) -> serde_json::Result<serde_json::Value> {
     match value.kind() {
-        ValueKind::Number if !value.is_integer() => {
+        ValueKind::Number | ValueKind::String => {
             let written =
                 as_written(state, value).and_then(|text| serde_json::from_str::<serde_json::Number>(&text).ok());
             written.map_or_else(|| serde_json::to_value(value), |number| Ok(number.into()))

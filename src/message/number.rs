@@ -3,7 +3,7 @@
 //! Before it: JSON and performance data. After it: values of `vars`. A template can reckon with such a number and compare
 //! it; when it is put out, it is written as it was read: `1.10`, not `1.1`, and `89445385320123456789`, not `8.9e19`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use minijinja::value::{Object, Value};
 
@@ -17,6 +17,10 @@ pub(super) struct Written {
     known: HashMap<u64, Option<String>>,
     /// Those with an exponent, as the reader of JSON spells them: it gives each exponent a sign.
     exponents: HashMap<String, String>,
+    /// Those that are text in a template, since they have too many digits.
+    long: HashSet<String>,
+    /// Texts of the JSON that look like a number.
+    texts: HashSet<String>,
 }
 
 impl Object for Written {}
@@ -57,6 +61,11 @@ impl Written {
         self.known.get(&number.to_bits())?.as_deref()
     }
 
+    /// Whether a text in a template stands for a number of the JSON; not where the JSON has the same as text too.
+    pub(super) fn is_long_number(&self, text: &str) -> bool {
+        self.long.contains(text) && !self.texts.contains(text)
+    }
+
     /// A number in a template.
     pub(super) fn number(&mut self, text: &str) -> Value {
         if let Some(whole) = whole(text) {
@@ -66,7 +75,10 @@ impl Written {
         let digits = mantissa.trim_start_matches(['-', '+', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
         match fraction(text) {
             Some(number) if digits <= DIGITS => self.keep(number, text),
-            _ => Value::from(text),
+            _ => {
+                self.long.insert(text.to_owned());
+                Value::from(text)
+            }
         }
     }
 
@@ -90,7 +102,12 @@ impl Written {
             serde_json::Value::Null => Value::from(()),
             serde_json::Value::Bool(flag) => Value::from(*flag),
             serde_json::Value::Number(number) => self.number(&self.spelled(number)),
-            serde_json::Value::String(text) => Value::from(text),
+            serde_json::Value::String(text) => {
+                if text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+                    self.texts.insert(text.clone());
+                }
+                Value::from(text)
+            }
             serde_json::Value::Array(items) => items.iter().map(|item| self.json(item)).collect(),
             serde_json::Value::Object(map) => {
                 Value::from_pairs(map.iter().map(|(key, value)| (key.clone(), self.json(value))))

@@ -1061,6 +1061,33 @@ fn json_as_a_whole_keeps_the_digits_of_its_numbers() {
 }
 
 #[test]
+fn numbers_of_any_size_stay_numbers_in_json() {
+    let stdout = r#"{"card":123456789012345678901234567890123456789012,"id":18446744073709551616,
+        "low":-170141183460469231731687303715884105729,"pi":3.14159265358979323846,"text":"12345678901234567890123"}"#;
+    let stdout: String = stdout.split_whitespace().collect();
+    let notice = with(wrote(sample(Event::Output), stdout.as_bytes(), b""), |outcome| {
+        outcome.json = serde_json::from_str(&stdout).ok();
+    });
+    for (template, text) in [
+        ("template = '{{ json | tojson }}'", stdout.as_str()),
+        (
+            "template = '{{ [json.pi, json.id, json.text] | tojson }}'",
+            r#"[3.14159265358979323846,18446744073709551616,"12345678901234567890123"]"#,
+        ),
+        (
+            "template = '{{ [json.pi, json.id, json.text] }}'",
+            "[3.14159265358979323846, 18446744073709551616, '12345678901234567890123']",
+        ),
+        (
+            "template = '{{ json.card | tojson }} {{ json.card }}'",
+            "123456789012345678901234567890123456789012 123456789012345678901234567890123456789012",
+        ),
+    ] {
+        assert_eq!(rendered(&notice, &format_of(template)).text, text, "{template}");
+    }
+}
+
+#[test]
 fn a_url_that_the_headline_can_only_show_stands_below_as_it_is() {
     for (line, below) in [("see https://x.example/d/_uid_/x", true), ("see https://x.example/d/uid", false)] {
         let message = rendered(&wrote(sample(Event::Failure), line.as_bytes(), b""), &plain());
