@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::args::{PreviewArgs, PreviewEvent};
 use super::locate::{self, World};
 use super::{Failure, input};
-use crate::clock::{Clock, System};
+use crate::clock::{self, Clock, System};
 use crate::exec::{self, Captured, Ending, Exit, Meaning, Outcome, Output, Parse, Status};
 use crate::message::{Message, Thread, edited};
 use crate::notify::view::Head;
@@ -23,6 +23,8 @@ use crate::simulate::assume;
 
 /// How long the run is said to have taken.
 const TOOK: Duration = Duration::from_millis(1_300);
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 const SAMPLE_STDOUT: &str = "(what the command prints)\n";
 const SAMPLE_STDERR: &str = "(what the command says about its failure)\n";
@@ -79,7 +81,8 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
         say(format!("sample output is shown; --stdout FILE and --stderr FILE give real output{unjudged}"));
     }
     if let Some(why) = decision.suppressed() {
-        say(format!("with this job's settings nothing would be sent: {}", why.sentence()));
+        let why = unset(job, args.event).unwrap_or_else(|| why.sentence());
+        say(format!("with this job's settings nothing would be sent: {why}"));
     }
     if let Some(path) = &args.svg {
         let items = match args.event {
@@ -106,6 +109,15 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
         world.terminal.out(&if args.json { payload(&plan, message) } else { shown(world, &plan, job, &message) });
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The key without which there is no such message, whatever `on` asks for.
+fn unset(job: &Job, event: Option<PreviewEvent>) -> Option<&'static str> {
+    match event? {
+        PreviewEvent::Slow if job.notify.slow.is_none() => Some("`notify.slow` is not set"),
+        PreviewEvent::Stuck if job.notify.stuck_after == 0 => Some("`notify.stuck_after` is 0"),
+        _ => None,
+    }
 }
 
 /// Writes the picture.
@@ -145,13 +157,16 @@ fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Fai
     let sample = args.stdout.is_none() && args.stderr.is_none();
     let failed = !matches!(job.command.exit_codes().meaning(Exit::Code(code)), Meaning::Status(Status::Ok));
     let file = |file: &Option<std::path::PathBuf>| file.as_deref().map(input::read).transpose();
+    // What goes on has failed in nothing yet.
+    let goes_on = matches!(args.event, Some(PreviewEvent::Slow | PreviewEvent::Stuck));
     let stdout = file(&args.stdout)?.unwrap_or_else(|| match job.command.parse() {
+        _ if sample && goes_on => SAMPLE_STDOUT.into(),
         Some(Parse::Json) if sample => b"{}\n".to_vec(),
         _ if sample && !failed => SAMPLE_STDOUT.into(),
         _ => Vec::new(),
     });
-    let stderr =
-        file(&args.stderr)?.unwrap_or_else(|| if sample && failed { SAMPLE_STDERR.into() } else { Vec::new() });
+    let fails = sample && failed && !goes_on;
+    let stderr = file(&args.stderr)?.unwrap_or_else(|| if fails { SAMPLE_STDERR.into() } else { Vec::new() });
     let captured = |bytes: &[u8]| Captured { head: bytes.to_vec(), ..Captured::default() };
     let both = captured(&[stdout.as_slice(), stderr.as_slice()].concat());
     let output = Output { stdout: captured(&stdout), stderr: captured(&stderr), both };
@@ -161,15 +176,32 @@ fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Fai
     Ok(if sample { outcome } else { report::conditioned(job, &Health::default(), outcome) })
 }
 
-/// An expected run that did not come. The one before it came when it was due.
+/// An expected run that did not come: the last one that was due and has had its grace. The one before it came in time.
 fn absent(job: &Job, now: Timestamp) -> Result<Outcome, Failure> {
     let Some(expect) = job.timing.expect() else {
         let message = format!("no run of `{}` can be missing: the daemon runs this job itself", job.name);
         return Err(Failure::usage(format!("{message}\n  help: `expect` is for jobs that something else runs")));
     };
-    let due = now.saturating_sub(expect.grace).unwrap_or(now);
-    let gap = job.timing.shortest_gap(job.name.as_str(), due).unwrap_or_default();
-    Ok(Outcome::missing(due, expect.grace, due.checked_sub(gap).ok(), now))
+    let latest = now.saturating_sub(expect.grace).unwrap_or(now);
+    let (due, seen) = last_two(job, latest);
+    Ok(Outcome::missing(due, expect.grace, seen, clock::shift(due, expect.grace)))
+}
+
+/// The last due time of a calendar up to then, and the one before it; of any other schedule, then, and an interval before.
+fn last_two(job: &Job, latest: Timestamp) -> (Timestamp, Option<Timestamp>) {
+    let name = job.name.as_str();
+    let gap = job.timing.shortest_gap(name, latest).unwrap_or_default();
+    if job.timing.follows_wall_clock() {
+        // As far back as is needed: two times may be far apart.
+        for back in [gap * 3, DAY * 2, DAY * 15, DAY * 800] {
+            let from = latest.checked_sub(back).unwrap_or(latest);
+            let times: Vec<Timestamp> = job.timing.times_within(clock::between(from, latest), name, from).collect();
+            if let [.., before, last] = times.as_slice() {
+                return (*last, Some(*before));
+            }
+        }
+    }
+    (latest, latest.checked_sub(gap).ok())
 }
 
 /// Another job holds every place while three of this job's due times pass.

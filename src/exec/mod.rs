@@ -38,7 +38,7 @@ use jiff::Timestamp;
 pub use account::{group, may_switch, same_user};
 pub use alive::{birth, gone};
 pub use assess::assumed;
-pub use capture::output::{Capture, Stream};
+pub use capture::output::{Capture, LAST_OUTPUT, Stream};
 pub use capture::redact::{MASK, Redactor};
 pub use capture::visible::{clean, clean_str};
 pub use duct::{Duct, Ties};

@@ -269,12 +269,13 @@ fn bad(notice: &Notice) -> Draft {
             } else if hang.skipped > 0 {
                 words.push_str(&format!(", {} passed", count(hang.skipped, "due time")));
             }
-            Draft { says_ending: true, says_count: true, ..cause.after(&with_last_line(words, notice)) }
+            let (words, shows_all) = with_last_line(words, notice);
+            Draft { words, shows_all, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::Slow { over, run } => {
             let words = format!("takes longer than {}: {}", format_duration(*over), run.words());
-            let words = with_last_line(words, notice);
-            Draft { words, says_ending: true, says_count: true, ..Draft::default() }
+            let (words, shows_all) = with_last_line(words, notice);
+            Draft { words, shows_all, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::Same { times, since } => {
             let words = format!(
@@ -381,11 +382,13 @@ fn span(notice: &Notice, since: Timestamp) -> String {
     format_duration(between(since, notice.finished().unwrap_or(notice.now)))
 }
 
-fn with_last_line(words: String, notice: &Notice) -> String {
-    match last_line(&notice.output().both).or_else(|| last_line(&notice.output().stdout)) {
-        Some(line) => format!("{words}; last line: {}", shorten(&line.text)),
-        None => words,
-    }
+/// The words, and behind them the last line that was written; and whether that is all that was.
+fn with_last_line(words: String, notice: &Notice) -> (String, bool) {
+    let streams = notice.output();
+    let Some(line) = last_line(&streams.both).or_else(|| last_line(&streams.stdout)) else { return (words, false) };
+    let short = shorten(&line.text);
+    let all = line.complete && short == tidy(&line.text) && is_one_line(&[&streams.both]);
+    (format!("{words}; last line: {short}"), all)
 }
 
 /// What went wrong.

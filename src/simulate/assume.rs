@@ -105,7 +105,10 @@ fn willing(job: &Job, event: Event) -> Job {
     };
     let notify = &mut job.notify;
     notify.on = Asked::new(on);
-    (notify.after, notify.repeat, notify.quiet_hours) = (1, Repeat::Always, None);
+    (notify.after, notify.quiet_hours) = (1, None);
+    if notify.repeat == Repeat::Never {
+        notify.repeat = Repeat::Always;
+    }
     notify.stuck_after = notify.stuck_after.max(1);
     notify.flap = (event == Event::Flapping)
         .then(|| notify.flap.unwrap_or(Flap { changes: 6, within: Duration::from_secs(1_800) }));
@@ -133,7 +136,11 @@ fn play(job: &Job, event: Event, last: &Outcome, sender: &Sender) -> Said {
         | Event::Starved => {}
         Event::Change => history.push(good(before(1, APART), PRINTED_BEFORE)),
         // The failure itself was reported before; that it is the same one is what a repeat says.
-        Event::Repeat => history.extend([2, 1].map(|steps| again(last, before(steps, APART)))),
+        Event::Repeat => {
+            // When the next message is due, by the job's own `repeat`.
+            let apart = job.notify.repeat.first().filter(|first| !first.is_zero()).unwrap_or(APART * 2);
+            history.extend([2, 1].map(|steps| again(last, before(steps, apart / 2))));
+        }
         Event::Recovery => history.extend([3, 2, 1].map(|steps| bad(before(steps, APART)))),
         Event::Flapping => {
             let changes = job.notify.flap.map_or(6, |flap| flap.changes);
@@ -168,44 +175,57 @@ fn again(outcome: &Outcome, started: Timestamp) -> Outcome {
     Outcome { started, finished: clock::shift(started, outcome.took), ..outcome.clone() }
 }
 
-/// A run that goes on while due times pass.
-fn hang(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said {
-    let started = last.finished.saturating_sub(APART * 3).unwrap_or(last.finished);
+/// A run that goes on, has written this so far, and began so long before `now`.
+fn going(job: &Job, written: &Outcome, age: Duration) -> (Run, Now, Now) {
+    let started = written.finished.saturating_sub(age).unwrap_or(written.finished);
     let run = run(job, RUN, started);
     run.progress.pid.store(4_711, std::sync::atomic::Ordering::Relaxed);
-    let mut messages = Vec::new();
-    for skipped in 1..=job.notify.stuck_after.min(1_000) {
-        let at = Now { wall: last.finished, mono: Mono(APART * 3) };
-        let begun = Now { wall: started, mono: Mono::default() };
-        let going = Going { run: &run, started: begun, burst: Burst::Open };
-        messages = report::skipped(job, health, going, sender, at);
-        if !messages.is_empty() || skipped >= job.notify.stuck_after {
-            break;
-        }
+    let both = written.output.both.bytes();
+    if let Ok(mut shown) = run.progress.last_output.lock() {
+        *shown = both[both.len() - both.len().min(exec::LAST_OUTPUT)..].to_vec();
     }
-    let decision = if messages.is_empty() { Decision::Undecided } else { Decision::Notified(Event::Stuck) };
+    (run, Now { wall: started, mono: Mono::default() }, Now { wall: written.finished, mono: Mono(age) })
+}
+
+/// A run that goes on while due times pass.
+fn hang(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said {
+    let most = job.notify.stuck_after.min(1_000);
+    let gap = job.timing.shortest_gap(job.name.as_str(), last.finished).unwrap_or(APART);
+    let (run, started, now) = going(job, last, gap.saturating_mul(most.max(1)));
+    let mut messages = Vec::new();
+    for _ in 0..most {
+        let going = Going { run: &run, started, burst: Burst::Open };
+        messages = report::skipped(job, health, going, sender, now);
+    }
+    let decision = match messages.is_empty() {
+        true if most == 0 || !job.notify.on.asks(On::Failure) => Decision::Suppressed(Suppressed::NotAsked, None),
+        true => Decision::Suppressed(Suppressed::QuietHours, None),
+        false => Decision::Notified(Event::Stuck),
+    };
     Said { messages, ..Said::nothing(decision) }
 }
 
 /// A run that goes on for longer than `notify.slow` allows; without that key, longer than ten minutes.
 fn slow(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said {
-    let over = job.notify.slow.unwrap_or(APART * 2);
+    let over = job.notify.slow.unwrap_or(TEN_MINUTES);
     let mut asked = job.clone();
     asked.notify.slow = Some(over);
-    let started = last.finished.saturating_sub(over).unwrap_or(last.finished);
-    let run = run(job, RUN, started);
-    run.progress.pid.store(4_711, std::sync::atomic::Ordering::Relaxed);
-    let at = Now { wall: last.finished, mono: Mono(over) };
-    let begun = Now { wall: started, mono: Mono::default() };
-    let going = Going { run: &run, started: begun, burst: Burst::Open };
-    let messages = report::slow(&asked, health, going, sender, at).unwrap_or_default();
-    let unasked = job.notify.slow.is_none() || job.notify.on.is_empty();
-    let decision = match unasked || messages.is_empty() {
-        true => Decision::Suppressed(Suppressed::NotAsked, None),
-        false => Decision::Notified(Event::Slow),
-    };
-    Said { messages, ..Said::nothing(decision) }
+    let (run, started, now) = going(job, last, over);
+    let going = Going { run: &run, started, burst: Burst::Open };
+    match report::slow(&asked, health, going, sender, now) {
+        Ok(messages) if job.notify.slow.is_some() => {
+            Said { messages, ..Said::nothing(Decision::Notified(Event::Slow)) }
+        }
+        Err(Some(until)) => Said::nothing(Decision::Suppressed(Suppressed::QuietHours, Some(until))),
+        other => {
+            let messages = other.unwrap_or_default();
+            Said { messages, ..Said::nothing(Decision::Suppressed(Suppressed::NotAsked, None)) }
+        }
+    }
 }
+
+/// How long a run takes that is shown as slow, where the job does not say when it is.
+const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 fn run(job: &Job, number: u64, scheduled: Timestamp) -> Run {
     Run::new(RunId(number), job.name.clone(), Arc::clone(&job.command), scheduled, Trigger::Schedule)

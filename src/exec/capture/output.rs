@@ -11,7 +11,7 @@ use super::redact::Redactor;
 use crate::exec::outcome::{Captured, Output};
 
 /// How much of the end of the output can be seen while the run goes on.
-const LAST_OUTPUT: usize = 512;
+pub const LAST_OUTPUT: usize = 512;
 
 /// How far back a redacting job looks for whole lines to show while the run goes on.
 const LAST_LINES: usize = 8 << 10;

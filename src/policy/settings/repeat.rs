@@ -46,7 +46,7 @@ impl Repeat {
     }
 
     /// The first interval: of what is reported again without being an old failure.
-    pub(in crate::policy) fn first(self) -> Option<Duration> {
+    pub fn first(self) -> Option<Duration> {
         self.interval(0)
     }
 }

@@ -135,6 +135,32 @@ fn events_are_what_the_jobs_own_rules_make_of_the_end() {
 }
 
 #[test]
+fn what_is_shown_of_an_event_is_what_the_daemon_would_send() {
+    let sandbox = sandbox();
+    let output = sandbox.file("output.txt", "one\nloading 12 of 40\n");
+    let output = output.to_string_lossy();
+    sandbox.file("jobs.d/slow.toml", "command = 'true'\nevery = '5m'\n[notify]\nslow = { over = '90s' }\n");
+    sandbox.file("jobs.d/hourly.toml", "command = 'true'\nevery = '1h'\n[notify]\nrepeat = '6h'\nstuck_after = 0\n");
+    sandbox.file("jobs.d/nightly.toml", "expect = { cron = '0 3 * * *', grace = '2h' }\ntime_zone = 'UTC'\n");
+    for (arguments, shown, said) in [
+        (&["slow", "--event", "slow"][..], "takes longer than 1m 30s: still running after 1m 30s", "sample output"),
+        (&["slow", "--event", "slow", "--stdout", &output], "(process 4711); last line: loading 12 of 40", ""),
+        (&["disk", "--event", "slow"], "takes longer than 10m", "nothing would be sent: `notify.slow` is not set"),
+        (&["disk", "--event", "stuck"], "still running after 15m (process 4711), 3 due times passed; last line:", ""),
+        (&["hourly", "--event", "stuck"], "still running after 1h", "nothing would be sent: `notify.stuck_after` is 0"),
+        (&["hourly", "--event", "repeat"], "same failure, 3rd time in 6h", ""),
+        (&["hourly", "--event", "repeat"], "next message at ", ""),
+        (&["nightly", "--event", "missing"], "did not run; due 03:00, 2h of grace, last seen ", ""),
+    ] {
+        let ran = sandbox.run(&[&["preview"], arguments].concat());
+        assert!(ran.code == 0 && ran.stdout.contains(shown) && ran.stderr.contains(said), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.stderr.contains("nothing would be sent"), said.contains("nothing"), "{arguments:?}: {ran:?}");
+    }
+    let ran = sandbox.run(&["preview", "slow", "--event", "slow"]);
+    assert_eq!(ran.stdout.matches("(what the command prints)").count(), 1, "one line is said once: {ran:?}");
+}
+
+#[test]
 fn the_conditions_of_a_job_are_judged_on_the_output_that_is_given() {
     let job = "command = 'true'\nevery = '5m'\nparse = 'json'\nwarning_when = 'json.queue > 100'\n\
                critical_when = 'json.queue > 1000'\ntemplate = 'queue: {{ json.queue | default(0) }}'\n";
