@@ -129,6 +129,11 @@ impl Reader {
         self.problems.borrow().errors()
     }
 
+    /// Those of them with which no job is loaded.
+    pub fn errors_that_stop(&self) -> usize {
+        self.problems.borrow().iter().filter(|problem| problem.stops_a_job()).count()
+    }
+
     /// Everything that was found since the last call.
     pub fn take_problems(&self) -> Problems {
         self.problems.take()

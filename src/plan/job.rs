@@ -190,14 +190,23 @@ fn with_options(mut timing: schedule::Timing, options: &Options) -> schedule::Ti
 /// A job that says only what it must: laid over `[defaults]`, it shows every problem of theirs.
 pub(super) const PROBE: &str = "command = \"true\"\nevery = \"1h\"\n";
 
-/// Checks `[defaults]` by reading the least of jobs over them. The answer tells whether they are free of errors.
+/// What is wrong with `[defaults]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DefaultsFaults {
+    /// Errors with which no job can be made of them.
+    pub(super) stopping: usize,
+    /// Errors about the machine: as in a job file, the next run may find it well.
+    pub(super) about_the_machine: usize,
+}
+
+/// Checks `[defaults]` by reading the least of jobs over them.
 pub(super) fn check_defaults(
     reader: &Reader,
     probe: (SourceId, &toml::de::DeTable<'_>),
     defaults: &Table<'_>,
     context: &Context<'_>,
-) -> bool {
-    let before = reader.errors();
+) -> DefaultsFaults {
+    let before = (reader.errors(), reader.errors_that_stop());
     for key in NOT_IN_DEFAULTS {
         if let Some(value) = defaults.own_value(key) {
             let problem = Problem::new(Code::UnknownKey, value.key_at, format!("`{key}` cannot have a default"));
@@ -207,5 +216,6 @@ pub(super) fn check_defaults(
     let table = Table::root(reader, probe.0, PROBE, probe.1).over(defaults).strict_below();
     let name = JobName::new("defaults");
     let _ = read(&name, Path::new("defaults"), PROBE, table, context);
-    reader.errors() == before
+    let stopping = reader.errors_that_stop() - before.1;
+    DefaultsFaults { stopping, about_the_machine: (reader.errors() - before.0).saturating_sub(stopping) }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::config::{self, Config, Surroundings};
-use super::job::{self, Context};
+use super::job::{self, Context, DefaultsFaults};
 use super::partial::{BadKeys, Partial};
 use super::{Findings, Job, NotLoaded, Options, Plan, chain, spread};
 use crate::diagnostic::{self, Code, Place, Problem, Problems, SourceId, Sources};
@@ -71,15 +71,18 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     };
     let written = root.own_value("defaults").and_then(|value| value.table());
     let is_written = written.is_some();
-    let defaults =
-        written.filter(|defaults| job::check_defaults(&reader, (probe_source, &probe), defaults, &context()));
+    let mut faults = DefaultsFaults::default();
+    let defaults = written.filter(|defaults| {
+        faults = job::check_defaults(&reader, (probe_source, &probe), defaults, &context());
+        faults.stopping == 0
+    });
     let without_file = job_without_file(defaults.as_ref().and_then(Table::as_layer), &context());
     let slack = root.own_value("slack").map_or(Place::new(findings.config, 0..0), |slack| slack.key_at);
     let written_keys = root.key_places();
     root.finish();
     findings.problems.extend(reader.take_problems());
     let readable = file.unread.is_none();
-    let config_is_good = readable && clean && findings.problems.errors() == 0;
+    let config_is_good = readable && clean && findings.problems.errors() == faults.about_the_machine;
 
     // What else is wrong hides no missing channel; an unknown key may be a slip for one of these.
     let channels_are_known = readable
@@ -106,7 +109,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
         findings.problems.push(Problem::new(Code::NoJobs, place, "there is no job in this folder").help(help));
     }
     // An error that was found in the configuration only once the jobs were known.
-    let config_is_good = config_is_good && !findings.has_errors_in(findings.config);
+    let config_is_good = config_is_good && findings.errors_in(findings.config) == faults.about_the_machine;
     findings.problems.sort();
     let (jobs, files) = found.jobs.into_iter().unzip();
     findings.files = files;

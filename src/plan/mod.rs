@@ -386,10 +386,10 @@ impl Findings {
         self.problems.iter().find(error).map(|problem| load::in_one_line(problem, &self.sources)).unwrap_or_default()
     }
 
-    /// Whether an error lies in this file.
-    fn has_errors_in(&self, source: SourceId) -> bool {
-        let here = |problem: &Problem| problem.place().is_some_and(|place| place.source == source);
-        self.problems.iter().any(|problem| problem.severity() == Severity::Error && here(problem))
+    /// How many errors lie in this file.
+    fn errors_in(&self, source: SourceId) -> usize {
+        let here = |problem: &&Problem| problem.place().is_some_and(|place| place.source == source);
+        self.problems.iter().filter(|problem| problem.severity() == Severity::Error).filter(here).count()
     }
 }
 

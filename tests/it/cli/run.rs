@@ -36,6 +36,25 @@ fn a_bad_job_file_is_not_loaded_and_the_others_run() {
 }
 
 #[test]
+fn a_folder_in_the_defaults_that_is_not_there_fails_the_runs_that_need_it_and_nothing_else() {
+    let defaults = "[defaults]\nworking_dir = \"/no/such/folder\"\ntimeout = \"1m\"\nenv = { X = \"well\" }\n";
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", defaults),
+        ("jobs.d/needs.toml", "command = \"echo never\"\nevery = \"1h\"\n"),
+        ("jobs.d/own.toml", "command = \"echo I am $X\"\nevery = \"1h\"\nworking_dir = \"/\"\n"),
+    ]);
+    let checked = sandbox.run(&["check"]);
+    assert!(checked.stdout.contains("error[missing-file]: `working_dir`: /no/such/folder"), "{checked:?}");
+    assert!(!checked.stdout.contains("no-timeout"), "the other defaults count: {checked:?}");
+    let mut going = sandbox.start(&["run", "--dry-run"]);
+    going.wait_for("needs critical: working directory /no/such/folder does not exist");
+    going.wait_for("I am well");
+    going.signal("INT");
+    let (status, said) = going.end();
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn strict_refuses_to_start_with_a_bad_job_file() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", ""),
