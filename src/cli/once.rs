@@ -10,7 +10,7 @@ use super::locate::{self, World};
 use super::{Failure, logs};
 use crate::clock::{SharedClock, System};
 use crate::document::format_duration;
-use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger};
+use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger, known};
 use crate::id::RunId;
 use crate::message::{Message, Thread};
 use crate::notify::{self, Delivery};
@@ -101,9 +101,9 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
     if !output.is_empty() {
         world.terminal.out(&format!("{output}\n\n"));
     }
-    let took = format_duration(outcome.took);
+    let took = known(outcome.took).map_or_else(String::new, |took| format!(" (took {})", format_duration(took)));
     let status = if said.decision == Decision::NotRun { "counts as not run" } else { outcome.status.as_str() };
-    let mut head = format!("{status}: {} (took {took})", outcome.ending.words());
+    let mut head = format!("{status}: {}{took}", outcome.ending.words());
     if !outcome.detail.is_empty() {
         head.push_str(&format!("; {}", outcome.detail));
     }
@@ -152,7 +152,7 @@ fn report(run: &Run, outcome: &Outcome, said: &Said) -> serde_json::Value {
         "reason": outcome.reason,
         "exit_code": outcome.exit_code(),
         "signal": outcome.signal(),
-        "duration": outcome.took.as_secs_f64(),
+        "duration": known(outcome.took).map(|took| took.as_secs_f64()),
         "attempts": outcome.attempts,
         "stdout": crate::message::clean(&outcome.output.stdout.bytes()),
         "stderr": crate::message::clean(&outcome.output.stderr.bytes()),

@@ -23,6 +23,7 @@ use super::leftover::Leftover;
 use super::os::plain;
 use super::outcome::{Directives, Ending, Outcome, Output};
 use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
+use super::pulse::Pulse;
 use super::run::{HeldBack, Place, ProcessId, Retry, Run, TellStarted};
 use super::stop::{Stop, Stopper};
 use crate::clock::{self, GovernorClock, Limiter, Now, SharedClock};
@@ -39,6 +40,7 @@ struct Shared {
     gate: Option<Gate>,
     starter: Starter,
     drain: Drain,
+    pulse: Arc<Pulse>,
     /// Who gives the places of `limits.max_running`; without one there is no limit.
     places: Option<mpsc::UnboundedSender<Place>>,
     /// Made at the first start, within the runtime; an error is that start's.
@@ -61,6 +63,8 @@ struct SoFar {
     began: Option<Now>,
     /// When the process of its last attempt exited.
     exited: Option<Now>,
+    /// When that was is not known: it was seen late.
+    seen_late: bool,
     attempts: u32,
     /// The last attempt left a process behind that keeps its output open.
     leaked: bool,
@@ -108,7 +112,8 @@ impl Duct {
     fn draining(clock: SharedClock, gate: Option<Gate>, drain: Drain, ties: Ties) -> Self {
         let Ties { places, started } = ties;
         let starter = Starter::new(Arc::clone(&clock), started);
-        Self { shared: Arc::new(Shared { clock, gate, starter, drain, places, reactor: OnceLock::new() }) }
+        let pulse = Pulse::new(Arc::clone(&clock));
+        Self { shared: Arc::new(Shared { clock, gate, starter, drain, pulse, places, reactor: OnceLock::new() }) }
     }
 }
 
@@ -211,7 +216,7 @@ impl Shared {
     fn cut_short(&self, run: &Run, last: Option<Box<Outcome>>, so_far: SoFar) -> Outcome {
         let mut assessment = assess(&run.command, run.command.redactor(), Ending::Interrupted, Output::default());
         // The wait for the next attempt is a part of it.
-        let so_far = SoFar { exited: None, ..so_far };
+        let so_far = SoFar { exited: None, seen_late: false, ..so_far };
         if let Some(last) = last {
             assessment.detail = format!("stopped before its next attempt; the last one {}", last.ending.words());
             assessment.output = last.output;
@@ -220,13 +225,13 @@ impl Shared {
     }
 
     fn outcome(&self, so_far: SoFar, assessment: Assessment) -> Outcome {
-        let SoFar { began, exited, attempts, leaked } = so_far;
+        let SoFar { began, exited, seen_late, attempts, leaked } = so_far;
         let over = exited.unwrap_or_else(|| self.clock.now());
         let began = began.unwrap_or(over);
         assessment.into_outcome(Times {
             started: began.wall,
             finished: over.wall,
-            took: over.mono - began.mono,
+            took: if seen_late { Duration::ZERO } else { over.mono - began.mono },
             attempts,
             leaked,
         })
@@ -237,13 +242,13 @@ impl Shared {
 #[expect(clippy::manual_async_fn, reason = "an async fn holds its arguments twice")]
 fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + Send {
     async move {
-        let mut so_far = SoFar { began: None, exited: None, attempts: 0, leaked: false };
+        let mut so_far = SoFar { began: None, exited: None, seen_late: false, attempts: 0, leaked: false };
         let mut last = None;
         while shared.may_start(&run).await {
             so_far.attempts += 1;
             so_far.began.get_or_insert_with(|| shared.clock.now());
-            let Shared { clock, drain, starter, .. } = &*shared;
-            let follower = |slot| Follower { slot, run: &run, clock, drain, starter };
+            let Shared { clock, drain, starter, pulse, .. } = &*shared;
+            let follower = |slot| Follower { slot, run: &run, clock, drain, starter, followed: pulse.follow() };
             // By reference: what is moved out of it would be kept twice.
             let ended = match &shared.start(&run, so_far.attempts).map(follower) {
                 Ok(follower) => follower.follow().await,
@@ -256,7 +261,7 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
                 // Its turn may have come later than it asked for it.
                 so_far.began = ended.began.or(so_far.began);
             }
-            (so_far.leaked, so_far.exited) = (ended.leaked, ended.exited);
+            (so_far.leaked, so_far.exited, so_far.seen_late) = (ended.leaked, ended.exited, ended.seen_late);
             let (attempt, delay) = match shared.conclude(&run, ended, so_far) {
                 Ok(outcome) => return outcome,
                 Err(again) => again,

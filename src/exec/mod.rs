@@ -24,6 +24,7 @@ pub mod outcome;
 mod pass_through;
 mod process;
 mod program;
+mod pulse;
 mod run;
 mod signals;
 mod stop;

@@ -399,6 +399,12 @@ impl Captured {
 }
 
 impl Outcome {
+    /// Whether it ended by itself at a time that nobody knows.
+    pub fn was_seen_late(&self) -> bool {
+        let by_itself = matches!(self.ending, Ending::Exited { .. } | Ending::Signaled { .. });
+        by_itself && self.took.is_zero() && self.started < self.finished
+    }
+
     /// The exit code, when there was one.
     pub fn exit_code(&self) -> Option<i32> {
         match self.ending {

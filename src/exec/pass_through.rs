@@ -25,6 +25,7 @@ use super::host;
 use super::os::plain;
 use super::outcome::{Ending, Output};
 use super::process::leave_to_cat;
+use super::pulse::Pulse;
 use crate::clock::{self, Mono, Now, SharedClock};
 
 /// What one read takes at most: a writer that waits for a slow reader waits as without us.
@@ -78,6 +79,8 @@ pub struct Passed {
     pub ending: Ending,
     /// When its process exited: what it left in the background was waited for after that.
     pub exited: Now,
+    /// It was seen some time after that: this process was held up.
+    pub seen_late: bool,
     /// The exit code that stands for that.
     pub code: u8,
     /// Both ends of what it wrote.
@@ -152,7 +155,14 @@ impl PassThrough {
             };
             let ending = Ending::NotStarted { error };
             let exited = clock.now();
-            Box::new(Passed { ending, exited, code, output: Output::default(), held: Held::default() })
+            Box::new(Passed {
+                ending,
+                exited,
+                seen_late: false,
+                code,
+                output: Output::default(),
+                held: Held::default(),
+            })
         })
     }
 
@@ -257,6 +267,8 @@ impl Going {
     /// Follows it to its end. The limit may become known later: it counts from the start all the same.
     pub async fn follow(mut self, limit: impl Future<Output = Option<TimeLimit>>, clock: &SharedClock) -> Passed {
         tokio::pin!(limit);
+        let pulse = Pulse::new(SharedClock::clone(clock));
+        let followed = pulse.follow();
         let mut known: Option<Option<TimeLimit>> = None;
         loop {
             let due = match (&self.timed_out, known.flatten()) {
@@ -278,7 +290,8 @@ impl Going {
                 () = timer => self.time_is_up(known.flatten(), clock.now().mono),
             }
         }
-        self.finish(clock).await
+        let seen_late = followed.was_held_up();
+        Passed { seen_late, ..self.finish(clock).await }
     }
 
     fn pass_on(&self, signal: Signal) {
@@ -341,7 +354,7 @@ impl Going {
         };
         let capture = lock(&self.shared.capture).take();
         let output = capture.map(Capture::finish).unwrap_or_default();
-        Passed { ending, exited, code, output, held: std::mem::take(&mut *lock(&self.shared.held)) }
+        Passed { ending, exited, seen_late: false, code, output, held: std::mem::take(&mut *lock(&self.shared.held)) }
     }
 }
 

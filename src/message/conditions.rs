@@ -13,13 +13,13 @@ use minijinja::value::{Value, ValueKind};
 use super::check::{Finding, check, inside};
 use super::comparisons::mismatch;
 use super::constancy::fault;
-use super::evaluate::{compare, evaluate, orders, sentence};
+use super::evaluate::{compare, evaluate, looks_at, orders, sentence};
 use super::number::Written;
 use super::spelling::{compared, comparison, written};
 use super::text::clean;
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Table, Text, did_you_mean};
-use crate::exec::{Captured, MASK, Outcome, Parse, Perfdata, Reason, Status, Unmasked};
+use crate::exec::{Captured, MASK, Outcome, Parse, Perfdata, Reason, Status, Unmasked, known};
 use crate::policy::Previous;
 use crate::slack::cut_plain;
 
@@ -41,7 +41,10 @@ pub const CONDITION_KEYS: &[Key] = &[
 ];
 
 /// What an expression may look at.
-const VARIABLES: [&str; 7] = ["json", "perfdata", "stdout", "stderr", "exit_code", "duration", "previous"];
+const VARIABLES: [&str; 7] = ["json", "perfdata", "stdout", "stderr", "exit_code", DURATION, "previous"];
+
+/// How long the run took, in seconds.
+const DURATION: &str = "duration";
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 80;
@@ -155,7 +158,8 @@ fn problem(text: &Text<'_>, parse: Option<Parse>) -> Option<Problem> {
     };
     if let Some(finding) = findings.into_iter().find(|finding| !is_time(finding)) {
         let problem = Problem::new(Code::InvalidExpression, at(shifted(&finding)), finding.message);
-        return Some(problem.maybe_help(finding.help));
+        let usual = "a condition is an expression: `json.queue > 1000 or 'ERROR' in stderr`";
+        return Some(problem.help(finding.help.unwrap_or_else(|| usual.to_owned())));
     }
     let found = mismatch(source).or_else(|| fault(source))?;
     let range = found.at.start_offset as usize..found.at.end_offset as usize;
@@ -304,14 +308,14 @@ fn context(
         ])
     });
     // More digits than a thousandth of a second tell nobody anything.
-    let took = std::time::Duration::from_millis(outcome.took.as_millis().try_into().unwrap_or(u64::MAX));
+    let took = known(outcome.took).map(|took| took.as_secs() as f64 + f64::from(took.subsec_millis()) / 1e3);
     Value::from_pairs([
         ("json", json),
         ("perfdata", perfdata),
         ("stdout", text(stdout)),
         ("stderr", text(stderr)),
         ("exit_code", code),
-        ("duration", Value::from(took.as_secs_f64())),
+        (DURATION, took.map_or(Value::UNDEFINED, Value::from)),
         ("previous", previous),
     ])
 }
@@ -351,7 +355,7 @@ fn holds(source: &str, context: &Value) -> Result<(bool, Seen), String> {
     let mut values = Vec::new();
     let whole = || Node::Leaf(Leaf { text: source.to_owned(), tested: None, constant: false });
     let node = take_apart(&parsed).unwrap_or_else(whole);
-    let holds = node.eval(context, &mut values)?;
+    let holds = node.eval(context, &mut values)?.unwrap_or_default();
     Ok((holds, Seen { values, of_several: node.has_parts() }))
 }
 
@@ -412,29 +416,40 @@ impl Node {
         }
     }
 
-    fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<bool, String> {
+    /// Whether it holds; none where that hangs on how long a run took of which that is not known.
+    fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<Option<bool>, String> {
         Ok(match self {
-            Self::And(left, right) => left.eval(context, seen)? && right.eval(context, seen)?,
-            Self::Or(left, right) => left.eval(context, seen)? || right.eval(context, seen)?,
-            Self::Not(inner) => !inner.eval(context, seen)?,
-            Self::Leaf(leaf) => leaf.eval(context, seen)?.is_true(),
+            Self::And(left, right) => match left.eval(context, seen)? {
+                Some(false) => Some(false),
+                left => right.eval(context, seen)?.filter(|right| !right || left.is_some()),
+            },
+            Self::Or(left, right) => match left.eval(context, seen)? {
+                Some(true) => Some(true),
+                left => right.eval(context, seen)?.filter(|right| *right || left.is_some()),
+            },
+            Self::Not(inner) => inner.eval(context, seen)?.map(|holds| !holds),
+            Self::Leaf(leaf) => leaf.eval(context, seen)?.map(|value| value.is_true()),
             Self::Compare(first, rest) => {
-                let mut left = first.eval(context, seen)?;
+                let Some(mut left) = first.eval(context, seen)? else { return Ok(None) };
                 for (sign, leaf) in rest {
-                    let right = leaf.eval(context, seen)?;
+                    let Some(right) = leaf.eval(context, seen)? else { return Ok(None) };
                     if !compared_by_name(&left, sign, &right, (first, leaf))? {
-                        return Ok(false);
+                        return Ok(Some(false));
                     }
                     left = right;
                 }
-                true
+                Some(true)
             }
         })
     }
 }
 
 impl Leaf {
-    fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<Value, String> {
+    fn eval(&self, context: &Value, seen: &mut Vec<(String, Value)>) -> Result<Option<Value>, String> {
+        let is_unknown = || context.get_attr(DURATION).is_ok_and(|duration| duration.is_undefined());
+        if is_unknown() && looks_at(&self.text, DURATION) {
+            return Ok(None);
+        }
         let value = evaluate(&self.text, context)?;
         if value.is_undefined() {
             return Err(format!("`{}` is missing", self.text));
@@ -445,7 +460,7 @@ impl Leaf {
             let looked_at = self.tested.as_ref().and_then(|tested| evaluate(tested, context).ok());
             seen.push((name.clone(), looked_at.unwrap_or_else(|| value.clone())));
         }
-        Ok(value)
+        Ok(Some(value))
     }
 }
 
@@ -688,6 +703,25 @@ mod tests {
         ] {
             let before = came(json!({"queue": 4}), "", 0);
             assert_eq!(judged(text, before.clone()), before, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_condition_about_how_long_a_run_took_does_not_hold_where_that_is_not_known() {
+        for (text, holds) in [
+            ("duration > 30", false),
+            ("duration < 30", false),
+            ("not duration < 30", false),
+            ("duration < 30 and json.queue > 3", false),
+            ("duration | round < 30", false),
+            ("(duration > 1) == (1 > 0)", false),
+            ("duration > 30 or json.queue > 3", true),
+            ("json.queue > 3 or duration > 30", true),
+            ("not (duration > 30 and json.queue > 9)", true),
+        ] {
+            let outcome = Outcome { took: Duration::ZERO, ..came(json!({"queue": 4}), "", 0) };
+            let judged = judged(text, outcome);
+            assert_eq!(judged.status == Status::Critical, holds, "{text}: {}", judged.detail);
         }
     }
 

@@ -29,6 +29,11 @@ pub(super) fn evaluate(text: &str, context: &Value) -> Result<Value, String> {
     compiled.eval(context.clone()).map_err(|error| sentence(&error))
 }
 
+/// Whether an expression looks at a variable.
+pub(super) fn looks_at(text: &str, variable: &str) -> bool {
+    ENGINE.compile_expression(text).is_ok_and(|compiled| compiled.undeclared_variables(false).contains(variable))
+}
+
 /// Whether a sign tells which of two values is the greater: of a number and a text, nobody can say.
 pub(super) fn orders(sign: &str) -> bool {
     matches!(sign, "<" | "<=" | ">" | ">=")

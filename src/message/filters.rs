@@ -339,7 +339,7 @@ fn number(value: &Value) -> Option<f64> {
 
 fn duration(value: &Value) -> Result<String, Error> {
     if let Some(span) = value.downcast_object_ref::<Span>() {
-        return Ok(format_duration(span.0));
+        return Ok(span.to_string());
     }
     match number(value).map(Duration::try_from_secs_f64) {
         Some(Ok(length)) => Ok(format_duration(length)),

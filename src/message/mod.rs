@@ -44,7 +44,7 @@ pub use text::clean;
 pub use words::short;
 
 use crate::clock::between;
-use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger};
+use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger, known};
 use crate::id::{Channel, JobName, RunId};
 use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Previous, Update};
 use crate::slack::Parent;
@@ -215,7 +215,7 @@ impl Notice {
         self.outcome().map(|outcome| outcome.reason).or_else(|| self.last_ended().map(|ended| ended.reason))
     }
 
-    /// How long the run took, or has been running.
+    /// How long the run took, or has been running; zero where that is not known.
     pub fn took(&self) -> Option<Duration> {
         match &self.occasion {
             Occasion::Run { outcome, .. } => Some(outcome.took),
@@ -229,7 +229,9 @@ impl Notice {
         match &self.occasion {
             Occasion::Run { outcome, .. } => Some(outcome.started),
             Occasion::Running { started, .. } => Some(*started),
-            Occasion::Clock { .. } => self.finished().zip(self.took()).and_then(|(at, took)| at.checked_sub(took).ok()),
+            Occasion::Clock { .. } => {
+                self.finished().zip(self.took().and_then(known)).and_then(|(at, took)| at.checked_sub(took).ok())
+            }
         }
     }
 

@@ -163,7 +163,7 @@ pub const VARS: &[Var] = &[
     var("json", VarKind::Any, "Standard output as JSON, with `parse = \"json\"`; none otherwise.", |c| {
         c.numbers().json.clone()
     }),
-    var("duration", VarKind::Span, "How long the run took, all attempts together.", |c| span(c.notice.took())),
+    var("duration", VarKind::Span, "How long the run took, all attempts together.", |c| took(&c.notice)),
     var("started", VarKind::Moment, "When it started.", |c| c.moment(c.notice.started())),
     var("finished", VarKind::Moment, "When it ended; none of a run that goes on.", |c| c.moment(c.notice.finished())),
     var("scheduled", VarKind::Moment, "When it was due.", |c| c.moment(c.notice.run().map(|run| run.scheduled))),
@@ -298,7 +298,15 @@ fn optional(value: Option<impl Into<Value>>) -> Value {
 }
 
 fn span(length: Option<Duration>) -> Value {
-    length.map_or(Value::from(()), |length| Value::from_object(Span(length)))
+    length.map_or(Value::from(()), |length| Value::from_object(Span(Some(length))))
+}
+
+/// How long the run took. Of one that ended by itself, and whose end was seen late, that is not known.
+fn took(notice: &Notice) -> Value {
+    match notice.outcome() {
+        Some(outcome) if outcome.was_seen_late() => Value::from_object(Span(None)),
+        _ => span(notice.took()),
+    }
 }
 
 fn perfdata(data: &Perfdata, written: &mut Written) -> Value {
@@ -341,9 +349,15 @@ impl Object for Literal {
     }
 }
 
-/// A length of time in a template.
+/// A length of time in a template; none where it is not known.
 #[derive(Debug)]
-pub(super) struct Span(pub(super) Duration);
+pub(super) struct Span(Option<Duration>);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.map_or_else(|| "an unknown time".to_owned(), format_duration))
+    }
+}
 
 impl Object for Span {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
@@ -351,7 +365,7 @@ impl Object for Span {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        (key.as_str() == Some("seconds")).then(|| Value::from(self.0.as_secs_f64()))
+        (key.as_str() == Some("seconds")).then(|| Value::from(self.0.map(|length| length.as_secs_f64())))
     }
 
     fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
@@ -359,7 +373,7 @@ impl Object for Span {
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_duration(self.0))
+        write!(f, "{self}")
     }
 }
 

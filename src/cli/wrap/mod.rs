@@ -118,7 +118,8 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
     let ended = clock.now();
     let mut end = End::new(passed.exited.wall, passed.ending.clone(), &passed.output);
     // The time until the report of its beginning was answered is none of the command's.
-    end.took = Some(passed.exited.mono - started);
+    let took = passed.exited.mono - started;
+    end.took = Some(if passed.seen_late { Duration::ZERO } else { took });
     reporter.end(Report { run: told.borrow().run, end: Some(end), ..begun.clone() });
     if let Ending::TimedOut { after, .. } = passed.ending {
         let of = if begun.timeout.is_some() { "--timeout".to_owned() } else { told.borrow().timeout_of.clone() };

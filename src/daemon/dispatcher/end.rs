@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AskedFor, Dispatcher, Ended, Entry, Running, Tracked, Turn, slow};
 use crate::clock::{Mono, Now};
-use crate::exec::{CutOff, Ending, Outcome, Reason, Run, Status};
+use crate::exec::{CutOff, Ending, Outcome, Reason, Run, Status, known};
 use crate::id::RunId;
 use crate::policy::Decision;
 use crate::report::{self, RunEnd, Said, Sender};
@@ -131,12 +131,12 @@ fn over(
 }
 
 fn log_end(run: &Run, outcome: &Outcome, decision: Decision) {
-    let (status, how, took) = (outcome.status.as_str(), outcome.ending.words(), outcome.took);
+    let (status, how, took) = (outcome.status.as_str(), outcome.ending.words(), known(outcome.took));
     let (told, until) = (decision.is_notified(), decision.until().map(tracing::field::display));
     let decision = tracing::field::display(decision);
     if outcome.status == Status::Ok && !told {
-        tracing::debug!(job = %run.job, run = %run.id, status, how, ?took, decision, until, "end");
+        tracing::debug!(job = %run.job, run = %run.id, status, how, took = took.map(tracing::field::debug), decision, until, "end");
     } else {
-        tracing::info!(job = %run.job, run = %run.id, status, how, ?took, decision, until, "end");
+        tracing::info!(job = %run.job, run = %run.id, status, how, took = took.map(tracing::field::debug), decision, until, "end");
     }
 }

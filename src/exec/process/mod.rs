@@ -36,6 +36,7 @@ use self::reactor::Urgency;
 use super::capture::output::Capture;
 use super::capture::redact::Redactor;
 use super::outcome::{Ending, Output};
+use super::pulse::Followed;
 use super::run::Run;
 use super::stop::Stop;
 use crate::clock::{self, Mono, Now, SharedClock};
@@ -48,6 +49,8 @@ pub(super) struct Ended {
     pub(super) began: Option<Now>,
     /// When that process exited: what it left in the background may have been waited for after that.
     pub(super) exited: Option<Now>,
+    /// It was seen some time after that: this process was held up.
+    pub(super) seen_late: bool,
     pub(super) ending: Ending,
     pub(super) output: Output,
     pub(super) leaked: bool,
@@ -63,6 +66,7 @@ impl Ended {
         Self {
             began: None,
             exited: None,
+            seen_late: false,
             ending,
             output: Output::default(),
             leaked: false,
@@ -80,6 +84,7 @@ pub(super) struct Follower<'r> {
     pub(super) clock: &'r SharedClock,
     pub(super) drain: &'r Drain,
     pub(super) starter: &'r Starter,
+    pub(super) followed: Followed<'r>,
 }
 
 /// Why a start is waited for no longer as it was.
@@ -173,7 +178,7 @@ impl Follower<'_> {
         let mut seen = Stop::No;
         let mut due = command.limits.timeout.map(|timeout| child.began.mono + timeout);
         let mut timer = due.map(|due| self.until(due));
-        let (mut look, mut exited, mut excused) = (None, None, false);
+        let (mut look, mut exited, mut seen_late, mut excused) = (None, None, false, false);
         'run: loop {
             let event = tokio::select! {
                 biased;
@@ -216,6 +221,7 @@ impl Follower<'_> {
                 }
                 if event == Event::Exited {
                     exited = Some(self.clock.now());
+                    seen_late = self.followed.was_held_up();
                 }
                 let patience = match lifecycle.on(event) {
                     // A deadline that has passed is not met twice.
@@ -253,7 +259,7 @@ impl Follower<'_> {
             None => ending,
         };
         let (began, unread) = (Some(child.began), leaked && !kept);
-        Ended { began, exited, ending, output, leaked, unread, redactor: Some(redactor) }
+        Ended { began, exited, seen_late, ending, output, leaked, unread, redactor: Some(redactor) }
     }
 
     fn until(&self, end: Mono) -> Sleep<'_> {

@@ -992,3 +992,24 @@ fn debians_cron_runs_wrapped_lines_and_mails_what_it_mailed_before_while_the_dae
     println!("{minutes} minutes: {} runs, {kills} kills of the daemon, {} repeats", plain.len(), told - plain.len());
     drop(peace);
 }
+
+#[test]
+fn how_long_a_command_took_that_ended_while_its_wrap_was_held_up_is_not_known() {
+    let sandbox = quiet();
+    let _daemon = daemon(&sandbox);
+    let script = "touch there; while ! test -e go; do sleep 0.01; done; touch ends";
+    let arguments = ["wrap", "--job", "db", "--", "sh", "-c", script];
+    let wrap = sandbox.start(&arguments);
+    sandbox.wait_for("its start", || sandbox.path().join("there").exists().then_some(()));
+    wrap.signal("STOP");
+    wrap.wait_for_stop();
+    sandbox.file("go", "");
+    sandbox.wait_for("its end", || sandbox.path().join("ends").exists().then_some(()));
+    // Nothing but time tells that it was held up, by more than a busy machine is late.
+    std::thread::sleep(Duration::from_millis(3_500));
+    wrap.signal("CONT");
+    let (status, said) = wrap.end();
+    assert!(status.success(), "{said}");
+    let runs = history(&sandbox);
+    assert!(runs[0]["status"] == "ok" && runs[0]["took"].is_null(), "{runs:?}");
+}
