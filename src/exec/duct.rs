@@ -20,9 +20,9 @@ use super::assess::{Assessment, Times, assess};
 use super::capture::attach;
 use super::capture::redact::Redactor;
 use super::leftover::Leftover;
-use super::os::plain;
+use super::os::{OUT_OF_FILES, is_out_of_files, plain};
 use super::outcome::{Directives, Ending, Outcome, Output};
-use super::process::{Child, Drain, Ended, Follower, Reactor, Slot, Starter};
+use super::process::{Child, Drain, Ended, Follower, PATIENCE, Reactor, Slot, Starter};
 use super::pulse::Pulse;
 use super::run::{HeldBack, Place, ProcessId, Retry, Run, TellStarted};
 use super::stop::{Stop, Stopper};
@@ -72,6 +72,9 @@ struct SoFar {
 
 /// What is said when the pipes of what a command left behind could not be kept open.
 const UNREAD: &str = "what it left in the background ends at its next output: too many others are left already";
+
+/// A start for which there are no descriptors at all is asked for again after this.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keeps the rate at which processes start.
 struct Gate {
@@ -133,6 +136,30 @@ impl Shared {
         let slot = self.reactor()?.slot();
         self.starter.start(run, attempt, &slot)?;
         Ok(slot)
+    }
+
+    /// The same where descriptors have run out before the first start: it is asked for until there are some.
+    async fn start_later(&self, run: &Arc<Run>, attempt: u32, error: io::Error) -> Result<Slot<Box<Child>>, Ending> {
+        let (mut last, given_up) = (error, self.clock.now().mono + PATIENCE);
+        run.progress.set_held_back(Some(HeldBack::OpenFiles));
+        while is_out_of_files(&last) && self.clock.now().mono < given_up {
+            self.starter.say_scarce();
+            if !self.pause(ASK_AGAIN, &run.stop).await {
+                return Err(Ending::Interrupted);
+            }
+            match self.start(run, attempt) {
+                Ok(slot) => {
+                    run.progress.set_held_back(None);
+                    return Ok(slot);
+                }
+                Err(error) => last = error,
+            }
+        }
+        let error = match is_out_of_files(&last) {
+            true => OUT_OF_FILES.to_owned(),
+            false => plain(&last),
+        };
+        Err(Ending::NotStarted { error: format!("no process can be started: {error}") })
     }
 
     /// Waits until a process may start; `false` when told to stop instead.
@@ -250,12 +277,14 @@ fn carry(shared: Arc<Shared>, run: Arc<Run>) -> impl Future<Output = Outcome> + 
             let Shared { clock, drain, starter, pulse, .. } = &*shared;
             let follower = |slot| Follower { slot, run: &run, clock, drain, starter, followed: pulse.follow() };
             // By reference: what is moved out of it would be kept twice.
-            let ended = match &shared.start(&run, so_far.attempts).map(follower) {
+            let slot = match shared.start(&run, so_far.attempts) {
+                Ok(slot) => Ok(slot),
+                // Boxed: few runs wait here, and all would carry the room for it.
+                Err(error) => Box::pin(shared.start_later(&run, so_far.attempts, error)).await,
+            };
+            let ended = match &slot.map(follower) {
                 Ok(follower) => follower.follow().await,
-                Err(error) => {
-                    let error = format!("no process can be started: {}", plain(error));
-                    Ended::without_process(Ending::NotStarted { error })
-                }
+                Err(ending) => Ended::without_process(ending.clone()),
             };
             if so_far.attempts == 1 {
                 // Its turn may have come later than it asked for it.

@@ -23,6 +23,11 @@ pub(super) fn is_dir(path: &Path) -> bool {
 /// What people are told when descriptors have run out.
 pub(super) const OUT_OF_FILES: &str = "no more open files are allowed (see `ulimit -n`, LimitNOFILE=)";
 
+/// Whether that is why something could not be opened.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 /// What the start of a process needs: two pipes, its standard input, and what stands for the process; and some for others.
 const FILES_OF_A_START: usize = 12;
 

@@ -28,7 +28,7 @@ use rustix::process::Signal;
 pub(in crate::exec) use self::child::Child;
 pub(super) use self::drain::{Drain, leave_to_cat};
 pub(super) use self::reactor::{Reactor, Slot};
-pub(super) use self::starter::Starter;
+pub(super) use self::starter::{PATIENCE, Starter};
 
 use self::launch::complaint;
 use self::lifecycle::{Cause, Event, LEAK, Lifecycle, Step};

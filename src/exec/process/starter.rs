@@ -42,7 +42,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 const DOUBTS: u32 = 20;
 
 /// A start that has waited for descriptors for so long is given up.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(in crate::exec) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// That runs wait for descriptors is logged at most this often: they come and go while many runs wait.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -154,6 +154,12 @@ impl Starter {
             self.0.arrived.notify_one();
         }
         Ok(())
+    }
+
+    /// A run waits for descriptors before it can even ask.
+    pub(in crate::exec) fn say_scarce(&self) {
+        let now = self.0.clock.now().mono;
+        self.0.lock().say_scarce(now);
     }
 
     /// Whether one of these starts has not come to its end yet.

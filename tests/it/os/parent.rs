@@ -297,6 +297,18 @@ fn a_time_limit_does_not_run_while_a_run_waits_for_open_files() {
 }
 
 #[test]
+fn runs_wait_for_open_files_and_say_so_where_there_are_too_few_for_the_first() {
+    let job = "command = 'echo well'\nevery = '1h'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", job)]);
+    let mut daemon = daemon(&["prlimit", "--nofile=24:24"], &sandbox);
+    daemon.wait_for("runs wait: no more open files are allowed (see `ulimit -n`, LimitNOFILE=)");
+    daemon.signal("INT");
+    daemon.signal("INT");
+    let (_, said) = daemon.end();
+    assert!(!said.contains("could not be started"), "{said}");
+}
+
+#[test]
 fn a_command_cannot_read_the_environment_of_the_program() {
     if !rustix::process::geteuid().is_root() {
         skip("only root may become another user, of whom both processes are");
@@ -354,18 +366,6 @@ fn a_command_that_waited_for_a_program_that_was_held_up_gets_its_time_back() {
 }
 
 #[test]
-fn a_program_that_was_held_up_says_of_none_that_it_had_to_be_killed() {
-    let obey = "touch termed; while ! test -e go; do sleep 0.01; done; exit 0";
-    let job = format!(
-        "command = 'trap \"{obey}\" TERM; echo $$ > pid; mv pid there; while :; do sleep 0.01; done'\n\
-         every = '1h'\ntimeout = '500ms'\nkill_after = '2s'\n"
-    );
-    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", &job)]);
-    let once = sandbox.start_with(started_by(&["env"], &["once", "job"]));
-    sandbox.wait_for("the question to end", || sandbox.path().join("termed").exists().then_some(()));
-    let pid = sandbox.read("there").trim().to_owned();
-
-#[test]
 fn how_long_a_run_took_that_ended_while_the_program_was_held_up_is_not_known() {
     let job = "command = 'touch there; while ! test -e go; do sleep 0.01; done; touch ends'\n\
                every = '1h'\ncritical_when = 'duration > 2 and exit_code == 0'\n";
@@ -383,6 +383,18 @@ fn how_long_a_run_took_that_ended_while_the_program_was_held_up_is_not_known() {
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains(r#""duration":null"#) && said.contains(r#""status":"ok""#), "{said}");
 }
+
+#[test]
+fn a_program_that_was_held_up_says_of_none_that_it_had_to_be_killed() {
+    let obey = "touch termed; while ! test -e go; do sleep 0.01; done; exit 0";
+    let job = format!(
+        "command = 'trap \"{obey}\" TERM; echo $$ > pid; mv pid there; while :; do sleep 0.01; done'\n\
+         every = '1h'\ntimeout = '500ms'\nkill_after = '2s'\n"
+    );
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/job.toml", &job)]);
+    let once = sandbox.start_with(started_by(&["env"], &["once", "job"]));
+    sandbox.wait_for("the question to end", || sandbox.path().join("termed").exists().then_some(()));
+    let pid = sandbox.read("there").trim().to_owned();
     once.signal("STOP");
     once.wait_for_stop();
     let command = watched(&pid).expect("nobody has asked how it ended");
