@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{HeldJob, Waits, seconds};
+use super::{HeldJob, Waits, line, seconds};
 use crate::exec::{Reason, Retry, Status};
 use crate::id::{JobName, RunId};
 
@@ -127,7 +127,8 @@ pub struct LastRun {
     /// How long it took, where that is known.
     #[serde(with = "seconds::option")]
     pub took: Option<Duration>,
-    /// The line of its output that tells most.
+    /// The line of its output that tells most; empty, and null in JSON, where there is none.
+    #[serde(with = "line")]
     pub line: String,
 }
 

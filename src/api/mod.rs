@@ -6,6 +6,7 @@
 mod error;
 mod hold;
 mod job;
+pub mod line;
 mod page;
 mod reload;
 mod run;

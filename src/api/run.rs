@@ -70,7 +70,7 @@ pub struct Waits {
 impl Run {
     /// Without what the command printed, and what was to be run.
     pub fn hide_output(&mut self) {
-        self.line = self.line.take().map(|_| String::new());
+        self.line = None;
         hide_program(&mut self.ending, self.reason);
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{By, Hold, Next, Problem, RunningRun};
+use super::{By, Hold, Next, Problem, RunningRun, line};
 use crate::exec::Status as RunStatus;
 use crate::id::{JobName, RunId};
 use crate::policy::{Dropped, Expected, Suppressed};
@@ -115,7 +115,8 @@ pub struct Incident {
     pub failures: u32,
     /// So many of the same kind in a row, up to the last.
     pub same: u32,
-    /// The line of output that tells most.
+    /// The line of output that tells most; empty, and null in JSON, where there is none.
+    #[serde(with = "line")]
     pub line: String,
     /// Where it was told.
     pub told: Vec<Told>,
