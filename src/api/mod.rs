@@ -23,6 +23,6 @@ pub use page::{HoldList, IncidentList, JobList, NextList, OutboxList, Query, Run
 pub use reload::{Problem, ReloadAnswer, bad_files};
 pub use run::{Changed, Explained, Message, Run, TriggerAnswer, TriggerRequest, Waits};
 pub use status::{
-    Acknowledged, Incident, JobCounts, Outage, OutboxState, Reload, RemovedRunning, Starved, Status, StoreTrouble,
-    SuppressedBy, Suspended, Told,
+    Acknowledged, Incident, JobCounts, Options, Outage, OutboxState, Reload, RemovedRunning, Starved, Status,
+    StoreTrouble, SuppressedBy, Suspended, Told,
 };

@@ -21,6 +21,9 @@ pub struct Status {
     pub config: Option<PathBuf>,
     /// Where state is kept; likewise.
     pub state_dir: Option<PathBuf>,
+    /// What its command line says of every job; likewise.
+    #[serde(default)]
+    pub options: Options,
     /// When the daemon started.
     pub started: Timestamp,
     /// When this answer was made.
@@ -46,6 +49,19 @@ pub struct Status {
     pub holds: Vec<Hold>,
     /// The job that is due next.
     pub next: Option<Next>,
+}
+
+/// What a daemon's command line says of every job, as it was typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// `--path`.
+    pub path: Option<PathBuf>,
+    /// `--working-hours`.
+    pub working_hours: Option<String>,
+    /// `--max-alert`.
+    pub max_alert: Option<u32>,
+    /// `--pause-time`, in minutes.
+    pub pause_time: Option<u32>,
 }
 
 /// The last reading of the configuration.

@@ -31,8 +31,10 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         world.terminal.out(&names.iter().map(|name| format!("{name}\n")).collect::<String>());
         return Ok(ExitCode::SUCCESS);
     }
+    let (world, found) = state::daemon(world);
+    let world = &world;
     let mut plan = world.plan_to_read()?;
-    let Known { reader, daemon } = state::known(world, &plan);
+    let Known { reader, daemon } = state::known(world, &plan, found);
     if let Some(reader) = &reader {
         state::add_jobs_without_file(&mut plan, reader);
     }

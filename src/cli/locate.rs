@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Failure;
 use super::args::Global;
 use super::terminal::Terminal;
+use crate::api;
 use crate::clock;
 use crate::diagnostic::mask::secrets;
 use crate::diagnostic::{Code, Problem, Severity, human};
@@ -65,6 +66,27 @@ impl World {
         }
         let jobs_dir = global.path.as_ref().map(|path| path.join("jobs.d"));
         Ok(Options { config: None, jobs_dir, only: None, working_hours, max_alert, sparing: false })
+    }
+
+    /// What the command line says of every job, for those who ask the daemon that was started so.
+    pub(super) fn options_of_run(&self) -> api::Options {
+        let Global { path, working_hours, max_alert, pause_time, .. } = self.global.clone();
+        let path = path.map(|path| std::path::absolute(&path).unwrap_or(path));
+        api::Options { path, working_hours, max_alert, pause_time }
+    }
+
+    /// The same with what the daemon was started with, where this command line does not say otherwise: what the daemon will do
+    /// hangs on that.
+    #[must_use]
+    pub(super) fn as_run_with(&self, daemon: &api::Options) -> Self {
+        let mut world = self.clone();
+        let (own, daemon) = (&mut world.global, daemon.clone());
+        own.path = own.path.take().or(daemon.path.filter(|path| exists_as_folder(path).is_ok()));
+        own.working_hours = own.working_hours.take().or(daemon.working_hours);
+        if own.max_alert.is_none() && own.pause_time.is_none() {
+            (own.max_alert, own.pause_time) = (daemon.max_alert, daemon.pause_time);
+        }
+        world
     }
 
     /// The configuration file and what the command line adds to it.

@@ -91,8 +91,10 @@ pub(super) fn times<'k>(job: &Job, host: &str, known: Recorded<'k>, from: Timest
 
 /// Prints the coming due times of jobs, soonest first.
 pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
+    let (world, found) = state::daemon(world);
+    let world = &world;
     let mut plan = world.plan_to_read()?;
-    let Known { reader, daemon } = state::known(world, &plan);
+    let Known { reader, daemon } = state::known(world, &plan, found);
     if let Some(reader) = &reader {
         state::add_jobs_without_file(&mut plan, reader);
     }

@@ -268,7 +268,11 @@ fn wakeup(world: &World, args: &RunArgs, plan: &Plan) -> outbox::Wakeup {
 /// By which the commands know whose daemon this is.
 fn whose(world: &World, plan: &Plan) -> Whose {
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-    Whose { config: plan.config.file.clone().map(absolute), state_dir: world.state_dir(plan).ok().map(absolute) }
+    Whose {
+        config: plan.config.file.clone().map(absolute),
+        state_dir: world.state_dir(plan).ok().map(absolute),
+        options: world.options_of_run(),
+    }
 }
 
 /// The state on disk; in memory for `--dry-run`, which leaves no trace.

@@ -135,9 +135,19 @@ pub(super) struct Known {
     pub(super) daemon: Option<client::Daemon>,
 }
 
+/// The daemon of this configuration, and the command line with what that was started with.
+pub(super) fn daemon(world: &World) -> (World, Result<client::Daemon, client::Absent>) {
+    let found = client::find_within(world, ANSWER);
+    let as_run = match &found {
+        Ok(daemon) => world.as_run_with(&daemon.status.options),
+        Err(_) => world.clone(),
+    };
+    (as_run, found)
+}
+
 /// The recorded state and the running daemon, as far as they are there; what is not and should be is said. Somebody who only
 /// looks at a configuration, with which no daemon has ever run here, hears nothing.
-pub(super) fn known(world: &World, plan: &Plan) -> Known {
+pub(super) fn known(world: &World, plan: &Plan, found: Result<client::Daemon, client::Absent>) -> Known {
     let named = world.global.state_dir.is_some() || plan.config.state_dir.is_some();
     let dir = folder(world, plan);
     let opened = dir.as_ref().ok().map(|dir| Store::open_reader(dir));
@@ -156,7 +166,7 @@ pub(super) fn known(world: &World, plan: &Plan) -> Known {
         (Some(Err(error)), _) => (None, Some(error)),
         (None, _) => return Known { reader: None, daemon: None },
     };
-    let daemon = say_whether_a_daemon_runs(world);
+    let daemon = say_whether_a_daemon_runs(world, found);
     if let (Some(error), None) = (unread, &daemon) {
         say(&format!("the state cannot be read, and what is shown does not know it: {error}"));
     }
@@ -164,8 +174,11 @@ pub(super) fn known(world: &World, plan: &Plan) -> Known {
 }
 
 /// That nobody runs the jobs, for whoever asks when they will run.
-pub(super) fn say_whether_a_daemon_runs(world: &World) -> Option<client::Daemon> {
-    match client::find_within(world, ANSWER) {
+pub(super) fn say_whether_a_daemon_runs(
+    world: &World,
+    found: Result<client::Daemon, client::Absent>,
+) -> Option<client::Daemon> {
+    match found {
         Ok(daemon) => Some(daemon),
         Err(absent) => {
             if let Some(words) = absent_words(&absent) {

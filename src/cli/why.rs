@@ -28,12 +28,14 @@ const LOOK_BACK: u32 = 10_000;
 /// Explains the verdicts of a job's runs.
 pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     let mut plan = world.plan_to_read()?;
+    let (world, found) = state::daemon(world);
+    let world = &world;
     let now = System.now().wall;
     let reader = match state::open_or_ask(world, &plan)? {
         Source::State(reader) => reader,
         Source::Daemon(daemon, _) => return from_daemon(world, &plan, args, &daemon),
     };
-    let daemon = state::say_whether_a_daemon_runs(world);
+    let daemon = state::say_whether_a_daemon_runs(world, found);
     state::add_jobs_without_file(&mut plan, &reader);
     let zone = state::zone(&plan, &args.job);
     let at = args.at.as_deref().map(|text| state::by(text, zone, now)).transpose()?;

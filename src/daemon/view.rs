@@ -96,6 +96,7 @@ impl Daemon {
             // The server knows them, and says them to whom they concern.
             config: None,
             state_dir: None,
+            options: api::Options::default(),
             started: self.started,
             now: now.wall,
             reload: self.reading.clone(),

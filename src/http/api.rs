@@ -7,7 +7,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 
 use super::answer::{Refusal, busy};
-use super::core::Core;
+use super::core::{Core, Whose};
 use super::extract::{Params, Path};
 use super::peer::Peer;
 use super::read;
@@ -58,7 +58,8 @@ async fn status(State(core): State<Core>, Extension(peer): Extension<Peer>, sigh
     let Reply::Status(mut status) = core.ask(Request::Status).await? else { return Err(unexpected()) };
     // Paths are for those who are on the same machine.
     if matches!(peer, Peer::Unix(_)) {
-        (status.config, status.state_dir) = (core.whose.config.clone(), core.whose.state_dir.clone());
+        let Whose { config, state_dir, options } = &*core.whose;
+        (status.config, status.state_dir, status.options) = (config.clone(), state_dir.clone(), options.clone());
     }
     read::outbox(&core, &mut status.outbox).await?;
     read::links(&core, &mut status.incidents).await;

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::answer::{Refusal, busy};
 use super::links::Workspace;
-use crate::api::Code;
+use crate::api::{self, Code};
 use crate::clock::{self, Mono, SharedClock};
 use crate::daemon::{Changes, Mailbox, NotTaken, Reply, Request, Snapshot};
 use crate::outbox;
@@ -64,6 +64,8 @@ pub struct Whose {
     pub config: Option<PathBuf>,
     /// Where state is kept.
     pub state_dir: Option<PathBuf>,
+    /// What its command line says of every job.
+    pub options: api::Options,
 }
 
 /// A page.

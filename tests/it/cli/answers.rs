@@ -336,3 +336,37 @@ fn whoever_has_no_configuration_yet_hears_of_init() {
     let mut going = sandbox.start(&["--path", ".", "run", "-v"]);
     going.wait_for("the folder cannot be read: no job of it is loaded");
 }
+
+#[test]
+fn list_next_and_why_know_what_the_command_line_of_the_running_daemon_says() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("else/jobs.d/x.toml", WAITS), ("jobs.d/y.toml", WAITS)]);
+    let options = ["--path", "else", "--max-alert", "2", "--pause-time", "5", "--working-hours", "Mon 03:00-05:00"];
+    let mut going = sandbox.start(&[&["run"], &options[..]].concat());
+    going.wait_for("listening for commands");
+    going.wait_for("started jobs=");
+    let schedule = "every 1h until 2 alerts, then pause 5m, Mon 03:00-05:00";
+    let list = sandbox.run(&["list"]);
+    assert!(list.stdout.contains(schedule) && !list.stdout.contains("y.toml"), "{list:?}");
+    let next = sandbox.run(&["next", "-n", "2"]);
+    assert!(next.stdout.lines().count() == 2, "{next:?}");
+    assert!(next.stdout.lines().all(|line| line.starts_with("Mon ") && line.contains(schedule)), "{next:?}");
+    assert!(sandbox.run(&["why", "x"]).stdout.contains("no run of x is known: its next run is due at "));
+    // What this command line says is what was asked.
+    let own = sandbox.run(&["list", "--max-alert", "7"]);
+    assert!(own.stdout.contains("until 7 alerts, then pause 1h"), "{own:?}");
+    going.signal("TERM");
+    going.end();
+    let list = sandbox.run(&["list"]);
+    assert!(list.stdout.contains("y.toml") && !list.stdout.contains("alerts"), "{list:?}");
+}
+
+#[test]
+fn a_run_without_a_line_to_show_has_none_wherever_it_is_told_of() {
+    let quiet = "command = \"true\"\nevery = \"1h\"\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", quiet)]);
+    let _daemon = daemon(&sandbox);
+    until(&sandbox, &["history", "--json"], |ran| json(ran)[0]["status"] == "ok");
+    assert_eq!(json(&sandbox.run(&["history", "--json"]))[0]["line"], Value::Null);
+    let status = json(&sandbox.run(&["status", "--json"]));
+    assert_eq!(status["jobs"]["list"][0]["last"]["line"], Value::Null, "{status}");
+}
