@@ -21,7 +21,7 @@ use crate::document::format_duration;
 use crate::id::{JobName, in_one_line};
 use crate::plan::{Job, NotLoaded, Plan};
 use crate::policy::{Hold, HoldKind};
-use crate::schedule::Saved;
+use crate::schedule::{AtStart, Saved};
 use crate::store::Reader;
 
 /// Two due times of a job are farther apart than this: the clocks by which they are told differ by less.
@@ -178,6 +178,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
             true if job.timing.after().is_some() => "follows",
             true if job.timing.runs_elsewhere() => "at any time",
             true if !job.timing.has_times() => "at the next boot",
+            true if job.timing.at_start == AtStart::Always => "at the next start",
             true => "never",
         };
         vec![why.to_owned(), "-".to_owned(), job.name.to_string(), job.facts.schedule.clone()]

@@ -20,6 +20,7 @@ use crate::id::{JobName, RunId, in_one_line};
 use crate::plan::{Job, NotLoaded, Plan};
 use crate::policy::{self, Event, Expected, Hold, HoldKind};
 use crate::report::explain::{Explained, may_be_told_later, whereabouts};
+use crate::schedule::AtStart;
 use crate::store::{HistoryFilter, Reader, RunRow, Stored};
 
 /// How many runs are looked at for the last message before.
@@ -27,9 +28,9 @@ const LOOK_BACK: u32 = 10_000;
 
 /// Explains the verdicts of a job's runs.
 pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
-    let mut plan = world.plan_to_read()?;
     let (world, found) = state::daemon(world);
     let world = &world;
+    let mut plan = world.plan_to_read()?;
     let now = System.now().wall;
     let reader = match state::open_or_ask(world, &plan)? {
         Source::State(reader) => reader,
@@ -308,6 +309,9 @@ fn next(known: Known<'_>, job: &Job) -> String {
         }
         (None, None) if job.timing.runs_elsewhere() => "something else runs it, at no given time".to_owned(),
         (None, None) if !job.timing.has_times() => "its next run comes after the next boot".to_owned(),
+        (None, None) if job.timing.at_start == AtStart::Always => {
+            "its next run comes after the next start of the daemon".to_owned()
+        }
         (None, None) => "its schedule has no time that lies within its hours".to_owned(),
     }
 }

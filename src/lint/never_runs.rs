@@ -2,7 +2,7 @@
 
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
-use crate::schedule::Timing;
+use crate::schedule::{AtStart, Timing};
 
 /// A job that is enabled and has no run in the next ten years: 31 February, or hours that no due time falls into. The
 /// schedule itself is asked, so that this knows of clock changes, `L`, `W` and `#` what the daemon knows.
@@ -22,9 +22,12 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     }
     let by_itself = job.timing.hours.is_none() || never(&Timing { hours: None, ..job.timing.clone() });
     let key = subject.schedule();
-    let message = match job.timing.runs_elsewhere() {
-        true => "no run of the job is expected within the next ten years: none is ever missed",
-        false => "the job has no run within the next ten years",
+    let message = match (job.timing.runs_elsewhere(), job.timing.at_start) {
+        (true, _) => "no run of the job is expected within the next ten years: none is ever missed",
+        (false, AtStart::Always) => {
+            "the job runs at starts of the daemon alone: its schedule has no time within ten years"
+        }
+        (false, _) => "the job has no run within the next ten years",
     };
     let problem = Problem::new(Code::NeverRuns, file.value(key), message);
     found.push(match subject.find("working_hours") {

@@ -187,11 +187,13 @@ fn next_and_list_know_what_a_daemon_has_recorded() {
     let sandbox = jobs(&[
         ("hourly", "command = \"echo ran-hourly\"\nevery = \"1h\"\ndescription = \"says so\"\n"),
         ("boot", "command = \"exit 1\"\ncron = \"@reboot\"\n"),
+        ("start", "command = \"true\"\ncron = \"0 0 30 2 *\"\nfirst_run = \"always\"\n"),
         // Begins after the others, and ends when they are recorded.
         ("z", "command = \"sleep 2; echo all-done\"\nevery = \"2h\"\n"),
     ]);
     let fresh = sandbox.run(&["next"]);
     assert!(fresh.stdout.contains("now") && fresh.stdout.contains("at the next boot"), "{fresh:?}");
+    assert!(fresh.stdout.contains("at the next start"), "{fresh:?}");
     runs_until(&sandbox, &["all-done"]);
     let next = sandbox.run(&["next"]);
     let hourly = next.stdout.lines().find(|line| line.contains("hourly")).unwrap_or_default().to_owned();
