@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// What looks like a secret; the groups named `s…` are what is blotted out.
-static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+static SECRETS: LazyLock<[Regex; 7]> = LazyLock::new(|| {
     [
         // Slack's tokens: xoxb-…, xoxp-…, xoxe.xoxp-…, xapp-….
         r"(?:xox[a-zA-Z]|xapp)(?:\.xox[a-zA-Z])?-(?<s>[0-9A-Za-z_-]+)",
@@ -19,6 +19,11 @@ static SECRETS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
         // The values of the keys that hold secrets, whatever they look like, closed or not.
         r#"(?xms) (?:^|[^0-9A-Za-z_-]) ["']? (?:token|webhook_url) ["']? [\ \t]* = [\ \t]*
             (?: """ (?<s1>.*?) (?:"""|\z) | ''' (?<s2>.*?) (?:'''|\z) | " (?<s3>(?:\\.|[^"\\\n])*) | ' (?<s4>[^'\n]*) )"#,
+        // The tokens of others: GitHub, GitLab, AWS.
+        r"\b(?:gh[oprsu]_|github_pat_|glpat-|AKIA|ASIA)(?<s>[0-9A-Za-z_-]{16,})",
+        // What authorizes a request.
+        r"(?i)\bauthorization: *(?:bearer|basic|token) +(?<s>[0-9A-Za-z._~+/=-]+)",
+        r"discord(?:app)?\.com/api/webhooks/(?<s>[0-9A-Za-z_/-]+)",
         // The password of a URL.
         r#"://[^/\s"'@:]*:(?<s>[^/\s"'@]+)@"#,
     ]
@@ -233,6 +238,9 @@ mod tests {
             (r#"token = "é""#, r#"token = "**""#),
             ("xoxe.xoxp-1-ab", "xoxe.xoxp-****"),
             ("xapp-1-ab", "xapp-****"),
+            ("x ghp_0123456789abcdefghij y", "x ghp_******************** y"),
+            ("'Authorization: Bearer abc.def'", "'Authorization: Bearer *******'"),
+            ("https://discord.com/api/webhooks/12/ab-c", "https://discord.com/api/webhooks/*******"),
         ] {
             assert_eq!(secrets(text), shown, "{text}");
         }

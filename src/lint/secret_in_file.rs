@@ -11,9 +11,39 @@ use crate::document::{Table, Value};
 /// Slack's own secrets: tokens (`xoxb-…`, `xapp-…`) with a digit in them, which placeholders rarely have, and the URLs of
 /// incoming webhooks.
 static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern = r"(?:xox[a-z]|xapp)(?:\.xox[a-z])?-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]{4,}|hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Z0-9]+/[A-Za-z0-9/]+";
+    let pattern = r"(?<token>(?:xox[a-z]|xapp)(?:\.xox[a-z])?-[A-Za-z0-9-]*[0-9][A-Za-z0-9-]{4,})|(?<webhook>hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Z0-9]+/[A-Za-z0-9/]+)";
     Regex::new(pattern).expect("the pattern is fixed and tested")
 });
+
+/// The secrets of others, each kind under the name of its group. A variable (`$PASSWORD`, `{{ … }}`) in the place of one is none.
+static OF_OTHERS: LazyLock<Regex> = LazyLock::new(|| {
+    let kinds = [
+        // GitHub's, GitLab's, and the identifiers of AWS's keys.
+        r"(?<token>\bgh[oprsu]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}",
+        r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b)",
+        // A webhook that takes Slack's messages too.
+        r"|(?<webhook>discord(?:app)?\.com/api/webhooks/[0-9]+/[A-Za-z0-9_-]{8,})",
+        r#"|[A-Za-z][A-Za-z0-9+.-]*://[^/\s"'@:?#{}<>]*:(?<password>[^/\s"'@$%{}<>*…][^/\s"'@{}<>*…]*)@"#,
+        r#"|(?i:\bauthorization: *(?:bearer|basic|token) +)(?<header>[A-Za-z._~+/=-]*[0-9][A-Za-z0-9._~+/=-]{3,})"#,
+        r"|(?<key>-----BEGIN [A-Z ]*PRIVATE KEY-----)",
+    ];
+    Regex::new(&kinds.concat()).expect("the pattern is fixed and tested")
+});
+
+/// What a kind of secret is called, and where to keep it.
+const KINDS: [(&str, &str, &str); 5] = [
+    ("token", "a token", SLACK),
+    ("webhook", "the URL of a webhook", SLACK),
+    ("password", "the password of a URL", OTHERS),
+    ("header", "the credentials of a request", OTHERS),
+    ("key", "a private key", OTHERS),
+];
+
+/// Where Slack's own secrets are kept.
+const SLACK: &str = "keep it in a file that only its user can read: `env_file`, or `slack.token_file`";
+/// Where a command or a library finds the others.
+const OTHERS: &str =
+    "keep it where only its user can read it: an `env_file`, ~/.netrc, ~/.pgpass; that of a proxy in HTTPS_PROXY";
 
 /// What is shorter is no secret (as with `redact_env`).
 const SHORTEST: usize = 6;
@@ -47,10 +77,10 @@ pub(super) fn check_env(subject: &Subject<'_, '_>, _: &Scope, found: &mut Proble
 /// Keys such as `slack.token` are told of by their reader; this looks at everything else: commands, variables,
 /// templates, comments. The secret is underlined and never shown: every rendering blots it out.
 pub(super) fn check(sources: &Sources, found: &mut Problems) {
-    for (id, source) in sources.iter().filter(|(_, source)| {
-        source.text.contains("xox") || source.text.contains("xapp-") || source.text.contains("hooks.slack")
-    }) {
-        for secret in SECRET.find_iter(&source.text) {
+    for (id, source) in sources.iter().filter(|(_, source)| !source.text.is_empty()) {
+        for captures in SECRET.captures_iter(&source.text).chain(OF_OTHERS.captures_iter(&source.text)) {
+            let kind = KINDS.iter().find_map(|(group, what, where_to)| Some((captures.name(group)?, *what, *where_to)));
+            let Some((secret, what, where_to)) = kind else { continue };
             let place = Place::new(id, secret.range());
             let line = sources.position(id, place.start).line;
             let known = found.iter().any(|problem| {
@@ -58,12 +88,9 @@ pub(super) fn check(sources: &Sources, found: &mut Problems) {
                 problem.code == Code::SecretInFile && problem.place().is_some_and(same_line)
             });
             if !known {
-                let what = if secret.as_str().starts_with("hooks") { "the URL of a webhook" } else { "a token" };
                 let message = format!("this looks like {what}, and whoever reads this file can use it");
                 let problem = Problem::new(Code::SecretInFile, place, message);
-                found.push(
-                    problem.help("keep it in a file that only its user can read: `env_file`, or `slack.token_file`"),
-                );
+                found.push(problem.help(where_to));
             }
         }
     }
@@ -71,7 +98,7 @@ pub(super) fn check(sources: &Sources, found: &mut Problems) {
 
 #[cfg(test)]
 mod tests {
-    use super::SECRET;
+    use super::{OF_OTHERS, SECRET};
 
     #[test]
     fn names_that_say_so() {
@@ -98,8 +125,25 @@ mod tests {
             ("xoxb-your-token", false),
             ("https://hooks.slack.com/services/", false),
             ("https://example.com/services/T0/B0/x", false),
+            ("curl https://bot:s3cret@example.com/x", true),
+            ("postgres://app:hunter2@db1:5432/shop", true),
+            ("redis://:hunter2@cache/0", true),
+            ("postgres://app:$PGPASSWORD@db1/shop", false),
+            ("postgres://app:{{ password }}@db1/shop", false),
+            ("https://user:<password>@example.com/", false),
+            ("https://user@example.com:8443/x", false),
+            ("http://proxy:3128 ops@example.com", false),
+            ("http://proxy:3128/a?to=ops@example.com", false),
+            ("git clone https://ghp_0123456789abcdefghijABCDEFGHIJ012345@github.com/x/y", true),
+            ("curl -H 'PRIVATE-TOKEN: glpat-0123456789abcdefghij'", true),
+            ("AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE aws s3 ls", true),
+            ("curl -H 'Authorization: Bearer abc123def456ghi'", true),
+            ("curl -H \"Authorization: Bearer $TOKEN\"", false),
+            ("curl -H 'Authorization: Bearer your-token-here'", false),
+            ("https://discord.com/api/webhooks/123456789/abcDEF_ghi-jkl/slack", true),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----", true),
         ] {
-            assert_eq!(SECRET.is_match(text), secret, "{text}");
+            assert_eq!(SECRET.is_match(text) || OF_OTHERS.is_match(text), secret, "{text}");
         }
     }
 }
