@@ -142,10 +142,25 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
         let line = ends.partition_point(|end| *end < span.start);
         let follows = last_line.replace(line).is_some_and(|last| line <= last + 1);
         if !follows {
-            problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message));
+            let help = way_out(&message);
+            problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message).help(help));
         }
     }
     (table.into_inner(), clean)
+}
+
+/// What to do about a syntax error.
+fn way_out(message: &str) -> &'static str {
+    let about = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if about(&["duplicate"]) {
+        "a key, or a `[table]`, stands once: keep one of them"
+    } else if about(&["string", "quote", "escape", "newline"]) {
+        "text stands in quotes and ends on its line: `\"…\"`; with quotes in it `'…'`, with several lines `'''…'''`"
+    } else if about(&["`=`", "key"]) {
+        "a line is `key = value`, a `[table]`, or a comment: `# …`"
+    } else {
+        "a value is `\"text\"`, `5`, `true`, `[\"a\", \"b\"]` or `{ key = \"value\" }`"
+    }
 }
 
 /// Every job file below `folder`, sorted by name. Hidden files, files ending in `~` and other endings are no jobs;

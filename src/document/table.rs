@@ -113,6 +113,9 @@ pub struct Value<'d> {
     pub inherited: bool,
 }
 
+/// So many keys are named where one is unknown.
+const MOST_NAMED: usize = 12;
+
 impl Reader {
     /// Takes a problem in.
     pub fn push(&self, problem: Problem) {
@@ -402,10 +405,21 @@ impl<'d> Table<'d> {
                 let place = Place::new(layer.source, name.span());
                 // What is only counted needs no guess.
                 let full = self.reader.is_full(layer.source);
-                let help = if full { None } else { did_you_mean(key, self.asked.iter().copied()) };
-                self.push(Problem::new(Code::UnknownKey, place, message).maybe_help(help));
+                let help = || did_you_mean(key, self.asked.iter().copied()).unwrap_or_else(|| self.known_keys());
+                self.push(Problem::new(Code::UnknownKey, place, message).maybe_help((!full).then(help)));
             }
         }
+    }
+
+    /// Which keys there are, for whoever wrote one that is near to none of them.
+    fn known_keys(&self) -> String {
+        if self.asked.len() > MOST_NAMED {
+            return "slack_alert.toml(5) has all keys; what only people read stands in a comment: `# …`".to_owned();
+        }
+        let mut keys: Vec<String> = self.asked.iter().map(|key| format!("`{key}`")).collect();
+        keys.sort();
+        keys.dedup();
+        format!("it can be {}", keys.join(", "))
     }
 
     /// Where each key of the file itself stands.
@@ -439,6 +453,19 @@ impl<'d> Table<'d> {
     }
 }
 
+/// How a value of a type is written.
+fn form(wanted: &str, path: &str) -> String {
+    let how = match wanted {
+        "text" => "in quotes: `\"…\"`",
+        "`true` or `false`" => "without quotes",
+        "a whole number" => "in digits, without quotes",
+        "a list of texts" | "text, or a list of texts" => "so: `[\"…\", \"…\"]`",
+        "a table" | "a table of texts" => "so: `{ name = … }`",
+        _ => return format!("slack_alert.toml(5) shows how `{path}` is written"),
+    };
+    format!("write {wanted} {how}")
+}
+
 impl<'d> Value<'d> {
     /// The key's full name.
     pub fn path(&self) -> &str {
@@ -457,7 +484,7 @@ impl<'d> Value<'d> {
             DeValue::Table(_) => "a table",
         };
         let message = format!("`{}` must be {wanted}, found {found}", self.path);
-        self.reader.push(Problem::new(Code::WrongType, self.at, message));
+        self.reader.push(Problem::new(Code::WrongType, self.at, message).help(form(wanted, &self.path)));
         None
     }
 

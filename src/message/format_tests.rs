@@ -81,11 +81,11 @@ fn what_is_wrong_is_shown_at_its_characters() {
         ),
         (
             "template = \"{{ stdout | }}\"",
-            "template-syntax `}}`: unexpected end of variable block, expected identifier",
+            "template-syntax `}}`: unexpected end of variable block, expected identifier (a value stands in `{{ … }}`, a statement in `{% … %}`; `{% if … %}` ends with `{% endif %}`)",
         ),
         (
             "template = \"\\u007b{ stdout\"",
-            "template-syntax `stdout`: unexpected end of input, expected end of variable block",
+            "template-syntax `stdout`: unexpected end of input, expected end of variable block (a value stands in `{{ … }}`, a statement in `{% … %}`; `{% if … %}` ends with `{% endif %}`)",
         ),
         (
             "template = \"{% include 'shrot' %}\"",
@@ -93,18 +93,21 @@ fn what_is_wrong_is_shown_at_its_characters() {
         ),
         (
             "template = \"{{ host + 1 }}\"",
-            "template-syntax `host + 1`: tried to use + operator on unsupported types string and number",
+            "template-syntax `host + 1`: tried to use + operator on unsupported types string and number (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
         ),
-        ("template = \"{{ stdout | replace('a') }}\"", "template-syntax `replace('a')`: missing argument"),
+        (
+            "template = \"{{ stdout | replace('a') }}\"",
+            "template-syntax `replace('a')`: missing argument (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
+        ),
         (
             "template = \"{% if event == 'stuck' %}{{ host | link }}{% endif %}\"",
-            "template-syntax `link`: missing argument",
+            "template-syntax `link`: missing argument (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
         ),
         (
             "template = \"{% for x in range(100000) %}{% for y in range(100) %}.{% endfor %}{% endfor %}\"",
-            "template-syntax `.`: the template takes too long",
+            "template-syntax `.`: the template takes too long (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
         ),
-        ("template = 3", "wrong-type `3`: `template` must be text, found a number"),
+        ("template = 3", "wrong-type `3`: `template` must be text, found a number (write text in quotes: `\"…\"`)"),
         ("[message]\nbodi = \"x\"", "unknown-key `bodi`: unknown key `bodi` in `message` (did you mean `body`?)"),
         (
             "template = \"a\"\n[message]\nbody = \"b\"",
@@ -140,7 +143,7 @@ fn what_is_wrong_is_shown_at_its_characters() {
         ),
         (
             "[message]\nactions = \"https://x.example\"",
-            "wrong-type `\"https://x.example\"`: `message.actions` must be a list of buttons, each `{ text = \"…\", url = \"…\" }`, found text",
+            "wrong-type `\"https://x.example\"`: `message.actions` must be a list of buttons, each `{ text = \"…\", url = \"…\" }`, found text (slack_alert.toml(5) shows how `message.actions` is written)",
         ),
         (
             "template = \"{{ stdout | mention }}\"",

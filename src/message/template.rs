@@ -170,7 +170,13 @@ fn push(reader: &Reader, text: &Text<'_>, findings: &[Finding]) {
     for finding in findings {
         let place = if text.value.is_empty() { text.at } else { text.inside(finding.range.clone()) };
         let problem = Problem::new(finding.code, place, finding.message.clone());
-        reader.push(problem.maybe_help(finding.help.clone()));
+        let usual = match finding.message.contains("expected") {
+            true => "a value stands in `{{ … }}`, a statement in `{% … %}`; `{% if … %}` ends with `{% endif %}`",
+            false => {
+                "slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them"
+            }
+        };
+        reader.push(problem.help(finding.help.clone().unwrap_or_else(|| usual.to_owned())));
     }
 }
 

@@ -194,7 +194,9 @@ pub(super) fn read_allow(table: &mut Table<'_>) -> Vec<Code> {
         if code.is_none() {
             let help = did_you_mean(text.value, Code::ALL.iter().map(|code| code.as_str()));
             let problem = Problem::new(Code::InvalidValue, text.at, format!("`{}` is no code of `check`", text.value));
-            table.push(problem.maybe_help(help));
+            table.push(
+                problem.help(help.unwrap_or_else(|| "each finding of `check` names its code in brackets".to_owned())),
+            );
         }
         code
     };

@@ -31,6 +31,9 @@ pub fn check(plan: &Plan) -> Vec<Problem> {
     plan.jobs.iter().flat_map(|job| job.cases.iter().flat_map(|case| failures(job, case, &sender))).collect()
 }
 
+/// What to do about a case that does not come out.
+const WRONG: &str = "change the job, or what the test expects; `slack-alert simulate` shows what the job would say";
+
 /// Who holds a job in a case.
 const SOMEBODY: &str = "somebody";
 
@@ -52,7 +55,7 @@ fn failures(job: &Job, case: &Case, sender: &Sender) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut differs = |place: Place, expected: String, came: String| {
         let message = format!("`{}`: expected {expected}, and {came}", case.name);
-        found.push(Problem::new(Code::FailingTest, place, message));
+        found.push(Problem::new(Code::FailingTest, place, message).help(WRONG));
     };
     if let Some((wanted, at)) = &expected.status
         && came.outcome.as_ref().is_none_or(|outcome| wanted != outcome.status.as_str())
@@ -194,7 +197,7 @@ fn release(job: &Job, health: &mut Health, before: Option<Status>, decision: Dec
 }
 
 fn not_possible(case: &Case, given: &Given, why: &str) -> Problem {
-    Problem::new(Code::FailingTest, given.place, format!("`{}`: {why}", case.name))
+    Problem::new(Code::FailingTest, given.place, format!("`{}`: {why}", case.name)).help("change what the test gives")
 }
 
 /// When a step is: after the one before, and then at the next such time of day.

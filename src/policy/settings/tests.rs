@@ -154,7 +154,10 @@ fn each_mistake_is_shown_with_its_place_and_the_way_out() {
             "invalid-rate at `20`: `rate_limit` has no unit (write a rate such as \"1/s\", in quotes; the number alone is `20`)",
         ),
         ("treads = true", "unknown-key at `treads`: unknown key `treads` (did you mean `thread`?)"),
-        (r#"channels = { fatal = "x" }"#, "unknown-key at `fatal`: unknown key `fatal` in `channels` ()"),
+        (
+            r#"channels = { fatal = "x" }"#,
+            "unknown-key at `fatal`: unknown key `fatal` in `channels` (it can be `critical`, `ok`, `unknown`, `warning`)",
+        ),
     ] {
         assert_eq!(read_over(text, "").1, [problem], "{text}");
     }

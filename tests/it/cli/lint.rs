@@ -96,7 +96,7 @@ fn said(fixture: &Path) -> (i32, String) {
 }
 
 #[test]
-fn every_code_is_found_where_it_is_and_says_what_its_fixture_says() {
+fn every_code_is_found_where_it_is_and_says_what_its_fixture_says_and_what_to_do() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut wrong = Vec::new();
     let mut folders: Vec<_> =
@@ -111,6 +111,10 @@ fn every_code_is_found_where_it_is_and_says_what_its_fixture_says() {
         let expected = fs::read_to_string(fixture.join("expected.txt")).unwrap_or_default();
         if words != expected {
             wrong.push(format!("=== {code}: expected\n{expected}\n--- found\n{words}"));
+        }
+        let blocks = words.split("\n\n").filter(|block| block.starts_with("error[") || block.starts_with("warning["));
+        for block in blocks.filter(|block| !block.contains("= help: ")) {
+            wrong.push(format!("=== {code}: it does not say what to do\n{block}"));
         }
         let errors = words.contains("error[");
         if exit != i32::from(errors) {
