@@ -244,7 +244,7 @@ impl Walk<'_> {
         let kind = |entry: &std::fs::DirEntry| match entry.file_type() {
             // A plain entry's kind comes with it; only a link needs another look.
             Ok(kind) if kind.is_dir() => Entry::Folder,
-            Ok(kind) if kind.is_symlink() && entry.path().is_dir() => Entry::LinkToFolder,
+            Ok(kind) if kind.is_symlink() && leads_to_folder(&entry.path()) => Entry::LinkToFolder,
             _ => Entry::File,
         };
         let mut all = Vec::new();
@@ -294,6 +294,9 @@ impl Walk<'_> {
             Closed::Failed(error) if folder.depth == 0 => {
                 (error.to_string(), "create it, or point `jobs_dir` (or --path) at the folder that holds your jobs")
             }
+            Closed::Failed(error) if is_missing => {
+                (error.to_string(), "it is a link: check where it points, or remove it")
+            }
             Closed::Failed(error) => (error.to_string(), "check its owner and mode"),
             Closed::Visited(known) if folder.path.starts_with(&known) => (
                 "it is a link back to a folder above it".to_owned(),
@@ -315,6 +318,13 @@ impl Walk<'_> {
         let message = format!("the folder of jobs cannot be read: {why}");
         self.problems.push(Problem::new(code, Place::new(id, 0..0), message).help(help));
     }
+}
+
+/// Whether a link leads to a folder; one that leads nowhere may have done so, and is a folder that cannot be read, unless its name
+/// has an ending, as those of files have.
+#[expect(clippy::disallowed_methods, reason = "the door of files: folders are walked here and nowhere else")]
+fn leads_to_folder(link: &Path) -> bool {
+    std::fs::metadata(link).map_or_else(|_| link.extension().is_none(), |meta| meta.is_dir())
 }
 
 /// What an entry of a folder is, links followed.

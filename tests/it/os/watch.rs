@@ -412,3 +412,21 @@ fn a_token_that_is_put_right_in_its_file_is_taken_and_the_log_says_so() {
     assert!(said.contains("Slack takes the credentials again") || said.contains("reloaded"), "{said}");
     assert!(!said.contains("xoxb-"), "{said}");
 }
+
+#[test]
+fn the_jobs_of_a_folder_whose_link_leads_nowhere_any_more_stay_and_that_is_told() {
+    let sandbox = with_first("host = 'web-1'\n");
+    sandbox.file("team/second.toml", &job("says second"));
+    symlink("../team", sandbox.path().join("jobs.d/team")).expect("a link");
+    // What no folder was is none.
+    symlink("../nowhere.md", sandbox.path().join("jobs.d/README.md")).expect("a link");
+    let mut going = started(&sandbox);
+    rename(&sandbox, "team", "away");
+    going.wait_for("reloaded jobs=2 added=0 changed=0 removed=0 not_loaded=1");
+    let line = going.wait_for("the folder cannot be read; its jobs stay as they were");
+    assert!(line.contains("jobs.d/team") && line.contains("No such file or directory"), "{line}");
+    going.wait_for("web-1: the folder ");
+    rename(&sandbox, "away", "team");
+    going.wait_for("reloaded jobs=2 added=0 changed=0 removed=0 not_loaded=0");
+    ended(going);
+}
