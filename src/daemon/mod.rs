@@ -218,6 +218,9 @@ impl Daemon {
         let first = dispatcher.daemon_started(&host.clock.boot(), now);
         dispatcher.resume_passed(past.passed);
         tracing::info!(jobs = plan.jobs.len(), not_loaded = plan.not_loaded.len(), "started");
+        if !plan.jobs.is_empty() && plan.jobs.iter().all(|job| !job.timing.enabled) {
+            tracing::warn!("no job is enabled: nothing runs");
+        }
         let keeping = keep::Keeper::new(host.store.clone());
         let summary = summary::Summary::from_note(past.notes.get(summary::NOTE));
         let publisher =

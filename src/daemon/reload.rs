@@ -155,7 +155,7 @@ impl Daemon {
             return Reply::NotReloaded { error: first, problems };
         };
         let now = self.host.clock.now();
-        let jobs_before = self.dispatcher.job_count();
+        let enabled_before = self.dispatcher.enabled_count();
         let before = std::mem::replace(&mut self.plan, plan);
         let not_loaded = self.plan.not_loaded.clone();
         let bad = |job: &Job| not_loaded.iter().any(|file| covers(file, job));
@@ -220,21 +220,7 @@ impl Daemon {
             self.say(Status::Ok, "the configuration has no errors any more and is in effect", "");
         }
         self.check_files(now.mono);
-        if jobs > 0 {
-            self.reloads.no_job = None;
-            if std::mem::take(&mut self.reloads.told_no_job) {
-                let (some, folder) =
-                    (if jobs == 1 { "1 job is" } else { "jobs are" }, self.plan.config.jobs_dir.display());
-                let body =
-                    if jobs == 1 { format!("it is in {folder}") } else { format!("{jobs} jobs are in {folder}") };
-                tracing::info!(jobs, "there are jobs again");
-                self.say(Status::Ok, &format!("{some} loaded again"), &body);
-            }
-        } else if jobs_before > 0 {
-            let folder = self.plan.config.jobs_dir.display();
-            tracing::warn!(%folder, "the reload leaves no job at all: nothing runs");
-            self.reloads.no_job = Some(self.reloads.tell_at(now.mono));
-        }
+        self.look_whether_something_runs(enabled_before, now.mono);
         let notes: Vec<String> = self.other_state_dir().into_iter().collect();
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         Reply::Reloaded(api::ReloadAnswer {
@@ -248,6 +234,29 @@ impl Daemon {
             notes,
             also,
         })
+    }
+
+    /// A reading that leaves nothing that runs is told, and so is its end.
+    fn look_whether_something_runs(&mut self, enabled_before: usize, now: Mono) {
+        let (jobs, enabled) = (self.dispatcher.job_count(), self.dispatcher.enabled_count());
+        if enabled > 0 {
+            self.reloads.no_job = None;
+            if std::mem::take(&mut self.reloads.told_no_job) {
+                let (some, folder) =
+                    (if enabled == 1 { "1 job is" } else { "jobs are" }, self.plan.config.jobs_dir.display());
+                let body =
+                    if enabled == 1 { format!("it is in {folder}") } else { format!("{enabled} jobs are in {folder}") };
+                tracing::info!(jobs = enabled, "there are jobs again");
+                self.say(Status::Ok, &format!("{some} loaded again"), &body);
+            }
+        } else if enabled_before > 0 {
+            let folder = self.plan.config.jobs_dir.display();
+            match jobs {
+                0 => tracing::warn!(%folder, "the reload leaves no job at all: nothing runs"),
+                jobs => tracing::warn!(jobs, %folder, "the reload leaves no job that is enabled: nothing runs"),
+            }
+            self.reloads.no_job = Some(self.reloads.tell_at(now));
+        }
     }
 
     /// The state stays where it is while the daemon runs: its database is open, and another daemon may use the other place.
@@ -357,8 +366,12 @@ impl Daemon {
         if self.reloads.no_job.is_some_and(|due| due <= now) {
             self.reloads.no_job = None;
             self.reloads.told_no_job = true;
-            let body = format!("there is no job in {}: nothing runs", self.plan.config.jobs_dir.display());
-            self.say(Status::Warning, "no job is left", &body);
+            let folder = self.plan.config.jobs_dir.display();
+            let (title, body) = match self.dispatcher.job_count() {
+                0 => ("no job is left", format!("there is no job in {folder}: nothing runs")),
+                _ => ("no job is enabled", format!("no job in {folder} is enabled: nothing runs")),
+            };
+            self.say(Status::Warning, title, &body);
         }
     }
 

@@ -207,6 +207,11 @@ impl Dispatcher {
         self.by_name.len()
     }
 
+    /// How many of them are enabled: the others do not run.
+    pub fn enabled_count(&self) -> usize {
+        self.jobs().filter(|job| job.timing.enabled).count()
+    }
+
     /// The jobs, those whose file has errors and whose last good version goes on among them.
     pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| &tracked.job)

@@ -609,6 +609,23 @@ async fn a_reload_that_leaves_no_job_at_all_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reload_that_leaves_no_job_enabled_is_told_and_so_is_its_end() {
+    let job = "command = 'a'\nevery = '10m'\n";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", job)], |_, _| says("")).await;
+    world.pass(seconds(60)).await;
+    world.file("jobs.d/a.toml", &format!("{job}enabled = false"));
+    world.reload().await;
+    world.pass(seconds(60)).await;
+    let messages = world.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].starts_with("08:01:00 #ops :large_yellow_circle: web-1: no job is enabled"), "{messages:?}");
+    world.file("jobs.d/a.toml", job);
+    world.reload().await;
+    world.pass(seconds(60)).await;
+    assert!(world.messages()[1].contains("web-1: 1 job is loaded again"), "{:?}", world.messages());
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_that_wait_follow_a_channel_that_is_changed_and_no_other() {
     let files = [
         ("jobs.d/a.toml", "command = 'a'\nevery = '1h'\ntemplate = 'a'"),
