@@ -101,6 +101,7 @@ impl Subject {
     /// A program as it is written on the line, and the words behind it.
     fn new(path: &str, arguments: &[String]) -> Self {
         let program = part(without_ending(base(path)));
+        let mut arguments = arguments.to_vec();
         let lower = program.to_lowercase();
         let own = if COMMON_NAMES.contains(&lower.as_str()) {
             let folders = path.trim_end_matches('/').rsplit('/').skip(1);
@@ -108,13 +109,17 @@ impl Subject {
                 folders.take_while(|folder| !folder.is_empty()).find(|folder| !COMMON_FOLDERS.contains(folder));
             telling.map_or_else(|| program.clone(), |folder| format!("{}-{program}", part(folder)))
         } else if BY_ARGUMENT.contains(&lower.as_str()) {
-            let url = arguments.iter().find(|word| word.contains("://"));
-            let said = url.into_iter().chain(arguments).map(|word| telling(word)).find(|word| !word.is_empty());
-            said.map_or_else(|| program.clone(), |word| part(&format!("{program}-{word}")))
+            let url = arguments.iter().position(|word| word.contains("://"));
+            let mut places = url.into_iter().chain(0..arguments.len());
+            match places.find(|at| !telling(&arguments[*at]).is_empty()) {
+                // What is in the name already tells it from no other.
+                Some(at) => part(&format!("{program}-{}", telling(&arguments.remove(at)))),
+                None => program,
+            }
         } else {
             program
         };
-        Self { program: own, arguments: arguments.to_vec() }
+        Self { program: own, arguments }
     }
 }
 
@@ -376,6 +381,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::for_commands;
+
+    #[test]
+    fn a_word_that_is_in_the_name_is_not_in_it_twice() {
+        let commands = [
+            "php /a/artisan schedule:run",
+            "php /b/artisan schedule:run --env=b",
+            "./manage.py clean all",
+            "cd /b && ./manage.py clean",
+        ];
+        let names = ["artisan-schedule-run", "artisan-schedule-run-env-b", "manage-clean-all", "manage-clean"];
+        assert_eq!(for_commands(commands), names);
+    }
 
     #[test]
     fn a_command_is_named_after_what_it_is_about() {

@@ -68,6 +68,22 @@ impl Common {
         }
     }
 
+    /// The keys that all entries have to say alike, where there are at least two: `[defaults]` could say them once.
+    pub(super) fn repeated<'a>(&self, entries: impl Iterator<Item = (&'a Settings, &'a When)>) -> Vec<String> {
+        let left: Vec<_> = entries.map(|(settings, when)| (self.taken_from(settings), when)).collect();
+        let Settings { env, shell, home, zone, jitter, silent } =
+            Self::of(left.iter().map(|(settings, when)| (settings, *when))).settings;
+        let keys = [
+            ("shell", shell.is_some()),
+            ("working_dir", home.is_some()),
+            ("time_zone", zone.is_some()),
+            ("jitter", jitter.is_some()),
+            ("notify.on", silent),
+        ];
+        let keys = keys.iter().filter(|(_, same)| *same).map(|(key, _)| (*key).to_owned());
+        keys.chain(env.iter().map(|(name, _)| format!("env.{name}"))).collect()
+    }
+
     pub(super) fn has_timeout(&self) -> bool {
         self.timeout
     }

@@ -67,6 +67,15 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
     if target.defaults.is_none() && !entries.is_empty() {
         imported.files.push(common.write(file_name));
     }
+    let repeated = common.repeated(entries.iter().map(|entry| (&entry.settings, &entry.when)));
+    if target.defaults.is_some() && !repeated.is_empty() {
+        let text = format!(
+            "each of the {} jobs says the same `{}`: what [defaults] of slack_alert.toml says, an import leaves out",
+            entries.len(),
+            repeated.join("`, `")
+        );
+        imported.note(file_name, None, text);
+    }
     if !common.has_timeout() && !entries.is_empty() {
         let text = "nothing ends a command that hangs, neither under cron nor here: set `timeout` in [defaults] of \
                     slack_alert.toml";
