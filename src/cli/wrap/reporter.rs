@@ -298,11 +298,14 @@ fn ask_for(socket: &Path) -> String {
 /// Judges, queues and sends here, where there is no daemon and the state is ours.
 fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, ended: Mono) -> Result<Done, String> {
     if !is_ours(dir) {
-        let barred = barred(settings, dir);
-        let dir = dir.display();
-        return Err(match barred {
-            None => format!("{dir} belongs to another user, and no daemon answers"),
-            Some(socket) => format!("{dir} belongs to another user, and {}", ask_for(socket)),
+        let owner = client::owner_name(dir).unwrap_or_else(|| "another user".to_owned());
+        let theirs = format!("{} belongs to {owner}", dir.display());
+        return Err(match barred(settings, dir) {
+            None => format!(
+                "{theirs}, and no daemon answers\n  help: start {owner}'s daemon, which takes reports of its `[control] group`; \
+                 or run this as {owner}, or with a folder of your own: `slack-alert --state-dir DIR wrap`"
+            ),
+            Some(socket) => format!("{theirs}, and {}", ask_for(socket)),
         });
     }
     let clock: SharedClock = std::sync::Arc::new(System);

@@ -116,3 +116,14 @@ fn a_configuration_that_was_named_and_is_not_there_is_an_error_of_every_command(
     assert!(ran.code == 2 && ran.stderr.contains("it is no folder"), "{ran:?}");
     assert_eq!(sandbox.run(&["list"]).code, 0);
 }
+
+#[test]
+fn wrap_beside_a_state_of_somebody_else_says_whose_it_is_and_what_to_do() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip::skip("only root can become another user");
+    }
+    let ran = lived().run_as_stranger(&["wrap", "--job", "other", "--", "sh", "-c", "exit 3"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("nobody was told: ") && ran.stderr.contains("/state belongs to root"), "{ran:?}");
+    assert!(ran.stderr.contains("\n  help: start root's daemon"), "{ran:?}");
+}
