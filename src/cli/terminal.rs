@@ -122,8 +122,12 @@ fn first_lines(text: &str, height: usize) -> String {
 /// No column is cut below this many characters: less of it says nothing.
 const NARROWEST: usize = 8;
 
-/// The rows as they fit so many characters. Columns that stay whole are never cut; of the others the widest are cut first, down
-/// to a few characters, and then the last are left out. What is cut ends with `…`.
+/// A column that stays whole is not cut below this many characters: times, statuses and most names have fewer.
+const NARROWEST_WHOLE: usize = 28;
+
+/// The rows as they fit so many characters. Columns that matter stay whole; of the others the widest are cut first, down to a
+/// few characters, and then the last are left out. Where even that does not fit, what is long in the columns that matter is cut
+/// too. What is cut ends with `…`.
 fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String>> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut shown: Vec<usize> = (0..columns).collect();
@@ -131,21 +135,27 @@ fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String
         let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max();
         let mut widths: Vec<usize> = shown.iter().map(|column| widest(*column).unwrap_or(0)).collect();
         let room = width.saturating_sub(2 * shown.len().saturating_sub(1));
-        while widths.iter().sum::<usize>() > room {
-            let others = widths.iter_mut().zip(&shown).filter(|(width, of)| !whole.contains(of) && **width > NARROWEST);
-            let Some((most, _)) = others.max_by_key(|(width, _)| **width) else { break };
-            *most -= 1;
-        }
+        narrow(&mut widths, room, |at, width| !whole.contains(&shown[at]) && width > NARROWEST);
         let fits = widths.iter().sum::<usize>() <= room;
         match shown.iter().rposition(|column| !whole.contains(column)).filter(|_| !fits) {
             Some(least) => drop(shown.remove(least)),
             // Where even that does not fit, the terminal breaks the lines.
             None => {
+                narrow(&mut widths, room, |_, width| width > NARROWEST_WHOLE);
                 let cell = |row: &Vec<String>, (column, width): (&usize, &usize)| Some(cut(row.get(*column)?, *width));
                 let row = |row: &Vec<String>| shown.iter().zip(&widths).filter_map(|of| cell(row, of)).collect();
                 return rows.iter().map(row).collect();
             }
         }
+    }
+}
+
+/// Takes from the widest of the columns that may be cut, until all fit.
+fn narrow(widths: &mut [usize], room: usize, may_cut: impl Fn(usize, usize) -> bool) {
+    while widths.iter().sum::<usize>() > room {
+        let others = widths.iter_mut().enumerate().filter(|(at, width)| may_cut(*at, **width));
+        let Some((_, most)) = others.max_by_key(|(_, width)| **width) else { break };
+        *most -= 1;
     }
 }
 
@@ -237,6 +247,15 @@ mod tests {
         ] {
             assert_eq!(super::table(&super::fitted(&rows, width, &[0, 2])).trim_end(), line, "{width}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_longer_than_the_terminal_is_cut_and_the_other_facts_stay() {
+        let rows =
+            rows(&[&["812", &"n".repeat(200), "2026-11-30 08:00:00", "5s", "critical", "exited with 2", "sent"]]);
+        let shown = super::table(&super::fitted(&rows, 80, &[0, 1, 2, 4]));
+        assert_eq!(shown.trim_end().chars().count(), 80, "{shown}");
+        assert!(shown.contains("nn…  2026-11-30 08:00:00  critical"), "{shown}");
     }
 
     #[test]
