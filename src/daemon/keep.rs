@@ -88,8 +88,19 @@ impl Keeper {
 
     /// Keeps entries, in their order.
     pub(super) fn keep(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
+        let mut entries = entries.into_iter().peekable();
+        while let Some(entry) = entries.next() {
             match entry {
+                // The outbox is to see all of them at once, which makes one message of them.
+                Entry::Changed { state, mut messages } if tells_of_quiet_hours(&messages) => {
+                    let mut states: Vec<_> = state.into_iter().collect();
+                    let is_one = |next: &Entry| matches!(next, Entry::Changed { messages, .. } if tells_of_quiet_hours(messages));
+                    while let Some(Entry::Changed { state, messages: more }) = entries.next_if(is_one) {
+                        states.extend(state);
+                        messages.extend(more);
+                    }
+                    self.send(store::Record { run: None, states, messages });
+                }
                 Entry::Started { state } => self.store.keep(None, state),
                 Entry::Ended { ended, state, messages } => {
                     self.write(Some(row(&ended)), state, messages);
@@ -106,7 +117,7 @@ impl Keeper {
     fn write(&mut self, run: Option<RunRow>, state: Option<(JobName, JobState)>, messages: Vec<Message>) {
         match messages.is_empty() {
             true => self.store.keep(run, state),
-            false => self.send(store::Record { run, state, messages }),
+            false => self.send(store::Record { run, states: state.into_iter().collect(), messages }),
         }
     }
 
@@ -154,6 +165,11 @@ impl Keeper {
             tracing::debug!(%error, "not everything could be written");
         }
     }
+}
+
+/// What happened in quiet hours that are over.
+fn tells_of_quiet_hours(messages: &[Message]) -> bool {
+    messages.iter().any(|message| message.route.overnight.is_some())
 }
 
 fn log_kept(result: &Result<Recorded, StoreError>) {

@@ -46,7 +46,7 @@ pub use words::short;
 use crate::clock::between;
 use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger, known};
 use crate::id::{Channel, JobName, RunId};
-use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Previous, Update};
+use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Overnight, Previous, Update};
 use crate::slack::Parent;
 
 /// What a template may know of a job.
@@ -383,6 +383,9 @@ pub struct Route {
     /// When the incident began of whose failure it tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// It tells what happened in quiet hours that are over: what it adds to a message that tells of several jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overnight: Option<Box<Overnight>>,
     /// It tells more about what was told already: everything else in the channel goes first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub detail: bool,

@@ -223,7 +223,8 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
     let incident = message.incident.filter(|_| message.route.target.is_none());
     let told = |storm: &Storm| incident.is_some_and(|incident| storm.has(incident));
     match stored.class() {
-        Class::Edit => ask.storms.iter().any(told),
+        // One that was told before the storm has a message of its own, to which the edit goes.
+        Class::Edit => ask.storms.iter().any(|storm| told(storm) && stored.parent.as_ref() == Some(&storm.posted)),
         // In the thread, too, the failure comes first: it may still wait there.
         Class::Alert
             if message.event == Some(Event::Recovery)
@@ -246,10 +247,10 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
     let plain = ask.plain.as_ref().filter(|(id, _)| *id == first.id).map(|(_, why)| why.clone());
     if first.class() == Class::Alert
         && rows.len() > 1
-        && ask.lines >= storm::LEAST
         && let Some((kind, mut taken)) = storm::gather(rows)
+        && ask.lines >= kind.least()
     {
-        taken.truncate(ask.lines.max(storm::LEAST));
+        taken.truncate(ask.lines.max(kind.least()));
         let more = rows.iter().filter(|stored| kind.takes(stored)).count().saturating_sub(taken.len()) as u64;
         let plain = ask.plain.as_ref().filter(|(id, _)| *id == taken[0].id).map(|(_, why)| why.clone());
         let made = taken.iter().map(|stored| stored.message.created).min()?;

@@ -25,7 +25,8 @@ pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Ti
         shown.push(note_block);
     }
     let thread = if message.thread == Thread::None { Thread::None } else { Thread::Open };
-    let route = Route { instead_of: Some(message.channel.clone()), ..Route::default() };
+    let overnight = message.route.overnight.clone();
+    let route = Route { instead_of: Some(message.channel.clone()), overnight, ..Route::default() };
     Message {
         channel: default.clone(),
         text: format!("{}\n{note}", message.text),

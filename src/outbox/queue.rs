@@ -319,8 +319,10 @@ impl Queue {
                     changed.push(at);
                 }
                 (_, Some(at)) => {
-                    // Without a thread of its own (`thread = false`) no edit says so.
-                    if message.thread == Thread::None {
+                    // Without a thread of its own (`thread = false`) no edit says so, and one that is older than the storm has a
+                    // first message of its own, which is edited.
+                    let is_own = stored.parent.as_ref().is_some_and(|parent| *parent != self.storms[at].posted);
+                    if message.thread == Thread::None || is_own {
                         self.storms[at].update(message.incident.unwrap_or_default(), message, now);
                         changed.push(at);
                     }
@@ -394,7 +396,7 @@ impl Queue {
                 let disposition = if late { Disposition::Announced { told: true } } else { Disposition::Delivered };
                 let mut settlement = settlement(disposition, thread, follow);
                 settlement.first = first_after(batch, receipt, &settlement.thread);
-                if batch.storm == Some(storm::Kind::Failures) && receipt.posted.is_some() {
+                if batch.storm.is_some_and(|kind| kind != storm::Kind::Recoveries) && receipt.posted.is_some() {
                     settlement.note = Some((storm::NOTE, storm::note(&self.storms)));
                 }
                 let reports = match batch.lane {

@@ -20,8 +20,13 @@ use crate::slack::limits::{ALL_BLOCKS, SECTION};
 use crate::slack::{Parent, blocks, escape, one_line, unescape, unformatted, units, without_pings};
 use crate::store::Stored;
 
+mod night;
+
 /// Alerts of so many jobs are merged.
 pub const LEAST: usize = 3;
+
+/// What quiet hours kept back is one message for so many jobs.
+const LEAST_NIGHT: usize = 2;
 
 /// A job that fails alike this long after the last that did joins the storm; later it is news.
 const JOINS_WITHIN: std::time::Duration = std::time::Duration::from_secs(600);
@@ -99,6 +104,12 @@ pub struct Storm {
     pub pinged: Vec<String>,
     /// All jobs are well again, and that was told.
     pub ended: bool,
+    /// It told what happened in quiet hours: in these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<String>,
+    /// Alerts of these hours that are not among the lines.
+    #[serde(default, skip_serializing_if = "is_none_left")]
+    pub left_out: u32,
     /// The jobs.
     pub members: Vec<Member>,
 }
@@ -122,11 +133,24 @@ pub struct Member {
     /// Who has it, or since when nobody watches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// It was over when it was told: the line says so by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_over: bool,
+    /// It is about no incident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_news: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_none_left(left_out: &u32) -> bool {
+    *left_out == 0
 }
 
 /// What alerts are merged for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Quiet hours are over.
+    Night,
     /// Jobs fail.
     Failures,
     /// Jobs are well again.
@@ -134,10 +158,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Of so many jobs they are merged.
+    pub fn least(self) -> usize {
+        if self == Self::Night { LEAST_NIGHT } else { LEAST }
+    }
+
     /// Whether a waiting message is an alert of this kind that can be merged with those of other jobs.
     pub fn takes(self, stored: &Stored) -> bool {
         let message = &stored.message;
         let alert = match message.event {
+            _ if self == Self::Night => message.route.overnight.is_some(),
             Some(Event::Output | Event::Success | Event::Change) | None => false,
             Some(Event::Recovery) => self == Self::Recoveries,
             Some(_) => self == Self::Failures && message.status != Status::Ok,
@@ -151,7 +181,7 @@ impl Kind {
 
 /// What can be merged of what waits: alerts of one kind of at least [`LEAST`] jobs, as many as one message takes.
 pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
-    [Kind::Failures, Kind::Recoveries].into_iter().find_map(|kind| {
+    [Kind::Night, Kind::Failures, Kind::Recoveries].into_iter().find_map(|kind| {
         let mut taken: Vec<&Stored> = Vec::new();
         let (mut length, mut causes) = (0, Vec::new());
         // Of a job that waits with something else, nothing later is told first.
@@ -162,12 +192,16 @@ pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
                 behind.extend(job);
                 continue;
             }
-            let member = Member::of(&stored.message);
-            let key = member.key();
-            length += member.length();
-            if !causes.contains(&key) {
-                length += units(&member.cause) + GROUP;
-                causes.push(key);
+            if kind == Kind::Night {
+                length += night::length(&stored.message);
+            } else {
+                let member = Member::of(&stored.message);
+                let key = member.key();
+                length += member.length();
+                if !causes.contains(&key) {
+                    length += units(&member.cause) + GROUP;
+                    causes.push(key);
+                }
             }
             if length > CHARACTERS && !taken.is_empty() {
                 break;
@@ -177,7 +211,7 @@ pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
         let mut jobs: Vec<_> = taken.iter().filter_map(|stored| stored.message.job.as_ref()).collect();
         jobs.sort();
         jobs.dedup();
-        (jobs.len() >= LEAST).then_some((kind, taken))
+        (jobs.len() >= kind.least()).then_some((kind, taken))
     })
 }
 
@@ -185,6 +219,9 @@ pub fn gather(waiting: &[Stored]) -> Option<(Kind, Vec<&Stored>)> {
 /// whom that `pinged`: nobody is pinged by both.
 pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String]>, now: Timestamp) -> Option<Message> {
     let first = &taken.first()?.message;
+    if kind == Kind::Night {
+        return Some(at_night(taken, more, pinged, now));
+    }
     let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
     let status = taken.iter().map(|stored| stored.message.status).max_by_key(|status| status.badness())?;
     let groups = groups(&members);
@@ -195,20 +232,41 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
     let mut head = match (kind, groups.as_slice()) {
         (Kind::Recoveries, _) => format!("{} *{count}{also} jobs are well again*", emoji(Status::Ok)),
         (Kind::Failures, [(cause, _)]) => format!("{} *{count}{also} jobs fail{since}: {cause}*", emoji(status)),
-        (Kind::Failures, groups) => {
+        (Kind::Failures | Kind::Night, groups) => {
             format!("{} *{count}{also} jobs fail{since}*: {}{}", emoji(status), counts(&members), most_alike(groups))
         }
     };
     if more > 0 {
         head.push_str(&format!(" (and {more} more, which follow)"));
     }
+    ping(&mut head, taken, pinged);
+    Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
+}
+
+/// Whom these ping is pinged by the message of all, but for those whom the one before it pinged.
+fn ping(head: &mut String, taken: &[&Stored], pinged: Option<&[String]>) {
     for ping in pings(taken.iter().map(|stored| &stored.message)) {
         if !pinged.is_some_and(|pinged| pinged.contains(&ping)) {
             head.push(' ');
             head.push_str(&ping);
         }
     }
-    Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
+}
+
+/// What happened in quiet hours that are over.
+fn at_night(taken: &[&Stored], more: u64, pinged: Option<&[String]>, now: Timestamp) -> Message {
+    let messages = || taken.iter().map(|stored| &stored.message);
+    let members: Vec<Member> = messages().flat_map(night::members).collect();
+    let left_out = night::left_out(messages());
+    let mut head = night::head(&night::hours(messages()), &members, left_out);
+    if more > 0 {
+        head.push_str(&format!(" (and {more} more, which follow)"));
+    }
+    ping(&mut head, taken, pinged);
+    let status = members.iter().filter(|member| member.fails()).map(|member| member.status);
+    let status = status.max_by_key(|status| status.badness()).unwrap_or_default();
+    let channel = taken.first().map_or_else(Channel::unnamed, |stored| stored.message.channel.clone());
+    laid_out(&head, &night::lines(&members, left_out), status, channel, now)
 }
 
 /// The cause that most jobs have in common, where more than one has it: what a locked phone shows says what is wrong.
@@ -267,7 +325,17 @@ impl Member {
         if cause.is_empty() {
             message.status.as_str().clone_into(&mut cause);
         }
-        Self { job, incident: message.incident, cause, status: message.status, well: false, gone: false, note: None }
+        Self {
+            job,
+            incident: message.incident,
+            cause,
+            status: message.status,
+            well: false,
+            gone: false,
+            note: None,
+            was_over: false,
+            is_news: false,
+        }
     }
 
     /// It is known to fail still.
@@ -293,8 +361,11 @@ impl Member {
 
 impl Storm {
     /// A storm that was just told.
-    pub fn new(id: u64, channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
-        let members = taken.iter().map(|message| Member::of(message)).collect();
+    pub fn new((id, kind): (u64, Kind), channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
+        let members: Vec<Member> = match kind {
+            Kind::Night => taken.iter().flat_map(|message| night::members(message)).collect(),
+            Kind::Failures | Kind::Recoveries => taken.iter().map(|message| Member::of(message)).collect(),
+        };
         let pinged = pings(taken.iter().copied());
         Self {
             id,
@@ -303,7 +374,13 @@ impl Storm {
             began: now,
             changed: now,
             joined: None,
-            since: since(taken.iter().copied()),
+            since: match kind {
+                // Of what is over it is not known, and does not matter.
+                Kind::Night => taken.iter().filter_map(|message| message.route.since).min(),
+                Kind::Failures | Kind::Recoveries => since(taken.iter().copied()),
+            },
+            quiet: (kind == Kind::Night).then(|| night::hours(taken.iter().copied())),
+            left_out: night::left_out(taken.iter().copied().filter(|_| kind == Kind::Night)),
             over: None,
             host: Box::default(),
             late: None,
@@ -326,7 +403,12 @@ impl Storm {
         let member = Member::of(message);
         let alike = || !member.is_silent() && self.members.iter().any(|other| other.key() == member.key());
         let pinged = || pings(std::iter::once(message)).iter().all(|ping| self.pinged.contains(ping));
-        !self.ended && soon && alike() && pinged() && self.length() + member.length() <= CHARACTERS
+        !self.ended
+            && self.quiet.is_none()
+            && soon
+            && alike()
+            && pinged()
+            && self.length() + member.length() <= CHARACTERS
     }
 
     /// Characters of all names and causes.
@@ -362,7 +444,12 @@ impl Storm {
         if message.status == Status::Ok || matches!(message.route.edit, Some(Edit::Gone { .. })) {
             self.over = self.over.max(Some(message.created));
         }
-        for member in self.members.iter_mut().filter(|member| member.incident == Some(incident)) {
+        let job = message.job.as_ref().filter(|_| self.quiet.is_some() && message.status == Status::Ok);
+        // All of a job's incidents end at once, those of other keys too.
+        let is_of_it = |member: &&mut Member| {
+            member.incident == Some(incident) || job.is_some_and(|job| member.job == *job && member.fails())
+        };
+        for member in self.members.iter_mut().filter(is_of_it) {
             if let Some(note) = &noted {
                 member.note.clone_from(note);
                 continue;
@@ -390,6 +477,11 @@ impl Storm {
         }
     }
 
+    /// Some job fails still.
+    pub fn is_open(&self) -> bool {
+        self.members.iter().any(Member::fails)
+    }
+
     /// No job fails any more, as far as is known, which was not told yet.
     pub fn is_over(&self) -> bool {
         !self.ended && !self.members.iter().any(Member::fails)
@@ -403,6 +495,9 @@ impl Storm {
         let bad = self.members.iter().filter(|member| member.fails()).map(|member| member.status);
         let status = bad.max_by_key(|status| status.badness()).unwrap_or_default();
         let head = match left {
+            _ if self.quiet.is_some() => {
+                night::head(self.quiet.as_deref().unwrap_or_default(), &self.members, self.left_out)
+            }
             0 => self.end(now),
             _ if left == all => {
                 let since = self.since.map(|since| clock_words(since, now)).unwrap_or_default();
@@ -413,7 +508,10 @@ impl Storm {
                 format!("{} *{}*, {left} still {fail}", emoji(status), no_longer_fail(all, well, gone))
             }
         };
-        let mut lines = lines(&self.members);
+        let mut lines = match self.quiet {
+            Some(_) => night::lines(&self.members, self.left_out),
+            None => lines(&self.members),
+        };
         lines.extend(notes(&self.members, CHARACTERS.saturating_sub(self.length())));
         let message = laid_out(&head, &lines, status, self.channel.clone(), now);
         let message = late::on_host(message, &self.host);
@@ -435,6 +533,9 @@ impl Storm {
     }
 
     fn end(&self, now: Timestamp) -> String {
+        if self.quiet.is_some() {
+            return night::end(self, now);
+        }
         // By when it happened, not by when a channel took it.
         let took = clock::between(self.since.unwrap_or(self.began), self.over.unwrap_or(now));
         let jobs = jobs(&self.members);

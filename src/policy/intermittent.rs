@@ -137,6 +137,7 @@ impl Health {
             changed: false,
             previous: None,
             digest: Vec::new(),
+            overnight: None,
             undo: self.undo(),
         }))
         .filter(|_| moment.settings.thread)

@@ -35,6 +35,7 @@ mod limit;
 mod noisy_week;
 mod notify;
 mod outlook;
+mod overnight;
 mod patterns;
 mod quiet;
 mod same;
@@ -63,6 +64,7 @@ pub use judge::judge;
 pub use keys::Keys;
 pub use notify::retract;
 pub use outlook::{AckEnd, Open, ack_ends, hang_line, open, telling_line};
+pub use overnight::{News, Overnight};
 pub use same::normal;
 pub use settings::{Asked, Attach, Flap, Intermittent, KEYS, Normalize, On, Repeat, Settings, Statuses, read};
 pub use slow::{Slow, slow, slow_after};
@@ -287,6 +289,8 @@ pub struct Notification {
     /// What waited for the end of `quiet_hours` and goes along, a line each: plain text with a line of output in it,
     /// not yet escaped.
     pub digest: Vec<String>,
+    /// The same for a message about several jobs.
+    pub overnight: Option<Box<Overnight>>,
     /// What sending it changed, to take it back.
     undo: Undo,
 }

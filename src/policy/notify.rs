@@ -17,8 +17,8 @@ use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred};
 use super::settings::On;
 use super::{
-    Audience, Event, Expected, Facts, Hang, Incident, Notification, Settings, Statuses, Suppressed, Threading, Undo,
-    Update,
+    Audience, Event, Expected, Facts, Hang, Incident, Notification, Overnight, Settings, Statuses, Suppressed,
+    Threading, Undo, Update,
 };
 use crate::clock::between;
 use crate::exec::Status;
@@ -250,7 +250,7 @@ impl Health {
         if !quiet {
             self.waiting.statuses().for_each(|status| waited.insert(status));
         }
-        let digest = self.digest(moment, quiet);
+        let (digest, overnight) = self.digest(moment, quiet);
         let open = self.open.as_deref().filter(|_| of_incident);
         let incident = open.map(OpenIncident::incident);
         let worse = before.as_ref().is_none_or(|known| draft.status.badness() > known.worst().badness());
@@ -291,6 +291,7 @@ impl Health {
             changed: false,
             previous: None,
             digest,
+            overnight,
             undo,
         }
     }
@@ -452,20 +453,22 @@ impl Health {
 
     /// What waited goes along with the first message after the quiet hours; within them, only the incident that is
     /// reported now waits no more.
-    fn digest(&mut self, moment: &Moment<'_>, quiet: bool) -> Vec<String> {
+    fn digest(&mut self, moment: &Moment<'_>, quiet: bool) -> (Vec<String>, Option<Box<Overnight>>) {
         if quiet {
             if let Some(open) = &self.open {
                 self.waiting.forget(open.id);
             }
-            return Vec::new();
+            return Default::default();
         }
         if self.waiting.is_empty() {
-            return Vec::new();
+            return Default::default();
         }
         if self.waiting.has_incidents() {
             self.nights.count(moment.now);
         }
-        std::mem::take(&mut self.waiting).lines(self.open.as_deref(), self.nights, moment.zone, moment.now)
+        let (waiting, open) = (std::mem::take(&mut self.waiting), self.open.as_deref());
+        let overnight = waiting.overnight(moment.settings, open, self.nights, moment.zone, moment.now);
+        (waiting.lines(open, self.nights, moment.zone, moment.now), Some(Box::new(overnight)))
     }
 
     /// The end of an incident of which no message is asked for: its first message is edited all the same, and nothing
@@ -500,6 +503,7 @@ impl Health {
             changed: false,
             previous: None,
             digest: Vec::new(),
+            overnight: None,
             undo: self.undo(),
         }))
     }

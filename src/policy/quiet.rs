@@ -32,7 +32,7 @@ pub(super) struct Waiting {
     list: Vec<Deferred>,
     /// Alerts that did not fit.
     #[serde(alias = "m", skip_serializing_if = "is_default")]
-    more: u32,
+    pub(super) more: u32,
     /// When the hours end; none when they never do.
     #[serde(alias = "u", skip_serializing_if = "is_default")]
     pub(super) until: Option<Timestamp>,
@@ -104,6 +104,11 @@ pub(super) struct Nights {
 const NEXT_NIGHT: Duration = Duration::from_secs(36 * 3_600);
 
 impl Nights {
+    /// How many.
+    pub(super) fn in_a_row(self) -> u32 {
+        self.count
+    }
+
     /// One more night ended, with failures in it.
     pub(super) fn count(&mut self, now: Timestamp) {
         let next = self.ended.is_some_and(|ended| between(ended, now) < NEXT_NIGHT);
@@ -232,13 +237,18 @@ impl Waiting {
         zone: &TimeZone,
         now: Timestamp,
     ) -> Vec<String> {
-        let mut list = self.list.iter().collect::<Vec<_>>();
-        list.sort_by_key(|alert| (alert.incident.is_none() || alert.ended.is_some(), alert.at));
-        let mut lines = list.into_iter().map(|alert| alert.line(open, nights, zone, now)).collect::<Vec<_>>();
+        let mut lines: Vec<String> = self.sorted().map(|alert| alert.line(open, nights, zone, now)).collect();
         if self.more > 0 {
             lines.push(format!("and {} more", self.more));
         }
         lines
+    }
+
+    /// What still fails first, then the rest in its order.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = &Deferred> {
+        let mut list = self.list.iter().collect::<Vec<_>>();
+        list.sort_by_key(|alert| (alert.incident.is_none() || alert.ended.is_some(), alert.at));
+        list.into_iter()
     }
 }
 

@@ -82,6 +82,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
 impl Health {
     /// Whether it was told that this run takes long.
     pub fn told_slow(&self, run: RunId) -> bool {
+        overnight: None,
         self.slow.contains(&run)
     }
 

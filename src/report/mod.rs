@@ -20,7 +20,7 @@ use crate::message::{self, Attachment, Edit, Message, Notice, Occasion, Rendered
 use crate::notify::Capabilities;
 use crate::plan::{Job, Plan};
 use crate::policy::{
-    self, Attach, Decision, Event, Health, Keys, Notification, Slow, Suppressed, Threading, Update, Verdict,
+    self, Attach, Decision, Event, Health, Keys, Notification, Overnight, Slow, Suppressed, Threading, Update, Verdict,
 };
 use crate::schedule::Overlap;
 use crate::slack;
@@ -404,7 +404,12 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
             run: notice.run_id(),
             event: Some(notification.event),
             incident,
-            route: Route { also, since: begun_of(notification), ..Route::default() },
+            route: Route {
+                also,
+                since: begun_of(notification),
+                overnight: overnight_of(notification),
+                ..Route::default()
+            },
             ..base
         };
         if threading != Threading::None && first.is_none() {
@@ -443,6 +448,12 @@ fn begun_of(notification: &Notification) -> Option<Timestamp> {
     let incident = notification.incident.filter(|_| notification.status != Status::Ok)?;
     let tells = matches!(notification.event, Event::Failure | Event::Missing | Event::Stuck | Event::Repeat);
     tells.then_some(incident.started)
+}
+
+/// What happened in quiet hours, of a message that says nothing else.
+fn overnight_of(notification: &Notification) -> Option<Box<Overnight>> {
+    let is_all = matches!(notification.update, Update::QuietHoursEnd { .. } | Update::Hangs(_));
+    notification.overnight.clone().filter(|_| is_all)
 }
 
 /// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets

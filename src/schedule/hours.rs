@@ -49,6 +49,22 @@ impl Hours {
         self.next(at, zone, false)
     }
 
+    /// The window in which `at` lies, from edge to edge: `22:00–07:00`.
+    pub fn window(&self, at: Timestamp, zone: &TimeZone) -> Option<String> {
+        let minute = minute_of_week(zone.to_datetime(at));
+        let (mut start, mut end) = *self.open.iter().find(|(start, end)| (*start..*end).contains(&minute))?;
+        // One over the end of the week is in two parts.
+        let other = |wanted: &dyn Fn(&(u16, u16)) -> bool| self.open.iter().find(|window| wanted(window)).copied();
+        if start == 0 {
+            start = other(&|window| window.1 == WEEK).map_or(start, |window| window.0);
+        }
+        if end == WEEK {
+            end = other(&|window| window.0 == 0).map_or(end, |window| window.1);
+        }
+        let time = |minute: u16| format!("{:02}:{:02}", minute % DAY / 60, minute % 60);
+        Some(format!("{}–{}", time(start), time(end)))
+    }
+
     /// The windows of both.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {

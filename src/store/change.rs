@@ -23,7 +23,7 @@ pub(super) enum Write {
 #[derive(Debug)]
 pub(super) struct Accepted {
     pub(super) run: Option<RunRow>,
-    pub(super) state: Option<(JobName, JobState)>,
+    pub(super) states: Vec<(JobName, JobState)>,
     pub(super) messages: Vec<Stored>,
 }
 
@@ -67,7 +67,7 @@ impl From<Record> for Write {
             waiting(message, queued)
         };
         let messages = record.messages.into_iter().map(row).collect();
-        Self::Record(Box::new(Accepted { run: record.run, state: record.state, messages }))
+        Self::Record(Box::new(Accepted { run: record.run, states: record.states, messages }))
     }
 }
 

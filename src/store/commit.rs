@@ -133,13 +133,11 @@ impl Core {
     fn hold(&mut self, write: Write, ids: Vec<MessageId>, rest: &mut Deferred) -> Answer {
         match write {
             Write::Record(record) => {
-                let Accepted { run, state, messages } = *record;
+                let Accepted { run, states, messages } = *record;
                 if let Some(run) = run {
                     rest.finish(run);
                 }
-                if let Some((job, state)) = state {
-                    rest.remember(job, state);
-                }
+                states.into_iter().for_each(|(job, state)| rest.remember(job, state));
                 let Some(gone) = self.overlay.make_room(messages.len()) else { return Err(StoreError::Full) };
                 if gone > 0 {
                     self.trouble.send_modify(|trouble| trouble.dropped_messages += gone as u64);
@@ -198,20 +196,19 @@ fn write_rows(db: &Connection, deferred: &Deferred) -> rusqlite::Result<()> {
 fn write_one(db: &Connection, write: &Write) -> rusqlite::Result<u64> {
     match write {
         Write::Record(record) => {
-            let Accepted { run, state, messages } = record.as_ref();
+            let Accepted { run, states, messages } = record.as_ref();
             if let Some(run) = run {
                 runs::finish(db, run)?;
                 if let Some(first) = messages.iter().find(|stored| !stored.is_edit()) {
                     mail::keep_for_run(db, run.id, &first.message)?;
                 }
-            } else if let Some(first) = messages.iter().find(|stored| !stored.is_edit())
-                && let Some(run) = first.message.run
-            {
-                mail::keep_for_run_later(db, run, &first.message)?;
+            } else {
+                for stored in messages.iter().filter(|stored| !stored.is_edit()) {
+                    // Of several of a run the first is kept.
+                    stored.message.run.map_or(Ok(()), |run| mail::keep_for_run_later(db, run, &stored.message))?;
+                }
             }
-            if let Some((job, state)) = state {
-                runs::put_state(db, job, state)?;
-            }
+            states.iter().try_for_each(|(job, state)| runs::put_state(db, job, state))?;
             messages.iter().try_for_each(|stored| mail::insert(db, stored))?;
             Ok(0)
         }

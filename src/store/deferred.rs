@@ -116,7 +116,7 @@ impl Deferred {
             self.begun.remove(&run.id);
             self.processes.remove(&run.id);
         }
-        if let Some((job, _)) = &by.state {
+        for (job, _) in &by.states {
             self.states.remove(job);
         }
     }

@@ -157,7 +157,9 @@ impl Store {
     /// without it returns at once, and the rest is on disk within a second.
     pub async fn record(&self, record: Record) -> Result<Recorded, StoreError> {
         if record.messages.is_empty() {
-            self.keep(record.run, record.state);
+            let mut states = record.states.into_iter();
+            self.keep(record.run, states.next());
+            states.for_each(|state| self.keep(None, Some(state)));
             return Ok(Recorded { ids: Vec::new(), durable: true });
         }
         self.write(record.into()).await

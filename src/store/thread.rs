@@ -350,7 +350,7 @@ mod tests {
         let (job, state) = (JobName::new("job"), |n: u64| JobState::new(&n, &n).expect("numbers are JSON"));
         inbox.gather(None, |deferred| deferred.remember(job.clone(), state(1)));
         let failed = inbox.lock().deferred.take(10);
-        let record = Record { state: Some((job.clone(), state(2))), ..Record::default() };
+        let record = Record { states: vec![(job.clone(), state(2))], ..Record::default() };
         inbox.push(Op::Write(record.into(), oneshot::channel().0));
         inbox.lock().put_back(failed);
         assert!(inbox.lock().deferred.is_empty(), "the newer one is on its way");

@@ -341,8 +341,11 @@ impl Dispatcher {
         // Each job once, and at most so many: whatever a job's next time is, a turn ends.
         self.end_holds_by_time(now, &mut turn);
         let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).take(AT_A_TURN).collect();
+        // What the clock brings comes first, so that what several jobs have to say at the end of quiet hours stands together.
+        for index in &due {
+            self.wake(*index, now, &mut turn);
+        }
         for index in due {
-            self.wake(index, now, &mut turn);
             if self.jobs[index as usize].removed {
                 self.release(index);
                 self.arm(index, now);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{LOOK, Queue};
 use crate::clock::Now;
+use crate::exec::Status;
 use crate::message::{Message, Route, Thread};
 use crate::notify::Receipt;
 use crate::outbox::batch::{Batch, Lane};
@@ -98,9 +99,15 @@ impl Queue {
         let id = STORM_IDS | batch.members.first().map_or(0, |stored| stored.id.0);
         let late = late::note_of(&batch.message).map(str::to_owned);
         let host = self.host.as_ref().into();
-        self.storms.push(Storm { late, host, ..Storm::new(id, batch.channel.clone(), posted.clone(), &messages, now) });
-        // A job whose incident has its own thread already keeps it.
-        let opened = messages.iter().filter(|message| message.thread != Thread::Broadcast);
+        let storm = Storm::new((id, kind), batch.channel.clone(), posted.clone(), &messages, now);
+        // Of quiet hours there may be nothing left to follow.
+        if storm.is_open() {
+            self.storms.push(Storm { late, host, ..storm });
+        }
+        // A job whose incident has its own thread already keeps it, and what is over needs none.
+        let opened = messages.iter().filter(|message| {
+            message.thread != Thread::Broadcast && (kind == storm::Kind::Failures || message.status != Status::Ok)
+        });
         (ThreadChange::SetAll(opened.filter_map(|message| message.incident).collect(), posted.clone()), follow)
     }
 }

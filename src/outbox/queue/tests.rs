@@ -784,7 +784,7 @@ fn a_recovery_of_a_job_without_threads_is_told_in_its_storm_too() {
 fn a_storm_is_known_for_an_hour_after_its_end_and_for_a_week_while_it_goes_on() {
     let storm = |id, ended| {
         let first = failure(1, "a", "a critical: no disk").message;
-        Storm { ended, ..Storm::new(id, ops(), posted(), &[&first], T0) }
+        Storm { ended, ..Storm::new((id, storm::Kind::Failures), ops(), posted(), &[&first], T0) }
     };
     for (age, known) in [(0, &[1, 2][..]), (3_599, &[1, 2]), (3_600, &[1]), (7 * 86_400 - 1, &[1]), (7 * 86_400, &[])] {
         let mut queue = queue(&[]);

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Storm;
+use super::{Kind, Storm};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, Route, Thread};
@@ -36,7 +36,7 @@ fn posted() -> Parent {
 }
 
 fn storm(failures: &[Message]) -> Storm {
-    Storm::new(7, Channel::new("ops"), posted(), &failures.iter().collect::<Vec<_>>(), T0)
+    Storm::new((7, Kind::Failures), Channel::new("ops"), posted(), &failures.iter().collect::<Vec<_>>(), T0)
 }
 
 /// The texts of the blocks.

@@ -38,8 +38,8 @@ impl JobState {
 pub struct Record {
     /// For the history.
     pub run: Option<RunRow>,
-    /// What is remembered of the job from here on.
-    pub state: Option<(JobName, JobState)>,
+    /// What is remembered of the job, or of several, from here on.
+    pub states: Vec<(JobName, JobState)>,
     /// For the outbox.
     pub messages: Vec<Message>,
 }

@@ -8,6 +8,7 @@ mod laws;
 mod noisy_week;
 mod outbox;
 mod outbox_laws;
+mod quiet;
 mod told;
 mod watchers;
 mod wrapped;

@@ -114,7 +114,8 @@ fn is_storm(message: &Message) -> bool {
     let mut words = message.text.split_whitespace().skip_while(|word| !word.starts_with('*'));
     let count = words.next().is_some_and(|word| word[1..].parse::<u64>().is_ok());
     let jobs = words.next().is_some_and(|word| word.trim_end_matches(':') == "jobs");
-    message.job.is_none() && count && jobs
+    let night = message.text.starts_with(":crescent_moon: while it was quiet");
+    message.job.is_none() && (night || count && jobs)
 }
 
 impl fmt::Display for Sent {
