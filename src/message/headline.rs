@@ -352,7 +352,8 @@ fn bad(notice: &Notice) -> Draft {
         Update::QuietHoursEnd { alerts } => {
             let quiet = format!("while it was quiet: {}", count(*alerts, "alert"));
             match notice.status {
-                Status::Ok => match notice.digest.as_slice() {
+                // That a run took long says nothing of how the job is.
+                status if status == Status::Ok || notice.event == Event::Slow => match notice.digest.as_slice() {
                     [only] if shorten(only) == tidy(only) => {
                         let words = format!("while it was quiet: {}", tidy(only));
                         Draft { words, says_count: true, says_digest: true, ..Draft::default() }

@@ -102,6 +102,9 @@ pub struct Health {
     /// Runs in progress of which it was told that they take long.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) slow: Vec<RunId>,
+    /// Runs in progress that take long, of which quiet hours keep that back.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) slow_at_night: Vec<RunId>,
     /// What waits for the end of `quiet_hours`.
     #[serde(alias = "w", skip_serializing_if = "is_default")]
     pub(super) waiting: Waiting,

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::health::Health;
-use super::quiet;
+use super::quiet::{self, Deferred};
 use super::{Audience, Event, Hang, Notification, Settings, Threading, Update};
+use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::RunId;
 
@@ -44,8 +45,14 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         && quiet::is_quiet(settings, zone, now)
         && let Some(until) = quiet::end(settings, zone, now)
     {
+        // Should it end before, that is told at the end of the hours.
+        if !health.slow_at_night.contains(&run.run) {
+            health.slow_at_night.truncate(MOST - 1);
+            health.slow_at_night.push(run.run);
+        }
         return Slow::Until(until);
     }
+    health.slow_at_night.retain(|known| *known != run.run);
     let undo = health.undo();
     if health.slow.len() >= MOST {
         health.slow.remove(0);
@@ -75,6 +82,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         changed: false,
         previous: None,
         digest: Vec::new(),
+        overnight: None,
         undo,
     }))
 }
@@ -82,13 +90,38 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
 impl Health {
     /// Whether it was told that this run takes long.
     pub fn told_slow(&self, run: RunId) -> bool {
-        overnight: None,
         self.slow.contains(&run)
     }
 
-    /// A run is over.
-    pub fn is_over(&mut self, run: RunId) {
+    /// A run is over that took so long, where that is known. One of which quiet hours kept back that it takes long is told at
+    /// their end.
+    pub fn is_over(
+        &mut self,
+        run: RunId,
+        took: Option<Duration>,
+        settings: &Settings,
+        zone: &TimeZone,
+        now: Timestamp,
+    ) {
         self.slow.retain(|told| *told != run);
+        let known = self.slow_at_night.len();
+        self.slow_at_night.retain(|waits| *waits != run);
+        let waits = self.slow_at_night.len() < known;
+        let Some(over) = slow_after(settings).filter(|_| waits && quiet::is_quiet(settings, zone, now)) else { return };
+        self.waiting.until = quiet::end(settings, zone, now);
+        let took = took.map(|took| format!("took {}, ", format_duration(took))).unwrap_or_default();
+        self.waiting.put(Deferred {
+            at: now,
+            event: Event::Slow,
+            status: Status::Warning,
+            incident: None,
+            times: 1,
+            ended: None,
+            line: format!("run {run} {took}longer than {}", format_duration(over)),
+            mixed: false,
+            ok_between: false,
+            unwatched: false,
+        });
     }
 }
 
@@ -102,9 +135,10 @@ mod tests {
     use super::{Health, Settings, Slow, slow};
     use crate::clock::shift;
     use crate::document::parse_rate;
+    use crate::exec::Status;
     use crate::id::RunId;
     use crate::policy::settings::Asked;
-    use crate::policy::{Event, Hang, Update};
+    use crate::policy::{Event, Hang, Update, wake};
     use crate::schedule::parse_hours;
 
     const OVER: Duration = Duration::from_secs(600);
@@ -141,8 +175,9 @@ mod tests {
         let mut health: Health = serde_json::from_str(&kept).expect("the same");
         assert_eq!(ask(&settings(), &mut health, 7, 30), Slow::Never);
         assert!(matches!(ask(&settings(), &mut health, 8, 30), Slow::Tell(_)), "another run is another matter");
-        health.is_over(RunId(7));
-        health.is_over(RunId(8));
+        for run in [7, 8] {
+            health.is_over(RunId(run), Some(OVER), &settings(), &TimeZone::UTC, at(40));
+        }
         assert_eq!(
             serde_json::to_value(&health).expect("JSON").get("slow"),
             None,
@@ -168,6 +203,28 @@ mod tests {
         health.silence(Some(at(20)), at(0));
         assert_eq!(ask(&settings(), &mut health, 7, 10), Slow::Until(at(20)));
         assert!(matches!(ask(&settings(), &mut health, 7, 20), Slow::Tell(_)));
+    }
+
+    #[test]
+    fn a_run_that_took_long_within_quiet_hours_waits_for_their_end() {
+        let quiet = Settings { quiet_hours: parse_hours("22:00-07:00").ok(), ..settings() };
+        let mut health = Health::default();
+        ask(&quiet, &mut health, 7, 61);
+        ask(&quiet, &mut health, 7, 62);
+        let kept = serde_json::to_string(&health).expect("JSON");
+        let mut health: Health = serde_json::from_str(&kept).expect("the same");
+        health.is_over(RunId(7), Some(2 * OVER), &quiet, &TimeZone::UTC, at(80));
+        health.is_over(RunId(8), Some(OVER / 2), &quiet, &TimeZone::UTC, at(90));
+        let told = wake(&quiet, &mut health, None, &TimeZone::UTC, at(600));
+        let lines: Vec<&str> = told.iter().flat_map(|told| &told.digest).map(String::as_str).collect();
+        assert_eq!(lines, ["22:20 slow: run 7 took 20m, longer than 10m"]);
+        assert_eq!((told[0].event, told[0].status), (Event::Slow, Status::Warning));
+        // One that goes on is told as that, and not twice.
+        let mut health = Health::default();
+        ask(&quiet, &mut health, 9, 61);
+        assert!(matches!(ask(&quiet, &mut health, 9, 600), Slow::Tell(_)));
+        health.is_over(RunId(9), Some(OVER), &quiet, &TimeZone::UTC, at(601));
+        assert!(wake(&quiet, &mut health, None, &TimeZone::UTC, at(602)).is_empty());
     }
 
     #[test]

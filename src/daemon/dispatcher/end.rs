@@ -24,7 +24,8 @@ impl Dispatcher {
         let index = running.job;
         let tracked = &mut self.jobs[index as usize];
         tracked.running -= 1;
-        tracked.health.is_over(id);
+        let (settings, zone) = (&tracked.job.notify, &tracked.job.timing.zone);
+        tracked.health.is_over(id, crate::exec::known(outcome.took), settings, zone, now.wall);
         // One that ended by itself before it could be stopped is like any other.
         let replaced = running.replaced && outcome.reason == Reason::Interrupted;
         if self.stopping && !replaced && outcome.ending == Ending::Interrupted {
@@ -72,6 +73,9 @@ impl Dispatcher {
     pub fn interrupted(&mut self, run: Arc<Run>, left: &RunningRow, now: Now) -> Turn {
         let mut turn = Turn::default();
         let Some(&index) = self.by_name.get(&left.job) else { return turn };
+        let tracked = &mut self.jobs[index as usize];
+        let (settings, zone) = (&tracked.job.notify, &tracked.job.timing.zone);
+        tracked.health.is_over(left.id, None, settings, zone, now.wall);
         self.conclude(index, (run, None), Outcome::cut_off(left.started, now), false, now, &mut turn);
         self.arm(index, now);
         turn

@@ -113,3 +113,20 @@ async fn without_threads_the_end_of_what_was_open_is_told_all_the_same() {
         assert!(all[1].text.contains("*pg* is well again after 6h"), "{all:#?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_took_long_in_quiet_hours_is_told_at_their_end() {
+    let slow = format!("{JOB}\nnotify.slow.over = '5m'");
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", slow.as_str())];
+    let world = World::started(EVENING, &files, |_, at| match at.as_secs() / 3_600 {
+        3 if at.as_secs() % 3_600 < 600 => says("").takes(480),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(10 * 60 + 5)).await;
+    let all = shown(&world);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    let text = &all[0].text;
+    assert!(text.starts_with(":large_yellow_circle: a while it was quiet: 00:08 slow: run "), "{text}");
+    assert!(text.contains(" took 8m, longer than 5m"), "{text}");
+}
