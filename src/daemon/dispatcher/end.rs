@@ -35,6 +35,8 @@ impl Dispatcher {
         let tracked = &mut self.jobs[index as usize];
         tracked.cadence.finished(&tracked.job.timing, now);
         if tracked.running == 0 {
+            turn.entries.extend(self.abandon_unwatched(index, now));
+            let tracked = &mut self.jobs[index as usize];
             if tracked.removed {
                 self.release(index);
             } else if let Some((scheduled, trigger)) = tracked.pending.take() {

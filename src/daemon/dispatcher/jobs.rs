@@ -111,8 +111,7 @@ impl Dispatcher {
         for index in 0..self.jobs.len() {
             let tracked = &self.jobs[index];
             if !wanted.contains_key(&tracked.job.name) && !keep(&tracked.job) && !tracked.removed {
-                let job = &self.jobs[index].job;
-                let why = format!("{} was removed", short_file(&job.facts.file, &job.name));
+                let why = was_removed(&self.jobs[index].job);
                 entries.extend(self.abandon(index, &why, now));
                 entries.extend(u32::try_from(index).ok().and_then(|index| self.waits_in_vain(index, &why, now)));
                 self.remove(index, now);
@@ -171,6 +170,18 @@ impl Dispatcher {
         let gone = Gone { name: &job.name, why, zone: &job.timing.zone, notify: Some(&job.notify) };
         let messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
         (!messages.is_empty()).then(|| tracked.changed(messages, now))
+    }
+
+    /// The same after the last run of a job that was removed or disabled while it went on: no other run could end what it
+    /// began.
+    pub(super) fn abandon_unwatched(&mut self, index: u32, now: Now) -> Option<Entry> {
+        let Tracked { job, removed, .. } = &self.jobs[index as usize];
+        let why = match (*removed, job.timing.enabled) {
+            (true, _) => was_removed(job),
+            (false, false) => DISABLED.to_owned(),
+            (false, true) => return None,
+        };
+        self.abandon(index as usize, &why, now)
     }
 
     /// Jobs of which only a memory is left: they were removed, or disabled, while no daemon ran.
@@ -278,4 +289,9 @@ impl Dispatcher {
         };
         self.agenda.set(index, at);
     }
+}
+
+/// Why nobody watches a job whose file is gone.
+fn was_removed(job: &Job) -> String {
+    format!("{} was removed", short_file(&job.facts.file, &job.name))
 }

@@ -298,6 +298,30 @@ async fn a_job_that_is_removed_or_disabled_while_it_fails_is_no_longer_watched_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_last_run_of_a_removed_or_disabled_job_began_is_over_with_it() {
+    let job = "command = 'a'\nevery = '1h'\noverlap = 'skip'";
+    for removed in [true, false] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)];
+        let world = World::started(MORNING, &files, |run, _| match run.job.as_str() {
+            "a" => Act { takes: minutes(10), ..fails("boom") },
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(4)).await;
+        match removed {
+            true => world.remove("jobs.d/a.toml"),
+            false => world.file("jobs.d/a.toml", &format!("{job}\nenabled = false")),
+        }
+        world.reload().await;
+        world.pass(minutes(90)).await;
+        let ops = told(&world, "ops");
+        assert_eq!(ops.len(), 2, "{ops:#?}");
+        assert!(ops[0].starts_with("10 Open ") && ops[0].contains("a critical: boom"), "{ops:#?}");
+        assert!(ops[1].starts_with("10 Edit :black_circle: no longer watched since 08:10 ("), "{ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_is_removed_or_disabled_while_no_daemon_runs_is_no_longer_watched_either() {
     let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'";
     for removed in [true, false] {
