@@ -40,7 +40,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::api;
 use crate::clock::{self, Alarm, Mono, Now, SharedClock};
 use crate::exec::{Outcome, Place, Run, Spawner, Stop};
-use crate::id::RunId;
+use crate::id::{JobName, RunId};
 use crate::notify::Watcher;
 use crate::outbox;
 use crate::plan::{Config, Job, Loaded, Plan};
@@ -255,6 +255,7 @@ impl Daemon {
         }
         daemon.keeping.keep(first);
         daemon.add_jobs_without_file(|name| jobs.remove(name).unwrap_or_default(), now);
+        daemon.take_over_runs_without_file(&mut jobs, now);
         // A job whose file has errors is still watched.
         jobs.retain(|name, _| !daemon.plan.not_loaded.iter().any(|bad| bad.name == *name));
         let gone = daemon.dispatcher.gone_meanwhile(jobs, now);
@@ -271,6 +272,42 @@ impl Daemon {
         }
         daemon.note_versions();
         daemon
+    }
+
+    /// Runs that were in progress when the daemon before this one died, whose processes live on, and whose job files are gone:
+    /// they go on to their end, under the time limits of `[defaults]`, as those of a job that a reload removes.
+    fn take_over_runs_without_file(&mut self, past: &mut HashMap<JobName, dispatcher::Past>, now: Now) {
+        let mut gone: Vec<JobName> = Vec::new();
+        for left in std::mem::take(&mut self.host.interrupted) {
+            // That of a file with errors is still watched, and is as it was.
+            let has_file =
+                self.dispatcher.has(&left.job) || self.plan.not_loaded.iter().any(|bad| bad.name == left.job);
+            let job = self.plan.job_without_file(&left.job, "", None).filter(|_| gone.contains(&left.job) || !has_file);
+            let run = job.map(|job| {
+                let command = Arc::clone(&job.command);
+                (job, Arc::new(Run::new(left.id, left.job.clone(), command, left.scheduled, left.trigger)))
+            });
+            let going_on = run.and_then(|(job, run)| {
+                let end = self.host.spawner.take_over(&run, left.started, left.process.as_ref())?;
+                Some((job, run, end))
+            });
+            let Some((job, run, end)) = going_on else {
+                self.host.interrupted.push(left);
+                continue;
+            };
+            tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died, and its process lives on, though its job file is gone: it is waited for");
+            if !gone.contains(&left.job) {
+                self.dispatcher.add(job, past.remove(&left.job).unwrap_or_default(), now);
+                gone.push(left.job.clone());
+            }
+            self.dispatcher.take_over(Arc::clone(&run), &left, now);
+            self.keeping.begin_again(&left);
+            self.follow(run.id, end);
+        }
+        for job in gone {
+            let over = self.dispatcher.forget(&job, "its file was removed", now);
+            self.keeping.keep(over.into_iter().collect());
+        }
     }
 
     /// Runs that were in progress when the daemon before this one died: one whose process lives on is in progress still; any other

@@ -25,7 +25,7 @@ impl Dispatcher {
         let tracked = &mut self.jobs[index as usize];
         tracked.running -= 1;
         let (settings, zone) = (&tracked.job.notify, &tracked.job.timing.zone);
-        tracked.health.is_over(id, crate::exec::known(outcome.took), settings, zone, now.wall);
+        tracked.health.is_over(id, known(outcome.took), settings, zone, now.wall);
         // One that ended by itself before it could be stopped is like any other.
         let replaced = running.replaced && outcome.reason == Reason::Interrupted;
         if self.stopping && !replaced && outcome.ending == Ending::Interrupted {

@@ -77,6 +77,29 @@ fn a_run_whose_environment_says_nothing_is_found_all_the_same() {
 }
 
 #[test]
+fn a_run_of_a_job_whose_file_is_gone_is_waited_for_under_the_time_limit_of_the_defaults_or_stopped() {
+    let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '1h'\nnotify.stuck_after = 0\n";
+    for limit in [true, false] {
+        let (sandbox, pid) = killed(job);
+        std::fs::remove_file(sandbox.path().join("jobs.d/a.toml")).expect("it is there");
+        sandbox.file("jobs.d/b.toml", "command = 'true'\nevery = '1h'\n");
+        if limit {
+            sandbox.file("slack_alert.toml", "host = 'web-1'\n[defaults]\ntimeout = '1s'\n");
+        }
+        let mut next = sandbox.start(&["run", "-v"]);
+        next.wait_for("its process lives on, though its job file is gone: it is waited for");
+        match limit {
+            true => drop(next.wait_for("timed out after 1s")),
+            false => assert!(lives(&pid)),
+        }
+        next.signal("TERM");
+        next.signal("INT");
+        let (_, said) = next.end();
+        assert!(!lives(&pid), "it is not left behind: {said}");
+    }
+}
+
+#[test]
 fn a_run_that_outlives_its_daemon_is_replaced_when_its_job_says_so() {
     let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '2s'\noverlap = 'replace'\n";
     let (sandbox, pid) = killed(job);
