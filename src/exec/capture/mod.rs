@@ -2,6 +2,7 @@
 //! data read. Before it: chunks as they are read. After it: `assess`.
 
 pub(super) mod attach;
+mod broken_off;
 pub(super) mod directives;
 pub(super) mod output;
 pub(super) mod perfdata;

@@ -285,7 +285,8 @@ pub(in crate::exec) fn mask(output: &mut Output, redactor: &Redactor) {
     for captured in [&mut output.stdout, &mut output.stderr, &mut output.both] {
         let (head, tail) = (&captured.head, &captured.tail);
         if captured.dropped > 0 {
-            let (end, start) = (end_before_gap(head, redactor), start_behind_gap(head, tail, redactor));
+            let end = end_before_gap(head, redactor).min(redactor.begins_at(head));
+            let start = start_behind_gap(head, tail, redactor).max(redactor.ends_at(tail));
             captured.dropped += (head.len() - end + start) as u64;
             let (head, tail) = (redactor.mask_part(head, 0..end), redactor.mask_part(tail, start..tail.len()));
             (captured.head, captured.tail) = (head, tail);
@@ -484,6 +485,29 @@ mod tests {
         let shown = text(&output.stdout).replace("[redacted]", "");
         assert!(!shown.contains("aa"), "the match goes on behind the gap: {} bytes", shown.len());
         assert!(shown.ends_with(" CAUSE\nEND\n"), "and has an end");
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_shown_that_is_longer_than_what_is_kept_of_the_output() {
+        for (pattern, begin, secret, end) in [
+            ("key=[a-z]+", "key=", "s".repeat(40_000), ""),
+            ("key=[a-z]+;", "key=", "s".repeat(40_000), ";"),
+            ("(?s)BEGIN.*?END", "BEGIN\n", "ssss\n".repeat(8_000), "END"),
+        ] {
+            let redactor = redactor(pattern);
+            // The gap goes through the secret; or through what stands before it, or behind it.
+            for (before, after) in [(8_000, 30_000), (8_000, 8_000 + 10_000), (60_000, 10), (10, 60_000)] {
+                let (before, after) = ("A ".repeat(before / 2), " B".repeat(after / 2));
+                let written = format!("first\n{before}{begin}{secret}{end}{after} CAUSE\nlast\n");
+                let mut output = capture(64 << 10, &redactor, &[(OUT, &written)]);
+                mask(&mut output, &redactor);
+                let kept = [&output.stdout.head, &output.stdout.tail].map(|kept| String::from_utf8_lossy(kept));
+                let shown = kept.concat().replace("first", "").replace("last", "").replace("[redacted]", "");
+                assert!(!shown.contains('s'), "{pattern}: {} bytes are shown", shown.len());
+                assert!(kept[0].starts_with("first\nA A"), "{pattern}, {} before", before.len());
+                assert!(kept[1].ends_with("CAUSE\nlast\n"), "{pattern}, {} behind", after.len());
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use memchr::memmem;
 use regex::bytes::Regex;
 use serde_json::Value;
 
+use super::broken_off;
 use super::visible::View;
 
 /// What stands in the place of a match.
@@ -112,6 +113,20 @@ impl Redactor {
         whole.filter(|found| found.start == 0).map_or(0, |found| found.end.saturating_sub(begun.len()))
     }
 
+    /// Where in a text, behind which something was thrown away, a match may begin that goes on there; its length where none can.
+    pub(super) fn begins_at(&self, head: &[u8]) -> usize {
+        self.patterns().map(|pattern| broken_off::begins_at(pattern, head)).min().unwrap_or(head.len())
+    }
+
+    /// Where in a text, before which something was thrown away, a match may end that began there; 0 where none can.
+    pub(super) fn ends_at(&self, tail: &[u8]) -> usize {
+        self.patterns().map(|pattern| broken_off::ends_at(pattern, tail)).max().unwrap_or(0)
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &Regex> {
+        self.patterns.iter().flat_map(|patterns| patterns.iter())
+    }
+
     /// So many bytes beside a cut may belong to a match that the cut goes through. A value has its length, also where each of
     /// its characters is written as an escape; a pattern is given more than the longest token takes.
     pub(super) fn reach(&self) -> usize {
@@ -203,8 +218,7 @@ impl Redactor {
 
     /// Every stretch of the text as it stands. Matches of nothing do not count.
     fn matches_as_written(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let patterns = self.patterns.iter().flat_map(|patterns| patterns.iter());
-        let by_pattern = patterns.flat_map(|pattern| pattern.find_iter(text)).map(|found| found.range());
+        let by_pattern = self.patterns().flat_map(|pattern| pattern.find_iter(text)).map(|found| found.range());
         let values = self.values.iter().flat_map(|values| values.iter());
         let by_value = values.flat_map(|value| memmem::find_iter(text, value).map(|at| at..at + value.len()));
         by_pattern.chain(by_value).filter(|range| !range.is_empty()).collect()
