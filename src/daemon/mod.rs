@@ -44,7 +44,7 @@ use crate::id::{JobName, RunId};
 use crate::notify::Watcher;
 use crate::outbox;
 use crate::plan::{Config, Job, Loaded, Plan};
-use crate::store::{RunningRow, Store};
+use crate::store::{RunRow, RunningRow, Store};
 
 pub use changes::Changes;
 pub use dispatcher::Dispatcher;
@@ -212,11 +212,13 @@ impl Daemon {
         let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(&plan), past.next_run, now);
         let mut jobs = past.jobs;
         dispatcher.begin_holds(past.holds, past.next_hold);
+        let saved = |row: &RunRow| jobs.get(&row.job).and_then(|past| past.saved.clone());
+        let passed = past.passed.into_iter().map(|row| (saved(&row), row)).map(|(saved, row)| (row, saved)).collect();
         for job in &plan.jobs {
             dispatcher.add(Arc::clone(job), jobs.remove(&job.name).unwrap_or_default(), now);
         }
         let first = dispatcher.daemon_started(&host.clock.boot(), now);
-        dispatcher.resume_passed(past.passed);
+        dispatcher.resume_passed(passed, now);
         tracing::info!(jobs = plan.jobs.len(), not_loaded = plan.not_loaded.len(), "started");
         if !plan.jobs.is_empty() && plan.jobs.iter().all(|job| !job.timing.enabled) {
             tracing::warn!("no job is enabled: nothing runs");

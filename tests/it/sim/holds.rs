@@ -343,6 +343,32 @@ async fn a_pause_is_one_row_of_the_history_ends_by_itself_and_outlives_a_restart
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_due_times_that_pass_in_a_pause_are_counted_once_over_a_restart_and_over_a_kill() {
+    let mut all = Vec::new();
+    for (schedule, due_times) in [("every = '10s'", 180), ("cron = '* * * * *'", 30)] {
+        for (killed, down) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
+            let text = format!("command = 'a'\n{schedule}");
+            let mut world = World::started(MORNING, &[("jobs.d/a.toml", &text)], |_, _| says("")).await;
+            world.pass(minutes(4) + Duration::from_secs(5)).await;
+            hold(&world, HoldKind::Pause, "a", Some(30)).await;
+            world.pass(minutes(9) + Duration::from_secs(40)).await;
+            match killed {
+                true => world.crash().await,
+                false => drop(world.stop().await),
+            }
+            world.pass(minutes(down)).await;
+            world.start().await;
+            world.pass(minutes(30)).await;
+            let counts: Vec<u64> =
+                world.history().await.iter().filter_map(|row| row.details.passed).map(|(count, _)| count).collect();
+            all.push((schedule, killed, down, counts, vec![due_times]));
+        }
+    }
+    let wrong: Vec<_> = all.into_iter().filter(|(.., counts, expected)| counts != expected).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_that_a_clock_which_was_ahead_has_made_lasts_no_longer_than_was_asked_for() {
     const YEAR: i64 = 365 * 86_400;
     for restarts in [false, true] {

@@ -19,6 +19,9 @@ use crate::store::RunRow;
 /// The row of due times that have passed is written this often, and when the pause ends.
 const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
+/// So many due times that passed since the row was written are counted at a start: more than a day's of a job each other second.
+const MOST_MISSED: usize = 50_000;
+
 /// Due times of a job that have passed because of a pause.
 #[derive(Debug)]
 pub(in crate::daemon::dispatcher) struct PassedTimes {
@@ -35,18 +38,26 @@ pub(in crate::daemon::dispatcher) struct PassedTimes {
 }
 
 impl Dispatcher {
-    /// Goes on counting due times that pass, where an earlier process left off; after the jobs are taken in.
-    pub fn resume_passed(&mut self, rows: Vec<RunRow>) {
-        for row in rows {
+    /// Goes on counting due times that pass, where an earlier process left off; after the jobs are taken in. Each row comes with
+    /// what was saved of the job's place in its schedule: what passed since the row was written is counted by that, since a
+    /// process that was killed knew more than it had written, and none counted while none ran.
+    pub fn resume_passed(&mut self, rows: Vec<(RunRow, Option<Saved>)>, now: Now) {
+        for (row, saved) in rows {
             let (Some(index), Some((count, hold))) = (self.by_name.get(&row.job), row.details.passed) else { continue };
-            self.jobs[*index as usize].passed = Some(Box::new(PassedTimes {
+            let tracked = &mut self.jobs[*index as usize];
+            let seed = tracked.job.seed(&self.sender.host);
+            let until = self.holds.all.get(&hold).map_or(row.finished, |hold| hold.until.min(now.wall));
+            let since = tracked.job.timing.upcoming_after(&seed, saved.as_ref(), row.finished);
+            let since = since.skip_while(|at| *at <= row.finished).take_while(|at| *at < until).take(MOST_MISSED);
+            let (unwritten, last) = since.fold((0, row.finished), |(count, _), at| (count + 1, at));
+            tracked.passed = Some(Box::new(PassedTimes {
                 row: row.id,
                 hold,
-                count,
+                count: count + unwritten,
                 first: row.started,
-                last: row.finished,
+                last,
                 written: None,
-                is_written: true,
+                is_written: unwritten == 0,
             }));
         }
     }
@@ -74,6 +85,10 @@ impl Dispatcher {
                 Some(Box::new(PassedTimes { row, hold, count, first, last, written: None, is_written: false }));
         }
         let passed = tracked.passed.as_mut().expect("it was just put there");
+        if passed.count > 0 && scheduled <= passed.last {
+            // One that is made up for was counted at the start.
+            return;
+        }
         passed.count = passed.count.saturating_add(times);
         (passed.last, passed.is_written) = (scheduled.max(passed.last), false);
         if passed.written.is_none_or(|written| now.mono - written >= WRITTEN_EVERY) {
