@@ -96,6 +96,15 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
         );
         imported.note(file_name, None, text);
     }
+    if !entries.is_empty() {
+        let outside = entries.iter().find_map(|entry| remarks::writes_to(&entry.command));
+        let outside = outside.map(|path| format!(" (`{path}`, for one)")).unwrap_or_default();
+        let text = format!(
+            "the package's service can write to /var/lib/slack-alert, /var/log/slack-alert and a /tmp of its own alone: a \
+             command that writes elsewhere{outside} fails until the drop-in write.conf names the folder"
+        );
+        imported.note(file_name, None, text);
+    }
     if entries.iter().any(|entry| !entry.settings.silent) {
         let text = "cron mails whatever a command prints; slack-alert posts the stdout of a good run, and stdout and stderr of a \
                     failed one, printed or not";

@@ -76,6 +76,16 @@ fn throws_output_away(command: &str) -> bool {
     nothing.iter().any(|end| squeezed.contains(end))
 }
 
+/// A file that a command writes to, where the package's service cannot; as far as the redirections say.
+pub(super) fn writes_to(command: &str) -> Option<&str> {
+    let redirected = command.split('>').skip(1).map(|rest| rest.trim_start().split([' ', ';', '&', '|', ')']).next());
+    let can = |path: &&str| {
+        let folders = ["/dev/", "/tmp/", "/var/tmp/", "/var/lib/slack-alert/", "/var/log/slack-alert/"];
+        folders.iter().any(|folder| path.starts_with(folder))
+    };
+    redirected.flatten().find(|path| path.starts_with('/') && !can(path))
+}
+
 /// Whether a command starts from the home of its user: it goes or reaches somewhere from where it is.
 pub(super) fn needs_home(command: &str) -> bool {
     // `2>&1` opens no file.
@@ -130,6 +140,20 @@ fn is_guarded(command: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::needs_home;
+
+    #[test]
+    fn a_file_that_the_service_cannot_write_to_is_found() {
+        for (command, path) in [
+            ("backup.sh >> /var/log/backup.log 2>&1", Some("/var/log/backup.log")),
+            ("pg_dump shop | gzip >/backup/x.gz; true", Some("/backup/x.gz")),
+            ("a > /dev/null 2> /srv/err", Some("/srv/err")),
+            ("a > /tmp/x 2>&1", None),
+            ("a > log/x", None),
+            ("a 2>&1 | logger -t /a", None),
+        ] {
+            assert_eq!(super::writes_to(command), path, "{command}");
+        }
+    }
 
     #[test]
     fn a_command_that_starts_from_its_users_home_is_known_by_its_paths() {

@@ -150,10 +150,11 @@ fn a_folder_that_cannot_be_made_is_an_error_with_its_path() {
 #[test]
 fn what_every_job_says_alike_is_remarked_on_where_the_configuration_is_there_already() {
     let text = "SHELL=/bin/bash\nPATH=/usr/bin:/bin\n0 3 * * * /opt/a.sh\n0 4 * * * /opt/b.sh\n";
-    let remark = "each of the 2 jobs says the same `shell`, `env.PATH`: what [defaults] of slack_alert.toml says, an import leaves out";
-    for (defaults, remarks) in
-        [("timeout = '1h'", true), ("timeout = '1h'\nshell = ['/bin/bash', '-c']\nenv.PATH = '/usr/bin:/bin'", false)]
-    {
+    let remark = "each of the 2 jobs says the same `shell`, `working_dir`, `env.PATH`: what [defaults] of slack_alert.toml says, an import leaves out";
+    for (defaults, remarks) in [
+        ("timeout = '1h'", true),
+        ("timeout = '1h'\nshell = ['/bin/bash', '-c']\nworking_dir = '/home/shop'\nenv.PATH = '/usr/bin:/bin'", false),
+    ] {
         let defaults: toml::Table = toml::from_str(defaults).expect("TOML");
         let page = page(&crontab::convert(text, "tab", None, Target { defaults: Some(&defaults), ..NEW }));
         assert_eq!(page.contains(remark), remarks, "{page}");
