@@ -50,6 +50,8 @@ fn days(days: &Days) -> Option<Option<String>> {
     let (any_day, any_weekday) = (days.of_month == ALL_DAYS, days.of_week == ALL_WEEK);
     match (any_day, any_weekday) {
         (true, true) => Some(None),
+        // Where either field is enough, one that has all of its days makes it every day.
+        (true, _) | (_, true) if days.either => Some(None),
         (true, false) => Some(Some(weekdays(days.of_week))),
         (false, true) if days.of_month.count_ones() == 1 => {
             Some(Some(format!("on day {} of the month", low_bit(days.of_month.into()))))
@@ -133,6 +135,9 @@ mod tests {
             ("0 9-17 * * *", "hourly, 09:00-17:00"),
             ("0 */2 * * *", "every 2h"),
             ("0 */6 * * *", "daily at 00:00, 06:00, 12:00, 18:00"),
+            ("0 0 1-31 * 1", "daily at 00:00"),
+            ("0 0 13 * 0-6", "daily at 00:00"),
+            ("0 0 1-31 * *", "daily at 00:00"),
             ("15 4 1 * *", "on day 1 of the month at 04:15"),
         ] {
             assert_eq!(Cron::parse(text).expect("a calendar").words(), words, "{text}");
