@@ -125,9 +125,11 @@ const NARROWEST: usize = 8;
 /// A column that stays whole is not cut below this many characters: times, statuses and most names have fewer.
 const NARROWEST_WHOLE: usize = 28;
 
+/// What is longer in such a column is cut before another column is left out.
+const LONG_WHOLE: usize = 40;
+
 /// The rows as they fit so many characters. Columns that matter stay whole; of the others the widest are cut first, down to a
-/// few characters, and then the last are left out. Where even that does not fit, what is long in the columns that matter is cut
-/// too. What is cut ends with `…`.
+/// few characters, then what is very long in the columns that matter, and then the last of the others are left out. What is cut ends with `…`.
 fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String>> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut shown: Vec<usize> = (0..columns).collect();
@@ -136,6 +138,7 @@ fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String
         let mut widths: Vec<usize> = shown.iter().map(|column| widest(*column).unwrap_or(0)).collect();
         let room = width.saturating_sub(2 * shown.len().saturating_sub(1));
         narrow(&mut widths, room, |at, width| !whole.contains(&shown[at]) && width > NARROWEST);
+        narrow(&mut widths, room, |at, width| whole.contains(&shown[at]) && width > LONG_WHOLE);
         let fits = widths.iter().sum::<usize>() <= room;
         match shown.iter().rposition(|column| !whole.contains(column)).filter(|_| !fits) {
             Some(least) => drop(shown.remove(least)),
@@ -255,7 +258,9 @@ mod tests {
             rows(&[&["812", &"n".repeat(200), "2026-11-30 08:00:00", "5s", "critical", "exited with 2", "sent"]]);
         let shown = super::table(&super::fitted(&rows, 80, &[0, 1, 2, 4]));
         assert_eq!(shown.trim_end().chars().count(), 80, "{shown}");
-        assert!(shown.contains("nn…  2026-11-30 08:00:00  critical"), "{shown}");
+        assert!(shown.contains("nn…  2026-11-30 08:00:00  5s  critical"), "{shown}");
+        let wide = super::table(&super::fitted(&rows, 110, &[0, 1, 2, 4]));
+        assert!(wide.contains("nn…  2026-11-30 08:00:00  5s  critical  exited …  sent"), "{wide}");
     }
 
     #[test]

@@ -366,6 +366,14 @@ fn last(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
     format!("at {}{ending}{took}", told(last.finished, zone, now))
 }
 
+/// As much of a line as there is room for.
+fn cut(line: &str, room: usize) -> String {
+    match line.chars().count() > room {
+        true => line.chars().take(room - 1).chain(['…']).collect(),
+        false => line.to_owned(),
+    }
+}
+
 /// A job that is well: its last run, and its next.
 fn well(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
     let next = match job.next {
@@ -565,7 +573,8 @@ struct Writer {
 impl Writer {
     fn row(&mut self, row: &Row, width: usize) {
         let style = style(row.state);
-        let name = &row.name;
+        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(WIDEST_NAME));
+        let name = cut(&row.name, room);
         let first = format!("{style}{} {:<10}{style:#} {name:<width$}  {}", shape(row), row.word, row.what);
         self.words(INDENT, &first);
         for line in &row.more {
@@ -598,12 +607,8 @@ impl Writer {
     fn output(&mut self, line: &str) {
         let line = in_one_line(line);
         let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(10));
-        let cut: String = match line.chars().count() > room {
-            true => line.chars().take(room - 1).chain(['…']).collect(),
-            false => line.into_owned(),
-        };
         let dim = Style::new().dimmed();
-        self.text.push_str(&format!("{}{dim}{cut}{dim:#}\n", " ".repeat(INDENT)));
+        self.text.push_str(&format!("{}{dim}{}{dim:#}\n", " ".repeat(INDENT), cut(&line, room)));
     }
 
     /// Words, broken where the terminal ends; lines after the first are indented.

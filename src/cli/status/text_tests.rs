@@ -256,6 +256,16 @@ fn every_line_fits_the_terminal() {
 }
 
 #[test]
+fn the_row_of_a_job_with_a_very_long_name_fits_the_terminal() {
+    let mut view = night();
+    view.status.incidents.clear();
+    view.jobs = serde_json::from_value(json!([job(&"n".repeat(200), "critical", json!({}))])).expect("a job");
+    let text = shown(&view, Some(80), false);
+    let row = text.lines().find(|line| line.contains("nn…")).expect("its row");
+    assert!(row.chars().count() <= 80, "{text}");
+}
+
+#[test]
 fn who_has_an_incident_is_said_in_the_place_of_nobody() {
     let mut view = night();
     let ack = json!({
