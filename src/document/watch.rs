@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -73,6 +74,9 @@ pub struct Survey {
     pub unwatchable: Option<(PathBuf, &'static str)>,
     /// The folders to watch.
     folders: BTreeMap<PathBuf, Folder>,
+    /// Files to watch themselves, each with device and inode: they may be written to under another name, of which their folder
+    /// gives no notice. Containers have files mounted one by one.
+    files: BTreeMap<PathBuf, (u64, u64)>,
 }
 
 /// A folder to watch.
@@ -109,7 +113,7 @@ impl Folder {
 /// Whether a name could be a job file's or a folder's: what editors and copying programs leave beside a file is neither.
 fn may_be_job(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    !name.starts_with(b".") && !name.starts_with(b"#") && !name.ends_with(b"~")
+    !name.starts_with(b".") && !name.ends_with(b"~")
 }
 
 /// Looks at every file of a configuration.
@@ -223,6 +227,9 @@ impl Surveyor {
     #[expect(clippy::disallowed_methods, reason = "the door of files: what is watched is looked at here")]
     fn stat(&mut self, path: &Path) {
         let Ok(meta) = std::fs::metadata(path) else { return };
+        if meta.nlink() > 1 || is_mounted(path) {
+            self.survey.files.insert(path.to_owned(), (meta.dev(), meta.ino()));
+        }
         (meta.dev(), meta.ino(), meta.size()).hash(&mut self.hasher);
         (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec()).hash(&mut self.hasher);
         self.survey.newest = self.survey.newest.max(changed(&meta));
@@ -257,6 +264,12 @@ impl Surveyor {
         }
         self.survey.folders.get_mut(path).expect("it was put there")
     }
+}
+
+/// Whether something is mounted at this path.
+fn is_mounted(path: &Path) -> bool {
+    let seen = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty());
+    seen.is_ok_and(|seen| seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// The components of a path below its root.
@@ -340,8 +353,13 @@ impl Watcher {
         let (ways, folders): (BTreeMap<_, _>, BTreeMap<_, _>) =
             survey.folders.clone().into_iter().partition(|(_, folder)| is_way(folder));
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).folders.clone_from(&folders);
+        let wanted: BTreeMap<&PathBuf, (u64, u64)> = folders
+            .iter()
+            .map(|(path, folder)| (path, folder.id))
+            .chain(survey.files.iter().map(|(path, id)| (path, *id)))
+            .collect();
         self.watching.retain(|path, id| {
-            let stays = folders.get(path).is_some_and(|folder| folder.id == *id);
+            let stays = wanted.get(path) == Some(id);
             if !stays {
                 // It may be gone already, and its watch with it.
                 let _ = kernel.unwatch(path);
@@ -355,13 +373,13 @@ impl Watcher {
             let first = watcher.watch(names).into_iter().find(|(path, _)| needed(path));
             refused = first.map_or(Ok(()), |(path, error)| Err(format!("{}: {error}", path.display())));
         }
-        for (path, folder) in &folders {
+        for (path, id) in wanted {
             if self.watching.contains_key(path) {
                 continue;
             }
             match kernel.watch(path, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.watching.insert(path.clone(), folder.id)),
-                // A folder that is gone by now has given notice in the one above it.
+                Ok(()) => drop(self.watching.insert(path.clone(), id)),
+                // What is gone by now has given notice in the folder above it.
                 Err(_) if !path.exists() => {}
                 Err(error) => refused = Err(format!("{}: {error}", path.display())),
             }

@@ -247,6 +247,50 @@ fn a_file_system_that_is_mounted_over_the_folder_of_jobs_brings_its_jobs_and_tak
 }
 
 #[test]
+fn a_file_that_is_written_to_under_another_name_is_read_again() {
+    let sandbox = with_first("");
+    sandbox.file("elsewhere/linked", &job("says linked"));
+    let at = |path: &str| sandbox.path().join(path);
+    fs::hard_link(at("elsewhere/linked"), at("jobs.d/linked.toml")).expect("files can be linked");
+    let mut going = started(&sandbox);
+    going.wait_for("says linked");
+    fs::write(at("elsewhere/linked"), job("says the next")).expect("it is ours");
+    going.wait_for("reloaded jobs=2 added=0 changed=1 removed=0");
+    fs::write(at("elsewhere/linked"), job("says the last")).expect("it is ours");
+    going.wait_for("reloaded jobs=2 added=0 changed=1 removed=0");
+    ended(going);
+}
+
+#[test]
+fn a_file_whose_name_begins_with_a_number_sign_is_a_job_like_any_other() {
+    let sandbox = with_first("");
+    let mut going = started(&sandbox);
+    sandbox.file("jobs.d/#second.toml", &job("says second"));
+    going.wait_for("says second");
+    ended(going);
+}
+
+#[test]
+fn a_single_file_that_is_mounted_is_read_again_when_it_is_written_to_where_it_comes_from() {
+    let sandbox = with_first("");
+    sandbox.file("host/mounted", &job("says mounted"));
+    sandbox.file("jobs.d/mounted.toml", "");
+    let target = sandbox.path().join("jobs.d/mounted.toml");
+    let mount = Command::new("mount").arg("--bind").args([&sandbox.path().join("host/mounted"), &target]).status();
+    if !mount.is_ok_and(|status| status.success()) {
+        skip("nothing can be mounted here (it takes root)");
+        return;
+    }
+    let mut going = started(&sandbox);
+    going.wait_for("says mounted");
+    fs::write(sandbox.path().join("host/mounted"), job("says the next")).expect("it is ours");
+    going.wait_for("reloaded jobs=2 added=0 changed=1 removed=0");
+    ended(going);
+    let unmounted = Command::new("umount").arg(&target).status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+}
+
+#[test]
 fn what_lies_beside_job_files_may_change_without_end_and_keeps_no_job_waiting() {
     let sandbox = with_first("");
     let mut going = sandbox.start(&["run", "--dry-run"]);
