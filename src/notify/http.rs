@@ -41,6 +41,13 @@ pub struct Raw {
     pub body: Vec<u8>,
 }
 
+impl Raw {
+    /// Whether it sends whoever asked elsewhere, which is never followed.
+    pub fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status)
+    }
+}
+
 /// No answer came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unreachable {

@@ -157,7 +157,15 @@ impl Workspace {
     /// Calls a method that takes JSON.
     async fn call(&self, method: &str, body: &Value, timeouts: u32, about: Context<'_>) -> Result<Value, SendError> {
         let raw = self.http.post(self.with_token(method, JSON, body.to_string(), timeouts)).await?;
-        answer::method(&raw, about)
+        match answer::method(&raw, about) {
+            // Where another request has an answer of Slack's, it is what this one says that is sent elsewhere (a filter of
+            // contents): that is a refusal. Where it has none, the way is redirected.
+            Err(error) if raw.is_redirect() => Err(match self.auth_test().await {
+                Ok(_) | Err(SendError::Permanent { .. }) => answer::redirected(error),
+                Err(_) => error,
+            }),
+            answer => answer,
+        }
     }
 
     /// A request to a method; the token travels in the header alone.

@@ -89,7 +89,12 @@ pub fn auth_info(value: &Value, raw: &Raw) -> AuthInfo {
 /// The answer of an incoming webhook: `ok` as plain text, or a code as plain text; some gates answer with JSON.
 pub fn webhook(raw: &Raw, about: Context<'_>) -> Result<Receipt, SendError> {
     let value: Option<Value> = serde_json::from_slice(&raw.body).ok();
-    passing(raw, value.as_ref())?;
+    let passing = passing(raw, value.as_ref());
+    // It may be that of this message alone: only another message can tell.
+    passing.map_err(|error| match raw.is_redirect() {
+        true => SendError::Doubtful { why: error.why().to_owned() },
+        false => error,
+    })?;
     // A code without JSON around it may be anybody's.
     let about = Context { status: Some(raw.status), ..about };
     let text = String::from_utf8_lossy(&raw.body);
@@ -149,6 +154,12 @@ fn passing(raw: &Raw, value: Option<&Value>) -> Result<(), SendError> {
         _ => return Ok(()),
     };
     Err(SendError::Transient { why, retry_after: None })
+}
+
+/// A redirect that this request alone has got.
+pub fn redirected(error: SendError) -> SendError {
+    let why = format!("{}; other requests get through", error.why());
+    SendError::Permanent { why, code: None, fault: Fault::Refused }
 }
 
 /// `Retry-After` in whole seconds; webhooks also gave `retry_after` in the body.

@@ -188,11 +188,20 @@ async fn a_redirect_is_not_followed_since_it_would_carry_the_token_away() {
     let (slack, thief) = (MockSlack::start(), MockSlack::start());
     for status in [301, 302, 307, 308] {
         for settings in [settings(&slack.url()), hook(&slack.webhook_url())] {
-            slack.answer(Answer::status(status, "").header("Location", &format!("{}/chat.postMessage", thief.url())));
+            slack.always(Answer::status(status, "").header("Location", &format!("{}/chat.postMessage", thief.url())));
             assert!(transient(send(&settings).await).0.contains("redirect"));
         }
     }
     assert_eq!(thief.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_of_one_message_alone_is_a_refusal_of_that_message() {
+    let slack = MockSlack::start();
+    slack.answer(Answer::status(307, "<html>blocked</html>").header("Location", "https://filter.example/blocked"));
+    let refused = send(&settings(&slack.url())).await;
+    let Err(SendError::Permanent { why, fault: Fault::Refused, .. }) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("redirect (HTTP 307)") && why.contains("other requests get through"), "{why}");
 }
 
 #[tokio::test]
