@@ -232,6 +232,9 @@ pub(super) struct Stuck {
     /// The runs are stopped for the next one (`overlap = "replace"`).
     #[serde(skip_serializing_if = "is_default")]
     pub(super) replaced: bool,
+    /// When the first of those began.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) since: Option<Timestamp>,
 }
 
 /// That no run of a job ends.
@@ -530,7 +533,7 @@ impl Health {
     fn each_time(&mut self, each: &mut dyn FnMut(&mut Timestamp)) {
         self.changes.iter_mut().for_each(&mut *each);
         self.succeeded.as_mut().map(&mut *each);
-        self.stuck.at.as_mut().map(&mut *each);
+        [&mut self.stuck.at, &mut self.stuck.since].into_iter().flatten().for_each(&mut *each);
         if let Some(last) = &mut self.last {
             each(&mut last.at);
         }

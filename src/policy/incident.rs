@@ -185,16 +185,16 @@ impl OpenIncident {
         }
     }
 
-    /// A run that does not end.
-    pub(super) fn hanging(run: RunId, since: Timestamp, now: Timestamp) -> Self {
+    /// A run that does not end, the last of so many in a row.
+    pub(super) fn hanging((run, failures): (RunId, u32), since: Timestamp, now: Timestamp) -> Self {
         let same_since = now;
-        Self { since, same_since, hung: Some(run), ..Self::new(run, Status::Critical, HANGS, now) }
+        Self { since, same_since, failures, hung: Some(run), ..Self::new(run, Status::Critical, HANGS, now) }
     }
 
-    /// One more run does not end, and is a failure of this incident.
-    pub(super) fn hangs(&mut self, run: RunId, now: Timestamp) {
+    /// One more run does not end, the last of so many in a row, and is a failure of this incident.
+    pub(super) fn hangs(&mut self, (run, runs): (RunId, u32), now: Timestamp) {
         self.note_ok(now);
-        self.failures = self.failures.saturating_add(1);
+        self.failures = self.failures.saturating_add(runs);
         (self.status, self.hung) = (Status::Critical, Some(run));
         (self.kind, self.same, self.same_since) = (HANGS, 1, now);
     }

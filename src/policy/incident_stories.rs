@@ -405,6 +405,31 @@ fn a_failure_that_was_told_as_an_exception_is_still_one_after_a_repetition() {
 }
 
 #[test]
+fn the_end_counts_every_run_that_was_replaced_before_it_ended() {
+    let row = |before: u32, failures: &str| {
+        let mut life = Life::new("repeat = \"10m\"");
+        for minute in 0..before {
+            life.step("critical: a", at(&format!("02:{minute:02}")));
+        }
+        for replaced in 1..=10 {
+            life.step("replace", at(&format!("03:{:02}", 5 * replaced)));
+        }
+        let end = life.step("ok", at("03:55"));
+        assert!(end.contains(failures), "{before}: {end}");
+    };
+    // The first of them began at 03:00.
+    row(0, "10 failures in 55m)");
+    row(2, "12 failures in 1h 55m)");
+    // What could not be told is not counted twice.
+    let mut life = Life::new("stuck_after = 2");
+    for (at_time, what) in [("03:05", "replace"), ("03:10", "replace"), ("03:10", "retract"), ("03:15", "replace")] {
+        life.step(what, at(at_time));
+    }
+    let end = life.step("ok", at("03:20"));
+    assert!(end.contains("3 failures in 20m"), "{end}");
+}
+
+#[test]
 fn a_hang_that_could_not_be_told_is_told_at_the_next_due_time() {
     story(
         "stuck_after = 1",

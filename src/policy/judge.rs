@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
-use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen};
+use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen, Stuck};
 use super::incident::{MOST_KINDS, OpenIncident, Reported, kept, number_of};
 use super::keys::Aside;
 use super::notify::{Draft, FlapChange, Moment};
@@ -275,7 +275,7 @@ impl Health {
         if self.skips < settings.stuck_after.max(1) {
             self.stuck.at = None;
         }
-        (self.skips, self.stuck.told, self.stuck.replaced) = (0, false, false);
+        (self.skips, self.stuck) = (0, Stuck { at: self.stuck.at, ..Stuck::default() });
     }
 
     /// What is over with this run; of a conversation, that its first message is to say so.

@@ -125,6 +125,13 @@ impl Life {
                 self.last = skipped(&self.settings, &mut self.health, hang(self.runs + 1), &self.zone, now);
                 self.last.as_ref().map(|word| self.shown(word, now)).unwrap_or_default()
             }
+            ("replace", _) => {
+                self.remember();
+                self.runs += 1;
+                let hang = Hang { replaced: true, age: Duration::from_secs(300), ..hang(self.runs) };
+                self.last = skipped(&self.settings, &mut self.health, hang, &self.zone, now);
+                self.last.as_ref().map(|word| self.shown(word, now)).unwrap_or_default()
+            }
             ("retract", _) => {
                 retract(&mut self.health, &self.last.take().expect("a word was said"));
                 String::new()

@@ -165,13 +165,17 @@ pub fn skipped(
 ) -> Option<Notification> {
     health.clamp_to_now(now);
     health.skips = health.skips.saturating_add(1);
+    if hang.replaced && health.skips == 1 {
+        health.stuck.since = now.checked_sub(hang.age).ok();
+    }
     if settings.stuck_after == 0 || health.skips < settings.stuck_after {
         return None;
     }
     let before = (health.stuck, health.suppressed, health.open.clone());
     health.stuck.replaced = hang.replaced;
-    // The job fails whether or not anything is said of it.
-    health.hangs(&hang, now);
+    // The job fails whether or not anything is said of it. Of runs that take each other's place, those before it failed too.
+    let runs = if hang.replaced && !before.0.replaced { health.skips } else { 1 };
+    health.hangs(&hang, runs, now);
     if let Some(open) = health.open.as_deref() {
         health.waiting.reopen(open);
     }
@@ -202,7 +206,7 @@ pub fn skipped(
         }
         Err((Suppressed::RateLimited, _)) => {
             // It is tried again at the next due time, and counts as one.
-            health.stuck = before.0;
+            health.stuck = Stuck { replaced: health.stuck.replaced, ..before.0 };
             if health.skips > settings.stuck_after {
                 health.suppressed = before.1;
             }
@@ -226,9 +230,10 @@ impl Health {
         }
     }
 
-    /// A run does not end: it opens an incident, or goes on with the one that is open.
-    fn hangs(&mut self, hang: &Hang, now: Timestamp) {
-        let since = now.saturating_sub(hang.age).unwrap_or(now);
+    /// A run does not end, the last of so many `runs` in a row: it opens an incident, or goes on with the one that is open.
+    fn hangs(&mut self, hang: &Hang, runs: u32, now: Timestamp) {
+        let began = now.saturating_sub(hang.age).unwrap_or(now);
+        let since = self.stuck.since.filter(|since| hang.replaced && runs > 1 && *since < began).unwrap_or(began);
         if self.open.as_deref().is_some_and(|open| open.hung == Some(hang.run)) {
             return;
         }
@@ -238,8 +243,8 @@ impl Health {
         }
         match &mut self.open {
             // Also one whose end is still to be told: that would never be.
-            Some(open) => open.hangs(hang.run, now),
-            none => *none = Some(Box::new(OpenIncident::hanging(hang.run, since, now))),
+            Some(open) => open.hangs((hang.run, runs), now),
+            none => *none = Some(Box::new(OpenIncident::hanging((hang.run, runs), since, now))),
         }
     }
 
