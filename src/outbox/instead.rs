@@ -12,6 +12,10 @@ use crate::message::{Edit, Message, Route, Thread};
 use crate::policy::Event;
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
 use crate::slack::{blocks, cut_plain, escape, unformatted, weight};
+use crate::store::{FollowUp, MessageState, OutboxFilter, Settlement, Stored};
+
+/// Messages that are looked through for the ends of incidents, the oldest first.
+const MOST_ENDS: u32 = 1_000;
 
 /// The same message for the default channel, which says why it is there. The thread of its incident begins there.
 pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
@@ -112,6 +116,52 @@ pub(super) fn notice(message: &Message, default: &Channel, (why, host): (&str, &
 /// On which host this is: several may share a channel.
 fn on(host: &str) -> String {
     if host.is_empty() { String::new() } else { format!("{}: ", unformatted(&cut_plain(host, LONGEST_HOST).0)) }
+}
+
+/// Where the end may wait of an incident whose failure is told elsewhere by a settlement; none where it tells none.
+pub(super) fn ends_of(settlement: &Settlement) -> Option<OutboxFilter> {
+    let after = settlement.ids.iter().min().copied();
+    settlement.follow.iter().any(|follow| is_substitute(&follow.message)).then(|| OutboxFilter {
+        channel: Some(settlement.channel.clone()),
+        state: Some(MessageState::Waiting),
+        after,
+        limit: MOST_ENDS,
+        ..OutboxFilter::default()
+    })
+}
+
+/// The end of an incident that is over already follows its failure to the channel that is told in the place of its own.
+pub(super) fn ends(follow: &[FollowUp], waiting: &[Stored]) -> Vec<FollowUp> {
+    let of = |told: &Message| {
+        let told = told.clone();
+        let is_end = move |stored: &&Stored| {
+            let message = &stored.message;
+            let same = message.incident == told.incident && message.route.target.is_none();
+            same && ends_incident(message) && !stored.superseded && !message.route.also.contains(&told.channel)
+        };
+        waiting.iter().filter(is_end)
+    };
+    let copies = follow.iter().filter(|follow| is_substitute(&follow.message)).flat_map(|follow| {
+        of(&follow.message).map(|stored| Message {
+            channel: follow.message.channel.clone(),
+            attachment: None,
+            ..stored.message.clone()
+        })
+    });
+    copies.map(|message| FollowUp { message, file_of: None }).collect()
+}
+
+/// It tells of a failure in the place of another channel.
+fn is_substitute(message: &Message) -> bool {
+    // That one more channel does not take it is no event.
+    let is_alert = message.event.is_some() && message.status != Status::Ok;
+    is_alert && message.route.instead_of.is_some() && message.incident.is_some()
+}
+
+/// It tells of the end of an incident, or makes its message do so.
+fn ends_incident(message: &Message) -> bool {
+    let closes = matches!(message.route.edit, Some(Edit::Resolved { .. } | Edit::Gone { .. }));
+    closes || message.event == Some(Event::Recovery)
 }
 
 /// What an edit that cannot be made would have said, as a reply; nothing when another message says it.

@@ -31,6 +31,8 @@ pub enum DeliveryResult {
         /// What Slack said.
         why: String,
     },
+    /// It waits for this channel, in the place of another one that did not take it.
+    Substituted,
     /// A person dropped it before the channel took it.
     Dropped(Option<Dropped>),
     /// It was not taken, and nobody else is told.

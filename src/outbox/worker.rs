@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::batch::{self, Ask, Batch, Lane, Turn};
+use super::instead;
 use super::outage::{self, Outage, Watch};
 use super::queue::{MOST_REMEMBERED, PATIENCE, Queue};
 use super::quota::{Quota, spacing};
@@ -634,8 +635,14 @@ fn waits_from(note: Option<&str>) -> Vec<(Channel, Lane, Timestamp)> {
 }
 
 /// Writes what came of a batch. The store holds it in memory when the disk fails, so that nothing is sent twice.
-async fn settle(store: Store, settlement: Settlement, lane: Lane) -> Done {
+async fn settle(store: Store, mut settlement: Settlement, lane: Lane) -> Done {
     let channel = settlement.channel.clone();
+    if let Some(filter) = instead::ends_of(&settlement) {
+        // Where the store cannot be read, the end is told in the incident's own channel alone.
+        let waiting = store.outbox_list(filter).await.unwrap_or_default();
+        let ends = instead::ends(&settlement.follow, &waiting);
+        settlement.follow.extend(ends);
+    }
     match store.settle(settlement).await {
         Ok(()) => Done::Settled(channel, lane),
         Err(error) => Done::Unreadable(channel, lane, error),

@@ -41,6 +41,8 @@ pub struct Audience {
     /// The channels for which a message of it waits: what follows comes behind that, so that none is left with a failure that
     /// is over.
     pub pending: Vec<Channel>,
+    /// The channels for which a message of it waits in the place of another one, which did not take it.
+    pub substitutes: Vec<Channel>,
     /// The statuses of incidents that waited for the end of quiet hours and are told along: the message goes to whoever hears of
     /// these too.
     pub waited: Statuses,
@@ -53,7 +55,8 @@ impl Audience {
     pub fn is_new_to(&self, channel: &Channel, all: &[Channel]) -> bool {
         let is_known = !self.channels.is_empty() || !self.pending.is_empty();
         let moves = self.pending.iter().any(|pending| !all.contains(pending));
-        let known = self.channels.contains(channel) || self.pending.contains(channel);
+        let known =
+            [&self.channels, &self.pending, &self.substitutes].into_iter().flatten().any(|known| known == channel);
         !self.statuses.is_empty() && is_known && !moves && !known
     }
 
@@ -91,6 +94,7 @@ impl Audience {
         if own || all.is_empty() {
             all.extend(of(status));
         }
+        all.extend(self.substitutes.iter().cloned());
         let mut seen = Vec::new();
         all.retain(|channel| {
             !seen.contains(channel) && {

@@ -39,6 +39,14 @@ impl Health {
         }
     }
 
+    /// A message of an open incident waits for this channel, in the place of another one: what follows comes behind it. The
+    /// answer is whether that is new.
+    pub fn substituted(&mut self, incident: u64, channel: &Channel) -> bool {
+        let Some(open) = self.open_mut(incident) else { return false };
+        let known = open.reported.as_mut().or(open.owed.as_deref_mut());
+        known.is_some_and(|reported| reported.substituted(channel))
+    }
+
     /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
     /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
     /// behind that message. The answer is whether that changes anything.
@@ -53,11 +61,15 @@ impl Health {
         let Some(open) = self.open_mut(incident) else { return false };
         let mut changes = false;
         for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()) {
-            let before = reported.pending.len();
-            reported.pending.retain(|pending| pending != channel);
-            changes |= reported.pending.len() < before;
+            for waiting in [&mut reported.pending, &mut reported.substitutes] {
+                let before = waiting.len();
+                waiting.retain(|waiting| waiting != channel);
+                changes |= waiting.len() < before;
+            }
         }
-        let over = |reported: &super::incident::Reported| reported.channels.is_empty() && reported.pending.is_empty();
+        let over = |reported: &super::incident::Reported| {
+            reported.channels.is_empty() && reported.pending.is_empty() && reported.substitutes.is_empty()
+        };
         let reported = open.reported.take_if(|reported| over(reported)).is_some();
         let owed = open.owed.take_if(|owed| over(owed)).is_some();
         if reported || owed {

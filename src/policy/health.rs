@@ -305,8 +305,8 @@ impl Health {
             Some(Abandoned {
                 incident: open.id,
                 status: reported.status,
+                channels: reported.heard(),
                 line: reported.line,
-                channels: reported.channels.into_iter().chain(reported.pending).collect(),
             })
         });
         let mut abandoned: Vec<Abandoned> = abandoned.collect();

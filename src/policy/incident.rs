@@ -134,6 +134,9 @@ pub(super) struct Reported {
     /// The channels for which a message of it was made and that have not taken one: what follows waits there behind it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) pending: Vec<Channel>,
+    /// The channels for which a message of it waits in the place of another channel: what follows goes there too.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) substitutes: Vec<Channel>,
     /// When each of them took the last message, where that was not at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) taken: Vec<(Channel, Timestamp)>,
@@ -230,6 +233,7 @@ impl OpenIncident {
         // Earlier messages of it may wait for the channels of another status.
         let earlier = self.owed.take();
         earlier.iter().flat_map(|owed| owed.statuses.iter()).for_each(|status| reported.statuses.insert(status));
+        earlier.iter().flat_map(|owed| &owed.substitutes).for_each(|channel| _ = reported.substituted(channel));
         self.owed = waits.then(|| Box::new(reported));
         true
     }
@@ -331,6 +335,7 @@ impl Reported {
             kinds: Vec::new(),
             kind: None,
             back: Vec::new(),
+            substitutes: Vec::new(),
             in_quiet_hours: false,
         }
     }
@@ -357,10 +362,26 @@ impl Reported {
         let known = self.channels.contains(channel);
         self.pending.retain(|pending| pending != channel);
         if !known {
+    /// A message waits for this channel in the place of another one; the answer is whether that is new.
+    pub(super) fn substituted(&mut self, channel: &Channel) -> bool {
+        let known =
+            [&self.channels, &self.pending, &self.substitutes].into_iter().flatten().any(|known| known == channel);
+        if !known {
+            self.substitutes.push(channel.clone());
+        }
+        !known
+    }
+
+    /// The channels that took a message of it or for which one waits, each once.
+    pub(super) fn heard(&self) -> Vec<Channel> {
+        [&self.channels, &self.pending, &self.substitutes].into_iter().flatten().cloned().collect()
+    }
+
             self.channels.push(channel.clone());
         }
         let Some(now) = now else { return !known };
         let late = between(self.at, now) >= AT_ONCE;
+        self.substitutes.retain(|substitute| substitute != channel);
         let news = self.took(channel, late.then_some(now));
         !known || news
     }

@@ -268,7 +268,9 @@ impl Health {
         let stays = draft.flap == FlapChange::Ends && open.is_some_and(|open| self.acknowledged(open).is_none());
         let pings = failing && draft.status == Status::Critical && (stays || self.pings(&draft, open, worse));
         let told_in = self.reported_in(open, before.as_ref());
-        let pending = before.as_ref().filter(|_| open.is_some()).map(|known| known.pending.clone()).unwrap_or_default();
+        let waits = before.as_ref().filter(|_| open.is_some());
+        let (pending, substitutes) =
+            waits.map(|known| (known.pending.clone(), known.substitutes.clone())).unwrap_or_default();
         self.set_flapping(moment, draft.flap, draft.status);
         let next = self.note(moment, &draft, failing, ends, thread, quiet);
         Notification {
@@ -280,7 +282,7 @@ impl Health {
             also: if settings.thread { also } else { Vec::new() },
             keys,
             keys_open: Vec::new(),
-            audience: Audience { statuses, channels: told_in, pending, waited },
+            audience: Audience { statuses, channels: told_in, pending, substitutes, waited },
             in_thread_only,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
@@ -492,6 +494,7 @@ impl Health {
                 channels: reported.channels.clone(),
                 pending: reported.pending.clone(),
                 waited: Statuses::default(),
+                substitutes: reported.substitutes.clone(),
             },
             in_thread_only: false,
             pings: false,

@@ -390,6 +390,7 @@ impl Dispatcher {
         let changed = match &report.result {
             DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel, Some(now.wall)),
             DeliveryResult::Elsewhere { .. } => false,
+            DeliveryResult::Substituted => tracked.health.substituted(incident, &report.channel),
             DeliveryResult::Dropped(dropped) => {
                 tracing::info!(job = %report.job, incident, by = dropped.as_ref().map(|dropped| dropped.by.as_str()), "a message was dropped");
                 tracked.health.dropped(incident, &report.channel, dropped.as_ref())

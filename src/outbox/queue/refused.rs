@@ -14,7 +14,7 @@ use crate::message::Message;
 use crate::notify::{Fault, SendError};
 use crate::outbox::batch::{Batch, Lane, given_up};
 use crate::outbox::instead;
-use crate::outbox::report::DeliveryResult;
+use crate::outbox::report::{DeliveryResult, Report};
 use crate::outbox::retry::{self, Step, Try};
 use crate::store::{Class, Disposition, FollowUp, MessageId, MessageState, Progress, Settlement, Stored, ThreadChange};
 
@@ -169,6 +169,8 @@ impl Queue {
         let mut follow = Vec::new();
         let mut told = DeliveryResult::Elsewhere { why: why.clone() };
         let mut nowhere = None;
+        let substituted =
+            if covered { Vec::new() } else { target.as_ref().map(|to| substituted(batch, to)).unwrap_or_default() };
         match target {
             _ if covered => {}
             Some(default) if batch.storm.is_some() => {
@@ -191,7 +193,7 @@ impl Queue {
                 told = DeliveryResult::Refused { why: why.clone(), waits: true };
             }
         }
-        let reports = reports(batch, &told);
+        let reports = [reports(batch, &told), substituted].concat();
         let retry = Disposition::Retry { why, progress };
         Answered { settlement: settlement(retry, ThreadChange::Keep, follow), reports, nowhere }
     }
@@ -269,6 +271,7 @@ impl Queue {
         let covered = batch.members.iter().all(|stored| self.is_covered(&stored.message));
         let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
         let mut told = DeliveryResult::Elsewhere { why: why.to_owned() };
+        let mut further = Vec::new();
         if !covered {
             // A webhook has one channel, which is told like a default one.
             let own = || Some(batch.channel.clone()).filter(Channel::is_unnamed);
@@ -276,6 +279,7 @@ impl Queue {
                 // Another channel may take what this one does not.
                 Some(default) if message.job.is_some() && default != batch.channel => {
                     forwarded = true;
+                    further = substituted(batch, &default);
                     follow.push(self.forward_batch(batch, &default, error.code().unwrap_or(why), now.wall));
                 }
                 // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
@@ -292,10 +296,16 @@ impl Queue {
                 }
             }
         }
-        let reports = reports(batch, &told);
+        let reports = [reports(batch, &told), further].concat();
         let disposition = Disposition::Dead { why: why.to_owned(), forwarded };
         Answered { settlement: settlement(disposition, ThreadChange::Keep, follow), reports, nowhere }
     }
+}
+
+/// That a channel is told of the messages of a batch in the place of their own.
+fn substituted(batch: &Batch, channel: &Channel) -> Vec<Report> {
+    let all = reports(batch, &DeliveryResult::Substituted).into_iter();
+    all.map(|report| Report { channel: channel.clone(), ..report }).collect()
 }
 
 /// Its channel did not take the digest of what is late: nobody was told.

@@ -165,3 +165,57 @@ async fn a_channel_whose_alert_was_dropped_hears_nothing_of_its_end_and_an_alert
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_the_default_channel_takes_late_in_the_place_of_another_is_ended_there() {
+    let job = "command = 'a'\nevery = '1m'\nnotify.repeat = 'never'\nnotify.channel = '#pager'";
+    for thread in ["", "\nnotify.thread = false"] {
+        for failing in [1, 3] {
+            let job = format!("{job}{thread}");
+            let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+            let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 60 {
+                minute if (1..=failing).contains(&minute) => fails("boom"),
+                _ => says(""),
+            })
+            .await;
+            world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+                "pager" => lasting(Fault::Channel),
+                _ if at < minutes(7) => lasting(Fault::Channel),
+                _ => ok(),
+            });
+            world.pass(minutes(40)).await;
+            let ops = told(&world, "ops");
+            let place = |words: &str| ops.iter().position(|line| line.contains(words));
+            let (begun, ended) = (place("critical: boom"), place("is well again"));
+            assert!(begun.is_some() && ended > begun, "{thread} {failing}: {ops:#?}");
+            assert_eq!(
+                ops.iter().filter(|line| line.contains("Edit")).count(),
+                usize::from(thread.is_empty()),
+                "{ops:#?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_told_in_the_place_of_a_channel_after_it_was_over_is_ended_at_once() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = 'never'\nnotify.channel = '#pager'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1 | 2 => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    // Slack is away until it is well again; then its channel turns out to be archived.
+    world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        _ if (minutes(9)..minutes(35)).contains(&at) => passing(),
+        "pager" => lasting(Fault::Channel),
+        _ => ok(),
+    });
+    world.pass(minutes(60)).await;
+    let ops = told(&world, "ops");
+    let place = |words: &str| ops.iter().position(|line| line.contains(words));
+    let (begun, ended) = (place("critical: boom"), place("is well again"));
+    assert!(begun.is_some() && ended > begun, "{ops:#?}");
+    assert_eq!(ops.len(), 3, "the failure, the edit and the end: {ops:#?}");
+}
