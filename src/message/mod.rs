@@ -386,6 +386,10 @@ pub struct Route {
     /// It tells what happened in quiet hours that are over: what it adds to a message that tells of several jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overnight: Option<Box<Overnight>>,
+    /// What a message of several jobs says of this one, where its own words are about how often, or say the rest below: in a
+    /// line, as mrkdwn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// It tells more about what was told already: everything else in the channel goes first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub detail: bool,

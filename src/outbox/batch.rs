@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::retry::What;
 use super::storm::{self, Storm};
 use super::{digest, instead, late};
+use crate::exec::Status;
 use crate::id::Channel;
 use crate::message::{self, Edit, Message, Thread};
 use crate::notify::{Delivery, Parent};
@@ -183,6 +184,10 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
                 return Turn::Settle(Box::new(settled(ask, needless, Class::Edit, Disposition::Superseded, at)));
             }
             if first.queued < ask.expires {
+                let of_storm = |storm: &Storm| first.is_edit() && first.message.incident == Some(storm.id);
+                if ask.storms.iter().any(of_storm) {
+                    return Turn::Absorb(vec![first.clone()]);
+                }
                 let why = first.why.as_deref().unwrap_or("Slack did not take it in time");
                 let (disposition, follow) = given_up(first, why, at);
                 let settlement = settled(ask, vec![first.id], first.class(), disposition, at);
@@ -220,8 +225,7 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
 /// another job that fails alike.
 fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
     let message = &stored.message;
-    let incident = message.incident.filter(|_| message.route.target.is_none());
-    let told = |storm: &Storm| incident.is_some_and(|incident| storm.has(incident));
+    let told = |storm: &Storm| message.route.target.is_none() && storm.tells_of(message);
     match stored.class() {
         // One that was told before the storm has a message of its own, to which the edit goes.
         Class::Edit => ask.storms.iter().any(|storm| told(storm) && stored.parent.as_ref() == Some(&storm.posted)),
@@ -230,6 +234,9 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
             if message.event == Some(Event::Recovery)
                 && matches!(message.thread, Thread::Broadcast | Thread::Reply | Thread::None) =>
         {
+            ask.storms.iter().any(told)
+        }
+        Class::Alert if message.event == Some(Event::Starved) && message.status != Status::Critical => {
             ask.storms.iter().any(told)
         }
         Class::Alert => {

@@ -9,6 +9,7 @@
 
 mod lane;
 mod refused;
+mod storms;
 mod taken;
 mod way;
 
@@ -28,21 +29,14 @@ use super::report::{DeliveryResult, Report};
 use super::storm::{self, Storm};
 use crate::clock::{self, Mono, Now};
 use crate::id::Channel;
-use crate::message::Thread;
 use crate::notify::{Receipt, SendError};
-use crate::store::{Class, Depth, Disposition, FollowUp, MessageId, Settlement, Stored, ThreadChange};
+use crate::store::{Class, Depth, Disposition, MessageId, Settlement};
 
 /// Messages that would take longer than this at the channel's rate are merged.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So many messages are looked at, to be counted and merged.
 const LOOK: usize = 1_000;
-
-/// Storms that ended are known this long: what still waits for them is told in their thread.
-const AFTERMATH: Duration = Duration::from_secs(3_600);
-
-/// A storm that does not end is forgotten after this long.
-const LONGEST_STORM: Duration = Duration::from_secs(7 * 86_400);
 
 /// Slack refuses everything, or everything of one method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -300,81 +294,6 @@ impl Queue {
         }
     }
 
-    /// What a storm tells in the place of these messages: edits change it, further failures join it, and each job's own
-    /// message goes into its thread.
-    pub fn absorbed(&mut self, channel: &Channel, rows: &[Stored], now: Timestamp) -> Settlement {
-        let mut follow = Vec::new();
-        let mut incidents = Vec::new();
-        let mut joined = None;
-        let mut changed: Vec<usize> = Vec::new();
-        // A storm may have filled or ended meanwhile: what it does not take waits for its next turn.
-        let mut ids = Vec::new();
-        for stored in rows {
-            let message = &stored.message;
-            let told = |storm: &Storm| storm.channel == *channel && message.incident.is_some_and(|i| storm.has(i));
-            let known = self.storms.iter().position(told);
-            match (stored.class(), known) {
-                (Class::Edit, Some(at)) => {
-                    self.storms[at].update(message.incident.unwrap_or_default(), message, now);
-                    changed.push(at);
-                }
-                (_, Some(at)) => {
-                    // Without a thread of its own (`thread = false`) no edit says so, and one that is older than the storm has a
-                    // first message of its own, which is edited.
-                    let is_own = stored.parent.as_ref().is_some_and(|parent| *parent != self.storms[at].posted);
-                    if message.thread == Thread::None || is_own {
-                        self.storms[at].update(message.incident.unwrap_or_default(), message, now);
-                        changed.push(at);
-                    }
-                    follow.push(FollowUp { message: storm::detail(message, None), file_of: Some(stored.id) });
-                }
-                (Class::Edit, None) => continue,
-                (_, None) => {
-                    let takes = |storm: &Storm| storm.channel == *channel && storm.takes(message, now);
-                    let Some(at) = self.storms.iter().position(takes) else { continue };
-                    self.storms[at].join(message, now);
-                    changed.push(at);
-                    let posted = self.storms[at].posted.clone();
-                    incidents.extend(message.incident);
-                    follow.push(FollowUp {
-                        message: storm::detail(message, Some(posted.clone())),
-                        file_of: Some(stored.id),
-                    });
-                    joined = Some(posted);
-                }
-            }
-            ids.push(stored.id);
-        }
-        changed.sort_unstable();
-        changed.dedup();
-        for at in changed {
-            follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
-            if self.storms[at].is_over() {
-                self.storms[at].ended = true;
-                follow.push(FollowUp { message: self.storms[at].told_end(now), file_of: None });
-            }
-        }
-        self.forget_storms(now);
-        Settlement {
-            ids,
-            channel: channel.clone(),
-            class: rows.first().map_or(Class::Edit, Stored::class),
-            disposition: Disposition::Superseded,
-            thread: joined.map_or(ThreadChange::Keep, |posted| ThreadChange::SetAll(incidents, posted)),
-            first: None,
-            follow,
-            note: Some((storm::NOTE, storm::note(&self.storms))),
-            at: now,
-        }
-    }
-
-    fn forget_storms(&mut self, now: Timestamp) {
-        self.storms.retain(|storm| {
-            let age = clock::between(storm.changed, now);
-            age < LONGEST_STORM && (!storm.ended || age < AFTERMATH)
-        });
-    }
-
     /// What an answer means. The lane stays in flight until the settlement is written.
     pub fn answered(&mut self, batch: &Batch, answer: &Result<Receipt, SendError>, now: Now, chance: f64) -> Answered {
         let settlement = |disposition, thread, follow| Settlement {
@@ -397,7 +316,9 @@ impl Queue {
                 let mut settlement = settlement(disposition, thread, follow);
                 settlement.first = first_after(batch, receipt, &settlement.thread);
                 if batch.storm.is_some_and(|kind| kind != storm::Kind::Recoveries) && receipt.posted.is_some() {
-                    settlement.note = Some((storm::NOTE, storm::note(&self.storms)));
+                    settlement.note = Some(self.storms_note());
+                } else {
+                    settlement.note = self.storm_shown(batch);
                 }
                 let reports = match batch.lane {
                     Lane::Posts => reports(batch, &DeliveryResult::Delivered),
@@ -405,7 +326,13 @@ impl Queue {
                 };
                 Answered { settlement, reports, nowhere: None }
             }
-            Err(error) => self.failed(batch, error, now, chance, settlement),
+            Err(error) => {
+                let mut answered = self.failed(batch, error, now, chance, settlement);
+                if answered.settlement.disposition == Disposition::Superseded {
+                    self.storm_unedited(&batch.message, &mut answered.settlement);
+                }
+                answered
+            }
         }
     }
 }

@@ -4,11 +4,16 @@
 //! Before it: alerts that wait for a channel at the moment when its rate lets the next message out. After it: one message
 //! that names each alert with its cause, those with the same cause together.
 
+mod how;
+mod unseen;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::how::How;
+use self::unseen::Unseen;
 use super::late;
 use crate::clock;
 use crate::document::format_duration;
@@ -102,6 +107,9 @@ pub struct Storm {
     /// Whom its message has pinged.
     #[serde(default)]
     pub pinged: Vec<String>,
+    /// Its message cannot be edited: nothing joins it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fixed: bool,
     /// All jobs are well again, and that was told.
     pub ended: bool,
     /// It told what happened in quiet hours: in these.
@@ -123,6 +131,9 @@ pub struct Member {
     pub incident: Option<u64>,
     /// Why, in a line.
     pub cause: String,
+    /// What the job does.
+    #[serde(default, skip_serializing_if = "How::is_usual")]
+    pub how: How,
     /// The job's status.
     pub status: Status,
     /// It is well again.
@@ -133,6 +144,9 @@ pub struct Member {
     /// Who has it, or since when nobody watches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// It joined by an edit that Slack has not taken yet: the channel does not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
     /// It was over when it was told: the line says so by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_over: bool,
@@ -223,18 +237,13 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
         return Some(at_night(taken, more, pinged, now));
     }
     let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
-    let status = taken.iter().map(|stored| stored.message.status).max_by_key(|status| status.badness())?;
-    let groups = groups(&members);
-    let count = jobs(&members).len();
+    let status = worst(&members);
     let also = if pinged.is_some() { " more" } else { "" };
     let since =
         since(taken.iter().map(|stored| &stored.message)).map(|since| clock_words(since, now)).unwrap_or_default();
-    let mut head = match (kind, groups.as_slice()) {
-        (Kind::Recoveries, _) => format!("{} *{count}{also} jobs are well again*", emoji(Status::Ok)),
-        (Kind::Failures, [(cause, _)]) => format!("{} *{count}{also} jobs fail{since}: {cause}*", emoji(status)),
-        (Kind::Failures | Kind::Night, groups) => {
-            format!("{} *{count}{also} jobs fail{since}*: {}{}", emoji(status), counts(&members), most_alike(groups))
-        }
+    let mut head = match kind {
+        Kind::Recoveries => format!("{} *{}{also} jobs are well again*", emoji(Status::Ok), jobs(&members).len()),
+        Kind::Failures | Kind::Night => failing(&members, also, &since),
     };
     if more > 0 {
         head.push_str(&format!(" (and {more} more, which follow)"));
@@ -245,11 +254,14 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
 
 /// Whom these ping is pinged by the message of all, but for those whom the one before it pinged.
 fn ping(head: &mut String, taken: &[&Stored], pinged: Option<&[String]>) {
-    for ping in pings(taken.iter().map(|stored| &stored.message)) {
-        if !pinged.is_some_and(|pinged| pinged.contains(&ping)) {
-            head.push(' ');
-            head.push_str(&ping);
-        }
+    let all = pings(taken.iter().map(|stored| &stored.message));
+    add_pings(head, all.iter().filter(|ping| !pinged.is_some_and(|pinged| pinged.contains(ping))));
+}
+
+fn add_pings<'p>(head: &mut String, pings: impl IntoIterator<Item = &'p String>) {
+    for ping in pings {
+        head.push(' ');
+        head.push_str(ping);
     }
 }
 
@@ -267,6 +279,21 @@ fn at_night(taken: &[&Stored], more: u64, pinged: Option<&[String]>, now: Timest
     let status = status.max_by_key(|status| status.badness()).unwrap_or_default();
     let channel = taken.first().map_or_else(Channel::unnamed, |stored| stored.message.channel.clone());
     laid_out(&head, &night::lines(&members, left_out), status, channel, now)
+}
+
+/// What stands above the lines of jobs that fail: how many, since when and why.
+fn failing(members: &[Member], also: &str, since: &str) -> String {
+    let (groups, count, emoji) = (groups(members), jobs(members).len(), emoji(worst(members)));
+    let fail = how::words(count, members);
+    match groups.as_slice() {
+        [(cause, _)] => format!("{emoji} *{count}{also} {fail}{since}: {cause}*"),
+        groups => format!("{emoji} *{count}{also} {fail}{since}*: {}{}", counts(members), most_alike(groups)),
+    }
+}
+
+/// The worst status of alerts.
+fn worst(members: &[Member]) -> Status {
+    members.iter().map(|member| member.status).max_by_key(|status| status.badness()).unwrap_or_default()
 }
 
 /// The cause that most jobs have in common, where more than one has it: what a locked phone shows says what is wrong.
@@ -292,8 +319,12 @@ fn clock_words(at: Timestamp, now: Timestamp) -> String {
 
 /// Whom messages ping, each once.
 pub(super) fn pings<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
+    pinged_once(messages.flat_map(|message| message.text.lines()).flat_map(|line| one_line(line, CAUSE).1))
+}
+
+fn pinged_once(pings: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    for ping in messages.flat_map(|message| message.text.lines()).flat_map(|line| one_line(line, CAUSE).1) {
+    for ping in pings {
         if !all.contains(&ping) && all.len() < PINGS {
             all.push(ping);
         }
@@ -322,6 +353,9 @@ impl Member {
                 break;
             }
         }
+        if let Some(line) = &message.route.cause {
+            cause = one_line(line, CAUSE).0;
+        }
         if cause.is_empty() {
             message.status.as_str().clone_into(&mut cause);
         }
@@ -329,12 +363,22 @@ impl Member {
             job,
             incident: message.incident,
             cause,
+            how: How::of(message),
             status: message.status,
             well: false,
             gone: false,
             note: None,
+            unseen: None,
             was_over: false,
             is_news: false,
+        }
+    }
+
+    /// Whether a message is about the same: about its incident, or its job's wait, which is none.
+    fn is_of(&self, message: &Message) -> bool {
+        match message.event {
+            Some(Event::Starved) => self.how == How::Waits && self.fails() && message.job.as_ref() == Some(&self.job),
+            _ => message.incident.is_some() && self.incident == message.incident,
         }
     }
 
@@ -385,14 +429,15 @@ impl Storm {
             host: Box::default(),
             late: None,
             pinged,
+            fixed: false,
             ended: false,
             members,
         }
     }
 
-    /// Whether an incident is told in this storm.
-    pub fn has(&self, incident: u64) -> bool {
-        self.members.iter().any(|member| member.incident == Some(incident))
+    /// Whether what a message is about is told in this storm.
+    pub fn tells_of(&self, message: &Message) -> bool {
+        self.members.iter().any(|member| member.is_of(message))
     }
 
     /// Whether an alert belongs to the storm: another job that says the same, soon after. An edit pings nobody: whoever
@@ -404,6 +449,7 @@ impl Storm {
         let alike = || !member.is_silent() && self.members.iter().any(|other| other.key() == member.key());
         let pinged = || pings(std::iter::once(message)).iter().all(|ping| self.pinged.contains(ping));
         !self.ended
+            && !self.fixed
             && self.quiet.is_none()
             && soon
             && alike()
@@ -428,11 +474,14 @@ impl Storm {
     /// Another job fails.
     pub fn join(&mut self, message: &Message, now: Timestamp) {
         (self.changed, self.joined) = (now, Some(now));
-        self.members.push(Member::of(message));
+        let unseen = Some(Unseen { since: now, pings: pings(std::iter::once(message)) });
+        self.members.push(Member { unseen, ..Member::of(message) });
     }
 
     /// A job's first message is to change: it got worse, it is well again, or somebody has it.
-    pub fn update(&mut self, incident: u64, message: &Message, now: Timestamp) {
+    pub fn update(&mut self, message: &Message, now: Timestamp) {
+        // Why a run does not wait any more and was not started either, its own message says.
+        let ends_wait = message.event == Some(Event::Starved);
         let noted = match &message.route.edit {
             Some(Edit::Noted { words }) => Some(Some(words.clone()).filter(|words| !words.is_empty())),
             _ => None,
@@ -441,14 +490,13 @@ impl Storm {
         if noted.is_none() {
             self.changed = now;
         }
-        if message.status == Status::Ok || matches!(message.route.edit, Some(Edit::Gone { .. })) {
+        if message.status == Status::Ok || ends_wait || matches!(message.route.edit, Some(Edit::Gone { .. })) {
             self.over = self.over.max(Some(message.created));
         }
         let job = message.job.as_ref().filter(|_| self.quiet.is_some() && message.status == Status::Ok);
         // All of a job's incidents end at once, those of other keys too.
-        let is_of_it = |member: &&mut Member| {
-            member.incident == Some(incident) || job.is_some_and(|job| member.job == *job && member.fails())
-        };
+        let is_of_it =
+            |member: &&mut Member| member.is_of(message) || job.is_some_and(|job| member.job == *job && member.fails());
         for member in self.members.iter_mut().filter(is_of_it) {
             if let Some(note) = &noted {
                 member.note.clone_from(note);
@@ -459,19 +507,20 @@ impl Storm {
                 continue;
             }
             member.well = message.status == Status::Ok;
+            member.gone |= ends_wait && !member.well;
             if !member.well {
                 member.status = message.status;
             }
         }
         if matches!(message.route.edit, Some(Edit::Headline | Edit::Worse)) {
-            self.tell_anew(incident, Member::of(message).cause);
+            self.tell_anew(message);
         }
     }
 
     /// What the job says now takes the place of what it said; where there is no room for it, that stays.
-    fn tell_anew(&mut self, incident: u64, cause: String) {
-        let Some(at) = self.members.iter().position(|member| member.incident == Some(incident)) else { return };
-        let before = std::mem::replace(&mut self.members[at].cause, cause);
+    fn tell_anew(&mut self, message: &Message) {
+        let Some(at) = self.members.iter().position(|member| member.is_of(message)) else { return };
+        let before = std::mem::replace(&mut self.members[at].cause, Member::of(message).cause);
         if self.length() > CHARACTERS {
             self.members[at].cause = before;
         }
@@ -501,10 +550,13 @@ impl Storm {
             0 => self.end(now),
             _ if left == all => {
                 let since = self.since.map(|since| clock_words(since, now)).unwrap_or_default();
-                format!("{} *{all} jobs fail{since}*: {}", emoji(status), counts(&self.members))
+                let fail = how::words(all, &self.members);
+                format!("{} *{all} {fail}{since}*: {}", emoji(status), counts(&self.members))
             }
             _ => {
-                let fail = if left == 1 { "fails" } else { "fail" };
+                let fail = how::words(left, self.members.iter().filter(|member| member.fails()));
+                let (_, fail) = fail.split_once(' ').unwrap_or_default();
+                let fail = fail.strip_prefix("still ").unwrap_or(fail);
                 format!("{} *{}*, {left} still {fail}", emoji(status), no_longer_fail(all, well, gone))
             }
         };

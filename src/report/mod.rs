@@ -408,6 +408,7 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
                 also,
                 since: begun_of(notification),
                 overnight: overnight_of(notification),
+                cause: cause_of(notification, notice),
                 ..Route::default()
             },
             ..base
@@ -454,6 +455,15 @@ fn begun_of(notification: &Notification) -> Option<Timestamp> {
 fn overnight_of(notification: &Notification) -> Option<Box<Overnight>> {
     let is_all = matches!(notification.update, Update::QuietHoursEnd { .. } | Update::Hangs(_));
     notification.overnight.clone().filter(|_| is_all)
+}
+
+/// What a repetition is about, which says itself how often that came.
+fn cause_of(notification: &Notification, notice: &Notice) -> Option<String> {
+    use Update::{AsBefore, DifferentEachTime, Same, SilenceEnds};
+    let again = matches!(notice.update, Same { .. } | AsBefore | DifferentEachTime | SilenceEnds { .. });
+    let line = message::line(notice);
+    (again && notification.event == Event::Repeat && !line.is_empty())
+        .then(|| slack::unformatted(&format!("{}: {line}", notice.status.as_str())))
 }
 
 /// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets

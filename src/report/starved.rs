@@ -12,14 +12,19 @@ use crate::id::{Channel, JobName};
 use crate::message::Message;
 use crate::plan::Job;
 use crate::policy::{Event, time_of_day};
+use crate::slack;
 
 /// A run of this job waits for so long: what for, and which runs hold it. To the channels of a critical message, and it pings
 /// whom one pings.
 pub fn waits(job: &Job, sender: &Sender, since: Timestamp, (what, held): (&str, &str), now: Timestamp) -> Vec<Message> {
-    let since = time_of_day(since, &job.timing.zone, now);
+    let (began, since) = (since, time_of_day(since, &job.timing.zone, now));
     let channels = places(job.notify.channels_for(Status::Critical, sender.channel.as_ref()), sender);
     let mut all =
         about(&job.name, channels, Status::Critical, (&format!("critical: waits for {what} since {since}"), held), now);
+    let cause = slack::unformatted(&format!("critical: waits for {what}; {held}"));
+    for message in &mut all {
+        (message.route.since, message.route.cause) = (Some(began), Some(cause.clone()));
+    }
     let mentions = job.notify.mentions_for(Event::Failure, Status::Critical);
     all.iter_mut().for_each(|message| ping(message, &mentions));
     all

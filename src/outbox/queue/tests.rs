@@ -1,5 +1,6 @@
 //! Stories of one queue: who is next, what is sent, what an answer means.
 
+mod storms;
 mod way;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Quiet hours that end for several jobs: one message for a channel, a line for each thing that happened. What fails still goes on
 //! as in a storm: the message is edited as the jobs recover. Pure.
 
+use super::how::How;
 use super::{GROUP, Member, Storm, emoji};
 use crate::clock;
 use crate::document::format_duration;
@@ -23,11 +24,13 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         job: job.clone(),
         // The end of the job's other incidents comes with that of the present one.
         incident: message.incident.filter(|_| news.is_open),
+        how: How::default(),
         cause: unformatted(&cut_plain(&news.text, LINE).0),
         status: news.status,
         well: !news.is_open,
         gone: false,
         note: None,
+        unseen: None,
         was_over: !news.is_open,
         is_news: news.incident.is_none(),
     });

@@ -90,16 +90,16 @@ fn who_has_a_job_of_a_storm_stands_in_its_message_until_it_is_over() {
     };
     let lines = |storm: &Storm| storm.edit(later).text.lines().map(str::to_owned).collect::<Vec<_>>();
     let without = lines(&storm);
-    storm.update(2, &noted("dana_k has it, until 05:10: <disk>"), later);
+    storm.update(&noted("dana_k has it, until 05:10: <disk>"), later);
     assert_eq!(storm.changed, T0, "no job is other than it was");
     let with = lines(&storm);
     assert_eq!(with[..without.len()], without);
     assert_eq!(with[without.len()..], ["job-002 · _dana-k has it, until 05:10: &lt;disk&gt;_"]);
     assert!(sections(&storm.edit(later)).last().is_some_and(|text| text.ends_with("&lt;disk&gt;_")));
     let mut well = storm.clone();
-    well.update(2, &Message { status: Status::Ok, ..failure(2, "") }, later);
+    well.update(&Message { status: Status::Ok, ..failure(2, "") }, later);
     assert!(!lines(&well).iter().any(|line| line.contains("dana")), "it is over");
-    storm.update(2, &noted(""), later);
+    storm.update(&noted(""), later);
     assert_eq!(lines(&storm), without);
 }
 
@@ -110,7 +110,7 @@ fn notes_of_a_storm_leave_room_for_what_fails() {
     let mut storm = storm(&failures);
     for number in 1..=64 {
         let edit = Some(Edit::Noted { words: "dana has it, until 05:10: ".to_owned() + &"y".repeat(100) });
-        storm.update(number, &Message { route: Route { edit, ..Route::default() }, ..failure(number, "") }, T0);
+        storm.update(&Message { route: Route { edit, ..Route::default() }, ..failure(number, "") }, T0);
     }
     let told = storm.edit(T0);
     assert!(crate::slack::weight(&told.blocks) <= crate::slack::limits::ALL_BLOCKS, "{}", told.text.len());
@@ -125,7 +125,7 @@ fn a_storm_names_how_many_fail_and_counts_each_status_that_there_is() {
     let head = |storm: &Storm| storm.edit(T0).text.lines().next().expect("a head").to_owned();
     assert_eq!(head(&storm), ":red_circle: *4 jobs fail*: 3 critical, 1 warning");
     let well = Message { status: Status::Ok, ..failure(1, "") };
-    storm.update(1, &well, T0);
+    storm.update(&well, T0);
     assert_eq!(head(&storm), ":red_circle: *1 of 4 is well again*, 3 still fail");
     let route = storm.edit(T0).route;
     assert_eq!(
@@ -145,7 +145,7 @@ fn a_job_that_gets_worse_in_a_storm_says_there_what_it_says_now() {
         let route = Route { edit: Some(Edit::Worse), ..Route::default() };
         Message { route, ..failure(2, &format!("{text}\nits output")) }
     };
-    told.update(2, &worse("critical: connection refused"), T0);
+    told.update(&worse("critical: connection refused"), T0);
     let lines: Vec<String> = told.edit(T0).text.lines().map(str::to_owned).collect();
     let expected = [
         ":red_circle: *3 jobs fail*: 1 critical, 2 warning",
@@ -156,7 +156,7 @@ fn a_job_that_gets_worse_in_a_storm_says_there_what_it_says_now() {
     assert_eq!(lines, expected);
     // Who has it is no news of the job.
     let noted = Route { edit: Some(Edit::Noted { words: "dana".to_owned() }), ..Route::default() };
-    told.update(2, &Message { route: noted, ..failure(2, "critical: is acknowledged") }, T0);
+    told.update(&Message { route: noted, ..failure(2, "critical: is acknowledged") }, T0);
     assert!(told.edit(T0).text.contains("• *job-002* critical: connection refused"));
     // A storm that is as long as it can be keeps what it has.
     let letter = |number: u64| char::from(b'a' + u8::try_from(number % 26).expect("a letter"));
@@ -166,7 +166,7 @@ fn a_job_that_gets_worse_in_a_storm_says_there_what_it_says_now() {
     let mut full = storm(&failures);
     for number in 1..=70 {
         let route = Route { edit: Some(Edit::Worse), ..Route::default() };
-        full.update(number, &Message { route, ..failure(number, &cause(number, 140)) }, T0);
+        full.update(&Message { route, ..failure(number, &cause(number, 140)) }, T0);
     }
     let told = full.edit(T0);
     assert!(crate::slack::weight(&told.blocks) <= crate::slack::limits::ALL_BLOCKS, "{}", told.text.len());
@@ -197,7 +197,7 @@ fn a_job_of_a_storm_that_is_removed_is_no_longer_watched_and_the_storm_ends_with
         Message { route, ..failure(number, "") }
     };
     let lines = |storm: &Storm| storm.edit(T0).text.lines().map(str::to_owned).collect::<Vec<_>>();
-    told.update(1, &gone(1), T0);
+    told.update(&gone(1), T0);
     let expected = [
         ":red_circle: *1 of 4 is no longer watched*, 3 still fail",
         "• 4 jobs: cannot reach the database",
@@ -206,7 +206,7 @@ fn a_job_of_a_storm_that_is_removed_is_no_longer_watched_and_the_storm_ends_with
     ];
     assert_eq!(lines(&told), expected);
     let well = |told: &mut Storm, number: u64| {
-        told.update(number, &Message { status: Status::Ok, ..failure(number, "") }, T0);
+        told.update(&Message { status: Status::Ok, ..failure(number, "") }, T0);
     };
     well(&mut told, 2);
     let head = ":red_circle: *1 of 4 is well again, 1 is no longer watched*, 2 still fail";
@@ -240,7 +240,7 @@ fn a_storm_counts_jobs_though_one_has_several_incidents() {
         [":red_circle: *3 jobs fail*: 3 critical", "• 2 jobs: no db1–2", "*a*, *b*", "• *c* slow"],
     );
     let well = |storm: &mut Storm, number: usize| {
-        storm.update(number as u64, &Message { status: Status::Ok, ..all[number - 1].clone() }, T0);
+        storm.update(&Message { status: Status::Ok, ..all[number - 1].clone() }, T0);
     };
     well(&mut told, 1);
     assert_eq!(lines(&told)[0], ":red_circle: *3 jobs fail*: 3 critical", "another incident of it goes on");
@@ -276,7 +276,7 @@ fn a_storm_takes_what_says_the_same_soon_and_pings_nobody_new() {
     let late = failure(10, "critical: no disk 7");
     assert!(storm.takes(&late, after(3_600)) && !storm.takes(&late, after(3_601)));
     let mut recovered = self::storm(&disk);
-    recovered.update(1, &Message { status: Status::Ok, ..failure(1, "") }, after(500));
+    recovered.update(&Message { status: Status::Ok, ..failure(1, "") }, after(500));
     assert!(!recovered.takes(&late, after(601)));
 }
 

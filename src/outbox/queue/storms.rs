@@ -1,0 +1,131 @@
+//! The storms of all channels: what joins one and changes it, and what is told where its message cannot be edited.
+//!
+//! Before it: messages that a storm tells, and what came of the edits of its message. After it: the settlement.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Queue;
+use crate::clock;
+use crate::id::Channel;
+use crate::message::{Message, Thread};
+use crate::outbox::batch::Batch;
+use crate::outbox::storm::{self, Storm};
+use crate::store::{Class, Disposition, FollowUp, Settlement, Stored, ThreadChange};
+
+/// Storms that ended are known this long: what still waits for them is told in their thread.
+const AFTERMATH: Duration = Duration::from_secs(3_600);
+
+/// A storm that does not end is forgotten after this long.
+const LONGEST_STORM: Duration = Duration::from_secs(7 * 86_400);
+
+impl Queue {
+    /// What a storm tells in the place of these messages: edits change it, further failures join it, and each job's own
+    /// message goes into its thread.
+    pub fn absorbed(&mut self, channel: &Channel, rows: &[Stored], now: Timestamp) -> Settlement {
+        let mut follow = Vec::new();
+        let mut given_up = None;
+        let mut incidents = Vec::new();
+        let mut joined = None;
+        let mut changed: Vec<usize> = Vec::new();
+        // A storm may have filled or ended meanwhile: what it does not take waits for its next turn.
+        let mut ids = Vec::new();
+        for stored in rows {
+            let message = &stored.message;
+            let told = |storm: &Storm| storm.channel == *channel && storm.tells_of(message);
+            let known = self.storms.iter().position(told);
+            match (stored.class(), known) {
+                (Class::Edit, Some(at)) => {
+                    self.storms[at].update(message, now);
+                    changed.push(at);
+                }
+                (_, Some(at)) => {
+                    // Without a thread of its own (`thread = false`) no edit says so, and one that is older than the storm has a
+                    // first message of its own, which is edited.
+                    let is_own = stored.parent.as_ref().is_some_and(|parent| *parent != self.storms[at].posted);
+                    if message.thread == Thread::None || is_own {
+                        self.storms[at].update(message, now);
+                        changed.push(at);
+                    }
+                    // What belongs to no incident has no thread but the storm's.
+                    let target = message.incident.is_none().then(|| self.storms[at].posted.clone());
+                    follow.push(FollowUp { message: storm::detail(message, target), file_of: Some(stored.id) });
+                }
+                // An edit of its own that waited for too long.
+                (Class::Edit, None) if self.edited_storm(message).is_some() => given_up = Some(message),
+                (Class::Edit, None) => continue,
+                (_, None) => {
+                    let takes = |storm: &Storm| storm.channel == *channel && storm.takes(message, now);
+                    let Some(at) = self.storms.iter().position(takes) else { continue };
+                    self.storms[at].join(message, now);
+                    changed.push(at);
+                    let posted = self.storms[at].posted.clone();
+                    incidents.extend(message.incident);
+                    follow.push(FollowUp {
+                        message: storm::detail(message, Some(posted.clone())),
+                        file_of: Some(stored.id),
+                    });
+                    joined = Some(posted);
+                }
+            }
+            ids.push(stored.id);
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        for at in changed {
+            follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
+            if self.storms[at].is_over() {
+                self.storms[at].ended = true;
+                follow.push(FollowUp { message: self.storms[at].told_end(now), file_of: None });
+            }
+        }
+        self.forget_storms(now);
+        let mut settlement = Settlement {
+            ids,
+            channel: channel.clone(),
+            class: rows.first().map_or(Class::Edit, Stored::class),
+            disposition: Disposition::Superseded,
+            thread: joined.map_or(ThreadChange::Keep, |posted| ThreadChange::SetAll(incidents, posted)),
+            first: None,
+            follow,
+            note: Some(self.storms_note()),
+            at: now,
+        };
+        if let Some(edit) = given_up {
+            self.storm_unedited(edit, &mut settlement);
+        }
+        settlement
+    }
+
+    pub(super) fn forget_storms(&mut self, now: Timestamp) {
+        self.storms.retain(|storm| {
+            let age = clock::between(storm.changed, now);
+            age < LONGEST_STORM && (!storm.ended || age < AFTERMATH)
+        });
+    }
+
+    /// The storm whose message this edits.
+    fn edited_storm(&mut self, edit: &Message) -> Option<&mut Storm> {
+        self.storms.iter_mut().find(|storm| edit.thread == Thread::Edit && edit.incident == Some(storm.id))
+    }
+
+    /// Slack took an edit of a storm's message: the channel sees what had joined. The answer is what is noted of that.
+    pub(super) fn storm_shown(&mut self, batch: &Batch) -> Option<(&'static str, String)> {
+        self.edited_storm(&batch.message)?.shown(batch.message.created).then(|| self.storms_note())
+    }
+
+    /// An edit of a storm's message is given up: what joined by it is told by a message of its own, for the channel to see. It
+    /// is noted in the same change.
+    pub(super) fn storm_unedited(&mut self, edit: &Message, settlement: &mut Settlement) {
+        let at = settlement.at;
+        let Some(storm) = self.edited_storm(edit) else { return };
+        settlement.follow.extend(storm.told_instead(at).map(|message| FollowUp { message, file_of: None }));
+        settlement.note = Some(self.storms_note());
+    }
+
+    /// As the store keeps them.
+    pub(super) fn storms_note(&self) -> (&'static str, String) {
+        (storm::NOTE, storm::note(&self.storms))
+    }
+}
