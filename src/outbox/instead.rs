@@ -169,8 +169,9 @@ pub(super) fn reply(edit: &Message, now: Timestamp) -> Option<Message> {
     if edit.route.repeated {
         return None;
     }
-    // The end of an incident is to be seen in the channel, where the failure still stands.
-    let is_end = edit.event == Some(Event::Recovery) && edit.route.posted.is_none();
+    // The end of an incident is to be seen in the channel, where the failure still stands: where one run failed, the edit alone
+    // would have shown it there.
+    let is_end = ends_incident(edit) && edit.route.posted.is_none();
     let thread = if is_end { Thread::Broadcast } else { Thread::Reply };
     let mut reply = Message { thread, created: now, ..edit.clone() };
     if edit.route.posted.is_some() {

@@ -269,6 +269,11 @@ impl OpenIncident {
         }
     }
 
+    /// One run failed, and did not hang: the edit of its message shows in the channel that it is over.
+    pub(super) fn is_single(&self) -> bool {
+        self.failures <= 1 && self.hung.is_none()
+    }
+
     /// What there is to say when it is over: "12 failures in 2h 3m".
     pub(super) fn recovered(&self, now: Timestamp) -> Update {
         let end = self.resolved_at.unwrap_or(now);
@@ -330,12 +335,12 @@ impl Reported {
             changes: Vec::new(),
             channels: Vec::new(),
             pending: Vec::new(),
+            substitutes: Vec::new(),
             taken: Vec::new(),
             opened: false,
             kinds: Vec::new(),
             kind: None,
             back: Vec::new(),
-            substitutes: Vec::new(),
             in_quiet_hours: false,
         }
     }
@@ -357,11 +362,6 @@ impl Reported {
         self.pending.extend(new);
     }
 
-    /// A channel took a message, now where that is known; the answer is whether that is other than was known.
-    pub(super) fn delivered(&mut self, channel: &Channel, now: Option<Timestamp>) -> bool {
-        let known = self.channels.contains(channel);
-        self.pending.retain(|pending| pending != channel);
-        if !known {
     /// A message waits for this channel in the place of another one; the answer is whether that is new.
     pub(super) fn substituted(&mut self, channel: &Channel) -> bool {
         let known =
@@ -377,11 +377,16 @@ impl Reported {
         [&self.channels, &self.pending, &self.substitutes].into_iter().flatten().cloned().collect()
     }
 
+    /// A channel took a message, now where that is known; the answer is whether that is other than was known.
+    pub(super) fn delivered(&mut self, channel: &Channel, now: Option<Timestamp>) -> bool {
+        let known = self.channels.contains(channel);
+        self.pending.retain(|pending| pending != channel);
+        self.substitutes.retain(|substitute| substitute != channel);
+        if !known {
             self.channels.push(channel.clone());
         }
         let Some(now) = now else { return !known };
         let late = between(self.at, now) >= AT_ONCE;
-        self.substitutes.retain(|substitute| substitute != channel);
         let news = self.took(channel, late.then_some(now));
         !known || news
     }

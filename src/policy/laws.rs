@@ -177,7 +177,7 @@ proptest! {
                     }
                     Threading::Reply | Threading::Broadcast => prop_assert!(id.is_some_and(|id| open.contains(&id))),
                     Threading::Close | Threading::CloseInThread | Threading::CloseByEdit => {
-                        let ended: Vec<u64> = id.into_iter().chain(word.also.iter().map(|also| also.id)).collect();
+                        let ended: Vec<u64> = id.into_iter().chain(word.also.iter().map(|also| also.incident.id)).collect();
                         prop_assert!(ended.iter().all(|id| open.contains(id)), "{ended:?} {open:?}");
                         ended.iter().for_each(|id| _ = open.remove(id));
                     }

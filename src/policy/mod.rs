@@ -246,6 +246,21 @@ pub enum Threading {
     CloseByEdit,
 }
 
+/// An incident that ends along with another one of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Along {
+    /// The incident.
+    pub incident: Incident,
+    /// Its end is shown in the channel: more than one of its runs had failed.
+    pub shown: bool,
+}
+
+impl Along {
+    fn of(open: &OpenIncident) -> Self {
+        Self { incident: open.incident(), shown: !open.is_single() }
+    }
+}
+
 /// Something that is worth a message: what it is about, and where it belongs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
@@ -258,7 +273,7 @@ pub struct Notification {
     /// The incident that it belongs to.
     pub incident: Option<Incident>,
     /// Further incidents of the job that end with it: failures under other keys, which were reported.
-    pub also: Vec<Incident>,
+    pub also: Vec<Along>,
     /// The keys of the job's incidents that it may be about, each with the number of the incident.
     keys: Vec<(u64, String)>,
     /// Those of the incidents that go on when it tells of an end.

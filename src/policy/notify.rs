@@ -17,8 +17,8 @@ use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred};
 use super::settings::On;
 use super::{
-    Audience, Event, Expected, Facts, Hang, Incident, Notification, Overnight, Settings, Statuses, Suppressed,
-    Threading, Undo, Update,
+    Along, Audience, Event, Expected, Facts, Hang, Notification, Overnight, Settings, Statuses, Suppressed, Threading,
+    Undo, Update,
 };
 use crate::clock::between;
 use crate::exec::Status;
@@ -254,7 +254,8 @@ impl Health {
         let open = self.open.as_deref().filter(|_| of_incident);
         let incident = open.map(OpenIncident::incident);
         let worse = before.as_ref().is_none_or(|known| draft.status.badness() > known.worst().badness());
-        let more = !digest.is_empty() || !also.is_empty();
+        // What ends along with it has its own thread, and is told there.
+        let more = !digest.is_empty();
         let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse, more, now);
         // Whoever has it hears in the thread that it got better; nobody else needs to.
         let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
@@ -329,7 +330,7 @@ impl Health {
         let Some(before) = before.filter(|known| known.opened) else {
             return if failing { Threading::Open } else { Threading::None };
         };
-        let single = open.failures <= 1 && open.hung.is_none() && draft.event == Event::Recovery && !more;
+        let single = open.is_single() && draft.event == Event::Recovery && !more;
         match ends {
             true if single => Threading::CloseInThread,
             true => Threading::Close,
@@ -440,14 +441,14 @@ impl Health {
 
     /// All is well: the incidents of other keys end with the present one. Those that have threads, and all under which
     /// statuses they were reported.
-    fn end_others(&mut self, at: Timestamp) -> (Vec<Incident>, Statuses) {
+    fn end_others(&mut self, at: Timestamp) -> (Vec<Along>, Statuses) {
         let (mut threads, mut statuses) = (Vec::new(), Statuses::default());
         for other in std::mem::take(&mut self.others) {
             self.waiting.resolve(other.id, other.failures, other.resolved_at.unwrap_or(at));
             if let Some(reported) = &other.reported {
                 reported.statuses.iter().for_each(|status| statuses.insert(status));
                 // The thread of a conversation goes on.
-                threads.extend((reported.opened && other.conversation.is_none()).then(|| other.incident()));
+                threads.extend((reported.opened && other.conversation.is_none()).then(|| Along::of(&other)));
             }
         }
         (threads, statuses)
@@ -486,15 +487,15 @@ impl Health {
             run: Some(facts.run),
             incident: Some(open.incident()),
             thread: Threading::CloseByEdit,
-            also: self.others.iter().filter(|other| opened(other)).map(OpenIncident::incident).collect(),
+            also: self.others.iter().filter(|other| opened(other)).map(Along::of).collect(),
             keys: Vec::new(),
             keys_open: Vec::new(),
             audience: Audience {
                 statuses: reported.statuses,
                 channels: reported.channels.clone(),
                 pending: reported.pending.clone(),
-                waited: Statuses::default(),
                 substitutes: reported.substitutes.clone(),
+                waited: Statuses::default(),
             },
             in_thread_only: false,
             pings: false,

@@ -199,7 +199,10 @@ fn shown(word: &Notification, zone: &TimeZone, now: Timestamp) -> String {
         Threading::CloseInThread => _ = write!(line, ", closes #{incident} in its thread"),
         Threading::CloseByEdit => _ = write!(line, ", only edits #{incident}"),
     }
-    word.also.iter().for_each(|also| _ = write!(line, " and #{}", also.id));
+    for also in &word.also {
+        let thread = if also.shown { "" } else { " in its thread" };
+        _ = write!(line, " and #{}{thread}", also.incident.id);
+    }
     if word.pings {
         line.push_str(", pings");
     }
@@ -1255,7 +1258,7 @@ fn a_job_goes_on_from_what_version_0_1_kept() {
         ("below", "after = 3", "03:15", "warning: 83%", "failure warning, opens #1 (failing since 03:05, 3 failures)"),
         ("worse", "", "03:15", "ok", "recovery ok, closes #1 (3 failures in 15m)"),
         ("silenced", "", "05:01", "clock", "recovery ok, closes #1 in its thread (ok since 03:05, 1 failure in 5m)"),
-        ("keys", "", "03:10", "ok", "recovery ok, closes #2 and #1 (1 failure in 5m)"),
+        ("keys", "", "03:10", "ok", "recovery ok, closes #2 in its thread and #1 in its thread (1 failure in 5m)"),
         (
             "flapping",
             "flap = { changes = 3, within = \"10m\" }",

@@ -418,9 +418,9 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
         }
         if threading.closes() {
             for other in &notification.also {
-                let keys = notification.keys(Some(other.id));
-                let notice = Notice { incident: Some(*other), keys, ..notice.clone() };
-                messages.extend(closed(job, &notice, notification, &base));
+                let keys = notification.keys(Some(other.incident.id));
+                let notice = Notice { incident: Some(other.incident), keys, ..notice.clone() };
+                messages.extend(closed(job, &notice, notification, &base, other.shown));
             }
         }
         let further = more.iter().filter(|_| threaded).map(|(file, what)| Message {
@@ -481,20 +481,26 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
         None => return None,
     };
     let Rendered { text, blocks, color, .. } = render(job, &notice)?;
-    // The reply says the same: nothing is lost when the edit cannot be made.
-    let repeated = notification.thread != Threading::CloseByEdit;
+    // Where another message is shown in the channel that says the same, nothing is lost when the edit cannot be made.
+    let repeated = !matches!(notification.thread, Threading::CloseByEdit | Threading::CloseInThread);
     let route = Route { edit: Some(change), repeated, ..Route::default() };
     Some(Message { thread: Thread::Edit, route, text, blocks, color, attachment: None, ..base.clone() })
 }
 
-/// The end of another incident of the job, in that one's thread: its first message says so, and so does the thread.
-fn closed(job: &Job, notice: &Notice, notification: &Notification, base: &Message) -> Vec<Message> {
+/// The end of another incident of the job: its first message says so, and where the end is asked for its thread too, `shown` in
+/// the channel or not.
+fn closed(job: &Job, notice: &Notice, notification: &Notification, base: &Message, shown: bool) -> Vec<Message> {
     let notice = Notice { update: Update::None, ..notice.clone() };
     let Some(rendered) = render(job, &notice) else { return Vec::new() };
     let base = Message { incident: notice.incident.map(|incident| incident.id), attachment: None, ..base.clone() };
-    let edit = edit(job, &notice, notification, &base);
+    let asked = notification.thread != Threading::CloseByEdit;
+    let mut edit = edit(job, &notice, notification, &base);
+    if let Some(edit) = &mut edit {
+        edit.route.repeated = asked && shown;
+    }
     let Rendered { text, blocks, color, .. } = rendered;
-    edit.into_iter().chain([Message { text, blocks, color, thread: Thread::Reply, ..base }]).collect()
+    let thread = if shown { Thread::Broadcast } else { Thread::Reply };
+    edit.into_iter().chain(asked.then_some(Message { text, blocks, color, thread, ..base })).collect()
 }
 
 /// A job that nobody watches any more.

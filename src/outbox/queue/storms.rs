@@ -41,8 +41,8 @@ impl Queue {
                     changed.push(at);
                 }
                 (_, Some(at)) => {
-                    // Without a thread of its own (`thread = false`) no edit says so, and one that is older than the storm has a
-                    // first message of its own, which is edited.
+                    // Without a thread of its own (`thread = false`) no edit says so, and one that is older than the storm has
+                    // a first message of its own, which is edited.
                     let is_own = stored.parent.as_ref().is_some_and(|parent| *parent != self.storms[at].posted);
                     if message.thread == Thread::None || is_own {
                         self.storms[at].update(message, now);

@@ -10,5 +10,6 @@ mod outbox;
 mod outbox_laws;
 mod quiet;
 mod told;
+mod unedited;
 mod watchers;
 mod wrapped;

@@ -43,9 +43,8 @@ fn what_joins_a_storm_by_an_edit_that_slack_refuses_is_told_by_a_message_that_th
         let told = follow(&settlement);
         assert_eq!(
             told,
-            [
-                "Broadcast #ops :red_circle: *2 more jobs fail: critical: no route* <!here> / • 2 jobs: critical: no route / *d*, *e*"
-            ],
+            ["Broadcast #ops :red_circle: *2 more jobs fail: critical: no route* <!here> \
+             / • 2 jobs: critical: no route / *d*, *e*"],
             "{fault:?}"
         );
         assert!(settlement.note.is_some(), "it is noted in the same change");
