@@ -54,7 +54,7 @@ codes! {
     InvalidRegex "invalid-regex" Error "A regular expression that cannot be compiled.";
     TemplateSyntax "template-syntax" Error "A template that cannot be compiled.";
     InvalidBlocks "invalid-blocks" Error "Blocks that Slack would refuse.";
-    InvalidExpression "invalid-expression" Error "A condition that cannot be understood, or that would always fail.";
+    InvalidExpression "invalid-expression" Error "A condition that cannot be understood, that would always fail, or that comes out the same at every run.";
     UnknownVariable "unknown-variable" Error "A template uses a variable that does not exist.";
     UnknownFilter "unknown-filter" Error "A template uses a filter or a test that does not exist.";
     UnknownUser "unknown-user" Error "A user or group that this machine does not know.";
