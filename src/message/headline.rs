@@ -235,7 +235,11 @@ fn lasted(notice: &Notice) -> Option<(String, u32)> {
 fn flapping(notice: &Notice) -> Draft {
     match &notice.update {
         Update::FlappingEnds { status, lasted } => {
-            let words = format!("is steady again: {} for {}", status.as_str(), format_duration(*lasted));
+            let status_now = status.as_str();
+            let words = match lasted {
+                Some(lasted) => format!("is steady again: {status_now} for {}", format_duration(*lasted)),
+                None => format!("is no longer watched for changes of its status: {status_now} now"),
+            };
             match cause(notice) {
                 Some(cause) if *status != Status::Ok => cause.after(&format!("{words}: ")),
                 _ => Draft { words, ..Draft::default() },

@@ -390,6 +390,9 @@ pub struct Route {
     /// line, as mrkdwn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// More incidents follow in its thread after the end of its own: the job fails now and then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
     /// It tells more about what was told already: everything else in the channel goes first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub detail: bool,

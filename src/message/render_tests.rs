@@ -201,8 +201,9 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
     };
     let retries = Hang { process: None, retries: true, ..hang.clone() };
     let flapping = |update| Notice { update, ..sample(Event::Flapping) };
-    let steady =
-        |status| with(flapping(Update::FlappingEnds { status, lasted: after }), |outcome| outcome.status = status);
+    let steady = |status| {
+        with(flapping(Update::FlappingEnds { status, lasted: Some(after) }), |outcome| outcome.status = status)
+    };
     for (notice, line) in [
         (sample(Event::Repeat), ":red_circle: db/backup critical: connection refused"),
         (

@@ -239,6 +239,10 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
         Class::Alert if message.event == Some(Event::Starved) && message.status != Status::Critical => {
             ask.storms.iter().any(told)
         }
+        // It fails again in the thread of the storm: only the storm's message shows that in the channel.
+        Class::Alert if message.thread == Thread::Reply && begins(message) => {
+            ask.storms.iter().any(|storm| told(storm) && stored.parent.as_ref() == Some(&storm.posted))
+        }
         Class::Alert => {
             matches!(message.thread, Thread::Open)
                 && storm::Kind::Failures.takes(stored)
@@ -246,6 +250,11 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
         }
         Class::Detail | Class::Upload | Class::Late => false,
     }
+}
+
+/// Whether it is the first that is told of a failure.
+fn begins(message: &Message) -> bool {
+    message.status != Status::Ok && matches!(message.event, Some(Event::Failure | Event::Missing))
 }
 
 /// Several as one, where there are enough.

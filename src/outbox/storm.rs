@@ -147,6 +147,9 @@ pub struct Member {
     /// It joined by an edit that Slack has not taken yet: the channel does not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<Unseen>,
+    /// Its incident is part of a conversation: it may fail again in the same thread.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
     /// It was over when it was told: the line says so by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_over: bool,
@@ -369,6 +372,7 @@ impl Member {
             gone: false,
             note: None,
             unseen: None,
+            goes_on: message.route.goes_on,
             was_over: false,
             is_news: false,
         }
@@ -478,8 +482,14 @@ impl Storm {
         self.members.push(Member { unseen, ..Member::of(message) });
     }
 
-    /// A job's first message is to change: it got worse, it is well again, or somebody has it.
-    pub fn update(&mut self, message: &Message, now: Timestamp) {
+    /// A job got worse, is well again, fails again, or somebody has it: whoever says so first, its message or the edit of its
+    /// first one. How often it fails now and then changes nothing about how it is. The answer is whether the storm says
+    /// something else.
+    pub fn update(&mut self, message: &Message, now: Timestamp) -> bool {
+        if matches!(message.route.edit, Some(Edit::Headline)) {
+            return false;
+        }
+        let (was_open, before) = (self.is_open(), self.of(message).cloned().collect::<Vec<_>>());
         // Why a run does not wait any more and was not started either, its own message says.
         let ends_wait = message.event == Some(Event::Starved);
         let noted = match &message.route.edit {
@@ -512,9 +522,30 @@ impl Storm {
                 member.status = message.status;
             }
         }
-        if matches!(message.route.edit, Some(Edit::Headline | Edit::Worse)) {
+        let fails_again = message.route.edit.is_none() && message.status != Status::Ok && !ends_wait;
+        if fails_again || matches!(message.route.edit, Some(Edit::Worse)) {
             self.tell_anew(message);
         }
+        if !was_open && self.is_open() {
+            // All were well in between.
+            (self.since, self.over) = (message.route.since.or(Some(message.created)), None);
+        }
+        let says_else = self.quiet.is_some() || !self.of(message).eq(&before);
+        if matches!(message.route.edit, Some(Edit::Resolved { .. } | Edit::Gone { .. })) {
+            let ended = self.members.iter_mut().filter(|member| member.is_of(message));
+            ended.for_each(|member| member.goes_on = false);
+        }
+        says_else
+    }
+
+    /// What it says of what a message is about.
+    fn of(&self, message: &Message) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |member| member.is_of(message))
+    }
+
+    /// Some job may fail again in its thread.
+    pub fn goes_on(&self) -> bool {
+        self.members.iter().any(|member| member.goes_on)
     }
 
     /// What the job says now takes the place of what it said; where there is no room for it, that stays.
@@ -557,7 +588,11 @@ impl Storm {
                 let fail = how::words(left, self.members.iter().filter(|member| member.fails()));
                 let (_, fail) = fail.split_once(' ').unwrap_or_default();
                 let fail = fail.strip_prefix("still ").unwrap_or(fail);
-                format!("{} *{}*, {left} still {fail}", emoji(status), no_longer_fail(all, well, gone))
+                let well = no_longer_fail(all, well, gone);
+                match self.ended {
+                    true => format!("{} *{well}*, {left} {fail} again", emoji(status)),
+                    false => format!("{} *{well}*, {left} still {fail}", emoji(status)),
+                }
             }
         };
         let mut lines = match self.quiet {

@@ -59,9 +59,10 @@ pub(super) fn begins(settings: &Settings, health: &Health) -> Update {
     Update::FlappingBegins { changes: flap.changes, took, steady_after: flap.within }
 }
 
-/// What is reported when the job has been the same for long enough.
-pub(super) fn ends(health: &Health, status: Status, now: Timestamp) -> Update {
-    let lasted = health.changes.back().map_or_else(Default::default, |last| between(*last, now));
+/// What is reported when the job has been the same for long enough, or the setting is gone.
+pub(super) fn ends(settings: &Settings, health: &Health, status: Status, now: Timestamp) -> Update {
+    // Nobody counts its changes any more: that it is steady is not known.
+    let lasted = setting(settings).and(health.changes.back()).map(|last| between(*last, now));
     Update::FlappingEnds { status, lasted }
 }
 

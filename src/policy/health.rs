@@ -283,16 +283,14 @@ pub struct Abandoned {
     pub line: String,
     /// The channels that took a message of it.
     pub channels: Vec<Channel>,
+    /// It was reported without a thread: there is no first message to edit.
+    pub flat: bool,
 }
 
 impl Health {
     /// Nobody watches the job any more: its incidents are over, without an end that anybody saw. Those that were reported
     /// and have a message of their own.
     pub fn abandon(&mut self) -> Vec<Abandoned> {
-        if self.open.as_deref().is_some_and(|open| open.hung.is_some()) {
-            // It counts as a failure again if somebody watches it again, and it hangs still.
-            self.failed = self.failed.saturating_sub(1);
-        }
         self.stuck = Stuck::default();
         // Whether it is steady is known by its runs, and there are none.
         self.flapping = None;
@@ -307,6 +305,7 @@ impl Health {
                 status: reported.status,
                 channels: reported.heard(),
                 line: reported.line,
+                flat: reported.flat,
             })
         });
         let mut abandoned: Vec<Abandoned> = abandoned.collect();
@@ -318,6 +317,7 @@ impl Health {
                 status: open.as_ref().map_or(conversation.worst(), |open| open.status),
                 line: open.map(|open| open.line).unwrap_or_default(),
                 channels: conversation.channels,
+                flat: conversation.flat,
             });
         }
         abandoned
@@ -616,7 +616,7 @@ impl Health {
         self.streak = self.streak.saturating_add(1);
         // A run that was reported while it hung is counted.
         let counted = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
-        self.failed += u64::from(!counted);
+        self.failed += 1;
         if let Some(conversation) = &mut self.conversation {
             conversation.last_failure = conversation.last_failure.max(at);
         }

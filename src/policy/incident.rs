@@ -18,6 +18,9 @@ use crate::id::{Channel, RunId};
 /// Failures of this many kinds are reported at once within one incident; whatever comes then is "different each time".
 pub(super) const MOST_KINDS: usize = 8;
 
+/// So many failures in a row are no longer one now and then.
+pub(super) const LASTS: u32 = 3;
+
 /// The kind of a failure that is a hang.
 const HANGS: u64 = 0;
 
@@ -143,6 +146,9 @@ pub(super) struct Reported {
     /// There was a message of its own, which a thread hangs on; not so where only its flapping was reported.
     #[serde(alias = "o", default, skip_serializing_if = "is_default")]
     pub(super) opened: bool,
+    /// That message stands alone (`thread = false`): no thread hangs on it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) flat: bool,
     /// The kinds of failure that were reported, at most [`MOST_KINDS`].
     #[serde(alias = "k", default, skip_serializing_if = "is_default")]
     pub(super) kinds: Vec<u64>,
@@ -258,6 +264,11 @@ impl OpenIncident {
         (self.failures.saturating_sub(before), since)
     }
 
+    /// Whether it has failed so often in a row that it is no failure now and then.
+    pub(super) fn lasts(&self) -> bool {
+        self.row().0 >= LASTS
+    }
+
     /// As people and threads know it.
     pub(super) fn incident(&self) -> Incident {
         Incident {
@@ -338,6 +349,7 @@ impl Reported {
             substitutes: Vec::new(),
             taken: Vec::new(),
             opened: false,
+            flat: false,
             kinds: Vec::new(),
             kind: None,
             back: Vec::new(),

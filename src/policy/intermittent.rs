@@ -4,11 +4,12 @@
 //! conversation's thread. The conversation ends when the job did not fail for as long as the setting says.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::health::Health;
-use super::incident::OpenIncident;
+use super::incident::{LASTS, OpenIncident};
 use super::notify::Moment;
 use super::patterns::{Begun, Conversation};
 use super::quiet::Deferred;
@@ -17,14 +18,11 @@ use super::{Audience, Event, Incident, Notification, Threading, Update};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 
-/// So many failures in a row are no longer one now and then.
-pub(super) const LASTS: u32 = 3;
-
 impl Health {
     /// Failed runs, and all runs, since the first incident of the conversation began.
     pub(super) fn counts(&self, conversation: &Conversation) -> (u64, u64) {
-        let (first, runs) = (conversation.first, self.runs + u64::from(self.stuck.told));
-        (self.failed.saturating_sub(first.failed), runs.saturating_sub(first.runs))
+        let first = conversation.first;
+        (self.failed.saturating_sub(first.failed), self.runs.saturating_sub(first.runs))
     }
 
     /// The conversation as its first message says it.
@@ -33,19 +31,21 @@ impl Health {
         Update::Intermittent { failed, runs, since: conversation.since(), opens }
     }
 
-    /// An incident is reported for the first time: whether it belongs to a conversation, or opens one.
+    /// An incident is reported for the first time: whether it belongs to a conversation, or opens one. A hang does neither:
+    /// how a run comes out that has not ended is not known, and that it has ended is news of its own.
     pub(super) fn join_conversation(&mut self, settings: &Settings, now: Timestamp) {
         let Some(setting) = settings.intermittent else { return };
         let (runs, failed) = (self.runs, self.failed);
-        let Some(open) = self.open.as_deref_mut().filter(|open| open.key.is_none()) else { return };
+        let Some(open) = self.open.as_deref_mut().filter(|open| open.key.is_none() && open.hung.is_none()) else {
+            return;
+        };
         if let Some(conversation) = &self.conversation {
             open.conversation = Some(conversation.id);
             return;
         }
-        // A run that hangs has failed, and has not ended.
         let failures = u64::from(open.failures);
-        let ended = failures.saturating_sub(u64::from(self.stuck.told));
-        let begun = Begun { at: open.since, runs: runs.saturating_sub(ended), failed: failed.saturating_sub(failures) };
+        let (runs, failed) = (runs.saturating_sub(failures), failed.saturating_sub(failures));
+        let begun = Begun { at: open.since, runs, failed };
         self.begun.retain(|known| between(known.at, now) < setting.within);
         // It was reported before, and no channel took that: it is one incident all the same.
         self.begun.retain(|known| known.at != begun.at);
@@ -65,15 +65,16 @@ impl Health {
             visible_at: now,
             statuses: Statuses::default(),
             channels: Vec::new(),
+            flat: !settings.thread,
         }));
         self.begun = VecDeque::new();
     }
 
-    /// From when on the next run ends the conversation; never while an incident is open. The clock alone ends none: that
-    /// the job no longer fails is known by a run.
+    /// From when on the next run ends the conversation, at once where nobody asks for such any more; never while an incident is
+    /// open. The clock alone ends none: that the job no longer fails is known by a run.
     pub(super) fn conversation_ends(&self, settings: &Settings) -> Option<Timestamp> {
         let conversation = self.conversation.as_deref()?;
-        let within = settings.intermittent?.within;
+        let within = settings.intermittent.map_or_else(Duration::default, |setting| setting.within);
         let calm = self.open.is_none() && self.others.is_empty() && !self.is_flapping();
         calm.then(|| shift(conversation.last_failure, within))
     }
@@ -81,7 +82,7 @@ impl Health {
     /// What waited for the end of quiet hours and is over by then belongs to the conversation, where there is one: its first
     /// message counts it. Whether there is one.
     pub(super) fn tell_in_conversation(&self, told: &mut Notification, over: &Deferred) -> bool {
-        let Some(conversation) = self.conversation.as_deref() else { return false };
+        let Some(conversation) = self.conversation.as_deref().filter(|known| !known.flat) else { return false };
         let incidents = told.digest.len() == 1;
         let worse = over.status.badness() > conversation.worst().badness();
         let shown = !incidents || worse || over.times >= LASTS;
@@ -107,7 +108,7 @@ impl Health {
 
     /// The conversation is over with a run of this status: its first message says so, whatever is asked for.
     pub(super) fn end_conversation(&mut self, moment: &Moment<'_>, next: Status) -> Option<Box<Notification>> {
-        let conversation = self.conversation.take()?;
+        let conversation = self.conversation.take().filter(|known| !known.flat)?;
         let (failed, runs) = self.counts(&conversation);
         // Of a run that fails it is only known that all was well until the run before.
         let last = self.last.as_ref().filter(|_| next != Status::Ok);
@@ -140,11 +141,10 @@ impl Health {
             overnight: None,
             undo: self.undo(),
         }))
-        .filter(|_| moment.settings.thread)
     }
 }
 
 /// Whether an incident of a conversation lasts: it was replied in the thread, and is now to be shown.
 pub(super) fn lasts(open: &OpenIncident) -> bool {
-    open.conversation.is_some() && !open.shown && open.row().0 >= LASTS
+    open.conversation.is_some() && !open.shown && open.lasts()
 }

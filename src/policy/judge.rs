@@ -66,7 +66,7 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
     }
     let candidate = match flap::step(settings, health, seen.turned, now) {
         Step::Begins => Candidate::Flap(FlapChange::Begins, flap::begins(settings, health)),
-        Step::Ends => Candidate::Flap(FlapChange::Ends, flap::ends(health, facts.status, now)),
+        Step::Ends => Candidate::Flap(FlapChange::Ends, flap::ends(settings, health, facts.status, now)),
         Step::Continues(until) => while_flapping(moment, health, facts, &seen, until),
         Step::Calm => candidate(moment, health, facts, &seen),
     };
@@ -282,11 +282,7 @@ impl Health {
     fn settle(&mut self, moment: &Moment<'_>, next: Status) -> Option<Box<Notification>> {
         self.settle_flapping(moment, next);
         let over = self.conversation_ends(moment.settings).is_some_and(|at| at <= moment.now);
-        let ended = if over { self.end_conversation(moment, next) } else { None };
-        if moment.settings.intermittent.is_none() {
-            self.conversation = None;
-        }
-        ended
+        if over { self.end_conversation(moment, next) } else { None }
     }
 
     /// Flapping was over before this run changed the status again: what people know is what they would have been told

@@ -261,12 +261,14 @@ impl Health {
         let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
         let in_thread_only = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
         let thread = if in_thread_only && thread == Threading::Broadcast { Threading::Reply } else { thread };
-        let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing);
+        let threads = self.has_thread(settings, open, before.as_ref());
+        let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing, ends);
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
         let headline = (worsens && thread == Threading::Broadcast).then_some(Update::None).or(headline);
         // That it stays critical is news for whoever heard that it changes.
-        let stays = draft.flap == FlapChange::Ends && open.is_some_and(|open| self.acknowledged(open).is_none());
+        let stays = matches!(draft.update, Update::FlappingEnds { lasted: Some(_), .. })
+            && open.is_some_and(|open| self.acknowledged(open).is_none());
         let pings = failing && draft.status == Status::Critical && (stays || self.pings(&draft, open, worse));
         let told_in = self.reported_in(open, before.as_ref());
         let waits = before.as_ref().filter(|_| open.is_some());
@@ -274,13 +276,16 @@ impl Health {
             waits.map(|known| (known.pending.clone(), known.substitutes.clone())).unwrap_or_default();
         self.set_flapping(moment, draft.flap, draft.status);
         let next = self.note(moment, &draft, failing, ends, thread, quiet);
+        if let Some(reported) = self.open.as_deref_mut().filter(|_| failing).and_then(|open| open.reported.as_mut()) {
+            reported.flat = !threads;
+        }
         Notification {
             event: draft.event,
             status: draft.status,
             run: draft.run,
             incident,
-            thread: if settings.thread { thread } else { Threading::None },
-            also: if settings.thread { also } else { Vec::new() },
+            thread: if threads { thread } else { Threading::None },
+            also: if threads { also } else { Vec::new() },
             keys,
             keys_open: Vec::new(),
             audience: Audience { statuses, channels: told_in, pending, substitutes, waited },
@@ -288,7 +293,7 @@ impl Health {
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
             update,
-            headline: headline.filter(|_| settings.thread),
+            headline: headline.filter(|_| threads),
             next,
             diff: String::new(),
             changed: false,
@@ -297,6 +302,14 @@ impl Health {
             overnight,
             undo,
         }
+    }
+
+    /// Whether the incident, or its conversation, has a thread: what follows stays in it, whatever the setting is by then.
+    fn has_thread(&self, settings: &Settings, open: Option<&OpenIncident>, before: Option<&Reported>) -> bool {
+        let conversation = self.conversation.as_deref();
+        let conversation = conversation.filter(|known| open.is_some_and(|open| open.conversation == Some(known.id)));
+        let own = before.filter(|known| known.opened).map(|known| known.flat);
+        conversation.map(|known| known.flat).or(own).map_or(settings.thread, |flat| !flat)
     }
 
     /// How the message stands to the thread of its incident.
@@ -355,7 +368,13 @@ impl Health {
 
     /// What has changed, where a conversation counts incidents: the message that opens it says so, and the next ones edit
     /// that one.
-    fn of_conversation(&self, draft: &Draft, open: Option<&OpenIncident>, first: bool) -> (Update, Option<Update>) {
+    fn of_conversation(
+        &self,
+        draft: &Draft,
+        open: Option<&OpenIncident>,
+        first: bool,
+        ends: bool,
+    ) -> (Update, Option<Update>) {
         let of = |known: &&Conversation| open.is_some_and(|open| open.conversation == Some(known.id));
         match self.conversation.as_deref().filter(of) {
             // How a run hangs is said first.
@@ -367,6 +386,10 @@ impl Health {
                 let opens = open.is_some_and(OpenIncident::has_own_thread);
                 let counted = self.counted(conversation, opens);
                 if opens { (counted, None) } else { (draft.update.clone(), Some(counted)) }
+            }
+            // Its first message may say something worse than how often it fails; while it flaps nobody counts.
+            Some(conversation) if ends && open.is_some_and(|open| open.shown || draft.event == Event::Flapping) => {
+                (draft.update.clone(), Some(self.counted(conversation, false)))
             }
             // More of its runs have failed than the first message counts.
             Some(conversation) if draft.event != Event::Flapping && open.is_some_and(|open| open.failures > 1) => {
@@ -404,7 +427,8 @@ impl Health {
                 let known = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id));
                 let known = known.filter(|known| !known.statuses.is_empty());
                 let worse = known.is_some_and(|known| draft.status.badness() > known.worst().badness());
-                open.shown |= worse || matches!(draft.update, Update::Lasts { .. });
+                // Whatever shows in the channel that it lasts: that is not told a second time.
+                open.shown |= worse || (visible && open.lasts());
                 open.silenced = None;
                 let reported = open.report(slot, now, visible, draft.is_news());
                 (reported.opened, reported.in_quiet_hours) = (true, reported.in_quiet_hours || quiet);
@@ -448,7 +472,8 @@ impl Health {
             if let Some(reported) = &other.reported {
                 reported.statuses.iter().for_each(|status| statuses.insert(status));
                 // The thread of a conversation goes on.
-                threads.extend((reported.opened && other.conversation.is_none()).then(|| Along::of(&other)));
+                let own = reported.opened && !reported.flat && other.conversation.is_none();
+                threads.extend(own.then(|| Along::of(&other)));
             }
         }
         (threads, statuses)
@@ -478,9 +503,10 @@ impl Health {
     /// else comes.
     pub(super) fn close_by_edit(&self, moment: &Moment<'_>, facts: &Facts<'_>) -> Option<Box<Notification>> {
         let settings = moment.settings;
-        let open = self.open.as_deref().filter(|_| settings.thread && !settings.on.asks(On::Recovery))?;
-        let reported = open.reported.as_ref().filter(|reported| reported.opened && open.conversation.is_none())?;
-        let opened = |other: &OpenIncident| other.reported.as_ref().is_some_and(|reported| reported.opened);
+        let open = self.open.as_deref().filter(|_| !settings.on.asks(On::Recovery))?;
+        let has_thread = |reported: &&Reported| reported.opened && !reported.flat;
+        let reported = open.reported.as_ref().filter(has_thread).filter(|_| open.conversation.is_none())?;
+        let opened = |other: &OpenIncident| other.reported.as_ref().filter(has_thread).is_some();
         Some(Box::new(Notification {
             event: Event::Recovery,
             status: Status::Ok,

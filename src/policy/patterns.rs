@@ -72,6 +72,9 @@ pub(super) struct Conversation {
     /// Where it was reported.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) channels: Vec<Channel>,
+    /// Its messages stand alone (`thread = false`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) flat: bool,
 }
 
 impl Conversation {

@@ -1220,14 +1220,14 @@ fn a_week_of_a_flapping_job() {
     let told_so = format!(
         "          408 x blank
 {}          1 x blank
-Tue 11:25 flapping ok, shown in #413 (steady again: ok for 30m)
+Tue 11:25 flapping ok, shown in #413 (steady again: ok for 30m) [failed 6 of 17 runs since 10:00, intermittently]
           281 x blank
 Wed 10:50 recovery ok, only edits #413 (ok for 1d; 6 of 298 runs had failed)
           565 x blank
 {}Fri 11:25 flapping ok, in #1277 (still changing: 18 changes of status since 10:00)
           23 x flapping
           1 x blank
-Fri 13:25 flapping ok, shown in #1277 (steady again: ok for 30m)
+Fri 13:25 flapping ok, shown in #1277 (steady again: ok for 30m) [failed 18 of 41 runs since 10:00, intermittently]
           246 x blank
 Sat 10:00 failure critical, shown in #1277 [failed 19 of 289 runs since 2026-11-27 10:00, intermittently]
 Sat 10:05 recovery ok, in #1277 (1 failure in 5m)

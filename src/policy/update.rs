@@ -112,12 +112,12 @@ pub enum Update {
         /// Since then.
         since: Timestamp,
     },
-    /// The status has been the same for long enough.
+    /// The status has been the same for long enough, or nobody counts its changes any more.
     FlappingEnds {
         /// This status.
         status: Status,
-        /// For this long.
-        lasted: Duration,
+        /// For this long; none where its changes are no longer counted.
+        lasted: Option<Duration>,
     },
     /// A silence is over, and the job fails still.
     SilenceEnds {
@@ -224,8 +224,11 @@ impl Update {
             Self::FlappingContinues { changes, since } => {
                 format!("still changing: {changes} changes of status since {}", clock(*since, zone, now))
             }
-            Self::FlappingEnds { status, lasted } => {
+            Self::FlappingEnds { status, lasted: Some(lasted) } => {
                 format!("steady again: {} for {}", status.as_str(), format_duration(*lasted))
+            }
+            Self::FlappingEnds { status, lasted: None } => {
+                format!("no longer watched for changes of status: {} now", status.as_str())
             }
             Self::SilenceEnds { by, since, failures } => {
                 let whose = if by.is_empty() { "the silence".to_owned() } else { format!("the silence by {by}") };

@@ -56,7 +56,7 @@ pub fn wake(
     let mut all = Vec::new();
     let status = health.status().unwrap_or_default();
     if flap::steady_at(settings, health).is_some_and(|at| at <= now) {
-        let update = flap::ends(health, status, now);
+        let update = flap::ends(settings, health, status, now);
         let told = |health: &mut Health| health.of_clock(&moment, Event::Flapping, FlapChange::Ends, status, update);
         all.extend(of_ended(health, status == Status::Ok, told));
     }
@@ -138,7 +138,7 @@ fn digest(moment: &Moment<'_>, health: &mut Health, hang: Option<&Hang>, status:
         health.of_clock(moment, event, FlapChange::None, status, update)
     })?;
     if let (Event::Recovery, None, Some(over)) = (event, notification.incident, over) {
-        if health.tell_in_conversation(&mut notification, &over) && moment.settings.thread {
+        if health.tell_in_conversation(&mut notification, &over) {
             return Some(notification);
         }
         notification.incident = over.incident.map(|id| Incident {
@@ -236,10 +236,6 @@ impl Health {
         let since = self.stuck.since.filter(|since| hang.replaced && runs > 1 && *since < began).unwrap_or(began);
         if self.open.as_deref().is_some_and(|open| open.hung == Some(hang.run)) {
             return;
-        }
-        self.failed += 1;
-        if let Some(conversation) = &mut self.conversation {
-            conversation.last_failure = now;
         }
         match &mut self.open {
             // Also one whose end is still to be told: that would never be.

@@ -172,7 +172,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
             suppressed(Suppressed::RateLimited, None)
         }
         // Without a thread it would be one more message for all.
-        Verdict::Notify(notification) if notification.in_thread_only && !threads(job, sender) => {
+        Verdict::Notify(notification) if notification.in_thread_only && !in_thread(&notification, sender) => {
             policy::retract(health, &notification);
             suppressed(Suppressed::Acknowledged, notification.next.and_then(|next| next.at))
         }
@@ -198,9 +198,9 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
     Said { line, ..said }
 }
 
-/// Whether what follows in an incident goes into a thread.
-fn threads(job: &Job, sender: &Sender) -> bool {
-    sender.can.threads && job.notify.thread
+/// Whether a message of an incident goes into a thread.
+fn in_thread(notification: &Notification, sender: &Sender) -> bool {
+    sender.can.threads && notification.thread != Threading::None
 }
 
 /// What a run came to, in a line: what the headline of its message says, whether or not there is one.
@@ -409,6 +409,7 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
                 since: begun_of(notification),
                 overnight: overnight_of(notification),
                 cause: cause_of(notification, notice),
+                goes_on: matches!(notification.update, Update::Intermittent { opens: true, .. }),
                 ..Route::default()
             },
             ..base
@@ -457,13 +458,14 @@ fn overnight_of(notification: &Notification) -> Option<Box<Overnight>> {
     notification.overnight.clone().filter(|_| is_all)
 }
 
-/// What a repetition is about, which says itself how often that came.
+/// What a repetition is about, or a failure of a job that fails now and then, which says itself how often that came.
 fn cause_of(notification: &Notification, notice: &Notice) -> Option<String> {
     use Update::{AsBefore, DifferentEachTime, Same, SilenceEnds};
     let again = matches!(notice.update, Same { .. } | AsBefore | DifferentEachTime | SilenceEnds { .. });
     let line = message::line(notice);
-    (again && notification.event == Event::Repeat && !line.is_empty())
-        .then(|| slack::unformatted(&format!("{}: {line}", notice.status.as_str())))
+    let counts = matches!(notice.update, Update::Intermittent { opens: true, .. });
+    let is_known = counts || (again && notification.event == Event::Repeat);
+    (is_known && !line.is_empty()).then(|| slack::unformatted(&format!("{}: {line}", notice.status.as_str())))
 }
 
 /// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets
@@ -517,7 +519,7 @@ pub struct Gone<'a> {
 }
 
 /// That nobody watches a job any more whose failure was told: its first message says so, in every channel. Where nothing can be
-/// edited, or the job asks for no thread, a message says it.
+/// edited, or there is no thread, a message says it.
 pub fn no_longer_watched(
     gone: &Gone<'_>,
     abandoned: Vec<policy::Abandoned>,
@@ -528,7 +530,7 @@ pub fn no_longer_watched(
     let at = now.to_zoned(gone.zone.clone()).strftime("%H:%M").to_string();
     let words = format!("no longer watched since {at} ({})", slack::escape(&slack::cut_plain(gone.why, 200).0));
     let mut messages = Vec::new();
-    for policy::Abandoned { incident, status, line, channels } in abandoned {
+    for policy::Abandoned { incident, status, line, channels, flat } in abandoned {
         let line = if line.is_empty() {
             String::new()
         } else {
@@ -551,8 +553,7 @@ pub fn no_longer_watched(
             (true, None) => sender.channel.iter().cloned().collect(),
         };
         let channels = if channels.is_empty() { channels } else { places(channels, sender) };
-        let threads = gone.notify.is_none_or(|notify| notify.thread);
-        let (thread, edit) = match sender.can.edits && threads {
+        let (thread, edit) = match sender.can.edits && !flat {
             true => (Thread::Edit, Some(Edit::Gone { words: words.clone() })),
             false => (Thread::None, None),
         };

@@ -14,7 +14,8 @@ use crate::outbox::batch::Batch;
 use crate::outbox::storm::{self, Storm};
 use crate::store::{Class, Disposition, FollowUp, Settlement, Stored, ThreadChange};
 
-/// Storms that ended are known this long: what still waits for them is told in their thread.
+/// Storms that ended are known this long: what still waits for them is told in their thread. One with a job that fails now
+/// and then is known until that is over.
 const AFTERMATH: Duration = Duration::from_secs(3_600);
 
 /// A storm that does not end is forgotten after this long.
@@ -34,20 +35,17 @@ impl Queue {
         for stored in rows {
             let message = &stored.message;
             let told = |storm: &Storm| storm.channel == *channel && storm.tells_of(message);
-            let known = self.storms.iter().position(told);
-            match (stored.class(), known) {
-                (Class::Edit, Some(at)) => {
-                    self.storms[at].update(message, now);
+            let mut known = None;
+            // Each storm that tells of it says how it is.
+            for (at, storm) in self.storms.iter_mut().enumerate().filter(|(_, storm)| told(storm)) {
+                known.get_or_insert(at);
+                if storm.update(message, now) {
                     changed.push(at);
                 }
+            }
+            match (stored.class(), known) {
+                (Class::Edit, Some(_)) => {}
                 (_, Some(at)) => {
-                    // Without a thread of its own (`thread = false`) no edit says so, and one that is older than the storm has
-                    // a first message of its own, which is edited.
-                    let is_own = stored.parent.as_ref().is_some_and(|parent| *parent != self.storms[at].posted);
-                    if message.thread == Thread::None || is_own {
-                        self.storms[at].update(message, now);
-                        changed.push(at);
-                    }
                     // What belongs to no incident has no thread but the storm's.
                     let target = message.incident.is_none().then(|| self.storms[at].posted.clone());
                     follow.push(FollowUp { message: storm::detail(message, target), file_of: Some(stored.id) });
@@ -101,7 +99,7 @@ impl Queue {
     pub(super) fn forget_storms(&mut self, now: Timestamp) {
         self.storms.retain(|storm| {
             let age = clock::between(storm.changed, now);
-            age < LONGEST_STORM && (!storm.ended || age < AFTERMATH)
+            age < LONGEST_STORM && (!storm.ended || age < AFTERMATH || storm.goes_on())
         });
     }
 

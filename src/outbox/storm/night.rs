@@ -31,6 +31,7 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         gone: false,
         note: None,
         unseen: None,
+        goes_on: message.route.goes_on,
         was_over: !news.is_open,
         is_news: news.incident.is_none(),
     });

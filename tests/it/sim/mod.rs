@@ -6,6 +6,7 @@ mod elsewhere;
 mod holds;
 mod laws;
 mod noisy_week;
+mod now_and_then;
 mod outbox;
 mod outbox_laws;
 mod quiet;
