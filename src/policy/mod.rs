@@ -45,7 +45,11 @@ mod slow;
 mod stories;
 mod telling;
 mod update;
+#[cfg(test)]
+mod upgrade_stories;
 mod wake;
+#[cfg(test)]
+mod week_stories;
 mod words;
 
 use std::collections::VecDeque;
