@@ -655,7 +655,7 @@ fn a_message_in_full() {
     let format = format_of(
         "[message]\ntitle = \"Backup of {{ host }}\"\nbody = \"all of it\"\n\
          color = \"{{ '#112233' if exit_code == 2 else '' }}\"\n\
-         actions = [{ text = \"Run {{ 'book' }}\", url = \"https://wiki.example/{{ job.name }}?q={{ 'a b&c' }}\" }]\n\
+         actions = [{ text = \"Run {{ 'book' }}\", url = \"https://wiki.example/{{ job.name }}?q={{ 'a b&c' }}&r={{ 'a b&c' | urlencode }}\" }]\n\
          [message.failure]\nbody = \"{{ output | tail(1) }}\"\n[message.fields]\nZeta = \"{{ run.number }}\"\nAlpha = \"{{ stdout }}\"\nNone = \"\"",
     );
     let message = rendered(&wrote(sample(Event::Failure), b"one\ntwo <x>\n", b""), &format);
@@ -665,7 +665,7 @@ fn a_message_in_full() {
          section two &lt;x&gt;\n\
          section *Zeta*\\n40 | *Alpha*\\none\\ntwo &lt;x&gt;\n\
          context db/backup · exit code 2 · took 1.3s · {WHERE}\n\
-         actions Run book | https://wiki.example/db/backup?q=a%20b%26c\n"
+         actions Run book | https://wiki.example/db/backup?q=a%20b%26c&r=a%20b%26c\n"
     );
     assert_eq!(transcript(&message), wanted);
     let good = rendered(&sample(Event::Output), &format);

@@ -19,7 +19,11 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
         tojson(mode, state, &value, indent.as_ref())
     });
     environment.add_filter("truncate", truncate);
-    environment.add_filter("urlencode", urlencode);
+    environment.add_filter("urlencode", move |value: Value| {
+        // A URL encodes what is written into it: this is encoded already.
+        let encoded = |text: String| if mode == Mode::Url { Value::from_safe_string(text) } else { Value::from(text) };
+        urlencode(value).map(encoded)
+    });
     environment.add_filter("wordcount", |value: Value| text_of(&value).split_whitespace().count());
     environment.add_filter("wordwrap", wordwrap);
     environment.add_filter("xmlattr", xmlattr);
