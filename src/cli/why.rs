@@ -97,6 +97,10 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         let bad = plan.not_loaded.iter().find(|bad| bad.name.as_str() == args.job);
         let now = match bad {
             Some(bad) => goes_on(bad, known),
+            None if plan.config.file.is_none() => {
+                format!("no configuration was found: whether {} is still a job is not known here", args.job)
+            }
+            None if !plan.not_loaded.is_empty() => format!("no job file that can be read declares {}", args.job),
             None => format!("no job file declares {}: it is not run any more", args.job),
         };
         world.terminal.out(&format!("now: {now}\n"));

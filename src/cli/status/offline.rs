@@ -12,8 +12,9 @@ use crate::cli::{Failure, state};
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::Past;
 use crate::daemon::{Dispatcher, JobQuery};
+use crate::id::JobName;
 use crate::outbox::Remembered;
-use crate::policy::{Health, Told};
+use crate::policy::{self, Health, Told};
 use crate::report;
 use crate::store::{JobState, MessageState, OutboxFilter, Reader};
 
@@ -35,9 +36,26 @@ pub(super) fn view(world: &World, asked: &[String]) -> Result<(View, TimeZone), 
     for job in plan.jobs.iter().chain(&without_file) {
         dispatcher.add(job.clone(), states.get(&job.name).map(|state| past(state, &told)).unwrap_or_default(), now);
     }
-    let mut counts = dispatcher.counts();
+    // A job whose file is gone, or cannot be read here, may have an incident that nobody has closed.
+    let is_bad = |name: &JobName| plan.not_loaded.iter().any(|bad| bad.name == *name);
+    let mut unread: Vec<_> = states.iter().filter(|(name, _)| !dispatcher.has(name)).collect();
+    unread.sort_by_key(|(name, _)| *name);
+    let (bad, gone): (Vec<_>, Vec<_>) = unread.into_iter().partition(|(name, _)| is_bad(name));
+    let mut add = |jobs: Vec<(&JobName, &JobState)>| {
+        for (name, state) in jobs {
+            let Some(job) = plan.job_without_file(name, "", None) else { continue };
+            let past = past(state, &told);
+            if !policy::open(&job.notify, &past.health, &job.timing.zone, now.wall).is_empty() {
+                dispatcher.add(job, past, now);
+            }
+        }
+        dispatcher.counts()
+    };
+    let mut counts = add(gone);
+    add(bad);
     (counts.running, counts.not_loaded) = (0, plan.not_loaded.len());
     let (mut jobs, _) = dispatcher.job_views(&JobQuery { limit: usize::MAX, ..JobQuery::default() }, now);
+    jobs.retain(|job| !is_bad(&job.name));
     for job in &mut jobs {
         job.next = None;
     }

@@ -177,6 +177,18 @@ fn without_a_daemon_status_shows_what_the_database_knows_and_says_so_first() {
     assert_eq!((ran.code, &value["started"], &value["error"]["code"]), (1, &Value::Null, &Value::from("not-running")));
     assert_eq!(value["incidents"][0]["line"], "no space left");
 
+    // Its file is gone, or cannot be read: that the job fails is known all the same.
+    let file = |name: &str| sandbox.path().join(name);
+    std::fs::rename(file("jobs.d/db/backup.toml"), file("away")).expect("it is there");
+    has(&sandbox.run(&["status"]), &["3 jobs: 1 critical, 1 ok", "✖ critical   db/backup", "no space left"]);
+    let why = sandbox.run(&["why", "db/backup"]);
+    has(&why, &["now: no job file that can be read declares db/backup"]);
+    std::fs::rename(file("slack_alert.toml"), file("away.toml")).expect("it is there");
+    let state = file("state").display().to_string();
+    has(&sandbox.run(&["--state-dir", &state, "status"]), &["✖ critical   db/backup", "no space left"]);
+    let why = sandbox.run(&["--state-dir", &state, "why", "db/backup"]);
+    has(&why, &["now: no configuration was found: whether db/backup is still a job is not known here"]);
+
     // Nothing is known: there was no daemon, ever.
     let fresh = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", "command = \"true\"\nevery = \"1h\"\n")]);
     let ran = fresh.run(&["status"]);
