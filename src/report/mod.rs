@@ -644,8 +644,15 @@ fn channels(job: &Job, notification: &Notification, sender: &Sender) -> Vec<Chan
     places(notification.channels(&job.notify, sender.channel.as_ref()), sender)
 }
 
-/// Where a message for these channels goes: without any, and where the way out knows none, to its own place, once.
-pub fn places(channels: Vec<Channel>, sender: &Sender) -> Vec<Channel> {
+/// Where a message for these channels goes: without any, and where the way out knows none, to its own place, once. What was told
+/// when the way out had such a place, a webhook's, goes on in the channels that there are now.
+pub fn places(mut channels: Vec<Channel>, sender: &Sender) -> Vec<Channel> {
+    if sender.can.needs_channel {
+        channels.retain(|channel| !channel.is_unnamed());
+        if channels.is_empty() {
+            channels.extend(sender.channel.clone());
+        }
+    }
     match channels.is_empty() || !sender.can.channels {
         true => vec![Channel::unnamed()],
         false => channels,
@@ -729,8 +736,27 @@ pub fn about_job(
 
 #[cfg(test)]
 mod tests {
-    use super::page_of;
-    use crate::id::RunId;
+    use super::{Sender, page_of};
+    use crate::id::{Channel, RunId};
+    use crate::notify::Capabilities;
+
+    #[test]
+    fn what_was_told_over_a_webhook_goes_on_in_the_channels_of_a_token() {
+        let sender = |can: Capabilities| Sender {
+            host: "web-1".into(),
+            zone: jiff::tz::TimeZone::UTC,
+            channel: can.needs_channel.then(|| Channel::new("#ops")),
+            can,
+            page: None,
+        };
+        let (unnamed, ops, db) = (Channel::unnamed(), Channel::new("#ops"), Channel::new("#db"));
+        let over_token = |channels: &[&Channel]| {
+            super::places(channels.iter().map(|channel| (*channel).clone()).collect(), &sender(Capabilities::ALL))
+        };
+        assert_eq!(over_token(&[&unnamed, &db]), [db]);
+        assert_eq!(over_token(&[&unnamed]), [Channel::new("#ops")]);
+        assert_eq!(super::places(vec![ops, unnamed.clone()], &sender(Capabilities::NONE)), [unnamed]);
+    }
 
     #[test]
     fn a_link_leads_to_the_run_or_to_the_job_below_the_pages_own_path() {
