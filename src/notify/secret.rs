@@ -189,6 +189,14 @@ fn no_token(text: &str) -> Option<(&'static str, &'static str)> {
             "is an app token, which cannot post",
             "take the bot token, `xoxb-…`, from \"OAuth & Permissions\" of the app",
         ),
+        _ if text.starts_with("xoxe-") => {
+            ("is a refresh token, which cannot post", "take the access token that belongs to it: `xoxe.xoxb-…`")
+        }
+        _ if ["xoxc-", "xoxd-", "xoxs-"].iter().any(|beginning| text.starts_with(beginning)) => (
+            "is the token of a browser's session",
+            "take the bot token, `xoxb-…`, from \"OAuth & Permissions\" of the app",
+        ),
+        "xoxb-" | "xoxp-" => ("is the beginning of a token alone", "write the whole token"),
         _ if assigned => ("holds the name of a variable too", "put the token alone there, without `NAME=`"),
         _ if text.starts_with(['"', '\'', '`']) || text.ends_with(['"', '\'', '`']) => {
             ("has quotes around it", "take them away: a token is one word, such as `xoxb-…`")
@@ -250,6 +258,10 @@ mod tests {
             ("export SLACK_TOKEN=xoxb-1\n", Kind::Token, Err("holds the name of a variable too")),
             ("https://hooks.slack.com/services/T/B/X", Kind::Token, Err("is a URL and no token")),
             ("xapp-1-A-b", Kind::Token, Err("is an app token, which cannot post")),
+            ("xoxe-1-abc", Kind::Token, Err("is a refresh token, which cannot post")),
+            ("xoxe.xoxb-1-abc", Kind::Token, Ok("xoxe.xoxb-1-abc")),
+            ("xoxc-1-abc", Kind::Token, Err("is the token of a browser's session")),
+            ("xoxb-\n", Kind::Token, Err("is the beginning of a token alone")),
             ("\u{feff}xoxb-1\n", Kind::Token, Err("begins with a byte order mark")),
             ("https://hooks.slack.com/services/T/B/X\n", Kind::Webhook, Ok("https://hooks.slack.com/services/T/B/X")),
             ("xoxb-1", Kind::Webhook, Err("is no URL")),
