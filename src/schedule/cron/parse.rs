@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{Cron, Days};
-use crate::document::{Refusal, did_you_mean};
+use crate::document::{Refusal, did_you_mean, parse_duration};
 
 const HELP: &str =
     "a calendar has five fields: minute, hour, day of the month, month, day of the week; as `0 9 * * MON-FRI`";
@@ -134,12 +134,30 @@ fn nickname(whole: Piece<'_>) -> Result<&'static str, Refusal> {
     // No calendar, but what may be meant in the place of one.
     let known: Vec<&str> = NICKNAMES.iter().map(|(name, _)| *name).chain(["@reboot"]).collect();
     let help = match wanted.as_str() {
-        _ if wanted.starts_with("@every") => {
-            "write the interval as `every = \"5m\"`, in the place of `cron`".to_owned()
-        }
+        _ if wanted.starts_with("@every") => as_interval(wanted["@every".len()..].trim()),
         _ => did_you_mean(&wanted, known.iter().copied()).unwrap_or_else(|| format!("it can be {}", known.join(", "))),
     };
     whole.refuse(format!("`{}` is no calendar", whole.text), help)
+}
+
+/// What to write for an interval; with a length that cannot be understood, an example.
+fn as_interval(length: &str) -> String {
+    let length = if parse_duration(length).is_ok() { length } else { "5m" };
+    format!("write the interval as `every = \"{length}\"`, in the place of `cron`")
+}
+
+/// What is meant by a text that has not five fields, as other schedulers write it.
+fn of_other_schedulers(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let nickname = NICKNAMES.iter().find(|(name, _)| name[1..] == *text);
+    let interval = text.strip_prefix("every ").or_else(|| text.strip_prefix("rate(")?.strip_suffix(')'));
+    match (nickname, interval) {
+        (Some((name, _)), _) => format!("did you mean `{name}`?"),
+        (None, Some(length)) => as_interval(length.trim()),
+        // OnCalendar= of systemd.time(7).
+        (None, None) if text.contains(':') => format!("{HELP}; what systemd calls a calendar is written otherwise"),
+        (None, None) => HELP.to_owned(),
+    }
 }
 
 fn five_fields(whole: Piece<'_>) -> Result<Cron, Refusal> {
@@ -152,7 +170,7 @@ fn five_fields(whole: Piece<'_>) -> Result<Cron, Refusal> {
     let [minute, hour, day, month, weekday] = found[..] else {
         let there =
             if let [_] = found[..] { "there is 1 field" } else { &*format!("there are {} fields", found.len()) };
-        return whole.refuse(format!("{there}, and a calendar has five"), HELP);
+        return whole.refuse(format!("{there}, and a calendar has five"), of_other_schedulers(whole.text));
     };
     let star = |piece: Piece<'_>| piece.text.starts_with('*');
     let mut days = Days { either: !star(day) && !star(weekday), ..Days::default() };

@@ -191,7 +191,12 @@ fn what_cannot_be_understood_is_shown_with_its_place() {
     for (text, place, says, help) in [
         ("", "", "the calendar is empty", "five fields"),
         ("0 3 * *", "0 3 * *", "there are 4 fields", "five fields"),
-        ("daily", "daily", "there is 1 field", "five fields"),
+        ("daily", "daily", "there is 1 field", "did you mean `@daily`?"),
+        ("often", "often", "there is 1 field", "five fields"),
+        ("every 5 minutes", "every 5 minutes", "there are 3 fields", "`every = \"5 minutes\"`"),
+        ("rate(5 minutes)", "rate(5 minutes)", "there are 2 fields", "`every = \"5 minutes\"`"),
+        ("Mon..Fri 09:00", "Mon..Fri 09:00", "there are 2 fields", "what systemd calls a calendar"),
+        ("@every 1h30m", "@every 1h30m", "no calendar", "every = \"1h30m\""),
         ("0 0 3 * * * *", "* *", "there are 7 fields", "`every`"),
         ("60 3 * * *", "60", "`60` is no minute", "from 0 to 59"),
         ("0 24 * * *", "24", "`24` is no hour", "from 0 to 23"),
