@@ -48,10 +48,11 @@ fn a_folder_in_the_defaults_that_is_not_there_fails_the_runs_that_need_it_and_no
     assert!(!checked.stdout.contains("no-timeout"), "the other defaults count: {checked:?}");
     let mut going = sandbox.start(&["run", "--dry-run"]);
     going.wait_for("needs critical: working directory /no/such/folder does not exist");
-    going.wait_for("I am well");
     going.signal("INT");
     let (status, said) = going.end();
     assert_eq!(status.code(), Some(0), "{said}");
+    let ran = sandbox.run(&["once", "own"]);
+    assert!(ran.code == 0 && ran.stdout.starts_with("I am well"), "{ran:?}");
 }
 
 #[test]
