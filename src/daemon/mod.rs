@@ -212,8 +212,11 @@ impl Daemon {
         let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(&plan), past.next_run, now);
         let mut jobs = past.jobs;
         dispatcher.begin_holds(past.holds, past.next_hold);
-        let saved = |row: &RunRow| jobs.get(&row.job).and_then(|past| past.saved.clone());
-        let passed = past.passed.into_iter().map(|row| (saved(&row), row)).map(|(saved, row)| (row, saved)).collect();
+        let with_saved = |row: RunRow| {
+            let saved = jobs.get(&row.job).and_then(|past| past.saved.clone());
+            (row, saved)
+        };
+        let passed = past.passed.into_iter().map(with_saved).collect();
         for job in &plan.jobs {
             dispatcher.add(Arc::clone(job), jobs.remove(&job.name).unwrap_or_default(), now);
         }

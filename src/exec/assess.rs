@@ -98,7 +98,7 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
         let masked = json.is_some().then(|| redactor.mask_json(json_text(&output.stdout)));
         let json = std::mem::replace(&mut json, masked);
         unmasked = command.output.conditions.then(|| {
-            let Output { stdout, stderr, .. } = output.clone();
+            let (stdout, stderr) = (output.stdout.clone(), output.stderr.clone());
             let perfdata = perfdata(&output).map(|parsed| parsed.items).unwrap_or_default();
             Box::new(Unmasked { stdout, stderr, json, perfdata, redactor: redactor.clone() })
         });
