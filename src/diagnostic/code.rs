@@ -62,7 +62,7 @@ codes! {
     UnreadableFile "unreadable-file" Error "A file or folder that cannot be read.";
     CannotSwitchUser "cannot-switch-user" Error "A user or group that the daemon is not permitted to become.";
     InvalidToken "invalid-token" Error "What stands in the place of a token is none.";
-    CommandNotFound "command-not-found" Error "The program cannot be found or is not executable.";
+    CommandNotFound "command-not-found" Error "The program, or the script that it is given, cannot be found or is not executable here.";
     ShellSyntax "shell-syntax" Error "The shell cannot parse the command.";
     BadFileName "bad-file-name" Error "The name of a job file or folder is not UTF-8 text.";
     DuplicateJob "duplicate-job" Error "Two jobs whose names differ only in case.";

@@ -16,6 +16,7 @@ mod alive;
 mod assess;
 mod capture;
 mod duct;
+mod foreign;
 mod host;
 mod keys;
 mod leftover;
@@ -43,6 +44,7 @@ pub use capture::output::{Capture, LAST_OUTPUT, Stream};
 pub use capture::redact::{MASK, Redactor};
 pub use capture::visible::{clean, clean_str};
 pub use duct::{Duct, Ties};
+pub use foreign::foreign;
 pub use host::{prepare, prepare_to_pass_through, raise_open_files};
 pub use keys::environment::{Environment, PLUMBING};
 pub use keys::exit_codes::{Exit, ExitCodes, Meaning, read_exit};
@@ -55,7 +57,7 @@ pub use outcome::{
     is_marker, known,
 };
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
-pub use program::{Program, Programs, first_line, script_fault};
+pub use program::{Program, Programs, first_line, has_windows_ends, is_missing, script_fault};
 pub use run::{HeldBack, Place, ProcessId, Progress, Retry, Run, TellStarted, Trigger};
 pub use signals::{name as signal_name, of_shell as signal_of_shell};
 pub use stop::{Stop, Stopper};

@@ -184,6 +184,31 @@ pub fn first_line(file: &Path) -> Option<(String, String)> {
     Some((interpreter.to_owned(), rest.trim().to_owned()))
 }
 
+/// Whether there is no such file.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: whether one is there")]
+pub fn is_missing(file: &Path) -> bool {
+    rustix::fs::stat(file).is_err_and(|error| error == rustix::io::Errno::NOENT)
+}
+
+/// So much of a script is looked at for its line ends.
+const MOST_LINES: u64 = 64 << 10;
+
+/// Whether most lines of a file end as those of Windows do. A few may: text that a script hands on.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: the lines of a script")]
+pub fn has_windows_ends(file: &Path) -> bool {
+    use std::io::Read;
+    let is_regular = rustix::fs::stat(file)
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile);
+    let mut text = Vec::new();
+    let mut read = || std::fs::File::open(file)?.take(MOST_LINES).read_to_end(&mut text);
+    if !is_regular || read().is_err() {
+        return false;
+    }
+    let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    let (windows, others): (Vec<_>, Vec<_>) = lines.partition(|line| line.ends_with(b"\r\n"));
+    windows.len() > others.len()
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounts::{self, Accounts};
+use super::named_files::{self, NamedFile, Role, SHELLS};
 use super::script::{first_program, is_posix_shell, reads_files};
 use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
@@ -28,25 +29,78 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         let place = first.map_or_else(|| file.value("command"), |value| value.at);
         return found.push(problem(place, &sentence));
     }
-    let Some(script) = script else { return };
+    // One thing of a command is told: what comes after it is not reached.
+    if let Some(problem) = first_of_script(subject).or_else(|| of_files(subject)) {
+        found.push(problem);
+    }
+}
+
+/// Of the first program of a script, where it is plain to see.
+fn first_of_script(subject: &Subject<'_, '_>) -> Option<Problem> {
+    let command = &subject.job.command;
+    let script = command.script()?;
     let mut words = command.words();
     words.pop();
     if !is_posix_shell(&words) || reads_files(&words) {
-        return;
+        return None;
     }
-    let Some(range) = first_program(script) else { return };
+    let range = first_program(script)?;
     let sentence = match command.look_up(&script[range.clone()], subject.programs) {
         Err(sentence) => sentence,
         Ok(program) => {
             let barred = barred(command.user(), &program, subject.accounts);
-            match barred.or_else(|| unstartable(&program, command, subject.programs, true)) {
-                Some(sentence) => sentence,
-                None => return,
-            }
+            barred.or_else(|| unstartable(&program, command, subject.programs, true))?
         }
     };
-    let Some(text) = file.find("command").and_then(|value| value.text()) else { return };
-    found.push(problem(text.inside(range), &sentence));
+    let text = subject.file.find("command").and_then(|value| value.text())?;
+    Some(problem(text.inside(range), &sentence))
+}
+
+/// Of what stands behind the first program: what that one executes, and the scripts that interpreters read.
+fn of_files(subject: &Subject<'_, '_>) -> Option<Problem> {
+    let command = &subject.job.command;
+    let mut words = command.words();
+    if command.script().is_some() {
+        words.pop();
+        if reads_files(&words) {
+            return None;
+        }
+    }
+    named_files::of(command, subject.programs).iter().find_map(|file| {
+        let sentence = match &file.role {
+            Role::Executed(by_shell) => match &file.missing {
+                Some(sentence) => file.is_certain.then(|| sentence.clone()),
+                None => unstartable(&file.path, command, subject.programs, *by_shell),
+            },
+            Role::Read(reader) => unreadable(file, reader, command),
+        };
+        Some(problem(file.place(subject), &sentence?))
+    })
+}
+
+/// Why an interpreter cannot make sense of the file that it is given.
+fn unreadable(file: &NamedFile, reader: &str, command: &exec::Command) -> Option<String> {
+    let (name, reads_lines) = (&file.name, SHELLS.contains(&reader));
+    if reads_lines && exec::has_windows_ends(&file.path) {
+        return Some(windows_ends(name, reader));
+    }
+    // Of a folder that is not there `working_dir` is told already.
+    let has_folder = name.starts_with('/') || file.path.parent().is_some_and(|folder| !exec::is_missing(folder));
+    let is_missing = file.is_certain && has_folder && exec::is_missing(&file.path);
+    // A shell looks for a bare name in PATH as well.
+    let elsewhere = reads_lines && !name.contains('/') && command.look_up(name, &exec::Programs::default()).is_ok();
+    (is_missing && !elsewhere).then(|| match (name.starts_with('/'), file.path.parent()) {
+        (false, Some(folder)) => format!("script `{name}` does not exist in {}", folder.display()),
+        _ => format!("script `{name}` does not exist"),
+    })
+}
+
+fn windows_ends(name: &str, reader: &str) -> String {
+    let reader = if matches!(reader, "." | "source") { "the shell".to_owned() } else { format!("`{reader}`") };
+    format!(
+        "script `{name}` has Windows line ends (`sed -i 's/\\r$//' FILE` takes them off): {reader} takes each carriage return \
+         for a part of a word"
+    )
 }
 
 /// The same for the command of `[fallback]`, which nobody sees fail before Slack is away.
@@ -87,14 +141,22 @@ pub(super) fn fallback<'w>(whole: &'w Whole<'_>) -> Option<(exec::Command, Value
 fn unstartable(program: &Path, command: &exec::Command, programs: &exec::Programs, by_shell: bool) -> Option<String> {
     let shown = program.file_name()?.display();
     let line = exec::first_line(program);
-    if by_shell && line.is_none() {
-        return None;
-    }
-    if let Some(fault) = exec::script_fault(program) {
+    let script_fault = || exec::script_fault(program).filter(|_| !by_shell || line.is_some());
+    if let Some(fault) = script_fault() {
         return Some(format!("program `{shown}` cannot be started: {fault}"));
     }
+    if let Some(fault) = exec::foreign(program) {
+        return Some(format!("program `{shown}` cannot be started here: {fault}"));
+    }
+    // Its first line may end as it should, and no other.
+    if let Some((interpreter, _)) = &line
+        && let Some(shell) = SHELLS.iter().find(|shell| interpreter.rsplit('/').next() == Some(shell))
+        && exec::has_windows_ends(program)
+    {
+        return Some(windows_ends(&shown.to_string(), shell));
+    }
     // env(1) looks for the interpreter in PATH.
-    let (_, arguments) = line.filter(|(interpreter, _)| interpreter.ends_with("/env"))?;
+    let (_, arguments) = line.as_ref().filter(|(interpreter, _)| interpreter.ends_with("/env"))?;
     let wanted = arguments.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))?;
     let missing = command.look_up(wanted, programs).is_err();
     missing.then(|| format!("program `{shown}` cannot be started: its interpreter `{wanted}` is not in PATH"))
@@ -126,6 +188,10 @@ fn barred(user: Option<&str>, program: &Path, accounts: &Accounts) -> Option<Str
 
 fn problem(place: Place, sentence: &str) -> Problem {
     let help = match sentence {
+        _ if sentence.contains("cannot be started here") => "install the one that is built for this machine",
+        _ if sentence.contains("Windows line ends") && sentence.starts_with("script") => {
+            "save the file with the line ends of Unix"
+        }
         _ if sentence.contains("cannot be started") => {
             "correct the file's first line, or name the interpreter before it"
         }

@@ -16,6 +16,7 @@ mod invalid_blocks;
 mod invalid_token;
 mod literal_variable;
 mod may_be_missing;
+mod named_files;
 mod never_runs;
 mod no_certificates;
 mod noisy_job;

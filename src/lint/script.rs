@@ -152,6 +152,11 @@ pub(super) fn has_pipefail(words: &[&str], script: &str) -> bool {
 /// Words of the shell's own after which the script goes on, whatever they do.
 const GOES_ON: &str = ": cd export readonly set true ulimit umask";
 
+/// Whether a word is one of those.
+pub(super) fn does_prepare(word: &str) -> bool {
+    GOES_ON.split_ascii_whitespace().any(|own| own == word)
+}
+
 /// The program that a script runs first, where that is plain to see: a word without quotes, variables and patterns that
 /// is no word of the shell's own and no function about to be defined. Before it may stand variables for it, and what only prepares
 /// for it (`cd /tmp;`), but nothing that decides where programs are found. The answer is its range.
@@ -168,7 +173,7 @@ pub(super) fn first_program(script: &str) -> Option<Range<usize>> {
         }
         let Some(range) = words.next() else { continue };
         let word = &script[range.clone()];
-        if GOES_ON.split_ascii_whitespace().any(|own| own == word) {
+        if does_prepare(word) {
             moved |= word == "cd";
             continue;
         }

@@ -17,7 +17,7 @@ use crate::exec::capture::redact::Redactor;
 use crate::exec::keys::{Command, environment};
 use crate::exec::outcome::{Ending, Output};
 use crate::exec::run::Run;
-use crate::exec::{account, host, os, program};
+use crate::exec::{account, foreign, host, os, program};
 
 const SETPRIV: &str = "/usr/bin/setpriv";
 const NICE: &str = "/usr/bin/nice";
@@ -194,12 +194,12 @@ impl Launch {
         let file = self.file();
         match errno {
             Some(rustix::io::Errno::NOENT) => {
-                let fault = program::script_fault(file);
+                let fault = program::script_fault(file).or_else(|| foreign(file));
                 let fault = fault.unwrap_or_else(|| "it, or the loader that it needs, is not there".to_owned());
                 cannot_be_run(file, &fault)
             }
             Some(rustix::io::Errno::NOEXEC) => {
-                let fault = program::script_fault(file);
+                let fault = program::script_fault(file).or_else(|| foreign(file));
                 let fault = fault.unwrap_or_else(|| "it is not for this machine".to_owned());
                 cannot_be_run(file, &fault)
             }
