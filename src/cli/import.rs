@@ -32,13 +32,16 @@ pub(super) fn run(world: &World, args: &ImportArgs) -> Result<ExitCode, Failure>
             let text = String::from_utf8_lossy(&input::read(&args.file)?).into_owned();
             let stdin = args.file == Path::new("-");
             let name = if stdin { "crontab".into() } else { args.file.to_string_lossy() };
-            let system = if args.system { Some(true) } else { args.user.then_some(false) };
+            let owner = Some(&args.file).filter(|_| !stdin && !args.system).and_then(|file| owner(file));
+            let user = args.user || owner.is_some();
+            let system = if args.system { Some(true) } else { user.then_some(false) };
             let home = |user: Option<&str>| home(world, user, &args.file);
-            crontab::convert(&text, &name, system, Target { defaults: defaults.as_ref(), home: &home, machine })
+            let owner = owner.as_deref().filter(|owner| !is_self(owner));
+            crontab::convert(&text, &name, system, Target { defaults: defaults.as_ref(), owner, home: &home, machine })
         }
         ImportFrom::Plugins(args) => {
             let conf = args.conf.clone().or_else(|| configuration(world, &args.dir));
-            let target = Target { defaults: defaults.as_ref(), home: &|_| None, machine };
+            let target = Target { defaults: defaults.as_ref(), owner: None, home: &|_| None, machine };
             let imported = plugins::convert(&args.dir, conf.as_deref(), target);
             imported.map_err(|error| Failure::new(error.to_string()))?
         }
@@ -104,7 +107,7 @@ fn wrap(
     };
     let is_program = |name: &str| is_program(world, name);
     let machine = Machine { is_user: &is_user, is_program: &is_program };
-    let target = Target { defaults, home: &|_| None, machine };
+    let target = Target { defaults, owner: None, home: &|_| None, machine };
     let (new, imported) = crontab::convert_wrapped(&text, &name, system, target, wrapper);
     let failed = |error: import::WriteError| Failure::new(error.to_string());
     // A user that is taken for a command, or the reverse, leaves cron without a line that works.
@@ -128,9 +131,7 @@ fn wrap(
         world.terminal.out(&format!("{answer}\n"));
         return Ok(ExitCode::SUCCESS);
     }
-    for note in &imported.notes {
-        world.terminal.err(&format!("slack-alert: {note}"));
-    }
+    show_notes(world, &imported);
     if args.write && stdin {
         world.terminal.out_bytes(new.as_bytes());
     } else {
@@ -207,15 +208,32 @@ fn defaults(config: &Path) -> Result<Option<toml::Table>, Failure> {
     Ok(Some(table.get("defaults").and_then(|defaults| defaults.as_table()).cloned().unwrap_or_default()))
 }
 
+/// Whose crontab a file is: those of users are in a folder of cron, each under its user's name.
+fn owner(crontab: &Path) -> Option<String> {
+    let path = std::path::absolute(crontab).ok()?;
+    let folder = path.parent()?;
+    let is_spool =
+        ["spool/cron", "spool/cron/crontabs", "spool/cron/tabs", "cron/tabs"].iter().any(|end| folder.ends_with(end));
+    let name = path.file_name()?.to_str()?;
+    // `crontabs` itself, and what cron writes to before it renames it.
+    (is_spool && !matches!(name, "crontabs" | "tabs") && !name.contains(['.', '#']) && !name.starts_with("tmp"))
+        .then(|| name.to_owned())
+}
+
+/// Whether it is the user of this process, unless that is root, who writes for a service.
+fn is_self(name: &str) -> bool {
+    let own = Uid::effective();
+    !own.is_root() && User::from_name(name).is_ok_and(|user| user.is_some_and(|user| user.uid == own))
+}
+
 /// The home of a user, or of whoever a crontab belongs to: cron's own folder has it by its name, elsewhere its file by its
 /// owner. Only a folder that is there: cron starts a command all the same.
 #[expect(clippy::disallowed_methods, reason = "the door of import: whose crontab it is, and whether the home is there")]
 fn home(world: &World, user: Option<&str>, crontab: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
 
-    let spooled = crontab.to_string_lossy().contains("/spool/cron/");
-    let owner = crontab.file_name().and_then(|name| name.to_str()).filter(|_| spooled);
-    let dir = match user.or(owner) {
+    let owner = owner(crontab);
+    let dir = match user.or(owner.as_deref()) {
         Some(name) => User::from_name(name).ok().flatten()?.dir,
         None => {
             let uid = std::fs::metadata(crontab).map_or_else(|_| Uid::current(), |meta| Uid::from_raw(meta.uid()));
@@ -244,11 +262,30 @@ fn is_program(world: &World, name: &str) -> bool {
     }
 }
 
+/// The same remark about several lines is one, at the first of them.
+fn show_notes(world: &World, imported: &Imported) {
+    let notes = &imported.notes;
+    for (index, note) in notes.iter().enumerate() {
+        let is_same = |other: &&import::Note| {
+            other.line.is_some() && note.line.is_some() && (&other.file, &other.text) == (&note.file, &note.text)
+        };
+        if notes[..index].iter().any(|other| is_same(&other)) {
+            continue;
+        }
+        let others: Vec<String> =
+            notes[index + 1..].iter().filter(is_same).filter_map(|other| Some(other.line?.to_string())).collect();
+        let too = match others.as_slice() {
+            [] => String::new(),
+            [one] => format!(" (line {one} too)"),
+            several => format!(" (lines {} too)", several.join(", ")),
+        };
+        world.terminal.err(&format!("slack-alert: {note}{too}"));
+    }
+}
+
 fn show(world: &World, target: &ImportTarget, imported: &Imported, steps: &[Step]) {
     let out = |text: &str| world.terminal.out(text);
-    for note in &imported.notes {
-        world.terminal.err(&format!("slack-alert: {note}"));
-    }
+    show_notes(world, imported);
     if target.json {
         return out(&format!("{}\n", answer(imported, steps, target.dry_run)));
     }

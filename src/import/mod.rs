@@ -32,6 +32,8 @@ pub struct Imported {
 pub struct Target<'a> {
     /// `[defaults]` of the `slack_alert.toml` that is there; `None` where there is none, so that one is written.
     pub defaults: Option<&'a toml::Table>,
+    /// Whose crontab it is, where that is another user than the one who imports.
+    pub owner: Option<&'a str>,
     /// The home of a user on this machine; without a name, that of the crontab's owner.
     pub home: &'a dyn Fn(Option<&str>) -> Option<String>,
     /// Its users and programs.

@@ -49,6 +49,10 @@ const WRAPPERS: &[(&str, &[&str], usize)] = &[
     ("lckdo", &["-w"], 1),
     ("lockrun", &["-L"], 0),
     ("run-one", &[], 0),
+    ("run-this-one", &[], 0),
+    ("setlock", &[], 1),
+    ("with-lock-ex", &[], 1),
+    ("chpst", &["-u", "-U", "-b", "-/", "-n", "-l", "-L", "-m", "-d", "-o", "-p", "-f", "-c", "-r", "-t", "-e"], 0),
     ("chroot", &[], 1),
     ("xvfb-run", &["-n", "-s", "-e", "-f"], 0),
     ("unbuffer", &[], 0),
@@ -172,6 +176,44 @@ fn clean(text: &str) -> String {
         }
     }
     out.trim_matches(['-', '.']).to_owned()
+}
+
+/// Every program that a line starts, with the words behind it: those that start others too, and what these are given.
+pub(super) fn programs(command: &str) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    programs_within(command, 0, &mut found);
+    found
+}
+
+fn programs_within(command: &str, depth: usize, found: &mut Vec<(String, Vec<String>)>) {
+    for segment in split(command) {
+        let mut rest = segment.as_slice();
+        while let Some(word) = rest.first() {
+            if KEYWORDS.contains(&word.as_str()) || is_assignment(word) {
+                rest = &rest[1..];
+                continue;
+            }
+            let program = base(word);
+            found.push((program.to_owned(), rest[1..].to_vec()));
+            let line = match SHELLS.contains(&program) {
+                true => {
+                    let flags = |word: &String| {
+                        word.strip_prefix('-').is_some_and(|flags| flags.ends_with('c') && !flags.starts_with('-'))
+                    };
+                    rest.iter().position(flags).and_then(|at| rest.get(at + 1)).map(String::as_str)
+                }
+                false => line_for_a_shell(program, &rest[1..]),
+            };
+            if let Some(line) = line.filter(|_| depth < DEEPEST) {
+                programs_within(line, depth + 1, found);
+                break;
+            }
+            match WRAPPERS.iter().find(|(name, ..)| *name == program) {
+                Some((_, with_value, plain)) => rest = skip_options(&rest[1..], with_value, *plain),
+                None => break,
+            }
+        }
+    }
 }
 
 fn subject(command: &str, depth: usize) -> Subject {

@@ -141,28 +141,44 @@ fn is_field(word: &str) -> bool {
 }
 
 /// A command as cron hands it on: up to the first bare `%`; what follows is its standard input, in which each further `%`
-/// ends a line. `\%` is a percent sign.
+/// ends a line. `\%` is a percent sign; in the command a backslash before that backslash takes its meaning away, in the input it
+/// does not. Without anything behind the `%` there is no input.
 pub(super) fn split_stdin(text: &str) -> (String, Option<String>) {
     let mut command = String::new();
-    let mut stdin: Option<String> = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let out = stdin.as_mut().unwrap_or(&mut command);
+    let mut chars = text.chars();
+    let mut escaped = false;
+    let mut divided = false;
+    for c in chars.by_ref() {
         match c {
-            '\\' if chars.next_if_eq(&'%').is_some() => out.push('%'),
-            '%' => match &mut stdin {
-                Some(stdin) => stdin.push('\n'),
-                None => stdin = Some(String::new()),
-            },
-            c => out.push(c),
+            '%' if escaped => {
+                command.pop();
+                command.push('%');
+            }
+            '%' => {
+                divided = true;
+                break;
+            }
+            c => command.push(c),
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    let rest = chars.as_str();
+    if !divided || rest.is_empty() {
+        return (command, None);
+    }
+    let mut stdin = String::new();
+    let mut chars = rest.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.next_if_eq(&'%').is_some() => stdin.push('%'),
+            '%' => stdin.push('\n'),
+            c => stdin.push(c),
         }
     }
-    if let Some(stdin) = &mut stdin
-        && !stdin.ends_with('\n')
-    {
+    if !stdin.ends_with('\n') {
         stdin.push('\n');
     }
-    (command, stdin)
+    (command, Some(stdin))
 }
 
 #[cfg(test)]
@@ -221,10 +237,15 @@ mod tests {
             ("date", "date", None),
             ("date +\\%d", "date +%d", None),
             ("mail -s hi root%Hello,%%world\\%", "mail -s hi root", Some("Hello,\n\nworld%\n")),
-            ("cat%", "cat", Some("\n")),
+            ("cat%", "cat", None),
+            ("cat%%", "cat", Some("\n")),
+            ("date +'\\%d'", "date +'%d'", None),
+            ("echo \"%\"", "echo \"", Some("\"\n")),
+            ("echo \\\\%in\\\\%put", "echo \\\\", Some("in\\%put\n")),
+            ("echo \\\\\\%d", "echo \\\\%d", None),
             ("cat%a%", "cat", Some("a\n")),
             ("echo \\\\ a\\b", "echo \\\\ a\\b", None),
-            ("%", "", Some("\n")),
+            ("%", "", None),
         ] {
             let expected = (command.to_owned(), stdin.map(str::to_owned));
             assert_eq!(split_stdin(given), expected, "{given}");

@@ -45,7 +45,7 @@ struct Draft<'t> {
 
 /// Converts a crontab. `file_name` is what it is called in comments and notes (a path tells more than a bare name);
 /// `system` says whether a user stands before each command, as in `/etc/crontab` and `/etc/cron.d`; `None` guesses.
-pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target<'_>) -> Imported {
+pub fn convert<'t>(text: &'t str, file_name: &str, system: Option<bool>, target: Target<'t>) -> Imported {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut imported = Imported::default();
     let mut left = Vec::new();
@@ -88,8 +88,12 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
     }
     if let Some(entry) = entries.iter().find(|entry| entry.user.is_some()) {
         let user = entry.user.unwrap_or_default();
+        let whom = match target.owner {
+            Some(owner) if !system => format!("jobs run as `{owner}`, whose crontab it is"),
+            _ => format!("jobs run as the users of the crontab (`{user}` …)"),
+        };
         let text = format!(
-            "jobs run as the users of the crontab (`{user}` …), which only root may do; the package's service is not root \
+            "{whom}, which only root may do; the package's service is not root \
              (`check`: cannot-switch-user) until it has the drop-in root.conf: \
              `install -D -t /etc/systemd/system/slack-alert.service.d /usr/share/doc/slack-alert/drop-ins/root.conf`, then \
              `systemctl daemon-reload` and restart"
@@ -105,6 +109,9 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
         );
         imported.note(file_name, None, text);
     }
+    if let Some(text) = could_be_keys(&entries) {
+        imported.note(file_name, None, text);
+    }
     if entries.iter().any(|entry| !entry.settings.silent) {
         let text = "cron mails whatever a command prints; slack-alert posts the stdout of a good run, and stdout and stderr of a \
                     failed one, printed or not";
@@ -113,6 +120,25 @@ pub fn convert(text: &str, file_name: &str, system: Option<bool>, target: Target
     keep_the_rest(left, file_name, &mut imported);
     imported.sort_notes();
     imported
+}
+
+/// What keys could say in the place of a part of some commands, in a sentence for all of them: they work as they are.
+fn could_be_keys(entries: &[Entry<'_>]) -> Option<String> {
+    let mut found: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for entry in entries {
+        for (name, key) in remarks::could_be_keys(&entry.command) {
+            match found.iter_mut().find(|(known, ..)| *known == name) {
+                Some((.., lines)) => lines.push(entry.line.to_string()),
+                None => found.push((name, key, vec![entry.line.to_string()])),
+            }
+        }
+    }
+    let each = found.iter().map(|(name, key, lines)| {
+        let word = if lines.len() == 1 { "line" } else { "lines" };
+        format!("for `{name}` ({word} {}) {key}", lines.join(", "))
+    });
+    let each = each.collect::<Vec<_>>().join("; ");
+    (!found.is_empty()).then(|| format!("what works as it is, and a key could say: {each}"))
 }
 
 /// Whether a user stands before each command, with a note where that is a guess.
@@ -173,10 +199,11 @@ fn read_lines<'t>(
 fn finish<'t>(
     draft: Draft<'t>,
     file_name: &str,
-    (system, target): (bool, Target<'_>),
+    (system, target): (bool, Target<'t>),
     imported: &mut Imported,
 ) -> Result<Entry<'t>, String> {
-    let (user, rest) = if system { line::word(draft.rest) } else { ("", draft.rest) };
+    let owner = target.owner.unwrap_or_default();
+    let (user, rest) = if system { line::word(draft.rest) } else { (owner, draft.rest) };
     let (command, stdin) = line::split_stdin(rest);
     let command = command.trim().to_owned();
     if system && user.is_empty() {
@@ -195,7 +222,7 @@ fn finish<'t>(
     let Draft { line, original, description, when, mut settings, .. } = draft;
     if settings.home.is_none() {
         // Also where nothing in it tells: what a program reads, writes or deletes depends on where it starts.
-        let name = user.split([':', '/']).next().filter(|_| system);
+        let name = user.split([':', '/']).next().filter(|_| !user.is_empty());
         settings.home = (target.home)(name);
         match &settings.home {
             _ if !remarks::needs_home(&command) => {}
@@ -206,8 +233,14 @@ fn finish<'t>(
             ),
         }
     }
-    remarks::of(&command).into_iter().for_each(&mut note);
-    Ok(Entry { line, original, description, when, user: system.then_some(user), command, stdin, settings })
+    let user = Some(user).filter(|user| !user.is_empty());
+    if stdin.is_some() && shlex::split(&command).is_none() {
+        note(
+            "the first `%` ends the command, as under cron, and here it stands between quotes: write `\\%` for a percent sign",
+        );
+    }
+    remarks::of(&command, user.is_some()).iter().for_each(|remark| note(remark));
+    Ok(Entry { line, original, description, when, user, command, stdin, settings })
 }
 
 /// The comment lines right above an entry as one sentence. Rulers and tables of the columns say nothing about it, and what
@@ -315,7 +348,7 @@ mod tests {
             text,
             file_name,
             system,
-            Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN },
+            Target { defaults: Some(&defaults), owner: None, home: &|_| None, machine: Machine::UNKNOWN },
         )
     }
 
@@ -379,6 +412,31 @@ mod tests {
             let expected = expected.replace("'''echo '\"%\"' '''", "\"echo '\\\"%\\\"'\"");
             assert_eq!(job(text, system), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_crontab_of_another_user_makes_jobs_of_that_user() {
+        let defaults = toml::Table::new();
+        let home = |name: Option<&str>| name.map(|name| format!("/home/{name}"));
+        let target = Target { defaults: Some(&defaults), owner: Some("alice"), home: &home, machine: Machine::UNKNOWN };
+        let imported = super::convert("@daily ~/run\n", "/var/spool/cron/crontabs/alice", None, target);
+        let keys = "user = \"alice\"\nworking_dir = \"/home/alice\"";
+        assert!(imported.files[0].content.contains(keys), "{imported:?}");
+        let notes: Vec<_> = imported.notes.iter().map(|note| note.text.as_str()).collect();
+        assert!(notes.iter().any(|note| note.starts_with("jobs run as `alice`, whose crontab it is")), "{notes:?}");
+        assert!(!notes.iter().any(|note| note.contains("the home of the user that slack-alert runs as")), "{notes:?}");
+    }
+
+    #[test]
+    fn what_keys_could_say_is_one_remark_for_all_lines() {
+        let imported = convert("@daily nice run\n@daily cd /srv && nice -n 5 run\n@daily run\n", "tab", Some(false));
+        let notes: Vec<_> = imported.notes.iter().filter(|note| note.text.contains("a key could say")).collect();
+        let [one] = notes.as_slice() else { panic!("{notes:?}") };
+        assert!(
+            one.text
+                .ends_with("for `nice` (lines 1, 2) `nice`; for `cd` (line 2) `working_dir`, which `check` looks for"),
+            "{one}"
+        );
     }
 
     #[test]

@@ -337,7 +337,7 @@ mod tests {
 
     fn wrapped(text: &str, system: bool) -> (String, Imported) {
         let defaults = toml::Table::new();
-        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
+        let target = Target { defaults: Some(&defaults), owner: None, home: &|_| None, machine: Machine::UNKNOWN };
         convert_wrapped(text, "tab", Some(system), target, WRAPPER)
     }
 
@@ -412,7 +412,7 @@ mod tests {
             is_taken: &|name, _| name == "run",
         };
         let defaults = toml::Table::new();
-        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
+        let target = Target { defaults: Some(&defaults), owner: None, home: &|_| None, machine: Machine::UNKNOWN };
         let (text, _) = convert_wrapped("@daily run", "tab", Some(false), target, odd);
         let expected = "@daily '/opt/my tools/slack-alert' --config '/srv/50\\%/slack_alert.toml' --state-dir '/srv/the state' wrap --job run-2 -- run";
         assert_eq!(text, expected);
@@ -433,7 +433,7 @@ mod tests {
             assert!(notes.iter().all(|note| note.text.contains(words)), "{line}: {notes:?}");
         }
         let defaults: toml::Table = toml::from_str("timeout = '10m'").expect("it is TOML");
-        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
+        let target = Target { defaults: Some(&defaults), owner: None, home: &|_| None, machine: Machine::UNKNOWN };
         let (_, imported) = convert_wrapped("@daily a\n@daily b\n", "tab", Some(false), target, WRAPPER);
         let notes: Vec<_> = imported.notes.iter().map(ToString::to_string).collect();
         assert!(matches!(&notes[..], [one] if one.contains("`timeout = \"10m\"` in [defaults]")), "{notes:?}");
@@ -442,7 +442,7 @@ mod tests {
     #[test]
     fn what_reports_already_is_not_wrapped_again_whatever_stands_before_it() {
         let defaults = toml::Table::new();
-        let target = Target { defaults: Some(&defaults), home: &|_| None, machine: Machine::UNKNOWN };
+        let target = Target { defaults: Some(&defaults), owner: None, home: &|_| None, machine: Machine::UNKNOWN };
         let renamed = Wrapper { program: "/opt/sa/alert-0.2", ..WRAPPER };
         for line in [
             "@daily slack-alert wrap --job run -- run",

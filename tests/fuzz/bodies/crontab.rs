@@ -16,7 +16,7 @@ pub(crate) fn run(bytes: &[u8]) {
             text,
             "crontab",
             system,
-            Target { defaults: None, home: &home, machine: Machine::UNKNOWN },
+            Target { defaults: None, owner: None, home: &home, machine: Machine::UNKNOWN },
         );
         let mut names = HashSet::new();
         for file in &imported.files {

@@ -15,7 +15,7 @@ fn root() -> &'static Path {
 
 /// A folder without a configuration, on a machine where every user has a home.
 const NEW: Target<'static> =
-    Target { defaults: None, home: &|_| Some("/home/shop".to_owned()), machine: Machine::UNKNOWN };
+    Target { defaults: None, owner: None, home: &|_| Some("/home/shop".to_owned()), machine: Machine::UNKNOWN };
 
 /// Files and notes of an import on one page.
 fn page(imported: &Imported) -> String {

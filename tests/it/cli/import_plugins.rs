@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use slack_alert::import::{Imported, Machine, Target, plugins, write};
 
 /// A folder without a configuration.
-const NEW: Target<'static> = Target { defaults: None, home: &|_| None, machine: Machine::UNKNOWN };
+const NEW: Target<'static> = Target { defaults: None, owner: None, home: &|_| None, machine: Machine::UNKNOWN };
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import")
