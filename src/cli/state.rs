@@ -116,7 +116,7 @@ pub(super) fn health(reader: &Reader, job: &Job, now: Timestamp) -> Option<Healt
     holds.retain(|hold| hold.until > now && hold.pattern.covers(job.name.as_str(), tags()));
     health.hold(Held::of(&holds));
     let saved: Option<Saved> = serde_json::from_str(&state.cadence).ok();
-    health.runs_next(saved.filter(|_| !job.timing.runs_elsewhere()).and_then(|saved| saved.next()));
+    health.look_ahead(saved.map(|saved| job.timing.ahead(&saved, now)));
     Some(health)
 }
 

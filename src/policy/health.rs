@@ -22,6 +22,7 @@ use super::{Facts, Incident, Settings, same};
 use crate::clock::{between, shift};
 use crate::exec::{Ending, Reason, Status, known};
 use crate::id::{Channel, RunId};
+use crate::schedule::Ahead;
 
 /// The last ok run's stdout is kept up to this many bytes of JSON: for `diff` and `previous.stdout`.
 pub(super) const LONGEST_GOOD: usize = 16 << 10;
@@ -117,9 +118,9 @@ pub struct Health {
     /// What people have asked for of this job; it follows from the holds, and is not kept.
     #[serde(skip)]
     pub(super) held: Option<Box<Held>>,
-    /// When its next run is due, where that is known; it follows from the schedule, and is not kept.
+    /// The runs that lie ahead, where they are known; they follow from the schedule, and are not kept.
     #[serde(skip)]
-    pub(super) next_run: Option<Timestamp>,
+    pub(super) ahead: Option<Box<Ahead>>,
 }
 
 /// The format that this version writes: 2.
@@ -418,6 +419,11 @@ impl Health {
         self.status().into_iter().chain(hangs).max_by_key(|status| status.badness())
     }
 
+    /// Whether there is something that a later message may be about.
+    pub fn is_failing(&self) -> bool {
+        self.open.is_some() || !self.others.is_empty()
+    }
+
     /// Failures in a row, up to now.
     pub fn streak(&self) -> u32 {
         self.streak
@@ -470,9 +476,9 @@ impl Health {
         (self.silenced, self.silenced_since) = (until, until.map(|_| now));
     }
 
-    /// When the next run is due, where that is known: no message about a failure comes before.
-    pub fn runs_next(&mut self, at: Option<Timestamp>) {
-        self.next_run = at;
+    /// The runs that lie ahead, where they are known: a message about a failure comes with one of them.
+    pub fn look_ahead(&mut self, ahead: Option<Ahead>) {
+        self.ahead = ahead.map(Box::new);
     }
 
     /// What people ask for of this job from now on.

@@ -257,14 +257,16 @@ fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen:
 impl Health {
     /// When the next message about the open incident can be expected, where a failure was suppressed for this reason.
     fn next_message(&self, moment: &Moment<'_>, (why, next): (Suppressed, Option<Timestamp>)) -> Option<Timestamp> {
-        use Suppressed::{Acknowledged, QuietHours, RepeatNotDue, Silenced};
+        use Suppressed::{Acknowledged, QuietHours, RateLimited, RepeatNotDue, Silenced};
         let asked = matches!(why, Acknowledged | QuietHours | RepeatNotDue | Silenced);
         let open = self.open.as_deref().filter(|open| asked && open.resolved_at.is_none());
         let expected = open.and_then(|open| {
-            outlook::expected((moment.settings, self, moment.zone), open, self.acknowledged(open), moment.now)
+            outlook::expected((moment.settings, self, moment.zone), open, self.acknowledged(open), moment.now, false)
         });
         match expected {
             Some(expected) if expected.at.is_none_or(|at| at > moment.now) => expected.at,
+            // What was counted is told by the first run that may.
+            _ if why == RateLimited => next.and_then(|at| outlook::run_at(self, at, None, false)),
             _ => next,
         }
     }

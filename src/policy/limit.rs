@@ -35,6 +35,11 @@ impl Budget {
         }
     }
 
+    /// From when on an alert may be sent at the earliest, where that is later than `at`. Nothing is taken.
+    pub(super) fn allows(mut self, rate: Rate, at: Timestamp) -> Option<Timestamp> {
+        self.take(rate, at).err()
+    }
+
     /// Takes one alert, or says from when on one may be sent. A whole budget carries `rate.count` alerts at once, and
     /// grows back evenly.
     pub(super) fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), Timestamp> {

@@ -456,7 +456,7 @@ impl Health {
                 // News ends the acknowledgement, unless it is good.
                 let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
                 let acknowledged = self.acknowledged(open).filter(|_| better);
-                outlook::expected((settings, self, zone), open, acknowledged, now)
+                outlook::expected((settings, self, zone), open, acknowledged, now, true)
             }
             _ if matches!(draft.flap, FlapChange::Begins | FlapChange::Continues) => flaps(),
             _ => None,

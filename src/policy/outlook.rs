@@ -17,6 +17,7 @@ use super::{Event, Expected, Settings, Suppressed};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 use crate::id::Channel;
+use crate::schedule::NextRun;
 
 /// An open incident.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,8 +117,11 @@ pub fn telling_line(last: &LastRun) -> String {
     }
 }
 
-/// Two readings of two clocks: a due time that is a moment later is the same.
+/// Two readings of two clocks: a due time that is a moment before or later is the same.
 const SAME: Duration = Duration::from_secs(1);
+
+/// So often a run that may not be told is passed over: a rate limit asks once, as a rule.
+const ROUNDS: usize = 4;
 
 type Of<'a> = (&'a Settings, &'a Health, &'a TimeZone);
 
@@ -125,6 +129,11 @@ fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: 
     let reported = open.reported.as_ref();
     let line = reported.map(|reported| reported.line.clone()).filter(|_| line.is_empty()).unwrap_or(line);
     let is_present = health.open.as_deref().is_some_and(|present| present.id == open.id);
+    let next = expected((settings, health, zone), open, health.acknowledged(open), now, false);
+    let suppressed = suppressed(settings, health, open, now).map(|(why, until)| match next {
+        Some(next) if next.why == why && why == Suppressed::RepeatNotDue => (why, next.at),
+        _ => (why, until),
+    });
     Open {
         id: open.id,
         thread: open.thread(),
@@ -138,8 +147,8 @@ fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: 
         steady_at: flap::steady_at(settings, health).filter(|_| is_present),
         told: reported.map(Reported::told).unwrap_or_default(),
         dropped: open.dropped.as_deref().cloned(),
-        next: expected((settings, health, zone), open, health.acknowledged(open), now),
-        suppressed: suppressed(settings, health, open, now),
+        next,
+        suppressed,
     }
 }
 
@@ -183,18 +192,19 @@ fn by_rule(settings: &Settings, health: &Health, open: &OpenIncident, now: Times
 }
 
 /// When the next message about the incident can be expected, unless it changes before: the one answer to that, for the message,
-/// the history and whoever looks. None where the next failure is told. `acknowledged` is until when somebody has it.
+/// the history and whoever looks. None where the next failure is told. `acknowledged` is until when somebody has it; `told`, that
+/// an alert is being sent, which counts in a burst.
 pub(super) fn expected(
     (settings, health, zone): Of<'_>,
     open: &OpenIncident,
     acknowledged: Option<Timestamp>,
     now: Timestamp,
+    told: bool,
 ) -> Option<Expected> {
     let by_rule = by_rule(settings, health, open, now);
     if let Some(rule) = by_rule.filter(|rule| rule.why == Suppressed::NotAsked) {
         return Some(rule);
     }
-    let paused = health.held().and_then(|held| held.paused).filter(|until| *until > now);
     let expected = match held(health, acknowledged, now) {
         // What fails still when a silence ends is told then.
         Some((Suppressed::Silenced, until)) => Some(Expected { why: Suppressed::Silenced, at: Some(until) }),
@@ -207,36 +217,49 @@ pub(super) fn expected(
         }),
         None => by_rule,
     };
-    // A repetition comes with a run, and there is none before the pause ends.
-    let of_a_run = |why| matches!(why, Suppressed::RepeatNotDue | Suppressed::Acknowledged);
-    let expected = match (expected, paused) {
-        (Some(Expected { why, at: Some(at) }), Some(until)) if of_a_run(why) => {
-            Some(Expected { why, at: Some(at.max(until)) })
+    let quiet = |at| !settings.quiet_except.contains(open.status) && quiet::is_quiet(settings, zone, at);
+    let after_quiet = |at| if quiet(at) { quiet::end(settings, zone, at) } else { Some(at) };
+    let paused = health.held().and_then(|held| held.paused).filter(|until| *until > now);
+    let first = open.reported.is_none();
+    // What comes with a run comes at the first that may be told.
+    let with_a_run = |mut at: Timestamp| {
+        let mut run = run_at(health, at, paused, told)?;
+        for _ in 0..ROUNDS {
+            let later = health.budget.allows(settings.rate_limit, run).filter(|_| !first && !quiet(run));
+            let Some(later) = later.filter(|later| *later > run) else { break };
+            at = later;
+            run = run_at(health, at, paused, told)?;
         }
-        (None, Some(until)) => Some(Expected { why: Suppressed::RepeatNotDue, at: Some(until) }),
-        (expected, _) => expected,
-    };
-    // Nor is there one before its next run is due.
-    let expected = expected.map(|expected| match health.next_run {
-        Some(run) if of_a_run(expected.why) => {
-            let of_run = |at: Timestamp| if between(at, run) < SAME { at } else { run };
-            Expected { at: expected.at.map(of_run), ..expected }
-        }
-        _ => expected,
-    });
-    if settings.quiet_except.contains(open.status) {
-        return expected;
-    }
-    let after_quiet = |at: Timestamp| match quiet::is_quiet(settings, zone, at) {
-        true => quiet::end(settings, zone, at),
-        false => Some(at),
+        Some(run)
     };
     match expected {
-        Some(Expected { why, at }) => Some(Expected { why, at: at.and_then(after_quiet) }),
-        None if quiet::is_quiet(settings, zone, now) => {
-            Some(Expected { why: Suppressed::QuietHours, at: quiet::end(settings, zone, now) })
+        Some(Expected { why: why @ (Suppressed::RepeatNotDue | Suppressed::Acknowledged), at: Some(at) }) => {
+            Some(Expected { why, at: with_a_run(at).and_then(after_quiet) })
         }
-        None => None,
+        Some(Expected { why, at }) => Some(Expected { why, at: at.and_then(after_quiet) }),
+        None => {
+            let (run, told_by) = (run_at(health, now, paused, told)?, with_a_run(now)?);
+            let why = match () {
+                () if quiet(told_by) => Suppressed::QuietHours,
+                () if told_by > run => Suppressed::RateLimited,
+                () if paused.is_some() => Suppressed::RepeatNotDue,
+                () => return None,
+            };
+            Some(Expected { why, at: after_quiet(told_by) })
+        }
+    }
+}
+
+/// The first run at or after a time; that time itself, where the schedule does not say when runs come. None where none comes by
+/// itself.
+pub(super) fn run_at(health: &Health, at: Timestamp, paused: Option<Timestamp>, told: bool) -> Option<Timestamp> {
+    let any = Some(paused.map_or(at, |until| at.max(until)));
+    let Some(ahead) = &health.ahead else { return any };
+    match ahead.first(at.saturating_sub(SAME).unwrap_or(at), paused, told) {
+        NextRun::At(run) if between(at, run) < SAME => Some(at),
+        NextRun::At(run) => Some(run),
+        NextRun::AnyTime => any,
+        NextRun::Never => None,
     }
 }
 
@@ -257,11 +280,18 @@ fn suppressed(
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+    use toml::de::DeTable;
+
     use super::{Expected, open, quiet, telling_line};
+    use crate::clock::{Mono, Now};
+    use crate::diagnostic::Sources;
+    use crate::document::{Reader, Table};
     use crate::exec::Status;
     use crate::policy::holds::Held;
     use crate::policy::stories::{Life, at, run_as};
     use crate::policy::{Facts, Suppressed, Verdict, judge};
+    use crate::schedule::{Ahead, read as read_timing};
 
     #[test]
     fn a_hold_is_why_nothing_is_said_up_to_its_end_and_no_moment_longer() {
@@ -343,17 +373,71 @@ mod tests {
         assert_eq!(words("after = 2\n", ack("09:00"), "03:01"), None);
     }
 
+    /// The runs that a schedule has ahead at a time; one of them is then.
+    fn ahead(schedule: &str, now: &str) -> Ahead {
+        let (mut sources, reader) = (Sources::default(), Reader::default());
+        let id = sources.add("job.toml".as_ref(), schedule);
+        let table = DeTable::parse(schedule).expect("valid TOML").into_inner();
+        let zone = TimeZone::get("Europe/Berlin").expect("the zone is known");
+        let timing = read_timing(&mut Table::root(&reader, id, schedule, &table), &zone).expect("a schedule");
+        let now = Now { wall: at(now), mono: Mono::default() };
+        let mut cadence = timing.begin("job", None, now);
+        cadence.take(&timing, now);
+        cadence.ahead(&timing, now)
+    }
+
+    #[test]
+    fn the_next_message_is_never_promised_for_a_time_at_which_no_run_can_tell_it() {
+        let pause = |until: &str| Held { paused: Some(at(until)), ..Held::default() };
+        for (notify, schedule, held, expected) in [
+            // The 23rd is a Monday.
+            ("repeat = '1h'\n", "every = '10m'\nworking_hours = '01:00-03:30'\n", Held::default(), Some("24 01:00")),
+            ("repeat = '1h'\n", "cron = '*/20 1-3 * * *'\n", Held::default(), Some("24 01:00")),
+            ("repeat = '1h'\n", "cron = '0 3 * * 1'\n", Held::default(), Some("30 03:00")),
+            ("repeat = '1h'\n", "every = '25m'\n", Held::default(), Some("04:15")),
+            ("repeat = '1h'\n", "every = '25m'\n", pause("04:20"), Some("04:40")),
+            ("repeat = 'always'\n", "every = '25m'\n", pause("03:40"), Some("03:50")),
+            ("repeat = '1h'\n", "burst = { every = '5m', runs = 3, pause = '2h' }\n", Held::default(), Some("05:10")),
+            ("repeat = '5m'\n", "burst = { every = '5m', alerts = 1, pause = '2h' }\n", Held::default(), Some("05:00")),
+            ("repeat = '1h'\nrate_limit = '1/2h'\n", "every = '25m'\n", Held::default(), Some("05:05")),
+            ("repeat = 'always'\nrate_limit = '1/2h'\n", "every = '25m'\n", Held::default(), Some("05:05")),
+            // What waits for the end of quiet hours needs no run, but one within them.
+            ("repeat = '1h'\nquiet_hours = '03:50-07:00'\n", "every = '10m'\n", Held::default(), Some("07:00")),
+            ("repeat = '1h'\nquiet_hours = '03:50-07:00'\n", "cron = '0 3,9 * * *'\n", Held::default(), Some("09:00")),
+            ("repeat = '1h'\n", "cron = '@reboot'\n", Held::default(), None),
+        ] {
+            let mut life = Life::new(notify);
+            life.health.look_ahead(Some(ahead(schedule, "03:00")));
+            let judged =
+                |facts: &Facts<'_>| judge(&life.settings, &mut life.health, facts, &life.zone, at("03:00")).verdict;
+            let Verdict::Notify(first) = run_as("critical: no disk", 1, at("03:00"), judged) else {
+                panic!("it is told")
+            };
+            life.health.hold(held.clone());
+            let looked = open(&life.settings, &life.health, &life.zone, at("03:01"))[0].next;
+            let expected = expected.map(at);
+            let case = format!("{notify} {schedule} {held:?}");
+            if held == Held::default() {
+                assert_eq!(first.next.and_then(|next| next.at), expected, "{case}");
+            }
+            if !schedule.contains("alerts") {
+                assert_eq!(looked.and_then(|next| next.at), expected, "{case}");
+            }
+        }
+    }
+
     #[test]
     fn no_message_about_a_failure_is_expected_before_the_next_run_is_due() {
         let mut life = Life::new("repeat = '1h'\n");
         life.run("critical: no disk", at("03:00"));
         let next = |life: &Life| open(&life.settings, &life.health, &life.zone, at("03:01"))[0].next;
-        for (run, expected) in [(None, "04:00"), (Some("03:30"), "04:00"), (Some("24 03:00"), "24 03:00")] {
-            life.health.runs_next(run.map(at));
+        for (schedule, expected) in [(None, "04:00"), (Some("*/30 * * * *"), "04:00"), (Some("0 3 * * *"), "24 03:00")]
+        {
+            life.health.look_ahead(schedule.map(|cron| ahead(&format!("cron = '{cron}'\n"), "03:00")));
             assert_eq!(
                 next(&life),
                 Some(Expected { why: Suppressed::RepeatNotDue, at: Some(at(expected)) }),
-                "{run:?}"
+                "{schedule:?}"
             );
         }
         // What fails still when a silence ends is told then, without a run.

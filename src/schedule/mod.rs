@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use after::{After, On, after_jobs};
 pub use agenda::Agenda;
-pub use cadence::{Absent, Cadence, Due, Saved, Slot, Taken};
+pub use cadence::{Absent, Ahead, Cadence, Due, NextRun, Saved, Slot, Taken};
 pub use cron::{Cron, instants};
 pub use expect::{Expect, Expected};
 pub use hours::{Hours, parse_hours};

@@ -36,6 +36,7 @@ impl Dispatcher {
             let going = Going { run: &running.run, started: running.started, burst: Burst::Open };
             report::running(&tracked.job, going, now)
         });
+        tracked.look_ahead(now);
         for message in report::wake(&tracked.job, &mut tracked.health, running.as_ref(), &self.sender, now.wall) {
             self.tally.told(std::slice::from_ref(&message));
             turn.entries.push(tracked.changed(vec![message], now));
@@ -153,6 +154,7 @@ impl Dispatcher {
         let (run, started) = (&running.run, running.started);
         let known = tracked.health.hang().map(|hung| hung.run);
         let going = Going { run, started, burst: tracked.burst(now) };
+        tracked.look_ahead(now);
         let messages = report::skipped(&tracked.job, &mut tracked.health, going, &self.sender, now);
         let hangs = tracked.health.hang().filter(|hung| known != Some(hung.run));
         // Each run that is replaced is another one; that they are is one fact.

@@ -121,7 +121,7 @@ fn over(
 ) -> Entry {
     let outcome = Arc::new(report::conditioned(&tracked.job, &tracked.health, outcome));
     let end = RunEnd { run: &run, outcome: &outcome, now: now.wall };
-    tracked.health.runs_next(tracked.next_due(now));
+    tracked.look_ahead(now);
     let said = if replaced {
         Said { line: report::line(&tracked.job, end, &sender.host), ..Said::nothing(Decision::Replaced) }
     } else {
@@ -130,6 +130,9 @@ fn over(
     };
     if said.decision.is_notified() {
         tracked.alerted(now);
+    }
+    if !tracked.health.is_failing() {
+        tracked.health.look_ahead(None);
     }
     log_end(&run, &outcome, said.decision);
     let ended = Ended { number: tracked.health.runs(), run, outcome, decision: said.decision, line: said.line, asked };

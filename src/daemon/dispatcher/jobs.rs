@@ -278,6 +278,10 @@ impl Dispatcher {
 
     /// Puts a job's next due time into the agenda.
     pub(super) fn arm(&mut self, index: u32, now: Now) {
+        let tracked = &mut self.jobs[index as usize];
+        if tracked.health.is_failing() {
+            tracked.look_ahead(now);
+        }
         let tracked = &self.jobs[index as usize];
         let at = tracked.cadence.slot().map(|slot| slot.mono(now));
         let wake = policy::due(&tracked.job.notify, &tracked.health);

@@ -413,10 +413,9 @@ impl Dispatcher {
 }
 
 impl Tracked {
-    /// When its next run is due, where the daemon starts it and its schedule says so now.
-    fn next_due(&self, now: Now) -> Option<Timestamp> {
-        let slot = self.cadence.slot().filter(|_| !self.job.timing.runs_elsewhere())?;
-        Some(slot.wall(now))
+    /// The runs that lie ahead by its schedule, for what is said of the next message.
+    fn look_ahead(&mut self, now: Now) {
+        self.health.look_ahead(Some(self.cadence.ahead(&self.job.timing, now)));
     }
 
     /// What is to be remembered of it from now on. Without any, the store keeps what it has: an old state is better than none.

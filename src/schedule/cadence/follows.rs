@@ -11,7 +11,7 @@ use crate::clock::{Now, between};
 use crate::id::JobName;
 
 /// Ends of other jobs' runs since the job's own last run began.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Ends {
     pub(super) jobs: Vec<JobName>,
     /// All have come, and the run that they ask for is on its way.

@@ -7,6 +7,7 @@
 //! was taken is never given again. `slot` skips what is closed, so that nobody wakes for it. Slots that pass unused are
 //! coalesced into one run, and counted.
 
+mod ahead;
 mod calendar;
 mod expected;
 mod follows;
@@ -19,6 +20,7 @@ use fnv::FnvHasher;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::ahead::{Ahead, NextRun};
 use super::slots::{Calendar, Grid, Open, Passed};
 use super::{AtStart, Burst, CatchUp, Every, Limit, Schedule, Timing};
 use crate::clock::{Mono, Now, between, shift};
@@ -114,7 +116,7 @@ fn is_zero(count: &u32) -> bool {
 }
 
 /// One job's place in its schedule.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cadence {
     /// The next slot that is open.
     next: Option<Slot>,
@@ -140,7 +142,7 @@ pub struct Cadence {
 }
 
 /// A run that is to be made up for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Owed {
     /// The earliest slot that it makes up for.
     first: Timestamp,
@@ -188,12 +190,16 @@ impl Timing {
     /// A job's cadence from now on. `seed` (job name and host) fixes its jitter; `past` is what was saved of it, by this
     /// process or one before. A job that is not enabled is never due.
     pub fn begin(&self, seed: &str, past: Option<&Saved>, now: Now) -> Cadence {
+        self.begin_shifted(shift_by_jitter(seed, self.jitter), past, now)
+    }
+
+    fn begin_shifted(&self, jitter: Duration, past: Option<&Saved>, now: Now) -> Cadence {
         let mut cadence = Cadence {
             next: None,
             grid: now.mono,
             owed: None,
             last: past.and_then(|past| past.last),
-            jitter: shift_by_jitter(seed, self.jitter),
+            jitter,
             runs: 0,
             alerts: 0,
             pause_until: None,

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::super::{AtStart, Burst, CatchUp, Cron, Every, EveryFrom, FirstRun, Limit, Schedule, Timing, parse_hours};
-use super::{Cadence, Due, Saved, Taken, shift_by_jitter};
+use super::{Cadence, Due, NextRun, Saved, Taken, shift_by_jitter};
 use crate::clock::{Mono, Now, between, shift};
 
 const START: &str = "2026-06-05T00:00:00Z"; // a Friday
@@ -671,6 +671,32 @@ proptest! {
             slots += u128::from(missed) + 1;
             prop_assert_eq!(between(start, scheduled).as_nanos() / interval.as_nanos() + 1, slots, "every slot is accounted for");
         }
+    }
+
+    #[test]
+    fn the_first_run_after_a_time_is_that_to_which_all_runs_before_lead(
+        timing in timings(), from in 1_767_225_600_i64..1_798_761_600, ahead in 0_u64..20_000, paused in 0_u64..20_000,
+    ) {
+        let from = Timestamp::from_second(from).expect("in range").to_string();
+        // As far as a burst of runs is followed.
+        let short = matches!(timing.schedule, Schedule::Burst(Burst { limit: Limit::Runs(_), .. }));
+        let (ahead, paused) = if short { (ahead % 900, paused % 900) } else { (ahead, paused) };
+        let mut bench = Bench::new(timing, &from);
+        let known = bench.cadence.ahead(&bench.timing, bench.now);
+        let until = shift(bench.now.wall, secs(paused));
+        let wanted = shift(bench.now.wall, secs(ahead)).max(until);
+        let mut first = NextRun::Never;
+        for _ in 0..20_001 {
+            let Some(slot) = bench.cadence.slot() else { break };
+            bench.pass(bench.now.mono.until(slot.mono(bench.now)));
+            if bench.now.wall >= wanted {
+                first = NextRun::At(bench.now.wall);
+                break;
+            }
+            _ = if bench.now.wall < until { bench.cadence.pass(&bench.timing, bench.now) } else { bench.take() };
+            bench.cadence.finished(&bench.timing, bench.now);
+        }
+        prop_assert_eq!(known.first(shift(at(&from), secs(ahead)), Some(until), false), first);
     }
 
     /// The laws, whatever happens: only in its hours, never for the future, never twice for a slot but when the clock

@@ -528,7 +528,7 @@ async fn an_incident_that_somebody_has_is_not_repeated_until_it_gets_worse_and_i
     world.pass(minutes(20)).await;
     assert_eq!(visible(&world), before, "{:?}", world.messages());
     let edits: Vec<Sent> = world.slack.sent().into_iter().filter(|sent| sent.thread == Thread::Edit).collect();
-    let words = "dana has it since 08:25 · next message if it gets worse, fails differently or recovers, or at 2026-11-24 08:25";
+    let words = "dana has it since 08:25 · next message if it gets worse, fails differently or recovers, or at 2026-11-24 08:30";
     assert!(edits[0].text.contains(words), "{edits:?}");
     let incident = status(&world).await.incidents.pop().expect("one is open");
     assert_eq!(incident.ack.map(|ack| ack.by), Some(dana().by));
