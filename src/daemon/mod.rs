@@ -168,6 +168,7 @@ pub async fn run(plan: Plan, host: Host, loader: Loader, inbox: &mut Inbox) -> S
     let mut alarm = Alarm::new(Arc::clone(&daemon.host.clock));
     let mut punctual = Punctual::default();
     loop {
+        daemon.learn_places();
         let listens = punctual.listens_until(daemon.host.clock.now().mono);
         let wake = listens.or_else(|| {
             daemon.tick();
@@ -210,6 +211,7 @@ impl Daemon {
         let now = host.clock.now();
         let past = keep::load(&host.store).await;
         let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(&plan), past.next_run, now);
+        dispatcher.know_places(&outbox::Places::from_note(past.notes.get(outbox::places::NOTE)));
         let mut jobs = past.jobs;
         dispatcher.begin_holds(past.holds, past.next_hold);
         let with_saved = |row: RunRow| {
@@ -461,8 +463,14 @@ impl Daemon {
         self.runs.spawn(poll_fn(move |cx| poll_run(&mut running, cx).map(|end| (id, Box::new(end)))));
     }
 
+    /// What the outbox has learned of names and IDs of channels.
+    fn learn_places(&mut self) {
+        self.dispatcher.know_places(&self.host.outbox_status.borrow().places);
+    }
+
     /// A run ended; every other that has ended by now is handled with it.
     fn ended(&mut self, first: Result<End, JoinError>) {
+        self.learn_places();
         let now = self.host.clock.now();
         let mut next = Some(first);
         // No task is cancelled, and what panics is caught: there is no other `Err`.

@@ -175,6 +175,7 @@ mod tests {
             channel: None,
             can: crate::notify::Way::Console.capabilities(),
             page: None,
+            places: crate::outbox::Places::default(),
         };
         let settings = Settings { at: parse_times("Mon-Fri 09:00").expect("times"), channel: None };
         let mono = Mono(Duration::from_secs(1_000));

@@ -4,13 +4,14 @@
 //!
 //! The database is the queue: here is only what is known of each channel (how much waits, since when it fails), so that
 //! the memory needed does not grow with what waits. Rules are in plain functions ([`queue`], [`batch`],
-//! [`storm`], [`digest`], [`retry`], [`outage`], [`quota`]); [`worker`] is the loop that acts on them.
+//! [`storm`], [`digest`], [`retry`], [`outage`], [`quota`], [`places`]); [`worker`] is the loop that acts on them.
 
 pub mod batch;
 pub mod digest;
 mod instead;
 mod late;
 pub mod outage;
+pub mod places;
 pub mod queue;
 pub mod quota;
 pub mod report;
@@ -22,6 +23,7 @@ pub mod wakeup;
 pub mod worker;
 
 pub use outage::Outage;
+pub use places::Places;
 pub use report::{DeliveryResult, Report};
 pub use settings::{FALLBACK_KEYS, Fallback, LIMIT_KEYS, read_fallback, read_max_age};
 pub use wakeup::Wakeup;

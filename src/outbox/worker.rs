@@ -7,6 +7,7 @@
 //! Invariants: a lane's next message is taken only after what came of the last one is written (or held in memory, while the
 //! disk fails); at most [`MOST_IN_FLIGHT`] messages are in flight; nothing here grows with what waits.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use super::batch::{self, Ask, Batch, Lane, Turn};
 use super::instead;
 use super::outage::{self, Outage, Watch};
+use super::places::{self, Places};
 use super::queue::{MOST_REMEMBERED, PATIENCE, Queue};
 use super::quota::{Quota, spacing};
 use super::report::{DeliveryResult, Report};
@@ -27,7 +29,7 @@ use super::wakeup::Wakeup;
 use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
-use crate::notify::{Notifier, Receipt, SendError};
+use crate::notify::{Looked, Lookup, Notifier, Receipt, SendError};
 use crate::store::{Depth, Disposition, MessageId, OutboxFilter, Settlement, Store, StoreError, Stored};
 
 /// Messages in flight at one time, each of another channel.
@@ -80,6 +82,8 @@ pub struct Remembered {
     pub waits: Option<String>,
     /// [`outage::FAILING`].
     pub failing: Option<Timestamp>,
+    /// [`places::NOTE`].
+    pub places: Places,
 }
 
 impl Remembered {
@@ -90,6 +94,7 @@ impl Remembered {
             storms: notes.get(storm::NOTE).cloned(),
             waits: notes.get(WAITS).cloned(),
             failing: notes.get(outage::FAILING).and_then(|note| note.parse().ok()),
+            places: Places::from_note(notes.get(places::NOTE)),
         }
     }
 }
@@ -139,6 +144,8 @@ pub struct Status {
     /// Slack has taken nothing for `fallback.after`. From none to some: run the fallback; from some to none: again. What
     /// it is at the start was told by an earlier process.
     pub outage: Option<Outage>,
+    /// Which names and IDs are the same channel.
+    pub places: Places,
     /// Since when nothing had gone out although something waits, by what an earlier process left; none once Slack took
     /// something.
     pub rests_since: Option<Timestamp>,
@@ -163,6 +170,8 @@ enum Done {
     Absorb(Channel, Lane, Vec<Stored>),
     /// What came of it is written.
     Settled(Channel, Lane),
+    /// The channel of this ID has this name, as far as the token may know it.
+    Named(Channel, Option<Channel>),
     /// The store failed.
     Unreadable(Channel, Lane, StoreError),
 }
@@ -189,6 +198,10 @@ struct Loop {
     dead_letters: bool,
     /// Why the last file was refused for good, until one is taken: the next one for the same reason is no news.
     refused_files: Option<String>,
+    /// The IDs of channels whose names were asked for.
+    asked_names: BTreeSet<Channel>,
+    /// What is known of names and IDs is to be noted on disk.
+    new_places: bool,
     sending: Vec<Task>,
     settling: Vec<Task>,
 }
@@ -197,13 +210,13 @@ struct Loop {
 pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
     let Worker { store, clock, settings: mut changes, status, reports, mut wakeup, seed, remembered } = worker;
     let settings = changes.borrow_and_update().clone();
-    let Remembered { outage, storms, waits, failing } = remembered;
+    let Remembered { outage, storms, waits, failing, places } = remembered;
     let rests_since = status.borrow().rests_since;
     let quota = || Quota::new(clock.clone(), settings.rate);
     let mut this = Loop {
         quotas: [quota(), quota(), quota()],
         watch: Watch::new(settings.fallback_after, outage.clone(), failing),
-        status: Status { outage, rests_since, ..Status::default() },
+        status: Status { outage, rests_since, places, ..Status::default() },
         store,
         clock,
         settings,
@@ -215,6 +228,8 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         noted_failing: failing,
         dead_letters: true,
         refused_files: None,
+        asked_names: BTreeSet::new(),
+        new_places: false,
         sending: Vec::new(),
         settling: Vec::new(),
     };
@@ -439,6 +454,9 @@ impl Loop {
         self.dead_letters = true;
         match done {
             Done::Answered(batch, answer) => self.answered(&batch, &answer),
+            Done::Named(id, name) => {
+                self.new_places |= name.is_some_and(|name| self.status.places.learn(&name, &id));
+            }
             Done::Settled(channel, lane) => self.queue.landed(&channel, lane, now.mono, None),
             Done::Absorb(channel, lane, rows) => {
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
@@ -485,6 +503,7 @@ impl Loop {
                 if batch.lane == Lane::Uploads {
                     self.refused_files = None;
                 }
+                self.learn_place(channel, receipt);
                 for warning in &receipt.warnings {
                     tracing::warn!(%channel, "Slack took the message with a remark: {warning}");
                 }
@@ -537,6 +556,31 @@ impl Loop {
         self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane)));
     }
 
+    /// Slack's answer has the ID of a channel that is configured by its name. The name of one that is configured by its ID is asked
+    /// for, once: an incident goes on there when the configuration names it.
+    fn learn_place(&mut self, channel: &Channel, receipt: &Receipt) {
+        let Some(id) = receipt.posted.as_ref().map(|posted| Channel::new(&posted.channel)) else { return };
+        self.new_places |= self.status.places.learn(channel, &id);
+        let is_channel = *channel == id && id.as_str().starts_with(['C', 'G']);
+        if is_channel && !self.status.places.names(&id) && self.asked_names.insert(id.clone()) {
+            let asked = self.settings.notifier.look_up(Lookup::Channel(id.as_str().to_owned()));
+            self.sending.push(Box::pin(async move {
+                let name = match asked.await {
+                    Ok(Some(Looked::Found(target))) if !target.name.is_empty() => Some(Channel::new(&target.name)),
+                    _ => None,
+                };
+                Done::Named(id, name)
+            }));
+        }
+    }
+
+    /// Which names and IDs are the same channel is remembered.
+    async fn note_places(&mut self) {
+        if self.new_places && self.store.remember(places::NOTE, self.status.places.note()).await.is_ok() {
+            self.new_places = false;
+        }
+    }
+
     fn reload(&mut self, settings: Settings) {
         for quota in &mut self.quotas {
             quota.set_rate(settings.rate);
@@ -569,6 +613,7 @@ impl Loop {
         }
         self.note_failing().await;
         self.note_waits().await;
+        self.note_places().await;
         status.send_if_modified(|told| {
             let changed = *told != self.status;
             told.clone_from(&self.status);

@@ -18,6 +18,7 @@ use crate::exec::{Captured, Outcome, Output, Run, Status};
 use crate::id::{Channel, JobName};
 use crate::message::{self, Attachment, Edit, Message, Notice, Occasion, Rendered, Route, RunFacts, Thread};
 use crate::notify::Capabilities;
+use crate::outbox::Places;
 use crate::plan::{Job, Plan};
 use crate::policy::{
     self, Attach, Decision, Event, Health, Keys, Notification, Overnight, Slow, Suppressed, Threading, Update, Verdict,
@@ -38,6 +39,8 @@ pub struct Sender {
     pub can: Capabilities,
     /// The address of the status page as people open it; it ends with a slash.
     pub page: Option<Arc<str>>,
+    /// Which names and IDs are the same channel.
+    pub places: Places,
 }
 
 /// The sender of a plan's messages.
@@ -49,6 +52,7 @@ pub fn sender(plan: &Plan) -> Sender {
         channel: slack.place(),
         can: slack.way.capabilities(),
         page: plan.config.http.as_ref().and_then(|http| http.public_url.as_deref()).map(Arc::from),
+        places: Places::default(),
     }
 }
 
@@ -645,7 +649,8 @@ fn channels(job: &Job, notification: &Notification, sender: &Sender) -> Vec<Chan
 }
 
 /// Where a message for these channels goes: without any, and where the way out knows none, to its own place, once. What was told
-/// when the way out had such a place, a webhook's, goes on in the channels that there are now.
+/// when the way out had such a place, a webhook's, goes on in the channels that there are now. Of a channel that is among them by
+/// its name and by its ID the first is one: where an incident was told comes first.
 pub fn places(mut channels: Vec<Channel>, sender: &Sender) -> Vec<Channel> {
     if sender.can.needs_channel {
         channels.retain(|channel| !channel.is_unnamed());
@@ -653,9 +658,15 @@ pub fn places(mut channels: Vec<Channel>, sender: &Sender) -> Vec<Channel> {
             channels.extend(sender.channel.clone());
         }
     }
-    match channels.is_empty() || !sender.can.channels {
+    let mut seen: Vec<Channel> = Vec::with_capacity(channels.len());
+    for channel in channels {
+        if !seen.iter().any(|seen| sender.places.are_same(seen, &channel)) {
+            seen.push(channel);
+        }
+    }
+    match seen.is_empty() || !sender.can.channels {
         true => vec![Channel::unnamed()],
-        false => channels,
+        false => seen,
     }
 }
 
@@ -739,6 +750,7 @@ mod tests {
     use super::{Sender, page_of};
     use crate::id::{Channel, RunId};
     use crate::notify::Capabilities;
+    use crate::outbox::Places;
 
     #[test]
     fn what_was_told_over_a_webhook_goes_on_in_the_channels_of_a_token() {
@@ -748,6 +760,7 @@ mod tests {
             channel: can.needs_channel.then(|| Channel::new("#ops")),
             can,
             page: None,
+            places: Places::default(),
         };
         let (unnamed, ops, db) = (Channel::unnamed(), Channel::new("#ops"), Channel::new("#db"));
         let over_token = |channels: &[&Channel]| {

@@ -103,7 +103,8 @@ impl Dispatcher {
         mut past: impl FnMut(&JobName) -> Past,
         now: Now,
     ) -> (Changes, Vec<Entry>) {
-        (self.limits, self.sender) = (limits, sender);
+        let places = std::mem::take(&mut self.sender.places);
+        (self.limits, self.sender) = (limits, Sender { places, ..sender });
         let mut changes = Changes::default();
         let mut entries = Vec::new();
         let waited = self.starved.len();

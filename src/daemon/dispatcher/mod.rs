@@ -32,7 +32,7 @@ use crate::clock::{self, Mono, Now};
 use crate::exec::{Run, Status, Stop, Trigger};
 use crate::id::{JobName, RunId};
 use crate::message::Message;
-use crate::outbox::{DeliveryResult, Report};
+use crate::outbox::{DeliveryResult, Places, Report};
 use crate::plan::{Job, Limits};
 use crate::policy::Health;
 use crate::report::{self, Burst, Sender};
@@ -378,6 +378,13 @@ impl Dispatcher {
             tracked.cadence.clock_stepped(&tracked.job.timing, expected, now);
             self.hold_job(u32::try_from(index).expect("an index of a job is a u32"), now);
             self.arm(u32::try_from(index).expect("an index of a job is a u32"), now);
+        }
+    }
+
+    /// Which names and IDs are the same channel; nothing is known before the outbox has begun.
+    pub fn know_places(&mut self, places: &Places) {
+        if self.sender.places != *places && *places != Places::default() {
+            self.sender.places = places.clone();
         }
     }
 

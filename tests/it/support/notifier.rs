@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use slack_alert::clock::{Clock, Mono};
 use slack_alert::message::{Message, Thread};
-use slack_alert::notify::{Capabilities, Delivery, Fault, Notifier, Parent, Receipt, SendError};
+use slack_alert::notify::{
+    Capabilities, Delivery, Doing, Fault, Looked, Lookup, Notifier, Parent, Receipt, SendError, Sort, Target,
+};
 
 /// What a send gets, and after how long.
 pub(crate) type Answer = (Duration, Result<Receipt, SendError>);
@@ -47,18 +49,30 @@ pub(crate) struct FakeNotifier {
     clock: Arc<dyn Clock>,
     script: Mutex<Script>,
     sent: Mutex<Vec<Sent>>,
+    /// Names of channels, by their IDs, which it says to whoever asks.
+    names: Mutex<Vec<(&'static str, &'static str)>>,
 }
 
 impl FakeNotifier {
     /// Takes everything at once.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let script: Script = Box::new(|_, _| ok());
-        Arc::new(Self { clock, script: Mutex::new(script), sent: Mutex::default() })
+        Arc::new(Self { clock, script: Mutex::new(script), sent: Mutex::default(), names: Mutex::default() })
     }
 
     /// Answers as `script` says from here on; it is told the time since the start.
     pub(crate) fn play(&self, script: impl FnMut(&Delivery, Duration) -> Answer + Send + 'static) {
         *self.script.lock().expect("no script panics") = Box::new(script);
+    }
+
+    /// The channel of this ID has this name: messages to either are answered with the ID.
+    pub(crate) fn name(&self, id: &'static str, name: &'static str) {
+        self.names.lock().expect("nobody panics with it").push((id, name));
+    }
+
+    fn id_of(&self, channel: &str) -> Option<&'static str> {
+        let names = self.names.lock().expect("nobody panics with it");
+        names.iter().find(|(id, name)| channel == *id || channel.trim_start_matches('#') == *name).map(|(id, _)| *id)
     }
 
     /// Everything that reached it.
@@ -87,7 +101,9 @@ impl Notifier for FakeNotifier {
         let mut sent = self.lock();
         if let Ok(receipt) = &mut answer {
             let ts = sent.len().to_string();
-            receipt.posted.get_or_insert(Parent { channel: delivery.message.channel.to_string(), ts });
+            let channel = delivery.message.channel.to_string();
+            let channel = self.id_of(&channel).map_or(channel, str::to_owned);
+            receipt.posted.get_or_insert(Parent { channel, ts });
         }
         sent.push(Sent {
             at,
@@ -106,6 +122,16 @@ impl Notifier for FakeNotifier {
             tokio::time::sleep(takes).await;
             answer
         })
+    }
+
+    fn look_up(&self, lookup: Lookup) -> Doing<Option<Looked>> {
+        let names = self.names.lock().expect("nobody panics with it");
+        let known = names.iter().find(|(id, _)| lookup == Lookup::Channel((*id).to_owned()));
+        let found = known.map(|(id, name)| {
+            let (id, name) = ((*id).to_owned(), (*name).to_owned());
+            Looked::Found(Target { id, name, sort: Sort::Public, closed: false, joined: Some(true) })
+        });
+        Box::pin(std::future::ready(Ok(found)))
     }
 }
 

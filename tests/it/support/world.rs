@@ -19,7 +19,9 @@ use slack_alert::daemon::{self, ExitMode, Host, Mailbox, Reply, Request};
 use slack_alert::exec::{
     Captured, Directives, Ending, Environment, Outcome, Output, Reason, Run, Spawner, Status, Stop,
 };
-use slack_alert::notify::{Capabilities, Delivery, Doing, Notifier, Receipt, Signal, SignalError, Signalling, Watcher};
+use slack_alert::notify::{
+    Capabilities, Delivery, Doing, Looked, Lookup, Notifier, Receipt, Signal, SignalError, Signalling, Watcher,
+};
 use slack_alert::outbox::{self, Outage, Worker};
 use slack_alert::plan::{self, Config, Job, Options, Surroundings};
 use slack_alert::store::{HistoryFilter, OpenError, Opened, OutboxFilter, RunRow, Store, Stored};
@@ -228,6 +230,10 @@ impl Notifier for Relay {
 
     fn send(&self, delivery: Delivery) -> Doing<Receipt> {
         self.0.send(delivery)
+    }
+
+    fn look_up(&self, lookup: Lookup) -> Doing<Option<Looked>> {
+        self.0.look_up(lookup)
     }
 }
 
