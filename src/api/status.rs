@@ -136,6 +136,9 @@ pub struct Incident {
     pub line: String,
     /// Where it was told.
     pub told: Vec<Told>,
+    /// It is not known whether a channel took its last message: Slack gave no answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// Who dropped its message from the outbox, where nobody was told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<Dropped>,
@@ -179,7 +182,7 @@ impl Incident {
     /// There was a message about it, and no channel has taken it yet.
     pub fn is_on_its_way(&self) -> bool {
         let repeat = |suppressed: &SuppressedBy| suppressed.reason == Suppressed::RepeatNotDue.as_str();
-        self.told.is_empty() && self.suppressed.as_ref().is_some_and(repeat)
+        self.told.is_empty() && !self.in_doubt && self.suppressed.as_ref().is_some_and(repeat)
     }
 
     /// When the next message about it can be expected, and what keeps it back until then.

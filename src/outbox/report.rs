@@ -31,6 +31,11 @@ pub enum DeliveryResult {
         /// What Slack said.
         why: String,
     },
+    /// No answer came, however often it was sent: the channel may have it.
+    InDoubt {
+        /// What is known.
+        why: String,
+    },
     /// It waits for this channel, in the place of another one that did not take it.
     Substituted,
     /// A person dropped it before the channel took it.

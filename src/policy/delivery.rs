@@ -32,6 +32,14 @@ impl Health {
         new
     }
 
+    /// Slack gave no answer to a message about an open incident, however often it was sent: a channel may have it. It counts as
+    /// reported, since it would be told again and again else. The answer is whether that is new.
+    pub fn in_doubt(&mut self, incident: u64) -> bool {
+        let Some(open) = self.open_mut(incident) else { return false };
+        open.count_owed();
+        open.reported.as_mut().is_some_and(|reported| !std::mem::replace(&mut reported.in_doubt, true))
+    }
+
     /// A message about an incident was made for these channels, which take it or not.
     pub fn queued(&mut self, incident: u64, channels: &[Channel]) {
         if let Some(reported) = self.open_mut(incident).and_then(|open| open.reported.as_mut()) {

@@ -143,6 +143,9 @@ pub(super) struct Reported {
     /// When each of them took the last message, where that was not at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) taken: Vec<(Channel, Timestamp)>,
+    /// Slack gave no answer to a message of it, and has confirmed none since: a channel may have it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) in_doubt: bool,
     /// There was a message of its own, which a thread hangs on; not so where only its flapping was reported.
     #[serde(alias = "o", default, skip_serializing_if = "is_default")]
     pub(super) opened: bool,
@@ -348,6 +351,7 @@ impl Reported {
             pending: Vec::new(),
             substitutes: Vec::new(),
             taken: Vec::new(),
+            in_doubt: false,
             opened: false,
             flat: false,
             kinds: Vec::new(),
@@ -397,6 +401,7 @@ impl Reported {
         if !known {
             self.channels.push(channel.clone());
         }
+        let known = !std::mem::take(&mut self.in_doubt) && known;
         let Some(now) = now else { return !known };
         let late = between(self.at, now) >= AT_ONCE;
         let news = self.took(channel, late.then_some(now));

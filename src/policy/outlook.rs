@@ -45,6 +45,8 @@ pub struct Open {
     pub steady_at: Option<Timestamp>,
     /// The channels that took a message of it, each with when it took the last.
     pub told: Vec<(Channel, Timestamp)>,
+    /// It is not known whether a channel took a message of it: no answer came.
+    pub in_doubt: bool,
     /// Who dropped what was to tell of it, where nobody was told.
     pub dropped: Option<Dropped>,
     /// When the next message about it comes, unless it changes before, and what keeps it back; none where the next failure is
@@ -146,6 +148,7 @@ fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: 
         is_reported: reported.is_some(),
         steady_at: flap::steady_at(settings, health).filter(|_| is_present),
         told: reported.map(Reported::told).unwrap_or_default(),
+        in_doubt: reported.is_some_and(|reported| reported.in_doubt),
         dropped: open.dropped.as_deref().cloned(),
         next,
         suppressed,

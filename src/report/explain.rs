@@ -97,6 +97,7 @@ pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
     let how = match was_taken(&messages) {
         true => "sent",
         false if messages.iter().any(waits) => "waiting",
+        false if messages.iter().any(|letter| may_be_there(letter)) => "in doubt",
         false => "not delivered",
     };
     let mut words = format!("{how}: {event}");
@@ -109,6 +110,7 @@ pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
                 continue;
             }
             MessageState::Dead if letter.is_file() => "its file is not attached in",
+            MessageState::Dead if may_be_there(letter) => "no answer from",
             MessageState::Dead if letter.progress.announced => "told in a digest, too late, in",
             MessageState::Dead => "refused by",
             MessageState::Late => "not taken in time by",
@@ -123,7 +125,7 @@ pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
 pub fn was_refused(letters: &[&Stored]) -> bool {
     // A file comes after its message, which a channel has taken.
     let letters: Vec<&Stored> = letters.iter().copied().filter(|letter| !letter.is_file()).collect();
-    !was_taken(&letters) && letters.iter().all(|letter| is_dead(letter))
+    !was_taken(&letters) && letters.iter().all(|letter| is_dead(letter) && !may_be_there(letter))
 }
 
 /// Whether a channel took a message of a run.
@@ -152,6 +154,11 @@ pub fn tells_of(stored: &Stored, row: &RunRow) -> bool {
         first && earlier && row.decision == Decision::Notified(Event::Failure)
     };
     run == row.id || stands_for()
+}
+
+/// It is given up since no answer came, however often it was sent: the channel may have it.
+fn may_be_there(letter: &Stored) -> bool {
+    letter.state == MessageState::Dead && !letter.progress.announced && letter.progress.timeouts > 0
 }
 
 /// It will not be sent any more by itself.
@@ -267,6 +274,7 @@ pub fn whereabouts(letters: &[&Stored], zone: &TimeZone, now: Timestamp) -> Stri
                 let what = match (letter.is_file(), letter.progress.announced) {
                     (true, _) => format!("its file is not attached in {channel}"),
                     (_, true) => format!("{channel} did not take it in time, and was told so in a digest"),
+                    _ if may_be_there(letter) => format!("{channel} gave no answer, however often it was sent"),
                     _ => format!("{channel} did not take it"),
                 };
                 format!("; {what}{why}; `slack-alert outbox retry {id}` sends it again")

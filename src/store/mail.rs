@@ -191,11 +191,12 @@ pub(super) fn threads(db: &Connection, incidents: &[u64]) -> Result<HashMap<u64,
     Ok(threads)
 }
 
-/// Incidents of which a message is a dead letter or was dropped, and of which nothing was taken, waits, or was told elsewhere.
+/// Incidents of which a message is a dead letter or was dropped, and of which nothing was taken, waits, was told elsewhere, or may
+/// have been taken by a channel that gave no answer.
 fn refused(db: &Connection) -> Result<HashSet<u64>> {
-    let sql = "SELECT DISTINCT incident FROM message WHERE state >= 2 AND edit = 0 AND forwarded = 0 AND incident NOT IN \
+    let sql = "SELECT DISTINCT incident FROM message WHERE state >= 2 AND edit = 0 AND forwarded = 0 AND timeouts = 0 AND incident NOT IN \
                (SELECT incident FROM thread UNION SELECT incident FROM message \
-               WHERE incident IS NOT NULL AND (state < 2 OR forwarded > 0))";
+               WHERE incident IS NOT NULL AND (state < 2 OR forwarded > 0 OR (state = 2 AND timeouts > 0)))";
     let mut statement = db.prepare(sql)?;
     let rows = statement.query_map((), |row| count(row, 0))?;
     rows.collect()

@@ -307,6 +307,7 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
     let channels = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
     let at = incident.told.iter().filter_map(|told| told.at).max();
     parts.push(match (incident.told.is_empty(), at) {
+        (true, _) if incident.in_doubt => "not known whether it was told: Slack gave no answer".to_owned(),
         (true, _) if incident.is_on_its_way() => "not told yet: its message waits".to_owned(),
         (true, _) => match &incident.dropped {
             Some(dropped) => {
@@ -315,7 +316,10 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
             }
             None => "not told yet".to_owned(),
         },
-        (false, Some(at)) => format!("told at {}{channels}", told(at, zone, now)),
+        (false, Some(at)) => {
+            let doubt = if incident.in_doubt { ", and perhaps later: Slack gave no answer" } else { "" };
+            format!("told at {}{channels}{doubt}", told(at, zone, now))
+        }
         (false, None) => format!("told{channels}"),
     });
     let steady = incident.steady_at.map(|at| told(at, zone, now));

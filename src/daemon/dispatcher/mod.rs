@@ -397,6 +397,10 @@ impl Dispatcher {
         let changed = match &report.result {
             DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel, Some(now.wall)),
             DeliveryResult::Elsewhere { .. } => false,
+            DeliveryResult::InDoubt { why } => {
+                tracing::error!(job = %report.job, incident, channel = %report.channel, "it is not known whether anybody was told of this failure: {why}");
+                tracked.health.in_doubt(incident)
+            }
             DeliveryResult::Substituted => tracked.health.substituted(incident, &report.channel),
             DeliveryResult::Dropped(dropped) => {
                 tracing::info!(job = %report.job, incident, by = dropped.as_ref().map(|dropped| dropped.by.as_str()), "a message was dropped");

@@ -347,6 +347,7 @@ fn incident(open: policy::Open, tracked: &Tracked, ack: Option<api::Acknowledged
                 api::Told { channel: name, at: Some(*at), permalink: None }
             })
             .collect(),
+        in_doubt: open.in_doubt,
         dropped: open.dropped,
         next_message: open.next.and_then(|next| next.at),
         steady_at: open.steady_at,

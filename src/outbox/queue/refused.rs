@@ -268,10 +268,17 @@ impl Queue {
             return Answered { settlement, reports: Vec::new(), nowhere: None };
         }
         let message = &batch.message;
+        // It was sent again and again, and no answer came: nothing says that the channel has it not.
+        let in_doubt = matches!(error, SendError::Uncertain { .. });
+        let doubt = in_doubt.then(|| format!("{why}; Slack may have taken it"));
+        let why = doubt.as_deref().unwrap_or(why);
         let covered = batch.members.iter().all(|stored| self.is_covered(&stored.message));
         let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
         let mut told = DeliveryResult::Elsewhere { why: why.to_owned() };
         let mut further = Vec::new();
+        if in_doubt {
+            told = DeliveryResult::InDoubt { why: why.to_owned() };
+        }
         if !covered {
             // A webhook has one channel, which is told like a default one.
             let own = || Some(batch.channel.clone()).filter(Channel::is_unnamed);
@@ -282,6 +289,8 @@ impl Queue {
                     further = substituted(batch, &default);
                     follow.push(self.forward_batch(batch, &default, error.code().unwrap_or(why), now.wall));
                 }
+                // One more message about it would be one more that may be there several times.
+                _ if in_doubt => nowhere = Some(why.to_owned()),
                 // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
                 Some(default) if message.job.is_some() && message.route.instead_of.as_ref() != Some(&default) => {
                     told = DeliveryResult::Refused { why: why.to_owned(), waits: false };

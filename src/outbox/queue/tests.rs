@@ -608,8 +608,17 @@ fn a_message_is_sent_three_times_at_most_after_an_answer_that_did_not_come() {
         assert_eq!(progress.timeouts, timeouts);
         row.progress = progress;
     }
+    let batch = next(&mut queue, vec![row.clone()]);
+    let doubt = |forwarded| Disposition::Dead { why: "no; Slack may have taken it".into(), forwarded };
+    assert_eq!(answer(&mut queue, &batch, unsure(), at(0)).disposition, doubt(true));
+    // Where there is no other channel to tell, nothing more is posted that may be there several times.
+    let mut queue = super::tests::queue(&[("ops", depth(1, 0, 0))]);
+    queue.set_default(Some(ops()));
     let batch = next(&mut queue, vec![row]);
-    assert_eq!(answer(&mut queue, &batch, unsure(), at(0)).disposition, dead_and_forwarded());
+    let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, unsure(), at(0));
+    assert_eq!((follow(&settlement).len(), settlement.disposition), (0, doubt(false)));
+    assert_eq!(reports[0].result, DeliveryResult::InDoubt { why: "no; Slack may have taken it".into() });
+    assert!(nowhere.is_some(), "the fallback is told");
 }
 
 #[test]

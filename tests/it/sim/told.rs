@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use slack_alert::daemon::{Reply, Request};
 use slack_alert::exec::Status;
 use slack_alert::message::Thread;
-use slack_alert::notify::Fault;
+use slack_alert::notify::{Fault, SendError};
 
 use crate::support::notifier::{Answer, lasting, ok, passing};
 use crate::support::world::{Act, World, fails, says};
@@ -213,6 +214,79 @@ async fn what_follows_goes_where_the_incident_was_told_though_the_configuration_
     assert_eq!(ops.len(), 3, "{ops:#?}");
     let edit = world.slack.sent().into_iter().find(|sent| sent.thread == Thread::Edit).expect("an edit");
     assert_eq!((edit.channel.as_str(), edit.parent.is_some()), ("#ops", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_goes_on_in_its_conversation_when_the_configuration_names_its_channel_by_its_id_or_its_name() {
+    const ID: &str = "C05DED65D5";
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = '10m'";
+    for (before, after, own) in [("#ops", ID, "ops"), (ID, "#ops", ID), (ID, "ops", ID)] {
+        for restarts in [false, true] {
+            let conf = CONF.replace("#ops", before);
+            let files = [("slack_alert.toml", conf.as_str()), ("jobs.d/a.toml", job)];
+            let mut world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+                1..=3 => fails("boom"),
+                _ => says(""),
+            })
+            .await;
+            world.slack.name(ID, "ops");
+            world.pass(minutes(15)).await;
+            world.file("slack_alert.toml", &CONF.replace("#ops", after));
+            match restarts {
+                true => {
+                    world.stop().await;
+                    world.start().await;
+                }
+                false => world.reload().await,
+            }
+            world.pass(minutes(30)).await;
+            let sent = world.slack.sent();
+            let case = format!("{before} {after} {restarts}: {sent:#?}");
+            let own = if own == ID { ID.to_owned() } else { format!("#{own}") };
+            assert!(sent.iter().all(|sent| sent.channel == own), "{case}");
+            assert_eq!(sent.iter().filter(|sent| sent.thread == Thread::Open).count(), 1, "{case}");
+            assert!(sent.iter().any(|sent| sent.thread == Thread::Edit), "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_takes_messages_and_never_answers_has_few_copies_and_all_commands_say_so() {
+    let job = "command = 'a'\nevery = '1m'\nnotify.repeat = '1h'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let mut world = World::started(MORNING, &files, |_, at| match at.as_secs() / 60 {
+        1..100 => fails("boom"),
+        _ => says(""),
+    })
+    .await;
+    world
+        .slack
+        .play(|_, _| (Duration::from_secs(10), Err(SendError::Uncertain { why: "no answer within 10s".into() })));
+    world.pass(minutes(50)).await;
+    let first = world.slack.sent();
+    assert_eq!(first.len(), 4, "one message, and three more times: {first:#?}");
+    let open = |reply| match reply {
+        Reply::Incidents(mut all) => all.pop().expect("one is open"),
+        other => panic!("{other:?}"),
+    };
+    let incident = open(world.ask(Request::Incidents).await);
+    assert!(incident.in_doubt && incident.told.is_empty() && !incident.is_on_its_way(), "{incident:#?}");
+    // A restart does not forget it, and tells the failure no other time.
+    world.stop().await;
+    world.start().await;
+    world.pass(minutes(8)).await;
+    assert!(open(world.ask(Request::Incidents).await).in_doubt);
+    assert_eq!(world.slack.sent().len(), 4);
+    let letters = world.outbox(true).await;
+    let letters: Vec<_> = letters.iter().collect();
+    let run = world.history().await.into_iter().find(|row| letters[0].message.run == Some(row.id)).expect("its run");
+    let verdict = slack_alert::report::explain::verdict(&run, &letters);
+    assert_eq!(verdict, "in doubt: failure; no answer from #ops (no answer within 10s; Slack may have taken it)");
+    // What Slack confirms ends the doubt.
+    world.slack.play(|_, _| ok());
+    world.pass(minutes(10)).await;
+    let incident = open(world.ask(Request::Incidents).await);
+    assert!(!incident.in_doubt && incident.told.len() == 1, "{incident:#?}");
 }
 
 #[tokio::test(start_paused = true)]
