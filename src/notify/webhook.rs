@@ -11,6 +11,7 @@ use super::settings::{Capabilities, Settings, Way};
 use super::slack::answer::{self, Context};
 use super::slack::payload::{self, SenderIdentity};
 use super::{Delivery, Doing, Notifier, Receipt, SendError};
+use crate::id::Channel;
 use crate::message::Thread;
 
 /// One incoming webhook.
@@ -69,9 +70,21 @@ impl Hook {
             payload::webhook(&delivery.message, &self.identity, delivery.plain.as_deref()).to_string().into_bytes();
         let post = Post { url: self.url.get(), token: None, content_type: JSON, body, timeouts: delivery.timeouts };
         let raw = self.http.post(post).await?;
-        answer::webhook(
-            &raw,
-            Context { channel: Some(&delivery.message.channel), source: &self.described, webhook: true, status: None },
-        )
+        match answer::webhook(&raw, self.about(Some(&delivery.message.channel))) {
+            // Where another request has an answer of Slack's, it is what this one says that is sent elsewhere.
+            Err(error) if raw.is_redirect() && self.answers().await => Err(answer::redirected(error)),
+            answer => answer,
+        }
+    }
+
+    fn about<'a>(&'a self, channel: Option<&'a Channel>) -> Context<'a> {
+        Context { channel, source: &self.described, webhook: true, status: None }
+    }
+
+    /// Whether Slack answers a request without a message, which posts nothing: with a code of its own.
+    async fn answers(&self) -> bool {
+        let post = Post { url: self.url.get(), token: None, content_type: JSON, body: b"{}".to_vec(), timeouts: 0 };
+        let Ok(raw) = self.http.post(post).await else { return false };
+        matches!(answer::webhook(&raw, self.about(None)), Ok(_) | Err(SendError::Permanent { code: Some(_), .. }))
     }
 }

@@ -198,10 +198,13 @@ async fn a_redirect_is_not_followed_since_it_would_carry_the_token_away() {
 #[tokio::test]
 async fn a_redirect_of_one_message_alone_is_a_refusal_of_that_message() {
     let slack = MockSlack::start();
-    slack.answer(Answer::status(307, "<html>blocked</html>").header("Location", "https://filter.example/blocked"));
-    let refused = send(&settings(&slack.url())).await;
-    let Err(SendError::Permanent { why, fault: Fault::Refused, .. }) = refused else { panic!("{refused:?}") };
-    assert!(why.contains("redirect (HTTP 307)") && why.contains("other requests get through"), "{why}");
+    for settings in [settings(&slack.url()), hook(&slack.webhook_url())] {
+        slack.answer(Answer::status(307, "<html>blocked</html>").header("Location", "https://filter.example/blocked"));
+        let refused = send(&settings).await;
+        let Err(SendError::Permanent { why, fault: Fault::Refused, .. }) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("redirect (HTTP 307)") && why.contains("other requests get through"), "{why}");
+    }
+    assert_eq!(slack.posted().len(), 0, "what asks posts nothing");
 }
 
 #[tokio::test]

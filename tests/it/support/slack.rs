@@ -286,7 +286,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             state.requests.push(request.clone());
             let scripted = state.script.pop_front().or_else(|| state.standing.clone()).unwrap_or(Answer::Usual);
             let is_message = matches!(request.method(), "chat.postMessage") || request.path().starts_with("/services/");
-            if matches!(scripted, Answer::Usual) && is_message {
+            if matches!(scripted, Answer::Usual) && is_message && request.json() != json!({}) {
                 state.posted.push(request.json());
             }
             match scripted {
@@ -400,6 +400,7 @@ fn usual(request: &Request, count: u32, address: SocketAddr, scopes: Option<&str
         })),
         "files.completeUploadExternal" => Answer::json(&json!({ "ok": true, "files": body["files"] })),
         _ if request.path().starts_with("/upload/") => Answer::status(200, "OK"),
+        _ if request.path().starts_with("/services/") && body == json!({}) => Answer::status(400, "no_text"),
         _ if request.path().starts_with("/services/") => Answer::status(200, "ok"),
         _ => Answer::error("unknown_method"),
     }
