@@ -356,14 +356,16 @@ fn bad(notice: &Notice) -> Draft {
         Update::QuietHoursEnd { alerts } => {
             let quiet = format!("while it was quiet: {}", count(*alerts, "alert"));
             match notice.status {
-                // That a run took long says nothing of how the job is.
-                status if status == Status::Ok || notice.event == Event::Slow => match notice.digest.as_slice() {
-                    [only] if shorten(only) == tidy(only) => {
-                        let words = format!("while it was quiet: {}", tidy(only));
-                        Draft { words, says_count: true, says_digest: true, ..Draft::default() }
+                // That a run took long, or waited, says nothing of how the job is.
+                status if status == Status::Ok || matches!(notice.event, Event::Slow | Event::Starved) => {
+                    match notice.digest.as_slice() {
+                        [only] if shorten(only) == tidy(only) => {
+                            let words = format!("while it was quiet: {}", tidy(only));
+                            Draft { words, says_count: true, says_digest: true, ..Draft::default() }
+                        }
+                        _ => Draft { words: quiet, says_count: true, ..Draft::default() },
                     }
-                    _ => Draft { words: quiet, says_count: true, ..Draft::default() },
-                },
+                }
                 _ => {
                     let mut draft = cause.after(&format!("{status}: "));
                     draft.words.push_str(&format!("; {quiet}"));

@@ -108,16 +108,41 @@ impl Health {
         self.slow_at_night.retain(|waits| *waits != run);
         let waits = self.slow_at_night.len() < known;
         let Some(over) = slow_after(settings).filter(|_| waits && quiet::is_quiet(settings, zone, now)) else { return };
-        self.waiting.until = quiet::end(settings, zone, now);
         let took = took.map(|took| format!("took {}, ", format_duration(took))).unwrap_or_default();
+        let line = format!("run {run} {took}longer than {}", format_duration(over));
+        self.tell_in_the_morning((Event::Slow, Status::Warning), line, (settings, zone), (now, now));
+    }
+
+    /// A run is over that quiet hours kept from telling that it waited, for what the line says. It is told at their end; at once,
+    /// where that has come meanwhile.
+    pub fn waited_at_night(
+        &mut self,
+        line: String,
+        settings: &Settings,
+        zone: &TimeZone,
+        since: Timestamp,
+        now: Timestamp,
+    ) {
+        self.tell_in_the_morning((Event::Starved, Status::Critical), line, (settings, zone), (since, now));
+    }
+
+    fn tell_in_the_morning(
+        &mut self,
+        (event, status): (Event, Status),
+        line: String,
+        (settings, zone): (&Settings, &TimeZone),
+        (at, now): (Timestamp, Timestamp),
+    ) {
+        self.waiting.until =
+            if quiet::is_quiet(settings, zone, now) { quiet::end(settings, zone, now) } else { Some(now) };
         self.waiting.put(Deferred {
-            at: now,
-            event: Event::Slow,
-            status: Status::Warning,
+            at,
+            event,
+            status,
             incident: None,
             times: 1,
             ended: None,
-            line: format!("run {run} {took}longer than {}", format_duration(over)),
+            line,
             mixed: false,
             ok_between: false,
             unwatched: false,

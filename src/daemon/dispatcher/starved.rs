@@ -80,6 +80,8 @@ pub(super) struct Wait {
     due_times: u32,
     told: Option<Starved>,
     told_at: Option<Mono>,
+    /// As it was when quiet hours or a silence kept it back for the first time.
+    kept_back: Option<Starved>,
     /// A person has asked for the run that waits: `why` and `status` show it at once, and no message tells it.
     asked: Option<(RunId, Starved)>,
 }
@@ -136,14 +138,23 @@ impl Dispatcher {
         let notify = &tracked.job.notify;
         let is_quiet =
             notify.quiet_hours.as_ref().is_some_and(|hours| hours.contains(now.wall, &tracked.job.timing.zone));
-        if tracked.health.silenced().is_some() || is_quiet && !notify.quiet_except.contains(Status::Critical) {
+        let is_kept =
+            tracked.health.silenced().is_some() || is_quiet && !notify.quiet_except.contains(Status::Critical);
+        let was_kept = wait.kept_back.is_some();
+        if is_kept && was_kept {
             return;
         }
         let starved = self.starving(index, now.wall);
         let name = &tracked.job.name;
         let (places, since) = (starved.places(), time_of_day(starved.since, &tracked.job.timing.zone, now.wall));
         let what = starved.what();
-        tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
+        if !was_kept {
+            tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
+        }
+        if is_kept {
+            self.starved.entry(index).or_default().kept_back = Some(starved);
+            return;
+        }
         let mut channels = Vec::new();
         if notify.on.asks(On::Failure) {
             let messages =
@@ -153,7 +164,7 @@ impl Dispatcher {
         }
         let starved = Starved { told: true, channels, ..starved };
         let wait = self.starved.get_mut(&index).expect("it was put there");
-        (wait.told, wait.told_at) = (Some(starved), Some(now.mono));
+        (wait.told, wait.told_at, wait.kept_back) = (Some(starved), Some(now.mono), None);
         turn.entries.push(self.starved_note());
     }
 
@@ -243,6 +254,20 @@ impl Dispatcher {
         let Some(wait) = self.starved.get_mut(&index) else { return };
         wait.due_times = 0;
         let was_asked_for = wait.asked.take().is_some();
+        if let Some(starved) = wait.kept_back.take() {
+            let tracked = &mut self.jobs[index as usize];
+            let (notify, zone) = (&tracked.job.notify, &tracked.job.timing.zone);
+            let waited = format_duration(between(starved.since, now.wall));
+            tracing::info!(job = %tracked.job.name, waited, "the run has got a place");
+            // What a silence kept back is nothing that somebody waits for.
+            if notify.on.asks(On::Failure) && notify.quiet_hours.is_some() && tracked.health.silenced().is_none() {
+                let line = format!("waited {waited} for {}; {}", starved.what(), starved.places());
+                tracked.health.waited_at_night(line, notify, zone, starved.since, now.wall);
+                turn.entries.push(tracked.changed(Vec::new(), now));
+                self.arm(index, now);
+            }
+        }
+        let Some(wait) = self.starved.get_mut(&index) else { return };
         match wait.told.take() {
             Some(starved) => {
                 let name = self.jobs[index as usize].job.name.clone();
