@@ -25,10 +25,11 @@ const SKEW: Duration = Duration::from_secs(1);
 
 impl Dispatcher {
     /// Messages that no run causes: quiet hours that ended, a job that is steady again.
-    pub(super) fn wake(&mut self, index: u32, now: Now, turn: &mut Turn) {
+    /// The answer is whether their time had come.
+    pub(super) fn wake(&mut self, index: u32, now: Now, turn: &mut Turn) -> bool {
         let tracked = &mut self.jobs[index as usize];
         if policy::due(&tracked.job.notify, &tracked.health).is_none_or(|due| due > now.wall) {
-            return;
+            return false;
         }
         let hang =
             tracked.health.hang().and_then(|hung| self.running.values().find(|running| running.run.id == hung.run));
@@ -41,6 +42,7 @@ impl Dispatcher {
             self.tally.told(std::slice::from_ref(&message));
             turn.entries.push(tracked.changed(vec![message], now));
         }
+        true
     }
 
     /// A job's due time has come.

@@ -342,8 +342,15 @@ impl Dispatcher {
         self.end_holds_by_time(now, &mut turn);
         let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).take(AT_A_TURN).collect();
         // What the clock brings comes first, so that what several jobs have to say at the end of quiet hours stands together.
+        let mut woken = false;
         for index in &due {
-            self.wake(*index, now, &mut turn);
+            woken |= self.wake(*index, now, &mut turn);
+        }
+        // Nor does it matter how many jobs there are.
+        if woken && due.len() == AT_A_TURN {
+            for index in 0..u32::try_from(self.jobs.len()).unwrap_or(u32::MAX) {
+                self.wake(index, now, &mut turn);
+            }
         }
         for index in due {
             if self.jobs[index as usize].removed {

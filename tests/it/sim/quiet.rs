@@ -130,3 +130,44 @@ async fn a_run_that_took_long_in_quiet_hours_is_told_at_their_end() {
     assert!(text.starts_with(":large_yellow_circle: a while it was quiet: 00:08 slow: run "), "{text}");
     assert!(text.contains(" took 8m, longer than 5m"), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waited_for_a_place_in_quiet_hours_is_told_at_their_end() {
+    let conf = format!("{CONF}limits.max_running = 1\n");
+    let pile = "command = 'x'\ncron = '30 22 * * *'\nnotify.on = []";
+    let vital = "command = 'x'\ncron = '*/10 * * * *'\nnotify.quiet_hours = '22:00-07:00'";
+    let files = [("slack_alert.toml", conf.as_str()), ("jobs.d/pile.toml", pile), ("jobs.d/vital.toml", vital)];
+    let world = World::started(EVENING, &files, |run, _| match run.job.as_str() {
+        "pile" => says("").takes(2 * 3_600),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(9 * 60)).await;
+    assert!(shown(&world).is_empty(), "{:#?}", shown(&world));
+    world.pass(minutes(65)).await;
+    let all = shown(&world);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    let text = &all[0].text;
+    assert!(
+        text.contains("while it was quiet: 22:") && text.contains(" starved: waited 2h for a free place"),
+        "{text}"
+    );
+    assert!(text.contains("1 of 1 places are taken: 1 by pile"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_message_tells_what_happened_in_quiet_hours_however_many_jobs_there_are() {
+    let job = "command = 'x'\ncron = '0 * * * *'\nnotify.quiet_hours = '22:00-07:00'\nnotify.intermittent = false";
+    let mut files = vec![("slack_alert.toml".to_owned(), CONF.to_owned())];
+    files.extend((0..150).map(|number| (format!("jobs.d/job{number:03}.toml"), job.to_owned())));
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let world = World::started(EVENING, &files, |run, at| match at.as_secs() / 3_600 {
+        3..=4 => fails(&format!("no {}", run.job.as_str())),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(10 * 60 + 30)).await;
+    // It is too long for one, and knows of all that follow.
+    let text = &shown(&world)[0].text;
+    assert!(text.starts_with(":crescent_moon: while it was quiet (22:00–07:00): 59 incidents (and 91 more"), "{text}");
+}
