@@ -164,14 +164,12 @@ impl Dispatcher {
             let running = now.mono - started.mono;
             tracing::warn!(job = %tracked.job.name, ?running, "the job hangs: {}", policy::hang_line(hang));
         }
-        let hangs = hangs.is_some();
         if !messages.is_empty() {
             tracked.alerted(now);
         }
-        if !messages.is_empty() || hangs {
-            self.tally.told(&messages);
-            turn.entries.push(tracked.changed(messages, now));
-        }
+        self.tally.told(&messages);
+        // A daemon that is killed forgets none of the due times that have passed.
+        turn.entries.push(tracked.changed(messages, now));
     }
 
     pub(super) fn enqueue(&mut self, index: u32, scheduled: Timestamp, trigger: Trigger, now: Now) {
