@@ -305,7 +305,12 @@ impl Health {
     }
 
     /// Whether the incident, or its conversation, has a thread: what follows stays in it, whatever the setting is by then.
-    fn has_thread(&self, settings: &Settings, open: Option<&OpenIncident>, before: Option<&Reported>) -> bool {
+    pub(super) fn has_thread(
+        &self,
+        settings: &Settings,
+        open: Option<&OpenIncident>,
+        before: Option<&Reported>,
+    ) -> bool {
         let conversation = self.conversation.as_deref();
         let conversation = conversation.filter(|known| open.is_some_and(|open| open.conversation == Some(known.id)));
         let own = before.filter(|known| known.opened).map(|known| known.flat);

@@ -26,6 +26,8 @@ pub struct Open {
     pub id: u64,
     /// The incident on whose first message its messages hang.
     pub thread: u64,
+    /// No thread hangs on its first message: what follows is messages of their own.
+    pub flat: bool,
     /// The key that a directive of the script gave it.
     pub key: Option<String>,
     /// The status of its last failure.
@@ -139,6 +141,7 @@ fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: 
     Open {
         id: open.id,
         thread: open.thread(),
+        flat: !health.has_thread(settings, Some(open), reported),
         key: (!open.key_text.is_empty()).then(|| open.key_text.to_string()),
         status: open.status,
         since: open.since,

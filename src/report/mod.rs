@@ -701,14 +701,14 @@ pub fn own_neutral(channel: Channel, (title, body): (&str, &str), sender: &Sende
 }
 
 /// A note behind the headline of an incident's first message, in every channel that has it; none takes it away. Where
-/// nothing can be edited, a message says it.
+/// nothing can be edited, or there is no thread, a message says it.
 pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: Timestamp) -> Vec<Message> {
     let channels = match open.told.is_empty() {
         true => job.notify.channels_for(open.status, sender.channel.as_ref()),
         false => open.told.iter().map(|(channel, _)| channel.clone()).collect(),
     };
     let channels = places(channels, sender);
-    if !sender.can.edits || !job.notify.thread {
+    if !sender.can.edits || open.flat {
         return match words.is_empty() {
             true => Vec::new(),
             false => about_job(

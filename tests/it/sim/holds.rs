@@ -40,6 +40,25 @@ fn new(kind: HoldKind, pattern: &str, length: Option<u64>) -> NewHold {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_has_an_incident_stands_where_that_is_told_whatever_the_setting_of_threads_is_by_then() {
+    for (before, after) in [(true, false), (false, true)] {
+        let job =
+            |thread: bool| format!("command = 'a'\nevery = '10m'\nnotify.repeat = 'never'\nnotify.thread = {thread}");
+        let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+        let files = [("slack_alert.toml", conf), ("jobs.d/a.toml", &job(before))];
+        let world = World::started(MORNING, &files, |_, _| fails("refused")).await;
+        world.pass(minutes(5)).await;
+        world.file("jobs.d/a.toml", &job(after));
+        world.reload().await;
+        hold(&world, HoldKind::Ack, "a", Some(60)).await;
+        world.pass(minutes(1)).await;
+        let sent = world.slack.sent();
+        let note = sent.iter().find(|sent| sent.text.contains("dana has it since 08:05")).expect("it is said");
+        assert_eq!(note.thread, if before { Thread::Edit } else { Thread::None }, "{sent:#?}");
+    }
+}
+
 /// Holds jobs; the answer is the hold's number and the jobs.
 async fn hold(world: &World, kind: HoldKind, pattern: &str, length: Option<u64>) -> (u64, Vec<String>) {
     match world.ask(Request::Hold(new(kind, pattern, length))).await {
