@@ -132,10 +132,14 @@ pub fn own_neutral(host: &str, title: &str, body: &str) -> Rendered {
     titled(look, &format!("*{host}*: {title}"), &format!("{host}: {title}"), body)
 }
 
-/// A message about a job that is about none of its runs: a sentence that follows the job's name, and a body. Plain text.
-pub fn about_job(job: &str, status: Status, sentence: &str, body: &str) -> Rendered {
+/// A message about a job that is about none of its runs: a sentence that follows the job's name, and a body. Plain text. The host
+/// stands below it, as in any other message of a job; the notification has the sentence alone.
+pub fn about_job((job, host): (&str, &str), status: Status, sentence: &str, body: &str) -> Rendered {
     let (job, sentence) = (unformatted(&short(job)), one_line(sentence));
-    titled((emoji(status), status), &format!("*{job}* {sentence}"), &format!("{job} {sentence}"), body)
+    let look = (emoji(status), status);
+    let mut rendered = titled(look, &format!("*{job}* {sentence}"), &format!("{job} {sentence}"), body);
+    rendered.blocks.push(blocks::context(&one_line(host)));
+    rendered
 }
 
 /// A title, as a block and as plain text have it, and a body of plain text below it.

@@ -543,7 +543,10 @@ pub fn no_longer_watched(
         // As it stands it is for a message of which nothing is known.
         let text = format!(":black_circle: *{name}* {words}, was {}{line}", status.as_str());
         let rendered = Rendered {
-            blocks: vec![slack::blocks::section(&text, slack::limits::SECTION)],
+            blocks: vec![
+                slack::blocks::section(&text, slack::limits::SECTION),
+                slack::blocks::context(&slack::unformatted(&sender.host)),
+            ],
             text,
             color: None,
             attachment: None,
@@ -581,7 +584,7 @@ pub fn left_waiting(
     now: Timestamp,
 ) -> Message {
     let sentence = format!("is no longer watched ({}); this waited for the end of its quiet hours", gone.why);
-    let rendered = message::about_job(gone.name.as_str(), status, &sentence, &lines.join("\n"));
+    let rendered = message::about_job((gone.name.as_str(), &sender.host), status, &sentence, &lines.join("\n"));
     let channel = sender.channel.clone().unwrap_or_else(Channel::unnamed);
     Message { job: Some(gone.name.clone()), ..draft(&rendered, channel, status, now) }
 }
@@ -712,7 +715,7 @@ pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: 
         return match words.is_empty() {
             true => Vec::new(),
             false => about_job(
-                &job.name,
+                (&job.name, &sender.host),
                 channels,
                 (Event::Repeat, open.status),
                 (&format!("is acknowledged: {words}"), ""),
@@ -720,7 +723,7 @@ pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: 
             ),
         };
     }
-    let rendered = message::about_job(job.name.as_str(), open.status, words, "");
+    let rendered = message::about_job((job.name.as_str(), &sender.host), open.status, words, "");
     let route = Route { edit: Some(Edit::Noted { words: words.to_owned() }), ..Route::default() };
     let to = |channel| Message {
         job: Some(job.name.clone()),
@@ -734,13 +737,13 @@ pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: 
 
 /// A message about a job that is about none of its runs, to each of these [`places`].
 pub fn about_job(
-    job: &JobName,
+    (job, host): (&JobName, &str),
     channels: Vec<Channel>,
     (event, status): (Event, Status),
     (sentence, body): (&str, &str),
     now: Timestamp,
 ) -> Vec<Message> {
-    let rendered = message::about_job(job.as_str(), status, sentence, body);
+    let rendered = message::about_job((job.as_str(), host), status, sentence, body);
     let to = |channel| Message { job: Some(job.clone()), event: Some(event), ..draft(&rendered, channel, status, now) };
     channels.into_iter().map(to).collect()
 }

@@ -19,8 +19,13 @@ use crate::slack;
 pub fn waits(job: &Job, sender: &Sender, since: Timestamp, (what, held): (&str, &str), now: Timestamp) -> Vec<Message> {
     let (began, since) = (since, time_of_day(since, &job.timing.zone, now));
     let channels = places(job.notify.channels_for(Status::Critical, sender.channel.as_ref()), sender);
-    let mut all =
-        about(&job.name, channels, Status::Critical, (&format!("critical: waits for {what} since {since}"), held), now);
+    let mut all = about(
+        (&job.name, &sender.host),
+        channels,
+        Status::Critical,
+        (&format!("critical: waits for {what} since {since}"), held),
+        now,
+    );
     let cause = slack::unformatted(&format!("critical: waits for {what}; {held}"));
     for message in &mut all {
         (message.route.since, message.route.cause) = (Some(began), Some(cause.clone()));
@@ -30,17 +35,22 @@ pub fn waits(job: &Job, sender: &Sender, since: Timestamp, (what, held): (&str, 
     all
 }
 
-/// The wait is over.
-pub fn runs_again(job: &JobName, told: Vec<Channel>, (waited, what): (&str, &str), now: Timestamp) -> Vec<Message> {
+/// The wait is over. `job` is its name, and the host's.
+pub fn runs_again(
+    job: (&JobName, &str),
+    told: Vec<Channel>,
+    (waited, what): (&str, &str),
+    now: Timestamp,
+) -> Vec<Message> {
     about(job, told, Status::Ok, (&format!("runs again: it waited {waited} for {what}"), ""), now)
 }
 
 /// The wait is over, and the run that waited will not run.
-pub fn over(job: &JobName, told: Vec<Channel>, (what, why): (&str, &str), now: Timestamp) -> Vec<Message> {
+pub fn over(job: (&JobName, &str), told: Vec<Channel>, (what, why): (&str, &str), now: Timestamp) -> Vec<Message> {
     about(job, told, Status::Unknown, (&format!("does not wait for {what} any more: {why}"), ""), now)
 }
 
-fn about(job: &JobName, to: Vec<Channel>, status: Status, words: (&str, &str), now: Timestamp) -> Vec<Message> {
+fn about(job: (&JobName, &str), to: Vec<Channel>, status: Status, words: (&str, &str), now: Timestamp) -> Vec<Message> {
     about_job(job, to, (Event::Starved, status), words, now)
 }
 

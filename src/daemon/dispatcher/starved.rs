@@ -274,7 +274,8 @@ impl Dispatcher {
                 let waited = format_duration(between(starved.since, now.wall));
                 tracing::info!(job = %name, waited, "the run has got a place");
                 let words = (waited.as_str(), &*starved.what());
-                let messages = report::starved::runs_again(&name, starved.channels, words, now.wall);
+                let messages =
+                    report::starved::runs_again((&name, &self.sender.host), starved.channels, words, now.wall);
                 self.tell_starved(messages, turn);
                 turn.entries.push(self.starved_note());
             }
@@ -289,7 +290,7 @@ impl Dispatcher {
     /// A run of this job that was told to wait will not run: what was told is over, and why.
     pub(super) fn waits_in_vain(&mut self, index: u32, why: &str, now: Now) -> Option<Entry> {
         let starved = self.starved.get_mut(&index)?.told.take()?;
-        over(&self.jobs[index as usize].job.name, starved, why, now)
+        over((&self.jobs[index as usize].job.name, &self.sender.host), starved, why, now)
     }
 
     /// What a daemon before this one has told of jobs that wait, and not ended: nothing waits any more. A job may be gone by
@@ -304,7 +305,7 @@ impl Dispatcher {
                 Some(tracked) if tracked.paused.is_some() => PAUSED,
                 Some(_) => "the daemon was killed or crashed, or its machine",
             };
-            over(&name, starved, why, now)
+            over((&name, &self.sender.host), starved, why, now)
         })
         .collect()
     }
@@ -398,7 +399,7 @@ impl Dispatcher {
 }
 
 /// The end of a wait without a run.
-fn over(job: &JobName, starved: Starved, why: &str, now: Now) -> Option<Entry> {
+fn over(job: (&JobName, &str), starved: Starved, why: &str, now: Now) -> Option<Entry> {
     let what = starved.what();
     let messages = report::starved::over(job, starved.channels, (&what, why), now.wall);
     (!messages.is_empty()).then_some(Entry::Changed { state: None, messages })
