@@ -66,8 +66,8 @@ pub fn event(job: &Job, event: Event, outcome: &Outcome, sender: &Sender) -> (Ve
     (said.messages, own.decision)
 }
 
-/// A whole incident: the run that fails, again and again until that is repeated, and then is well. All messages, edits too, in
-/// their order.
+/// A whole incident that ends now: the run that fails, again and again until that is repeated, and then is well. All messages,
+/// edits too, in their order.
 pub fn incident(job: &Job, failed: &Outcome, sender: &Sender) -> Vec<Message> {
     let mut job = job.clone();
     let notify = &mut job.notify;
@@ -77,8 +77,9 @@ pub fn incident(job: &Job, failed: &Outcome, sender: &Sender) -> Vec<Message> {
     let mut messages = Vec::new();
     // After five of them an hour has passed, which is when a failure is repeated.
     let failures = u32::try_from(RUNS).unwrap_or(0) - 1;
+    let begun = failed.started.saturating_sub(APART * failures).unwrap_or(failed.started);
     for (index, number) in (0..=failures).zip(RUN..) {
-        let started = clock::shift(failed.started, APART * index);
+        let started = clock::shift(begun, APART * index);
         let finished = clock::shift(started, failed.took);
         let outcome = match index == failures {
             true => outcome(&job.command, Status::Ok, "", started, failed.took),
