@@ -339,6 +339,9 @@ fn the_context_line_says_the_rest_and_nothing_twice() {
     let next = Some(Expected { why: Suppressed::RepeatNotDue, at });
     let acknowledged = Some(Expected { why: Suppressed::Acknowledged, at });
     let never = Some(Expected { why: Suppressed::RepeatNotDue, at: None });
+    // The next night, by a run that takes a moment less.
+    let in_a_day = now.checked_add(Duration::from_secs(24 * 3600 - 1)).ok();
+    let tomorrow = Some(Expected { why: Suppressed::RepeatNotDue, at: in_a_day });
     let cron = JobFacts { schedule: "cron */5 * * * *".to_owned(), ..(*sample(Event::Failure).job).clone() };
     let well_between = sample(Event::Repeat).incident.map(|incident| Incident { in_a_row: false, ..incident });
     let timed_out = silent(Reason::Timeout, Ending::TimedOut { after: Duration::from_secs(600), killed: false });
@@ -364,6 +367,10 @@ fn the_context_line_says_the_rest_and_nothing_twice() {
         (
             Notice { next, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },
             format!("exit code 2 · took 1.3s · next message at 07:45 unless it changes · {WHERE}"),
+        ),
+        (
+            Notice { next: tomorrow, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },
+            format!("exit code 2 · took 1.3s · next message at 2026-11-24 03:45 unless it changes · {WHERE}"),
         ),
         (
             Notice { next: never, update: Update::Same { times: 2, since: now }, ..sample(Event::Repeat) },

@@ -57,9 +57,11 @@ pub(super) fn ended(ending: &Ending) -> String {
     }
 }
 
-/// A time of day in the job's zone; with the date when that is more than a day away.
+/// A time of day in the job's zone; with the date when that is a day away or more. What lies ahead is counted from the minute in
+/// which it is told: 03:00 tomorrow is not told as 03:00 a few seconds after three.
 pub(super) fn clock(notice: &Notice, at: Timestamp) -> String {
-    let recent = between(at, notice.now).as_secs() < 86_400 && between(notice.now, at).as_secs() < 86_400;
+    let minute = Timestamp::from_second(notice.now.as_second().div_euclid(60) * 60).unwrap_or(notice.now);
+    let recent = between(at, notice.now).as_secs() < 86_400 && between(minute, at).as_secs() < 86_400;
     at.to_zoned(notice.zone.clone()).strftime(if recent { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
 }
 
