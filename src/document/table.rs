@@ -529,12 +529,23 @@ impl<'d> Value<'d> {
         self.value.as_bool()
     }
 
-    /// Text, else a problem.
+    /// Text, else a problem: also a path from a home, which nothing expands.
     pub fn text(&self) -> Option<Text<'d>> {
         match self.value.as_str() {
+            Some(text) if is_of_a_home(text) && self.is_path() => {
+                let message = format!("`{}` begins with `~`, which only a shell expands", self.path());
+                let help = "write the whole path; a relative one starts from the folder of slack_alert.toml";
+                self.refuse(Code::InvalidValue, message, help)
+            }
             Some(text) => Some(Text::new(text, self.at, &self.layer.text[self.at.span()])),
             None => self.wrong_type("text"),
         }
+    }
+
+    /// Whether this is one of the keys that name a file or a folder.
+    fn is_path(&self) -> bool {
+        let path = self.path().strip_prefix("defaults.").unwrap_or(self.path());
+        PATHS.contains(&path)
     }
 
     /// One text or a list of them, else a problem.
@@ -654,4 +665,25 @@ impl Text<'_> {
         );
         None
     }
+}
+
+/// The keys whose value is the path of a file or a folder.
+const PATHS: [&str; 10] = [
+    "jobs_dir",
+    "state_dir",
+    "working_dir",
+    "env_file",
+    "ping.url_file",
+    "slack.token_file",
+    "slack.webhook_url_file",
+    "slack.ca_file",
+    "http.token_file",
+    "heartbeat.url_file",
+];
+
+/// `~`, `~/x`, `~alice/x`.
+fn is_of_a_home(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('~') else { return false };
+    let name = rest.split('/').next().unwrap_or(rest);
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }

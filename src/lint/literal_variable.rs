@@ -9,10 +9,9 @@ use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::document::{Table, Text, Value};
 
-/// `$HOME`, `${HOME}`, `$(pwd)`, `` `pwd` ``, and `~/` at the start of a value or of a part of PATH.
+/// `$HOME`, `${HOME}`, `$(pwd)`, `` `pwd` ``, and `~`, `~/` or `~name/` at the start of a value or of a part of PATH.
 static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
-    let pattern =
-        r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$[A-Z_][A-Z0-9_]+\b|\$\([a-z][^()]*\)|`[a-z][^`]*`|(?:^|:)(?<tilde>~)/";
+    let pattern = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$[A-Z_][A-Z0-9_]+\b|\$\([a-z][^()]*\)|`[a-z][^`]*`|(?:^|:)(?:(?<tilde>~)(?:[/:]|$)|(?<other>~[a-z_][a-z0-9_-]*)/)";
     Regex::new(pattern).expect("the pattern is fixed and tested")
 });
 
@@ -20,6 +19,7 @@ static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
 /// sees them. In the text of a `command` that is a string the shell does its work.
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let file = &subject.file;
+    env_file(subject, found);
     if !file.text().contains(['$', '~', '`']) {
         return;
     }
@@ -32,6 +32,21 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
             let help = "write the command as one string, which is given to the shell, or write the value itself";
             judge(&text, "the program is given", help, found);
         }
+    }
+}
+
+/// The same of what the job's `env_file` sets, which is read as it stands too. Values may be secret: only a variable in one that
+/// is none by its name is shown.
+fn env_file(subject: &Subject<'_, '_>, found: &mut Problems) {
+    let Some(place) = subject.find("env_file").map(|value| value.at) else { return };
+    for (name, value) in subject.job.command.open_env_file() {
+        let Some(groups) = VARIABLE.captures(&value) else { continue };
+        let tilde = groups.name("tilde").or_else(|| groups.name("other"));
+        let variable = tilde.or_else(|| groups.get(0)).map_or("", |variable| variable.as_str());
+        let message = format!("`{name}` of `env_file` holds `{variable}` as it stands: no shell expands it");
+        let help =
+            "write the value itself into the file, or let the command read it: `. ./FILE` in the place of `env_file`";
+        found.push(Problem::new(Code::LiteralVariable, place, message).help(help));
     }
 }
 
@@ -52,7 +67,8 @@ fn variables(env: Option<Value<'_>>, found: &mut Problems) {
 
 fn judge(text: &Text<'_>, what: &str, help: &str, found: &mut Problems) {
     let Some(groups) = VARIABLE.captures(text.value) else { return };
-    let Some(variable) = groups.name("tilde").or_else(|| groups.get(0)) else { return };
+    let tilde = groups.name("tilde").or_else(|| groups.name("other"));
+    let Some(variable) = tilde.or_else(|| groups.get(0)) else { return };
     let message = format!("{what} `{}` as it stands: no shell expands it", variable.as_str());
     found.push(Problem::new(Code::LiteralVariable, text.inside(variable.range()), message).help(help));
 }
@@ -73,6 +89,12 @@ mod tests {
             ("`", false),
             ("a `5` b", false),
             ("$(", false),
+            ("~", true),
+            ("/bin:~", true),
+            ("~deploy/bin", true),
+            ("~5", false),
+            ("~ish", false),
+            ("a ~ b", false),
             ("/srv/app~/x", false),
             ("pa$sword", false),
             ("$5", false),

@@ -103,7 +103,7 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: hang_is_silent::check_expected, needs: &[WHEN, &["timeout", "notify"]] },
     JobRule { check: interval_too_short::check, needs: &[WHEN] },
     JobRule { check: invalid_blocks::check, needs: &[&["message"]] },
-    JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env"]] },
+    JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env", "env_file"]] },
     JobRule { check: may_be_missing::check, needs: &[&["parse", "template", "message", "failure_template"]] },
     JobRule { check: never_runs::check, needs: &[WHEN] },
     JobRule { check: noisy_job::check, needs: &[WHEN, &["notify"]] },

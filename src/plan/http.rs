@@ -195,7 +195,8 @@ fn read_listen(reader: &Reader, value: &Value<'_>, folder: &Path) -> Option<Vec<
 fn address(text: &str, folder: &Path) -> Option<Address> {
     if let Some(path) = text.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return (!path.is_empty() && !path.contains('\0')).then(|| Address::Unix(folder.join(path)));
+        return (!path.is_empty() && !path.starts_with('~') && !path.contains('\0'))
+            .then(|| Address::Unix(folder.join(path)));
     }
     if let Some(port) = text.strip_prefix("localhost:") {
         return Some(Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().ok()?)));

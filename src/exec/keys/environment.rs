@@ -75,13 +75,15 @@ pub(in crate::exec) fn secret_values(file: &[(String, String)]) -> impl Iterator
     file.iter().filter(move |(name, _)| !is_open(name)).map(|(_, value)| value.as_str())
 }
 
+/// Whether a variable is secret by its name.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
 impl Variables {
     /// The values of `env` that are secret by their names.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let is_secret = |name: &str| {
-            let name = name.to_ascii_uppercase();
-            SECRET_NAMES.iter().any(|part| name.contains(part))
-        };
         self.env.iter().filter(move |(name, _)| is_secret(name)).map(|(_, value)| value.as_ref())
     }
 }

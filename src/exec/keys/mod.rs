@@ -233,6 +233,13 @@ impl Command {
         self.variables.env_file.as_deref()
     }
 
+    /// What the file of variables sets now, without those that are secret by their names. For `check` only.
+    pub fn open_env_file(&self) -> Vec<(String, String)> {
+        let mut found = self.env_file().and_then(|path| environment::read_file(path).ok()).unwrap_or_default();
+        found.retain(|(name, _)| !environment::is_secret(name));
+        found
+    }
+
     /// How long the group has between SIGTERM and SIGKILL.
     pub fn kill_after(&self) -> Duration {
         self.limits.kill_after
