@@ -99,12 +99,9 @@ fn times(minutes: u64, hours: u32) -> Option<Times> {
     };
     let (first, last) = (hours.trailing_zeros(), 32 - hours.leading_zeros());
     let is_row = last - first == hours.count_ones();
-    match (hours, minute) {
-        (ALL_HOURS, _) => Some(Times::Every(every, None)),
-        // The hour that comes last is one in which it runs.
-        (_, Some(minute)) if is_row => {
-            Some(Times::Every(every, Some(format!("{first:02}:{minute:02}-{:02}:{minute:02}", last - 1))))
-        }
+    match hours {
+        ALL_HOURS => Some(Times::Every(every, None)),
+        // As in `working_hours`, the end is out: the hour before it is the last in which it runs.
         _ if is_row => Some(Times::Every(every, Some(format!("{first:02}:00-{last:02}:00")))),
         _ => None,
     }
@@ -132,7 +129,8 @@ mod tests {
             ("0-59/15 * * * *", "every 15m"),
             ("*/5 9-17 * * 1-5", "every 5m, Mon-Fri 09:00-18:00"),
             ("17 * * * *", "hourly at minute 17"),
-            ("0 9-17 * * *", "hourly, 09:00-17:00"),
+            ("0 9-17 * * *", "hourly, 09:00-18:00"),
+            ("17 18-23 * * 1-5", "hourly at minute 17, Mon-Fri 18:00-24:00"),
             ("0 */2 * * *", "every 2h"),
             ("0 */6 * * *", "daily at 00:00, 06:00, 12:00, 18:00"),
             ("0 0 1-31 * 1", "daily at 00:00"),
