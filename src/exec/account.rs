@@ -3,6 +3,8 @@
 //! Before it: `user` and `group` as written. After it: the prefix of the command line in `launch`. The switch itself is made
 //! by setpriv(1): doing it between fork and exec would take the standard library off `posix_spawn`.
 
+use std::path::Path;
+
 use nix::unistd::{Gid, Group, Uid, User};
 
 use crate::document::did_you_mean;
@@ -30,6 +32,9 @@ pub(super) enum Groups {
     /// None: nothing is known of the new user.
     None,
 }
+
+/// What makes the switch.
+pub(super) const SETPRIV: &str = "/usr/bin/setpriv";
 
 /// What of the kernel's permissions (capabilities(7)) decides here: their bits.
 const CAP_SETGID: u32 = 6;
@@ -124,12 +129,30 @@ pub(super) fn switch(user_name: Option<&str>, group_name: Option<&str>) -> Resul
         let own = Uid::effective();
         return Err(format!("not permitted to switch to {whom}: slack-alert runs as uid {own}, only root may switch"));
     }
+    if uid.is_some() || gid.is_some() {
+        lacks_setpriv(Path::new(SETPRIV)).map_or(Ok(()), Err)?;
+    }
     let groups = match &user {
         Some(user) if uid.is_some() && user.known => Groups::OfUser,
         Some(_) if uid.is_some() => Groups::None,
         _ => Groups::Kept,
     };
     Ok(Switch { uid, gid, groups, variables: user.map(|user| user.variables).unwrap_or_default() })
+}
+
+/// A sentence, where the program is not there that makes the switch.
+#[expect(clippy::disallowed_methods, reason = "the door of accounts: whether the program that switches is there")]
+fn lacks_setpriv(program: &Path) -> Option<String> {
+    let is_there = rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok();
+    (!is_there).then(|| {
+        let program = program.display();
+        format!("to switch to another user or group takes setpriv(1) of util-linux, and `{program}` is not there")
+    })
+}
+
+/// What this machine lacks to start a command as somebody else, whoever the daemon is; a sentence.
+pub fn lacks_switch() -> Option<String> {
+    lacks_setpriv(Path::new(SETPRIV))
 }
 
 /// Whether this process may start a command as this user and group; a sentence when not. Of names that are not known nothing
@@ -207,6 +230,13 @@ mod tests {
         assert_eq!(meant("roto", USERS).as_deref(), Some("did you mean `root`?"));
         assert_eq!(meant("rooot", GROUPS).as_deref(), Some("did you mean `root`?"));
         assert_eq!((meant("frobnicator", USERS), meant("root", "/no/such/file")), (None, None));
+    }
+
+    #[test]
+    fn without_the_program_that_switches_it_is_named() {
+        let lacks = super::lacks_setpriv(std::path::Path::new("/no/such/setpriv")).unwrap_or_default();
+        assert!(lacks.contains("setpriv(1) of util-linux, and `/no/such/setpriv` is not there"), "{lacks}");
+        assert_eq!(super::lacks_setpriv(std::path::Path::new("/bin/sh")), None);
     }
 
     #[test]

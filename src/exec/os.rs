@@ -14,6 +14,12 @@ pub(super) fn plain(error: &io::Error) -> String {
     chars.next().map_or(String::new(), |first| first.to_lowercase().chain(chars).collect())
 }
 
+/// Whether this user may not look at what is there.
+#[expect(clippy::disallowed_methods, reason = "the door of programs and folders: whether they are there")]
+pub(super) fn is_hidden(path: &Path) -> bool {
+    rustix::fs::stat(path).is_err_and(|error| error == Errno::ACCESS)
+}
+
 /// Whether there is a folder of this name.
 #[expect(clippy::disallowed_methods, reason = "the door of programs and folders: whether they are there")]
 pub(super) fn is_dir(path: &Path) -> bool {

@@ -18,16 +18,24 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         Some(service) => refused_by(service, user, group),
         None => exec::may_switch(user, group).err(),
     };
-    let Some(why) = why else { return };
+    // A switch to oneself needs nothing; where the service may switch, it needs the program all the same.
+    let becomes_other =
+        user.is_none_or(|user| subject.service.is_none_or(|service| !exec::same_user(user, &service.user)));
+    let lacking =
+        subject.service.filter(|service| service.may_switch && becomes_other).and_then(|_| exec::lacks_switch());
+    let Some(why) = why.or(lacking) else { return };
     let key = if user.is_some() { "user" } else { "group" };
     let place = subject.file.find(key).map_or_else(|| subject.file.key("command"), |value| value.at);
+    let lacks_program = why.contains("setpriv(1)");
     let problem = Problem::new(Code::CannotSwitchUser, place, why);
-    found.push(problem.help(format!("{HELP}; or leave `{key}` out")));
+    let help = if lacks_program { "install util-linux" } else { HELP };
+    found.push(problem.help(format!("{help}; or leave `{key}` out")));
 }
 
 /// The way out under the package, whose drop-in says what it permits.
 const HELP: &str = "let the service run as root: copy /usr/share/doc/slack-alert/drop-ins/root.conf to \
-                    /etc/systemd/system/slack-alert.service.d/, then `systemctl daemon-reload` and restart";
+                    /etc/systemd/system/slack-alert.service.d/ (or give it CAP_SETUID and CAP_SETGID with \
+                    `AmbientCapabilities=`), then `systemctl daemon-reload` and restart";
 
 /// A sentence, when the service cannot become them.
 fn refused_by(service: &Service, user: Option<&str>, group: Option<&str>) -> Option<String> {

@@ -93,7 +93,11 @@ fn read_working_dir(table: &mut Table<'_>, context: &Context<'_>) -> Arc<Path> {
     let help = "name a folder, or leave the key out: it is then the folder of slack_alert.toml";
     let Some(text) = table.filled("working_dir", help) else { return Arc::clone(&context.working_dir) };
     let dir = context.config_dir.join(text.value);
-    if !os::is_dir(&dir) {
+    if os::is_hidden(&dir) {
+        let message = format!("`working_dir`: {} may not be looked at by the user that runs this", dir.display());
+        let help = "let that user enter the folders above it; or check as the user that runs slack-alert";
+        table.push(Problem::new(Code::UnreadableFile, text.at, message).help(help));
+    } else if !os::is_dir(&dir) {
         let message = format!("`working_dir`: {} is not a folder", dir.display());
         let help = "create it, or correct the path; a relative one starts from the folder of slack_alert.toml";
         table.push(Problem::new(Code::MissingFile, text.at, message).help(help));

@@ -19,7 +19,6 @@ use crate::exec::outcome::{Ending, Output};
 use crate::exec::run::Run;
 use crate::exec::{account, foreign, host, os, program};
 
-const SETPRIV: &str = "/usr/bin/setpriv";
 const NICE: &str = "/usr/bin/nice";
 const SH: &str = "/bin/sh";
 
@@ -280,7 +279,7 @@ fn setpriv(prefix: &mut Vec<String>, switch: &account::Switch) {
     if switch.uid.is_none() && switch.gid.is_none() {
         return;
     }
-    prefix.push(SETPRIV.to_owned());
+    prefix.push(account::SETPRIV.to_owned());
     prefix.extend(switch.uid.map(|uid| format!("--reuid={uid}")));
     prefix.extend(switch.gid.map(|gid| format!("--regid={gid}")));
     let groups = match switch.groups {
