@@ -99,6 +99,8 @@ fn place(problem: &api::Problem, sources: &mut Sources) -> Place {
         (Some(start), end) => Place::new(id, start..end.unwrap_or(start).max(start)),
         // It cannot be read here, or is another file by now: then the place is a part of its name.
         (None, _) => match problem.line {
+            // A folder has no lines, and what cannot be read shows none.
+            Some(1) if problem.column.is_none_or(|column| column == 1) => Place::new(id, 0..0),
             Some(line) => {
                 let column = problem.column.unwrap_or(1);
                 Place::new(sources.add(Path::new(&format!("{path}:{line}:{column}")), ""), 0..0)

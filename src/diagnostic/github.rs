@@ -12,9 +12,13 @@ pub fn render(problems: &Problems, sources: &Sources) -> String {
         let mut properties = Vec::new();
         if let Some(spot) = problem.place().map(|place| sources.spot(place)) {
             properties.push(format!("file={}", property(&spot.file)));
-            properties.push(format!("line={}", spot.start.line));
-            properties.push(format!("endLine={}", spot.end.line));
-            if spot.start.line == spot.end.line {
+            // A folder has no lines.
+            let has_lines = problem.place().is_some_and(|place| !sources.get(place.source).text.is_empty());
+            if has_lines {
+                properties.push(format!("line={}", spot.start.line));
+                properties.push(format!("endLine={}", spot.end.line));
+            }
+            if has_lines && spot.start.line == spot.end.line {
                 properties.push(format!("col={}", spot.start.column));
                 properties.push(format!("endColumn={}", spot.end.column));
             }

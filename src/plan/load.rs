@@ -439,15 +439,18 @@ fn channel_of_jobs(found: &Found, config: &Config) -> Option<Channel> {
     named.into_iter().find(|(_, times)| *times == most).map(|(channel, _)| channel)
 }
 
-/// `jobs.d/disk.toml:3:1: unknown key …`
+/// `jobs.d/disk.toml:3:1: unknown key …`, `jobs.d: there is no job in this folder`
 pub(super) fn in_one_line(problem: &Problem, sources: &Sources) -> String {
     match problem.place() {
         Some(place) => {
             let at = sources.position(place.source, place.start);
-            let path = sources.get(place.source).shown();
+            let source = sources.get(place.source);
+            let path = source.shown();
+            // A folder, and a file that could not be read, have no lines.
+            let line = if source.text.is_empty() { String::new() } else { format!(":{}:{}", at.line, at.column) };
             let meant = problem.help.as_deref().filter(|help| help.starts_with("did you mean"));
             let meant = meant.map(|help| format!(" ({})", diagnostic::in_one_line(help))).unwrap_or_default();
-            format!("{path}:{}:{}: {}{meant}", at.line, at.column, diagnostic::in_one_line(&problem.message))
+            format!("{path}{line}: {}{meant}", diagnostic::in_one_line(&problem.message))
         }
         None => problem.message.clone(),
     }

@@ -106,8 +106,8 @@ fn names_that_differ_only_in_case_are_one_too_many() {
     assert!(ran.stdout.contains("[duplicate-job]"), "{}", ran.stdout);
     let list = sandbox.run(&["list"]);
     for name in ["Disk", "disk"] {
-        let why = format!("jobs.d/{name}.toml:1:1: the jobs `Disk` and `disk` have the same name but for case");
-        assert!(list.stderr.contains(&why) && list.stdout.is_empty(), "each at its own place: {list:?}");
+        let why = format!("jobs.d/{name}.toml: the jobs `Disk` and `disk` have the same name but for case");
+        assert!(list.stderr.contains(&why) && list.stdout.is_empty(), "each by its own file: {list:?}");
     }
 }
 
