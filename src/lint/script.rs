@@ -276,6 +276,14 @@ pub(super) fn is_silent(script: &str) -> bool {
         let name = first.rsplit('/').next().unwrap_or(first);
         to_nothing || SILENT.split_ascii_whitespace().any(|silent| silent == name)
     };
+    // `2>&1` joins no commands, and sends one stream where the other goes.
+    let script = script
+        .replace("2>/dev/null", "")
+        .replace("2> /dev/null", "")
+        .replace("2>&1", "")
+        .replace("&>", ">")
+        .replace(">&2", "")
+        .replace(">>", ">");
     let commands = script.split(['\n', ';', '&', '|']).map(str::trim).filter(|command| !command.is_empty());
     !script.contains(['`', '(', '#']) && commands.clone().next().is_some() && commands.into_iter().all(plain)
 }
@@ -495,6 +503,22 @@ mod tests {
             (&[], false),
         ] {
             assert_eq!(is_posix_shell(words), known, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_whose_output_is_thrown_away_prints_nothing() {
+        for script in [
+            "run >/dev/null 2>&1",
+            "cd /srv && run --all >> /dev/null 2>&1",
+            "run &> /dev/null",
+            "run > /dev/null; rm -f x",
+            "run >/dev/null 2>/dev/null",
+        ] {
+            assert!(super::is_silent(script), "{script}");
+        }
+        for script in ["run 2>/dev/null", "run 2>&1", "run > /dev/null && report", "run >> log 2>&1"] {
+            assert!(!super::is_silent(script), "{script}");
         }
     }
 

@@ -267,9 +267,9 @@ fn hides_failure(command: &str) -> Option<&'static str> {
             .strip_suffix(word)
             .is_some_and(|rest| rest.ends_with([' ', ';', '|']) && rest.trim_end().ends_with(sign))
     })?;
-    // `test -x program || exit 0` alone hides nothing, and neither does a test that comes to no command.
-    let guards = line::word(command).0;
-    (!["test", "[", "[["].contains(&guards) || found.starts_with(';')).then_some(found)
+    // `test -x program || exit 0` alone hides nothing.
+    let is_test = ["test", "[", "[["].contains(&line::word(command).0) && !command.contains("&&");
+    (!is_test || found.starts_with(';')).then_some(found)
 }
 
 fn goes_to_background(command: &str) -> bool {
@@ -356,7 +356,8 @@ fn is_guarded(command: &str) -> bool {
     let joint = command.match_indices(['&', '|', ';']).map(|(at, _)| &command[at..]);
     // `2>&1` joins nothing.
     let joint = joint.into_iter().find(|rest| rest.starts_with("&&") || rest.starts_with(['|', ';']));
-    test && joint.is_some_and(|rest| rest.starts_with("&&"))
+    // What stands behind `||` is done when the test says no, and decides.
+    test && joint.is_some_and(|rest| rest.starts_with("&&") && !rest.contains("||"))
 }
 
 #[cfg(test)]
@@ -384,6 +385,7 @@ mod tests {
             ("run && curl -fsS https://hc-ping.com/0-1 > /dev/null", "`ping = \"https://hc-ping.com/0-1\"`"),
             ("run || curl -d x https://hooks.slack.com/services/x", "posts to Slack by itself"),
             ("run || true", "`|| true` makes each run a good one"),
+            ("test -x run && run --all || true", "`|| true` makes each run a good one"),
             ("run;exit 0", "`; exit 0` makes each run a good one"),
             ("nohup run &", "the `&` at its end"),
             ("sleep $((RANDOM%60)); run", "sleeps for a random time"),
@@ -415,6 +417,7 @@ mod tests {
             "timeout 60 chronic run",
             "curl -fsS https://hc-ping.com/0-1",
             "a && b",
+            "test -x a && b || c",
         ] {
             assert!(of(command, false).is_empty(), "{command}: {:?}", of(command, false));
         }

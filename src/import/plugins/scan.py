@@ -50,6 +50,13 @@ def bound_names(tree):
     return names
 
 
+def tests_for_main(test):
+    sides = [test.left] + test.comparators if isinstance(test, ast.Compare) else []
+    equals = sides and all(isinstance(op, ast.Eq) for op in test.ops)
+    names = any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides)
+    return bool(equals and names and any(getattr(side, "value", getattr(side, "s", None)) == "__main__" for side in sides))
+
+
 def needs_arguments(function):
     args = function.args
     plain = len(getattr(args, "posonlyargs", [])) + len(args.args) - len(args.defaults)
@@ -83,6 +90,12 @@ class File:
                 self.look(child, "it is inside an async function")
             elif isinstance(child, ast.ClassDef):
                 self.look(child, "it is a method")
+            elif isinstance(child, ast.If) and tests_for_main(child.test):
+                # In a plugin that is not so: what stands there is not defined, and what is below `else` is.
+                for part in child.body:
+                    self.look(ast.Module([part], []), inside or "it is below `if __name__ == \"__main__\"`, where no plugin comes")
+                for part in child.orelse:
+                    self.look(ast.Module([part], []), inside)
             else:
                 self.look(child, inside)
 

@@ -105,6 +105,24 @@ fn every_function_that_is_no_job_though_somebody_meant_it_to_be_has_a_note() {
 }
 
 #[test]
+fn what_stands_below_a_test_for_main_is_no_job() {
+    let text = "if __name__ == '__main__':\n    @e(seconds=5)\n    def a(): return 1\nelse:\n    @e(seconds=5)\n    def b(): return 2\n\
+                if __name__ != '__main__':\n    @e(seconds=5)\n    def c(): return 3\n";
+    let folder = plugin(text);
+    let (jobs, imported) = import(folder.path(), None);
+    assert_eq!(
+        jobs.keys().filter(|name| name.starts_with("jobs.d/")).collect::<Vec<_>>(),
+        ["jobs.d/one/b.toml", "jobs.d/one/c.toml"]
+    );
+    assert_eq!(run(&imported, &jobs["jobs.d/one/c.toml"]).stdout, b"3\n");
+    let told = imported
+        .notes
+        .iter()
+        .any(|note| note.line == Some(3) && note.text.contains("`a` is not a job: it is below `if __name__"));
+    assert!(told, "{:?}", imported.notes);
+}
+
+#[test]
 fn an_imported_job_prints_the_result_and_nothing_else() {
     let (jobs, imported) = import(&fixtures().join("plugins"), None);
     for (name, stdout, stderr, well) in [
