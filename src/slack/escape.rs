@@ -50,19 +50,38 @@ pub fn literal(text: &str) -> String {
 
 /// Text on one line that somebody else wrote, as Slack shows it literally. Other than [`literal`] it leaves alone what would
 /// format nothing, so that it can be found and copied: `snake_case`, `3 * 4`, `~/backup`. What stands between back-ticks
-/// is shown as code, which loses nothing.
+/// is shown as code, which loses nothing; where they are no pairs, as in "undefined method `a' for `b'", none is code.
 pub fn unformatted(text: &str) -> String {
-    let mut live: Vec<char> = ['*', '_', '~'].into_iter().filter(|mark| formats(text, *mark)).collect();
-    live.extend((text.matches('`').count() % 2 == 1).then_some('`'));
+    let codes = codes(text);
+    let inside = |at: usize| codes.iter().flatten().any(|(open, close)| (*open..=*close).contains(&at));
+    let outside: String = text.char_indices().map(|(at, c)| if inside(at) { 'x' } else { c }).collect();
+    let mut live: Vec<char> = ['*', '_', '~'].into_iter().filter(|mark| formats(&outside, *mark)).collect();
+    live.extend(codes.is_none().then_some('`'));
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for (at, c) in text.char_indices() {
         match c {
+            c if inside(at) => out.push(c),
             c if live.contains(&c) => out.extend([JOINER, c, JOINER]),
             ':' if opens_emoji(&text[at + 1..]) => out.extend([c, JOINER]),
             c => out.push(c),
         }
     }
     escape(&out)
+}
+
+/// Where a line has back-ticks in pairs that Slack shows as code, each from the one to the other; `None` where it has
+/// others, between which it might take anything for code.
+fn codes(line: &str) -> Option<Vec<(usize, usize)>> {
+    let ticks: Vec<usize> = line.match_indices('`').map(|(at, _)| at).collect();
+    let edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '`');
+    let pair = |pair: &[usize]| {
+        let [open, close] = *pair else { return None };
+        let code = &line[open + 1..close];
+        let whole = !code.is_empty() && code == code.trim();
+        let alone = edge(line[..open].chars().next_back()) && edge(line[close + 1..].chars().next());
+        (whole && alone).then_some((open, close))
+    };
+    ticks.chunks(2).map(pair).collect()
 }
 
 /// Whether a URL in [`unformatted`] text has a joiner in it: it is shown as it is, and copied it leads elsewhere.
@@ -72,9 +91,9 @@ pub fn has_joined_url(unformatted: &str) -> bool {
 
 /// Text in which no back-tick opens code that it does not close on its line: it would swallow what stands behind it.
 pub fn closed(text: &str) -> String {
-    let line = |line: &str| match line.matches('`').count() % 2 {
-        0 => line.to_owned(),
-        _ => line.replace('`', &format!("{JOINER}`{JOINER}")),
+    let line = |line: &str| match codes(line.trim_end_matches('\n')) {
+        Some(_) => line.to_owned(),
+        None => line.replace('`', &format!("{JOINER}`{JOINER}")),
     };
     text.split_inclusive('\n').map(line).collect()
 }
@@ -184,6 +203,19 @@ mod tests {
         ] {
             assert_eq!(has_joined_url(&unformatted(text)), joined, "{text}");
         }
+        for (text, shown) in [
+            // Old quotes are no code.
+            ("undefined method `a' for `b'", "undefined method \u{2060}`\u{2060}a' for \u{2060}`\u{2060}b'"),
+            ("a `` b", "a \u{2060}`\u{2060}\u{2060}`\u{2060} b"),
+            ("it`s a`b", "it\u{2060}`\u{2060}s a\u{2060}`\u{2060}b"),
+            ("` a `", "\u{2060}`\u{2060} a \u{2060}`\u{2060}"),
+            // Nothing formats within code.
+            ("run `a_b *c* :fire:` of *d*", "run `a_b *c* :fire:` of \u{2060}*\u{2060}d\u{2060}*\u{2060}"),
+            ("*a `b` c*", "\u{2060}*\u{2060}a `b` c\u{2060}*\u{2060}"),
+        ] {
+            assert_eq!(unformatted(text), shown, "{text}");
+        }
+        assert_eq!(closed("`a' and `b'\n`c`"), "\u{2060}`\u{2060}a' and \u{2060}`\u{2060}b'\n`c`");
         assert_eq!(unformatted("it`s"), "it\u{2060}`\u{2060}s");
         assert_eq!(code("a`b <c>"), "`a'b &lt;c&gt;`");
         assert_eq!(fence("a ``` b\n"), "```\na ``\u{200b}` b\n```");
