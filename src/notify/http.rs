@@ -199,8 +199,7 @@ impl Http {
         let why = if error.is_connect() {
             trouble::words(&error, host, self.address, self.proxy.is_some())
         } else {
-            let cause = root_cause(&error);
-            format!("the exchange with {host} broke off: {}", mask::secrets(&cause))
+            trouble::broken_off(&error, host, self.address)
         };
         Unreachable::new(why)
     }
