@@ -16,7 +16,7 @@ use super::holds::Held;
 use super::incident::{Failure, OpenIncident, is_default, kept, kept_end, number_of};
 use super::limit::Budget;
 use super::patterns::{self, Begun, Conversation, Flapping};
-use super::quiet::{Nights, Waiting};
+use super::quiet::{Nights, Present, Waiting};
 use super::settings::{MOST_CHANGES, On};
 use super::{Facts, Incident, Settings, same};
 use crate::clock::{between, shift};
@@ -324,6 +324,11 @@ impl Health {
         abandoned
     }
 
+    /// The job is paused now, or is not: of what waits for the end of quiet hours it is not said that it fails still.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.waiting.paused = paused;
+    }
+
     /// Whether alerts wait for quiet hours that end.
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty() && self.waiting.until.is_some()
@@ -333,7 +338,8 @@ impl Health {
     /// more.
     pub fn left_waiting(&mut self, zone: &TimeZone, now: Timestamp) -> Option<(Status, Vec<String>)> {
         let waiting = std::mem::take(&mut self.waiting);
-        (!waiting.is_empty()).then(|| (waiting.worst(), waiting.lines(None, Nights::default(), zone, now)))
+        let present = Present { open: None, nights: Nights::default(), zone, now };
+        (!waiting.is_empty()).then(|| (waiting.worst(), waiting.lines(present)))
     }
 
     /// The telling line of output of the open incident, as it was reported last.

@@ -3,6 +3,7 @@
 //! Before it: `health`, which opens one at the first failure. After it: `judge`, which compares each failure with what
 //! was reported.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -468,6 +469,16 @@ pub(super) fn kept(text: &str, limit: usize) -> &str {
         }
     }
     text
+}
+
+/// The beginning and the end of a text, which tell most, in at most `limit` bytes as a JSON string.
+pub(super) fn kept_ends(text: &str, limit: usize) -> Cow<'_, str> {
+    const GAP: &str = " … ";
+    if kept(text, limit).len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    let half = limit.saturating_sub(GAP.len()) / 2;
+    Cow::Owned(format!("{}{GAP}{}", kept(text, half).trim_end(), kept_end(text, half).trim_start()))
 }
 
 #[cfg(test)]

@@ -386,7 +386,7 @@ fn the_digest_has_the_worst_status_of_an_incident() {
             (
                 "24 07:00",
                 "clock",
-                "recovery ok (1 alert in quiet hours) | failing from 23:00 to 23:20 (20m), 2 failures, critical at worst: b",
+                "recovery ok (1 alert in quiet hours) | failing from 23:00 to 23:20 (20m), 2 failures, critical at worst (a), warning at last: b",
             ),
         ],
     );

@@ -14,7 +14,7 @@ use super::incident::{OpenIncident, Reported};
 use super::keys::Aside;
 use super::outlook;
 use super::patterns::{Conversation, Flapping};
-use super::quiet::{self, Deferred};
+use super::quiet::{self, Deferred, Present};
 use super::settings::On;
 use super::{
     Along, Audience, Event, Expected, Facts, Hang, Notification, Overnight, Settings, Statuses, Suppressed, Threading,
@@ -193,6 +193,8 @@ impl Health {
             ended: recovered.then_some(ended),
             line,
             mixed,
+            last: (status != draft.status && !recovered).then_some(draft.status),
+            worst_line: String::new(),
             unwatched: false,
             ok_between: !recovered && open.is_some_and(|open| open.before_ok.is_some()),
         });
@@ -500,8 +502,8 @@ impl Health {
             self.nights.count(moment.now);
         }
         let (waiting, open) = (std::mem::take(&mut self.waiting), self.open.as_deref());
-        let overnight = waiting.overnight(moment.settings, open, self.nights, moment.zone, moment.now);
-        (waiting.lines(open, self.nights, moment.zone, moment.now), Some(Box::new(overnight)))
+        let present = Present { open, nights: self.nights, zone: moment.zone, now: moment.now };
+        (waiting.lines(present), Some(Box::new(waiting.overnight(moment.settings, present))))
     }
 
     /// The end of an incident of which no message is asked for: its first message is edited all the same, and nothing

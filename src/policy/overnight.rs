@@ -4,12 +4,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::incident::OpenIncident;
-use super::quiet::{Deferred, Nights, Waiting};
+use super::quiet::{Deferred, Present, Waiting};
 use super::words::{clock, count, ordinal};
 use super::{Event, Settings};
 use crate::clock::between;
@@ -44,33 +41,42 @@ pub struct News {
 
 impl Waiting {
     /// What waited, for a message that tells of several jobs.
-    pub(super) fn overnight(
-        &self,
-        settings: &Settings,
-        open: Option<&OpenIncident>,
-        nights: Nights,
-        zone: &TimeZone,
-        now: Timestamp,
-    ) -> Overnight {
+    pub(super) fn overnight(&self, settings: &Settings, present: Present<'_>) -> Overnight {
+        let Present { zone, now, .. } = present;
         // The last moment of the hours: at their end they are over.
         let last = self.until.unwrap_or(now).saturating_sub(Duration::from_secs(1)).unwrap_or(now);
         let hours = settings.quiet_hours.as_ref().and_then(|hours| hours.window(last, zone)).unwrap_or_default();
-        let news = self.sorted().map(|alert| alert.news(open, nights, zone, now)).collect();
+        let news = self.sorted().map(|alert| alert.news(present, self.paused)).collect();
         Overnight { hours, news, more: self.more }
     }
 }
 
 impl Deferred {
     /// The same in the words of a message about several jobs.
-    fn news(&self, open: Option<&OpenIncident>, nights: Nights, zone: &TimeZone, now: Timestamp) -> News {
+    fn news(&self, present: Present<'_>, paused: bool) -> News {
+        let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
         let at = clock(open.map_or(self.at, |open| open.since), zone, now);
         let mut facts = vec![count(open.map_or(self.times, |open| open.failures), "failure")];
         facts.extend(self.ok_between.then(|| "ok in between".to_owned()));
         facts.extend((nights.in_a_row() > 1).then(|| format!("{} night in a row", ordinal(nights.in_a_row().into()))));
-        facts.extend(self.mixed.then(|| format!("{} at worst", self.status.as_str())));
+        let worst = format!("{} at worst", self.status.as_str());
         let line = if self.line.is_empty() { String::new() } else { format!(": {}", self.line) };
+        let line = match self.last.filter(|_| self.mixed) {
+            Some(last) if !self.worst_line.is_empty() => {
+                format!(": {} at last{line}; {worst}: {}", last.as_str(), self.worst_line)
+            }
+            Some(last) => {
+                facts.extend([worst, format!("{} at last", last.as_str())]);
+                line
+            }
+            None => {
+                facts.extend(self.mixed.then_some(worst));
+                line
+            }
+        };
         let is_open = self.incident.is_some() && self.ended.is_none() && !self.unwatched;
+        facts.extend((is_open && paused).then(|| "paused now".to_owned()));
         let text = match (self.incident, self.event, self.ended) {
             (Some(_), Event::Recovery, _) => format!("is well again since {at} ({}){line}", facts[0]),
             (Some(_), _, Some(ended)) => {

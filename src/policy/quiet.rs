@@ -3,13 +3,14 @@
 //! Before it: `judge`, which puts in what must wait. After it: `wake`, which sends it. Invariants: at
 //! most [`MOST`] lines wait, of an incident one; what does not fit is counted, and good news makes room for bad.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::incident::{OpenIncident, is_default, kept};
+use super::incident::{OpenIncident, is_default, kept_ends};
 use super::same::normal;
 use super::telling::telling;
 use super::words::{clock, count, ordinal};
@@ -21,8 +22,8 @@ use crate::exec::Status;
 /// So many alerts wait with what they say; of more only the number is kept.
 const MOST: usize = 20;
 
-/// A line of output in a digest takes at most this many bytes.
-const LONGEST_LINE: usize = 160;
+/// A line of output in a digest takes at most this many bytes; of a longer one the middle is left out.
+const LONGEST_LINE: usize = 240;
 
 /// What waits for the end of the quiet hours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,19 @@ pub(super) struct Waiting {
     /// When the hours end; none when they never do.
     #[serde(alias = "u", skip_serializing_if = "is_default")]
     pub(super) until: Option<Timestamp>,
+    /// The job is paused now: it does not fail on.
+    #[serde(skip)]
+    pub(super) paused: bool,
+}
+
+/// What is known when it is told what waited.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Present<'a> {
+    /// The incident that is open.
+    pub(super) open: Option<&'a OpenIncident>,
+    pub(super) nights: Nights,
+    pub(super) zone: &'a TimeZone,
+    pub(super) now: Timestamp,
 }
 
 /// An alert that waits.
@@ -62,6 +76,12 @@ pub(super) struct Deferred {
     /// The incident had another status at times: `status` is the worst.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) mixed: bool,
+    /// The status of whatever wrote the line, where that was not the worst.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) last: Option<Status>,
+    /// Then this was written when it was worst, if that is known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) worst_line: String,
     /// The job was ok for a time within it, of which nobody heard.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) ok_between: bool,
@@ -88,7 +108,7 @@ pub(super) fn telling_line(text: &str, status: Status) -> String {
     };
     // Where nothing was kept of what a command wrote, it has said nothing.
     let line = line.map(str::trim).filter(|line| !crate::exec::is_marker(line));
-    kept(line.unwrap_or_default(), LONGEST_LINE).to_owned()
+    kept_ends(line.unwrap_or_default(), LONGEST_LINE).into_owned()
 }
 
 /// Nights in a row in whose quiet hours the job failed.
@@ -153,7 +173,7 @@ impl Waiting {
     /// Takes one in; of an incident that waits already, what has become of it; of what was said before, that it was said
     /// again.
     pub(super) fn put(&mut self, alert: Deferred) {
-        let alert = Deferred { line: kept(&alert.line, LONGEST_LINE).to_owned(), ..alert };
+        let alert = Deferred { line: kept_ends(&alert.line, LONGEST_LINE).into_owned(), ..alert };
         let again = |known: &&mut Deferred| {
             let what = |alert: &Deferred| (alert.event, alert.status, alert.incident);
             known.incident.is_none() && what(known) == what(&alert) && normal(&known.line) == normal(&alert.line)
@@ -167,8 +187,16 @@ impl Waiting {
             if alert.event != Event::Recovery {
                 known.ok_between |= alert.ok_between;
                 known.mixed |= alert.mixed || alert.status != known.status;
-                if alert.status.badness() > known.status.badness() {
-                    known.status = alert.status;
+                let (was, is) = (known.status.badness(), alert.status.badness());
+                match is.cmp(&was) {
+                    Ordering::Greater => (known.status, known.last) = (alert.status, alert.last),
+                    Ordering::Equal if alert.last.is_none() => known.last = None,
+                    _ => {
+                        if known.last.is_none() {
+                            known.worst_line = std::mem::take(&mut known.line);
+                        }
+                        known.last = alert.last.or(Some(alert.status));
+                    }
                 }
                 (known.event, known.line) = (alert.event, alert.line);
             }
@@ -230,14 +258,8 @@ impl Waiting {
     }
 
     /// The digest: what still fails first, then the rest in its order, then how many are left out.
-    pub(super) fn lines(
-        &self,
-        open: Option<&OpenIncident>,
-        nights: Nights,
-        zone: &TimeZone,
-        now: Timestamp,
-    ) -> Vec<String> {
-        let mut lines: Vec<String> = self.sorted().map(|alert| alert.line(open, nights, zone, now)).collect();
+    pub(super) fn lines(&self, present: Present<'_>) -> Vec<String> {
+        let mut lines: Vec<String> = self.sorted().map(|alert| alert.line(present, self.paused)).collect();
         if self.more > 0 {
             lines.push(format!("and {} more", self.more));
         }
@@ -253,7 +275,8 @@ impl Waiting {
 }
 
 impl Deferred {
-    fn line(&self, open: Option<&OpenIncident>, nights: Nights, zone: &TimeZone, now: Timestamp) -> String {
+    fn line(&self, present: Present<'_>, paused: bool) -> String {
+        let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
         let at = clock(open.map_or(self.at, |open| open.since), zone, now);
         let failures = count(open.map_or(self.times, |open| open.failures), "failure");
@@ -263,10 +286,18 @@ impl Deferred {
         };
         let gap = if self.ok_between { ", ok in between" } else { "" };
         let status = self.status.as_str();
-        let (fails, worst) = match self.mixed {
-            true => ("failing", format!(", {status} at worst")),
-            false => (status, String::new()),
+        let (fails, worst) = match (self.mixed, self.last) {
+            (true, None) => ("failing", format!(", {status} at worst")),
+            (true, Some(last)) if self.worst_line.is_empty() => {
+                ("failing", format!(", {status} at worst, {} at last", last.as_str()))
+            }
+            (true, Some(last)) => {
+                ("failing", format!(", {status} at worst ({}), {} at last", self.worst_line, last.as_str()))
+            }
+            (false, _) => (status, String::new()),
         };
+        // What does not run does not fail on.
+        let (paused, still) = if paused { (", paused now", ", paused now") } else { ("", ", failing still") };
         let what = match (self.incident, self.event, self.ended) {
             (Some(_), Event::Recovery, _) => format!("ok since {at} after {failures}"),
             (Some(_), _, Some(ended)) => {
@@ -275,8 +306,8 @@ impl Deferred {
                 format!("{fails} from {at} to {to} ({lasted}), {failures}{gap}{nights}{worst}")
             }
             (Some(_), ..) if self.unwatched => format!("{fails} since {at}, {failures}{gap}{worst}, no longer watched"),
-            (Some(_), ..) if self.mixed => format!("failing since {at}, {failures}{gap}{nights}{worst}"),
-            (Some(_), ..) => format!("{status} since {at}, {failures}{gap}{nights}, failing still"),
+            (Some(_), ..) if self.mixed => format!("failing since {at}, {failures}{gap}{nights}{paused}{worst}"),
+            (Some(_), ..) => format!("{status} since {at}, {failures}{gap}{nights}{still}"),
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times", self.times),
             (None, event, _) => format!("{at} {event}"),
         };
@@ -289,7 +320,7 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::{Deferred, MOST, Nights, Waiting, telling_line};
+    use super::{Deferred, MOST, Nights, Present, Waiting, telling_line};
     use crate::exec::Status;
     use crate::policy::Event;
 
@@ -309,9 +340,15 @@ mod tests {
             ended: None,
             line: line.to_owned(),
             mixed: false,
+            last: None,
+            worst_line: String::new(),
             ok_between: false,
             unwatched: false,
         }
+    }
+
+    fn lines(waiting: &Waiting) -> Vec<String> {
+        waiting.lines(Present { open: None, nights: Nights::default(), zone: &TimeZone::UTC, now: at("07:00") })
     }
 
     #[test]
@@ -326,7 +363,7 @@ mod tests {
         waiting.put(alert("03:14", Event::Failure, "disk full"));
         waiting.put(Deferred { times: 12, ..alert("04:00", Event::Failure, "disk full") });
         assert_eq!(
-            waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00")),
+            lines(&waiting),
             [
                 "critical since 03:14, 12 failures, failing still: disk full",
                 "01:00 output: three files",
@@ -342,10 +379,25 @@ mod tests {
         waiting.put(warning("01:00"));
         waiting.put(Deferred { times: 2, ..alert("02:00", Event::Failure, "95 %") });
         waiting.put(Deferred { times: 3, ..warning("03:00") });
-        let lines = |waiting: &Waiting| waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00"));
-        assert_eq!(lines(&waiting), ["failing since 01:00, 3 failures, critical at worst: 80 %"]);
-        waiting.resolve(7, 3, at("04:00"));
-        assert_eq!(lines(&waiting), ["failing from 01:00 to 04:00 (3h), 3 failures, critical at worst: 80 %"]);
+        assert_eq!(
+            lines(&waiting),
+            ["failing since 01:00, 3 failures, critical at worst (95 %), warning at last: 80 %"]
+        );
+        waiting.put(Deferred { times: 4, ..alert("03:30", Event::Failure, "97 %") });
+        assert_eq!(lines(&waiting), ["failing since 01:00, 4 failures, critical at worst: 97 %"]);
+        waiting.put(Deferred { times: 5, ..warning("03:40") });
+        waiting.resolve(7, 5, at("04:00"));
+        assert_eq!(
+            lines(&waiting),
+            ["failing from 01:00 to 04:00 (3h), 5 failures, critical at worst (97 %), warning at last: 80 %"]
+        );
+    }
+
+    #[test]
+    fn of_a_paused_job_it_is_not_said_that_it_fails_still() {
+        let mut waiting = Waiting { paused: true, ..Waiting::default() };
+        waiting.put(alert("03:14", Event::Failure, "disk full"));
+        assert_eq!(lines(&waiting), ["critical since 03:14, 1 failure, paused now: disk full"]);
     }
 
     #[test]
@@ -354,7 +406,7 @@ mod tests {
         for line in ["done in 3s", "done in 12s", "nothing to do", "done in 1m 3s"] {
             waiting.put(alert("01:00", Event::Output, line));
         }
-        let lines = waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00"));
+        let lines = lines(&waiting);
         assert_eq!(lines, ["01:00 output, 3 times: done in 3s", "01:00 output: nothing to do"]);
         assert_eq!(waiting.count(), 4);
     }
@@ -366,7 +418,7 @@ mod tests {
             waiting.put(alert("01:00", Event::Output, &letter.to_string()));
         }
         waiting.put(alert("03:14", Event::Failure, "disk full"));
-        let lines = waiting.lines(None, Nights::default(), &TimeZone::UTC, at("07:00"));
+        let lines = lines(&waiting);
         assert_eq!((lines.len(), waiting.count()), (MOST + 1, 26));
         assert_eq!(
             lines.first().map(String::as_str),

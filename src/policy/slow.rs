@@ -144,6 +144,8 @@ impl Health {
             ended: None,
             line,
             mixed: false,
+            last: None,
+            worst_line: String::new(),
             ok_between: false,
             unwatched: false,
         });

@@ -727,7 +727,7 @@ fn what_was_told_at_once_in_quiet_hours_is_the_worst_of_its_incident_in_the_morn
             (
                 "24 07:00",
                 "clock",
-                "repeat warning, shown in #1 (1 alert in quiet hours) | failing since 01:00, 2 failures, critical at worst: 81%",
+                "repeat warning, shown in #1 (1 alert in quiet hours) | failing since 01:00, 2 failures, critical at worst, warning at last: 81%",
             ),
         ],
     );

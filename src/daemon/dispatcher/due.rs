@@ -38,10 +38,12 @@ impl Dispatcher {
             report::running(&tracked.job, going, now)
         });
         tracked.look_ahead(now);
+        tracked.health.set_paused(tracked.paused.is_some());
         for message in report::wake(&tracked.job, &mut tracked.health, running.as_ref(), &self.sender, now.wall) {
             self.tally.told(std::slice::from_ref(&message));
             turn.entries.push(tracked.changed(vec![message], now));
         }
+        tracked.health.set_paused(false);
         true
     }
 
