@@ -192,7 +192,10 @@ fn line(plan: &Plan, happening: &Happening, verbose: bool) -> String {
             // An edit shows what has become of the message, and its event is that of the message.
             let why = event.filter(|_| !verbose && *thread != Thread::Edit);
             let why = why.map_or_else(String::new, |event| format!("\n    {}", sent(event)));
-            format!("{at}  message{channel}{what}{place}: {}{why}", first_line(text))
+            // One about several jobs has a line for each.
+            let lines = text.lines().skip(1).filter(|line| job.is_none() && event.is_none() && !line.trim().is_empty());
+            let lines: String = lines.map(|line| format!("\n    {}", crate::notify::view::plain(line))).collect();
+            format!("{at}  message{channel}{what}{place}: {}{lines}{why}", first_line(text))
         }
         Happening::Asked { at, what, pattern, until, refused } => {
             let zone = state::zone(plan, pattern);

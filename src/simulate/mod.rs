@@ -21,9 +21,10 @@ use crate::daemon::{Asker, NewHold, NewRun, Reply, Request};
 use crate::exec::{Outcome, Run, Status};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::{Conditions, Message, Thread};
-use crate::outbox::{DeliveryResult, Report};
+use crate::outbox::{DeliveryResult, Report, storm};
 use crate::plan::{Job, Plan};
 use crate::policy::{By, Decision, Event, Via};
+use crate::store::{MessageId, Stored};
 
 pub use scenario::{Asked, Assumed, Assumption, Printed, Scenario, What};
 
@@ -114,6 +115,8 @@ struct Simulation<'a, T> {
     number: u64,
     /// Incidents, and the channels in which they were told.
     told: HashSet<(u64, Channel)>,
+    /// What jobs have to say at the end of their quiet hours, at one time: it is told together.
+    nights: Vec<Message>,
     /// What people ask for; the last is the first.
     requests: Vec<Pending>,
     /// The rows of due times that have passed, each with its job and its count.
@@ -174,6 +177,7 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
             untold,
             number: 0,
             told: HashSet::new(),
+            nights: Vec::new(),
             requests: requests(plan, scenario),
             passed: HashMap::new(),
         }
@@ -200,6 +204,7 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
                 self.take(turn, now);
             }
             let expected = self.expected(now);
+            self.tell_nights(now);
             self.tell_until(self.going.peek().map(|Reverse((at, _))| *at));
             let ends = self.going.peek().map(|Reverse((at, _))| *at);
             let Some(next) = self
@@ -223,6 +228,7 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
         // Due times that have passed in a pause that goes on are written when the daemon stops.
         let (_, turn) = self.dispatcher.apply(&Request::Stop, now);
         turn.entries.into_iter().for_each(|entry| self.note_passed(&entry));
+        self.tell_nights(now);
         self.tell_until(None);
         let mut passed = BTreeMap::new();
         for (job, count) in self.passed.into_values() {
@@ -316,9 +322,33 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
                 if !self.delivered(&message, now) {
                     continue;
                 }
-                let Message { job, channel, event, thread, text, .. } = message;
-                self.note(Happening::Message { at: now.wall, job, channel, event, thread, text });
+                match message.route.overnight {
+                    Some(_) => self.nights.push(message),
+                    None => self.tell_message(message, now),
+                }
             }
+        }
+    }
+
+    fn tell_message(&mut self, message: Message, now: Now) {
+        let Message { job, channel, event, thread, text, .. } = message;
+        self.note(Happening::Message { at: now.wall, job, channel, event, thread, text });
+    }
+
+    /// Quiet hours that end for several jobs are one message of their channel, as the outbox makes it.
+    fn tell_nights(&mut self, now: Now) {
+        let mut by_channel: BTreeMap<Channel, Vec<Stored>> = BTreeMap::new();
+        for (id, message) in (0..).zip(std::mem::take(&mut self.nights)) {
+            by_channel.entry(message.channel.clone()).or_default().push(Stored::waiting(MessageId(id), message));
+        }
+        for mut waiting in by_channel.into_values() {
+            while let Some((kind, taken)) = storm::gather(&waiting) {
+                let merged = storm::message(kind, &taken, (waiting.len() - taken.len()) as u64, None, now.wall);
+                let told: Vec<MessageId> = taken.iter().map(|stored| stored.id).collect();
+                waiting.retain(|stored| !told.contains(&stored.id));
+                merged.into_iter().for_each(|merged| self.tell_message(merged, now));
+            }
+            waiting.into_iter().for_each(|alone| self.tell_message(alone.message, now));
         }
     }
 

@@ -60,6 +60,25 @@ pub struct Stored {
     pub superseded: bool,
 }
 
+impl Stored {
+    /// A message that waits, and nothing has been tried yet.
+    pub fn waiting(id: MessageId, message: Message) -> Self {
+        Self {
+            id,
+            state: MessageState::Waiting,
+            queued: message.created,
+            attempts: 0,
+            why: None,
+            dropped: None,
+            progress: Progress::default(),
+            message,
+            parent: None,
+            first: None,
+            superseded: false,
+        }
+    }
+}
+
 /// What a message that failed has behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {

@@ -219,3 +219,16 @@ fn what_follows_goes_where_the_incident_was_told_and_an_edit_of_nothing_is_none(
         .collect();
     assert_eq!(messages, ["pager open", "pager reply", "pager reply", "pager edit"], "{told}");
 }
+
+#[test]
+fn the_end_of_quiet_hours_is_one_message_and_of_a_paused_job_it_says_so() {
+    let job = "command = \"true\"\nevery = \"10m\"\nnotify.quiet_hours = \"22:00-07:00\"\n";
+    let sandbox = jobs(&[("a", job), ("b", job)]);
+    let night = ["--from", "2026-11-23T21:00", "--for", "11h", "--outcome", "*=critical@23:00-09:00"];
+    let both = told(&sandbox, &night);
+    assert_eq!(both.matches("  message").count(), 1, "{both}");
+    assert!(both.contains("while it was quiet (22:00–07:00): 2 incidents, 2 still open\n    "), "{both}");
+    assert!(both.contains("a fails since 23:00") && both.contains("b fails since 23:00"), "{both}");
+    let one = told(&sandbox, &[&night[..], &["--pause", "a@06:00-08:00", "a"]].concat());
+    assert!(one.contains("paused now") && !one.contains("failing still"), "{one}");
+}
