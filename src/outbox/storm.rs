@@ -63,7 +63,7 @@ const RANGES: usize = 14;
 const WELL: &str = "is well again ";
 
 /// Characters of one cause.
-const CAUSE: usize = 160;
+const CAUSE: usize = 240;
 
 /// Who is pinged at most.
 const PINGS: usize = 10;

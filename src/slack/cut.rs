@@ -170,12 +170,11 @@ fn atom_length(rest: &str) -> usize {
     }
 }
 
-/// One line of mrkdwn with at most `limit` characters shown, never cut inside an escape or a link; fences of code blocks are
-/// taken out, and so are pings, which are the second half of the answer.
+/// One line of mrkdwn with at most `limit` characters shown: of a longer one the middle is left out, never a part of an escape
+/// or a link; fences of code blocks are taken out, and so are pings, which are the second half of the answer.
 pub fn one_line(line: &str, limit: usize) -> (String, Vec<String>) {
     let line = line.replace("```", "");
-    let (mut short, mut pings, mut shown, mut rest) = (String::new(), Vec::new(), 0, line.as_str());
-    let mut whole = true;
+    let (mut atoms, mut pings, mut length, mut rest) = (Vec::new(), Vec::new(), 0, line.as_str());
     while !rest.is_empty() {
         let (atom, after) = rest.split_at(atom_length(rest));
         rest = after;
@@ -187,24 +186,28 @@ pub fn one_line(line: &str, limit: usize) -> (String, Vec<String>) {
         let label = atom.strip_prefix('<').and_then(|inner| inner.strip_suffix('>'));
         let label = label.map(|inner| inner.split_once('|').map_or(inner, |(_, label)| label));
         let (seen, atom) = match label {
-            Some(label) if short.len() + atom.len() > MARKUP => (units(label), label),
+            Some(label) if length + atom.len() > MARKUP => (units(label), label),
             Some(label) => (units(label), atom),
             None if atom.starts_with('&') => (1, atom),
             None => (units(atom), atom),
         };
-        if shown + seen > limit {
-            whole = false;
-        }
-        if whole {
-            shown += seen;
-            short.push_str(atom);
-        }
+        length += atom.len();
+        atoms.push((seen, atom));
     }
-    let short = short.trim();
-    if whole {
-        return (short.to_owned(), pings);
+    let text = |atoms: &[(usize, &str)]| atoms.iter().map(|(_, atom)| *atom).collect::<String>();
+    if atoms.iter().map(|(seen, _)| seen).sum::<usize>() <= limit {
+        return (text(&atoms).trim().to_owned(), pings);
     }
-    (format!("{}{CUT}", closed_code(short)), pings)
+    let half = limit.saturating_sub(units(GAP)) / 2;
+    let fits = |used: &mut usize, seen: usize| {
+        *used += seen;
+        *used <= half
+    };
+    let (mut head, mut tail) = (0, 0);
+    let begin = atoms.iter().take_while(|(seen, _)| fits(&mut head, *seen)).count();
+    let end = atoms.iter().rev().take_while(|(seen, _)| fits(&mut tail, *seen)).count();
+    let (begin, end) = (text(&atoms[..begin]), text(&atoms[(atoms.len() - end).max(begin)..]));
+    (closed_code(&format!("{}{GAP}{}", begin.trim(), end.trim())).into_owned(), pings)
 }
 
 #[cfg(test)]
