@@ -19,8 +19,9 @@ pub fn plain(text: &str, blocks: &[Value]) -> String {
 
 /// A text as it reads without markup: what a block says in bold type stands in the text as plain words.
 fn words(text: &str) -> String {
-    let is_markup =
-        |c: char| matches!(c, '*' | '_' | '~' | '`' | ':') || c.is_whitespace() || c == '\u{200b}' || c == '\u{2060}';
+    let is_markup = |c: char| {
+        matches!(c, '*' | '_' | '~' | '`' | ':' | '·') || c.is_whitespace() || c == '\u{200b}' || c == '\u{2060}'
+    };
     let words: Vec<&str> = text.split(is_markup).filter(|word| !word.is_empty()).collect();
     format!(" {} ", words.join(" "))
 }
@@ -42,6 +43,8 @@ fn of_block(block: &Value, known: &str) -> String {
         _ => {
             let mut all = Vec::new();
             gather(block, &mut all);
+            // What a context block joins into one line, the text has in several.
+            all.retain(|said| !known.contains(&words(said)));
             all.join("\n")
         }
     }
@@ -143,6 +146,18 @@ mod tests {
              a plot https://i.example/p.png"
         );
         assert_eq!(plain("alone", &[]), "alone");
+    }
+
+    #[test]
+    fn notes_that_a_block_joins_into_one_line_are_not_said_again() {
+        let context = |text: &str| json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text}]});
+        let text = "a critical: no\n1 MiB of output dropped (`max_output`)\npauses for 1h\nexit code 1 · web-1";
+        let blocks = [
+            context("1 MiB of output dropped (`max_output`) · pauses for 1h"),
+            context("exit code 1 · web-1"),
+            context("exit code 1 · web-2"),
+        ];
+        assert_eq!(plain(text, &blocks), format!("{text}\nexit code 1 · web-2"));
     }
 
     #[test]
