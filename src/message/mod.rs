@@ -44,7 +44,7 @@ pub use text::clean;
 pub use words::short;
 
 use crate::clock::between;
-use crate::exec::{Captured, Ending, Outcome, Output, Reason, Status, Trigger, known};
+use crate::exec::{Captured, Ending, Outcome, Output, Reason, Redactor, Status, Trigger, known};
 use crate::id::{Channel, JobName, RunId};
 use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Overnight, Previous, Update};
 use crate::slack::Parent;
@@ -66,6 +66,8 @@ pub struct JobFacts {
     pub file: String,
     /// Whether it is a Nagios plugin: its first line of output is what it has to say, and performance data is behind a bar.
     pub plugin: bool,
+    /// What is masked in all that the job's own templates say; the output comes masked.
+    pub redactor: Redactor,
 }
 
 /// Which run a notice is about.

@@ -3,19 +3,21 @@
 //! Before it: `report`. After it: whoever puts channel and thread on it, then `outbox`. What is bad news always begins
 //! with a headline that says so and ends with a line that says where, whatever a template does.
 
+use std::borrow::Cow;
+
 use minijinja::Value as TemplateValue;
 use serde_json::Value;
 
 use super::context::{BETWEEN, always, context, notes};
 use super::format::{Format, Parts, Tone};
-use super::headline::{Headline, as_plugin, headline};
+use super::headline::{Headline, as_plugin, headline, line};
 use super::tail::{Tail, tail};
 use super::template::RenderError;
 use super::text::{clean, clean_str};
 use super::vars::Context;
 use super::words::{color, emoji, one_line, short};
 use super::{Attachment, Notice};
-use crate::exec::{Captured, Status};
+use crate::exec::{Captured, Redactor, Status};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
 use crate::slack::{
@@ -71,6 +73,7 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
     // Where there is no JSON, that is what the headline says; a template that wants it has no fault.
     let no_json = notice.outcome().is_some_and(|outcome| outcome.json.is_none());
     parts.left_out.retain(|error| !(no_json && error.uses_json) || notice.is_good());
+    mask(&notice.job.redactor, &mut parts);
     of_directives(notice, &mut parts);
     let blank = match (&parts.body, &parts.blocks) {
         (_, Some(blocks)) => blocks.is_empty(),
@@ -89,6 +92,35 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
             }
         },
         _ => Some(compose(notice, parts)),
+    }
+}
+
+/// Masks what templates say, as the output is: a secret may stand in one as it stands in a command.
+fn mask(redactor: &Redactor, parts: &mut Parts) {
+    if redactor.is_empty() {
+        return;
+    }
+    let masked = |text: &mut String| *text = redactor.mask_str(text).into_owned();
+    let fields = parts.fields.iter_mut().flat_map(|(name, value)| [name, value]);
+    let errors = parts.left_out.iter_mut().map(|error| &mut error.why);
+    let texts = parts.title.iter_mut().chain(&mut parts.body);
+    texts.chain(fields).chain(errors).chain(parts.actions.iter_mut().map(|(text, _)| text)).for_each(masked);
+    // A masked address leads nowhere.
+    let whole = parts.actions.len();
+    parts.actions.retain(|(_, url)| matches!(redactor.mask_str(url), Cow::Borrowed(_)));
+    if parts.actions.len() < whole {
+        let why = "the URL of a button holds what `redact` or `redact_env` masks".to_owned();
+        parts.left_out.push(RenderError { template: "message.actions".to_owned(), why, uses_json: false });
+    }
+    parts.blocks.iter_mut().flatten().for_each(|block| mask_block(redactor, block));
+}
+
+fn mask_block(redactor: &Redactor, block: &mut Value) {
+    match block {
+        Value::String(text) => *text = redactor.mask_str(text).into_owned(),
+        Value::Array(list) => list.iter_mut().for_each(|inner| mask_block(redactor, inner)),
+        Value::Object(map) => map.values_mut().for_each(|inner| mask_block(redactor, inner)),
+        _ => {}
     }
 }
 
@@ -323,7 +355,14 @@ fn of_digest(notice: &Notice, room: usize, middle: &mut Middle) {
     if notice.digest.is_empty() {
         return;
     }
-    let lines: Vec<String> = notice.digest.iter().map(|line| format!("•  {}", unformatted(&short(line)))).collect();
+    // What the headline says of the failure is not said again.
+    let cause = if notice.is_good() { String::new() } else { line(notice) };
+    let without = |line: &str| match line.strip_suffix(&cause).and_then(|line| line.strip_suffix(": ")) {
+        Some(rest) if !cause.is_empty() => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    let lines: Vec<String> =
+        notice.digest.iter().map(|line| format!("•  {}", unformatted(&short(&without(line))))).collect();
     let text = lines.join("\n");
     let (paragraphs, whole) = blocks::paragraphs(&text, room.saturating_sub(weight(&middle.blocks)));
     middle.blocks.extend(paragraphs);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{JobFacts, Notice, Occasion, RunFacts};
-use crate::exec::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Trigger};
+use crate::exec::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Redactor, Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::policy::{Ended, Event, Hang, Incident, Keys, LastRun, Previous, Update};
 
@@ -29,6 +29,7 @@ pub fn samples() -> Vec<Notice> {
         tags: vec!["db".to_owned()],
         file: "jobs.d/db/backup.toml".to_owned(),
         plugin: false,
+        redactor: Redactor::default(),
     };
     let job = Arc::new(facts);
     let outcome = |status, reason, ending, stdout: &str, stderr: &str| Outcome {

@@ -103,6 +103,7 @@ impl Parts {
             tags: self.tags.iter().map(|tag| command.redactor().mask_str(tag).into_owned()).collect(),
             file: self.file,
             plugin: *command.exit_codes() == exec::ExitCodes::Nagios || command.parse() == Some(exec::Parse::Perfdata),
+            redactor: command.redactor().clone(),
         };
         let conditions = self.conditions.unwrap_or_default();
         Job {
