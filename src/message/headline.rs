@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::tail::{first_line, is_one_line, last_line, telling_line, without_perfdata};
+use super::tail::{Line, first_line, first_line_but, is_one_line, last_line, telling_line, without_perfdata};
 use super::words::{JUST_NOW, clock, emoji, ended, short};
 use super::{Notice, Occasion};
 use crate::clock::between;
@@ -25,9 +25,6 @@ const LINE: usize = 280;
 
 /// Units of a title of the job's own in a headline.
 const OWN_TITLE: usize = 300;
-
-/// The words that Nagios plugins begin their first line with.
-const STATUS_WORDS: [&str; 4] = ["OK", "WARNING", "CRITICAL", "UNKNOWN"];
 
 /// A headline, put together and escaped.
 #[derive(Debug)]
@@ -353,28 +350,42 @@ fn bad(notice: &Notice) -> Draft {
                 cause.after(&format!("still {status}, {failures} since {} ({whose} ended): ", clock(notice, *since))),
             )
         }
-        Update::QuietHoursEnd { alerts } => {
-            let quiet = format!("while it was quiet: {}", count(*alerts, "alert"));
-            match notice.status {
-                // That a run took long, or waited, says nothing of how the job is.
-                status if status == Status::Ok || matches!(notice.event, Event::Slow | Event::Starved) => {
-                    match notice.digest.as_slice() {
-                        [only] if shorten(only) == tidy(only) => {
-                            let words = format!("while it was quiet: {}", tidy(only));
-                            Draft { words, says_count: true, says_digest: true, ..Draft::default() }
-                        }
-                        _ => Draft { words: quiet, says_count: true, ..Draft::default() },
-                    }
-                }
-                _ => {
-                    let mut draft = cause.after(&format!("{status}: "));
-                    draft.words.push_str(&format!("; {quiet}"));
-                    draft
-                }
-            }
-        }
+        Update::QuietHoursEnd { alerts } => quiet_hours_end(notice, *alerts, cause),
         _ => cause.after(&format!("{status}: ")),
     }
+}
+
+/// The end of quiet hours. Where one thing waited, what its line says stands behind the cause: since when, and how often.
+fn quiet_hours_end(notice: &Notice, alerts: u32, cause: Cause) -> Draft {
+    let status = notice.status.as_str();
+    // That a run took long, or waited, says nothing of how the job is.
+    let fails = notice.status != Status::Ok && !matches!(notice.event, Event::Slow | Event::Starved);
+    let only = match notice.digest.as_slice() {
+        [only] if shorten(only) == tidy(only) => Some(tidy(only)),
+        _ => None,
+    };
+    let whole = |words| Draft { words, says_count: true, says_digest: true, ..Draft::default() };
+    match only.as_deref() {
+        Some(only) if !fails => return whole(format!("while it was quiet: {only}")),
+        Some(only) => {
+            let facts = only.strip_suffix(&cause.words).and_then(|facts| facts.strip_suffix(": "));
+            if let Some(facts) = facts.filter(|_| !cause.words.is_empty()) {
+                let facts = facts.strip_prefix(&format!("{status} ")).unwrap_or(facts);
+                let (shows_all, says_ending) = (cause.shows_all, cause.says_ending);
+                let words = format!("{status}: {}; while it was quiet: {facts}", cause.words);
+                return Draft { shows_all, says_ending, ..whole(words) };
+            }
+        }
+        None => {}
+    }
+    let quiet = format!("while it was quiet: {}", count(alerts, "alert"));
+    if !fails {
+        return Draft { words: quiet, says_count: true, ..Draft::default() };
+    }
+    let mut draft = cause.after(&format!("{status}: "));
+    draft.words.push_str(&format!("; {quiet}"));
+    // The lines below say how often.
+    Draft { says_count: !notice.digest.is_empty(), ..draft }
 }
 
 /// A share in whole per cent; one that is there is never none.
@@ -510,12 +521,17 @@ impl Said {
         let cut_short = matches!(notice.reason(), Some(Reason::Timeout | Reason::Signal | Reason::Interrupted));
         let end = |stream: &Captured| if cut_short { last_line(stream) } else { telling_line(stream) };
         let line = match (&plugin, notice.status) {
-            (Some(text), _) if !text.is_blank() => first_line(text),
+            // Performance data alone says nothing for people.
+            (Some(text), _) => of_plugin(text, notice.status).or_else(|| end(errors)),
             (_, Status::Ok) => first_line(output).or_else(|| first_line(errors)),
             _ => end(errors).or_else(|| end(output)),
         };
         // Where only both together are known.
-        let Some(line) = line.or_else(|| end(&streams.both)) else { return Self::default() };
+        let both = || match &plugin {
+            Some(_) => of_plugin(&as_plugin(&streams.both), notice.status),
+            None => end(&streams.both),
+        };
+        let Some(line) = line.or_else(both) else { return Self::default() };
         let text = without_status(line.text.trim(), notice.status);
         let short = shorten(text);
         let whole = line.complete && short == tidy(text);
@@ -524,27 +540,71 @@ impl Said {
     }
 }
 
+/// The line of a plugin that tells most: its first, unless that is nothing but the status.
+fn of_plugin(text: &Captured, status: Status) -> Option<Line> {
+    first_line_but(text, |line| is_bare_status(line, status)).or_else(|| first_line(text))
+}
+
 /// What a plugin wrote without its performance data.
 pub(super) fn as_plugin(stdout: &Captured) -> Captured {
     let text = without_perfdata(&super::text::clean(&stdout.bytes()));
     Captured { head: text.into_bytes(), ..Captured::default() }
 }
 
-/// The line without the status word that it begins with, when that is the status that the headline says: "DISK CRITICAL -
+/// The line without the status words that it begins with, when that is the status that the headline says: "DISK CRITICAL -
 /// free space: / 12 MB" is "free space: / 12 MB".
 fn without_status(line: &str, status: Status) -> &str {
-    let word = status.as_str().to_ascii_uppercase();
-    for gap in [" - ", ": ", " – "] {
-        let Some((lead, rest)) = line.split_once(gap) else { continue };
-        let words: Vec<&str> = lead.split_whitespace().collect();
-        let upper =
-            |word: &&str| word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-/".contains(c));
-        let known = words.last().is_some_and(|last| STATUS_WORDS.contains(last) && *last == word);
-        if known && words.len() <= 4 && words.iter().all(upper) && !rest.trim().is_empty() {
-            return rest.trim();
+    let mut rest = line;
+    while let Some(behind) = behind_status(rest, status) {
+        rest = behind;
+    }
+    rest
+}
+
+/// What stands behind a status word at the beginning; `None` where there is none, or nothing behind it.
+fn behind_status(line: &str, status: Status) -> Option<&str> {
+    let marks = |c: char| !c.is_alphanumeric();
+    let mut rest = line;
+    for at in 0..4 {
+        rest = rest.trim_start();
+        // `CRITICAL:down`
+        let word = rest.split_whitespace().next()?.split_inclusive(':').next()?;
+        rest = &rest[word.len()..];
+        let bare = word.trim_matches(marks);
+        if is_status_word(bare, status) {
+            let behind = rest.trim_start().trim_start_matches(['-', ':', '|', ',', ';', '–', '—']);
+            let parted = word.ends_with(marks) || behind.len() < rest.trim_start().len();
+            let behind = behind.trim();
+            // Without a mark between them it is a sentence, unless the line begins with the word.
+            let plain = at == 0 && status != Status::Ok && word == bare;
+            return (!behind.is_empty() && (parted || plain)).then_some(behind);
+        }
+        // A service's name, in capitals as plugins write it; not a word that turns what follows around.
+        let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-/".contains(c);
+        let is_name = !bare.is_empty() && word.chars().all(name) || bare.starts_with("check_");
+        if !is_name || matches!(bare, "NO" | "NOT" | "NON" | "WAS") {
+            return None;
         }
     }
-    line
+    None
+}
+
+/// Whether a word in capitals is this status, whole or as plugins shorten it.
+fn is_status_word(word: &str, status: Status) -> bool {
+    match status {
+        Status::Ok => word == "OK",
+        Status::Warning => matches!(word, "WARNING" | "WARN"),
+        Status::Critical => matches!(word, "CRITICAL" | "CRIT"),
+        Status::Unknown => matches!(word, "UNKNOWN" | "UNKN"),
+    }
+}
+
+/// Whether a line of a plugin is nothing but a status, which the headline says.
+fn is_bare_status(line: &str, status: Status) -> bool {
+    let bare = line.trim_matches(|c: char| !c.is_alphanumeric());
+    let last = bare.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
+    let name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "_-/ ".contains(c);
+    is_status_word(last, status) && bare.chars().all(name) && bare.split_whitespace().count() <= 4
 }
 
 /// Text on one line.
@@ -596,6 +656,18 @@ mod tests {
             ("DISK OK - fine", Status::Critical, "DISK OK - fine"),
             ("pg_dump: error: no", Status::Critical, "pg_dump: error: no"),
             ("NOT CRITICAL", Status::Critical, "NOT CRITICAL"),
+            ("NOT CRITICAL - fine", Status::Critical, "NOT CRITICAL - fine"),
+            ("CRITICAL: CRITICAL - down", Status::Critical, "down"),
+            ("CRITICAL:down", Status::Critical, "down"),
+            ("[CRITICAL] down", Status::Critical, "down"),
+            ("CRITICAL load average 8.1", Status::Critical, "load average 8.1"),
+            ("CRIT - down", Status::Critical, "down"),
+            ("WARN: slow", Status::Warning, "slow"),
+            ("check_http CRITICAL: no answer", Status::Critical, "no answer"),
+            ("HTTP CRITICAL, no answer", Status::Critical, "no answer"),
+            ("OK now", Status::Ok, "OK now"),
+            ("Memory is CRITICAL: 97 %", Status::Critical, "Memory is CRITICAL: 97 %"),
+            ("CRITICAL - 97 % used - CRITICAL", Status::Critical, "97 % used - CRITICAL"),
             ("CRITICAL - ", Status::Critical, "CRITICAL - "),
         ] {
             assert_eq!(without_status(line, status), shown, "{line}");

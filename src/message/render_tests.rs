@@ -613,8 +613,8 @@ fn what_only_the_clock_brings_shows_the_last_real_run() {
     let format = format_of("template = '{{ stdout }}'");
     for format in [plain(), format_of("template = '{{ stdout }}'"), format_of("failure_template = '{{ exit_code }}'")] {
         let shown = transcript(&rendered(&notice, &format));
-        assert!(shown.contains("critical: disk full; while it was quiet: 3 alerts"), "{shown}");
-        assert!(shown.contains("•  03:14 exit code 2, 3 failures: disk full"), "{shown}");
+        let only = "*db/backup* critical: disk full; while it was quiet: 03:14 exit code 2, 3 failures\n";
+        assert!(shown.contains(only) && !shown.contains('•'), "{shown}");
         assert!(shown.contains("exit code 7 · ") && shown.contains("took 1s"), "{shown}");
         assert!(!shown.contains("0ms") && shown.contains("last run at 03:36"), "{shown}");
     }
@@ -628,6 +628,18 @@ fn what_only_the_clock_brings_shows_the_last_real_run() {
         assert!(shown.contains(":crescent_moon: *db/backup* while it was quiet: 3 alerts"), "{event}: {shown}");
         assert!(shown.contains("•  03:14 failure"), "a digest is never blank: {shown}");
     }
+    let digest = vec!["critical since 03:14, 3 failures, failing still: disk full".to_owned()];
+    let shown = transcript(&rendered(&Notice { digest: digest.clone(), ..notice.clone() }, &plain()));
+    let facts = "*db/backup* critical: disk full; while it was quiet: since 03:14, 3 failures, failing still\n";
+    assert!(shown.contains(facts), "{shown}");
+    assert_eq!(shown.matches("3 failures").count(), 1, "{shown}");
+    // Of several the headline has the cause, and the lines below it the rest.
+    let digest = [digest, vec!["03:00 output: three files".to_owned()]].concat();
+    let shown = transcript(&rendered(&Notice { digest, ..notice.clone() }, &plain()));
+    assert!(shown.contains("critical: disk full; while it was quiet: 3 alerts"), "{shown}");
+    assert!(shown.contains("•  critical since 03:14, 3 failures, failing still"), "{shown}");
+    assert_eq!(shown.matches("disk full").count(), 1, "{shown}");
+    assert!(shown.contains("•  03:00 output: three files") && !shown.contains("failure in a row"), "{shown}");
     let digest = vec!["what waited".to_owned()];
     let run = Notice { digest, ..wrote(sample(Event::Output), b" \n", b"") };
     assert!(transcript(&rendered(&run, &format)).contains("•  what waited"));
@@ -797,6 +809,31 @@ fn filters_do_what_they_say() {
         ("{{ 'one two three' | truncate(9, leeway=0) }}", "one..."),
         ("{{ 'one two three' | truncate(length=4, killwords=true, leeway=0) }}", "o..."),
         ("{{ 'one two three' | truncate(9) }}", "one two three"),
+        ("{{ 'one two three' | truncate(5, true, '…', 0) }}", "one …"),
+        ("{{ [1, 2] | tojson(indent=1) }}", "[\n 1,\n 2\n]"),
+        ("{{ [1] | tojson(2) }}{{ [1] | tojson(indent=none) }}", "[\n  1\n][1]"),
+        ("[{{ 'a\\nb\\n\\nc' | indent(2, true) }}]", "[  a\n  b\n\n  c]"),
+        ("{{ 'a\\n\\nb' | indent(width='> ', blank=true) }}", "a\n> \n> b"),
+        ("{{ 42.55 | round(1, 'floor') }} {{ 42.51 | round(precision=1, method='ceil') }}", "42.5 42.6"),
+        ("{{ [{'a': 1}, {'a': 2}] | join(', ', attribute='a') }}", "1, 2"),
+        (
+            "{{ '' | default('x', true) }}{{ '' | default('x', boolean=false) }}{{ '' | d(default_value='z', boolean=true) }}",
+            "xz",
+        ),
+        ("{{ [1, 3, 2] | sort(true) | join }}{{ [1, 3, 2] | sort(reverse=true) | join }}", "321321"),
+        ("{{ [{'a': 1}] | map(attribute='a') | join }}{{ [{}] | map(attribute='a', default='q') | join }}", "1q"),
+        ("{{ 'a-b cc ddd' | wordwrap(4, true, '|', false) }}", "a-b|cc|ddd"),
+        ("{{ 'well-known' | wordwrap(6, false, '|') }}", "well-|known"),
+        ("[{{ 'ab' | center(width=7) }}][{{ 'abc' | center(6) }}]", "[   ab  ][ abc  ]"),
+        ("{{ 'aXbXc' | replace(old='X', new='-', count=1) }}", "a-bXc"),
+        ("{{ '--x' | trim(chars='-') }}", "x"),
+        ("{{ {'b': 1, 'a': 2} | dictsort(false, 'value') }}", "[['b', 1], ['a', 2]]"),
+        (
+            "{{ [1, 2, 3] | batch(linecount=2, fill_with=0) }} {{ [1, 2, 3] | slice(2, fill_with=0) }}",
+            "[[1, 2], [3, 0]] [[1, 2], [3, 0]]",
+        ),
+        ("{{ [{'a': 1}, {'a': 3}] | max(false, 'a') }} {{ ['a', 'A'] | unique(true) | join }}", "{'a': 3} aA"),
+        ("{{ {'a': 'x & <y>'} | xmlattr(false) }}", "a=\"x &amp; &lt;y&gt;\""),
         ("{{ 'a b&c/d' | urlencode }} {{ {'q': 'a b', 'n': none} | urlencode }}", "a%20b%26c/d q=a%20b"),
         ("{{ 'aa bb cc' | wordwrap(5) }}|{{ 'abcdef' | wordwrap(4) }}", "aa bb\ncc|abcd\nef"),
         (
@@ -1173,5 +1210,58 @@ fn a_job_that_says_nothing_of_its_messages_has_none_of_its_own() {
         ("[message]\ncolor = 'good'", false),
     ] {
         assert_eq!(format_of(job).is_plain(), is_plain, "{job}");
+    }
+}
+
+#[test]
+fn what_redact_masks_in_the_output_it_masks_in_what_templates_say() {
+    let pattern = regex::bytes::Regex::new("hunter2").expect("a pattern");
+    let redactor = crate::exec::Redactor::new(vec![pattern]);
+    let notice = wrote(sample(Event::Output), b"all well", b"");
+    let notice = Notice { job: Arc::new(JobFacts { redactor, ..(*notice.job).clone() }), ..notice };
+    let format = format_of(
+        "template = 'key hunter2: {{ stdout }}'\n[message]\ntitle = 'hunter2'\nfields = { key = 'hunter2 {{ status }}' }\n\
+         actions = [{ text = 'see hunter2', url = 'https://x.example/' }, { text = 'in', url = 'https://u:hunter2@x.example/' }]",
+    );
+    let message = rendered(&notice, &format);
+    let shown = format!("{}{:?}{}", transcript(&message), message.blocks, message.text);
+    assert!(!shown.contains("hunter2") && shown.contains("key [redacted]: all well"), "{shown}");
+    assert!(shown.contains("see [redacted]") && shown.contains("left out: `message.actions`"), "{shown}");
+    let blocks =
+        format_of(r#"message.blocks = '[{"type": "section", "text": {"type": "mrkdwn", "text": "key hunter2"}}]'"#);
+    let message = rendered(&notice, &blocks);
+    assert!(!format!("{message:?}").contains("hunter2"), "{message:?}");
+}
+
+#[test]
+fn how_long_a_run_took_whose_end_nobody_saw_is_not_known() {
+    let format = format_of("failure_template = 'took {{ duration }}'");
+    let failed = sample(Event::Failure);
+    let outcome = failed.outcome().expect("a run").clone();
+    let outcome = Outcome {
+        ending: Ending::CutOff { by: crate::exec::CutOff::Death },
+        reason: Reason::Interrupted,
+        took: Duration::ZERO,
+        ..outcome
+    };
+    let Occasion::Run { run, .. } = failed.occasion else { panic!("a run") };
+    let notice = Notice { occasion: Occasion::Run { run, outcome: Arc::new(outcome) }, ..failed };
+    let shown = transcript(&rendered(&notice, &format));
+    assert!(shown.contains("took an unknown time") && !shown.contains("0ms"), "{shown}");
+}
+
+#[test]
+fn a_plugin_is_told_by_its_words_and_its_status_once() {
+    for (stdout, told) in [
+        ("LOAD CRITICAL - load average 8.1 | load1=8.1;5;7\n", "critical: load average 8.1"),
+        ("CRITICAL: CRITICAL - down\n", "critical: down"),
+        ("DISK CRITICAL\n/ is 97 % full\n", "critical: / is 97 % full"),
+        ("| load1=8.1;5;7\n", "critical: exit code"),
+        ("load1=8.1;5;7 load5=4.2;4;6\n", "critical: exit code"),
+    ] {
+        let shown = transcript(&rendered(&plugin(stdout.as_bytes(), Status::Critical), &plain()));
+        let headline = shown.lines().find(|line| line.contains("db/backup")).unwrap_or_default();
+        assert!(headline.contains(told), "{stdout}: {shown}");
+        assert!(!headline.contains("load1=") && !headline.contains("CRITICAL"), "{shown}");
     }
 }

@@ -62,10 +62,15 @@ fn written(captured: &Captured, bytes: &[u8]) -> String {
 
 /// The first line that is not blank.
 pub(super) fn first_line(captured: &Captured) -> Option<Line> {
+    first_line_but(captured, |_| false)
+}
+
+/// The first line that is neither blank nor one of these.
+pub(super) fn first_line_but(captured: &Captured, skip: impl Fn(&str) -> bool) -> Option<Line> {
     let all = captured.head.len() <= WINDOW;
     let head = if all { captured.bytes() } else { captured.head[..WINDOW].to_vec() };
     let cleaned = written(captured, &head);
-    let line = cleaned.lines().find(|line| !line.trim().is_empty())?;
+    let line = cleaned.lines().find(|line| !line.trim().is_empty() && !skip(line.trim()))?;
     let complete = all || !cleaned.ends_with(line);
     Some(Line { text: line.to_owned(), complete })
 }
@@ -91,7 +96,7 @@ fn end(text: &str, most: usize) -> &str {
 /// What a plugin wrote without its performance data: of its first line what stands before the bar, and of its long text
 /// everything up to the next bar (monitoring-plugins developer guidelines).
 pub(super) fn without_perfdata(text: &str) -> String {
-    let mut lines = text.lines();
+    let mut lines = text.lines().skip_while(|line| line.trim().is_empty() || is_perfdata(line));
     let mut kept: Vec<&str> = lines.next().map(|line| before_bar(line).unwrap_or(line)).into_iter().collect();
     for line in lines {
         if let Some(before) = before_bar(line) {
@@ -107,6 +112,16 @@ pub(super) fn without_perfdata(text: &str) -> String {
 fn before_bar(line: &str) -> Option<&str> {
     let (before, data) = line.split_once('|')?;
     data.contains('=').then(|| before.trim_end())
+}
+
+/// Whether a line is performance data without a bar: `load1=8.1;5;7 load5=4.2;4;6`.
+fn is_perfdata(line: &str) -> bool {
+    let is_item = |word: &str| {
+        let value = word.split_once('=').map_or("", |(_, value)| value);
+        value.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.')
+            && value.chars().all(|c| c.is_ascii_alphanumeric() || ".;:@~%-+".contains(c))
+    };
+    line.contains(';') && !line.trim().is_empty() && line.split_whitespace().all(is_item)
 }
 
 /// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when nothing is kept of it but blanks.
@@ -224,6 +239,10 @@ mod tests {
             ("DISK OK - fine | /=12MB;10;5", "DISK OK - fine"),
             ("OK|a=1\nmore\nlast words | b=2\nc=3", "OK\nmore\nlast words"),
             ("a | b is no data\nmore", "a | b is no data\nmore"),
+            ("| a=1;2;3", ""),
+            ("load1=8.1;5;7 load5=4.2;4;6;0\n", ""),
+            ("load1=8.1;5;7\nthe load is high", "the load is high"),
+            ("rows=3 bad=1", "rows=3 bad=1"),
         ] {
             assert_eq!(without_perfdata(written), shown, "{written}");
         }

@@ -16,7 +16,7 @@ use super::Notice;
 use super::number::Written;
 use super::text::{clean, clean_str};
 use crate::document::format_duration;
-use crate::exec::{Captured, Ending, Perfdata, Reason, Trigger, signal_name};
+use crate::exec::{Captured, Ending, Outcome, Perfdata, Reason, Trigger, known, signal_name};
 
 /// A variable of a template: one line of the list says everything about it.
 #[derive(Clone, Copy, Debug)]
@@ -301,11 +301,16 @@ fn span(length: Option<Duration>) -> Value {
     length.map_or(Value::from(()), |length| Value::from_object(Span(Some(length))))
 }
 
-/// How long the run took. Of one that ended by itself, and whose end was seen late, that is not known.
+/// How long the run took. Of one whose end was seen late, or by nobody, that is not known.
 fn took(notice: &Notice) -> Value {
-    match notice.outcome() {
-        Some(outcome) if outcome.was_seen_late() => Value::from_object(Span(None)),
-        _ => span(notice.took()),
+    let seen_late = notice.outcome().is_some_and(Outcome::was_seen_late);
+    let by_itself = matches!(
+        notice.ending(),
+        None | Some(Ending::Exited { .. } | Ending::Signaled { .. } | Ending::NotStarted { .. })
+    );
+    match notice.took() {
+        Some(took) if seen_late || !by_itself && known(took).is_none() => Value::from_object(Span(None)),
+        took => span(took),
     }
 }
 

@@ -44,7 +44,7 @@ enum Tls {
     /// It is broken, or was made for something else.
     Unusable,
     /// What answers does not speak TLS.
-    NoTls,
+    Plain,
     /// Both sides speak TLS, and have no version or cipher in common.
     NothingInCommon,
     /// The other side wants to see a certificate.
@@ -161,7 +161,7 @@ fn of_certificate(tls: Tls, address: &str) -> (String, String) {
         Tls::NotYet => ("its certificate is not valid yet", "check this machine's clock".to_owned()),
         Tls::Revoked => ("its certificate was revoked", "have it replaced".to_owned()),
         Tls::Unusable => ("its certificate cannot be used", both),
-        Tls::NoTls => (
+        Tls::Plain => (
             "what answers there does not speak TLS",
             format!("check the port and the scheme (http, https) of {address} and slack.proxy"),
         ),
@@ -232,7 +232,7 @@ fn of_tls(error: &rustls::Error) -> Tls {
             CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Tls::SelfSigned,
             _ => Tls::Unusable,
         },
-        rustls::Error::InvalidMessage(_) => Tls::NoTls,
+        rustls::Error::InvalidMessage(_) => Tls::Plain,
         rustls::Error::PeerIncompatible(_) => Tls::NothingInCommon,
         rustls::Error::AlertReceived(alert) => match alert {
             AlertDescription::HandshakeFailure

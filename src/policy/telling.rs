@@ -60,7 +60,7 @@ pub(crate) fn telling(text: &str) -> Option<&str> {
     let named = |line: &&&str| whole(line) && is_error(line) && !is_call(line);
     // A warning is the cause where nothing worse is.
     let strong = |line: &&str| named(&line) && !is_weak(line) && level(line) != Some(Level::Warning);
-    if let Some(at) = lines.iter().rposition(|line| strong(line)) {
+    if let Some(at) = lines.iter().rposition(strong) {
         return Some(below(&lines, at));
     }
     let indented = |line: &&&str| is_error(line) && !is_frame(line) && !is_hint(line) && !says_little(line);

@@ -122,7 +122,7 @@ fn arguments(filter: &str, parameters: &[&str], args: Rest<ValueOrKwargs>) -> Re
     for (slot, value) in given.iter_mut().zip(places) {
         *slot = Some(value);
     }
-    for key in named.iter().flat_map(|named| named.try_iter()).flatten() {
+    for key in named.iter().flat_map(Value::try_iter).flatten() {
         let Some(at) = parameters.iter().position(|name| key.as_str() == Some(*name)) else {
             return refuse(format!("`{key}` is none of them: {}", takes()));
         };

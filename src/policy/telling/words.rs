@@ -217,7 +217,7 @@ fn is_progress(lower: &str) -> bool {
     let doing = first.len() > 5 && first.ends_with("ing") && !NO_DOING.contains(&first);
     let dots = lower.ends_with("...") || lower.ends_with('…');
     let short = lower.split_whitespace().count() <= 4 && !lower.contains(": ");
-    bar && share || share && of || doing && (share || of || dots || short)
+    share && (bar || of) || doing && (share || of || dots || short)
 }
 
 /// A line that is an address or a file's name and nothing else.
