@@ -4,6 +4,7 @@
 //! when the error itself was told; a file that is being written is given time to become good.
 
 use crate::clock::Mono;
+use crate::id::JobName;
 use crate::plan::NotLoaded;
 
 /// Files with errors.
@@ -47,9 +48,16 @@ fn same(one: &NotLoaded, other: &NotLoaded) -> bool {
 
 impl BadFiles {
     /// The configuration was read. Errors that are new are told at `due`. The answer are files that were told of and have no
-    /// errors any more; `is_loaded` tells those that were corrected from those that were taken away.
-    pub(super) fn update(&mut self, bad: &[NotLoaded], is_loaded: &dyn Fn(&NotLoaded) -> bool, due: Mono) -> Over {
-        let still = |file: &NotLoaded| bad.iter().any(|bad| same(bad, file));
+    /// errors any more; `is_loaded` tells those that were corrected from those that were taken away. One that `is_away` may come back as
+    /// it was.
+    pub(super) fn update(
+        &mut self,
+        bad: &[NotLoaded],
+        is_away: &dyn Fn(&NotLoaded) -> bool,
+        is_loaded: &dyn Fn(&NotLoaded) -> bool,
+        due: Mono,
+    ) -> Over {
+        let still = |file: &NotLoaded| is_away(file) || bad.iter().any(|bad| same(bad, file));
         let (told, over) = std::mem::take(&mut self.told).into_iter().partition(still);
         self.told = told;
         let before = std::mem::take(&mut self.waiting);
@@ -59,6 +67,11 @@ impl BadFiles {
         }
         let (loaded, gone) = over.into_iter().partition(is_loaded);
         Over { loaded, gone }
+    }
+
+    /// The files that were told of.
+    pub(super) fn told(&self) -> impl Iterator<Item = &JobName> {
+        self.told.iter().map(|file| &file.name)
     }
 
     /// `slack_alert.toml` has this error, which is told at `due` unless it was told before.
@@ -112,7 +125,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::id::JobName;
 
     fn file(name: &str, why: &str) -> NotLoaded {
         NotLoaded { name: JobName::new(name), file: format!("jobs.d/{name}.toml").into(), why: why.to_owned() }
@@ -126,32 +138,38 @@ mod tests {
         Due { files: files.to_vec(), config: None }
     }
 
+    const THERE: &dyn Fn(&NotLoaded) -> bool = &|_| false;
+
     const LOADED: &dyn Fn(&NotLoaded) -> bool = &|_| true;
 
     #[test]
     fn a_file_that_is_bad_for_a_moment_is_never_told() {
         let mut files = BadFiles::default();
-        assert_eq!(files.update(&[file("a", "half")], LOADED, at(10)), Over::default());
+        assert_eq!(files.update(&[file("a", "half")], THERE, LOADED, at(10)), Over::default());
         assert_eq!((files.next(), files.due(at(9))), (Some(at(10)), Due::default()));
-        assert_eq!(files.update(&[], LOADED, at(15)), Over::default(), "what was not told has no end to tell");
+        assert_eq!(files.update(&[], THERE, LOADED, at(15)), Over::default(), "what was not told has no end to tell");
         assert_eq!((files.next(), files.due(at(60))), (None, Due::default()));
     }
 
     #[test]
     fn a_file_that_stays_bad_is_told_once_with_its_latest_error_and_so_is_its_end() {
         let mut files = BadFiles::default();
-        files.update(&[file("a", "half")], LOADED, at(10));
-        files.update(&[file("a", "typo"), file("b", "typo")], LOADED, at(15));
+        files.update(&[file("a", "half")], THERE, LOADED, at(10));
+        files.update(&[file("a", "typo"), file("b", "typo")], THERE, LOADED, at(15));
         assert_eq!(files.due(at(10)), due(&[file("a", "typo")]), "ten seconds from the first error on");
         assert_eq!(files.due(at(14)), Due::default());
         assert_eq!(files.due(at(15)), due(&[file("b", "typo")]));
-        files.update(&[file("a", "typo"), file("b", "other")], LOADED, at(30));
+        files.update(&[file("a", "typo"), file("b", "other")], THERE, LOADED, at(30));
         assert_eq!(files.due(at(99)), due(&[file("b", "other")]), "another error is news");
         let loaded = Over { loaded: vec![file("a", "typo")], gone: Vec::new() };
-        assert_eq!(files.update(&[file("b", "other")], LOADED, at(99)), loaded);
+        assert_eq!(files.update(&[file("b", "other")], THERE, LOADED, at(99)), loaded);
         let gone = Over { loaded: Vec::new(), gone: vec![file("b", "other")] };
-        assert_eq!(files.update(&[], &|_| false, at(99)), gone, "a bad file that was taken away is not a good one");
-        assert_eq!(files.update(&[], &|_| false, at(99)), Over::default(), "once");
+        assert_eq!(
+            files.update(&[], THERE, &|_| false, at(99)),
+            gone,
+            "a bad file that was taken away is not a good one"
+        );
+        assert_eq!(files.update(&[], THERE, &|_| false, at(99)), Over::default(), "once");
     }
 
     #[test]
@@ -166,5 +184,15 @@ mod tests {
         assert_eq!(files.due(at(99)), Due::default(), "once");
         assert!(files.config_is_good());
         assert!(!files.config_is_good());
+    }
+
+    #[test]
+    fn a_bad_file_that_is_away_for_a_moment_is_still_bad() {
+        let mut files = BadFiles::default();
+        files.update(&[file("a", "typo")], THERE, LOADED, at(0));
+        assert_eq!(files.due(at(0)), due(&[file("a", "typo")]));
+        assert_eq!(files.update(&[], &|_| true, &|_| false, at(12)), Over::default());
+        assert_eq!(files.update(&[file("a", "typo")], THERE, LOADED, at(15)), Over::default());
+        assert_eq!(files.due(at(99)), Due::default(), "it was told");
     }
 }

@@ -261,6 +261,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// A request of the daemon's own: nobody waits for the answer.
+    pub(super) fn by_nobody(request: Request) -> Self {
+        Self { request, reply: oneshot::channel().0 }
+    }
+
     /// Whether whoever asked has stopped waiting.
     pub fn is_abandoned(&self) -> bool {
         self.reply.is_closed()

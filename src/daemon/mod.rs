@@ -4,6 +4,7 @@
 //! messages in `outbox`, a [`Snapshot`] for whoever wants to know how it is. Invariants: an alert is on disk before its run
 //! counts as handled; a reload never waits for a run, and a bad one changes nothing.
 
+mod absent;
 mod bad_files;
 mod changes;
 pub mod dispatcher;
@@ -424,6 +425,7 @@ impl Daemon {
         self.act(turn);
         self.summarize(now);
         self.tell_of_files(now.mono);
+        self.look_whether_files_are_back(now.mono);
         self.publisher.publish(&self.dispatcher, &self.plan);
         self.check_health(now.mono);
         self.tell_watchers(now);

@@ -3,7 +3,7 @@
 //! Before it: a request. After it: the dispatcher with the new jobs, the outbox with the new settings, and a reply with what
 //! changed. Invariants: one reading at a time, on a thread of its own; a reading that fails changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::task::{JoinError, JoinSet};
 
+use super::absent::Absent;
 use super::bad_files::{BadFiles, Due, Over};
+use super::dispatcher::Stays;
 use super::mailbox::{Asked, Reply, Request};
 use super::{Daemon, Loader, dispatcher, keep};
 use crate::api;
@@ -27,7 +29,8 @@ use crate::store::StoreError;
 /// So many problems of a reading are kept, and shown to whoever asks.
 const MOST_PROBLEMS: usize = 500;
 
-/// A file that has changed is told to be bad when it has been bad for so long.
+/// A file that has changed is told to be bad when it has been bad for so long, and one that is not there any more is taken for
+/// removed when it has been away for so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the version of each file that is in effect is noted.
@@ -54,6 +57,7 @@ pub(super) struct Reloads {
     /// When the reading began.
     began: Timestamp,
     bad_files: BadFiles,
+    absent: Absent,
     /// When to tell that no job is left.
     no_job: Option<Mono>,
     /// That no job is left was told, and its end is to be told too.
@@ -71,6 +75,7 @@ impl Reloads {
             asked_again: Vec::new(),
             began: Timestamp::UNIX_EPOCH,
             bad_files: BadFiles::default(),
+            absent: Absent::default(),
             no_job: None,
             told_no_job: false,
             state_dir: plan.config.state_dir.clone(),
@@ -79,7 +84,7 @@ impl Reloads {
 
     /// When something about the files is to be told next.
     pub(super) fn next(&self) -> Option<Mono> {
-        self.bad_files.next().into_iter().chain(self.no_job).min()
+        self.bad_files.next().into_iter().chain(self.no_job).chain(self.absent.next()).min()
     }
 
     /// When to tell of an error that was found now: at once when a person asked for the reading. A file that has changed by
@@ -148,7 +153,11 @@ impl Daemon {
         let Some(plan) = loaded.plan else {
             let first = loaded.findings.first_error();
             tracing::error!(error = %first, "the configuration has errors; nothing changed");
-            let due = self.reloads.tell_at(self.host.clock.now().mono);
+            let now = self.host.clock.now();
+            let due = self.reloads.tell_at(now.mono);
+            // Everything goes on, also what a reading before this one did not find.
+            self.reloads.absent.update(Vec::new(), due, now.mono);
+            self.dispatcher.all_go_on(now);
             self.reloads.bad_files.config_has(&first, due);
             self.reading = api::Reload { at: self.reloads.began, ok: false, problems: problems.clone() };
             self.host.changes.of_all();
@@ -158,7 +167,6 @@ impl Daemon {
         let enabled_before = self.dispatcher.enabled_count();
         let before = std::mem::replace(&mut self.plan, plan);
         let not_loaded = self.plan.not_loaded.clone();
-        let bad = |job: &Job| not_loaded.iter().any(|file| covers(file, job));
         let (limits, sender) = (self.plan.config.limits, report::sender(&self.plan));
         let jobs: Vec<_> = self.plan.jobs.iter().cloned().chain(self.wrapped.jobs(&self.plan)).collect();
         let mut past = HashMap::new();
@@ -170,7 +178,14 @@ impl Daemon {
             past = keep::load(&self.host.store).await.jobs;
         }
         let past = |name: &JobName| past.remove(name).unwrap_or_default();
-        let (changes, entries) = self.dispatcher.replace(&jobs, &bad, limits, sender, past, now);
+        self.look_for_absent(&jobs, now.mono);
+        let absent = &self.reloads.absent;
+        let stays = |job: &Job| match not_loaded.iter().any(|file| covers(file, job)) {
+            true => Stays::AsItWas,
+            false if absent.is_awaited(&job.name) => Stays::Away,
+            false => Stays::No,
+        };
+        let (changes, entries) = self.dispatcher.replace(&jobs, &stays, limits, sender, past, now);
         self.keeping.keep(entries);
         self.host.store.keep_history(limits.history);
         let mut also = Vec::new();
@@ -220,7 +235,9 @@ impl Daemon {
             self.say(Status::Ok, "the configuration has no errors any more and is in effect", "");
         }
         self.check_files(now.mono);
-        self.look_whether_something_runs(enabled_before, now.mono);
+        // What was removed has been waited for already.
+        let tell_at = if removed > 0 { now.mono } else { self.reloads.tell_at(now.mono) };
+        self.look_whether_something_runs(enabled_before, tell_at);
         let notes: Vec<String> = self.other_state_dir().into_iter().collect();
         notes.iter().for_each(|note| tracing::warn!("{note}"));
         Reply::Reloaded(api::ReloadAnswer {
@@ -236,8 +253,27 @@ impl Daemon {
         })
     }
 
+    /// Notes which job files were there at the reading before, and are not any more.
+    fn look_for_absent(&mut self, jobs: &[Arc<Job>], now: Mono) {
+        let there: HashSet<&JobName> = jobs.iter().map(|job| &job.name).collect();
+        let bad = |job: &Job| self.plan.not_loaded.iter().any(|file| covers(file, job));
+        let good = self.dispatcher.jobs().filter(|job| !there.contains(&job.name) && !bad(job)).map(|job| &job.name);
+        let told = self.reloads.bad_files.told().filter(|name| !there.contains(name));
+        let told = told.filter(|name| !self.plan.not_loaded.iter().any(|file| file.name == **name));
+        let absent: Vec<JobName> = good.chain(told).cloned().collect();
+        let due = self.reloads.tell_at(now);
+        self.reloads.absent.update(absent, due, now);
+    }
+
+    /// Looks again for files that have been away for long enough.
+    pub(super) fn look_whether_files_are_back(&mut self, now: Mono) {
+        if self.reloads.absent.is_due(now) {
+            self.load(Asked::by_nobody(Request::FilesChanged));
+        }
+    }
+
     /// A reading that leaves nothing that runs is told, and so is its end.
-    fn look_whether_something_runs(&mut self, enabled_before: usize, now: Mono) {
+    fn look_whether_something_runs(&mut self, enabled_before: usize, tell_at: Mono) {
         let (jobs, enabled) = (self.dispatcher.job_count(), self.dispatcher.enabled_count());
         if enabled > 0 {
             self.reloads.no_job = None;
@@ -255,7 +291,7 @@ impl Daemon {
                 0 => tracing::warn!(%folder, "the reload leaves no job at all: nothing runs"),
                 jobs => tracing::warn!(jobs, %folder, "the reload leaves no job that is enabled: nothing runs"),
             }
-            self.reloads.no_job = Some(self.reloads.tell_at(now));
+            self.reloads.no_job = Some(tell_at);
         }
     }
 
@@ -315,7 +351,9 @@ impl Daemon {
         let due = self.reloads.tell_at(now);
         let plan = &self.plan;
         let is_loaded = |file: &NotLoaded| plan.jobs.iter().any(|job| covers(file, job));
-        let Over { loaded: good, gone } = self.reloads.bad_files.update(&plan.not_loaded, &is_loaded, due);
+        let absent = &self.reloads.absent;
+        let is_away = |file: &NotLoaded| absent.is_awaited(&file.name);
+        let Over { loaded: good, gone } = self.reloads.bad_files.update(&plan.not_loaded, &is_away, &is_loaded, due);
         let names = |files: &[NotLoaded]| files.iter().map(|file| file.name.to_string()).collect::<Vec<_>>().join("\n");
         for file in &gone {
             tracing::info!(file = %file.file.display(), "what had errors is not there any more");

@@ -28,6 +28,17 @@ pub struct Changes {
     pub removed: usize,
 }
 
+/// What becomes of a job that a new plan does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// It is removed.
+    No,
+    /// Its file is bad: the last good version goes on.
+    AsItWas,
+    /// Its file may come back in a moment: nothing is forgotten, and no run begins before that.
+    Away,
+}
+
 impl Dispatcher {
     /// Takes a job in, with what is remembered of it.
     pub fn add(&mut self, job: Arc<Job>, past: Past, now: Now) {
@@ -48,6 +59,7 @@ impl Dispatcher {
             paused: None,
             passed: None,
             removed: false,
+            away: false,
             tally: JobTally::default(),
         };
         let index = match self.free.pop() {
@@ -92,12 +104,12 @@ impl Dispatcher {
     }
 
     /// Makes the jobs those of a new plan: unchanged ones keep everything, changed ones keep what is remembered and their
-    /// place as far as it still has a meaning, removed ones finish their runs. `keep` tells of jobs whose file is bad now:
-    /// their last good version goes on.
+    /// place as far as it still has a meaning, removed ones finish their runs. `stays` tells what becomes of jobs that are not
+    /// in the plan.
     pub fn replace(
         &mut self,
         jobs: &[Arc<Job>],
-        keep: &dyn Fn(&Job) -> bool,
+        stays: &dyn Fn(&Job) -> Stays,
         limits: Limits,
         sender: Sender,
         mut past: impl FnMut(&JobName) -> Past,
@@ -111,12 +123,19 @@ impl Dispatcher {
         let wanted: HashMap<&JobName, &Arc<Job>> = jobs.iter().map(|job| (&job.name, job)).collect();
         for index in 0..self.jobs.len() {
             let tracked = &self.jobs[index];
-            if !wanted.contains_key(&tracked.job.name) && !keep(&tracked.job) && !tracked.removed {
-                let why = was_removed(&self.jobs[index].job);
-                entries.extend(self.abandon(index, &why, now));
-                entries.extend(u32::try_from(index).ok().and_then(|index| self.waits_in_vain(index, &why, now)));
-                self.remove(index, now);
-                changes.removed += 1;
+            if tracked.removed || wanted.contains_key(&tracked.job.name) {
+                continue;
+            }
+            match stays(&tracked.job) {
+                Stays::AsItWas => self.set_away(index, false, now),
+                Stays::Away => self.set_away(index, true, now),
+                Stays::No => {
+                    let why = was_removed(&self.jobs[index].job);
+                    entries.extend(self.abandon(index, &why, now));
+                    entries.extend(u32::try_from(index).ok().and_then(|index| self.waits_in_vain(index, &why, now)));
+                    self.remove(index, now);
+                    changes.removed += 1;
+                }
             }
         }
         for job in jobs {
@@ -129,6 +148,7 @@ impl Dispatcher {
                     changes.added += 1;
                 }
                 Some(index) => {
+                    self.set_away(index as usize, false, now);
                     if !job.timing.enabled {
                         entries.extend(self.waits_in_vain(index, DISABLED, now));
                     }
@@ -207,9 +227,33 @@ impl Dispatcher {
         entries
     }
 
+    /// A job's file is not there for now, or is there again: what was due meanwhile is due at once.
+    fn set_away(&mut self, index: usize, away: bool, now: Now) {
+        let tracked = &mut self.jobs[index];
+        if std::mem::replace(&mut tracked.away, away) == away {
+            return;
+        }
+        match away {
+            true => {
+                tracing::info!(job = %tracked.job.name, "the job file is not there; no run begins until it is back, and the job is removed if it stays away");
+            }
+            false => tracing::info!(job = %tracked.job.name, "runs of the job begin again"),
+        }
+        self.arm(u32::try_from(index).expect("an index of a job is a u32"), now);
+    }
+
+    /// Which files are there is not known: every job goes on as it was.
+    pub(in crate::daemon) fn all_go_on(&mut self, now: Now) {
+        for index in 0..self.jobs.len() {
+            if !self.jobs[index].removed {
+                self.set_away(index, false, now);
+            }
+        }
+    }
+
     fn remove(&mut self, index: usize, now: Now) {
         let tracked = &mut self.jobs[index];
-        tracked.removed = true;
+        (tracked.removed, tracked.away) = (true, false);
         tracked.pending = None;
         tracked.waiting = 0;
         self.by_name.remove(&tracked.job.name);
@@ -284,7 +328,7 @@ impl Dispatcher {
             tracked.look_ahead(now);
         }
         let tracked = &self.jobs[index as usize];
-        let at = tracked.cadence.slot().map(|slot| slot.mono(now));
+        let at = tracked.cadence.slot().filter(|_| !tracked.away).map(|slot| slot.mono(now));
         let wake = policy::due(&tracked.job.notify, &tracked.health);
         let wake = wake.filter(|_| !tracked.removed || tracked.health.has_waiting());
         let wake = wake.map(|wake| now.mono + clock::between(now.wall, wake));

@@ -7,8 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Dispatcher;
+use super::{Dispatcher, Waiting};
 use crate::clock::Mono;
+use crate::exec::Trigger;
 use crate::id::{JobName, RunId};
 
 /// Why a run waits for a lock.
@@ -23,7 +24,9 @@ impl Dispatcher {
     /// The key of the run that starts next of those that wait: the oldest whose locks are free.
     pub(super) fn next_to_start(&self) -> Option<(Mono, u64)> {
         let mut wanted: HashSet<&str> = HashSet::new();
-        self.waiting.iter().find_map(|(key, waiting)| {
+        // Where the file is away, only a person may have a run begin.
+        let may = |waiting: &Waiting| !self.jobs[waiting.job as usize].away || waiting.trigger == Trigger::Manual;
+        self.waiting.iter().filter(|(_, waiting)| may(waiting)).find_map(|(key, waiting)| {
             let locks = &self.jobs[waiting.job as usize].job.timing.locks;
             let taken = |lock: &Arc<str>| self.locks.contains_key(lock) || wanted.contains(lock.as_ref());
             if !locks.iter().any(taken) {

@@ -39,7 +39,7 @@ use crate::report::{self, Burst, Sender};
 use crate::schedule::{Agenda, Cadence, Saved};
 use crate::store::JobState;
 
-pub use jobs::Changes;
+pub use jobs::{Changes, Stays};
 pub use reported::{NOTE as REPORTED_NOTE, Report as RunReport, ReportRefused, Wrapper};
 pub use starved::{NOTE as STARVED_NOTE, Starved};
 pub use turn::{AskedFor, Ended, Entry, Turn};
@@ -77,6 +77,8 @@ struct Tracked {
     passed: Option<Box<holds::PassedTimes>>,
     /// The file is gone: nothing is due any more, and the index is free when the last run has ended and all is told.
     removed: bool,
+    /// The file is not there, which may be for a moment: no run begins until it is back.
+    away: bool,
     /// What was counted of it since the daemon started.
     tally: JobTally,
 }
@@ -359,7 +361,9 @@ impl Dispatcher {
                 continue;
             }
             self.slow(index, now, &mut turn);
-            self.due(index, now, &mut turn);
+            if !self.jobs[index as usize].away {
+                self.due(index, now, &mut turn);
+            }
             self.arm(index, now);
         }
         self.fill(now, &mut turn);

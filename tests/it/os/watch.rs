@@ -74,7 +74,8 @@ fn a_file_that_appears_is_a_job_one_that_changes_is_another_and_one_that_goes_is
     fs::remove_dir_all(sandbox.path().join("jobs.d/db")).expect("it is there");
     going.wait_for("reloaded jobs=2 added=0 changed=0 removed=1");
     let said = ended(going);
-    assert_eq!(said.matches(READING).count(), 4, "{said}");
+    // The last but one found that the file was not there, and the last that it had stayed away.
+    assert_eq!(said.matches(READING).count(), 5, "{said}");
     assert!(!said.contains("has errors"), "{said}");
 }
 
@@ -165,11 +166,13 @@ fn a_checkout_of_another_release_is_one_reading() {
     sh(&sandbox, &format!("{git} add -A jobs.d; {git} commit -qm two; {git} checkout -q main"));
     let mut going = started(&sandbox);
     sh(&sandbox, &format!("{git} checkout -q two"));
-    going.wait_for("reloaded jobs=50 added=50 changed=0 removed=1");
+    going.wait_for("reloaded jobs=51 added=50 changed=0 removed=0");
+    going.wait_for("reloaded jobs=50 added=0 changed=0 removed=1");
     sh(&sandbox, &format!("{git} checkout -q main"));
-    going.wait_for("reloaded jobs=1 added=1 changed=0 removed=50");
+    going.wait_for("reloaded jobs=51 added=1 changed=0 removed=0");
+    going.wait_for("reloaded jobs=1 added=0 changed=0 removed=50");
     let said = ended(going);
-    assert_eq!(said.matches(READING).count(), 2, "{said}");
+    assert_eq!(said.matches(READING).count(), 4, "one, and one that finds what stayed away: {said}");
 }
 
 #[test]
@@ -416,6 +419,9 @@ fn a_run_that_outlives_its_file_is_shown_and_jobs_that_come_back_are_told() {
     sandbox.wait_for("the run", || running().then_some(()));
     rename(&sandbox, "jobs.d/long.toml", "long.toml");
     rename(&sandbox, "jobs.d/first.toml", "first.toml");
+    going.wait_for(
+        "the job file is not there; no run begins until it is back, and the job is removed if it stays away job=first",
+    );
     going.wait_for("the job is removed; what runs of it goes on to its end job=long runs=1");
     going.wait_for("reloaded jobs=0 added=0 changed=0 removed=2");
     let status = sandbox.run(&["status"]).stdout;

@@ -1103,3 +1103,61 @@ async fn a_job_of_which_a_run_hangs_is_critical_until_that_run_ends() {
         assert_eq!(counts(&status(&world).await), (1, 0, 0));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_file_is_away_for_a_moment_is_no_other_job_and_starts_nothing_meanwhile() {
+    let files = [
+        ("jobs.d/broken.toml", "command = 'broken'\nevery = '1m'"),
+        ("jobs.d/bad.toml", "comand = 'a'\nevery = '1m'"),
+        ("jobs.d/b.toml", "command = 'b'\nevery = '1h'"),
+    ];
+    let world = World::started(MORNING, &files, |run, _| match run.job.as_str() {
+        "broken" => fails("no route"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(seconds(57)).await;
+    let told = world.messages().len();
+    for (file, _) in &files {
+        world.remove(file);
+    }
+    world.files_changed().await;
+    world.pass(seconds(5)).await;
+    assert_eq!(world.runs(), ["08:00:00 b", "08:00:00 broken"], "nothing starts while the file is away");
+    for (file, text) in &files {
+        world.file(file, text);
+    }
+    world.files_changed().await;
+    world.pass(seconds(70)).await;
+    assert_eq!(world.runs()[2..], ["08:01:02 broken", "08:02:00 broken"], "what was due runs when the file is back");
+    world.pass(seconds(60)).await;
+    assert_eq!(world.messages().len(), told, "{:?}", world.messages());
+    // Where the configuration itself is bad by then, everything goes on as before.
+    let config = "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    world.remove("jobs.d/broken.toml");
+    world.files_changed().await;
+    world.file("slack_alert.toml", &format!("hots = 1\n{config}"));
+    world.files_changed().await;
+    world.pass(seconds(55)).await;
+    world.file("slack_alert.toml", config);
+    world.file("jobs.d/broken.toml", files[0].1);
+    world.files_changed().await;
+    world.pass(seconds(5)).await;
+    assert_eq!(world.runs()[4..], ["08:03:00 broken", "08:04:00 broken"]);
+    let told = world.messages().len();
+    // A file that stays away was removed, and its incident says so.
+    world.remove("jobs.d/broken.toml");
+    world.remove("jobs.d/bad.toml");
+    world.remove("jobs.d/b.toml");
+    world.files_changed().await;
+    world.pass(seconds(9)).await;
+    assert_eq!(world.messages().len(), told, "{:?}", world.messages());
+    world.pass(seconds(3)).await;
+    let messages = world.messages().join("\n");
+    for part in ["08:04:22 #ops", "no longer watched", "1 job file that had errors was removed / bad", "no job is left"]
+    {
+        assert!(messages.contains(part), "{part}: {messages}");
+    }
+    assert_eq!(world.runs().len(), 6, "{:?}", world.runs());
+    assert_eq!(world.messages().len(), told + 3, "an edit and two words: {:?}", world.messages());
+}
