@@ -40,7 +40,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::api;
 use crate::clock::{self, Alarm, Mono, Now, SharedClock};
-use crate::exec::{Outcome, Place, Run, Spawner, Stop};
+use crate::exec::{HeldBack, Outcome, Place, Run, Spawner, Stop, Trigger};
 use crate::id::{JobName, RunId};
 use crate::notify::Watcher;
 use crate::outbox;
@@ -505,7 +505,13 @@ impl Daemon {
         self.host.systemd.stopping(within, &format!("stopping, {running} in progress"));
         let clock = Arc::clone(&self.host.clock);
         let deadline = clock.now().mono + grace;
-        self.dispatcher.runs().for_each(|run| run.stop.no_attempt_from(deadline));
+        for run in self.dispatcher.runs() {
+            run.stop.no_attempt_from(deadline);
+            // It never ran, and what it waits for comes no sooner: the grace is for those that run.
+            if run.progress.held_back() == Some(HeldBack::OpenFiles) {
+                run.stop.raise(Stop::Terminate);
+            }
+        }
         let mut waited = self.wait_for_runs(deadline, Some(&mut *inbox)).await;
         if waited == Waited::TimedOut {
             tracing::warn!(running = self.dispatcher.running(), "the grace is over: ending what still runs");

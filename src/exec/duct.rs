@@ -180,7 +180,10 @@ impl Shared {
             _ = stop.rises(Stop::No) => false,
             () = pass => true,
         };
-        run.progress.set_held_back(None);
+        // One that is stopped meanwhile never ran, and this is why.
+        if may {
+            run.progress.set_held_back(None);
+        }
         may
     }
 

@@ -116,6 +116,8 @@ pub enum Ending {
 pub enum CutOff {
     /// The daemon was told to stop, and stopped it.
     Stop,
+    /// The same, while it waited for what keeps its process from being started: it never ran.
+    StopBeforeStart,
     /// The daemon was killed or crashed.
     Death,
     /// The machine went down.
@@ -127,6 +129,7 @@ impl CutOff {
     pub fn words(self) -> &'static str {
         match self {
             Self::Stop => "the daemon was stopped",
+            Self::StopBeforeStart => "the daemon was stopped while it waited to start",
             Self::Death => "the daemon was killed or crashed",
             Self::Machine => "the machine went down",
         }
@@ -333,7 +336,7 @@ impl Ending {
             | Self::Signaled { .. }
             | Self::TimedOut { .. }
             | Self::NotStarted { .. }
-            | Self::CutOff { by: CutOff::Stop } => None,
+            | Self::CutOff { by: CutOff::Stop | CutOff::StopBeforeStart } => None,
         }
     }
 
@@ -348,6 +351,7 @@ impl Ending {
             }
             Self::NotStarted { error } => format!("could not be started: {error}"),
             Self::Interrupted => "interrupted".to_owned(),
+            Self::CutOff { by: by @ CutOff::StopBeforeStart } => format!("never ran: {}", by.words()),
             Self::CutOff { by } => format!("interrupted: {}", by.words()),
             Self::Lost { process } => {
                 let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
@@ -513,6 +517,10 @@ mod tests {
             (Ending::NotStarted { error: "no such thing".to_owned() }, "could not be started: no such thing"),
             (Ending::Interrupted, "interrupted"),
             (Ending::CutOff { by: CutOff::Stop }, "interrupted: the daemon was stopped"),
+            (
+                Ending::CutOff { by: CutOff::StopBeforeStart },
+                "never ran: the daemon was stopped while it waited to start",
+            ),
             (Ending::CutOff { by: CutOff::Death }, "interrupted: the daemon was killed or crashed"),
             (Ending::CutOff { by: CutOff::Machine }, "interrupted: the machine went down"),
             (

@@ -29,7 +29,9 @@ impl Dispatcher {
         // One that ended by itself before it could be stopped is like any other.
         let replaced = running.replaced && outcome.reason == Reason::Interrupted;
         if self.stopping && !replaced && outcome.ending == Ending::Interrupted {
-            outcome.ending = Ending::CutOff { by: CutOff::Stop };
+            let started = outcome.attempts > 1 || running.run.progress.held_back().is_none();
+            let by = if started { CutOff::Stop } else { CutOff::StopBeforeStart };
+            outcome.ending = Ending::CutOff { by };
         }
         self.conclude(index, (running.run, running.asked), outcome, replaced, now, &mut turn);
         let tracked = &mut self.jobs[index as usize];

@@ -158,10 +158,13 @@ impl Follower<'_> {
     /// The process is needed though it has told nothing: it is silent, most likely. If it is still being started, it gets as
     /// long as one that should end.
     async fn insist(&self, given_up: Ending) -> Result<Box<Child>, Ending> {
+        // What waits for descriptors is not being started; it may just have been.
+        let is_held_back = self.run.progress.held_back().is_some();
+        let patience = if is_held_back { LEAK } else { self.run.command.limits.kill_after };
         tokio::select! {
             biased;
             started = poll_fn(|cx| self.brought(cx, Urgency::AtOnce)) => started,
-            () = self.until(self.clock.now().mono + self.run.command.limits.kill_after) => Err(given_up),
+            () = self.until(self.clock.now().mono + patience) => Err(given_up),
         }
     }
 

@@ -309,6 +309,18 @@ fn runs_wait_for_open_files_and_say_so_where_there_are_too_few_for_the_first() {
 }
 
 #[test]
+fn a_run_that_waits_for_open_files_holds_no_stop_up_and_is_told_as_one_that_never_ran() {
+    let job = "command = 'echo well'\nevery = '1h'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "limits.shutdown_grace = '10m'\n"), ("jobs.d/job.toml", job)]);
+    let mut daemon = daemon(&["prlimit", "--nofile=24:24"], &sandbox);
+    daemon.wait_for("runs wait: no more open files are allowed");
+    daemon.signal("TERM");
+    let (_, said) = daemon.end();
+    assert!(said.contains("never ran: the daemon was stopped while it waited to start"), "{said}");
+    assert!(!said.contains("the grace is over") && !said.contains("interrupted"), "{said}");
+}
+
+#[test]
 fn a_command_cannot_read_the_environment_of_the_program() {
     if !rustix::process::geteuid().is_root() {
         skip("only root may become another user, of whom both processes are");
