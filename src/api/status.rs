@@ -101,11 +101,14 @@ pub struct JobCounts {
     pub going_on: usize,
 }
 
-/// A run in progress of a job that is not configured any more: its file was removed.
+/// A run in progress of a job that is not configured any more: its file was removed, or has had errors since the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RemovedRunning {
     /// The job that was.
     pub job: JobName,
+    /// Its file has errors; otherwise it was removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_loaded: bool,
     /// The run.
     #[serde(flatten)]
     pub run: RunningRun,

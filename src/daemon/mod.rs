@@ -282,39 +282,53 @@ impl Daemon {
         daemon
     }
 
-    /// Runs that were in progress when the daemon before this one died, whose processes live on, and whose job files are gone:
-    /// they go on to their end, under the time limits of `[defaults]`, as those of a job that a reload removes.
+    /// Runs that were in progress when the daemon before this one died, and whose jobs are not loaded: what lives on of them goes
+    /// on to its end, under the time limits of `[defaults]`, as that of a job that a reload removes. A job whose file has errors
+    /// is still watched, and what became of its run is told; one whose file is gone is not.
     fn take_over_runs_without_file(&mut self, past: &mut HashMap<JobName, dispatcher::Past>, now: Now) {
-        let mut gone: Vec<JobName> = Vec::new();
+        let mut added: Vec<(JobName, bool)> = Vec::new();
         for left in std::mem::take(&mut self.host.interrupted) {
-            // That of a file with errors is still watched, and is as it was.
-            let has_file =
-                self.dispatcher.has(&left.job) || self.plan.not_loaded.iter().any(|bad| bad.name == left.job);
-            let job = self.plan.job_without_file(&left.job, "", None).filter(|_| gone.contains(&left.job) || !has_file);
-            let run = job.map(|job| {
-                let command = Arc::clone(&job.command);
-                (job, Arc::new(Run::new(left.id, left.job.clone(), command, left.scheduled, left.trigger)))
-            });
-            let going_on = run.and_then(|(job, run)| {
-                let end = self.host.spawner.take_over(&run, left.started, left.process.as_ref())?;
-                Some((job, run, end))
-            });
-            let Some((job, run, end)) = going_on else {
+            let is_added = added.iter().any(|(name, _)| *name == left.job);
+            let job = match is_added || !self.dispatcher.has(&left.job) {
+                true => self.plan.job_without_file(&left.job, "", None),
+                false => None,
+            };
+            let Some(job) = job else {
                 self.host.interrupted.push(left);
                 continue;
             };
-            tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died, and its process lives on, though its job file is gone: it is waited for");
-            if !gone.contains(&left.job) {
-                self.dispatcher.add(job, past.remove(&left.job).unwrap_or_default(), now);
-                gone.push(left.job.clone());
+            let is_bad = self.plan.not_loaded.iter().any(|bad| bad.stands_for(left.job.as_str()));
+            let command = Arc::clone(&job.command);
+            let run = Arc::new(Run::new(left.id, left.job.clone(), command, left.scheduled, left.trigger));
+            let end = self.host.spawner.take_over(&run, left.started, left.process.as_ref());
+            // One that a `wrap` follows may be reported still.
+            if end.is_none() && (!is_bad || left.trigger == Trigger::Reported) {
+                self.host.interrupted.push(left);
+                continue;
             }
+            if !is_added {
+                self.dispatcher.add(job, past.remove(&left.job).unwrap_or_default(), now);
+                added.push((left.job.clone(), is_bad));
+            }
+            let Some(end) = end else {
+                tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died");
+                let turn = self.dispatcher.interrupted(run, &left, now);
+                self.act(turn);
+                continue;
+            };
+            let why = if is_bad { "has errors" } else { "is gone" };
+            tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died, and its process lives on, though its job file {why}: it is waited for");
             self.dispatcher.take_over(Arc::clone(&run), &left, now);
             self.keeping.begin_again(&left);
             self.follow(run.id, end);
         }
-        for job in gone {
-            let over = self.dispatcher.forget(&job, "its file was removed", now);
-            self.keeping.keep(over.into_iter().collect());
+        for (job, is_bad) in added {
+            if is_bad {
+                self.dispatcher.leave(&job, now);
+            } else {
+                let over = self.dispatcher.forget(&job, "its file was removed", now);
+                self.keeping.keep(over.into_iter().collect());
+            }
         }
     }
 

@@ -463,11 +463,12 @@ fn running(view: &View) -> Vec<Row> {
     rows
 }
 
-/// A run that goes on although its job's file was removed.
+/// A run that goes on although its job's file was removed, or cannot be used.
 fn running_on(removed: &RemovedRunning, now: Timestamp) -> Row {
     let run = &removed.run;
     let process = run.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-    let what = format!("for {}{process}; the file of its job was removed (run {})", length(run.started, now), run.run);
+    let why = if removed.not_loaded { "has errors" } else { "was removed" };
+    let what = format!("for {}{process}; the file of its job {why} (run {})", length(run.started, now), run.run);
     let name = in_one_line(removed.job.as_str()).into_owned();
     Row { state: JobState::Never, word: "running", name, what, more: Vec::new() }
 }

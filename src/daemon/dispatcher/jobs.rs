@@ -177,6 +177,14 @@ impl Dispatcher {
         entry
     }
 
+    /// A job whose file has errors is not loaded: what runs of it goes on to its end, and its incidents stay.
+    pub(in crate::daemon) fn leave(&mut self, job: &JobName, now: Now) {
+        if let Some(index) = self.by_name.get(job).map(|index| *index as usize) {
+            self.take_out(index, now);
+            self.jobs[index].away = true;
+        }
+    }
+
     /// When the last run of a job was over; none while one goes on.
     pub(in crate::daemon) fn silent_since(&self, job: &JobName) -> Option<Timestamp> {
         let tracked = &self.jobs[*self.by_name.get(job)? as usize];
@@ -196,8 +204,10 @@ impl Dispatcher {
     /// The same after the last run of a job that was removed or disabled while it went on: no other run could end what it
     /// began.
     pub(super) fn abandon_unwatched(&mut self, index: u32, now: Now) -> Option<Entry> {
-        let Tracked { job, removed, .. } = &self.jobs[index as usize];
+        let Tracked { job, removed, away, .. } = &self.jobs[index as usize];
         let why = match (*removed, job.timing.enabled) {
+            // Its file has errors, and it is watched still.
+            (true, _) if *away => return None,
             (true, _) => was_removed(job),
             (false, false) => DISABLED.to_owned(),
             (false, true) => return None,
@@ -252,16 +262,22 @@ impl Dispatcher {
     }
 
     fn remove(&mut self, index: usize, now: Now) {
+        let tracked = &self.jobs[index];
+        if tracked.running > 0 {
+            let runs = tracked.running;
+            tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end");
+        }
+        self.take_out(index, now);
+    }
+
+    /// A job is none any more.
+    fn take_out(&mut self, index: usize, now: Now) {
         let tracked = &mut self.jobs[index];
         (tracked.removed, tracked.away) = (true, false);
         tracked.pending = None;
         tracked.waiting = 0;
         self.by_name.remove(&tracked.job.name);
         let index = u32::try_from(index).expect("an index of a job is a u32");
-        if tracked.running > 0 {
-            let runs = tracked.running;
-            tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end");
-        }
         self.leaving.insert(tracked.job.name.clone(), index);
         self.behind.remove(&index);
         self.waits_no_more(index);
@@ -283,7 +299,8 @@ impl Dispatcher {
     fn revive(&mut self, name: &JobName, now: Now) -> Option<u32> {
         let index = self.leaving.remove(name)?;
         self.by_name.insert(name.clone(), index);
-        self.jobs[index as usize].removed = false;
+        let tracked = &mut self.jobs[index as usize];
+        (tracked.removed, tracked.away) = (false, false);
         self.hold_job(index, now);
         self.arm(index, now);
         Some(index)

@@ -77,7 +77,8 @@ struct Tracked {
     passed: Option<Box<holds::PassedTimes>>,
     /// The file is gone: nothing is due any more, and the index is free when the last run has ended and all is told.
     removed: bool,
-    /// The file is not there, which may be for a moment: no run begins until it is back.
+    /// The file is not there for a moment, or has had errors since the start: no run begins until it is there and good, and
+    /// nothing of the job is forgotten.
     away: bool,
     /// What was counted of it since the daemon started.
     tally: JobTally,

@@ -61,7 +61,11 @@ impl Dispatcher {
     pub fn removed_running(&self) -> Vec<api::RemovedRunning> {
         let of_removed = |running: &&Running| self.jobs[running.job as usize].removed;
         let mut all: Vec<api::RemovedRunning> = (self.running.values().filter(of_removed))
-            .map(|running| api::RemovedRunning { job: running.run.job.clone(), run: running_run(running) })
+            .map(|running| api::RemovedRunning {
+                job: running.run.job.clone(),
+                not_loaded: self.jobs[running.job as usize].away,
+                run: running_run(running),
+            })
             .collect();
         all.sort_by_key(|removed| removed.run.run);
         all

@@ -100,6 +100,33 @@ fn a_run_of_a_job_whose_file_is_gone_is_waited_for_under_the_time_limit_of_the_d
 }
 
 #[test]
+fn a_run_of_a_job_whose_file_has_errors_is_waited_for_and_the_job_goes_on_when_the_file_is_good() {
+    let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '200ms'\nnotify.stuck_after = 0\n";
+    let (sandbox, pid) = killed(job);
+    sandbox.file("jobs.d/a.toml", &job.replace("every", "evry"));
+    let mut next = sandbox.start(&["run", "-v"]);
+    next.wait_for("its process lives on, though its job file has errors: it is waited for");
+    next.wait_for("the job file has errors and is not loaded");
+    assert!(lives(&pid));
+    sandbox.file("jobs.d/a.toml", job);
+    next.signal("HUP");
+    next.wait_for("due while the last run is still going");
+    assert_eq!(sandbox.read("pids"), pid, "no second copy beside a live one");
+    // Dead when the next daemon starts: what became of it is told also while the file has errors.
+    next.signal("KILL");
+    next.end();
+    let killed = std::process::Command::new("kill").args(["-KILL", pid.trim()]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    sandbox.wait_for("its end", || (!lives(&pid)).then_some(()));
+    sandbox.file("jobs.d/a.toml", &job.replace("every", "evry"));
+    let mut last = sandbox.start(&["run", "-v"]);
+    last.wait_for("a critical: interrupted while it ran: the daemon was killed or crashed");
+    last.signal("TERM");
+    let (_, said) = last.end();
+    assert!(!said.contains("no longer watched") && !said.contains("there is no such job"), "{said}");
+}
+
+#[test]
 fn a_run_that_outlives_its_daemon_is_replaced_when_its_job_says_so() {
     let job = "command = 'echo $$ >> pids; exec sleep 1000'\nevery = '2s'\noverlap = 'replace'\n";
     let (sandbox, pid) = killed(job);
