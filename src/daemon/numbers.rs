@@ -99,6 +99,8 @@ pub struct JobNumbers {
 pub struct Numbers {
     /// Each job, in no order.
     pub jobs: Vec<JobNumbers>,
+    /// Runs that have a place, and whose process something keeps from being started.
+    pub held_back: u32,
     /// All together.
     pub tally: Tally,
 }

@@ -81,8 +81,11 @@ fn whole(text: &mut Text, sources: &Sources<'_>) {
         "When the configuration was read without an error, the last time; 0 when it was not.",
         sources.snapshot.configuration.read_whole.map_or(0.0, seconds),
     );
-    text.gauge("runs_running", "Runs in progress.", count(sources.snapshot.running));
-    text.gauge("runs_waiting", "Runs that are due and wait for a free place.", count(sources.snapshot.waiting));
+    // What has a place and no process yet waits too.
+    let (running, waiting) = (sources.snapshot.running, sources.snapshot.waiting);
+    let held_back = usize::try_from(sources.numbers.held_back).unwrap_or(usize::MAX).min(running);
+    text.gauge("runs_running", "Runs in progress.", count(running - held_back));
+    text.gauge("runs_waiting", "Runs that are due and wait to start.", count(waiting + held_back));
     text.histogram("run_duration_seconds", "How long runs took, of which that is known.", &tally.durations);
     text.histogram("run_lateness_seconds", "How long after their due times runs began.", &tally.lateness);
     let open = |wanted: Status| {

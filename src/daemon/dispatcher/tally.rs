@@ -2,6 +2,7 @@
 //!
 //! Before it: the dispatcher's decisions. After it: [`Numbers`].
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::super::numbers::{JobNumbers, Numbers, Skip, Tally, count};
@@ -32,11 +33,24 @@ impl Dispatcher {
 
     /// Everything that was counted, with how each job stands.
     pub fn numbers(&self, now: Now) -> Numbers {
-        let jobs = self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| self.job_numbers(tracked, now));
-        Numbers { jobs: jobs.collect(), tally: self.tally.clone() }
+        let held_back = self.all_held_back();
+        let of = |index: u32| held_back.get(&index).copied().unwrap_or(0);
+        let jobs = (0..).zip(&self.jobs).filter(|(_, tracked)| !tracked.removed);
+        let jobs = jobs.map(|(index, tracked)| self.job_numbers(tracked, of(index), now)).collect();
+        Numbers { jobs, held_back: held_back.values().sum(), tally: self.tally.clone() }
     }
 
-    fn job_numbers(&self, tracked: &Tracked, now: Now) -> JobNumbers {
+    /// How many runs of each job have a place and no process, since something keeps it from being started: they wait, as those do
+    /// that have no place.
+    pub(super) fn all_held_back(&self) -> HashMap<u32, u32> {
+        let mut held_back = HashMap::new();
+        for running in self.running.values().filter(|running| running.run.progress.held_back().is_some()) {
+            *held_back.entry(running.job).or_default() += 1;
+        }
+        held_back
+    }
+
+    fn job_numbers(&self, tracked: &Tracked, held_back: u32, now: Now) -> JobNumbers {
         let last = tracked.health.last_end();
         // Of a run that something else starts, by when it has to come.
         let expected = tracked.cadence.expected(&tracked.job.timing);
@@ -54,7 +68,7 @@ impl Dispatcher {
             took: last.and_then(|last| last.took),
             success: tracked.health.succeeded(),
             next,
-            running: tracked.running,
+            running: tracked.running.saturating_sub(held_back),
         }
     }
 }

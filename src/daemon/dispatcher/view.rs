@@ -28,8 +28,10 @@ const APART: Duration = Duration::from_millis(1);
 impl Dispatcher {
     /// Jobs in numbers; the loop knows of those that are not loaded.
     pub fn counts(&self) -> api::JobCounts {
-        // A job that was removed may still run.
-        let running = self.jobs.iter().filter(|tracked| tracked.running > 0).count();
+        // A job that was removed may still run; one whose runs are all kept from starting does not.
+        let held_back = self.all_held_back();
+        let of = |index: u32| held_back.get(&index).copied().unwrap_or(0);
+        let running = (0..).zip(&self.jobs).filter(|(index, tracked)| tracked.running > of(*index)).count();
         let mut counts = api::JobCounts { running, ..api::JobCounts::default() };
         for tracked in self.tracked() {
             counts.total += 1;

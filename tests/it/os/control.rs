@@ -431,7 +431,7 @@ fn a_run_between_two_attempts_leaves_its_place_to_others_and_waits_for_one_again
 fn a_run_that_may_not_start_yet_waits_for_its_start_and_does_not_hang() {
     let first = "command = 'true'\nevery = '1h'\nfirst_run = 'always'\n";
     let files = [
-        ("slack_alert.toml", "limits.start_rate = '1/h'\n"),
+        ("slack_alert.toml", "[limits]\nstart_rate = '1/h'\nshutdown_grace = '1s'\n"),
         ("jobs.d/a.toml", first),
         ("jobs.d/b.toml", "command = 'true'\nevery = '500ms'\n"),
     ];
@@ -446,6 +446,14 @@ fn a_run_that_may_not_start_yet_waits_for_its_start_and_does_not_hang() {
         assert!(said.contains("no more may start in this time (limits.start_rate)"), "{command}: {said}");
         assert!(!said.contains("hangs") && !said.contains("still running"), "{command}: {said}");
     }
+    // It has a place, and runs no more than one that has none.
+    assert_eq!(status["jobs"]["running"], 0, "{status}");
+    let refused = sandbox.run(&["trigger", "b"]);
+    assert!(refused.stderr.contains("`b` is due already, and its run waits for its start"), "{refused:?}");
+    going.signal("TERM");
+    let (_, said) = going.end();
+    assert!(said.contains("never ran: the daemon was stopped while it waited to start"), "{said}");
+    assert!(!said.contains("interrupted"), "{said}");
 }
 
 #[test]

@@ -28,6 +28,12 @@ impl Dispatcher {
             let failure = Failure::new(Code::NotRunHere, format!("`{name}` is run by something else (`expect`)"));
             return refused(failure.help("start it where it runs"));
         }
+        if let Some(held_back) = self.held_back(index).map(|(held_back, _)| held_back) {
+            let (what, why) = held_back.words();
+            let message = format!("`{name}` is due already, and its run waits for {what}");
+            let run = self.running.values().find(|running| running.job == index).map(|running| running.run.id);
+            return refused(Failure { run, ..Failure::new(Code::AlreadyRunning, message).help(why) });
+        }
         if let Some(running) = self.running.values().find(|running| running.job == index) {
             let pid = running.run.progress.pid.load(std::sync::atomic::Ordering::Relaxed);
             let pid = (pid > 0).then_some(pid);
