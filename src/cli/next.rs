@@ -59,6 +59,8 @@ pub(super) struct Times<'k> {
     pub(super) pauses: bool,
     /// A person has paused the job until shortly before the first.
     pub(super) paused: Option<&'k Hold>,
+    /// The run before decides: so long after its end. There are no times then.
+    pub(super) after_end: Option<Duration>,
 }
 
 /// When a job that is enabled will run from then on.
@@ -73,7 +75,13 @@ pub(super) fn times<'k>(job: &Job, host: &str, known: Recorded<'k>, from: Timest
     let pauses = saved.is_some_and(|saved| job.timing.pauses(saved, from).is_some());
     let begin = paused.map_or(from, |hold| hold.until);
     let first = known.live.and_then(|live| live.next);
+    let waits = paused.is_none() && known.live.is_some_and(|live| live.next.is_none());
+    // A job whose hours never come has no time either way.
+    let comes = || job.timing.upcoming(&seed, saved, begin).next().is_some();
+    let after_end = job.timing.interval_from_finish().filter(|_| waits && comes());
     let at = match first {
+        // A job whose hours never come has no time either way.
+        None if after_end.is_some() => Vec::new(),
         None => job.timing.upcoming(&seed, saved, begin).take(count).collect(),
         Some(first) => {
             // Without a run on schedule nothing says where its times lie but the daemon's own.
@@ -86,7 +94,7 @@ pub(super) fn times<'k>(job: &Job, host: &str, known: Recorded<'k>, from: Timest
             std::iter::once(first).chain(rest.filter(|at| *at > after)).take(count).collect()
         }
     };
-    Times { at, pauses, paused }
+    Times { at, pauses, paused, after_end }
 }
 
 /// Prints the coming due times of jobs, soonest first.
@@ -124,9 +132,11 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     let live = daemon.as_ref().filter(|_| args.from.is_none()).map(|daemon| live(daemon, &args.jobs));
     let live = live.unwrap_or_default();
     let mut times: Vec<Coming<'_>> = Vec::new();
+    let mut after_end: HashMap<&JobName, Duration> = HashMap::new();
     for job in jobs.iter().filter(|job| job.timing.enabled) {
         let known = Recorded { saved: known.get(&job.name), holds: &holds, live: live.get(&job.name) };
-        let Times { at, pauses, paused } = self::times(job, &plan.config.host, known, from, count);
+        let Times { at, pauses, paused, after_end: end } = self::times(job, &plan.config.host, known, from, count);
+        after_end.extend(end.map(|end| (&job.name, end)));
         let (name, zone, schedule) = (&job.name, &job.timing.zone, job.facts.schedule.as_str());
         times.extend(at.into_iter().enumerate().map(|(index, at)| {
             let (at, is_first) = (asked.map_or(at, |from| at.max(from)), index == 0);
@@ -153,10 +163,15 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
             let paused = pause_in_json(coming.paused);
             json!({
                 "job": coming.name, "at": coming.at.to_string(), "local": local, "zone": zone, "pause": coming.pause,
-                "paused": paused,
+                "paused": paused, "after_end": null,
             })
         };
-        let none = |name: &JobName| json!({"job": name, "at": null, "local": null, "zone": null, "pause": false, "paused": null});
+        let none = |name: &JobName| {
+            let after_end = after_end.get(name).map(Duration::as_secs_f64);
+            json!({
+                "job": name, "at": null, "local": null, "zone": null, "pause": false, "paused": null, "after_end": after_end,
+            })
+        };
         let never = never.map(|job| none(&job.name));
         let all: Vec<_> = times.iter().map(one).chain(never).collect();
         world.terminal.out(&format!("{}\n", serde_json::Value::from(all)));
@@ -173,6 +188,10 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         vec![local, left(*at, now), name.to_string(), schedule]
     });
     let never = never.map(|job| {
+        if let Some(after) = after_end.get(&job.name) {
+            let why = format!("{} after the end of the run in progress", format_duration(*after));
+            return vec![why, "-".to_owned(), job.name.to_string(), job.facts.schedule.clone()];
+        }
         let why = match job.timing.enabled {
             false => "not enabled",
             true if job.timing.after().is_some() => "follows",

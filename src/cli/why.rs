@@ -15,6 +15,7 @@ use super::{Failure, state};
 use crate::api;
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
+use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{JobName, RunId, in_one_line};
 use crate::plan::{Job, NotLoaded, Plan};
@@ -298,8 +299,11 @@ fn next(known: Known<'_>, job: &Job) -> String {
     let saved = super::next::recorded(reader).remove(&job.name);
     let holds = reader.holds().unwrap_or_default();
     let recorded = Recorded { saved: saved.as_ref(), holds: &holds, live };
-    let Times { at, pauses, paused } = super::next::times(job, &plan.config.host, recorded, now, 1);
+    let Times { at, pauses, paused, after_end } = super::next::times(job, &plan.config.host, recorded, now, 1);
     let pauses = if pauses { "; its burst pauses until then" } else { "" };
+    if let Some(after) = after_end {
+        return format!("its next run is due {} after the end of the run before", format_duration(after));
+    }
     match (at.first(), paused) {
         (Some(next), Some(pause)) => {
             let (until, next) = (state::told(pause.until, zone, now), state::told(*next, zone, now));

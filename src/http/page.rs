@@ -372,8 +372,11 @@ async fn asset(State(core): State<Core>, Path(name): Path<String>, headers: Head
     Ok(response)
 }
 
-/// A job's next due times.
+/// A job's next due times; none while the end of a run decides them.
 fn upcoming(job: &Job, saved: &Saved, core: &Core, now: Timestamp) -> Vec<Timestamp> {
+    if job.timing.waits_for_end(saved) {
+        return Vec::new();
+    }
     let seed = job.seed(&core.snapshot.borrow().configuration.host);
     job.timing.upcoming(&seed, Some(saved), now).take(NEXT_OF_JOB).collect()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Burst, EveryFrom, Expected, Limit, Overlap, Schedule, Timing};
+use super::{Burst, EveryFrom, Expected, Limit, Overlap, Saved, Schedule, Timing};
 use crate::clock::{between, shift};
 
 /// So many times of a calendar are looked at for the shortest gap between two.
@@ -38,7 +38,22 @@ impl Timing {
 
     /// Whether its interval is measured from the finish of the run before, so that no due time is ever skipped.
     pub fn follows_finish(&self) -> bool {
-        matches!(&self.schedule, Schedule::Every(every) if every.from == EveryFrom::Finish)
+        self.interval_from_finish().is_some()
+    }
+
+    /// How long after the finish of a run the next is due, where that is what counts.
+    pub fn interval_from_finish(&self) -> Option<Duration> {
+        match &self.schedule {
+            Schedule::Every(every) => (every.from == EveryFrom::Finish).then_some(every.every),
+            Schedule::Burst(_) | Schedule::Cron(_) | Schedule::Reboot | Schedule::Expect(_) | Schedule::After(_) => {
+                None
+            }
+        }
+    }
+
+    /// Whether the end of a run decides when the next is due, as a cadence is that a running daemon has saved.
+    pub fn waits_for_end(&self, past: &Saved) -> bool {
+        self.follows_finish() && past.next().is_none() && past.last().is_some()
     }
 
     /// Whether a due time can come while the run before still goes on, and is then skipped or kept waiting.
@@ -112,7 +127,8 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::super::{Burst, Cron, Every, EveryFrom, Limit, Overlap, Schedule, Timing};
+    use super::super::{Burst, Cron, Every, EveryFrom, Limit, Overlap, Schedule, Taken, Timing};
+    use crate::clock::{Mono, Now};
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -168,6 +184,16 @@ mod tests {
         let finish = timing(Schedule::Every(finish));
         assert!(finish.follows_finish() && !finish.can_fall_behind() && !finish.follows_wall_clock());
         let plain = timing(every(60));
+        // While a run goes on, its end decides; when it has ended, the next time is known.
+        let now = Now { wall: monday(), mono: Mono::default() };
+        for (timing, waits) in [(&finish, true), (&plain, false)] {
+            let mut cadence = timing.begin("job", None, now);
+            assert!(!timing.waits_for_end(&cadence.save(now)));
+            assert!(matches!(cadence.take(timing, now), Taken::Run { .. }));
+            assert_eq!(timing.waits_for_end(&cadence.save(now)), waits);
+            cadence.finished(timing, now);
+            assert!(!timing.waits_for_end(&cadence.save(now)));
+        }
         assert!(!plain.follows_finish() && plain.can_fall_behind() && !plain.counts_alerts());
         assert_eq!((plain.endless_interval(), plain.ineffective_pause()), (Some(Duration::from_secs(60)), None));
         assert!(!Timing { overlap: Overlap::Allow, ..plain }.can_fall_behind());

@@ -133,6 +133,26 @@ fn next_and_status_know_the_same_time_of_a_job_that_waits_for_its_first_run() {
 }
 
 #[test]
+fn next_says_that_the_end_of_the_run_in_progress_decides_where_it_does() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", CONF),
+        ("jobs.d/x.toml", "command = 'exec sleep 1000'\nevery = '5m'\nevery_from = 'finish'\n"),
+    ]);
+    let _daemon = daemon(&sandbox);
+    until(&sandbox, &["status"], |ran| ran.stdout.contains("running"));
+    for arguments in [&["next"][..], &["next", "x", "-n", "3"]] {
+        let ran = sandbox.run(arguments);
+        assert_eq!(
+            ran.stdout.trim_end(),
+            "5m after the end of the run in progress  -  x  5m after each finish",
+            "{ran:?}"
+        );
+    }
+    let told = json(&sandbox.run(&["next", "--json"]));
+    assert_eq!((&told[0]["at"], &told[0]["after_end"]), (&Value::Null, &300.0.into()), "{told}");
+}
+
+#[test]
 fn why_says_that_a_job_is_paused_and_when_it_runs_after_that() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", WAITS)]);
     let _daemon = daemon(&sandbox);
