@@ -187,6 +187,8 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         };
         vec![local, left(*at, now), name.to_string(), schedule]
     });
+    let boot = System.boot();
+    let has_run = |job: &Job| known.get(&job.name).is_some_and(|saved| saved.boot() == Some(boot.as_str()));
     let never = never.map(|job| {
         if let Some(after) = after_end.get(&job.name) {
             let why = format!("{} after the end of the run in progress", format_duration(*after));
@@ -196,6 +198,10 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
             false => "not enabled",
             true if job.timing.after().is_some() => "follows",
             true if job.timing.runs_elsewhere() => "at any time",
+            // It has not run since the machine has started, and no daemon runs that could have had it run.
+            true if job.timing.at_start == AtStart::AfterBoot && daemon.is_none() && !has_run(job) => {
+                "at the next start"
+            }
             true if !job.timing.has_times() => "at the next boot",
             true if job.timing.at_start == AtStart::Always => "at the next start",
             true => "never",

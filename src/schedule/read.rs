@@ -459,15 +459,23 @@ fn only_with_every(table: &Table<'_>) -> bool {
     let Some((other, schedule)) = other.filter(|_| table.own_value("every").is_none()) else { return true };
     let mut alone = true;
     for (key, with) in [("first_run", "`every` and `burst`"), ("every_from", "`every`")] {
+        // With every schedule `always` has a meaning, and what is no value at all may be a slip for it.
         let fits = |value: &Value<'_>| {
-            let always = value.is_text() && value.text().is_some_and(|text| text.value == "always");
-            key == "first_run" && (other == "burst" || always)
+            let text = value.is_text().then(|| value.text()).flatten().map(|text| text.value);
+            key == "first_run" && (other == "burst" || !text.is_some_and(|text| ["now", "wait"].contains(&text)))
         };
         if let Some(value) = table.own_value(key).filter(|value| !fits(value)) {
             alone = false;
-            let message = format!("`{key}` has a meaning with {with} only, and this job has a `{other}`");
+            let (what, help) = match value.text().filter(|_| key == "first_run") {
+                Some(text) => (
+                    format!("`first_run = \"{}\"`", text.value),
+                    "take it out, or write `always`: the job then runs at each start of the daemon too",
+                ),
+                None => (format!("`{key}`"), "take it out"),
+            };
+            let message = format!("{what} has a meaning with {with} only, and this job has a `{other}`");
             let problem = Problem::new(Code::ConflictingKeys, value.key_at, message);
-            table.push(problem.also(schedule.key_at, format!("`{other}` is here")).help("take it out"));
+            table.push(problem.also(schedule.key_at, format!("`{other}` is here")).help(help));
         }
     }
     alone

@@ -327,8 +327,10 @@ impl Cadence {
         if !timing.enabled || !asks {
             return;
         }
-        // A job that was never seen before is due at once anyhow.
-        if self.owed.is_some() || self.next.is_some_and(|slot| slot.is_due(now)) {
+        // A job that was never seen before is due at once anyhow, or when its jitter is over.
+        let first_by =
+            if self.last.is_none() && timing.pulse().is_some() { shift(now.wall, self.jitter) } else { now.wall };
+        if self.owed.is_some() || self.next.is_some_and(|slot| slot.is_due(now) || slot.scheduled <= first_by) {
             return;
         }
         if let Some(open) = timing.open().next_open(now.wall) {
@@ -465,6 +467,11 @@ impl Saved {
     /// Until when the burst pauses after its last alert.
     pub fn pause_until(&self) -> Option<Timestamp> {
         self.pause_until
+    }
+
+    /// The boot of the machine after which the job has run, where it runs once after each.
+    pub fn boot(&self) -> Option<&str> {
+        self.boot.as_deref()
     }
 
     /// The slot that was next when this was saved.

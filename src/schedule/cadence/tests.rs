@@ -768,6 +768,23 @@ fn a_start_of_the_daemon_makes_due_what_asks_for_it() {
 }
 
 #[test]
+fn a_job_that_runs_at_each_start_has_one_first_run_also_when_its_jitter_delays_it() {
+    for (first_run, at_start, runs) in [
+        (FirstRun::Always, AtStart::Always, 1),
+        (FirstRun::Wait, AtStart::Always, 1),
+        (FirstRun::Now, AtStart::Never, 1),
+    ] {
+        let pulse = Every { first_run, ..Every::new(secs(3600)) };
+        let jitter = secs(600);
+        let timing = Timing { at_start, jitter, ..Timing::new(Schedule::Every(pulse), TimeZone::UTC) };
+        let mut cadence = timing.begin("job", None, noon(0));
+        cadence.daemon_started(&timing, "boot", noon(0));
+        let taken = (0..60).filter(|minute| matches!(cadence.take(&timing, noon(*minute)), Taken::Run { .. })).count();
+        assert_eq!(taken, runs, "{first_run:?}");
+    }
+}
+
+#[test]
 fn at_reboot_is_once_after_each_boot() {
     let timing = Timing { at_start: AtStart::AfterBoot, ..Timing::new(Schedule::Reboot, TimeZone::UTC) };
     let mut saved: Option<Saved> = None;

@@ -145,7 +145,7 @@ fn every_mistake_is_shown_at_its_characters() {
         (
             "cron = '@daily'\nfirst_run = 'now'\nevery_from = 'start'",
             &[
-                "conflicting-keys [first_run] `first_run` has a meaning with `every` and `burst` only, and this job has a `cron`",
+                "conflicting-keys [first_run] `first_run = \"now\"` has a meaning with `every` and `burst` only, and this job has a `cron`",
                 "conflicting-keys [every_from] `every_from` has a meaning with `every` only",
             ],
         ),
@@ -153,6 +153,8 @@ fn every_mistake_is_shown_at_its_characters() {
             "burst = { every = '2s', runs = 3, pause = '60m' }\nfirst_run = 'now'\nevery_from = 'start'",
             &["conflicting-keys [every_from] `every_from` has a meaning with `every` only, and this job has a `burst`"],
         ),
+        // A slip for `always`, which has a meaning with every schedule: there is nothing to take out.
+        ("cron = '@daily'\nfirst_run = 'alwys'", &["invalid-value ['alwys'] `alwys` is no value for `first_run`"]),
         ("cron = '0 25 * * *'", &["invalid-cron [25] `25` is no hour (it must be from 0 to 23)"]),
         ("cron = \"0\\t25 * * *\"", &["invalid-cron [25] `25` is no hour"]),
         ("cron = ''", &["invalid-cron [''] the calendar is empty"]),
