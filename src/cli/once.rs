@@ -70,7 +70,7 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
 /// Runs the command; INT and TERM end it, with its whole group.
 async fn execute(clock: &SharedClock, run: Arc<Run>) -> Result<Outcome, Failure> {
     let (mailbox, mut inbox) = crate::daemon::mailbox();
-    let signals = crate::daemon::signals::listen(mailbox, crate::daemon::signals::Listener::Once);
+    let signals = crate::daemon::signals::listen(mailbox, crate::daemon::signals::Listener::Once, || false);
     let signals = signals.map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
     let listen = async {
         tokio::pin!(signals);

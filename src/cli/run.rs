@@ -187,7 +187,8 @@ async fn serve(
         connect,
         systemd: Systemd::new(&|name| world.variable(name).map(str::to_owned), std::process::id()),
     };
-    let signals = daemon::signals::listen(mailbox.clone(), daemon::signals::Listener::Daemon).map_err(no_signals)?;
+    let signals = daemon::signals::listen(mailbox.clone(), daemon::signals::Listener::Daemon, world.terminal.is_gone())
+        .map_err(no_signals)?;
     let (drain, drained) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
     tasks.spawn(signals);

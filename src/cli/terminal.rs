@@ -26,6 +26,12 @@ impl Terminal {
         io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Tells, later, whether the terminal to which this process writes now is gone: what was one is none after a hangup.
+    pub fn is_gone(&self) -> impl Fn() -> bool + use<> {
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        move || out && !io::stdout().is_terminal() || err && !io::stderr().is_terminal()
+    }
+
     /// Whether stdout gets colour.
     pub fn colour(&self) -> bool {
         self.wanted(io::stdout().is_terminal())

@@ -1,4 +1,5 @@
-//! \[os\] Signals, as requests to the daemon: TERM and INT stop, a second INT stops at once, HUP reloads, others do nothing but say so.
+//! \[os\] Signals, as requests to the daemon: TERM and INT stop, a second INT stops at once, HUP reloads, or stops when the terminal
+//! is gone, others do nothing but say so.
 //!
 //! Before it: the kernel. After it: the daemon's mailbox, or the run of `once`.
 
@@ -44,11 +45,16 @@ pub fn outlive_size_limits() -> io::Result<()> {
     signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }
 
-/// Listens for signals and passes them on as requests, for as long as anybody takes them.
+/// Listens for signals and passes them on as requests, for as long as anybody takes them. HUP stops the daemon when the terminal
+/// that it was started on is gone, which is what the kernel says by it then.
 ///
 /// # Errors
 /// The system refused a signal handler.
-pub fn listen(mailbox: Mailbox, listener: Listener) -> io::Result<impl Future<Output = ()>> {
+pub fn listen(
+    mailbox: Mailbox,
+    listener: Listener,
+    terminal_is_gone: impl Fn() -> bool,
+) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -64,7 +70,10 @@ pub fn listen(mailbox: Mailbox, listener: Listener) -> io::Result<impl Future<Ou
         loop {
             let request = tokio::select! {
                 _ = terminate.recv() => Request::Stop,
-                _ = hang_up.recv() => Request::Reload,
+                _ = hang_up.recv() => match terminal_is_gone() {
+                    true => Request::Stop,
+                    false => Request::Reload,
+                },
                 _ = interrupt.recv() => if std::mem::replace(&mut interrupted, true) { Request::StopNow } else { Request::Stop },
                 _ = quit.recv() => match listener {
                     Listener::Once => Request::Stop,

@@ -170,6 +170,37 @@ fn a_folder_of_jobs_that_cannot_be_seen_takes_no_job_away() {
 }
 
 #[test]
+fn a_daemon_on_a_terminal_ends_when_the_terminal_is_closed_and_reloads_at_a_hup_before_that() {
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "limits.shutdown_grace = '1s'\n"),
+        ("jobs.d/long.toml", "command = 'echo $$ > pid; exec sleep 1000'\nevery = '1h'\n"),
+    ]);
+    let program = format!("{} -v run", env!("CARGO_BIN_EXE_slack-alert"));
+    // script(1) gives the program a terminal, and takes it along when it is killed.
+    let mut going = sandbox.start_with(|command| {
+        let (folder, environment) = (command.get_current_dir().map(ToOwned::to_owned), command.get_envs());
+        let mut script = std::process::Command::new("script");
+        script.args(["-qefc", &program, "/dev/null"]).current_dir(folder.unwrap_or_else(|| sandbox.path().into()));
+        script.envs(environment.filter_map(|(key, value)| Some((key, value?)))).env("NO_COLOR", "1");
+        script.stdin(std::process::Stdio::null());
+        *command = script;
+    });
+    going.wait_for("started jobs=1");
+    let children = format!("/proc/{0}/task/{0}/children", going.pid());
+    let daemon = std::fs::read_to_string(children).expect("it runs").trim().to_owned();
+    let hung_up = std::process::Command::new("kill").args(["-HUP", &daemon]).status();
+    assert!(hung_up.expect("kill(1) exists").success());
+    going.wait_for("reloaded jobs=1");
+    let run = sandbox.wait_for("the run", || sandbox.read("pid").trim().parse::<u32>().ok());
+    going.signal("KILL");
+    for process in [daemon.parse().expect("a number"), run] {
+        let is_gone = || !std::path::Path::new(&format!("/proc/{process}/stat")).exists();
+        sandbox.wait_for("the end of the process", || is_gone().then_some(()));
+    }
+    drop(going);
+}
+
+#[test]
 fn on_a_terminal_there_is_one_line_at_the_start_and_then_messages() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", "host = 'web-1'\n"),
