@@ -44,6 +44,20 @@ pub(super) struct Absent {
     pub(super) is_certain: bool,
     /// Something took the question, and gave no answer in time.
     pub(super) hangs: bool,
+    /// The system does not let this user ask.
+    pub(super) is_forbidden: bool,
+}
+
+impl Absent {
+    /// Why, for programs, as the API tells errors.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self { is_certain: true, .. } => "not-running",
+            Self { is_forbidden: true, .. } => "forbidden",
+            Self { failure: Failure { code: super::USAGE, .. }, .. } => "bad-request",
+            _ => "no-answer",
+        }
+    }
 }
 
 /// A configuration file that cannot be read.
@@ -88,7 +102,7 @@ pub(super) fn find_within(world: &World, limit: Duration) -> Result<Daemon, Abse
 
 /// The same, and why the configuration cannot be read.
 fn find_as_read(world: &World, limit: Duration) -> (Result<Daemon, Absent>, Option<Unread>) {
-    let wrong = |failure| (Err(Absent { failure, is_certain: false, hangs: false }), None);
+    let wrong = |failure| (Err(Absent { failure, is_certain: false, hangs: false, is_forbidden: false }), None);
     if let Err(failure) = world.command_line() {
         return wrong(failure);
     }
@@ -133,10 +147,10 @@ pub(super) fn sockets(world: &World, state_dir: Option<PathBuf>) -> Vec<PathBuf>
 fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> Result<(Client, api::Status), Absent> {
     // What is at the likeliest place tells most: a daemon that hangs there is told, whoever answers elsewhere.
     let mut found: Option<Failure> = None;
-    let (mut is_certain, mut hangs) = (true, false);
+    let (mut is_certain, mut hangs, mut is_forbidden) = (true, false, false);
     for path in places {
         let client = Client::new(path, world.variable("SUDO_USER"), limit);
-        let client = client.map_err(|failure| Absent { failure, is_certain: false, hangs })?;
+        let client = client.map_err(|failure| Absent { failure, is_certain: false, hangs, is_forbidden })?;
         match client.get::<api::Status>(STATUS) {
             Ok(status) => match meant.differs(&status) {
                 None => return Ok((client, status)),
@@ -152,6 +166,7 @@ fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> 
                 is_certain = false;
                 // What was found first is what is told.
                 hangs |= found.is_none() && trouble.is_late();
+                is_forbidden |= found.is_none() && matches!(trouble, Trouble::NotPermitted);
                 found.get_or_insert_with(|| trouble.failure(path));
             }
         }
@@ -160,7 +175,7 @@ fn search(world: &World, places: &[PathBuf], meant: &Meant, limit: Duration) -> 
         let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         Trouble::Missing.failure(Path::new(&looked.join(", ")))
     });
-    Err(Absent { failure, is_certain, hangs })
+    Err(Absent { failure, is_certain, hangs, is_forbidden })
 }
 
 impl Meant {

@@ -73,21 +73,21 @@ impl View {
     }
 
     /// The answer of `/api/v1/status`, with the jobs in `jobs.list`.
-    fn in_json(&self, failure: Option<&Failure>) -> Value {
+    fn in_json(&self, absent: Option<&Absent>) -> Value {
         let mut value = json!(self.status);
         value["jobs"]["list"] = json!(self.jobs);
-        if let Some(failure) = failure {
+        if let Some(absent) = absent {
             value["started"] = Value::Null;
-            value["error"] = not_running(failure);
+            value["error"] = no_daemon(absent);
         }
         value
     }
 }
 
-/// That no daemon answers, as the API tells errors.
-fn not_running(failure: &Failure) -> Value {
-    let (message, help) = failure.message.split_once("\n  help: ").unwrap_or((&failure.message, ""));
-    json!({ "code": "not-running", "message": message, "help": help })
+/// That no daemon answers, and why, as the API tells errors.
+fn no_daemon(absent: &Absent) -> Value {
+    let (message, help) = absent.failure.message.split_once("\n  help: ").unwrap_or((&absent.failure.message, ""));
+    json!({ "code": absent.code(), "message": message, "help": help })
 }
 
 /// Shows how everything is.
@@ -173,14 +173,14 @@ pub(super) fn offline_holds(world: &World) -> Result<(Vec<api::Hold>, Vec<api::S
 fn without(world: &World, args: &StatusArgs, absent: Absent) -> Result<ExitCode, Failure> {
     let Ok((mut view, zone)) = offline::view(world, &args.jobs) else {
         if args.json {
-            world.terminal.out(&format!("{}\n", json!({ "error": not_running(&absent.failure) })));
+            world.terminal.out(&format!("{}\n", json!({ "error": no_daemon(&absent) })));
         }
         return Err(absent.failure);
     };
     view.is_silent = !absent.is_certain;
     view.narrow()?;
     if args.json {
-        world.terminal.out(&format!("{}\n", view.in_json(Some(&absent.failure))));
+        world.terminal.out(&format!("{}\n", view.in_json(Some(&absent))));
         return Ok(ExitCode::FAILURE);
     }
     let (why, help) = absent.failure.message.split_once("\n  help: ").unwrap_or((&absent.failure.message, ""));

@@ -96,6 +96,21 @@ fn a_configuration_of_somebody_else_is_said_to_be_that() {
 }
 
 #[test]
+fn somebody_who_may_not_ask_the_daemon_is_not_told_that_none_runs() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip::skip("only root can become another user");
+    }
+    let sandbox = lived();
+    let mut daemon = sandbox.start(&["run", "-v"]);
+    daemon.wait_for("listening for commands");
+    let ran = sandbox.run_as_stranger(&["status", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one object");
+    assert_eq!((ran.code, &told["error"]["code"]), (1, &"forbidden".into()), "{ran:?}");
+    daemon.signal("TERM");
+    daemon.end();
+}
+
+#[test]
 fn a_configuration_that_was_named_and_is_not_there_is_an_error_of_every_command() {
     let sandbox = lived();
     let _daemon = {
