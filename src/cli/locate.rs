@@ -147,8 +147,24 @@ impl World {
 
     /// The same for a daemon, which keeps what it reads.
     pub(super) fn load_to_stay(&self) -> Result<(Loaded, Options), Failure> {
-        let options = Options { sparing: true, ..self.options()? };
+        let options = self.options()?;
+        let (config, jobs_dir) =
+            (options.config.map(|path| self.as_named(path)), options.jobs_dir.map(|path| self.as_named(path)));
+        let options = Options { config, jobs_dir, sparing: true, ..options };
         Ok((plan::load(&options, &self.surroundings()), options))
+    }
+
+    /// A relative path by the name under which the working directory was entered (pwd(1), `pwd -L`), where a link is on that way:
+    /// another folder may take its place, and is meant then. The working directory itself stays the folder that it was.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the door of the configuration: by which name the folder was entered"
+    )]
+    fn as_named(&self, path: PathBuf) -> PathBuf {
+        let entered = self.variable("PWD").map(Path::new).filter(|folder| folder.is_absolute() && path.is_relative());
+        let Some((entered, here)) = entered.zip(std::env::current_dir().ok()) else { return path };
+        let is_here = entered.canonicalize().is_ok_and(|folder| folder == here);
+        if is_here && entered != here { entered.join(path) } else { path }
     }
 
     /// The plan, for commands about one job, to which the errors of others are nothing: problems of `slack_alert.toml` are

@@ -120,6 +120,32 @@ fn a_link_to_a_release_is_followed_when_it_points_to_the_next() {
 }
 
 #[test]
+fn a_link_to_a_release_is_followed_by_a_daemon_that_was_started_inside_it() {
+    for arguments in [&["run", "--dry-run"][..], &["run", "--dry-run", "--config", "slack_alert.toml"]] {
+        let sandbox = Sandbox::with(&[
+            ("releases/1/slack_alert.toml", ""),
+            ("releases/1/jobs.d/first.toml", &job("says first")),
+            ("releases/2/slack_alert.toml", ""),
+            ("releases/2/jobs.d/first.toml", &job("says another")),
+        ]);
+        let current = sandbox.path().join("current");
+        symlink("releases/1", &current).expect("links can be made");
+        let mut going = sandbox.start_with(|command| {
+            command.args(arguments).current_dir(&current).env("PWD", &current);
+        });
+        going.wait_for("says first");
+        while !watches(going.pid()) {
+            std::thread::yield_now();
+        }
+        symlink("releases/2", sandbox.path().join("next")).expect("links can be made");
+        rename(&sandbox, "next", "current");
+        fs::remove_dir_all(sandbox.path().join("releases/1")).expect("it is there");
+        going.wait_for("reloaded jobs=1 added=0 changed=1 removed=0");
+        ended(going);
+    }
+}
+
+#[test]
 fn editors_and_copying_programs_cause_one_reading_each_and_no_false_alarm() {
     let sandbox = with_first("");
     sandbox.file("jobs.d/second.toml", &job("says one"));
