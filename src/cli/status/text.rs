@@ -194,7 +194,8 @@ fn of_job(view: &View, job: &Job, look: Look<'_>) -> Vec<Row> {
     {
         return vec![flaps(job, first, view.status.now, look.zone)];
     }
-    let others = incidents.iter().skip(1).filter(|_| is_failing(state) && state != JobState::NotLoaded);
+    // The row of a job that is not loaded tells of its file.
+    let others = incidents.iter().skip(usize::from(state != JobState::NotLoaded)).filter(|_| is_failing(state));
     let other = |incident: &&Incident| {
         let (what, more) = of_incident(incident, None, view.status.now, look.zone);
         let (state, name) = (of_status(incident.status), in_one_line(job.name.as_str()).into_owned());

@@ -180,6 +180,10 @@ fn without_a_daemon_status_shows_what_the_database_knows_and_says_so_first() {
     // Its file is gone, or cannot be read: that the job fails is known all the same.
     let file = |name: &str| sandbox.path().join(name);
     std::fs::rename(file("jobs.d/db/backup.toml"), file("away")).expect("it is there");
+    sandbox.file("jobs.d/db/backup.toml", "comand = 'true'\n");
+    let ran = sandbox.run(&["status"]);
+    has(&ran, &["! not loaded db/backup", "the job has no schedule", "✖ critical   db/backup", "no space left"]);
+    std::fs::remove_file(file("jobs.d/db/backup.toml")).expect("it is there");
     has(&sandbox.run(&["status"]), &["3 jobs: 1 critical, 1 ok", "✖ critical   db/backup", "no space left"]);
     let why = sandbox.run(&["why", "db/backup"]);
     has(&why, &["now: no job file that can be read declares db/backup"]);
