@@ -32,30 +32,32 @@ pub struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The configuration file [default: $SLACK_ALERT_CONFIG, ./slack_alert.toml,
-    /// ~/.config/slack-alert/slack_alert.toml, /etc/slack-alert/slack_alert.toml; the first that exists]
+    /// The configuration file
+    ///
+    /// Without it: $SLACK_ALERT_CONFIG, ./slack_alert.toml, ~/.config/slack-alert/slack_alert.toml,
+    /// /etc/slack-alert/slack_alert.toml; the first that exists.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Do not look for a configuration in ~/.config and /etc
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub ignore_global_config: bool,
     /// Jobs are in DIR/jobs.d
     #[arg(long, global = true, value_name = "DIR")]
     pub path: Option<PathBuf>,
     /// Working hours of every job, such as `Mon-Fri 09:00-19:00`
-    #[arg(long, global = true, value_name = "HOURS")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "HOURS")]
     pub working_hours: Option<String>,
     /// Turn every plain interval into a burst of N alerts and then a pause [default with --pause-time: 3]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_alert: Option<u32>,
     /// How long a job pauses after --max-alert alerts, in minutes [default with --max-alert: 60]
-    #[arg(long, global = true, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
     pub pause_time: Option<u32>,
     /// Where state is kept
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
     /// When to use colour; NO_COLOR is obeyed
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
     /// Say more: every decision with its reason
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -66,16 +68,16 @@ pub struct Global {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct RunArgs {
     /// Refuse to start when any job file has errors
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub strict: bool,
-    /// Do everything, but print messages to the terminal and keep no state
+    /// Print messages to the terminal, and keep no state
     #[arg(long)]
     pub dry_run: bool,
     /// Which runtime carries the daemon
-    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    #[arg(long, value_enum, hide_short_help = true, value_name = "NAME", default_value_t)]
     pub scheduler: Scheduler,
     /// How logs are written
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    #[arg(long, value_enum, hide_short_help = true, value_name = "FORMAT", default_value_t)]
     pub log_format: LogFormat,
 }
 
@@ -138,7 +140,7 @@ pub enum Command {
     /// Renders the message as Slack will show it, from sample output or from yours.
     #[command(after_long_help = help::PREVIEW)]
     Preview(PreviewArgs),
-    /// Tell what would run, and what would be said, in a stretch of time: nothing is run, nothing is sent
+    /// Tell what would run and be said in a time; nothing is run or sent
     ///
     /// Runs the daemon under a false clock and prints every message with its reason, and a table of what each job did; with -v
     /// every run. Every job begins as one that was never seen before: with `first_run = "now"` it runs at once.
@@ -160,7 +162,7 @@ pub enum Command {
     /// one.
     #[command(after_long_help = help::HISTORY)]
     History(HistoryArgs),
-    /// Show what is failing, since when, and who has it; what runs, what is next, and whether Slack takes messages
+    /// Show what is failing and who has it, what runs and what is next
     ///
     /// Asks the running daemon. Without one it shows what the database knows, says so in its first line, and exits with 1. A
     /// JOB is a name, a pattern in which `*` stands for anything, or `tag:NAME`; jobs that are asked for are shown also when
@@ -184,13 +186,13 @@ pub enum Command {
     /// Ends the pauses of this pattern, and those of jobs that it covers.
     #[command(after_long_help = help::RESUME)]
     Resume(ResumeArgs),
-    /// Send no messages about a job, or several, for a time; they run on
+    /// Send no messages about a job, or several, for a time
     ///
     /// A silence always ends by itself and survives restarts. What is owed is kept: what still fails at its end is told then, and
     /// a recovery too.
     #[command(after_long_help = help::SILENCE, subcommand_negates_reqs = true)]
     Silence(SilenceArgs),
-    /// Say that you have an open incident: no repeats until it gets worse, fails differently or recovers
+    /// Say that you have an open incident: no repeats until it changes
     ///
     /// The incident's first message says who has it. It ends by itself, after 24 hours unless you say otherwise.
     #[command(after_long_help = help::ACK)]
@@ -201,26 +203,26 @@ pub enum Command {
     /// with errors leaves the last good version of its job running.
     #[command(after_long_help = help::RELOAD)]
     Reload(ReloadArgs),
-    /// Show alerts that wait for Slack, and those that it would not take
+    /// Show alerts that wait for Slack, or that it would not take
     ///
     /// An alert is on disk until Slack has taken it. One that Slack refuses for good, or that could not be delivered within
     /// `limits.outbox_max_age`, becomes a dead letter: kept and listed here until it is sent again or dropped.
     #[command(after_long_help = help::OUTBOX)]
     Outbox(OutboxArgs),
-    /// Try the way to Slack: token, scopes, channel; post, edit and read back a test message
+    /// Try the way to Slack: token, scopes, channel, a test message
     ///
     /// Does each step in turn and says how long it took. The message says that it is a test, and stays. Where `check --online`
     /// asks without posting, this proves that posting and editing work.
     #[command(after_long_help = help::PING)]
     Ping(PingArgs),
-    /// Run a command that something else starts (cron, a timer) under the same rules, and exit with its code
+    /// Run a command that cron or a timer starts under the same rules
     ///
     /// Output, exit code, signals and time are the command's own. What it came to is told to the running daemon; without one
     /// it is judged and sent from here; without the right to do that, it waits in a file for the next daemon. The rules are
     /// those of jobs.d/NAME.toml, whose `expect` says when a run is missing; without that file, those of `[defaults]`.
     #[command(after_long_help = help::WRAP)]
     Wrap(WrapArgs),
-    /// Write job files from a crontab, or from plugins of the Python slack-alert
+    /// Write job files from a crontab, or from the Python tool's plugins
     ///
     /// Nothing that exists is overwritten. What cannot be carried over is said, line by line; `slack-alert check` then
     /// tells whether the new jobs are sound. See slack-alert-migration(7).
@@ -232,7 +234,7 @@ pub enum Command {
     /// /usr/share/slack-alert/schema.
     #[command(after_long_help = help::SCHEMA)]
     Schema(SchemaArgs),
-    /// Print a script that completes commands, options and job names in a shell
+    /// Print a script that completes commands and job names in a shell
     ///
     /// The packages install those of bash, zsh and fish.
     #[command(after_long_help = help::COMPLETIONS)]

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstream::AutoStream;
 use clap::ColorChoice;
+use unicode_width::UnicodeWidthStr as _;
 
 /// The two ways out of a command.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +45,12 @@ impl Terminal {
 
     /// A table that fits the terminal, with the columns that matter whole; elsewhere it is as wide as it is.
     pub fn table(&self, rows: &[Vec<String>], whole: &[usize]) -> String {
-        match self.width() {
-            Some(width) => table(&fitted(rows, width, whole)),
-            None => table(rows),
+        let Some(width) = self.width() else { return table(rows) };
+        let rows = fitted(rows, width, whole);
+        let shown = table(&rows);
+        match shown.lines().any(|line| columns(line) > width) {
+            true => folded(&rows, width),
+            false => shown,
         }
     }
 
@@ -137,10 +141,10 @@ const LONG_WHOLE: usize = 40;
 /// The rows as they fit so many characters. Columns that matter stay whole; of the others the widest are cut first, down to a
 /// few characters, then what is very long in the columns that matter, and then the last of the others are left out. What is cut ends with `…`.
 fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String>> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let mut shown: Vec<usize> = (0..columns).collect();
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut shown: Vec<usize> = (0..count).collect();
     loop {
-        let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max();
+        let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max();
         let mut widths: Vec<usize> = shown.iter().map(|column| widest(*column).unwrap_or(0)).collect();
         let room = width.saturating_sub(2 * shown.len().saturating_sub(1));
         narrow(&mut widths, room, |at, width| !whole.contains(&shown[at]) && width > NARROWEST);
@@ -148,7 +152,7 @@ fn fitted(rows: &[Vec<String>], width: usize, whole: &[usize]) -> Vec<Vec<String
         let fits = widths.iter().sum::<usize>() <= room;
         match shown.iter().rposition(|column| !whole.contains(column)).filter(|_| !fits) {
             Some(least) => drop(shown.remove(least)),
-            // Where even that does not fit, the terminal breaks the lines.
+            // Where even that does not fit, a row takes several lines.
             None => {
                 narrow(&mut widths, room, |_, width| width > NARROWEST_WHOLE);
                 let cell = |row: &Vec<String>, (column, width): (&usize, &usize)| Some(cut(row.get(*column)?, *width));
@@ -170,13 +174,13 @@ fn narrow(widths: &mut [usize], room: usize, may_cut: impl Fn(usize, usize) -> b
 
 /// Names and values in two columns; a value that is too long goes on in the lines below, at its own column.
 fn facts(rows: &[(&str, String)], width: usize) -> String {
-    let indent = rows.iter().map(|(name, _)| length(name)).max().unwrap_or(0) + 2;
+    let indent = rows.iter().map(|(name, _)| columns(name)).max().unwrap_or(0) + 2;
     let mut text = String::new();
     for (name, value) in rows {
         let mut column = indent;
         text.push_str(&format!("{name:indent$}"));
         for (index, word) in value.split(' ').enumerate() {
-            if index > 0 && column + 1 + length(word) > width {
+            if index > 0 && column + 1 + columns(word) > width {
                 text.push_str(&format!("\n{:indent$}", ""));
                 column = indent;
             } else if index > 0 {
@@ -184,36 +188,68 @@ fn facts(rows: &[(&str, String)], width: usize) -> String {
                 column += 1;
             }
             text.push_str(word);
-            column += length(word);
+            column += columns(word);
         }
         text.push('\n');
     }
     text
 }
 
-fn length(cell: &str) -> usize {
-    cell.chars().count()
+/// How many columns of a terminal a text takes: east Asian characters and emoji take two.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
 }
 
-fn cut(cell: &str, width: usize) -> String {
-    match length(cell) > width {
-        true => cell.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
-        false => cell.to_owned(),
+/// As much of a text as fits so many columns; what is cut ends with `…`.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
     }
+    let room = width.saturating_sub(1);
+    let fits = |(at, c): &(usize, char)| columns(&text[..at + c.len_utf8()]) <= room;
+    let end = text.char_indices().take_while(fits).last().map_or(0, |(at, c)| at + c.len_utf8());
+    format!("{}…", &text[..end])
+}
+
+/// What the lines of a row begin with that is broken: all but its first.
+const INDENT: &str = "    ";
+
+/// The rows where they do not fit side by side: each is broken between its cells.
+fn folded(rows: &[Vec<String>], width: usize) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for cell in row.iter().filter(|cell| !cell.is_empty()) {
+            let cell = cut(cell, width.saturating_sub(INDENT.len()).max(NARROWEST_WHOLE));
+            if line.is_empty() {
+                line = cell;
+            } else if columns(&line) + 2 + columns(&cell) <= width {
+                line.push_str("  ");
+                line.push_str(&cell);
+            } else {
+                text.push_str(&line);
+                text.push('\n');
+                line = format!("{INDENT}{cell}");
+            }
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }
 
 /// A table with its columns in line; the last column is left ragged.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| columns(cell)).max();
+    let widths: Vec<usize> = (0..count).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             line.push_str(cell);
             if column + 1 < row.len() {
-                line.extend(std::iter::repeat_n(' ', widths[column] - cell.chars().count() + 2));
+                line.extend(std::iter::repeat_n(' ', widths[column] - columns(cell) + 2));
             }
         }
         text.push_str(line.trim_end());
@@ -267,6 +303,25 @@ mod tests {
         assert!(shown.contains("nn…  2026-11-30 08:00:00  5s  critical"), "{shown}");
         let wide = super::table(&super::fitted(&rows, 110, &[0, 1, 2, 4]));
         assert!(wide.contains("nn…  2026-11-30 08:00:00  5s  critical  exited …  sent"), "{wide}");
+    }
+
+    #[test]
+    fn on_a_very_narrow_terminal_a_row_is_broken_between_its_cells() {
+        let row = ["812", "pg/dump", "2026-11-30 08:00:00", "5s", "critical", "exited with 2", "sent"];
+        let rows = rows(&[&row, &["811", "disk", "2026-11-30 07:00:00", "1s", "ok", "exited with 0", "not sent"]]);
+        let terminal = super::Terminal::new(super::ColorChoice::Never, true, Some("40"));
+        let shown = terminal.table(&rows, &[0, 1, 2, 4]);
+        let lines = "812  pg/dump  2026-11-30 08:00:00\n    critical\n811  disk  2026-11-30 07:00:00  ok\n";
+        assert_eq!(shown, lines);
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns() {
+        let rows = rows(&[&["日本語", "every 5m"], &["db", "ok"]]);
+        assert_eq!(super::table(&rows), "日本語  every 5m\ndb      ok\n");
+        for (width, cut) in [(6, "日本語"), (5, "日本…"), (4, "日…"), (1, "…")] {
+            assert_eq!(super::cut("日本語", width), cut);
+        }
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub(super) fn run(world: &World, args: &InitArgs) -> Result<ExitCode, Failure> {
     let (option, name) = (option(&folder, &config), if has_jobs { "JOB" } else { "disk" });
     world.terminal.out(&format!(
         "\nNext:\n  slack-alert {option}check        finds mistakes before they matter\n  \
-         slack-alert {option}once {name}    runs the job now, and shows the message that it would send\n  \
-         slack-alert {option}run          runs every job when it is due; messages come to this terminal\n"
+         slack-alert {option}once {name}    runs the job now, and shows its message\n  \
+         slack-alert {option}run          runs every job when it is due, and reports here\n"
     ));
     Ok(ExitCode::SUCCESS)
 }

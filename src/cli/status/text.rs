@@ -14,6 +14,7 @@ use super::View;
 use crate::api::{HoldKind, Incident, Job, JobState, Next, RemovedRunning, Starved};
 use crate::cli::client::words::{because, count, length};
 use crate::cli::state::told;
+use crate::cli::terminal::{columns, cut};
 use crate::document::format_duration;
 use crate::id::{JobName, in_one_line};
 
@@ -73,7 +74,7 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
     }
     let rows = rows(view, look);
     let failing = rows.iter().any(|row| is_failing(row.state));
-    let width = rows.iter().map(|row| row.name.chars().count().min(WIDEST_NAME)).max().unwrap_or(0);
+    let width = rows.iter().map(|row| columns(&row.name).min(WIDEST_NAME)).max().unwrap_or(0);
     if !failing && (view.asked.is_empty() || look.failing) {
         let what = if view.asked.is_empty() { "No job is failing." } else { "None of these jobs is failing." };
         out.words(0, &format!("{}{what}{:#}", style(JobState::Ok), style(JobState::Ok)));
@@ -371,14 +372,6 @@ fn last(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
     format!("at {}{ending}{took}", told(last.finished, zone, now))
 }
 
-/// As much of a line as there is room for.
-fn cut(line: &str, room: usize) -> String {
-    match line.chars().count() > room {
-        true => line.chars().take(room - 1).chain(['…']).collect(),
-        false => line.to_owned(),
-    }
-}
-
 /// A job that is well: its last run, and its next.
 fn well(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
     let next = match job.next {
@@ -581,7 +574,8 @@ impl Writer {
         let style = style(row.state);
         let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(WIDEST_NAME));
         let name = cut(&row.name, room);
-        let first = format!("{style}{} {:<10}{style:#} {name:<width$}  {}", shape(row), row.word, row.what);
+        let padding = " ".repeat(width.saturating_sub(columns(&name)));
+        let first = format!("{style}{} {:<10}{style:#} {name}{padding}  {}", shape(row), row.word, row.what);
         self.words(INDENT, &first);
         for line in &row.more {
             match line {
@@ -649,7 +643,7 @@ impl Writer {
 
 /// Characters that are seen: styles are none.
 fn visible(text: &str) -> usize {
-    anstream::adapter::strip_str(text).to_string().chars().count()
+    columns(&anstream::adapter::strip_str(text).to_string())
 }
 
 /// The errors of the last reading that no job's row tells of: those of `slack_alert.toml`, and of folders.

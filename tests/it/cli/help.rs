@@ -134,3 +134,17 @@ fn help_before_a_command_is_its_help() {
     let behind = sandbox.run(&["--config", "elsewhere", "help", "once"]);
     assert_eq!((behind.code, behind.stdout), (0, sandbox.run(&["once", "--help"]).stdout));
 }
+
+#[test]
+fn short_help_fits_a_screen_and_leaves_no_command_out() {
+    let sandbox = Sandbox::new().variable("COLUMNS", "80");
+    let short = sandbox.run(&["-h"]).stdout;
+    assert!(short.lines().count() <= 40, "{} lines\n{short}", short.lines().count());
+    let long = sandbox.run(&["--help"]).stdout;
+    for (words, _) in commands().into_iter().filter(|(words, _)| words.len() == 1) {
+        assert!(short.contains(&format!("\n  {} ", words[0])), "{words:?}\n{short}");
+    }
+    for option in ["--working-hours", "--scheduler", "--state-dir", "/etc/slack-alert/slack_alert.toml"] {
+        assert!(long.contains(option) && !short.contains(option), "{option}");
+    }
+}

@@ -11,6 +11,7 @@ fn from_an_empty_folder_to_the_first_message_by_the_commands_that_it_says() {
     for command in ["  slack-alert check ", "  slack-alert once disk ", "  slack-alert run "] {
         assert!(ran.stdout.contains(command), "{}", ran.stdout);
     }
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
     let checked = sandbox.run(&["check", "--deny-warnings"]);
     assert_eq!(checked.code, 0, "{checked:?}");
     let once = sandbox.run(&["once", "disk"]);
