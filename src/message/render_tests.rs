@@ -813,7 +813,7 @@ fn filters_do_what_they_say() {
         ("{{ [1, 2] | tojson(indent=1) }}", "[\n 1,\n 2\n]"),
         ("{{ [1] | tojson(2) }}{{ [1] | tojson(indent=none) }}", "[\n  1\n][1]"),
         ("[{{ 'a\\nb\\n\\nc' | indent(2, true) }}]", "[  a\n  b\n\n  c]"),
-        ("{{ 'a\\n\\nb' | indent(width='> ', blank=true) }}", "a\n> \n> b"),
+        ("{{ 'a\\n\\nb' | indent(width='- ', blank=true) }}", "a\n- \n- b"),
         ("{{ 42.55 | round(1, 'floor') }} {{ 42.51 | round(precision=1, method='ceil') }}", "42.5 42.6"),
         ("{{ [{'a': 1}, {'a': 2}] | join(', ', attribute='a') }}", "1, 2"),
         (
