@@ -257,6 +257,9 @@ pub struct CheckArgs {
     /// How problems are shown
     #[arg(long, value_enum, default_value_t)]
     pub format: CheckFormat,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
     /// Exit with 1 for warnings too
     #[arg(long)]
     pub deny_warnings: bool,

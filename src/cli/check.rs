@@ -27,7 +27,7 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
         let scope = lint::Scope { now: begun.wall, whole: *whole, shells: true };
         lint::check(loaded, &scope);
         if let Some(plan) = &loaded.plan {
-            loaded.findings.problems.extend(cases::check(plan).into_iter().collect());
+            loaded.findings.problems.extend(cases::check(plan, &loaded.findings.partial).into_iter().collect());
         }
     }
     if args.online {
@@ -40,13 +40,14 @@ pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> 
         loaded.findings.problems.close();
         only_new(&mut loaded.findings, &mut seen);
     }
-    show(world, args.format, &all);
+    let format = if args.json { CheckFormat::Json } else { args.format };
+    show(world, format, &all);
     let errors = all.iter().map(|(loaded, _)| loaded.findings.problems.errors()).sum();
     let warnings = all.iter().map(|(loaded, _)| loaded.findings.problems.warnings()).sum();
     for note in notes {
         world.terminal.err(&format!("slack-alert: --online: {note}"));
     }
-    if args.format == CheckFormat::Human {
+    if format == CheckFormat::Human {
         let took = clock.now().mono.0.saturating_sub(begun.mono.0);
         world.terminal.out(&summary(&all, errors, warnings, took));
     }

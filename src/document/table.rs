@@ -365,6 +365,10 @@ impl<'d> Table<'d> {
     /// Notes a missing key, at the table's place. Not when a key of the table is a slip for it: that one is unknown, and
     /// the slip is the mistake.
     pub fn missing(&self, key: &str, help: &str) {
+        // What is there and cannot be used is another problem.
+        if self.own_value(key).is_some() {
+            return;
+        }
         let written = self.own.iter().flat_map(|own| own.table.keys()).map(|name| name.get_ref().as_ref());
         let mut strangers = written.filter(|written| !self.asked.contains(written));
         if strangers.any(|written| nearest(written, [key]).is_some()) {
@@ -422,12 +426,27 @@ impl<'d> Table<'d> {
         format!("it can be {}", keys.join(", "))
     }
 
-    /// Where each key of the file itself stands.
-    pub fn key_places(&self) -> Vec<(&'d str, Place)> {
-        let own = self.own.into_iter();
-        own.flat_map(|own| own.table.keys().map(move |name| (own, name)))
-            .map(|(own, name)| (name.get_ref().as_ref(), Place::new(own.source, name.span())))
-            .collect()
+    /// Where each key of the file itself stands, and each key of its tables, as `notify.on`; and each table of a list.
+    pub fn key_places(&self) -> Vec<(String, Place)> {
+        let mut places = Vec::new();
+        for own in self.own.into_iter() {
+            for (name, value) in own.table {
+                let key = name.get_ref();
+                places.push((key.to_string(), Place::new(own.source, name.span())));
+                match value.get_ref() {
+                    DeValue::Table(table) => places.extend(
+                        table
+                            .keys()
+                            .map(|name| (format!("{key}.{}", name.get_ref()), Place::new(own.source, name.span()))),
+                    ),
+                    DeValue::Array(items) => {
+                        places.extend(items.iter().map(|item| (key.to_string(), Place::new(own.source, item.span()))));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        places
     }
 
     /// Every key that is written in the file itself or, where it is not, in the layer below: for tables whose keys are

@@ -27,25 +27,26 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     if !file.text().contains("json") && !file.text().contains("previous") {
         return;
     }
-    for text in CONDITIONS.iter().filter_map(|key| file.find(key)).filter(Value::is_text).filter_map(|v| v.text()) {
+    // A text with an error is another matter.
+    let good = |keys: &[&'static str]| keys.iter().copied().filter(|key| subject.has(&[key])).collect::<Vec<_>>();
+    let found_in = |keys: &[&'static str]| good(keys).into_iter().filter_map(|key| file.find(key)).collect::<Vec<_>>();
+    for text in found_in(&CONDITIONS).iter().filter(|value| value.is_text()).filter_map(Value::text) {
         of_condition(&text).into_iter().for_each(|problem| found.push(problem));
     }
-    let parses = subject.job.command.parse() == Some(Parse::Json);
+    let parses = subject.job.command.parse() == Some(Parse::Json) || !subject.has(&["parse"]);
     let mut judge = |value: &Value<'_>, fails: bool| {
         if let Some(text) = Some(value).filter(|value| value.is_text()).and_then(Value::text) {
             problems(&text, parses, fails).into_iter().for_each(|problem| found.push(problem));
         }
     };
-    OF_GOOD_NEWS.iter().filter_map(|key| file.find(key)).for_each(|value| judge(&value, false));
-    OF_FAILURES.iter().filter_map(|key| file.find(key)).for_each(|value| judge(&value, true));
-    let tables = ["message.fields", "message.failure", "message.failure.fields"];
-    for table in
-        tables.iter().filter_map(|key| file.find(key)).filter(Value::is_table).filter_map(|value| value.table())
-    {
+    found_in(&OF_GOOD_NEWS).iter().for_each(|value| judge(value, false));
+    found_in(&OF_FAILURES).iter().for_each(|value| judge(value, true));
+    let tables = found_in(&["message.fields", "message.failure", "message.failure.fields"]);
+    for table in tables.iter().filter(|value| value.is_table()).filter_map(Value::table) {
         table.free_keys().iter().for_each(|(_, value)| judge(value, true));
     }
-    let lists = ["message.actions", "message.failure.actions"];
-    let actions = lists.iter().filter_map(|key| file.find(key)?.items()).flatten().filter(Value::is_table);
+    let lists = found_in(&["message.actions", "message.failure.actions"]);
+    let actions = lists.iter().filter_map(Value::items).flatten().filter(Value::is_table);
     for action in actions.filter_map(|action| action.table()) {
         action.free_keys().iter().for_each(|(_, value)| judge(value, true));
     }

@@ -66,56 +66,55 @@ pub struct Scope {
     pub shells: bool,
 }
 
-/// A rule about one job, and the keys that it looks at: it is left out where one of them has an error.
+/// A rule about one job, and the keys that it looks at: it is left out where one of them has an error, or where an unknown
+/// key may be a slip for one. A rule about several keys that have nothing to do with each other asks for each by itself.
 struct JobRule {
     check: fn(&Subject<'_, '_>, &Scope, &mut Problems),
     needs: &'static [&'static [&'static str]],
 }
 
-/// The keys that say when a job is due.
-const WHEN: &[&str] = &[
-    "every",
-    "burst",
-    "cron",
-    "expect",
-    "after",
-    "first_run",
-    "every_from",
-    "time_zone",
-    "working_hours",
-    "jitter",
-    "overlap",
-    "catch_up",
-    "enabled",
-];
+/// The keys that say how often a job runs within its hours.
+const SCHEDULE: &[&str] = &["every", "burst", "cron", "expect", "after", "first_run", "every_from", "enabled"];
 
 /// The keys that say which program is started.
 const PROGRAM: &[&str] = &["command", "shell", "working_dir", "inherit_env", "env", "env_file", "user", "group"];
 
 /// The rules about one job, in no order that matters: problems are sorted by their places.
 const JOB_RULES: &[JobRule] = &[
-    JobRule { check: burst_overlaps_pause::check, needs: &[WHEN] },
-    JobRule { check: can_starve_others::check, needs: &[WHEN, &["command", "timeout"]] },
+    JobRule { check: burst_overlaps_pause::check, needs: &[&["burst"]] },
+    JobRule { check: can_starve_others::check, needs: &[&["enabled", "overlap", "command", "timeout"]] },
     JobRule { check: cannot_switch_user::check, needs: &[&["user", "group"]] },
-    JobRule { check: chatty_job::check, needs: &[WHEN, &["command", "notify", "template", "message"]] },
+    JobRule {
+        check: chatty_job::check,
+        needs: &[SCHEDULE, &["working_hours", "command", "notify.on", "notify.rate_limit"]],
+    },
     JobRule { check: command_not_found::check, needs: &[PROGRAM] },
-    JobRule { check: hang_is_silent::check, needs: &[WHEN, &["command", "timeout", "notify"]] },
-    JobRule { check: hang_is_silent::check_expected, needs: &[WHEN, &["timeout", "notify"]] },
-    JobRule { check: interval_too_short::check, needs: &[WHEN] },
-    JobRule { check: invalid_blocks::check, needs: &[&["message"]] },
+    JobRule {
+        check: hang_is_silent::check,
+        needs: &[&["enabled", "overlap", "every_from", "command", "timeout", "notify.stuck_after"]],
+    },
+    JobRule {
+        check: hang_is_silent::check_expected,
+        needs: &[&["enabled", "expect", "timeout", "notify.stuck_after"]],
+    },
+    JobRule { check: interval_too_short::check, needs: &[SCHEDULE] },
+    JobRule { check: invalid_blocks::check, needs: &[] },
     JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env", "env_file"]] },
-    JobRule { check: may_be_missing::check, needs: &[&["parse", "template", "message", "failure_template"]] },
-    JobRule { check: never_runs::check, needs: &[WHEN] },
-    JobRule { check: noisy_job::check, needs: &[WHEN, &["notify"]] },
+    JobRule { check: may_be_missing::check, needs: &[] },
+    JobRule { check: never_runs::check, needs: &[SCHEDULE] },
+    JobRule { check: noisy_job::check, needs: &[SCHEDULE, &["notify.on", "notify.repeat", "notify.rate_limit"]] },
     JobRule { check: pipe_hides_failure::check, needs: &[&["command", "shell"]] },
-    JobRule { check: quiet_for_ever::check, needs: &[WHEN, &["notify"]] },
+    JobRule {
+        check: quiet_for_ever::check,
+        needs: &[SCHEDULE, &["time_zone", "working_hours", "notify.quiet_hours", "notify.quiet_except"]],
+    },
     JobRule { check: secret_in_file::check_env, needs: &[&["env"]] },
     JobRule { check: secret_readable::check_env_file, needs: &[&["env_file"]] },
     JobRule { check: secret_readable::check_ping, needs: &[&["ping"]] },
-    JobRule { check: timeout_outlasts_interval::check, needs: &[WHEN, &["timeout"]] },
-    JobRule { check: unescaped_output::check, needs: &[&["template", "message", "failure_template"]] },
+    JobRule { check: timeout_outlasts_interval::check, needs: &[SCHEDULE, &["overlap", "timeout"]] },
+    JobRule { check: unescaped_output::check, needs: &[] },
     JobRule { check: unusable_secret::check_ping, needs: &[&["ping"]] },
-    JobRule { check: unused_key::check, needs: &[WHEN, PROGRAM, &["timeout", "retries", "notify"]] },
+    JobRule { check: unused_key::check, needs: &[] },
     JobRule { check: writable_configuration::check, needs: &[&["user"]] },
     JobRule { check: writable_script::check, needs: &[PROGRAM] },
 ];
@@ -144,13 +143,6 @@ struct Entry<'a> {
     source: SourceId,
     /// What cannot be relied on; nothing for a job without an error.
     bad: Option<&'a BadKeys>,
-}
-
-impl Entry<'_> {
-    /// Whether a rule that looks at these keys can be asked.
-    fn has(&self, keys: &[&str]) -> bool {
-        self.bad.is_none_or(|bad| bad.spare(keys))
-    }
 }
 
 impl<'a> Whole<'a> {
@@ -189,6 +181,7 @@ impl<'a> Whole<'a> {
             plan: self.plan,
             job: entry.job,
             file: self.file(entry.source),
+            bad: entry.bad,
             config: &self.config,
             programs: &self.programs,
             accounts: &self.accounts,
@@ -252,7 +245,7 @@ fn by_job(whole: &Whole<'_>, scope: &Scope) -> Vec<Problems> {
         let about_it = |rule: &&JobRule| {
             !(entry.job.command.runs_elsewhere() && rule.needs.iter().any(|keys| keys.contains(&"command")))
         };
-        let asked = JOB_RULES.iter().filter(|rule| rule.needs.iter().all(|keys| entry.has(keys))).filter(about_it);
+        let asked = JOB_RULES.iter().filter(|rule| rule.needs.iter().all(|keys| subject.has(keys))).filter(about_it);
         asked.for_each(|rule| (rule.check)(&subject, scope, &mut found));
         found
     })

@@ -41,7 +41,9 @@ const PROBE: &str = "(eval 'set -n\necho executed')\n(eval 'set -n\nif :; then e
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     let programs = Programs::default();
     let mut shells: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
-    for (index, entry) in whole.jobs.iter().enumerate().filter(|(_, entry)| entry.has(&["command", "shell"])) {
+    for (index, entry) in
+        whole.jobs.iter().enumerate().filter(|(_, entry)| whole.subject(entry).has(&["command", "shell"]))
+    {
         let job = entry.job;
         let mut words = job.command.words();
         let script = job.command.script().and_then(|_| words.pop());

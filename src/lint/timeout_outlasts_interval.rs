@@ -16,6 +16,10 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     if !own || !timing.enabled || !timing.can_fall_behind() || timeout <= timing.gap_at_least() {
         return;
     }
+    // An interval is the same in all hours; a calendar is not.
+    if timing.follows_wall_clock() && !subject.has(&["working_hours"]) {
+        return;
+    }
     let interval = timing.shortest_gap(subject.job.name.as_str(), scope.now);
     let Some(interval) = interval.filter(|interval| timeout > *interval) else { return };
     let Some(value) = subject.file.find("timeout") else { return };

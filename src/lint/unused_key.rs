@@ -28,14 +28,14 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         if !subject.file.text().contains(name) {
             continue;
         }
-        if let Some(value) = subject.file.find(key) {
+        if let Some(value) = subject.file.find(key).filter(|_| subject.has(&[key])) {
             let problem = Problem::new(Code::UnusedKey, value.key_at, format!("`{key}` has no effect: {why}"));
             found.push(problem.help(help));
         }
     }
 }
 
-/// Key, why it has no effect, and what to do, when it is written.
+/// Key, why it has no effect, and what to do, when it is written. What depends on a key with an error is not known.
 fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'static str)> {
     let (command, timing, notify) = (&subject.job.command, &subject.job.timing, &subject.job.notify);
     let mut unused = Vec::new();
@@ -54,10 +54,11 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
             unused.push(("notify.thread", "an incoming webhook knows no threads", token));
         }
     }
-    if notify.quiet_hours.is_none() {
+    if notify.quiet_hours.is_none() && subject.has(&["notify.quiet_hours"]) {
         unused.push(("notify.quiet_except", "there are no `quiet_hours`", "add `quiet_hours`, or take it out"));
     }
-    if command.timeout().is_none() && timing.overlap != Overlap::Replace {
+    let has_end = command.timeout().is_some() || timing.overlap == Overlap::Replace;
+    if !has_end && subject.has(&["timeout", "overlap"]) {
         unused.push((
             "kill_after",
             "there is no `timeout` after which it would count",
@@ -67,22 +68,22 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
     if timing.follows_finish() {
         unused.push(("overlap", "an interval from the finish never overlaps", "take it out"));
     }
-    if timing.follows_finish() || timing.overlap == Overlap::Allow {
+    if (timing.follows_finish() || timing.overlap == Overlap::Allow) && subject.has(&["overlap"]) {
         unused.push(("notify.stuck_after", "no due time is ever skipped", "take it out"));
     }
     // Messages show times in the job's zone: since when it fails, and what a template shows with `date`.
     let tells_times = notify.on.asks(On::Failure) || notify.on.asks_always() || subject.file.text().contains("date(");
     let by_the_clock = timing.follows_wall_clock() || timing.hours.is_some() || notify.quiet_hours.is_some();
-    if !by_the_clock && !tells_times {
+    if !by_the_clock && !tells_times && subject.has(&["cron", "expect", "working_hours", "notify"]) {
         let why = "there is no `cron`, and there are no `working_hours`";
         unused.push(("time_zone", why, "take it out: an interval is the same in every zone"));
     }
-    if command.retries().times == 0 {
+    if command.retries().times == 0 && subject.has(&["retries.times", "command"]) {
         unused.push(("retries.delay", "there are no `retries`", "raise `retries.times`, or take it out"));
         unused.push(("retries.factor", "there are no `retries`", "raise `retries.times`, or take it out"));
         unused.push(("retries.max_delay", "there are no `retries`", "raise `retries.times`, or take it out"));
     }
-    if !notify.on.asks(On::Failure) && !notify.on.asks_always() {
+    if !notify.on.asks(On::Failure) && !notify.on.asks_always() && subject.has(&["notify.on"]) {
         let why = "`on` does not ask for `failure`";
         for key in ["notify.after", "notify.repeat", "notify.mention", "notify.flap"] {
             unused.push((key, why, "add `failure` to `on`, or take it out"));

@@ -12,7 +12,7 @@ use super::service::Service;
 use crate::diagnostic::{Place, SourceId};
 use crate::document::{Reader, Table, Value};
 use crate::exec::Programs;
-use crate::plan::{Job, Plan};
+use crate::plan::{BadKeys, Job, Plan};
 
 /// A file that was read, parsed again when it is asked for a place.
 #[derive(Debug)]
@@ -91,6 +91,8 @@ pub(super) struct Subject<'s, 'a> {
     pub(super) plan: &'a Plan,
     pub(super) job: &'a Job,
     pub(super) file: File<'a>,
+    /// What of the job cannot be relied on; nothing of a job without an error.
+    pub(super) bad: Option<&'a BadKeys>,
     /// `slack_alert.toml`, whose `[defaults]` may say what the job does not.
     pub(super) config: &'s File<'a>,
     /// Programs that were looked for already.
@@ -102,6 +104,11 @@ pub(super) struct Subject<'s, 'a> {
 }
 
 impl Subject<'_, '_> {
+    /// Whether these keys of the job can be relied on: whether they are written or not, nothing is wrong with them.
+    pub(super) fn has(&self, keys: &[&str]) -> bool {
+        self.bad.is_none_or(|bad| bad.spare(keys))
+    }
+
     /// A value that the job has: its own, or the one of `[defaults]`.
     pub(super) fn find(&self, path: &str) -> Option<Value<'_>> {
         self.file.find(path).or_else(|| self.config.find(&format!("defaults.{path}")))

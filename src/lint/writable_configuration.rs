@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::writable_script::{OTHERS, STICKY, below_folder, runs_as_root, stat, writable};
+use super::writable_script::{OTHERS, STICKY, below_folder, changed_by, runs_as_root, stat, writable};
 use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 
@@ -51,19 +51,11 @@ fn judge(path: &Path, place: Place, what: &str, found: &mut Problems) {
 
 /// The same of a file that people write in another way.
 fn judge_as(path: &Path, name: &Path, place: Place, what: &str, found: &mut Problems) {
-    let (who, help) = match (writable(path), owner(path)) {
-        (Some(who), _) => (who.to_owned(), "chmod go-w"),
-        (None, Some(owner)) => (format!("user {owner}, who owns it"), "chown root"),
-        (None, None) => return,
-    };
+    let Some(who) = changed_by(path) else { return };
+    let help = if writable(path).is_some() { "chmod go-w" } else { "chown root" };
     let message = format!("this {what}, and `{}` can be changed by {who}", name.display());
     let problem = Problem::new(Code::WritableScript, place, message);
     found.push(problem.help(format!("{help} {}", name.display())));
-}
-
-/// The number of the user who owns a file, where that is not root.
-fn owner(path: &Path) -> Option<u32> {
-    stat(path).map(|stat| stat.st_uid).filter(|owner| *owner != 0)
 }
 
 /// A folder above a file in which everybody may rename what is there. The file itself may be a link: both ways count.

@@ -14,7 +14,7 @@ const GROUP: u32 = 0o020;
 pub(super) const STICKY: u32 = 0o1000;
 
 /// The job runs as root, and its program, the script that its interpreter is given, or the folder that holds it can be
-/// written to by others: whoever does that is root with the next run.
+/// written to by others, or belongs to somebody else: whoever changes it is root with the next run.
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let job = subject.job;
     if !runs_as_root(job) {
@@ -43,13 +43,29 @@ pub(super) fn below_folder(path: &Path, subject: &Subject<'_, '_>) -> PathBuf {
 }
 
 /// The file, or its folder, that others may write to, and who they are.
-fn writable_at(file: &Path) -> Option<(PathBuf, &'static str)> {
-    if let Some(who) = writable(file) {
+fn writable_at(file: &Path) -> Option<(PathBuf, String)> {
+    if let Some(who) = changed_by(file) {
         return Some((file.to_owned(), who));
     }
     let folder = file.parent()?;
     let above = mode(folder)?;
-    (above & OTHERS != 0 && above & STICKY == 0).then(|| (folder.to_owned(), "everybody"))
+    let open = (above & OTHERS != 0 && above & STICKY == 0).then(|| "everybody".to_owned());
+    let who = open.or_else(|| owner(folder).map(in_words))?;
+    Some((folder.to_owned(), who))
+}
+
+/// Who else than root may change a file or folder.
+pub(super) fn changed_by(file: &Path) -> Option<String> {
+    writable(file).map(str::to_owned).or_else(|| owner(file).map(in_words))
+}
+
+fn in_words(owner: u32) -> String {
+    format!("user {owner}, who owns it")
+}
+
+/// The number of the user who owns a file, where that is not root.
+fn owner(path: &Path) -> Option<u32> {
+    stat(path).map(|stat| stat.st_uid).filter(|owner| *owner != 0)
 }
 
 /// Who else than its owner may write to a file or folder.

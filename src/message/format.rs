@@ -140,10 +140,8 @@ pub(super) enum Tone {
     Running,
 }
 
-/// Reads `template`, `failure_template` and `[message]`. `None` when something is wrong with them; all of it is pushed.
-pub fn read(table: &mut Table<'_>, templates: &Templates) -> Option<Format> {
-    let reader = table.reader();
-    let before = reader.errors();
+/// Reads `template`, `failure_template` and `[message]`. A part that something is wrong with is left out, and pushed.
+pub fn read(table: &mut Table<'_>, templates: &Templates) -> Format {
     let template = table.value("template");
     let failure_template = table.value("failure_template");
     let mut message = table.table_or_empty("message");
@@ -157,11 +155,8 @@ pub fn read(table: &mut Table<'_>, templates: &Templates) -> Option<Format> {
     failure.finish();
     recovery.finish();
     message.finish();
-    if reader.errors() > before {
-        return None;
-    }
     let is_empty = [&layouts.message, &layouts.failure, &layouts.recovery].into_iter().all(Layout::is_empty);
-    Some(Format { templates: templates.clone(), layouts: (!is_empty).then(|| Box::new(layouts)) })
+    Format { templates: templates.clone(), layouts: (!is_empty).then(|| Box::new(layouts)) }
 }
 
 /// Reads the parts of one table; `template` is the job's own key that means the same as `body`.

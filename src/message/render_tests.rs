@@ -28,7 +28,8 @@ fn format_of(job: &str) -> Format {
     let templates = read_templates(&mut root);
     let format = format::read(&mut root, &templates);
     let problems = reader.into_problems();
-    format.unwrap_or_else(|| panic!("{job}: {problems:?}"))
+    assert!(problems.is_empty(), "{job}: {problems:?}");
+    format
 }
 
 fn plain() -> Format {
@@ -870,7 +871,8 @@ fn read_unchecked(template: &str) -> Option<Format> {
     let id = Sources::default().add("job.toml".as_ref(), text.as_str());
     let (table, _) = load::parse(id, &text, &mut Problems::default());
     let reader = Reader::default();
-    format::read(&mut Table::root(&reader, id, &text, &table), &Templates::default())
+    let format = format::read(&mut Table::root(&reader, id, &text, &table), &Templates::default());
+    (reader.errors() == 0).then_some(format)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::config::{Config, read_allow};
 use super::schema::NOT_IN_DEFAULTS;
 use super::{Case, Job, Options, tests_of};
 use crate::diagnostic::{Code, Place, Problem, SourceId, Sources};
-use crate::document::{Key, Reader, Table};
+use crate::document::{Reader, Table};
 use crate::exec;
 use crate::id::JobName;
 use crate::message::{self, JobFacts};
@@ -34,8 +34,8 @@ pub(super) struct Parts {
     description: String,
     tags: Vec<String>,
     pub(super) command: Option<exec::Command>,
-    pub(super) timing: Option<schedule::Timing>,
-    pub(super) format: Option<message::Format>,
+    pub(super) schedule: schedule::Read,
+    pub(super) format: message::Format,
     conditions: Option<message::Conditions>,
     pub(super) notify: policy::Settings,
     ping: Option<Arc<notify::PingSettings>>,
@@ -51,21 +51,18 @@ impl Parts {
     pub(super) fn whole(mut self) -> Option<Job> {
         // A condition with an error is no condition: the job is not loaded, since it would look well when it is not.
         self.conditions.as_ref()?;
-        let (command, timing, format) = (self.command.take()?, self.timing.take()?, self.format.take()?);
-        Some(self.assemble(command, timing, format))
+        let command = self.command.take().filter(|_| self.schedule.has_schedule)?;
+        Some(self.assemble(command))
     }
 
-    /// The job with every part that is missing taken from the least of jobs: for rules, which look at the other parts.
+    /// The job with a command that is missing taken from the least of jobs: for rules, which look at the other parts.
     pub(super) fn completed(mut self, context: &Context<'_>) -> Job {
         let (parsed, reader) = (toml::de::DeTable::parse_recoverable(PROBE).0.into_inner(), Reader::default());
         let source = Sources::default().add(Path::new("(least)"), "");
         let mut table = Table::root(&reader, source, PROBE, &parsed);
         let least = take(&self.name, Path::new(""), PROBE, &mut table, context);
-        let can = "the least of jobs has no error";
-        let command = self.command.take().or(least.command).expect(can);
-        let timing = self.timing.take().or(least.timing).expect(can);
-        let format = self.format.take().or(least.format).expect(can);
-        self.assemble(command, timing, format)
+        let command = self.command.take().or(least.command).expect("the least of jobs has no error");
+        self.assemble(command)
     }
 
     /// The jobs that it follows, and where they are named.
@@ -80,21 +77,18 @@ impl Parts {
 
     /// The keys whose part is missing.
     pub(super) fn missing(&self) -> Vec<&'static str> {
-        let names = |keys: &'static [Key]| keys.iter().map(|key| key.name);
         let mut missing = Vec::new();
         if self.command.is_none() {
             missing.push("command");
         }
-        if self.timing.is_none() {
-            missing.extend(names(schedule::KEYS));
-        }
-        if self.format.is_none() {
-            missing.extend(names(message::KEYS));
+        if !self.schedule.has_schedule {
+            missing.extend(schedule::SCHEDULE_KEYS);
         }
         missing
     }
 
-    fn assemble(self, command: exec::Command, timing: schedule::Timing, format: message::Format) -> Job {
+    fn assemble(self, command: exec::Command) -> Job {
+        let timing = self.schedule.timing;
         let facts = JobFacts {
             name: self.name.clone(),
             description: command.redactor().mask_str(&self.description).into_owned(),
@@ -112,7 +106,7 @@ impl Parts {
             timing,
             command: Arc::new(if conditions.is_empty() { command } else { command.with_conditions() }),
             notify: self.notify,
-            format,
+            format: self.format,
             conditions,
             ping: self.ping,
             allow: self.allow,
@@ -135,7 +129,8 @@ pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_
     let config = context.config;
     let command = exec::read(table, &context.commands, schedule::runs_elsewhere(table));
     let conditions = message::read_conditions(table, command.as_ref().and_then(exec::Command::parse));
-    let timing = schedule::read(table, &config.zone).map(|timing| with_options(timing, context.options));
+    let mut schedule = schedule::read(table, &config.zone);
+    schedule.timing = with_options(schedule.timing, context.options);
     let format = message::read(table, &config.templates);
     let notify = policy::read(table.table_or_empty("notify"));
     let description = table.text("description").map(|text| text.value.to_owned()).unwrap_or_default();
@@ -157,7 +152,7 @@ pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_
         description,
         tags,
         command,
-        timing,
+        schedule,
         format,
         conditions,
         notify,

@@ -215,7 +215,8 @@ mod tests {
             let context = Context { config: &config, options: &options, commands, common: 0 };
             let mut table = Table::root(&reader, source, text, &parsed);
             let parts = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
-            let shown = format!("{:#?}\n{:#?}\n{:#?}\n{:#?}", parts.command, parts.timing, parts.format, parts.notify);
+            let shown =
+                format!("{:#?}\n{:#?}\n{:#?}\n{:#?}", parts.command, parts.schedule, parts.format, parts.notify);
             drop(table);
             let problems: Vec<_> = reader.into_problems().iter().map(|problem| problem.message.clone()).collect();
             assert_eq!(problems, [""; 0], "{text}");

@@ -385,7 +385,7 @@ mod tests {
         let id = sources.add("job.toml".as_ref(), schedule);
         let table = DeTable::parse(schedule).expect("valid TOML").into_inner();
         let zone = TimeZone::get("Europe/Berlin").expect("the zone is known");
-        let timing = read_timing(&mut Table::root(&reader, id, schedule, &table), &zone).expect("a schedule");
+        let timing = read_timing(&mut Table::root(&reader, id, schedule, &table), &zone).timing;
         let now = Now { wall: at(now), mono: Mono::default() };
         let mut cadence = timing.begin("job", None, now);
         cadence.take(&timing, now);

@@ -31,7 +31,7 @@ pub use cadence::{Absent, Ahead, Cadence, Due, NextRun, Saved, Slot, Taken};
 pub use cron::{Cron, instants};
 pub use expect::{Expect, Expected};
 pub use hours::{Hours, parse_hours};
-pub use read::{KEYS, SCHEDULE_KEYS, read, read_zone, runs_elsewhere};
+pub use read::{KEYS, Read, SCHEDULE_KEYS, read, read_zone, runs_elsewhere};
 pub use times::{Times, parse_times};
 pub use upcoming::Upcoming;
 

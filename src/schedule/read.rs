@@ -141,49 +141,53 @@ pub const KEYS: &[Key] = &[
     Key { name: "enabled", kind: Kind::Flag, default: "true", about: "Whether the job runs by its schedule at all." },
 ];
 
-/// Takes the schedule's keys from a job's table; `zone` holds where the job names none. `None` when anything is wrong
-/// with them, which is then among the problems.
-pub fn read(table: &mut Table<'_>, zone: &TimeZone) -> Option<Timing> {
-    // Everything is read before anything is given up, so that every problem is found.
-    let schedule = schedule(table);
-    let first_run = sound(table, "first_run", |table| table.choice("first_run", FIRST_RUN));
-    let every_from = sound(table, "every_from", |table| table.choice("every_from", EVERY_FROM));
-    let zone = sound(table, "time_zone", |table| read_zone(&table.text("time_zone")?, table.reader()))
-        .map(|own| own.unwrap_or_else(|| zone.clone()));
-    let hours = sound(table, "working_hours", working_hours);
-    let jitter = sound(table, "jitter", |table| table.duration("jitter"));
-    let overlap = sound(table, "overlap", |table| table.choice("overlap", OVERLAP));
-    let catch_up = sound(table, "catch_up", |table| table.choice("catch_up", CATCH_UP));
-    let enabled = sound(table, "enabled", |table| table.flag("enabled"));
-    let locks = sound(table, "lock", locks);
-    let for_every = only_with_every(table);
-    let has_a_meaning = refuse_about_running(table);
+/// What is read in the place of a schedule that is missing or cannot be used.
+const STAND_IN: Duration = Duration::from_secs(3_600);
 
-    let (first_run, every_from): (Option<FirstRun>, _) = (first_run?, every_from?);
-    let at_each_start = first_run == Some(FirstRun::Always);
-    let mut schedule = schedule?;
+/// The keys of a schedule, as far as they can be used. What is wrong with them is among the problems.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// What cannot be used is as if it were not written.
+    pub timing: Timing,
+    /// Whether the schedule itself can be used; if not, another one is in its place.
+    pub has_schedule: bool,
+}
+
+/// Takes the schedule's keys from a job's table; `zone` holds where the job names none.
+pub fn read(table: &mut Table<'_>, zone: &TimeZone) -> Read {
+    let schedule = schedule(table);
+    let first_run: FirstRun = table.choice("first_run", FIRST_RUN).unwrap_or_default();
+    let every_from = table.choice("every_from", EVERY_FROM).unwrap_or_default();
+    let own_zone = table.text("time_zone").and_then(|text| read_zone(&text, table.reader()));
+    let jitter = table.duration("jitter").unwrap_or_default();
+    only_with_every(table);
+    refuse_about_running(table);
+
+    let has_schedule = schedule.is_some();
+    let mut schedule = schedule.unwrap_or_else(|| Schedule::Every(Every::new(STAND_IN)));
     match &mut schedule {
         Schedule::Every(pulse) => {
-            pulse.first_run = first_run.unwrap_or_default();
-            pulse.from = every_from.unwrap_or_default();
+            pulse.first_run = first_run;
+            pulse.from = every_from;
         }
-        Schedule::Burst(burst) => burst.pulse.first_run = first_run.unwrap_or_default(),
+        Schedule::Burst(burst) => burst.pulse.first_run = first_run,
         Schedule::Cron(_) | Schedule::Reboot | Schedule::Expect(_) | Schedule::After(_) => {}
     }
     let at_start = match schedule {
         Schedule::Reboot => AtStart::AfterBoot,
-        _ if at_each_start => AtStart::Always,
+        _ if first_run == FirstRun::Always => AtStart::Always,
         _ => AtStart::Never,
     };
-    let mut timing = Timing::new(schedule, zone?);
-    timing.jitter = below_interval(table, &timing, jitter?.unwrap_or_default())?;
-    timing.hours = hours?.flatten();
-    timing.overlap = overlap?.unwrap_or_default();
-    timing.catch_up = catch_up?.unwrap_or_default();
-    timing.locks = locks?.unwrap_or_default();
+    let mut timing = Timing::new(schedule, own_zone.unwrap_or_else(|| zone.clone()));
+    // The interval of the stand-in says nothing about a jitter.
+    timing.jitter = if has_schedule { below_interval(table, &timing, jitter) } else { jitter };
+    timing.hours = working_hours(table).flatten();
+    timing.overlap = table.choice("overlap", OVERLAP).unwrap_or_default();
+    timing.catch_up = table.choice("catch_up", CATCH_UP).unwrap_or_default();
+    timing.locks = locks(table).unwrap_or_default();
     timing.at_start = at_start;
-    timing.enabled = enabled?.unwrap_or(true);
-    (for_every && has_a_meaning).then_some(timing)
+    timing.enabled = table.flag("enabled").unwrap_or(true);
+    Read { timing, has_schedule }
 }
 
 /// `Some(None)` when the key is not there, `None` when it is there and cannot be used.
@@ -369,14 +373,12 @@ const ABOUT_RUNNING: &[&str] = &[
 ];
 
 /// With `expect` the daemon runs nothing: what says how it would is a mistake.
-fn refuse_about_running(table: &Table<'_>) -> bool {
-    let mut good = true;
+fn refuse_about_running(table: &Table<'_>) {
     if let Some(after) = table.own_value("after") {
         for (key, why) in
             [("jitter", "it has no times of its own"), ("catch_up", "the end of another run is never missed")]
         {
             let Some(value) = table.own_value(key) else { continue };
-            good = false;
             let problem = Problem::new(
                 Code::ConflictingKeys,
                 value.key_at,
@@ -385,10 +387,9 @@ fn refuse_about_running(table: &Table<'_>) -> bool {
             table.push(problem.also(after.key_at, "`after` is here").help("take it out"));
         }
     }
-    let Some(expect) = table.own_value("expect") else { return good };
+    let Some(expect) = table.own_value("expect") else { return };
     for key in ABOUT_RUNNING {
         let Some(value) = table.own_value(key) else { continue };
-        good = false;
         let (message, help) = match *key {
             "command" => (
                 "this job has an `expect` and a `command`".to_owned(),
@@ -402,7 +403,6 @@ fn refuse_about_running(table: &Table<'_>) -> bool {
         let problem = Problem::new(Code::ConflictingKeys, value.key_at, message);
         table.push(problem.also(expect.key_at, "`expect` is here").help(help));
     }
-    good
 }
 
 /// The hours of one text or several; an empty list is no hours, and takes those of `[defaults]` away.
@@ -454,10 +454,9 @@ pub fn read_zone(text: &Text<'_>, reader: &Reader) -> Option<TimeZone> {
 
 /// Keys that mean something beside an interval only: `every_from` beside `every`, `first_run` beside `burst` too. From
 /// `[defaults]` they come to every job, and are not counted.
-fn only_with_every(table: &Table<'_>) -> bool {
+fn only_with_every(table: &Table<'_>) {
     let other = ["burst", "cron", "after"].into_iter().find_map(|key| Some((key, table.own_value(key)?)));
-    let Some((other, schedule)) = other.filter(|_| table.own_value("every").is_none()) else { return true };
-    let mut alone = true;
+    let Some((other, schedule)) = other.filter(|_| table.own_value("every").is_none()) else { return };
     for (key, with) in [("first_run", "`every` and `burst`"), ("every_from", "`every`")] {
         // With every schedule `always` has a meaning, and what is no value at all may be a slip for it.
         let fits = |value: &Value<'_>| {
@@ -465,7 +464,6 @@ fn only_with_every(table: &Table<'_>) -> bool {
             key == "first_run" && (other == "burst" || !text.is_some_and(|text| ["now", "wait"].contains(&text)))
         };
         if let Some(value) = table.own_value(key).filter(|value| !fits(value)) {
-            alone = false;
             let (what, help) = match value.text().filter(|_| key == "first_run") {
                 Some(text) => (
                     format!("`first_run = \"{}\"`", text.value),
@@ -478,21 +476,21 @@ fn only_with_every(table: &Table<'_>) -> bool {
             table.push(problem.also(schedule.key_at, format!("`{other}` is here")).help(help));
         }
     }
-    alone
 }
 
 /// The job's own jitter must be shorter than its interval, or its pause; one from `[defaults]` is cut to it.
-fn below_interval(table: &mut Table<'_>, timing: &Timing, jitter: Duration) -> Option<Duration> {
-    let Some(every) = timing.every() else { return Some(jitter) };
+fn below_interval(table: &mut Table<'_>, timing: &Timing, jitter: Duration) -> Duration {
+    let Some(every) = timing.every() else { return jitter };
     let longest = timing.burst().map_or(every, |burst| burst.pause.max(every));
     match table.own_value("jitter") {
-        _ if jitter < longest => Some(jitter),
+        _ if jitter < longest => jitter,
         Some(value) => {
             let what = if timing.burst().is_some() { "pause" } else { "interval" };
             let help = format!("a shift by a whole {what} or more spreads no better than one below it");
-            value.refuse(Code::InvalidValue, format!("`jitter` must be shorter than the {what}"), help)
+            let message = format!("`jitter` must be shorter than the {what}");
+            value.refuse(Code::InvalidValue, message, help).unwrap_or_default()
         }
-        None => Some(longest),
+        None => longest,
     }
 }
 

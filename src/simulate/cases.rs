@@ -15,7 +15,7 @@ use crate::diagnostic::{Code, Place, Problem};
 use crate::exec::{self, Captured, Ending, Outcome, Output, Reason, Run, Status, Trigger};
 use crate::id::{Channel, RunId};
 use crate::message::{Message, Thread};
-use crate::plan::{Case, Given, GivenRun, Job, Plan, Step};
+use crate::plan::{Case, Given, GivenRun, Job, Partial, Plan, Step};
 use crate::policy::{self, Decision, Health, HoldKind};
 use crate::report::{self, Burst, RunEnd, Said, Sender};
 
@@ -25,10 +25,35 @@ const NOON: DateTime = date(2026, 1, 5).at(12, 0, 0, 0);
 /// How long a run takes.
 const TOOK: Duration = Duration::from_secs(1);
 
-/// Tries every case of every job; a case that does not come out is a problem at what it expects.
-pub fn check(plan: &Plan) -> Vec<Problem> {
+/// What the outcome of a case depends on. An error in anything else of a file leaves its cases as they are.
+const NEEDED: &[&str] = &[
+    "every",
+    "burst",
+    "cron",
+    "expect",
+    "after",
+    "time_zone",
+    "timeout",
+    "retries",
+    "parse",
+    "exit_codes",
+    "fail_on",
+    "warning_when",
+    "critical_when",
+    "redact",
+    "template",
+    "failure_template",
+    "message",
+    "notify",
+];
+
+/// Tries every case of every job, and of each file with errors that have nothing to do with its cases; a case that does not
+/// come out is a problem at what it expects.
+pub fn check(plan: &Plan, partial: &[Partial]) -> Vec<Problem> {
     let sender = report::sender(plan);
-    plan.jobs.iter().flat_map(|job| job.cases.iter().flat_map(|case| failures(job, case, &sender))).collect()
+    let partial = partial.iter().filter(|partial| partial.bad.spare(NEEDED)).map(|partial| &partial.job);
+    let jobs = plan.jobs.iter().map(Arc::as_ref).chain(partial);
+    jobs.flat_map(|job| job.cases.iter().flat_map(|case| failures(job, case, &sender))).collect()
 }
 
 /// What to do about a case that does not come out.

@@ -18,7 +18,7 @@ fn read_over(job: &str, defaults: &str) -> (Option<Timing>, Vec<String>) {
     let reader = Reader::default();
     let below = Table::root(&reader, below, defaults, &parsed_below);
     let mut table = Table::root(&reader, file, job, &parsed).over(&below);
-    let timing = read(&mut table, &TimeZone::UTC);
+    let read = read(&mut table, &TimeZone::UTC);
     let mut known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
     known.sort_unstable();
     assert_eq!(table.asked(), known, "what is asked for is what the manual tells of");
@@ -29,7 +29,8 @@ fn read_over(job: &str, defaults: &str) -> (Option<Timing>, Vec<String>) {
         let culprit = &sources.get(place.source).text[place.span()];
         format!("{} [{culprit}] {} ({})", problem.code.as_str(), problem.message, problem.help.as_deref().unwrap_or(""))
     });
-    (timing, told.collect())
+    let told: Vec<String> = told.collect();
+    ((read.has_schedule && told.is_empty()).then_some(read.timing), told)
 }
 
 #[test]

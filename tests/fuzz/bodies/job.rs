@@ -29,7 +29,9 @@ pub(crate) fn run(bytes: &[u8]) {
     let now = "2026-01-05T00:00:00Z".parse().expect("a time");
     lint::check(&mut loaded, &Scope { now, whole: false, shells: false });
     if let Some(plan) = &loaded.plan {
-        cases::check(plan).into_iter().for_each(|problem| loaded.findings.problems.push(problem));
+        cases::check(plan, &loaded.findings.partial)
+            .into_iter()
+            .for_each(|problem| loaded.findings.problems.push(problem));
     }
     let (problems, sources) = (&loaded.findings.problems, &loaded.findings.sources);
     for problem in problems.iter() {

@@ -17,6 +17,24 @@ fn checked(cases: &str) -> (i32, String) {
 }
 
 #[test]
+fn cases_are_tried_beside_errors_that_have_nothing_to_do_with_them() {
+    let failing = "[[test]]\nname = \"wrong\"\ngiven = { exit = 0 }\nexpect = { event = \"failure\" }\n";
+    let broken = "[[test]]\nname = \"broken\"\ngiven = { exit = 0 }\nexpect = { event = \"failur\" }\n";
+    let tried = |before: &str, cases: &str| {
+        let job = format!("command = \"true\"\nevery = \"5m\"\ntimeout = \"1m\"\n{before}\n{cases}");
+        let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &job)]);
+        sandbox.run(&["check"]).stdout.contains("[failing-test]")
+    };
+    for before in ["descr = \"x\"", "working_hours = \"9\"", "umask = \"999\""] {
+        assert!(tried(before, failing), "{before}");
+    }
+    assert!(tried("", &format!("{broken}{failing}")), "an error in one case hides no other");
+    for before in ["notify.on = [\"x\"]", "exit_codes = 7", "cron = \"61 * * * *\""] {
+        assert!(!tried(before, failing), "nobody can say what comes of {before}");
+    }
+}
+
+#[test]
 fn cases_that_hold_say_nothing() {
     let (code, said) = checked(
         r##"

@@ -348,6 +348,64 @@ fn a_bad_calendar_hides_no_bad_script() {
 }
 
 #[test]
+fn an_error_hides_no_finding_that_has_nothing_to_do_with_it() {
+    let rare = "every = \"6h\"\n";
+    // A part of a file that a rule has something to say about, an error beside it, and the finding.
+    for (part, error, finding) in [
+        (rare, "working_hours = \"9-25\"", "no-timeout"),
+        (rare, "time_zone = \"Europe/Berlinn\"", "no-timeout"),
+        (rare, "overlap = \"never\"", "pipe-hides-failure"),
+        (rare, "notify.rate_limit = \"20/x\"", "no-timeout"),
+        (rare, "notify.on = [\"never\"]", "no-timeout"),
+        ("cron = \"61 * * * *\"\n", "", "no-timeout"),
+        ("every = \"5 lightyears\"\n", "", "no-timeout"),
+        ("every = \"6h\"\nnotify.stuck_after = 0\n", "notify.repeat = \"soon\"", "hang-is-silent"),
+        ("every = \"6h\"\noverlap = \"allow\"\n", "notify.quiet_hours = \"9-25\"", "can-starve-others"),
+        ("cron = \"0 0 31 2 *\"\n", "time_zone = \"Europe/Berlinn\"", "never-runs"),
+        ("cron = \"0 0 31 2 *\"\n", "working_hours = \"9-25\"", "never-runs"),
+        ("every = \"10ms\"\n", "working_hours = \"9-25\"", "interval-too-short"),
+        ("every = \"1m\"\ntimeout = \"5m\"\n", "time_zone = \"Europe/Berlinn\"", "timeout-outlasts-interval"),
+        ("every = \"10s\"\nnotify.on = [\"always\"]\n", "notify.repeat = \"soon\"", "chatty-job"),
+        ("every = \"5m\"\n", "template = \"{{ stdout\"", "chatty-job"),
+        ("every = \"6h\"\nkill_after = \"5s\"\n", "notify.repeat = \"soon\"", "unused-key"),
+        ("every = \"6h\"\ntemplate = \"{{ stdout|safe }}\"\n", "failure_template = \"{{ x\"", "unescaped-output"),
+        (
+            "every = \"6h\"\nparse = \"json\"\nfailure_template = \"{{ json.x }}\"\n",
+            "template = \"{{ x\"",
+            "may-be-missing",
+        ),
+    ] {
+        let job = format!("command = \"curl x | cat\"\n{part}{error}\n");
+        let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &job)]);
+        let ran = sandbox.run(&["check", "--json"]);
+        assert_eq!(ran.code, 1, "{job}: {ran:?}");
+        assert!(ran.stdout.contains(&format!("\"{finding}\"")), "{finding} of {job}: {}", ran.stdout);
+    }
+    // What an error leaves open is not said, and neither is what an unknown key may be a slip for.
+    for (part, finding) in [
+        ("timeout = \"soon\"", "no-timeout"),
+        ("timout = \"5m\"", "no-timeout"),
+        ("notfy.stuck_after = 0", "hang-is-silent"),
+        ("kill_after = \"5s\"\ntimeout = \"soon\"", "unused-key"),
+        ("timeout = \"5s\"\nretries = { time = 3, delay = \"1s\" }", "unused-key"),
+    ] {
+        let job = format!("command = \"true\"\nevery = \"6h\"\n{part}\n");
+        let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &job)]);
+        let ran = sandbox.run(&["check", "--json"]);
+        assert_eq!(ran.code, 1, "{job}: {ran:?}");
+        assert!(!ran.stdout.contains(&format!("\"{finding}\"")), "{finding} of {job}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn what_is_there_and_cannot_be_used_is_not_missing_too() {
+    let sandbox =
+        Sandbox::with(&[("slack_alert.toml", "[summary]\nat = [\"09:00\", \"17:00\"]\n"), ("jobs.d/a.toml", GOOD)]);
+    let ran = sandbox.run(&["check", "--json"]);
+    assert!(ran.stdout.contains("wrong-type") && !ran.stdout.contains("missing-key"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_token_needs_a_channel_and_that_is_one_error() {
     let token = "[slack]\ntoken_env = \"SLACK_TOKEN\"\n";
     let job = "command = \"true\"\nevery = \"1h\"\n";

@@ -51,7 +51,8 @@ fn formats() -> Vec<(&'static str, Format)> {
         let (table, _) = load::parse(id, job, &mut Problems::default());
         let reader = Reader::default();
         let format = message::read(&mut Table::root(&reader, id, job, &table), &templates);
-        (name, format.unwrap_or_else(|| panic!("{name}: {:?}", reader.into_problems())))
+        assert_eq!(reader.errors(), 0, "{name}: {:?}", reader.into_problems());
+        (name, format)
     };
     jobs.into_iter().map(read).collect()
 }
