@@ -19,7 +19,7 @@ enum Wants {
 }
 
 /// The engine's filters that take some arguments in one of the two ways only, with the names that Jinja has for them.
-const OF_ENGINE: [(&str, &[&str], Wants); 12] = [
+const OF_ENGINE: [(&str, &[&str], Wants); 11] = [
     ("batch", &["linecount", "fill_with"], Wants::Places),
     ("d", &["default_value", "boolean"], Wants::Places),
     ("default", &["default_value", "boolean"], Wants::Places),
@@ -27,7 +27,6 @@ const OF_ENGINE: [(&str, &[&str], Wants); 12] = [
     ("groupby", &["attribute", "default", "case_sensitive"], Wants::Names),
     ("max", &["case_sensitive", "attribute"], Wants::Names),
     ("min", &["case_sensitive", "attribute"], Wants::Names),
-    ("replace", &["old", "new", "count"], Wants::Places),
     ("slice", &["slices", "fill_with"], Wants::Places),
     ("sort", &["reverse", "case_sensitive", "attribute"], Wants::Names),
     ("trim", &["chars"], Wants::Places),
@@ -47,6 +46,7 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     environment.add_filter("forceescape", move |value: Value| mode.markup(crate::slack::escape(&text_of(&value))));
     environment.add_filter("indent", indent);
     environment.add_filter("random", random);
+    environment.add_filter("replace", replace);
     environment.add_filter("striptags", |value: Value| striptags(&text_of(&value)));
     environment.add_filter("tojson", move |state: &mut State<'_, '_>, value: Value, args: Rest<ValueOrKwargs>| {
         tojson(mode, state, &value, args)
@@ -71,7 +71,6 @@ fn engines_own(environment: &mut Environment<'static>) {
     environment.add_filter(" groupby", filters::groupby);
     environment.add_filter(" max", filters::max);
     environment.add_filter(" min", filters::min);
-    environment.add_filter(" replace", filters::replace);
     environment.add_filter(" slice", filters::slice);
     environment.add_filter(" sort", filters::sort);
     environment.add_filter(" trim", filters::trim);
@@ -185,6 +184,13 @@ fn indent(value: Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
         out.push_str(line);
     }
     Ok(if value.is_safe() { Value::from_safe_string(out) } else { Value::from(out) })
+}
+
+fn replace(value: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
+    let given = arguments("replace", &["old", "new", "count"], args)?;
+    let [Some(old), Some(new), count] = &given[..] else { return refuse("`replace` wants `old` and `new`") };
+    let count = size("replace", "count", count.as_ref(), usize::MAX)?;
+    Ok(text_of(&value).replacen(&text_of(old), &text_of(new), count))
 }
 
 fn filesizeformat(value: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
