@@ -48,7 +48,10 @@ pub(super) fn first_line(plan: &Plan, remembered: &Loaded, now: Now) -> String {
     line
 }
 
-/// `now`, `in 4s`, `Mon 09:00`.
+/// So far ahead the name of a day says which one it is.
+const SIX_DAYS: std::time::Duration = std::time::Duration::from_secs(6 * 86_400);
+
+/// `now`, `in 4s`, `Mon 09:00`; a day that is not one of the next six with its date.
 fn when(at: Mono, zone: &TimeZone, now: Now) -> String {
     let left = at - now.mono;
     let seconds = left.as_secs() + u64::from(left.subsec_millis() >= 500);
@@ -59,7 +62,8 @@ fn when(at: Mono, zone: &TimeZone, now: Now) -> String {
         return format!("in {}", format_duration(std::time::Duration::from_secs(seconds)));
     }
     let at: Timestamp = crate::clock::shift(now.wall, left);
-    at.to_zoned(zone.clone()).strftime("%a %H:%M").to_string()
+    let format = if left < SIX_DAYS { "%a %H:%M" } else { "%a %-d %b %Y %H:%M" };
+    at.to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 /// Says that the daemon is stopping and waits for runs; without runs that is over at once.

@@ -53,7 +53,7 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     }
     let letters = state::Letters::of(&reader, &rows)?;
     if args.json {
-        let going = running.iter().map(going_in_json);
+        let going = running.iter().map(|row| going_in_json(row, state::zone(&plan, row.job.as_str())));
         let ended = rows.iter().map(|row| {
             let mut value = state::in_json(row, state::zone(&plan, row.job.as_str()));
             value["message"] = state::verdict(row, &letters.run(row.id)).into();
@@ -201,11 +201,16 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
     ]
 }
 
-fn going_in_json(row: &RunningRow) -> Value {
+/// The keys are those of a run that has ended.
+fn going_in_json(row: &RunningRow, zone: &TimeZone) -> Value {
     json!({
         "id": row.id, "run": row.id, "job": row.job, "number": row.number, "trigger": row.trigger,
         "scheduled": row.scheduled.to_string(), "started": row.started.to_string(), "finished": null,
         "status": "running",
+        // Not known before the end.
+        "local": state::local(row.started, zone), "zone": zone.iana_name(), "took": null, "duration": null,
+        "attempts": null, "reason": null, "ending": null, "passed": null, "line": null, "by": null, "note": null,
+        "exit_code": null, "signal": null, "verdict": null, "until": null, "message": null,
     })
 }
 

@@ -39,6 +39,9 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         state::add_jobs_without_file(&mut plan, reader);
     }
     let going_on = daemon.as_ref().map(|daemon| next::going_on(daemon, &plan)).unwrap_or_default();
+    if plan.jobs.is_empty() && going_on.is_empty() {
+        world.options()?;
+    }
     let goes_on = |name: &JobName| going_on.iter().find(|job| job.name == *name);
     for bad in &plan.not_loaded {
         let words = match goes_on(&bad.name) {

@@ -204,7 +204,7 @@ impl World {
     pub(super) fn plan_to_read(&self) -> Result<Plan, Failure> {
         let options = self.options();
         // The state is named, and all that is needed.
-        let alone = options.is_err() && self.global.state_dir.is_some() && self.global.config.is_none();
+        let alone = options.is_err() && self.global.state_dir.is_some() && self.named_config().is_none();
         let options = if alone { Options { jobs_dir: Some(PathBuf::new()), ..self.command_line()? } } else { options? };
         let mut loaded = plan::load(&options, &self.surroundings());
         let unread = loaded.plan_or_draft().and_then(|plan| plan.unread.as_ref());

@@ -107,6 +107,9 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
         state::add_jobs_without_file(&mut plan, reader);
     }
     let going_on = daemon.as_ref().map(|daemon| going_on(daemon, &plan)).unwrap_or_default();
+    if plan.jobs.is_empty() && going_on.is_empty() {
+        world.options()?;
+    }
     let going_on: Vec<&api::Job> =
         going_on.iter().filter(|job| args.jobs.is_empty() || args.jobs.contains(&job.name.to_string())).collect();
     let is_going_on = |name: &String| going_on.iter().any(|job| job.name.as_str() == *name);
@@ -121,8 +124,6 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     let count = args.count.unwrap_or(if args.jobs.is_empty() { 1 } else { 5 }) as usize;
     let now = System.now().wall;
     let asked = args.from.as_deref().map(|text| coming(text, &plan.config.zone, now)).transpose()?;
-    // What is due just then is wanted too.
-    let from = asked.map_or(now, |from| from.checked_sub(INSTANT).unwrap_or(from));
     if let Some(reader) = &reader {
         state::say_unread(world, &plan, (reader, daemon.is_some()), jobs.iter().map(AsRef::as_ref));
     }
@@ -135,6 +136,9 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     let mut after_end: HashMap<&JobName, Duration> = HashMap::new();
     for job in jobs.iter().filter(|job| job.timing.enabled) {
         let known = Recorded { saved: known.get(&job.name), holds: &holds, live: live.get(&job.name) };
+        // What is due just then is wanted too. An interval without a record begins just then.
+        let begins = known.saved.is_none() && !job.timing.follows_wall_clock();
+        let from = asked.map_or(now, |from| if begins { from } else { from.checked_sub(INSTANT).unwrap_or(from) });
         let Times { at, pauses, paused, after_end: end } = self::times(job, &plan.config.host, known, from, count);
         after_end.extend(end.map(|end| (&job.name, end)));
         let (name, zone, schedule) = (&job.name, &job.timing.zone, job.facts.schedule.as_str());

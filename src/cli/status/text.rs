@@ -15,6 +15,7 @@ use crate::api::{HoldKind, Incident, Job, JobState, Next, RemovedRunning, Starve
 use crate::cli::client::words::{because, count, length};
 use crate::cli::state::told;
 use crate::cli::terminal::{columns, cut};
+use crate::diagnostic::Code;
 use crate::document::format_duration;
 use crate::id::{JobName, in_one_line};
 
@@ -475,9 +476,11 @@ fn next(view: &View) -> Option<String> {
         true => format!("{} now", in_one_line(next.job.as_str())),
         false => format!("{} in {}", in_one_line(next.job.as_str()), length(now, next.at)),
     };
-    // Each job once: when one that is due every minute comes again says nothing of the others.
+    // Each job once: when one that is due every minute comes again says nothing of the others. Where nothing is due for a
+    // day, the soonest is known all the same.
     let mut seen = HashSet::new();
-    let first = view.next.iter().filter(|next| !paused(&next.job) && seen.insert(&next.job));
+    let soonest = view.status.next.iter().filter(|_| view.next.is_empty());
+    let first = view.next.iter().chain(soonest).filter(|next| !paused(&next.job) && seen.insert(&next.job));
     let named: Vec<String> = first.take(NEXT).map(one).collect();
     (!named.is_empty()).then(|| format!("Next: {}.", named.join(", ")))
 }
@@ -651,9 +654,16 @@ pub(super) fn unread(view: &View) -> impl Iterator<Item = &crate::api::Problem> 
     let reload = &view.status.reload;
     let told_of = |file: &str| view.jobs.iter().any(|job| job.error.is_some() && same_file(&job.file, file));
     let is_new = move |problem: &&crate::api::Problem| {
-        problem.level == "error" && problem.file.as_deref().is_some_and(|file| !told_of(file))
+        problem.level == "error"
+            && !is_about_the_machine(problem)
+            && problem.file.as_deref().is_some_and(|file| !told_of(file))
     };
     reload.problems.iter().filter(|_| !reload.ok).filter(is_new)
+}
+
+/// Whether a job is loaded with this error: the next run may find the machine well.
+fn is_about_the_machine(problem: &crate::api::Problem) -> bool {
+    Code::parse(&problem.code).is_some_and(Code::is_about_the_machine)
 }
 
 /// Whether the last reading was a reload, so that there is an earlier one that goes on.

@@ -449,4 +449,9 @@ fn what_is_next_names_each_job_once() {
     view.next.insert(1, again.clone());
     view.next.insert(2, again);
     assert!(shown(&view, None, false).contains("Next: certs/renew in 40s, mail/queue in 2m."));
+    // What is farther away than is asked for is known by the status.
+    view.next.clear();
+    view.status.next = Some(due("yearly", "2026-12-10T03:00:00Z"));
+    let text = shown(&view, None, false);
+    assert!(text.contains("Next: yearly in 12d"), "{text}");
 }

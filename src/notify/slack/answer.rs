@@ -71,7 +71,7 @@ pub fn receipt(value: &Value, thread: bool) -> Receipt {
     };
     // A reply to a message that was deleted is posted all the same, on its own: only the message as Slack shows it tells. An
     // answer that does not show the message says nothing of that.
-    let shown = value.get("message").filter(|message| message.is_object());
+    let shown = value.get("message").filter(|message| message.as_object().is_some_and(|message| !message.is_empty()));
     let orphaned = thread && shown.is_some_and(|shown| shown.get("thread_ts").and_then(Value::as_str).is_none());
     Receipt { posted, orphaned, warnings: warnings(value) }
 }

@@ -225,7 +225,11 @@ fn a_success_keeps_the_name_of_the_message_and_what_slack_remarks() {
 fn a_reply_that_stands_alone_is_noticed() {
     let alone = json!({"ok": true, "channel": "C05DED65D5", "ts": "1.2", "message": {"text": "x"}});
     assert!(receipt(&alone, true).orphaned && !receipt(&alone, false).orphaned);
-    for bare in [json!({"ok": true, "channel": "C1", "ts": "1.2"}), json!({"ok": true, "ts": "1.2", "message": null})] {
+    for bare in [
+        json!({"ok": true, "channel": "C1", "ts": "1.2"}),
+        json!({"ok": true, "ts": "1.2", "message": null}),
+        json!({"ok": true, "ts": "1.2", "message": {}}),
+    ] {
         assert!(!receipt(&bare, true).orphaned, "an answer without the message says nothing of it: {bare}");
     }
 }

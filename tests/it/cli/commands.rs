@@ -120,6 +120,41 @@ fn next_shows_when_jobs_will_run() {
 }
 
 #[test]
+fn the_times_of_an_interval_that_never_ran_count_from_the_time_that_is_asked_about() {
+    let sandbox = jobs(&[
+        ("hourly", "command = \"true\"\nevery = \"1h\"\n"),
+        ("burst", "command = \"true\"\nburst = { every = \"2s\", runs = 3, pause = \"1h\" }\n"),
+        ("hours", "command = \"true\"\nevery = \"1h\"\nworking_hours = \"02:00-04:00\"\ntime_zone = \"UTC\"\n"),
+    ]);
+    for (job, expected) in [
+        ("hourly", ["2026-12-05T01:00:00Z", "2026-12-05T02:00:00Z"]),
+        ("burst", ["2026-12-05T01:00:00Z", "2026-12-05T01:00:02Z"]),
+        ("hours", ["2026-12-05T02:00:00Z", "2026-12-05T03:00:00Z"]),
+    ] {
+        let ran = sandbox.run(&["next", job, "-n", "2", "--from", "2026-12-05T01:00:00Z", "--json"]);
+        let told: Value = serde_json::from_str(&ran.stdout).expect("an array");
+        let times: Vec<&str> = told.as_array().expect("an array").iter().filter_map(|row| row["at"].as_str()).collect();
+        assert_eq!(times, expected, "{job}");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_named_and_not_there_is_an_error_of_every_command() {
+    let sandbox = Sandbox::new().variable("SLACK_ALERT_CONFIG", "/no/such/slack_alert.toml");
+    for command in ["list", "next", "history"] {
+        let ran = sandbox.run(&["--state-dir", "state", command]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command}: {ran:?}");
+        assert!(ran.stderr.contains("/no/such/slack_alert.toml does not exist"), "{command}: {ran:?}");
+    }
+    // Without any configuration there is no job to list.
+    let sandbox = Sandbox::new();
+    for command in ["list", "next"] {
+        let ran = sandbox.run(&["--ignore-global-config", "--state-dir", "state", command]);
+        assert_eq!(ran.code, 2, "{command}: {ran:?}");
+    }
+}
+
+#[test]
 fn list_shows_jobs_and_where_they_are_declared() {
     let sandbox = jobs(&[
         ("disk", "command = \"true\"\nevery = \"5m\"\n"),

@@ -116,6 +116,11 @@ fn a_run_that_goes_on_is_shown_unless_only_runs_of_the_future_are_asked_for() {
     assert_eq!(shown(&["--since", "2999-01-01"]), [""; 0]);
     assert_eq!(shown(&["--failed"]), [""; 0]);
     assert_eq!(shown(&["-n", "1"]), ["running"]);
+    let keys = |sandbox: &Sandbox| {
+        let all = json(sandbox, &["history", "--json", "-n", "1"]);
+        all[0].as_object().expect("a run").keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&sandbox), keys(&lived()), "a run that goes on has the keys of one that has ended");
     drop(going);
 }
 
