@@ -15,7 +15,7 @@ use crate::support::program::Sandbox;
 use crate::support::skip::skip;
 use crate::support::slack::MockSlack;
 
-const BAD: &str = "command = \"df\"\nevery = \"soon\"\nalow = []\n";
+const BAD: &str = "command = \"df\"\nevery = \"soon\"\nalow = []\ntimeout = \"1m\"\n";
 const GOOD: &str = "command = \"df\"\nevery = \"1h\"\ntimeout = \"1m\"\n";
 
 #[test]
