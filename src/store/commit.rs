@@ -249,6 +249,7 @@ fn write_overlay(db: &Connection, overlay: &Overlay) -> rusqlite::Result<()> {
         mail::settle(db, *id, &retry).map(drop)
     })?;
     overlay.sent.iter().try_for_each(|(channel, at)| mail::put_sent(db, channel, *at))?;
+    overlay.notes.iter().try_for_each(|(key, value)| runs::put_note(db, key, Some(value)))?;
     overlay.threads.iter().try_for_each(|((incident, channel), (parent, at))| {
         let change = match parent.clone() {
             Some(parent) => ThreadChange::Set(*incident, parent),

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::columns::MOST;
 use super::deferred::Deferred;
 use super::folder::{self, DATABASE, FileId, Lock, OpenError, file_id};
-use super::overlay::Overlay;
+use super::overlay::{Known, Overlay};
 use super::runs::uint;
 use super::stand_in::{self, Snapshot};
 use super::types::{
@@ -27,6 +27,7 @@ use super::{holds, mail, retention, runs, salvage, schema};
 use crate::clock::{Mono, Now};
 use crate::exec::Trigger;
 use crate::id::{Channel, JobName};
+use crate::notify::Parent;
 use crate::policy::Dropped;
 
 /// Run numbers that are set apart on disk at a time: as many may be skipped after a crash.
@@ -58,6 +59,8 @@ pub(super) struct Core {
     pub(super) last_run: u64,
     pub(super) reserved: u64,
     full_sync: bool,
+    /// Another process keeps the database locked.
+    locked: bool,
     pub(super) trouble: watch::Sender<Trouble>,
     /// The time that came by last, for stamps: only its thread has a clock.
     newest: Timestamp,
@@ -192,6 +195,7 @@ impl Core {
             last_run: next_run - 1,
             reserved: next_run,
             full_sync: true,
+            locked: false,
             trouble: watch::Sender::new(Trouble::default()),
             newest: now,
             retention: retention::Retention::new(last.unwrap_or(now)),
@@ -289,7 +293,7 @@ impl Core {
         // Whatever was set apart is to be set apart in this one.
         self.reserved = self.last_run + 1;
         self.db = Some(db);
-        (self.footing, self.full_sync) = (Footing::Sound, true);
+        (self.footing, self.full_sync, self.locked) = (Footing::Sound, true, false);
         self.settle_in()
     }
 
@@ -391,6 +395,7 @@ impl Core {
             Ok(_) => self.still_failing(),
             Err(error) => Some(error.clone()),
         };
+        self.wait_for_others(failing.as_ref().is_some_and(StoreError::is_locked));
         let unsaved = self.overlay.unsaved.len();
         self.trouble.send_if_modified(|trouble| {
             let changed = trouble.failing != failing || trouble.unsaved != unsaved;
@@ -399,6 +404,17 @@ impl Core {
             changed
         });
         done
+    }
+
+    /// Sets how long statements wait for another process. What is known to be locked is not waited for again and again: each
+    /// alert would wait as often as something is written for it.
+    fn wait_for_others(&mut self, locked: bool) {
+        if self.locked != locked
+            && let Some(db) = &self.db
+        {
+            let patience = if locked { schema::LITTLE_PATIENCE } else { schema::PATIENCE };
+            self.locked = locked && db.busy_timeout(patience).is_ok();
+        }
     }
 
     /// On a small disk it may be the log that fills it, which is not needed once its pages are in the database. The answer is
@@ -420,6 +436,10 @@ impl Core {
         let failing = self.trouble.borrow().failing.clone()?;
         let Some(home) = &self.home else { return None };
         match self.overlay.is_empty() {
+            // That there was nothing to write does not say that it could be written.
+            true if failing.is_locked() => {
+                self.db.as_ref()?.execute_batch("BEGIN IMMEDIATE; ROLLBACK").err().map(StoreError::from)
+            }
             true => folder::probe(&home.dir).err().map(StoreError::from),
             false => Some(failing),
         }
@@ -542,14 +562,17 @@ impl Core {
     ) -> Result<Heads, StoreError> {
         let limit = limit + without.len();
         let more = limit + self.overlay.unsettled.len() + self.overlay.retries.len();
-        let read = self.trying(|core| Ok(mail::heads(core.db()?, channel, class, more, now)?));
+        // Which of them wait for one that is settled in memory, only the overlay knows.
+        let held = !self.overlay.is_empty();
+        let read = self.trying(|core| Ok(mail::heads(core.db()?, (channel, class), more, now, held)?));
         // What is held in memory goes out although the disk cannot even be read.
         let disk = match read {
             Ok(heads) => heads,
             Err(error) if self.overlay.unsaved.is_empty() => return Err(error),
             Err(_) => Heads::default(),
         };
-        let mut heads = self.overlay.heads(disk, channel, class, limit, now);
+        let known = if held { self.known(channel).unwrap_or_default() } else { Known::default() };
+        let mut heads = self.overlay.heads((disk, &known), channel, class, limit, now);
         let limit = limit - without.len();
         heads.rows.retain(|stored| !without.contains(&stored.id));
         heads.rows.truncate(limit);
@@ -560,6 +583,27 @@ impl Core {
             row.message.attachment = mail::attachment(self.db()?, row.id)?;
         }
         Ok(heads)
+    }
+
+    /// What the disk knows of the incidents of messages that it does not have.
+    fn known(&mut self, channel: &Channel) -> Result<Known, StoreError> {
+        let incidents = self.overlay.incidents(channel);
+        self.read(|db| {
+            let mut roots = HashMap::new();
+            for incident in &incidents {
+                if let Some(root) = mail::root(db, channel, *incident)? {
+                    roots.insert(*incident, root);
+                }
+            }
+            Ok(Known { peers: mail::peers(db, channel)?, roots })
+        })
+    }
+
+    /// The first messages of incidents, by their numbers: in each channel one.
+    pub(super) fn threads(&mut self, incidents: &[u64]) -> Result<HashMap<u64, Vec<(Channel, Parent)>>, StoreError> {
+        let mut threads = self.read(|db| mail::threads(db, incidents))?;
+        self.overlay.threads(&mut threads);
+        Ok(threads)
     }
 
     /// Makes dead letters of alerts that wait since before `cutoff`. The answer is how many.
@@ -607,7 +651,10 @@ impl Core {
     /// A small fact, on disk when it returns.
     pub(super) fn remember(&mut self, key: &str, value: Option<&str>) -> Result<(), StoreError> {
         self.synchronous(true)?;
-        self.writing(|core| Ok(runs::put_note(core.disk()?, key, value)?))
+        self.writing(|core| Ok(runs::put_note(core.disk()?, key, value)?))?;
+        // What is held of it is older.
+        self.overlay.notes.remove(key);
+        Ok(())
     }
 
     /// Sets messages waiting again.

@@ -7,9 +7,10 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params, params_from_iter};
 
 use super::columns::{self, MOST, count, maybe_number, maybe_text, number, text, time};
+use super::overlay::{Peer, Root};
 use super::runs::{PAGE, int};
 use super::types::{
-    Class, Depth, Disposition, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, Progress, Stored,
+    Class, Depth, Disposition, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, Part, Progress, Stored,
     ThreadChange,
 };
 use crate::exec::Status;
@@ -44,7 +45,7 @@ pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
         ":forwarded": elsewhere(stored.progress),
         ":job": message.job.as_ref().map(JobName::as_str),
         ":incident": message.incident.map(int),
-        ":part": part(message),
+        ":part": Part::of(message).number(),
         ":body": body,
     })?;
     Ok(())
@@ -53,16 +54,6 @@ pub(super) fn insert(db: &Connection, stored: &Stored) -> Result<()> {
 /// Where else it was told, as column `forwarded` has it.
 fn elsewhere(progress: Progress) -> i64 {
     i64::from(progress.forwarded) | (i64::from(progress.announced) * ANNOUNCED)
-}
-
-/// [`FIRST`], [`END`], or neither.
-fn part(message: &Message) -> i64 {
-    match (message.event, message.thread) {
-        (Some(Event::Recovery), _) => END,
-        // Where there are no threads each says all that is to be said.
-        (Some(Event::Failure | Event::Missing), Thread::Open | Thread::None) => FIRST,
-        _ => 0,
-    }
 }
 
 /// Hands a message's file over to another.
@@ -191,6 +182,35 @@ pub(super) fn threads(db: &Connection, incidents: &[u64]) -> Result<HashMap<u64,
     Ok(threads)
 }
 
+/// The first message of an incident's thread in a channel, and what it says.
+pub(super) fn root(db: &Connection, channel: &Channel, incident: u64) -> Result<Option<Root>> {
+    let sql = "SELECT place, ts, first FROM thread WHERE incident = ?1 AND channel = ?2";
+    db.prepare_cached(sql)?
+        .query_row(params![int(incident), channel.as_str()], |row| {
+            let parent = Parent { channel: text(row, 0)?, ts: text(row, 1)? };
+            Ok((parent, maybe_text(row, 2)?.and_then(|first| serde_json::from_str(&first).ok())))
+        })
+        .optional()
+}
+
+/// The alerts and edits of incidents that wait for a channel.
+pub(super) fn peers(db: &Connection, channel: &Channel) -> Result<Vec<Peer>> {
+    let sql = "SELECT id, incident, edit, part, refusals, not_before FROM message \
+               WHERE channel = ?1 AND state < 2 AND state = 0 AND edit IN (0, 1) AND incident IS NOT NULL";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([channel.as_str()], |row| {
+        Ok(Peer {
+            id: MessageId(count(row, 0)?),
+            incident: count(row, 1)?,
+            class: Class::from_numbers(0, number(row, 2)?),
+            part: Part::from_number(number(row, 3)?),
+            refusals: u32::try_from(count(row, 4)?).unwrap_or(u32::MAX),
+            not_before: (number(row, 5)? > 0).then(|| time(row, 5)).transpose()?,
+        })
+    })?;
+    rows.collect()
+}
+
 /// Incidents of which a message is a dead letter or was dropped, and of which nothing was taken, waits, was told elsewhere, or may
 /// have been taken by a channel that gave no answer.
 fn refused(db: &Connection) -> Result<HashSet<u64>> {
@@ -251,12 +271,6 @@ const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later
 /// was told elsewhere.
 const ANNOUNCED: i64 = 2;
 
-/// The first message of an incident, which opens the thread, as column `part` has it.
-const FIRST: i64 = 1;
-
-/// The end of an incident, as column `part` has it.
-const END: i64 = 2;
-
 /// The first message of an incident that was refused, and that a later first message of the same incident follows, or whose
 /// channel has taken a later message since that says what fails. That the job keeps changing does not say it.
 const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 AND part = 1 \
@@ -289,12 +303,19 @@ const TABLES: &str =
     "message LEFT JOIN thread ON thread.incident = message.incident AND thread.channel = message.channel";
 
 /// The oldest messages of a channel of one class that may be tried at `now`, in their order; when there is none, when the
-/// next may be.
-pub(super) fn heads(db: &Connection, channel: &Channel, class: Class, limit: usize, now: Timestamp) -> Result<Heads> {
+/// next may be. Those that wait for another one, which is on its way, are left out, but `with_blocked` edits.
+pub(super) fn heads(
+    db: &Connection,
+    (channel, class): (&Channel, Class),
+    limit: usize,
+    now: Timestamp,
+    with_blocked: bool,
+) -> Result<Heads> {
     let state = if class == Class::Late { 1 } else { 0 };
     let kind = class.number();
     // An edit waits for the message that it changes, should that still be on its way.
     let blocked = match class {
+        Class::Edit if with_blocked => String::new(),
         Class::Edit => {
             "AND (thread.ts IS NOT NULL OR NOT EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel \
              AND earlier.state = 0 AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident))"

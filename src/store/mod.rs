@@ -258,7 +258,10 @@ impl Store {
         &self,
         incidents: Vec<u64>,
     ) -> Result<std::collections::HashMap<u64, Vec<(Channel, Parent)>>, StoreError> {
-        self.look(move |db| mail::threads(db, &incidents)).await
+        if self.hangs() {
+            return Err(StoreError::hangs());
+        }
+        self.call_for(move |core| core.threads(&incidents), LONGEST_LOOK).await
     }
 
     /// The outbox in numbers.

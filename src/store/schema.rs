@@ -41,8 +41,15 @@ const PAGE: u64 = 4_096;
 /// The log takes no more than one of so many parts of what is free on the disk.
 const PARTS_FOR_THE_LOG: u64 = 32;
 
-/// How long a statement waits for another process that writes (`slack-alert outbox retry`): its transactions are short.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a statement of the daemon waits for another process that writes (`slack-alert outbox retry`): its transactions are
+/// short. An alert waits no longer, and goes out from memory then.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The same while it is known that another process keeps the database locked: nothing waits for it then, it is only tried.
+pub(super) const LITTLE_PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long a statement of a command waits for the daemon.
+const PATIENCE_BESIDE: Duration = Duration::from_secs(5);
 
 /// What came in the way.
 #[derive(Debug)]
@@ -139,7 +146,7 @@ pub(super) fn open_beside(path: &Path) -> Result<Connection, Refusal> {
     let writing = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let reading = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, writing).or_else(|_| Connection::open_with_flags(path, reading))?;
-    db.busy_timeout(PATIENCE)?;
+    db.busy_timeout(PATIENCE_BESIDE)?;
     let found = version(&db);
     let (db, found) = match found {
         Ok(found) => (db, found),

@@ -410,6 +410,137 @@ fn a_full_disk_loses_no_alert_stops_none_and_repeats_none() {
     assert_eq!(put(&store, vec![message("ops", "well again")]), Recorded { ids: vec![MessageId(6)], durable: true });
 }
 
+const ROOT: (&str, &str) = ("C1", "1.2");
+
+fn root() -> Parent {
+    Parent { channel: ROOT.0.into(), ts: ROOT.1.into() }
+}
+
+/// The channel took it as the first of its incident.
+fn take_as_first(store: &Store, ids: &[MessageId], said: &Message) {
+    now(store.settle(Settlement {
+        ids: ids.to_vec(),
+        channel: said.channel.clone(),
+        class: Class::Alert,
+        disposition: Disposition::Delivered,
+        thread: ThreadChange::Set(said.incident.expect("it is of one"), root()),
+        first: Some(Box::new(said.clone())),
+        follow: Vec::new(),
+        note: None,
+        at: at(5),
+    }))
+    .expect("it is taken");
+}
+
+/// Nothing can be written from here on: something that is too large waits in memory.
+fn fill_for_good(store: &Store) {
+    fill(store, true);
+    assert!(!put(store, vec![message("elsewhere", &"x".repeat(10_000))]).durable);
+}
+
+#[test]
+fn whether_the_disk_is_full_or_not_what_follows_goes_to_the_first_message_of_its_incident() {
+    // From which step on nothing can be written: before the first message, before it is taken, before what follows, never.
+    for full_from in 0..=3 {
+        let store = memory();
+        let fill_at = |step| {
+            if step == full_from {
+                fill_for_good(&store);
+            }
+        };
+        fill_at(0);
+        let said = threaded("ops", "first", 7, Thread::Open);
+        let ids = put(&store, vec![said.clone(), threaded("ops", "an edit", 7, Thread::Edit)]).ids;
+        assert_eq!(heads(&store, "ops", Class::Edit), [""; 0], "{full_from}: it waits for the message that it changes");
+        fill_at(1);
+        take_as_first(&store, &ids[..1], &said);
+        fill_at(2);
+        let follows = [
+            threaded("ops", "again", 7, Thread::Reply),
+            threaded("ops", "resolved", 7, Thread::Edit),
+            threaded("ops", "well again", 7, Thread::Broadcast),
+        ];
+        put(&store, follows.to_vec());
+        for is_settled in [false, true] {
+            let replies = rows(&store, "ops", Class::Alert, 9);
+            let parents: Vec<_> = replies.iter().map(|row| (row.message.text.as_str(), row.parent.clone())).collect();
+            let all = [("again", Some(root())), ("well again", Some(root()))];
+            assert_eq!(parents, all[usize::from(is_settled)..], "{full_from}");
+            let edits = rows(&store, "ops", Class::Edit, 9);
+            let seen: Vec<_> = edits.iter().map(|row| (row.message.text.as_str(), row.superseded)).collect();
+            assert_eq!(seen, [("an edit", true), ("resolved", false)], "{full_from}");
+            for row in &edits {
+                assert_eq!((&row.parent, &row.first), (&Some(root()), &Some(Box::new(said.clone()))), "{full_from}");
+            }
+            if !is_settled {
+                settle(&store, &[replies[0].id], "ops", Class::Alert, Disposition::Delivered);
+            }
+        }
+        let threads = now(store.threads(vec![7])).expect("it can be read");
+        assert_eq!(threads[&7], [(Channel::new("ops"), root())], "{full_from}");
+        fill(&store, false);
+        assert_eq!(now(store.flush()), Ok(()));
+        let rest = rows(&store, "ops", Class::Alert, 9);
+        assert_eq!((rest.len(), &rest[0].parent), (1, &Some(root())), "{full_from}: the disk says the same");
+        assert_eq!(rows(&store, "ops", Class::Edit, 9)[1].first, Some(Box::new(said)), "{full_from}");
+    }
+}
+
+#[test]
+fn whether_the_disk_is_full_or_not_a_refused_first_message_goes_with_the_next_and_holds_the_end_back() {
+    for full_from in [0, 1, 3] {
+        let store = memory();
+        let fill_at = |step| {
+            if step == full_from {
+                fill_for_good(&store);
+            }
+        };
+        let failure = |text| Message { event: Some(Event::Failure), ..threaded("ops", text, 7, Thread::Open) };
+        let end = Message { event: Some(Event::Recovery), ..threaded("ops", "well again", 7, Thread::Broadcast) };
+        fill_at(0);
+        let ids = put(&store, vec![failure("first")]).ids;
+        fill_at(1);
+        let progress = Progress { refusals: 1, not_before: Some(at(1_000)), ..Progress::default() };
+        settle(&store, &ids, "ops", Class::Alert, Disposition::Retry { why: "is_archived".into(), progress });
+        fill_at(2);
+        put(&store, vec![end]);
+        let soon = now(store.heads(Channel::new("ops"), Class::Alert, 9, Vec::new(), at(10))).expect("it can be read");
+        assert_eq!(soon, Heads { rows: Vec::new(), later: Some(at(1_000)) }, "{full_from}: it comes behind that");
+        put(&store, vec![failure("it fails again")]);
+        let soon = now(store.heads(Channel::new("ops"), Class::Alert, 9, Vec::new(), at(10))).expect("it can be read");
+        let seen: Vec<_> = soon.rows.iter().map(|row| (row.message.text.as_str(), row.superseded)).collect();
+        assert_eq!(seen, [("first", true), ("it fails again", false)], "{full_from}");
+    }
+}
+
+#[test]
+fn what_is_remembered_while_the_disk_is_full_is_on_it_afterwards_unless_something_newer_is() {
+    for newer in [None, Some("newer")] {
+        let store = memory();
+        let ids = put(&store, vec![message("ops", "one")]).ids;
+        fill_for_good(&store);
+        now(store.settle(Settlement {
+            ids,
+            channel: Channel::new("ops"),
+            class: Class::Alert,
+            disposition: Disposition::Delivered,
+            thread: ThreadChange::Keep,
+            first: None,
+            follow: Vec::new(),
+            note: Some(("storms", "one of them".into())),
+            at: T0,
+        }))
+        .expect("it is taken");
+        if let Some(newer) = newer {
+            now(store.remember("storms", Some(newer.into()))).expect("a small row fits");
+        }
+        fill(&store, false);
+        assert_eq!(now(store.flush()), Ok(()));
+        let noted = now(store.load()).expect("it can be read").notes.remove("storms");
+        assert_eq!(noted.as_deref(), Some(newer.unwrap_or("one of them")));
+    }
+}
+
 #[test]
 fn a_disk_that_stays_full_refuses_alerts_only_when_memory_is_full_too() {
     let store = memory();

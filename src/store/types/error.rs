@@ -86,6 +86,11 @@ impl StoreError {
         matches!(self, Self::Database { fault: Fault::DiskFull, .. })
     }
 
+    /// Whether another process keeps the database locked.
+    pub(in crate::store) fn is_locked(&self) -> bool {
+        matches!(self, Self::Database { fault: Fault::Busy, .. })
+    }
+
     /// Whether the file is damaged.
     pub(in crate::store) fn is_damage(&self) -> bool {
         matches!(self, Self::Database { fault: Fault::Damaged, .. })

@@ -11,7 +11,7 @@ use super::error::StoreError;
 use crate::id::{Channel, JobName};
 use crate::message::{Message, Thread};
 use crate::notify::Parent;
-use crate::policy::Dropped;
+use crate::policy::{Dropped, Event};
 
 /// A message's number in the outbox: counts up over the life of a state directory, is never used twice, and is the
 /// order in which messages of a channel go out.
@@ -178,6 +178,17 @@ pub enum Class {
     Late,
 }
 
+/// What a message is of its incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Part {
+    /// Its first, which opens the thread.
+    First,
+    /// Its end.
+    End,
+    /// Anything else.
+    Other,
+}
+
 /// What came of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
@@ -290,6 +301,36 @@ impl Stored {
         match self.state {
             MessageState::Late => Class::Late,
             MessageState::Waiting | MessageState::Dead | MessageState::Dropped => Class::of(&self.message),
+        }
+    }
+}
+
+impl Part {
+    /// What a message is of its incident.
+    pub(in crate::store) fn of(message: &Message) -> Self {
+        match (message.event, message.thread) {
+            (Some(Event::Recovery), _) => Self::End,
+            // Where there are no threads each says all that is to be said.
+            (Some(Event::Failure | Event::Missing), Thread::Open | Thread::None) => Self::First,
+            _ => Self::Other,
+        }
+    }
+
+    /// As the database has it.
+    pub(in crate::store) fn number(self) -> i64 {
+        match self {
+            Self::Other => 0,
+            Self::First => 1,
+            Self::End => 2,
+        }
+    }
+
+    /// From the database.
+    pub(in crate::store) fn from_number(number: i64) -> Self {
+        match number {
+            1 => Self::First,
+            2 => Self::End,
+            _ => Self::Other,
         }
     }
 }

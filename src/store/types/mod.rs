@@ -6,6 +6,7 @@ mod run;
 mod state;
 
 pub use self::error::{Fault, StoreError};
+pub(super) use self::mail::Part;
 pub use self::mail::{
     Class, Depth, Disposition, FollowUp, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, OutboxPoll,
     Progress, Settlement, Stored, ThreadChange,
