@@ -4,6 +4,7 @@
 //! and a message to the default channel. Invariants: each change is told once; the fallback ends within [`PATIENCE`], and
 //! nothing waits for it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::exec::{Command, Outcome, Run, Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::notify::view::plain;
 use crate::outbox::Outage;
+use crate::plan::Config;
 use crate::slack;
 use crate::store::{CarriedOver, Cause, MessageState, OutboxFilter, Store, StoreError, Stored, Trouble};
 
@@ -186,23 +188,15 @@ impl Daemon {
     }
 
     fn tell_of_health(&mut self, change: HealthChange) {
-        let host = &self.plan.config.host;
         match change {
-            HealthChange::OutageBegan(Outage { since, waiting, why, .. }) => {
+            HealthChange::OutageBegan(outage) => {
+                let Outage { since, waiting, why, .. } = &outage;
                 tracing::error!(%since, waiting, "Slack has taken nothing for long: {why}");
-                let (host, at) = (Arc::clone(host), self.written(since));
-                let details = format!(
-                    "slack-alert on {host}: Slack has taken no message since {at}.\n\
-                     Waiting when this was noticed: {waiting}\nLast error: {why}\n"
-                );
-                self.fall_back(details, Some(since));
+                self.fall_back(outage, false);
             }
-            HealthChange::OutageEnded(Outage { since, .. }) => {
-                tracing::info!(%since, "Slack takes messages again");
-                let (host, at) = (Arc::clone(host), self.written(since));
-                let details =
-                    format!("slack-alert on {host}: Slack takes messages again. It had taken none since {at}.\n");
-                self.fall_back(details, None);
+            HealthChange::OutageEnded(outage) => {
+                tracing::info!(since = %outage.since, "Slack takes messages again");
+                self.fall_back(outage, true);
             }
             HealthChange::RunsDropped(dropped) => {
                 tracing::error!(dropped, "the history cannot be written fast enough: runs are left out of it");
@@ -252,29 +246,13 @@ impl Daemon {
         }
     }
 
-    /// A time as people read it who get a mail hours later.
-    fn written(&self, at: Timestamp) -> String {
-        at.to_zoned(self.plan.config.zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
-    }
-
-    /// Runs the fallback; where Slack has taken nothing since a time, with what it has not taken.
+    /// Runs the fallback.
     #[expect(clippy::disallowed_methods, reason = "the daemon owns the fallback while it runs")]
-    fn fall_back(&mut self, details: String, since: Option<Timestamp>) {
-        let config = &self.plan.config;
-        let Some(fallback) = &config.fallback else { return };
-        let (environment, folder) = (Arc::clone(&config.environment), config.folder.clone());
-        let (words, zone) = (fallback.command.clone(), config.zone.clone());
-        let (store, spawner) = (self.host.store.clone(), Arc::clone(&self.host.spawner));
+    fn fall_back(&mut self, outage: Outage, is_over: bool) {
         let now = self.host.clock.now().wall;
-        self.health.fallbacks.spawn(async move {
-            let untold = match since {
-                Some(since) => untold(&store, &zone, since).await,
-                None => String::new(),
-            };
-            let command = Command::plain(&words, &format!("{details}{untold}"), &folder, environment, PATIENCE);
-            let run = Run::new(RunId(0), JobName::new("(fallback)"), Arc::new(command), now, Trigger::Schedule);
-            spawner.run(Arc::new(run)).await
-        });
+        let Some(run) = fallback(&self.plan.config, &self.host.store, (outage, is_over), now) else { return };
+        let spawner = Arc::clone(&self.host.spawner);
+        self.health.fallbacks.spawn(async move { spawner.run(run.await).await });
     }
 
     /// A fallback has ended; without an outcome, by a defect of ours.
@@ -289,6 +267,34 @@ impl Daemon {
             }
         }
     }
+}
+
+/// The run of the fallback that tells of an outage, or of its end; none where there is no fallback. What Slack has not taken is
+/// read first.
+pub fn fallback(
+    config: &Config,
+    store: &Store,
+    (outage, is_over): (Outage, bool),
+    now: Timestamp,
+) -> Option<impl Future<Output = Arc<Run>> + Send + use<>> {
+    let words = config.fallback.as_ref()?.command.clone();
+    let (environment, folder) = (Arc::clone(&config.environment), config.folder.clone());
+    let (host, zone, store) = (Arc::clone(&config.host), config.zone.clone(), store.clone());
+    Some(async move {
+        let Outage { since, waiting, why, .. } = outage;
+        // As people read it who get a mail hours later.
+        let at = since.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
+        let text = match is_over {
+            true => format!("slack-alert on {host}: Slack takes messages again. It had taken none since {at}.\n"),
+            false => format!(
+                "slack-alert on {host}: Slack has taken no message since {at}.\n\
+                 Waiting when this was noticed: {waiting}\nLast error: {why}\n{}",
+                untold(&store, &zone, since).await
+            ),
+        };
+        let command = Command::plain(&words, &text, &folder, environment, PATIENCE);
+        Arc::new(Run::new(RunId(0), JobName::new("(fallback)"), Arc::new(command), now, Trigger::Schedule))
+    })
 }
 
 /// What Slack has not taken, a line each, with the job and the time; nothing while the disk does not say it.

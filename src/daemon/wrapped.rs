@@ -444,6 +444,8 @@ pub(super) async fn is_recorded(store: &Store, report: &Report) -> bool {
 /// A run that was judged in place, without a daemon.
 #[derive(Clone, Debug)]
 pub struct Settled {
+    /// Its number; none where it was told before, or not taken.
+    pub run: Option<RunId>,
     /// What it came to; none where it was told before.
     pub status: Option<Status>,
     /// Why it was not taken.
@@ -475,7 +477,7 @@ pub async fn settle(
     let mut settled = Vec::with_capacity(reports.len());
     for report in reports {
         if is_recorded(store, report).await {
-            settled.push(Settled { status: None, refused: None, ping: None });
+            settled.push(Settled { run: None, status: None, refused: None, ping: None });
             continue;
         }
         let known = dispatcher.jobs().any(|job| job.name == report.job);
@@ -501,11 +503,11 @@ pub async fn settle(
                 let over = entries.iter().filter_map(Entry::ended).find(|ended| Some(ended.run.id) == run);
                 let ping = over.and_then(|ended| super::heartbeat::ping_of(&dispatcher, ended, number));
                 keeping.keep(entries);
-                Settled { status, refused: None, ping }
+                Settled { run, status, refused: None, ping }
             }
             Err(refused) => {
                 let Reply::Refused(failure) = refusal(&refused, &report.job) else { continue };
-                Settled { status: None, refused: Some(failure.error.message), ping: None }
+                Settled { run: None, status: None, refused: Some(failure.error.message), ping: None }
             }
         });
     }

@@ -22,7 +22,7 @@ pub mod storm;
 pub mod wakeup;
 pub mod worker;
 
-pub use outage::Outage;
+pub use outage::{FAILING, Outage};
 pub use places::Places;
 pub use report::{DeliveryResult, Report};
 pub use settings::{FALLBACK_KEYS, Fallback, LIMIT_KEYS, read_fallback, read_max_age};

@@ -88,7 +88,7 @@ impl Suppressed {
             Self::RepeatNotDue => (
                 "repeat-not-due",
                 true,
-                "there was a message about this failure, and `notify.repeat` has not passed since",
+                "there is a message about this failure already, and `notify.repeat` has not passed since",
             ),
             Self::RateLimited => (
                 "rate-limited",

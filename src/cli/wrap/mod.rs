@@ -268,6 +268,7 @@ fn variables(begun: &Report, told: &Told) -> Vec<(&'static str, String)> {
 fn finish(args: &WrapArgs, (job, is_expected): (&JobName, bool), passed: &mut Passed, done: Option<Done>) {
     let well = match &done {
         Some(Done::Recorded { ok: Some(ok) }) => *ok,
+        Some(Done::Untold { .. }) => false,
         _ => passed.code == 0,
     };
     let recorded = matches!(done, Some(Done::Recorded { .. } | Done::Kept));
@@ -278,12 +279,16 @@ fn finish(args: &WrapArgs, (job, is_expected): (&JobName, bool), passed: &mut Pa
     if recorded || (well && !is_expected) {
         return;
     }
-    let why = match done {
-        Some(Done::Failed(why)) => why,
-        _ => format!("it could not be told within {} s", END.as_secs_f32()),
+    let (is_missing, why) = match done {
+        Some(Done::Failed(why)) => (well, why),
+        Some(Done::Untold { why, waits: true }) => {
+            (false, format!("{why}; it waits, and is sent with the next run or by the next daemon"))
+        }
+        Some(Done::Untold { why, .. }) => (false, why),
+        _ => (well, format!("it could not be told within {} s", END.as_secs_f32())),
     };
     let (ending, line) = (passed.ending.words(), if well { String::new() } else { last_line(&passed.output) });
-    let missing = if well { ", and the run will count as missing" } else { "" };
+    let missing = if is_missing { ", and the run will count as missing" } else { "" };
     say(&format!("{job}: {ending}{line}; nobody was told{missing}: {why}"));
 }
 

@@ -17,13 +17,13 @@ use crate::clock::{self, Clock as _, Mono, SharedClock, System};
 use crate::daemon::{self, Settled};
 use crate::diagnostic::{self, Severity, Source};
 use crate::document::Rate;
-use crate::exec::{Status, TimeLimit};
+use crate::exec::{Duct, Spawner as _, Status, TimeLimit};
 use crate::id::{JobName, RunId, in_one_line};
 use crate::notify::{self, Console, Notifier, Signal, Watcher as _, Watchers};
 use crate::outbox::{self, Worker};
 use crate::plan::{self, Findings, Options, Plan};
 use crate::store::spool::{Report, Spool};
-use crate::store::{OpenError, OutboxFilter, RunningRow, Store};
+use crate::store::{MessageState, OpenError, OutboxFilter, RunningRow, Store, Stored};
 
 /// The answer to the beginning is waited for so long; it may come later.
 const BEGIN_ANSWER: Duration = Duration::from_millis(300);
@@ -41,7 +41,10 @@ const AGAIN: Duration = Duration::from_millis(50);
 const LOCKED: Duration = Duration::from_millis(1_100);
 
 /// Messages are sent in place for so long after the command's end; the rest waits on disk.
-const SENDING: Duration = Duration::from_millis(1_600);
+const SENDING: Duration = Duration::from_millis(1_500);
+
+/// The fallback is waited for so long after the command's end; then it goes on alone.
+const FALLING_BACK: Duration = Duration::from_millis(1_700);
 
 /// What the thread says.
 #[derive(Debug)]
@@ -69,6 +72,13 @@ pub(super) enum Done {
     Recorded {
         /// Whether the run was well; none where it was told before.
         ok: Option<bool>,
+    },
+    /// It is in the history, was not well, and nobody was told of it.
+    Untold {
+        /// Why.
+        why: String,
+        /// It waits, and is sent by the next who can.
+        waits: bool,
     },
     /// It is in a file: the next daemon takes it up.
     Kept,
@@ -335,7 +345,8 @@ fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, end
         match first {
             Round { own: Some(Settled { refused: Some(why), .. }), .. } => Err(why),
             _ if unsaved > 0 => Err("neither Slack nor the disk took it".to_owned()),
-            Round { failed: Some(why), .. } => Err(why),
+            Round { untold: Some(Untold { why, waits }), .. } => Ok(Done::Untold { why, waits }),
+            Round { failed: Some(why), own: None, .. } => Err(why),
             Round { own, .. } => {
                 Ok(Done::Recorded { ok: own.and_then(|own| own.status).map(|status| status == Status::Ok) })
             }
@@ -360,6 +371,47 @@ struct Round {
     durable: bool,
     /// Why nothing could be sent.
     failed: Option<String>,
+    /// Nobody was told of this run.
+    untold: Option<Untold>,
+}
+
+/// Nobody was told of a run.
+#[derive(Debug, PartialEq, Eq)]
+struct Untold {
+    /// Why.
+    why: String,
+    /// It waits, and is sent by the next who can.
+    waits: bool,
+}
+
+/// Whether nobody was told of a run that was not well: no channel took what was to be told of it, or, where nothing was, of its
+/// incident (`is_told` says whether one did). `letters` is what no channel has taken of the job, the newest first.
+fn nobody_was_told(run: RunId, is_told: bool, delivered: &[outbox::Report], letters: &[Stored]) -> Option<Untold> {
+    use outbox::DeliveryResult::{Delivered, InDoubt};
+
+    let took = |report: &outbox::Report| report.run == Some(run) && matches!(report.result, Delivered | InDoubt { .. });
+    if delivered.iter().any(took) {
+        return None;
+    }
+    let is_alert = |letter: &&Stored| {
+        !letter.is_edit()
+            && !letter.is_file()
+            && letter.message.status != Status::Ok
+            && letter.state != MessageState::Dropped
+    };
+    let own = |letter: &&Stored| letter.message.run == Some(run);
+    let alerts: Vec<&Stored> = letters.iter().filter(is_alert).collect();
+    let own: Vec<&Stored> = alerts.iter().copied().filter(own).collect();
+    let about = match own.is_empty() {
+        false => own,
+        true if is_told => return None,
+        true => alerts,
+    };
+    // What is tried last says best what is wrong now.
+    let why = about.iter().find_map(|letter| letter.why.clone());
+    let why = why.unwrap_or_else(|| format!("Slack did not take it within {} s", SENDING.as_secs_f32()));
+    let waits = about.iter().any(|letter| matches!(letter.state, MessageState::Waiting | MessageState::Late));
+    (!about.is_empty()).then_some(Untold { why, waits })
 }
 
 impl Place<'_> {
@@ -390,8 +442,21 @@ impl Place<'_> {
             Ok(reports) => (reports, None),
             Err(why) => (Vec::new(), Some(why)),
         };
-        daemon::settle_deliveries(store, &mut dispatcher, delivered, clock.now()).await;
-        Round { own, durable, failed }
+        daemon::settle_deliveries(store, &mut dispatcher, delivered.iter().cloned(), clock.now()).await;
+        let failing = own.as_ref().filter(|own| own.status.is_some_and(|status| status != Status::Ok));
+        let untold = match (report, failing.and_then(|own| own.run)) {
+            (Some(report), Some(run)) => {
+                let incidents = dispatcher.incidents(clock.now());
+                let is_told = incidents.iter().any(|open| open.job == report.job && !open.told.is_empty());
+                let filter =
+                    OutboxFilter { job: Some(report.job.clone()), newest_first: true, ..OutboxFilter::default() };
+                let letters = store.outbox_list(filter).await.unwrap_or_default();
+                let untold = nobody_was_told(run, is_told, &delivered, &letters);
+                untold.map(|untold| Untold { why: failed.clone().unwrap_or(untold.why), ..untold })
+            }
+            _ => None,
+        };
+        Round { own, durable, failed, untold }
     }
 }
 
@@ -417,12 +482,14 @@ async fn send(
         host: std::sync::Arc::clone(&plan.config.host),
         rate: rate(plan, store, clock).await,
         max_age: plan.config.limits.outbox_max_age,
-        fallback_after: None,
+        fallback_after: plan.config.fallback.as_ref().map(|fallback| fallback.after),
     };
     let loaded = store.load().await.unwrap_or_default();
     let remembered = outbox::Remembered::from_notes(&loaded.notes);
+    let (before, failing) = (remembered.outage.clone(), remembered.failing);
+    let begun = clock.now().wall;
     let (_settings, changes) = watch::channel(settings);
-    let (status, _status) = watch::channel(outbox::Status::default());
+    let (status, mut seen) = watch::channel(outbox::Status { outage: before.clone(), ..outbox::Status::default() });
     let (reports, mut delivered) = mpsc::unbounded_channel();
     let worker = Worker {
         store: store.clone(),
@@ -431,14 +498,43 @@ async fn send(
         status,
         reports,
         wakeup: outbox::Wakeup::none(),
-        seed: clock.now().wall.as_nanosecond().unsigned_abs() as u64,
+        seed: begun.as_nanosecond().unsigned_abs() as u64,
         remembered,
     };
-    tokio::select! {
-        () = outbox::run(worker, std::future::ready(())) => {}
-        () = clock::sleep_until(&**clock, ended + SENDING) => {}
-    }
+    let sending = async {
+        tokio::select! {
+            () = outbox::run(worker, std::future::ready(())) => {}
+            () = clock::sleep_until(&**clock, ended + SENDING) => {}
+        }
+    };
+    let falling_back = async {
+        // Until it changes, or nothing is sent any more.
+        let _changed = seen.wait_for(|status| status.outage != before).await.is_ok();
+        let now = seen.borrow().clone();
+        if now.last_error.is_some() && now.delivered == 0 && failing.is_none() && plan.config.fallback.is_some() {
+            // It has no time to fail for long: the next process that fails too goes on counting from here.
+            let _told_by_trouble = store.remember(outbox::FAILING, Some(begun.to_string())).await;
+        }
+        match (before, now.outage) {
+            (None, Some(outage)) => fall_back(plan, store, (outage, false), clock, ended).await,
+            (Some(outage), None) => fall_back(plan, store, (outage, true), clock, ended).await,
+            _ => {}
+        }
+    };
+    tokio::join!(sending, falling_back);
     Ok(std::iter::from_fn(|| delivered.try_recv().ok()).collect())
+}
+
+/// Runs the fallback. It goes on alone where it takes longer than there is time.
+async fn fall_back(plan: &Plan, store: &Store, change: (outbox::Outage, bool), clock: &SharedClock, ended: Mono) {
+    let Some(run) = daemon::fallback(&plan.config, store, change, clock.now().wall) else { return };
+    let spawner = Duct::of_one_run(SharedClock::clone(clock));
+    let mut going = spawner.run(run.await);
+    tokio::select! {
+        _it_was_run = &mut going => {}
+        // Whoever lets go of a process ends it.
+        () = clock::sleep_until(&**clock, ended + FALLING_BACK) => std::mem::forget(going),
+    }
 }
 
 /// Tells the watchers of jobs, each once, for as long as there is time.
@@ -567,4 +663,86 @@ fn with_others(world: &World, settings: &Settings, reports: &[Report]) -> Plan {
     files.dedup();
     let loaded = plan::load(&only(&settings.options, files), &world.surroundings());
     loaded.plan.unwrap_or_else(|| settings.plan.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Untold, nobody_was_told};
+    use crate::exec::Status;
+    use crate::id::{Channel, JobName, RunId};
+    use crate::message::{Message, Route, Thread};
+    use crate::outbox::{DeliveryResult, Report};
+    use crate::store::{MessageId, MessageState, Progress, Stored};
+
+    fn letter(run: u64, state: MessageState, why: Option<&str>) -> Stored {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        Stored {
+            id: MessageId(run),
+            state,
+            queued: at,
+            attempts: 1,
+            why: why.map(str::to_owned),
+            dropped: None,
+            progress: Progress::default(),
+            message: Message {
+                job: Some(JobName::new("db")),
+                run: Some(RunId(run)),
+                event: None,
+                status: Status::Critical,
+                channel: Channel::new("#ops"),
+                text: String::new(),
+                blocks: Vec::new(),
+                color: None,
+                incident: Some(1),
+                thread: Thread::Open,
+                attachment: None,
+                created: at,
+                route: Route::default(),
+            },
+            parent: None,
+            first: None,
+            superseded: false,
+        }
+    }
+
+    fn report(run: u64, result: DeliveryResult) -> Report {
+        let (job, channel) = (JobName::new("db"), Channel::new("#ops"));
+        Report { job, run: Some(RunId(run)), incident: Some(1), event: None, channel, result }
+    }
+
+    #[test]
+    fn nobody_was_told_of_a_run_where_no_channel_took_its_alert_or_that_of_its_incident() {
+        use MessageState::{Dead, Dropped, Waiting};
+
+        let untold = |why: &str, waits| Some(Untold { why: why.to_owned(), waits });
+        let elsewhere = || DeliveryResult::Elsewhere { why: "is_archived".into() };
+        let well = Stored {
+            message: Message { status: Status::Ok, ..letter(7, Waiting, None).message },
+            ..letter(7, Waiting, None)
+        };
+        for (is_told, delivered, letters, expected) in [
+            (false, vec![], vec![letter(7, Waiting, Some("invalid_auth"))], untold("invalid_auth", true)),
+            (false, vec![], vec![letter(7, Dead, Some("invalid_blocks"))], untold("invalid_blocks", false)),
+            (false, vec![], vec![letter(7, Waiting, None)], untold("Slack did not take it within 1.5 s", true)),
+            // Where it was to be told in several places, one is enough.
+            (false, vec![report(7, DeliveryResult::Delivered)], vec![letter(7, Waiting, Some("is_archived"))], None),
+            (
+                false,
+                vec![report(7, elsewhere())],
+                vec![letter(7, Waiting, Some("is_archived"))],
+                untold("is_archived", true),
+            ),
+            // Its incident was told, and this run was to be told too.
+            (true, vec![], vec![letter(7, Waiting, Some("503"))], untold("503", true)),
+            // Nothing was to be told of it, since a message waits already.
+            (false, vec![], vec![letter(6, Waiting, Some("503"))], untold("503", true)),
+            (true, vec![], vec![letter(6, Waiting, Some("503"))], None),
+            (false, vec![report(6, DeliveryResult::Delivered)], vec![], None),
+            // Nor is there a message: it is not worth one.
+            (false, vec![], vec![], None),
+            (false, vec![], vec![letter(7, Dropped, None), well], None),
+        ] {
+            assert_eq!(nobody_was_told(RunId(7), is_told, &delivered, &letters), expected, "{is_told} {delivered:?}");
+        }
+    }
 }
