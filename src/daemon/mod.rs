@@ -313,7 +313,8 @@ impl Daemon {
             }
             let Some(end) = end else {
                 tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died");
-                let turn = self.dispatcher.interrupted(run, &left, now);
+                let outcome = Outcome::cut_off(left.started, now);
+                let turn = self.dispatcher.interrupted(run, &left, outcome, now);
                 self.act(turn);
                 continue;
             };
@@ -343,12 +344,13 @@ impl Daemon {
             keys.and_then(|keys| serde_json::from_str(keys).ok()).unwrap_or_default();
         for left in std::mem::take(&mut self.host.interrupted) {
             let Some(run) = self.dispatcher.left(&left) else {
-                tracing::warn!(job = %left.job, run = %left.id, "was in progress when the daemon died; there is no such job any more");
+                tracing::warn!(job = %left.job, run = %left.id, "was in progress when the daemon before this one ended; there is no such job any more");
                 self.keeping.forget(&left, now.wall);
                 continue;
             };
             let key = keys.remove(&left.id.0);
-            if self.still_reported((&left, key), &run, &told, now) {
+            if left.trigger == Trigger::Reported {
+                self.reported_before((&left, key), run, &told, now);
                 continue;
             }
             match self.host.spawner.take_over(&run, left.started, left.process.as_ref()) {
@@ -361,7 +363,8 @@ impl Daemon {
                 }
                 None => {
                     tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "was in progress when the daemon died");
-                    let turn = self.dispatcher.interrupted(run, &left, now);
+                    let outcome = Outcome::cut_off(left.started, now);
+                    let turn = self.dispatcher.interrupted(run, &left, outcome, now);
                     self.act(turn);
                 }
             }

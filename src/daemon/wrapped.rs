@@ -17,7 +17,7 @@ use super::mailbox::{Asked, Mailbox, Reply, Request};
 use super::{Daemon, Turn};
 use crate::api::{Code, Failure};
 use crate::clock::{self, Now, SharedClock};
-use crate::exec::{self, Outcome, Status, Trigger};
+use crate::exec::{self, Outcome, Status};
 use crate::id::{JobName, RunId};
 use crate::notify::Signal;
 use crate::plan::{Job, Plan};
@@ -237,33 +237,33 @@ impl Daemon {
         self.keeping.keep(vec![note]);
     }
 
-    /// A run that was reported to a daemon that died: its end is still to come, unless the process that would tell it is known to
-    /// be gone. The answer says whether it is.
-    pub(super) fn still_reported(
+    /// A run that was reported to the daemon before this one: its end is still to come, unless the process that would tell it is
+    /// known to be gone.
+    pub(super) fn reported_before(
         &mut self,
         (left, key): (&RunningRow, Option<Box<str>>),
-        run: &Arc<exec::Run>,
+        run: Arc<exec::Run>,
         told: &[Report],
         now: Now,
-    ) -> bool {
-        if left.trigger != Trigger::Reported {
-            return false;
-        }
+    ) {
         let in_file = told.iter().any(|report| report.job == left.job && report.started == left.started);
         let process = self.wrapped.runs.get(&left.id).copied();
         let lives = process.filter(|process| exec::birth(process.pid) == Some(process.birth));
-        if process.is_some() && lives.is_none() && !in_file {
-            self.wrapped.runs.remove(&left.id);
-            return false;
+        if let Some(process) = process.filter(|_| lives.is_none() && !in_file) {
+            tracing::warn!(job = %left.job, run = %left.id, started = %left.started, "the process that reported this run went while no daemon ran, and did not say how it ended");
+            let outcome = Outcome::lost_without_daemon(left.started, Some(process.pid), now);
+            let turn = self.dispatcher.interrupted(run, left, outcome, now);
+            self.act(turn);
+            self.process_is_over(left.id);
+            return;
         }
         tracing::info!(job = %left.job, run = %left.id, started = %left.started, "was reported to have begun before the daemon started; its end is waited for");
         let wrapper = process.map(|process| Wrapper { timeout: process.timeout });
-        self.dispatcher.report_goes_on(Arc::clone(run), left, (key, wrapper), now);
+        self.dispatcher.report_goes_on(run, left, (key, wrapper), now);
         self.keeping.begin_again(left);
         if lives.is_some() && !in_file {
             self.unfollowed(left.id);
         }
-        true
     }
 
     /// Nobody is connected: that its process is gone is seen from outside. Until then, and a little longer, its end may be told

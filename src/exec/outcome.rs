@@ -459,6 +459,15 @@ impl Outcome {
         Self { ending: Ending::CutOff { by }, ..Self::interrupted(started, now.wall) }
     }
 
+    /// A run that something else started, and whose `wrap` ended while no daemon ran: with the machine, when that has booted
+    /// since. How the daemon ended is no matter, since the run was none of its processes.
+    pub fn lost_without_daemon(started: Timestamp, process: Option<u32>, now: Now) -> Self {
+        match Self::cut_off(started, now) {
+            cut_off @ Self { ending: Ending::CutOff { by: CutOff::Machine }, .. } => cut_off,
+            _ => Self::lost(started, process, now.wall),
+        }
+    }
+
     /// A run that ended before its time, by what is not known. Nobody saw when, so that how long it took is not known either.
     pub fn interrupted(started: Timestamp, now: Timestamp) -> Self {
         let outcome = Self::status_only(Status::Critical, now);

@@ -73,14 +73,14 @@ impl Dispatcher {
         self.arm(job, now);
     }
 
-    /// It has no process any more: it is judged as one that was interrupted.
-    pub fn interrupted(&mut self, run: Arc<Run>, left: &RunningRow, now: Now) -> Turn {
+    /// It has no process any more, or nobody will say how it ends (`outcome`): it is judged as one that was interrupted.
+    pub fn interrupted(&mut self, run: Arc<Run>, left: &RunningRow, outcome: Outcome, now: Now) -> Turn {
         let mut turn = Turn::default();
         let Some(&index) = self.by_name.get(&left.job) else { return turn };
         let tracked = &mut self.jobs[index as usize];
         let (settings, zone) = (&tracked.job.notify, &tracked.job.timing.zone);
         tracked.health.is_over(left.id, None, settings, zone, now.wall);
-        self.conclude(index, (run, None), Outcome::cut_off(left.started, now), false, now, &mut turn);
+        self.conclude(index, (run, None), outcome, false, now, &mut turn);
         self.arm(index, now);
         turn
     }

@@ -134,7 +134,8 @@ impl Bench {
                 started: shift(self.start, self.ran[index].from),
                 process: None,
             };
-            let turn = self.dispatcher.interrupted(run, &row, now);
+            let outcome = Outcome::cut_off(row.started, now);
+            let turn = self.dispatcher.interrupted(run, &row, outcome, now);
             self.keep(turn.entries);
         }
     }
