@@ -13,7 +13,7 @@ use crate::document::format_duration;
 use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger, known};
 use crate::id::RunId;
 use crate::message::{Message, Thread};
-use crate::notify::{self, Delivery};
+use crate::notify::{self, Delivery, Fault, Notifier, Receipt, SendError};
 use crate::plan::{Job, Plan};
 use crate::policy::{Decision, Health, Suppressed};
 use crate::report::{self, Burst, RunEnd, Said};
@@ -62,7 +62,8 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
         show(world, plan, &outcome, &said);
     }
     if args.post {
-        post(world, plan, &said).await?;
+        // What becomes of the message is none of the command's: its exit code is its own.
+        post(world, plan, &said).await;
     }
     Ok(exit_code(&outcome))
 }
@@ -163,34 +164,47 @@ fn report(run: &Run, outcome: &Outcome, said: &Said) -> serde_json::Value {
     })
 }
 
-/// Sends what would be sent, once.
-async fn post(world: &World, plan: &Plan, said: &Said) -> Result<(), Failure> {
+/// Sends what would be sent, once, and says what came of it.
+async fn post(world: &World, plan: &Plan, said: &Said) {
+    let say = |text: String| world.terminal.err(&format!("slack-alert: {text}"));
     if said.messages.is_empty() {
-        world.terminal.err("slack-alert: there is no message to post");
+        return say("there is no message to post".to_owned());
     }
-    let notifier = notify::connect(&plan.config.slack).map_err(|error| Failure::new(error.to_string()))?;
+    let notifier = match notify::connect(&plan.config.slack) {
+        Ok(notifier) => notifier,
+        Err(error) => return say(format!("not posted: {error}")),
+    };
     for message in &said.messages {
         let message = Arc::new(message.clone());
-        let delivery = Delivery { message: Arc::clone(&message), attempt: 1, plain: None, parent: None, timeouts: 0 };
-        match notifier.send(delivery).await {
+        match post_one(&*notifier, &message).await {
             Ok(receipt) => {
-                world.terminal.err(&format!("slack-alert: posted to {}", message.channel));
-                for warning in receipt.warnings {
-                    world.terminal.err(&format!("slack-alert: {warning}"));
-                }
+                say(format!("posted to {}", message.channel));
+                receipt.warnings.into_iter().for_each(say);
                 if let Some(posted) = receipt.posted.filter(|_| message.attachment.is_some()) {
                     let file = Arc::new(Message { thread: Thread::Upload, ..(*message).clone() });
-                    let delivery =
-                        Delivery { message: file, attempt: 1, plain: None, parent: Some(posted), timeouts: 0 };
+                    let delivery = Delivery { parent: Some(posted), ..delivery(&file) };
                     if let Err(error) = notifier.send(delivery).await {
-                        return Err(Failure::new(format!("the file was not attached: {error}")));
+                        say(format!("the file was not attached: {error}"));
                     }
                 }
             }
-            Err(error) => return Err(Failure::new(format!("not posted to {}: {error}", message.channel))),
+            Err(error) => say(format!("not posted to {}: {error}", message.channel)),
         }
     }
-    Ok(())
+}
+
+/// Posts a message; as plain text where Slack calls it malformed, as the outbox does.
+async fn post_one(notifier: &dyn Notifier, message: &Arc<Message>) -> Result<Receipt, SendError> {
+    match notifier.send(delivery(message)).await {
+        Err(SendError::Permanent { why, fault: Fault::Message, .. }) => {
+            notifier.send(Delivery { attempt: 2, plain: Some(why), ..delivery(message) }).await
+        }
+        answer => answer,
+    }
+}
+
+fn delivery(message: &Arc<Message>) -> Delivery {
+    Delivery { message: Arc::clone(message), attempt: 1, plain: None, parent: None, timeouts: 0 }
 }
 
 /// The command's own exit code, in the shell's manner where it has none.
