@@ -114,13 +114,12 @@ fn delivery(text: &mut Text, sources: &Sources<'_>) {
         "state",
         states.map(|(state, number)| (state, usize::try_from(number).unwrap_or(usize::MAX))),
     );
-    if let Some(oldest) = outbox.oldest {
-        text.gauge(
-            "outbox_oldest_timestamp_seconds",
-            "Since when the oldest message in the outbox waits; absent while none does.",
-            seconds(oldest),
-        );
-    }
+    text.gauge(
+        "outbox_oldest_timestamp_seconds",
+        "Since when the oldest message in the outbox waits; NaN while none does.",
+        // No comparison with it is true, so that no alert fires.
+        outbox.oldest.map_or(f64::NAN, seconds),
+    );
     let failed = worker.failed.saturating_sub(worker.refused);
     let results = [("delivered", worker.delivered), ("failed", failed), ("refused", worker.refused)];
     text.counts(
