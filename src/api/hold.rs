@@ -74,7 +74,7 @@ pub struct HoldRequest {
     #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
     pub length: Option<Length>,
     /// Until when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "time")]
     pub until: Option<Timestamp>,
     /// It ends as soon as the jobs are ok.
     #[serde(default)]
@@ -82,6 +82,13 @@ pub struct HoldRequest {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// A time as a request may write it.
+fn time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let none = || "this is no time that can be used: write one such as 2026-03-01T08:00:00Z";
+    text.parse().map(Some).map_err(|_: jiff::Error| serde::de::Error::custom(none()))
 }
 
 /// A length of time as a request may write it.

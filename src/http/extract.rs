@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::answer::Refusal;
 use super::core::Core;
@@ -16,6 +17,9 @@ use crate::clock;
 
 /// Bytes of a body.
 const MOST_BODY: usize = 64 << 10;
+
+/// What is wrong with a request is told in so many characters.
+const LONGEST_WORDS: usize = 300;
 
 /// A body has come by then.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -29,7 +33,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let found = Query::<T>::try_from_uri(&parts.uri);
-        found.map(|Query(params)| Self(params)).map_err(|error| Refusal::bad_request(in_words(&error)))
+        found
+            .map(|Query(params)| Self(params))
+            .map_err(|error| Refusal::bad_request(format!("the parameters cannot be read: {}", in_words(&error))))
     }
 }
 
@@ -57,10 +63,37 @@ impl<T: DeserializeOwned> FromRequest<Core> for Body<T> {
     async fn from_request(request: Request, core: &Core) -> Result<Self, Refusal> {
         let bytes = bytes(request, core).await?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text).map(Self).map_err(|error| {
-            Refusal::bad_request(format!("the body cannot be read: {error}")).help("it must be a JSON object")
-        })
+        object(text)
+            .map(Self)
+            .map_err(|why| Refusal::bad_request(format!("the body {why}")).help("it must be a JSON object"))
     }
+}
+
+/// Reads an object whose members may all be left out; an error names the member.
+fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    let value = serde_json::from_slice::<Value>(text).map_err(|error| format!("is no JSON: {error}"))?;
+    let kind = match &value {
+        Value::Object(_) => None,
+        Value::Array(_) => Some("a list"),
+        Value::String(_) => Some("a text"),
+        Value::Number(_) => Some("a number"),
+        Value::Bool(_) => Some("true or false"),
+        Value::Null => Some("null"),
+    };
+    if let Some(kind) = kind {
+        return Err(format!("is {kind}"));
+    }
+    let members = value.as_object().cloned().unwrap_or_default();
+    T::deserialize(value).map_err(|error| {
+        let alone = |(name, value): (String, Value)| {
+            let error = T::deserialize(Value::Object([(name.clone(), value)].into_iter().collect())).err()?;
+            let words = error.to_string().replace("unknown variant", "unknown value");
+            // Of one that is not known the words name it themselves.
+            Some(if words.contains(&format!("`{name}`")) { words } else { format!("`{name}`: {words}") })
+        };
+        let words = members.into_iter().find_map(alone).unwrap_or_else(|| error.to_string());
+        format!("cannot be read: {}", crate::id::in_one_line(&words.chars().take(LONGEST_WORDS).collect::<String>()))
+    })
 }
 
 /// Reads a body of a known, allowed length before anything is answered. Many clients send headers and body one after the
@@ -126,5 +159,67 @@ fn in_words(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    crate::id::in_one_line(&words.chars().take(300).collect::<String>()).into_owned()
+    // As people say it, and not as the libraries do.
+    for (library, people) in [
+        ("Failed to deserialize query string: ", ""),
+        ("invalid digit found in string", "this is no whole number"),
+        ("cannot parse integer from empty string", "this is no whole number"),
+        ("number too large to fit in target type", "this number is too large"),
+        ("number too small to fit in target type", "this number is too small"),
+        ("provided string was not `true` or `false`", "write true or false"),
+    ] {
+        words = words.replace(library, people);
+    }
+    crate::id::in_one_line(&words.chars().take(LONGEST_WORDS).collect::<String>()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Query;
+
+    use super::{in_words, object};
+    use crate::api;
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_said_in_words_about_the_body() {
+        for (text, why) in [
+            ("nonsense", "is no JSON: expected ident at line 1 column 2"),
+            ("{\"kind\":", "is no JSON: EOF while parsing a value at line 1 column 8"),
+            ("[]", "is a list"),
+            ("\"pause\"", "is a text"),
+            ("null", "is null"),
+            ("{\"pattern\": 5}", "cannot be read: `pattern`: invalid type: number, expected a string"),
+            (
+                "{\"job\": \"a\"}",
+                "cannot be read: unknown field `job`, expected one of `kind`, `pattern`, `for`, `until`, `until_ok`, `note`",
+            ),
+            (
+                "{\"until\": \"9999-12-31T23:59:59-09:00\"}",
+                "cannot be read: `until`: this is no time that can be used: write one such as 2026-03-01T08:00:00Z",
+            ),
+            ("{\"until\": 7}", "cannot be read: `until`: invalid type: number, expected a string"),
+            (
+                "{\"kind\": \"nap\"}",
+                "cannot be read: `kind`: unknown value `nap`, expected one of `pause`, `silence`, `ack`",
+            ),
+            ("{\"for\": []}", "cannot be read: `for`: a length of time is text such as `2h`, or a number of seconds"),
+        ] {
+            assert_eq!(object::<api::HoldRequest>(text.as_bytes()), Err(why.to_owned()), "{text}");
+        }
+        assert_eq!(object::<api::TriggerRequest>(b"{}"), Ok(api::TriggerRequest::default()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_parameter_is_said_of_the_parameter() {
+        for (parameters, why) in [
+            ("limit=abc", "limit: this is no whole number"),
+            ("limit=", "limit: this is no whole number"),
+            ("limit=99999999999999999999", "limit: this number is too large"),
+            ("notable=1", "notable: write true or false"),
+        ] {
+            let uri = format!("/api/v1/jobs?{parameters}").parse().expect("an address");
+            let error = Query::<api::Query>::try_from_uri(&uri).expect_err(parameters);
+            assert_eq!(in_words(&error), why, "{parameters}");
+        }
+    }
 }
