@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::capture::redact::Redactor;
+use super::capture::visible::{clean, shows_nothing};
 use super::signals;
 use crate::clock::{Now, between};
 use crate::document::format_duration;
@@ -396,9 +397,14 @@ impl Captured {
         all
     }
 
-    /// Whether nothing but white space was written.
+    /// Whether nothing was written of which people see anything.
     pub fn is_blank(&self) -> bool {
-        self.dropped == 0 && self.head.iter().chain(&self.tail).all(u8::is_ascii_whitespace)
+        let mut written = self.head.iter().chain(&self.tail).filter(|byte| !byte.is_ascii_whitespace());
+        self.dropped == 0
+            && match written.next() {
+                None => true,
+                Some(byte) => !byte.is_ascii_graphic() && shows_nothing(&clean(&self.bytes())),
+            }
     }
 }
 
@@ -509,7 +515,7 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::CutOff;
+    use super::{Captured, CutOff};
     use std::time::Duration;
 
     use super::Ending;
@@ -545,5 +551,24 @@ mod tests {
         ] {
             assert_eq!(ending.words(), words);
         }
+    }
+
+    #[test]
+    fn output_of_which_people_see_nothing_is_none() {
+        for (written, is_blank) in [
+            ("", true),
+            (" \n\t\n", true),
+            ("\u{200b}\n\u{feff}", true),
+            ("\u{a0}\u{3000}", true),
+            ("\x1b[0m\n", true),
+            ("\x1b[0m.\n", false),
+            ("\u{200b}a", false),
+            ("a", false),
+        ] {
+            let captured = Captured { head: written.into(), ..Captured::default() };
+            assert_eq!(captured.is_blank(), is_blank, "{written:?}");
+        }
+        let dropped = Captured { dropped: 1, ..Captured::default() };
+        assert!(!dropped.is_blank());
     }
 }

@@ -274,7 +274,9 @@ fn check_action(reader: &Reader, text: &Text<'_>, url: &Text<'_>) {
         refuse(text.at, format!("the button's text is longer than {BUTTON} characters"), "shorten it");
     }
     let literal = url.value.find("{{").or(url.value.find("{%")).map_or(url.value, |at| &url.value[..at]);
-    if is_literal(url.value) && !is_url(url.value) || !literal.is_empty() && !has_scheme(literal) {
+    if is_literal(url.value) && units(url.value) > URL {
+        refuse(url.at, format!("the button's URL is longer than {URL} characters"), "shorten it");
+    } else if is_literal(url.value) && !is_url(url.value) || !literal.is_empty() && !has_scheme(literal) {
         let help = "write an absolute URL that begins with https:// or http://";
         refuse(url.at, format!("`{}` is no URL that a button can open", cut_plain(url.value, 100).0), help);
     }
@@ -397,6 +399,9 @@ impl Format {
                 (true, true) => {}
                 (true, false) => refuse(text, "the button's text is blank".to_owned()),
                 _ if is_url(&target) => parts.actions.push((shown, target)),
+                _ if units(&target) > URL => {
+                    refuse(url, format!("the button's URL is longer than {URL} characters"));
+                }
                 _ => refuse(url, format!("`{}` is no URL that a button can open", cut_plain(&target, 100).0)),
             }
         }

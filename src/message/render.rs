@@ -17,7 +17,7 @@ use super::text::{clean, clean_str};
 use super::vars::Context;
 use super::words::{color, emoji, one_line, short};
 use super::{Attachment, Notice};
-use crate::exec::{Captured, Redactor, Status};
+use crate::exec::{Captured, Redactor, Status, shows_nothing};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
 use crate::slack::{
@@ -77,7 +77,7 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
     of_directives(notice, &mut parts);
     let blank = match (&parts.body, &parts.blocks) {
         (_, Some(blocks)) => blocks.is_empty(),
-        (Some(body), None) => body.trim().is_empty(),
+        (Some(body), None) => shows_nothing(body),
         (None, None) => false,
     };
     if blank && notice.is_good() && notice.digest.is_empty() {
@@ -211,7 +211,7 @@ fn as_written(notice: &Notice, markup: &str) -> Option<Attachment> {
 fn file(notice: &Notice, what: &str, content: String) -> Option<Attachment> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = notice.job.name.as_str().chars().map(plain).take(100).collect();
-    (!content.trim().is_empty()).then(|| Attachment { name: format!("{name}{what}.txt"), content })
+    (!shows_nothing(&content)).then(|| Attachment { name: format!("{name}{what}.txt"), content })
 }
 
 /// Who is pinged: on critical, or because the script asks for it; and only by markup that the configuration can have made.

@@ -574,6 +574,15 @@ fn a_part_that_cannot_be_rendered_is_left_out_and_the_rest_is_sent() {
 }
 
 #[test]
+fn a_button_whose_url_is_too_long_is_left_out_for_that_reason() {
+    let format = format_of("[message]\nactions = [{ text = 'Open', url = 'https://x.example/{{ json.path }}' }]");
+    let json = serde_json::json!({"path": "u".repeat(3_000)});
+    let message = rendered(&with(sample(Event::Failure), |outcome| outcome.json = Some(json)), &format);
+    let shown = transcript(&message);
+    assert!(shown.contains("the button's URL is longer than 3000 characters"), "{shown}");
+}
+
+#[test]
 fn a_button_with_a_blank_text_is_missed_with_a_word_and_one_that_is_blank_altogether_is_none() {
     let format = format_of(
         "[message]\nactions = [\n{ text = '{{ stderr | trim }}', url = 'https://rb.example/x' },\n\

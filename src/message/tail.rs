@@ -3,7 +3,7 @@
 //! Before it: `Captured` bytes. After it: the default message.
 
 use super::text::clean;
-use crate::exec::{Captured, is_marker};
+use crate::exec::{Captured, is_marker, shows_nothing};
 use crate::policy::telling;
 use crate::slack::{cut_plain, escape, units};
 
@@ -35,7 +35,7 @@ pub(super) struct Line {
 
 /// The last line that is not blank.
 pub(super) fn last_line(captured: &Captured) -> Option<Line> {
-    picked(captured, |text| text.lines().rev().find(|line| !line.trim().is_empty()))
+    picked(captured, |text| text.lines().rev().find(|line| !shows_nothing(line)))
 }
 
 /// The line of bad output that tells most.
@@ -70,7 +70,7 @@ pub(super) fn first_line_but(captured: &Captured, skip: impl Fn(&str) -> bool) -
     let all = captured.head.len() <= WINDOW;
     let head = if all { captured.bytes() } else { captured.head[..WINDOW].to_vec() };
     let cleaned = written(captured, &head);
-    let line = cleaned.lines().find(|line| !line.trim().is_empty() && !skip(line.trim()))?;
+    let line = cleaned.lines().find(|line| !shows_nothing(line) && !skip(line.trim()))?;
     let complete = all || !cleaned.ends_with(line);
     Some(Line { text: line.to_owned(), complete })
 }
@@ -79,7 +79,7 @@ pub(super) fn first_line_but(captured: &Captured, skip: impl Fn(&str) -> bool) -
 pub(super) fn is_one_line(streams: &[&Captured]) -> bool {
     let lines = |captured: &&Captured| {
         let (bytes, windowed) = window(captured);
-        written(captured, &bytes).lines().filter(|line| !line.trim().is_empty()).take(2).count() + usize::from(windowed)
+        written(captured, &bytes).lines().filter(|line| !shows_nothing(line)).take(2).count() + usize::from(windowed)
     };
     streams.iter().map(lines).sum::<usize>() <= 1
 }
@@ -127,13 +127,13 @@ fn is_perfdata(line: &str) -> bool {
 /// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when nothing is kept of it but blanks.
 pub(super) fn tail(captured: &Captured, lines: usize, limit: usize) -> Option<Tail> {
     let (bytes, windowed) = window(captured);
-    if captured.dropped > 0 && written(captured, &bytes).trim().is_empty() {
+    if captured.dropped > 0 && shows_nothing(&written(captured, &bytes)) {
         return None;
     }
     let cleaned = clean(&bytes);
     let text = cleaned.trim_end();
     let text = if windowed { text } else { text.trim_start_matches('\n') };
-    if text.trim().is_empty() {
+    if shows_nothing(text) {
         return None;
     }
     let all: Vec<&str> = text.lines().collect();

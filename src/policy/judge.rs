@@ -19,7 +19,7 @@ use super::{
     Event, Facts, Judgement, Notification, Settings, Suppressed, Update, Verdict, diff, intermittent, outlook,
 };
 use crate::clock::shift;
-use crate::exec::{Reason, Status};
+use crate::exec::{Reason, Status, shows_nothing};
 
 /// Whether there is something to report, and what has changed.
 enum Candidate {
@@ -204,7 +204,7 @@ pub(super) fn repeat_due(moment: &Moment<'_>, reported: &Reported, changed: bool
 
 fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Candidate {
     let asks = |on| moment.settings.on.asks(on);
-    let blank = facts.stdout.trim().is_empty();
+    let blank = shows_nothing(facts.stdout);
     let open = health.open.as_deref();
     let reported = open.filter(|open| open.reported.is_some() || health.waiting.has(open.id));
     match reported {

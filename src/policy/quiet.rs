@@ -17,7 +17,7 @@ use super::words::{clock, count, ordinal};
 use super::{Event, Settings};
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::Status;
+use crate::exec::{Status, shows_nothing};
 
 /// So many alerts wait with what they say; of more only the number is kept.
 const MOST: usize = 20;
@@ -103,7 +103,7 @@ pub(super) fn end(settings: &Settings, zone: &TimeZone, now: Timestamp) -> Optio
 /// The line of a text that tells most: the first of good news, of bad news mostly the last.
 pub(super) fn telling_line(text: &str, status: Status) -> String {
     let line = match status {
-        Status::Ok => text.lines().find(|line| !line.trim().is_empty()),
+        Status::Ok => text.lines().find(|line| !shows_nothing(line)),
         _ => telling(text),
     };
     // Where nothing was kept of what a command wrote, it has said nothing.

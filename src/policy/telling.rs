@@ -8,6 +8,8 @@ mod words;
 
 use words::{Level, is_error, is_weak, level, says_little};
 
+use crate::exec::shows_nothing;
+
 /// So many lines from the end are looked at.
 const LAST_LINES: usize = 200;
 
@@ -43,12 +45,17 @@ pub(crate) fn telling(text: &str) -> Option<&str> {
     if let Some(title) = title_of_frame(text) {
         return Some(title);
     }
-    let mut all: Vec<&str> = text.lines().rev().take(LAST_LINES).map(undecorated).collect();
+    let mut all: Vec<&str> = text
+        .lines()
+        .rev()
+        .take(LAST_LINES)
+        .map(|line| if shows_nothing(line) { "" } else { undecorated(line) })
+        .collect();
     all.reverse();
     let lines: Vec<&str> = without_wrapped_pointers(&all);
     let Some(last) = lines.last().copied() else {
         // A frame around nothing.
-        return text.lines().rev().find(|line| !line.trim().is_empty());
+        return text.lines().rev().find(|line| !shows_nothing(line));
     };
     if !goes_on(last) && !says_little(last) && !introduced(&lines) {
         return Some(instead(&lines, last));

@@ -144,6 +144,11 @@ fn has_no_width(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether people see nothing of a cleaned text.
+pub fn shows_nothing(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || has_no_width(c))
+}
+
 /// Remembers where the characters of a cleaned text come from, or nothing.
 trait Origins {
     fn push(&mut self, c: char, from: (u32, u32));
