@@ -20,7 +20,7 @@ use super::{Dispatcher, Entry, Tracked, Turn};
 use crate::api::{self, Code, Failure};
 use crate::clock::{Mono, Now, between};
 use crate::document::did_you_mean;
-use crate::exec::{Status, Trigger};
+use crate::exec::{Redactor, Status, Trigger};
 use crate::id::{in_one_line, listed};
 use crate::policy::{self, AckEnd, Event, Held, Hold, HoldKind, Pattern};
 
@@ -127,6 +127,11 @@ impl Dispatcher {
         }
     }
 
+    /// What must not be shown of these jobs.
+    fn redactors(&self, jobs: &[u32]) -> impl Iterator<Item = &Redactor> {
+        jobs.iter().map(|index| self.jobs[*index as usize].job.command.redactor())
+    }
+
     fn new_hold(&mut self, new: &NewHold, now: Now) -> Result<(api::HoldAnswer, Turn), Failure> {
         let mut turn = Turn::default();
         let pattern = Pattern::new(&new.pattern);
@@ -175,7 +180,7 @@ impl Dispatcher {
             until_ok: new.until_ok,
             by: new.asker.by.clone(),
             via: new.asker.via,
-            note: note(new.note.as_deref()),
+            note: note(new.note.as_deref(), self.redactors(&covered)),
             incident,
             failed: covered.iter().any(failing),
             told: false,
@@ -512,8 +517,9 @@ fn refused(failure: Failure) -> (Option<Reply>, Turn) {
     (Some(Reply::Refused(Box::new(failure))), Turn::default())
 }
 
-/// A note in one line, and short.
-fn note(text: Option<&str>) -> Option<String> {
-    let note: String = in_one_line(text?.trim()).chars().take(LONGEST_NOTE).collect();
+/// A note in one line, and short, without what these jobs must not show.
+fn note<'r>(text: Option<&str>, redactors: impl Iterator<Item = &'r Redactor>) -> Option<String> {
+    let masked = redactors.fold(text?.to_owned(), |text, redactor| redactor.mask_str(&text).into_owned());
+    let note: String = in_one_line(masked.trim()).chars().take(LONGEST_NOTE).collect();
     (!note.is_empty()).then_some(note)
 }

@@ -62,8 +62,9 @@ impl Dispatcher {
         let id = RunId(self.next_run);
         self.next_run += 1;
         self.sequence += 1;
-        tracing::info!(job = %name, run = %id, by = %asked.asker.by.name, note = asked.note.as_deref(), "a run was asked for");
-        let asked_for = Box::new(AskedFor { by: asked.asker.by.clone(), note: note(asked.note.as_deref()) });
+        let note = note(asked.note.as_deref(), [tracked.job.command.redactor()].into_iter());
+        tracing::info!(job = %name, run = %id, by = %asked.asker.by.name, note = note.as_deref(), "a run was asked for");
+        let asked_for = Box::new(AskedFor { by: asked.asker.by.clone(), note });
         let waiting =
             Waiting { job: index, scheduled: now.wall, trigger: Trigger::Manual, asked: Some((id, asked_for)) };
         self.waiting.insert((now.mono, self.sequence), waiting);
