@@ -37,6 +37,8 @@ pub struct Raw {
     pub scopes: Option<String>,
     /// The header `Date`: what time it was for the server.
     pub date: Option<String>,
+    /// `slack.proxy` had the request in the clear: the answer may be its own.
+    pub proxied: bool,
     /// The body, at most 1 MiB of it.
     pub body: Vec<u8>,
 }
@@ -100,7 +102,8 @@ impl Http {
     pub(super) async fn post(&self, post: Post) -> Result<Raw, Unreachable> {
         let url = Url::parse(post.url.expose()).map_err(|_| Unreachable::new("the address is no URL"))?;
         let host = url.host_str().unwrap_or("the server").to_owned();
-        let client = self.client(url.scheme() == "http")?;
+        let plain = url.scheme() == "http";
+        let client = self.client(plain)?;
         let limit = longer(self.timeout, post.timeouts);
         let mut request = client.post(url).timeout(limit).header(CONTENT_TYPE, post.content_type).body(post.body);
         if let Some(token) = post.token {
@@ -116,6 +119,7 @@ impl Http {
             retry_after: text_of(response.headers(), &reqwest::header::RETRY_AFTER),
             scopes: text_of(response.headers(), &HeaderName::from_static("x-oauth-scopes")),
             date: text_of(response.headers(), &reqwest::header::DATE),
+            proxied: plain && self.proxy.is_some(),
             body: Vec::new(),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {

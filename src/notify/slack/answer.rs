@@ -149,8 +149,7 @@ fn passing(raw: &Raw, value: Option<&Value>) -> Result<(), SendError> {
         status @ 300..400 => {
             format!("the answer was a redirect (HTTP {status}), which is never followed: check api_url and proxy")
         }
-        408 => "the request took too long to arrive (HTTP 408)".to_owned(),
-        407 => "the proxy wants a login (HTTP 407): put it into `slack.proxy`".to_owned(),
+        407 if raw.proxied => "the proxy wants a login (HTTP 407): put it into `slack.proxy`".to_owned(),
         _ => return Ok(()),
     };
     Err(SendError::Transient { why, retry_after: None })

@@ -158,8 +158,6 @@ fn what_is_not_slacks_answer_is_no_success() {
         (200, r#"{"ok":"yes"}"#),
         (200, r#"{"ok":true"#),
         (302, ""),
-        (407, ""),
-        (408, ""),
     ] {
         let error = call(status, body).expect_err(body);
         // Slack's own trouble is the way's; a page may be of this message alone.
@@ -183,6 +181,9 @@ fn a_refusal_in_any_form_concerns_the_message() {
         (403, r#"{"message":"API rate limit exceeded"}"#, "Refused"),
         (403, "<html>content filter</html>", "Refused"),
         (404, "<html>", "Refused"),
+        (407, "", "Refused"),
+        (408, "", "Refused"),
+        (408, "<html>took too long</html>", "Refused"),
         (404, r#"{"ok":true}"#, "Refused"),
         (400, "", "Refused"),
         (413, "<html>Request Entity Too Large</html>", "Message"),
