@@ -13,7 +13,7 @@ use crate::document::format_duration;
 use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger, known};
 use crate::id::RunId;
 use crate::message::{Message, Thread};
-use crate::notify::{self, Delivery, Fault, Notifier, Receipt, SendError};
+use crate::notify::{self, Delivery, Fault, Notifier, Receipt, SendError, Sent};
 use crate::plan::{Job, Plan};
 use crate::policy::{Decision, Health, Suppressed};
 use crate::report::{self, Burst, RunEnd, Said};
@@ -204,7 +204,7 @@ async fn post_one(notifier: &dyn Notifier, message: &Arc<Message>) -> Result<Rec
 }
 
 fn delivery(message: &Arc<Message>) -> Delivery {
-    Delivery { message: Arc::clone(message), attempt: 1, plain: None, parent: None, timeouts: 0 }
+    Delivery { message: Arc::clone(message), attempt: 1, plain: None, parent: None, timeouts: 0, sent: Sent::default() }
 }
 
 /// The command's own exit code, in the shell's manner where it has none.

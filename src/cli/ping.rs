@@ -19,7 +19,7 @@ use crate::exec::Status;
 use crate::id::{Channel, in_one_line};
 use crate::lint::{online, reach};
 use crate::message::{Message, Route, Thread};
-use crate::notify::{self, AuthInfo, Delivery, Looked, Lookup, Notifier, Parent, SendError, Sort};
+use crate::notify::{self, AuthInfo, Delivery, Looked, Lookup, Notifier, Parent, SendError, Sent, Sort};
 use crate::plan::Plan;
 use crate::policy::parse_channel;
 use crate::slack::escape;
@@ -353,7 +353,8 @@ async fn send(
     message: Message,
     parent: Option<Parent>,
 ) -> Result<Option<Parent>, SendError> {
-    let delivery = Delivery { message: Arc::new(message), attempt: 1, plain: None, parent, timeouts: 0 };
+    let delivery =
+        Delivery { message: Arc::new(message), attempt: 1, plain: None, parent, timeouts: 0, sent: Sent::default() };
     Ok(questions.patiently(|notifier| notifier.send(delivery.clone())).await?.posted)
 }
 

@@ -3,13 +3,18 @@
 //! A redirect is never followed, since it would carry the token elsewhere. What is said of a failure names the host and
 //! never the path, which with webhooks is the credential.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Proxy, Url, redirect};
 
+use super::Sent;
 use super::secret::Secret;
 use super::settings::Settings;
 use super::tls::{certificates, install_provider};
@@ -74,6 +79,32 @@ pub(super) struct Post {
     pub(super) body: Vec<u8>,
     /// How often no answer came in time before.
     pub(super) timeouts: u32,
+    /// Is told when it is sent.
+    pub(super) sent: Sent,
+}
+
+/// A body that notes when it is written: by then the connection stands.
+struct Noted {
+    data: Option<Bytes>,
+    sent: Sent,
+}
+
+impl Body for Noted {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.sent.note();
+        Poll::Ready(self.data.take().map(|data| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+    }
 }
 
 /// The client, made when it is first needed: a system without certificates must not keep the daemon from starting.
@@ -105,7 +136,8 @@ impl Http {
         let plain = url.scheme() == "http";
         let client = self.client(plain)?;
         let limit = longer(self.timeout, post.timeouts);
-        let mut request = client.post(url).timeout(limit).header(CONTENT_TYPE, post.content_type).body(post.body);
+        let body = reqwest::Body::wrap(Noted { data: Some(post.body.into()), sent: post.sent });
+        let mut request = client.post(url).timeout(limit).header(CONTENT_TYPE, post.content_type).body(body);
         if let Some(token) = post.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
                 .map_err(|_| Unreachable::new("the token has characters that no token has"))?;

@@ -18,7 +18,7 @@ pub mod webhook;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use console::Console;
@@ -33,6 +33,7 @@ pub use watcher::{
 };
 pub use webhook::Webhook;
 
+use crate::clock::{Mono, SharedClock};
 use crate::message::Message;
 pub use crate::slack::Parent;
 
@@ -49,6 +50,31 @@ pub struct Delivery {
     pub parent: Option<Parent>,
     /// How often no answer came in time: the time limit doubles with each.
     pub timeouts: u32,
+    /// Is told when it is sent.
+    pub sent: Sent,
+}
+
+/// When a message was sent: when the connection stood, and the request was written to it. Slack counts from then.
+#[derive(Clone, Debug, Default)]
+pub struct Sent(Option<Arc<(SharedClock, OnceLock<Mono>)>>);
+
+impl Sent {
+    /// It is to be noted by this clock.
+    pub fn by(clock: SharedClock) -> Self {
+        Self(Some(Arc::new((clock, OnceLock::new()))))
+    }
+
+    /// It is sent now. Of several requests the first counts.
+    pub fn note(&self) {
+        if let Some((clock, at)) = self.0.as_deref() {
+            at.get_or_init(|| clock.now().mono);
+        }
+    }
+
+    /// When that was; none where it was not noted.
+    pub fn at(&self) -> Option<Mono> {
+        self.0.as_deref()?.1.get().copied()
+    }
 }
 
 /// Slack has it.
@@ -254,7 +280,14 @@ pub fn payload(settings: &Settings, message: Message) -> serde_json::Value {
     let mut body = if settings.way.source().is_some() && !settings.way.capabilities().channels {
         slack::payload::webhook(&message, &identity, None)
     } else {
-        let delivery = Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: None, timeouts: 0 };
+        let delivery = Delivery {
+            message: Arc::new(message),
+            attempt: 1,
+            plain: None,
+            parent: None,
+            timeouts: 0,
+            sent: Sent::default(),
+        };
         match slack::payload::request(&delivery, &identity) {
             slack::payload::Request::Post { body, .. } | slack::payload::Request::Update { body } => body,
             slack::payload::Request::Nothing => serde_json::Value::Null,

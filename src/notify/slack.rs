@@ -91,11 +91,11 @@ impl Workspace {
         match payload::request(delivery, &self.identity) {
             Request::Nothing => Ok(Receipt::default()),
             Request::Update { body } => {
-                let value = self.call("chat.update", &body, delivery.timeouts, about).await?;
+                let value = self.call("chat.update", &body, delivery, about).await?;
                 Ok(answer::receipt(&value, false))
             }
             Request::Post { body, thread } => {
-                let value = self.call("chat.postMessage", &body, delivery.timeouts, about).await?;
+                let value = self.call("chat.postMessage", &body, delivery, about).await?;
                 Ok(answer::receipt(&value, thread.is_some()))
             }
         }
@@ -113,7 +113,7 @@ impl Workspace {
         }
         let refuse = |why: &str| Err(SendError::Permanent { why: why.to_owned(), code: None, fault: Fault::Refused });
         let form = form(&[("filename", &file.name), ("length", &file.content.len().to_string())]);
-        let raw = self.http.post(self.with_token("files.getUploadURLExternal", FORM, form, delivery.timeouts)).await?;
+        let raw = self.http.post(self.with_token("files.getUploadURLExternal", FORM, form, Some(delivery))).await?;
         let place = answer::method(&raw, about)?;
         let text = |key| place.get(key).and_then(Value::as_str);
         let (Some(address), Some(id)) = (text("upload_url"), text("file_id")) else {
@@ -129,6 +129,7 @@ impl Workspace {
             content_type: "application/octet-stream",
             body: file.content.clone().into_bytes(),
             timeouts: delivery.timeouts,
+            sent: delivery.sent.clone(),
         };
         answer::upload(&self.http.post(post).await?)?;
         let done = json!({
@@ -136,27 +137,33 @@ impl Workspace {
             "channel_id": root.channel,
             "thread_ts": root.ts,
         });
-        self.call("files.completeUploadExternal", &done, delivery.timeouts, about).await.map_err(for_files)?;
+        self.call("files.completeUploadExternal", &done, delivery, about).await.map_err(for_files)?;
         Ok(())
     }
 
     /// Whose the token is. A secret file is read first, so that a token that was put right is seen without a reload.
     async fn auth_test(&self) -> Result<AuthInfo, SendError> {
         self.token.read_again();
-        let raw = self.http.post(self.with_token("auth.test", JSON, "{}".to_owned(), 0)).await?;
+        let raw = self.http.post(self.with_token("auth.test", JSON, "{}".to_owned(), None)).await?;
         let value = answer::method(&raw, self.about(None))?;
         Ok(answer::auth_info(&value, &raw))
     }
 
     async fn look_up(&self, lookup: &Lookup) -> Result<Looked, SendError> {
         let (method, arguments) = lookup::request(lookup);
-        let raw = self.http.post(self.with_token(method, FORM, arguments, 0)).await?;
+        let raw = self.http.post(self.with_token(method, FORM, arguments, None)).await?;
         lookup::answer(&raw, self.about(None))
     }
 
     /// Calls a method that takes JSON.
-    async fn call(&self, method: &str, body: &Value, timeouts: u32, about: Context<'_>) -> Result<Value, SendError> {
-        let raw = self.http.post(self.with_token(method, JSON, body.to_string(), timeouts)).await?;
+    async fn call(
+        &self,
+        method: &str,
+        body: &Value,
+        delivery: &Delivery,
+        about: Context<'_>,
+    ) -> Result<Value, SendError> {
+        let raw = self.http.post(self.with_token(method, JSON, body.to_string(), Some(delivery))).await?;
         match answer::method(&raw, about) {
             // Where another request has an answer of Slack's, it is what this one says that is sent elsewhere (a filter of
             // contents): that is a refusal. Where it has none, the way is redirected.
@@ -169,10 +176,12 @@ impl Workspace {
     }
 
     /// A request to a method; the token travels in the header alone.
-    fn with_token(&self, method: &str, content_type: &'static str, body: String, timeouts: u32) -> Post {
+    fn with_token(&self, method: &str, content_type: &'static str, body: String, delivery: Option<&Delivery>) -> Post {
         let token = self.token.get();
         let url = Secret::new(format!("{}/{method}", self.api));
-        Post { url, token: Some(token), content_type, body: body.into_bytes(), timeouts }
+        let (timeouts, sent) =
+            delivery.map_or_else(Default::default, |delivery| (delivery.timeouts, delivery.sent.clone()));
+        Post { url, token: Some(token), content_type, body: body.into_bytes(), timeouts, sent }
     }
 }
 

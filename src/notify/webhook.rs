@@ -10,7 +10,7 @@ use super::secret::{ConnectError, Kind, Secret, Source};
 use super::settings::{Capabilities, Settings, Way};
 use super::slack::answer::{self, Context};
 use super::slack::payload::{self, SenderIdentity};
-use super::{Delivery, Doing, Notifier, Receipt, SendError};
+use super::{Delivery, Doing, Notifier, Receipt, SendError, Sent};
 use crate::id::Channel;
 use crate::message::Thread;
 
@@ -68,7 +68,8 @@ impl Hook {
         }
         let body =
             payload::webhook(&delivery.message, &self.identity, delivery.plain.as_deref()).to_string().into_bytes();
-        let post = Post { url: self.url.get(), token: None, content_type: JSON, body, timeouts: delivery.timeouts };
+        let (timeouts, sent) = (delivery.timeouts, delivery.sent.clone());
+        let post = Post { url: self.url.get(), token: None, content_type: JSON, body, timeouts, sent };
         let raw = self.http.post(post).await?;
         match answer::webhook(&raw, self.about(Some(&delivery.message.channel))) {
             // Where another request has an answer of Slack's, it is what this one says that is sent elsewhere.
@@ -83,7 +84,14 @@ impl Hook {
 
     /// Whether Slack answers a request without a message, which posts nothing: with a code of its own.
     async fn answers(&self) -> bool {
-        let post = Post { url: self.url.get(), token: None, content_type: JSON, body: b"{}".to_vec(), timeouts: 0 };
+        let post = Post {
+            url: self.url.get(),
+            token: None,
+            content_type: JSON,
+            body: b"{}".to_vec(),
+            timeouts: 0,
+            sent: Sent::default(),
+        };
         let Ok(raw) = self.http.post(post).await else { return false };
         matches!(answer::webhook(&raw, self.about(None)), Ok(_) | Err(SendError::Permanent { code: Some(_), .. }))
     }

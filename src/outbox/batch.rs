@@ -12,7 +12,7 @@ use super::{digest, instead, late};
 use crate::exec::Status;
 use crate::id::Channel;
 use crate::message::{self, Edit, Message, Thread};
-use crate::notify::{Delivery, Parent};
+use crate::notify::{Delivery, Parent, Sent};
 use crate::policy::Event;
 use crate::store::{Class, Disposition, FollowUp, Heads, MessageId, Settlement, Stored, ThreadChange};
 
@@ -141,14 +141,15 @@ impl Batch {
         self.members.iter().map(|stored| stored.progress.refusals).max().unwrap_or(0)
     }
 
-    /// As the notifier takes it.
-    pub fn delivery(&self) -> Delivery {
+    /// As the notifier takes it, which says when it was `sent`.
+    pub fn delivery(&self, sent: Sent) -> Delivery {
         Delivery {
             message: Arc::clone(&self.message),
             attempt: self.attempt,
             plain: self.plain.clone(),
             parent: self.parent.clone(),
             timeouts: self.timeouts(),
+            sent,
         }
     }
 }

@@ -29,7 +29,7 @@ use super::wakeup::Wakeup;
 use crate::clock::{self, Alarm, Mono, SharedClock};
 use crate::document::{Rate, format_duration};
 use crate::id::Channel;
-use crate::notify::{Looked, Lookup, Notifier, Receipt, SendError};
+use crate::notify::{Looked, Lookup, Notifier, Receipt, SendError, Sent};
 use crate::store::{Depth, Disposition, MessageId, OutboxFilter, Settlement, Store, StoreError, Stored};
 
 /// Messages in flight at one time, each of another channel.
@@ -59,7 +59,7 @@ const CLOCKS_DIFFER: i64 = 20;
 pub struct Settings {
     /// The way out. Another one than before (another token) tries again what was refused.
     pub notifier: Arc<dyn Notifier>,
-    /// `slack.channel`: told of what its own channel does not take.
+    /// `slack.channel`: told of what none of its own channels takes.
     pub channel: Option<Channel>,
     /// This host's name, for messages of several jobs.
     pub host: Arc<str>,
@@ -162,8 +162,8 @@ pub struct Held {
 
 /// What comes of a task.
 enum Done {
-    /// Slack answered.
-    Answered(Box<Batch>, Result<Receipt, SendError>),
+    /// Slack answered; when it was sent, where that is known.
+    Answered(Box<Batch>, Result<Receipt, SendError>, Option<Mono>),
     /// There is nothing to send; when there will be.
     Nothing(Channel, Lane, Option<Timestamp>),
     /// A storm tells these.
@@ -313,15 +313,21 @@ async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock
             Turn::Absorb(rows) => return Done::Absorb(ask.channel, ask.lane, rows),
             Turn::Alone => ask.limit = 1,
             Turn::Send(batch) => {
-                let answer = send(&*notifier, &*clock, &batch).await;
-                return Done::Answered(batch, answer);
+                let sent = Sent::by(clock.clone());
+                let answer = send(&*notifier, &*clock, &batch, &sent).await;
+                return Done::Answered(batch, answer, sent.at());
             }
         }
     }
 }
 
 /// Sends once, bounded in time.
-async fn send(notifier: &dyn Notifier, clock: &dyn clock::Clock, batch: &Batch) -> Result<Receipt, SendError> {
+async fn send(
+    notifier: &dyn Notifier,
+    clock: &dyn clock::Clock,
+    batch: &Batch,
+    sent: &Sent,
+) -> Result<Receipt, SendError> {
     if batch.timeouts() >= ASKS_FIRST {
         // The answer to a question costs no message: trouble of the way stays trouble of the way.
         if let Err(SendError::Uncertain { why } | SendError::Doubtful { why } | SendError::Transient { why, .. }) =
@@ -333,7 +339,7 @@ async fn send(notifier: &dyn Notifier, clock: &dyn clock::Clock, batch: &Batch) 
     let too_long = clock.now().mono + LONGEST_SEND;
     tokio::select! {
         biased;
-        answer = notifier.send(batch.delivery()) => answer,
+        answer = notifier.send(batch.delivery(sent.clone())) => answer,
         () = clock::sleep_until(clock, too_long) => {
             Err(SendError::Uncertain { why: format!("no answer within {}", format_duration(LONGEST_SEND)) })
         }
@@ -453,7 +459,13 @@ impl Loop {
         // Whatever came of it may be one; the next poll tells.
         self.dead_letters = true;
         match done {
-            Done::Answered(batch, answer) => self.answered(&batch, &answer),
+            Done::Answered(batch, answer, sent) => {
+                if let Some(sent) = sent {
+                    // Until the connection stood Slack saw nothing: its rate counts from then.
+                    self.queue.delay(&batch.channel, batch.lane, sent + spacing(self.settings.rate));
+                }
+                self.answered(&batch, &answer);
+            }
             Done::Named(id, name) => {
                 self.new_places |= name.is_some_and(|name| self.status.places.learn(&name, &id));
             }

@@ -157,7 +157,14 @@ impl Write for Paper {
 }
 
 fn delivery(message: Message) -> Delivery {
-    Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: None, timeouts: 0 }
+    Delivery {
+        message: Arc::new(message),
+        attempt: 1,
+        plain: None,
+        parent: None,
+        timeouts: 0,
+        sent: Default::default(),
+    }
 }
 
 #[tokio::test]

@@ -35,7 +35,14 @@ fn message() -> Message {
 }
 
 fn delivery(message: Message) -> Delivery {
-    Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: None, timeouts: 0 }
+    Delivery {
+        message: Arc::new(message),
+        attempt: 1,
+        plain: None,
+        parent: None,
+        timeouts: 0,
+        sent: Default::default(),
+    }
 }
 
 fn parent() -> Parent {

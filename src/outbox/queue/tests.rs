@@ -12,7 +12,7 @@ use crate::clock::{Mono, Now};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Attachment, Edit, Message, Route, Thread};
-use crate::notify::{Fault, Parent, Receipt, SendError};
+use crate::notify::{Fault, Parent, Receipt, SendError, Sent};
 use crate::outbox::DeliveryResult;
 use crate::outbox::batch::{Ask, Batch, Lane, Turn, turn};
 use crate::outbox::digest::Kind;
@@ -602,7 +602,7 @@ fn a_message_is_sent_three_times_at_most_after_an_answer_that_did_not_come() {
     let unsure = || Err(SendError::Uncertain { why: "no".into() });
     for timeouts in 1..=3 {
         let batch = next(&mut queue, vec![row.clone()]);
-        assert_eq!(batch.delivery().timeouts, timeouts - 1);
+        assert_eq!(batch.delivery(Sent::default()).timeouts, timeouts - 1);
         let settlement = answer(&mut queue, &batch, unsure(), at(0));
         let Disposition::Retry { progress, .. } = settlement.disposition else { panic!("it is tried again") };
         assert_eq!(progress.timeouts, timeouts);

@@ -61,7 +61,14 @@ pub(crate) fn run(bytes: &[u8]) {
         created: jiff::Timestamp::UNIX_EPOCH,
         route: Route::default(),
     };
-    let delivery = Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: None, timeouts: 0 };
+    let delivery = Delivery {
+        message: Arc::new(message),
+        attempt: 1,
+        plain: None,
+        parent: None,
+        timeouts: 0,
+        sent: Default::default(),
+    };
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let sent = runtime.block_on(async move { slack.send(delivery).await });

@@ -517,5 +517,12 @@ pub(crate) fn message(text: &str) -> Message {
 
 /// Its first delivery.
 pub(crate) fn delivery(message: Message, parent: Option<&Parent>) -> Delivery {
-    Delivery { message: Arc::new(message), attempt: 1, plain: None, parent: parent.cloned(), timeouts: 0 }
+    Delivery {
+        message: Arc::new(message),
+        attempt: 1,
+        plain: None,
+        parent: parent.cloned(),
+        timeouts: 0,
+        sent: Default::default(),
+    }
 }
