@@ -2,9 +2,8 @@
 //! as in a storm: the message is edited as the jobs recover. Pure.
 
 use super::how::How;
-use super::{GROUP, Member, Storm, emoji};
+use super::{GROUP, Member, Storm, duration, emoji};
 use crate::clock;
-use crate::document::format_duration;
 use crate::exec::Status;
 use crate::message::{Message, short};
 use crate::policy::{Overnight, count};
@@ -115,7 +114,7 @@ pub(super) fn end(storm: &Storm, now: jiff::Timestamp) -> String {
     names.dedup();
     let is_gone = storm.members.iter().any(|member| member.gone);
     let took = clock::between(storm.since.unwrap_or(storm.began), storm.over.unwrap_or(now));
-    let took = format_duration(std::time::Duration::from_secs(took.as_secs()));
+    let took = duration(took);
     let jobs = match names.as_slice() {
         [one] => format!("*{}*", unformatted(&short(one))),
         many => format!("all {} jobs that failed at the end of the quiet hours", many.len()),

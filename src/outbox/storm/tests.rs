@@ -120,10 +120,10 @@ fn notes_of_a_storm_leave_room_for_what_fails() {
 #[test]
 fn a_storm_names_how_many_fail_and_counts_each_status_that_there_is() {
     let mut failures: Vec<Message> = (1..=4).map(|number| failure(number, &format!("says {number}"))).collect();
-    failures[3].status = Status::Warning;
+    failures[3] = Message { status: Status::Warning, ..failure(4, "slow") };
     let mut storm = storm(&failures);
     let head = |storm: &Storm| storm.edit(T0).text.lines().next().expect("a head").to_owned();
-    assert_eq!(head(&storm), ":red_circle: *4 jobs fail*: 3 critical, 1 warning");
+    assert_eq!(head(&storm), ":red_circle: *4 jobs fail*: 3 critical, 1 warning; 3 of them: says 1–3");
     let well = Message { status: Status::Ok, ..failure(1, "") };
     storm.update(&well, T0);
     assert_eq!(head(&storm), ":red_circle: *1 of 4 is well again*, 3 still fail");
@@ -148,7 +148,7 @@ fn a_job_that_gets_worse_in_a_storm_says_there_what_it_says_now() {
     told.update(&worse("critical: connection refused"), T0);
     let lines: Vec<String> = told.edit(T0).text.lines().map(str::to_owned).collect();
     let expected = [
-        ":red_circle: *3 jobs fail*: 1 critical, 2 warning",
+        ":red_circle: *3 jobs fail*: 1 critical, 2 warning; 2 of them: warning: no answer for 3 s",
         "• 2 jobs: warning: no answer for 3 s",
         "*job-001*, *job-003*",
         "• *job-002* critical: connection refused",
@@ -237,13 +237,17 @@ fn a_storm_counts_jobs_though_one_has_several_incidents() {
     let lines = |storm: &Storm| storm.edit(T0).text.lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(
         lines(&told),
-        [":red_circle: *3 jobs fail*: 3 critical", "• 2 jobs: no db1–2", "*a*, *b*", "• *c* slow"],
+        [":red_circle: *3 jobs fail*: 3 critical; 2 of them: no db1–2", "• 2 jobs: no db1–2", "*a*, *b*", "• *c* slow"],
     );
     let well = |storm: &mut Storm, number: usize| {
         storm.update(&Message { status: Status::Ok, ..all[number - 1].clone() }, T0);
     };
     well(&mut told, 1);
-    assert_eq!(lines(&told)[0], ":red_circle: *3 jobs fail*: 3 critical", "another incident of it goes on");
+    assert_eq!(
+        lines(&told)[0],
+        ":red_circle: *3 jobs fail*: 3 critical; 2 of them: no db1–2",
+        "another incident of it goes on"
+    );
     well(&mut told, 4);
     assert_eq!(lines(&told)[0], ":red_circle: *1 of 3 is well again*, 2 still fail");
     [2, 3, 5].into_iter().for_each(|number| well(&mut told, number));
@@ -299,6 +303,32 @@ fn alerts_that_are_told_together_have_only_what_is_true_of_all_of_them() {
     let text = storm(&codes).edit(T0).text;
     assert!(text.contains("• 2 jobs: critical: exit code 2, no output"), "{text}");
     assert!(text.contains("• *job-075* critical: exit code 75, no output"), "{text}");
+}
+
+#[test]
+fn an_edit_of_a_storm_keeps_the_cause_in_its_headline() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no db1")).collect();
+    let mut storm = storm(&failures);
+    let noted = Route { edit: Some(Edit::Noted { words: "dana".to_owned() }), ..Route::default() };
+    storm.update(&Message { route: noted, ..failure(2, "critical: is acknowledged") }, T0);
+    let text = storm.edit(T0).text;
+    assert!(text.starts_with(":red_circle: *3 jobs fail: critical: no db1*\n"), "{text}");
+}
+
+#[test]
+fn a_storm_that_is_over_within_a_second_lasted_some_time() {
+    for (millis, words) in [(530, "530ms"), (1_530, "1s"), (90_000, "1m 30s")] {
+        let began = Route { since: Some(T0), ..Route::default() };
+        let failures: Vec<Message> =
+            (1..=3).map(|number| Message { route: began.clone(), ..failure(number, "critical: no db1") }).collect();
+        let mut storm = storm(&failures);
+        let over = T0 + SignedDuration::from_millis(millis);
+        for failure in &failures {
+            storm.update(&Message { status: Status::Ok, created: over, ..failure.clone() }, over);
+        }
+        let text = storm.told_end(over).text;
+        assert!(text.ends_with(&format!("all 3 jobs are well again* after {words}")), "{text}");
+    }
 }
 
 #[test]

@@ -36,7 +36,8 @@ async fn a_storm_of_jobs_that_fail_now_and_then_ends_when_they_are_well_and_says
     assert_eq!(having(&ops, "200 Edit", "*3 of 4 are well again*, 1 fails again").len(), 1, "{ops:#?}");
     assert_eq!(having(&ops, "200 Edit", "critical: db1 refused").len(), 1, "the cause stands there: {ops:#?}");
     assert_eq!(having(&ops, "210 Edit", "all 4 jobs are well again* after 10m").len(), 1, "{ops:#?}");
-    let again = having(&ops, "300 Edit", "*4 jobs fail since <!date^1795438800^{time}|13:00 UTC>*: 4 critical");
+    let again =
+        having(&ops, "300 Edit", "*4 jobs fail since <!date^1795438800^{time}|13:00 UTC>: critical: db1 refused*");
     assert!(!again.is_empty(), "{ops:#?}");
     let last = having(&ops, "310 Edit", "");
     assert!(last.last().is_some_and(|last| last.contains("all 4 jobs are well again* after 10m")), "{ops:#?}");
