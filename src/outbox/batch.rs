@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::retry::What;
+use super::retry::{MOST_REFUSALS, What};
 use super::storm::{self, Storm};
 use super::{digest, instead, late};
 use crate::exec::Status;
@@ -190,7 +190,11 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
                     return Turn::Absorb(vec![first.clone()]);
                 }
                 let why = first.why.as_deref().unwrap_or("Slack did not take it in time");
-                let (disposition, follow) = given_up(first, why, at);
+                let (disposition, mut follow) = given_up(first, why, at);
+                if first.is_edit() && first.progress.refusals >= MOST_REFUSALS {
+                    // Its channel took nothing all the while: what is new in it was told elsewhere.
+                    follow.clear();
+                }
                 let settlement = settled(ask, vec![first.id], first.class(), disposition, at);
                 return Turn::Settle(Box::new(Settlement { follow, ..settlement }));
             }

@@ -17,9 +17,37 @@ use crate::store::{FollowUp, MessageState, OutboxFilter, Settlement, Stored};
 /// Messages that are looked through for the ends of incidents, the oldest first.
 const MOST_ENDS: u32 = 1_000;
 
+/// That a channel did not take an alert, and what Slack said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) channel: Channel,
+    pub(super) why: String,
+}
+
+impl Refusal {
+    pub(super) fn new(channel: &Channel, why: &str) -> Self {
+        Self { channel: channel.clone(), why: why.to_owned() }
+    }
+}
+
+/// `could not be posted to #a, #b: is_archived; to #c: channel_not_found`.
+fn refusals(all: &[Refusal]) -> String {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for Refusal { channel, why } in all {
+        let name = escape(&channel.to_string());
+        match by_reason.iter_mut().find(|(known, _)| known == why) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((why, vec![name])),
+        }
+    }
+    let parts: Vec<String> =
+        by_reason.iter().map(|(why, names)| format!("to {}: {}", names.join(", "), escape(why))).collect();
+    format!("could not be posted {}", parts.join("; "))
+}
+
 /// The same message for the default channel, which says why it is there. The thread of its incident begins there.
-pub(super) fn forwarded(message: &Message, default: &Channel, why: &str, now: Timestamp) -> Message {
-    let note = format!(":warning: could not be posted to {}: {}", escape(&message.channel.to_string()), escape(why));
+pub(super) fn forwarded(message: &Message, default: &Channel, refused: &[Refusal], now: Timestamp) -> Message {
+    let note = format!(":warning: {}", refusals(refused));
     let mut shown = message.blocks.clone();
     let note_block = blocks::context(&note);
     if !shown.is_empty()
@@ -53,39 +81,16 @@ pub(super) struct Alert {
 }
 
 impl Alert {
-    /// The alert that a message is of; none where it is about no job.
+    /// The alert that a message is of; none where it is about no job, or told in the place of another.
     pub(super) fn of(message: &Message) -> Option<Self> {
         let (incident, event, created) = (message.incident, message.event, message.created);
-        message.job.clone().map(|job| Self { job, incident, event, created })
+        let job = message.job.clone().filter(|_| message.route.instead_of.is_none())?;
+        Some(Self { job, incident, event, created })
     }
 }
 
-/// That one more channel does not take an alert of which the default channel was told: where that is in a thread.
-pub(super) fn neither(message: &Message, default: &Channel, (why, host): (&str, &str), now: Timestamp) -> Message {
-    let job = message.job.as_ref().map_or("", |job| job.as_str());
-    let text = format!(
-        ":warning: {}the alert of *{}* could not be posted to {} either: {}",
-        on(host),
-        unformatted(job),
-        escape(&message.channel.to_string()),
-        escape(why),
-    );
-    let thread = if message.thread == Thread::None { Thread::None } else { Thread::Reply };
-    Message {
-        channel: default.clone(),
-        blocks: vec![blocks::section(&text, SECTION)],
-        text,
-        color: None,
-        event: None,
-        thread,
-        attachment: None,
-        created: now,
-        route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },
-        ..message.clone()
-    }
-}
-
-/// That the default channel did not take a message, without what it says: it may be just that which Slack does not take.
+/// That a channel did not take a message, for the default channel, without what it says: it may be just that which Slack does not
+/// take.
 pub(super) fn notice(message: &Message, default: &Channel, (why, host): (&str, &str), now: Timestamp) -> Message {
     let job =
         message.job.as_ref().map_or_else(|| "slack-alert".to_owned(), |job| format!("*{}*", unformatted(job.as_str())));
@@ -97,8 +102,9 @@ pub(super) fn notice(message: &Message, default: &Channel, (why, host): (&str, &
         on(host),
         escape(why),
     );
-    // It does not say what failed: it is no part of an incident, whose first message is still to come.
+    // It does not say what failed: it is no part of an incident, whose first message is still to come, and no message of the run.
     Message {
+        run: None,
         status: if message.status == Status::Ok { Status::Warning } else { message.status },
         channel: default.clone(),
         blocks: vec![blocks::section(&text, SECTION)],
@@ -111,6 +117,11 @@ pub(super) fn notice(message: &Message, default: &Channel, (why, host): (&str, &
         route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },
         ..message.clone()
     }
+}
+
+/// It says that a channel did not take a message.
+pub(crate) fn is_notice(message: &Message) -> bool {
+    message.route.instead_of.is_some() && message.incident.is_none() && message.run.is_none()
 }
 
 /// On which host this is: several may share a channel.
@@ -153,7 +164,6 @@ pub(super) fn ends(follow: &[FollowUp], waiting: &[Stored]) -> Vec<FollowUp> {
 
 /// It tells of a failure in the place of another channel.
 fn is_substitute(message: &Message) -> bool {
-    // That one more channel does not take it is no event.
     let is_alert = message.event.is_some() && message.status != Status::Ok;
     is_alert && message.route.instead_of.is_some() && message.incident.is_some()
 }
@@ -224,13 +234,28 @@ fn edit_of(upload: &Message, change: Edit, now: Timestamp) -> Message {
 mod tests {
     use jiff::Timestamp;
 
-    use super::forwarded;
+    use super::{Refusal, forwarded, refusals};
     use crate::exec::Status;
     use crate::id::{Channel, JobName};
     use crate::message::{Message, Route, Thread};
     use crate::policy::Event;
     use crate::slack::blocks;
     use crate::slack::limits::BLOCKS;
+
+    #[test]
+    fn what_several_channels_did_not_take_names_each_with_its_reason() {
+        let refusal = |(name, why): (&str, &str)| Refusal { channel: Channel::new(name), why: why.to_owned() };
+        for (all, words) in [
+            (&[("a", "is_archived")][..], "could not be posted to #a: is_archived"),
+            (&[("a", "is_archived"), ("b", "is_archived")], "could not be posted to #a, #b: is_archived"),
+            (
+                &[("a", "is_archived"), ("b", "not_in_channel"), ("c", "is_archived")],
+                "could not be posted to #a, #c: is_archived; to #b: not_in_channel",
+            ),
+        ] {
+            assert_eq!(refusals(&all.iter().copied().map(refusal).collect::<Vec<_>>()), words);
+        }
+    }
 
     #[test]
     fn what_another_channel_did_not_take_says_so_in_its_last_block_where_there_is_room() {
@@ -258,7 +283,8 @@ mod tests {
                 created: Timestamp::UNIX_EPOCH,
                 route: Route::default(),
             };
-            let told = forwarded(&message, &Channel::new("home"), "is_archived", Timestamp::UNIX_EPOCH);
+            let refused = [Refusal { channel: Channel::new("ops"), why: "is_archived".to_owned() }];
+            let told = forwarded(&message, &Channel::new("home"), &refused, Timestamp::UNIX_EPOCH);
             let note = ":warning: could not be posted to #ops: is_archived";
             assert_eq!((told.text.as_str(), told.thread), (format!("db is down\n{note}").as_str(), Thread::Open));
             assert_eq!(told.blocks.len(), count + usize::from(has_note), "{count} blocks");

@@ -13,7 +13,7 @@ mod storms;
 mod taken;
 mod way;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,15 +70,20 @@ pub struct Queue {
     limited: BTreeMap<Lane, Hold>,
     refusals: BTreeMap<Lane, u32>,
     storms: Vec<Storm>,
+    /// Channels that refused the last message that was posted to them.
+    shut: BTreeSet<Channel>,
     /// Where messages go that name no channel.
     default: Option<Channel>,
     /// This host's name.
     host: Arc<str>,
     /// When the way to Slack failed last.
     failed: Option<Timestamp>,
-    /// Incidents of which the default channel was told that it does not take a message; the oldest are forgotten.
-    noticed: VecDeque<u64>,
-    /// Alerts that were told in the default channel in the place of a channel that did not take them; the oldest are forgotten.
+    /// Incidents of which there was a notice that a channel does not take a message, and channels of which there was one that
+    /// they take nothing; the oldest are forgotten.
+    noticed: VecDeque<(Channel, Option<u64>)>,
+    /// Alerts of several channels, and which of these did not take them, with what Slack said; the oldest are forgotten.
+    untaken: VecDeque<(instead::Alert, instead::Refusal)>,
+    /// Alerts that were told in the default channel since none of their channels took them; the oldest are forgotten.
     forwarded: VecDeque<instead::Alert>,
 }
 
@@ -88,7 +93,7 @@ impl Queue {
         Self { storms, ..Self::default() }
     }
 
-    /// Where messages go that name no channel, and those that their own channel does not take.
+    /// Where messages go that name no channel, and those that none of their own channels takes.
     pub fn set_default(&mut self, channel: Option<Channel>) {
         self.default = channel;
     }

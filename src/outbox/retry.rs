@@ -63,6 +63,8 @@ pub struct Try {
     pub digest: bool,
     /// It was a reply in a thread.
     pub reply: bool,
+    /// It was an edit that can wait until its channel takes messages again.
+    pub patient: bool,
     /// Failures in a row of this lane, this one included.
     pub failures: u32,
     /// How often Slack refused the message before.
@@ -116,6 +118,7 @@ pub fn after(tried: Try, error: &SendError, chance: f64) -> Step {
         (What::Upload, _) => Step::Dead,
         (What::Edit, Fault::Thread) => Step::Needless,
         (What::Edit, Fault::Message) if !tried.plain => Step::Plain,
+        (What::Edit, Fault::Channel) if tried.patient => Step::Later(channel_wait(tried.refusals)),
         (What::Edit, Fault::Refused) if tried.refusals + 1 < MOST_REFUSALS => Step::Later(REFUSED_WAIT),
         (What::Edit, _) => Step::Dead,
         (What::Post, Fault::Thread) if tried.reply => Step::Anew,
@@ -192,6 +195,8 @@ mod tests {
             (Try { refusals: 40, ..first }, lasting(Fault::Channel), Step::Elsewhere(seconds(3_600))),
             (reply, lasting(Fault::Channel), Step::Unthreaded),
             (edit, lasting(Fault::Channel), Step::Dead),
+            (Try { patient: true, ..edit }, lasting(Fault::Channel), Step::Later(seconds(60))),
+            (Try { patient: true, refusals: 40, ..edit }, lasting(Fault::Channel), Step::Later(seconds(3_600))),
             (upload, lasting(Fault::Channel), Step::Dead),
             (first, lasting(Fault::Message), Step::Plain),
             (plain, lasting(Fault::Message), Step::Dead),

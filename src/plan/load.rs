@@ -99,7 +99,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     }
     if config_is_good && let Some(channel) = channel_of_jobs(&found, &config) {
         let message = format!("`slack.channel` is not set: what belongs to no job goes to {channel}");
-        let help = "set `channel = \"#ops\"` in [slack]: errors in job files go there, and alerts that a job's own channel does not take";
+        let help = "set `channel = \"#ops\"` in [slack]: errors in job files go there, and alerts that none of a job's own channels takes";
         findings.problems.push(Problem::new(Code::NoDefaultChannel, slack, message).help(help));
         config.slack.channel = Some(channel);
     }

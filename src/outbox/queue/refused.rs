@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Answered, Hold, Queue, reports};
 use crate::clock::{self, Now};
 use crate::id::Channel;
-use crate::message::Message;
+use crate::message::{Edit, Message};
 use crate::notify::{Fault, SendError};
 use crate::outbox::batch::{Batch, Lane, given_up};
 use crate::outbox::instead;
@@ -18,8 +18,8 @@ use crate::outbox::report::{DeliveryResult, Report};
 use crate::outbox::retry::{self, Step, Try};
 use crate::store::{Class, Disposition, FollowUp, MessageId, MessageState, Progress, Settlement, Stored, ThreadChange};
 
-/// Alerts that were told elsewhere, and incidents of which a notice was told, that are remembered at most: an older one may be told
-/// again.
+/// Alerts that were refused or told elsewhere, and incidents of which a notice was told, that are remembered at most: an older one
+/// may be told again.
 pub const MOST_REMEMBERED: u32 = 1_000;
 
 /// One more is remembered, and the oldest forgotten.
@@ -51,6 +51,9 @@ impl Queue {
             plain: batch.plain.is_some(),
             digest: batch.members.len() > 1,
             reply: batch.parent.is_some(),
+            // Where nothing shows that the channel takes no message either, it may be the edit alone.
+            patient: is_patient(batch)
+                && (self.shut.contains(&batch.channel) || batch.refusals() + 1 < retry::MOST_REFUSALS),
             failures: state.failures,
             refusals: batch.refusals(),
             timeouts: batch.timeouts(),
@@ -148,7 +151,8 @@ impl Queue {
         Answered { settlement: answered, reports: Vec::new(), nowhere: None }
     }
 
-    /// The channel takes nothing: the default channel is told at once, and this one tried again with patience.
+    /// The channel takes nothing: it is tried again with patience. Where no other channel of the alert takes it, the default channel
+    /// is told at once.
     fn elsewhere(
         &mut self,
         batch: &Batch,
@@ -161,62 +165,69 @@ impl Queue {
         let why = error.why().to_owned();
         progress.not_before = Some(clock::shift(now.wall, wait));
         progress.refusals += 1;
-        let message = &batch.message;
-        let is_told = |stored: &Stored| stored.progress.forwarded || self.is_covered(&stored.message);
-        let covered = batch.members.iter().all(is_told);
-        let target =
-            self.default.clone().filter(|default| *default != batch.channel && message.route.instead_of.is_none());
-        let mut follow = Vec::new();
-        let mut told = DeliveryResult::Elsewhere { why: why.clone() };
-        let mut nowhere = None;
-        let substituted =
-            if covered { Vec::new() } else { target.as_ref().map(|to| substituted(batch, to)).unwrap_or_default() };
-        match target {
-            _ if covered => {}
-            Some(default) if batch.storm.is_some() => {
-                // Each by itself: an incident has its thread there, and is one of a storm there too if so many wait.
-                let code = error.code().unwrap_or(&why);
-                let untold = batch.members.iter().filter(|stored| !is_told(stored));
-                let untold: Vec<&Stored> = untold.collect();
-                follow.extend(
-                    untold.into_iter().map(|stored| self.forward(&stored.message, stored.id, &default, code, now.wall)),
-                );
-                progress.forwarded = true;
-            }
-            Some(default) => {
-                let code = error.code().unwrap_or(&why);
-                follow.push(self.forward_batch(batch, &default, code, now.wall));
-                progress.forwarded = true;
-            }
-            None => {
-                nowhere = Some(why.clone());
-                told = DeliveryResult::Refused { why: why.clone(), waits: true };
-            }
+        if let Some(state) = self.lanes.get_mut(&(batch.channel.clone(), batch.lane)) {
+            // Its thread may take it when the channel does.
+            state.unthreaded = None;
         }
-        let reports = [reports(batch, &told), substituted].concat();
-        let retry = Disposition::Retry { why, progress };
+        self.shut.insert(batch.channel.clone());
+        let code = error.code().unwrap_or(&why);
+        self.note_untaken(batch, code);
+        let members: Vec<(&Stored, Place)> =
+            batch.members.iter().map(|stored| (stored, self.place_of(stored))).collect();
+        let has = |wanted: Place| members.iter().any(|(_, place)| *place == wanted);
+        let mut follow = Vec::new();
+        let mut further = Vec::new();
+        if let Some(default) = self.default.clone().filter(|_| has(Place::Default)) {
+            let untold: Vec<&Stored> =
+                members.iter().filter(|(_, place)| *place == Place::Default).map(|(stored, _)| *stored).collect();
+            further = substituted(&untold, &default);
+            if batch.storm.is_some() {
+                // Each by itself: an incident has its thread there, and is one of a storm there too if so many wait.
+                let each = untold.iter().map(|stored| self.forward(&stored.message, stored.id, &default, now.wall));
+                follow.extend(each.collect::<Vec<_>>());
+            } else {
+                follow.push(self.forward_batch(batch, code, &default, now.wall));
+            }
+        } else if let Some(default) = self.default.clone().filter(|default| *default != batch.channel)
+            && has(Place::Another)
+            && self.notices(&batch.channel, None)
+        {
+            let message = instead::notice(&batch.message, &default, (&why, &self.host), now.wall);
+            follow.push(FollowUp { message, file_of: None });
+        }
+        progress.forwarded |= members.iter().all(|(_, place)| matches!(place, Place::Told | Place::Default));
+        let nowhere = has(Place::Nowhere).then(|| why.clone());
+        let result = |place: Place| match place {
+            Place::Nowhere => DeliveryResult::Refused { why: why.clone(), waits: true },
+            Place::Told | Place::Another | Place::Default => DeliveryResult::Elsewhere { why: why.clone() },
+        };
+        let reports = members.iter().filter_map(|(stored, place)| Report::of(&stored.message, result(*place)));
+        let reports = reports.chain(further).collect();
+        let retry = Disposition::Retry { why: why.clone(), progress };
         Answered { settlement: settlement(retry, ThreadChange::Keep, follow), reports, nowhere }
     }
 
     /// What is told in the default channel in the place of a batch. A digest tells of several incidents: none of them has its
     /// thread there.
-    fn forward_batch(&mut self, batch: &Batch, default: &Channel, why: &str, now: Timestamp) -> FollowUp {
+    fn forward_batch(&mut self, batch: &Batch, why: &str, default: &Channel, now: Timestamp) -> FollowUp {
         match batch.members.first().filter(|_| !batch.is_merged()) {
-            Some(stored) => self.forward(&batch.message, stored.id, default, why, now),
-            None => FollowUp { message: instead::forwarded(&batch.message, default, why, now), file_of: None },
+            Some(stored) => self.forward(&batch.message, stored.id, default, now),
+            None => {
+                let refused = [instead::Refusal::new(&batch.channel, why)];
+                FollowUp { message: instead::forwarded(&batch.message, default, &refused, now), file_of: None }
+            }
         }
     }
 
-    /// What is told there in the place of a message: the message, once for all channels that do not take it, and of each
-    /// further channel that it does not take it either.
-    fn forward(&mut self, message: &Message, id: MessageId, default: &Channel, why: &str, now: Timestamp) -> FollowUp {
+    /// What is told there in the place of a message: the message, once for all channels that do not take it, with what Slack said
+    /// of each.
+    fn forward(&mut self, message: &Message, id: MessageId, default: &Channel, now: Timestamp) -> FollowUp {
         let alert = instead::Alert::of(message);
-        if alert.as_ref().is_some_and(|alert| self.forwarded.contains(alert)) {
-            return FollowUp { message: instead::neither(message, default, (why, &self.host), now), file_of: None };
-        }
+        let of_it = self.untaken.iter().filter(|(known, _)| Some(known) == alert.as_ref());
+        let refused: Vec<instead::Refusal> = of_it.map(|(_, refusal)| refusal.clone()).collect();
         remembered(&mut self.forwarded, alert);
         // The file goes with the message that arrives.
-        FollowUp { message: instead::forwarded(message, default, why, now), file_of: Some(id) }
+        FollowUp { message: instead::forwarded(message, default, &refused, now), file_of: Some(id) }
     }
 
     /// Takes up what an earlier process told elsewhere, by what it left in the outbox of that: the newest first.
@@ -224,29 +235,73 @@ impl Queue {
         for stored in left.iter().rev().filter(|stored| !stored.is_edit() && !stored.is_file()) {
             let message = &stored.message;
             let is_default = message.channel.is_unnamed() || self.default.as_ref() == Some(&message.channel);
-            match stored.progress.forwarded {
-                true => remembered(&mut self.forwarded, instead::Alert::of(message)),
-                false if is_default && stored.state == MessageState::Dead => {
-                    remembered(&mut self.noticed, message.incident);
-                }
-                false => {}
+            let alert = instead::Alert::of(message);
+            if stored.progress.forwarded {
+                remembered(&mut self.forwarded, alert.clone());
+            } else if is_default && stored.state == MessageState::Dead {
+                remembered(
+                    &mut self.noticed,
+                    message.incident.map(|incident| (message.channel.clone(), Some(incident))),
+                );
+            } else if !is_default && !message.route.also.is_empty() && stored.state == MessageState::Waiting {
+                remembered(&mut self.noticed, Some((message.channel.clone(), None)));
             }
+            if stored.state == MessageState::Waiting {
+                self.shut.insert(message.channel.clone());
+            }
+            let why = stored.why.clone().unwrap_or_default();
+            let refusal = instead::Refusal { channel: message.channel.clone(), why };
+            remembered(&mut self.untaken, alert.map(|alert| (alert, refusal)));
         }
     }
 
-    /// Whether the default channel is told the same by itself.
-    fn is_covered(&self, message: &Message) -> bool {
-        self.default.as_ref().is_some_and(|default| message.route.also.contains(default))
+    /// A channel did not take these.
+    fn note_untaken(&mut self, batch: &Batch, why: &str) {
+        for alert in batch.members.iter().filter_map(|stored| instead::Alert::of(&stored.message)) {
+            self.untaken.retain(|(known, refusal)| *known != alert || refusal.channel != batch.channel);
+            remembered(&mut self.untaken, Some((alert, instead::Refusal::new(&batch.channel, why))));
+        }
     }
 
-    /// Whether there is a notice that the default channel does not take a message: of an incident whose messages it refuses
-    /// again and again there is one.
-    fn notices(&mut self, incident: Option<u64>) -> bool {
-        let Some(incident) = incident else { return true };
-        if self.noticed.contains(&incident) {
+    /// A channel took these.
+    pub(super) fn takes_again(&mut self, batch: &Batch) {
+        self.noticed.retain(|(channel, incident)| incident.is_some() || *channel != batch.channel);
+        self.shut.remove(&batch.channel);
+        if self.untaken.iter().any(|(_, refusal)| refusal.channel == batch.channel) {
+            let alerts: Vec<_> =
+                batch.members.iter().filter_map(|stored| instead::Alert::of(&stored.message)).collect();
+            self.untaken.retain(|(known, refusal)| refusal.channel != batch.channel || !alerts.contains(known));
+        }
+    }
+
+    /// Where an alert is told that its channel has just refused.
+    fn place_of(&self, stored: &Stored) -> Place {
+        let message = &stored.message;
+        let alert = instead::Alert::of(message);
+        if stored.progress.forwarded || alert.as_ref().is_some_and(|alert| self.forwarded.contains(alert)) {
+            return Place::Told;
+        }
+        let refused = |other: &Channel| {
+            self.untaken.iter().any(|(known, refusal)| Some(known) == alert.as_ref() && refusal.channel == *other)
+        };
+        if !message.route.also.iter().all(refused) {
+            return Place::Another;
+        }
+        let is_new = |default: &Channel| *default != message.channel && !message.route.also.contains(default);
+        match &self.default {
+            Some(default) if is_new(default) && message.route.instead_of.is_none() => Place::Default,
+            _ => Place::Nowhere,
+        }
+    }
+
+    /// Whether there is a notice that a channel does not take a message of an incident, or that it takes nothing: there is one,
+    /// however often it refuses them.
+    fn notices(&mut self, channel: &Channel, incident: Option<u64>) -> bool {
+        let of = (channel.clone(), incident);
+        if self.noticed.contains(&of) {
             return false;
         }
-        remembered(&mut self.noticed, Some(incident));
+        remembered(&mut self.noticed, Some(of));
         true
     }
 
@@ -272,48 +327,69 @@ impl Queue {
         let in_doubt = matches!(error, SendError::Uncertain { .. });
         let doubt = in_doubt.then(|| format!("{why}; Slack may have taken it"));
         let why = doubt.as_deref().unwrap_or(why);
-        let covered = batch.members.iter().all(|stored| self.is_covered(&stored.message));
+        let code = error.code().unwrap_or(why);
+        self.note_untaken(batch, code);
+        let places: Vec<Place> = batch.members.iter().map(|stored| self.place_of(stored)).collect();
         let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
-        let mut told = DeliveryResult::Elsewhere { why: why.to_owned() };
+        let elsewhere = match in_doubt {
+            true => DeliveryResult::InDoubt { why: why.to_owned() },
+            false => DeliveryResult::Elsewhere { why: why.to_owned() },
+        };
+        let refused = DeliveryResult::Refused { why: why.to_owned(), waits: false };
         let mut further = Vec::new();
-        if in_doubt {
-            told = DeliveryResult::InDoubt { why: why.to_owned() };
-        }
-        if !covered {
-            // A webhook has one channel, which is told like a default one.
-            let own = || Some(batch.channel.clone()).filter(Channel::is_unnamed);
-            match self.default.clone().or_else(own) {
-                // Another channel may take what this one does not.
-                Some(default) if message.job.is_some() && default != batch.channel => {
-                    forwarded = true;
-                    further = substituted(batch, &default);
-                    follow.push(self.forward_batch(batch, &default, error.code().unwrap_or(why), now.wall));
-                }
-                // One more message about it would be one more that may be there several times.
-                _ if in_doubt => nowhere = Some(why.to_owned()),
-                // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
-                Some(default) if message.job.is_some() && message.route.instead_of.as_ref() != Some(&default) => {
-                    told = DeliveryResult::Refused { why: why.to_owned(), waits: false };
-                    if self.notices(message.incident) {
-                        let message = instead::notice(message, &default, (why, &self.host), now.wall);
-                        follow.push(FollowUp { message, file_of: None });
-                    }
-                }
-                _ => {
-                    nowhere = Some(why.to_owned());
-                    told = DeliveryResult::Refused { why: why.to_owned(), waits: false };
-                }
+        // A webhook has one channel, which is told like a default one.
+        let own = || Some(batch.channel.clone()).filter(Channel::is_unnamed);
+        let default = self.default.clone().or_else(own).filter(|_| message.job.is_some());
+        let told = match default {
+            _ if places.iter().all(|place| *place == Place::Told) => elsewhere,
+            // Another channel may take what this one does not.
+            Some(default) if places.contains(&Place::Default) => {
+                forwarded = true;
+                further = substituted(&batch.members.iter().collect::<Vec<_>>(), &default);
+                follow.push(self.forward_batch(batch, code, &default, now.wall));
+                elsewhere
             }
-        }
+            // One more message about it would be one more that may be there several times.
+            _ if in_doubt => {
+                nowhere = (!places.contains(&Place::Another)).then(|| why.to_owned());
+                elsewhere
+            }
+            // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
+            Some(default) if message.route.instead_of.as_ref() != Some(&default) && !instead::is_notice(message) => {
+                if message.incident.is_none() || self.notices(&batch.channel, message.incident) {
+                    let message = instead::notice(message, &default, (why, &self.host), now.wall);
+                    follow.push(FollowUp { message, file_of: None });
+                }
+                if places.contains(&Place::Nowhere) { refused } else { elsewhere }
+            }
+            _ if !places.contains(&Place::Another) => {
+                nowhere = Some(why.to_owned());
+                refused
+            }
+            _ => elsewhere,
+        };
         let reports = [reports(batch, &told), further].concat();
         let disposition = Disposition::Dead { why: why.to_owned(), forwarded };
         Answered { settlement: settlement(disposition, ThreadChange::Keep, follow), reports, nowhere }
     }
 }
 
-/// That a channel is told of the messages of a batch in the place of their own.
-fn substituted(batch: &Batch, channel: &Channel) -> Vec<Report> {
-    let all = reports(batch, &DeliveryResult::Substituted).into_iter();
+/// Where an alert is told that its channel does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the default channel, as it was before.
+    Told,
+    /// In another of its channels, which has it or may still take it.
+    Another,
+    /// In the default channel.
+    Default,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// That a channel is told of messages in the place of their own.
+fn substituted(untold: &[&Stored], channel: &Channel) -> Vec<Report> {
+    let all = untold.iter().filter_map(|stored| Report::of(&stored.message, DeliveryResult::Substituted));
     all.map(|report| Report { channel: channel.clone(), ..report }).collect()
 }
 
@@ -326,6 +402,15 @@ fn unannounced(
     let reports = reports(batch, &DeliveryResult::Refused { why, waits: false });
     let announced = Disposition::Announced { told: false };
     Answered { settlement: settlement(announced, ThreadChange::Keep, Vec::new()), reports, nowhere: None }
+}
+
+/// Whether it is an edit that can wait until its channel takes messages again: the end of an incident is told by a message of its
+/// own besides, which finds its way. That nobody watches a job any more is not, nor what joined a storm.
+fn is_patient(batch: &Batch) -> bool {
+    let route = &batch.message.route;
+    let own = batch.message.incident.is_some() && route.target.is_none();
+    let is_gone = |stored: &Stored| matches!(stored.message.route.edit, Some(Edit::Gone { .. }));
+    batch.lane == Lane::Edits && own && !batch.members.iter().any(is_gone)
 }
 
 fn forget(batch: &Batch) -> ThreadChange {

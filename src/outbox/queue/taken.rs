@@ -25,6 +25,9 @@ impl Queue {
         self.credentials = None;
         self.limited.remove(&batch.lane);
         self.refusals.remove(&batch.lane);
+        if batch.lane == Lane::Posts {
+            self.takes_again(batch);
+        }
         if let Some(state) = self.lanes.get_mut(&(batch.channel.clone(), batch.lane)) {
             // After a digest that Slack called too large its size grows again step by step.
             state.lines = state.lines.map(|lines| lines * 2).filter(|lines| *lines < LOOK);
