@@ -4,6 +4,7 @@
 //! and a message to the default channel. Invariants: each change is told once; the fallback ends within [`PATIENCE`], and
 //! nothing waits for it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,9 @@ use crate::clock::Mono;
 use crate::exec::{Command, Outcome, Run, Status, Trigger};
 use crate::id::{JobName, RunId};
 use crate::notify::view::plain;
-use crate::outbox::Outage;
+use crate::outbox::{self, Outage};
 use crate::plan::Config;
+use crate::policy::Event;
 use crate::slack;
 use crate::store::{CarriedOver, Cause, MessageState, OutboxFilter, Store, StoreError, Stored, Trouble};
 
@@ -287,9 +289,8 @@ pub fn fallback(
         let text = match is_over {
             true => format!("slack-alert on {host}: Slack takes messages again. It had taken none since {at}.\n"),
             false => format!(
-                "slack-alert on {host}: Slack has taken no message since {at}.\n\
-                 Waiting when this was noticed: {waiting}\nLast error: {why}\n{}",
-                untold(&store, &zone, since).await
+                "slack-alert on {host}: Slack has taken no message since {at}.\nLast error: {why}\n{}",
+                untold(&store, &zone, since, waiting).await
             ),
         };
         let command = Command::plain(&words, &text, &folder, environment, PATIENCE);
@@ -297,20 +298,41 @@ pub fn fallback(
     })
 }
 
-/// What Slack has not taken, a line each, with the job and the time; nothing while the disk does not say it.
-async fn untold(store: &Store, zone: &TimeZone, since: Timestamp) -> String {
+/// What Slack has not taken, how many alerts and a line for each, with the job and the time; while the disk does not say it, how many
+/// messages wait.
+async fn untold(store: &Store, zone: &TimeZone, since: Timestamp, waiting: u64) -> String {
     let filter = OutboxFilter { limit: MOST_LOOKED_AT, ..OutboxFilter::default() };
     let mut all = match store.outbox_list(filter).await {
         Ok(all) => all,
         Err(error) => {
             tracing::warn!(%error, "the fallback is run without the messages that wait");
-            return String::new();
+            return format!("Waiting when this was noticed: {waiting}\n");
         }
     };
     // Of what no channel takes, what led here, and nothing older.
     let recent = since.saturating_sub(RECENT).unwrap_or(since);
+    let is_whole = all.len() < MOST_LOOKED_AT as usize;
     all.retain(|stored| !stored.is_edit() && (stored.state != MessageState::Dead || stored.queued >= recent));
-    list(&all, zone)
+    let all = once_each(all);
+    let listed = all.len() as u64;
+    let waiting = if is_whole { listed } else { waiting.max(listed) };
+    format!("Waiting when this was noticed: {waiting}\n{}", list(&all, zone))
+}
+
+/// Each alert once, whatever the channels that it was for. What another one was told of in their place, or in a digest, is told unless
+/// the message there is among them; that a channel did not take an alert is none.
+fn once_each(all: Vec<Stored>) -> Vec<Stored> {
+    let mut known = HashSet::new();
+    let is_new = |stored: &Stored| {
+        let message = &stored.message;
+        let is_told = stored.progress.forwarded || stored.progress.announced;
+        if is_told || stored.is_file() || outbox::is_notice(message) {
+            return false;
+        }
+        let Some(run) = message.run else { return true };
+        known.insert((message.job.clone(), run, message.incident, message.event.map(Event::as_str)))
+    };
+    all.into_iter().filter(is_new).collect()
 }
 
 /// A line for each message.

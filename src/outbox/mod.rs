@@ -22,6 +22,7 @@ pub mod storm;
 pub mod wakeup;
 pub mod worker;
 
+pub(crate) use instead::is_notice;
 pub use outage::{FAILING, Outage};
 pub use places::Places;
 pub use report::{DeliveryResult, Report};

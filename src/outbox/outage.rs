@@ -110,7 +110,8 @@ impl Watch {
     /// An alert can be posted nowhere: the fallback need not wait.
     pub fn nowhere(&mut self, now: Now, waiting: u64, why: &str) {
         if self.after.is_some() && self.current.is_none() {
-            self.current = Some(Outage { since: now.wall, waiting, why: why.to_owned(), refused: true });
+            let since = self.failing.as_ref().map_or(now.wall, |failing| failing.since);
+            self.current = Some(Outage { since, waiting, why: why.to_owned(), refused: true });
         }
     }
 
@@ -179,6 +180,11 @@ mod tests {
         assert_eq!(watch.current().map(|outage| (outage.waiting, outage.refused)), Some((1, true)));
         assert!(!watch.delivered(false));
         assert!(watch.delivered(true));
+        // It was tried several times.
+        watch.failed(at(7), "is_archived");
+        watch.failed(at(37), "is_archived");
+        watch.nowhere(at(37), 1, "is_archived");
+        assert_eq!(watch.current().map(|outage| outage.since), Some(at(7).wall), "nothing was taken since then");
         let mut without = Watch::new(None, None, None);
         without.nowhere(at(5), 1, "is_archived");
         assert_eq!(without.current(), None, "there is no fallback to run");
