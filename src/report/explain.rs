@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::document::format_duration;
 use crate::exec::{Ending, Reason, Status};
 use crate::id::{Channel, RunId, in_one_line};
-use crate::message::{Message, Thread};
+use crate::message::{Message, Route, Thread};
 use crate::plan::Job;
 use crate::policy::{Decision, Event, Expected, Suppressed};
 use crate::slack::cut_plain;
@@ -131,10 +131,14 @@ pub fn was_refused(letters: &[&Stored]) -> bool {
 /// Whether a channel took a message of a run.
 fn was_taken(letters: &[&Stored]) -> bool {
     let Some(first) = letters.first() else { return true };
-    let mut all = first.message.route.also.iter().chain([&first.message.channel]);
+    let Route { also, instead_of, .. } = &first.message.route;
+    let mut all = also.iter().chain(instead_of).chain([&first.message.channel]);
     let in_outbox = |channel: &Channel| letters.iter().any(|letter| letter.message.channel == *channel);
-    let told = |letter: &Stored| letter.progress.forwarded || letter.progress.announced;
-    all.any(|channel| !in_outbox(channel)) || letters.iter().any(|letter| is_dead(letter) && told(letter))
+    // Where it was told elsewhere, the message there may be in the outbox too.
+    let is_substitute = |letter: &&Stored| letter.message.route.instead_of.is_some();
+    let forwarded = || letters.iter().any(|letter| letter.progress.forwarded) && !letters.iter().any(is_substitute);
+    let announced = || letters.iter().any(|letter| is_dead(letter) && letter.progress.announced);
+    all.any(|channel| !in_outbox(channel)) || forwarded() || announced()
 }
 
 /// The runs that a message of which they were not the cause may have told of, each with its end.
@@ -460,6 +464,9 @@ mod tests {
         let mut alone = letter("a", dead);
         alone.message.route.also.clear();
         let announced = Stored { progress: Progress { announced: true, ..Progress::default() }, ..alone.clone() };
+        let mut substitute = letter("ops", dead);
+        substitute.message.route = Route { instead_of: Some(Channel::new("b")), ..Route::default() };
+        let replaced = Stored { progress: Progress { forwarded: true, ..Progress::default() }, ..alone.clone() };
         let mut file = alone.clone();
         file.message.thread = Thread::Upload;
         for (letters, expected, why) in [
@@ -468,6 +475,9 @@ mod tests {
             (&[&a, &letter("b", waiting)], false, "one may still go out"),
             (&[&a, &b], true, "both were refused"),
             (&[&a, &forwarded], false, "another channel was told in the place of one"),
+            (&[&a, &forwarded, &substitute], true, "that channel did not take it either"),
+            (&[&replaced, &substitute], true, "nor here"),
+            (&[&substitute], false, "its own channel took it in the end"),
             (&[&alone], true, "the only one was refused"),
             (&[&announced], false, "its channel was told of it in a digest"),
             (&[&file], false, "its file alone is missing"),
@@ -488,12 +498,18 @@ mod tests {
         let why = |letter: Stored, why: &str| Stored { why: Some(why.to_owned()), ..letter };
         let (wa, wb) = (why(letter("a", waiting), "connection refused"), letter("b", waiting));
         let late = why(letter("a", MessageState::Late), "timed out");
+        let replaced_waits = Stored { state: waiting, ..replaced.clone() };
+        let on_its_way = Stored { state: waiting, ..substitute.clone() };
         for (letters, words) in [
             (&[][..], "sent: failure"),
             (&[&wa, &wb], "waiting: failure; waits for #a (connection refused); waits for #b"),
             (&[&wa], "sent: failure; waits for #a (connection refused)"),
             (&[&a, &wb], "waiting: failure; refused by #a; waits for #b"),
             (&[&a, &b], "not delivered: failure; refused by #a; refused by #b"),
+            (&[&replaced], "sent: failure; refused by #a"),
+            (&[&replaced_waits], "sent: failure; waits for #a"),
+            (&[&replaced, &substitute], "not delivered: failure; refused by #a; refused by #ops"),
+            (&[&replaced, &on_its_way], "waiting: failure; refused by #a; waits for #ops"),
             (&[&late, &b], "not delivered: failure; not taken in time by #a (timed out); refused by #b"),
         ] {
             assert_eq!(verdict(&row, letters), words);
