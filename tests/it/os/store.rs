@@ -538,6 +538,43 @@ fn failing(store: &Store) -> Option<String> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "another process that keeps the database locked")]
+fn a_database_that_somebody_locks_holds_an_alert_back_for_a_few_seconds_once_and_is_said_until_it_is_free() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let (store, _) = open(dir.path());
+    block_on(store.record(messages(["before".to_owned()]))).expect("it is taken");
+    let other = rusqlite::Connection::open(dir.path().join("state.db")).expect("it is there");
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    let since = Instant::now();
+    block_on(async {
+        for n in 0..20 {
+            let recorded = store.record(messages([format!("m{n}")])).await.expect("it is taken");
+            assert!(!recorded.durable);
+            let heads = store.heads(Channel::new("ops"), Class::Alert, 99, Vec::new(), Timestamp::MAX).await;
+            assert_eq!(heads.expect("it can be read").rows.len(), n + 2);
+            store.begin(running(n as u64));
+        }
+    });
+    // One wait, and not one for each.
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+    let locked = "another process keeps the database locked";
+    assert_eq!(failing(&store).as_deref(), Some(locked));
+    other.execute_batch("ROLLBACK").expect("it is ours");
+    block_on(until_well(&store));
+    assert_eq!(texts(&store).len(), 21);
+    // With nothing that waits to be written, too.
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    store.keep(None, Some((JobName::new("disk"), JobState::default())));
+    block_on(async {
+        assert!(store.flush().await.is_err());
+        store.poll(Timestamp::MIN, String::new()).await.expect("it goes on");
+    });
+    assert_eq!(failing(&store).as_deref(), Some(locked), "it is locked as before");
+    other.execute_batch("ROLLBACK").expect("it is ours");
+    block_on(until_well(&store));
+}
+
+#[test]
 fn a_daemon_starts_on_a_full_disk_sends_what_waits_and_writes_what_comes_when_there_is_room() {
     let Some(disk) = SmallDisk::mount() else { return };
     let state = disk.0.path().join("state");

@@ -752,6 +752,31 @@ fn of_a_command_whose_wrapper_was_killed_nobody_says_that_it_has_ended() {
 }
 
 #[test]
+fn of_a_wrapper_that_went_while_no_daemon_ran_nobody_says_that_the_daemon_died() {
+    for signal in ["TERM", "KILL"] {
+        let sandbox = quiet();
+        let going = daemon(&sandbox);
+        let mut wrapped = spawned(&mut until_the_gate_opens(&sandbox, "exit 3"));
+        wait_until(&sandbox, "it in progress", || history(&sandbox).iter().any(is_running));
+        let process = wrapped.id();
+        going.signal(signal);
+        drop(going.end());
+        kill(&mut wrapped);
+        // Its command still waits at the gate.
+        let going = daemon(&sandbox);
+        let words = format!("its wrap (process {process}) is gone: the command may still run");
+        wait_until(&sandbox, "its end", || !history(&sandbox).iter().any(is_running));
+        let told = [sandbox.run(&["history"]).stdout, sandbox.run(&["why", "db"]).stdout];
+        assert!(told.iter().all(|told| told.contains(&words)), "{signal}: {told:?}");
+        open_the_gate(&sandbox);
+        going.signal("TERM");
+        let (_, said) = going.end();
+        assert!(said.contains("the process that reported this run went while no daemon ran"), "{signal}: {said}");
+        assert!(!said.contains("died"), "{signal}: {said}");
+    }
+}
+
+#[test]
 fn a_run_that_was_well_is_on_disk_when_wrap_has_ended() {
     let sandbox = quiet();
     for round in 1..=3 {

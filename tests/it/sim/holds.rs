@@ -266,6 +266,27 @@ async fn whoever_was_told_of_a_hold_hears_of_the_one_that_takes_its_place_and_of
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_job_must_not_show_is_not_shown_by_a_note_about_it() {
+    let files = [
+        ("jobs.d/a.toml", "command = 'a'\nevery = '10m'\nredact = ['hunter\\d+']"),
+        ("jobs.d/b.toml", "command = 'b'\nevery = '10m'\nredact = ['s3cr3t']"),
+    ];
+    let world = World::started(MORNING, &files, |_, _| says("")).await;
+    world.pass(minutes(1)).await;
+    // One that is cut in two by the length of a note, too.
+    let note = format!("hunter2 and s3cr3t {}hunter3", "x".repeat(277));
+    let asked = NewHold { note: Some(note), ..new(HoldKind::Silence, "*", Some(120)) };
+    world.ask(Request::Hold(asked)).await;
+    let Reply::Holds(holds, _) = world.ask(Request::Holds).await else { panic!("the holds") };
+    let shown = holds[0].note.clone().expect("it has one");
+    world.pass(minutes(1)).await;
+    let told = world.messages();
+    for text in told.iter().chain([&shown]) {
+        assert!(!text.contains("hunter") && !text.contains("s3cr3t") && text.contains(" and "), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_told_of_one_incident_of_a_job_ends_no_acknowledgement_of_another() {
     let text = "command = 'a'\nevery = '10m'\nnotify.repeat = '30m'\nnotify.flap = false\nnotify.intermittent = false";
     let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() / 600 % 2 {
