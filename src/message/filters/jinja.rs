@@ -4,7 +4,7 @@
 //! Before it: `filters`, which registers them. After it: text that is escaped when it is written, like any other.
 
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
-use minijinja::{Environment, Error, State, filters};
+use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 use super::{Mode, as_json, escape_json, percent_encode, refuse, text_of};
 
@@ -188,7 +188,9 @@ fn indent(value: Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
 
 fn replace(value: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let given = arguments("replace", &["old", "new", "count"], args)?;
-    let [Some(old), Some(new), count] = &given[..] else { return refuse("`replace` wants `old` and `new`") };
+    let [Some(old), Some(new), count] = &given[..] else {
+        return Err(ErrorKind::MissingArgument.into());
+    };
     let count = size("replace", "count", count.as_ref(), usize::MAX)?;
     Ok(text_of(&value).replacen(&text_of(old), &text_of(new), count))
 }
