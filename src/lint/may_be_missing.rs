@@ -28,8 +28,10 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         return;
     }
     // A text with an error is another matter.
-    let good = |keys: &[&'static str]| keys.iter().copied().filter(|key| subject.has(&[key])).collect::<Vec<_>>();
-    let found_in = |keys: &[&'static str]| good(keys).into_iter().filter_map(|key| file.find(key)).collect::<Vec<_>>();
+    let found_in = |keys: &[&'static str]| {
+        let good = keys.iter().filter(|key| subject.has(&[key]));
+        good.filter_map(|key| file.find(key)).collect::<Vec<_>>()
+    };
     for text in found_in(&CONDITIONS).iter().filter(|value| value.is_text()).filter_map(Value::text) {
         of_condition(&text).into_iter().for_each(|problem| found.push(problem));
     }

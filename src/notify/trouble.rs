@@ -67,7 +67,7 @@ pub(super) fn words(error: &(dyn Error + 'static), host: &str, address: &str, pr
     };
     let (what, change) = match known {
         Cause::Tls(tls) => of_certificate(tls, address),
-        // Before TLS begins only the proxy is spoken with.
+        // Before TLS begins only the proxy has been asked.
         cause if proxy => (of_connection(cause, "the proxy's"), "check slack.proxy".to_owned()),
         cause => {
             let change = match cause {
