@@ -175,7 +175,7 @@ fn a_daemon_on_a_terminal_ends_when_the_terminal_is_closed_and_reloads_at_a_hup_
         ("slack_alert.toml", "limits.shutdown_grace = '1s'\n"),
         ("jobs.d/long.toml", "command = 'echo $$ > pid; exec sleep 1000'\nevery = '1h'\n"),
     ]);
-    let program = format!("{} -v run", env!("CARGO_BIN_EXE_slack-alert"));
+    let program = format!("exec {} -v run", env!("CARGO_BIN_EXE_slack-alert"));
     // script(1) gives the program a terminal, and takes it along when it is killed.
     let mut going = sandbox.start_with(|command| {
         let (folder, environment) = (command.get_current_dir().map(ToOwned::to_owned), command.get_envs());
@@ -208,7 +208,7 @@ fn on_a_terminal_there_is_one_line_at_the_start_and_then_messages() {
         ("jobs.d/later.toml", "command = 'echo later'\nevery = '10m'\nfirst_run = 'wait'\n"),
     ]);
     for (verbose, lines) in [("", false), (" -v", true)] {
-        let program = format!("{}{verbose} run --dry-run", env!("CARGO_BIN_EXE_slack-alert"));
+        let program = format!("exec {}{verbose} run --dry-run", env!("CARGO_BIN_EXE_slack-alert"));
         // script(1) gives the program a terminal.
         let mut going = sandbox.start_with(|command| {
             let mut script = std::process::Command::new("script");
