@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::{Context, free_of_nul};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Table, Value, read_small};
-use crate::exec::os::plain;
+use crate::exec::os::{self, plain};
 
 /// The keys of this file.
 pub(super) const KEYS: &[Key] = &[
@@ -34,7 +34,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "env_file",
         kind: Kind::Text,
         default: "",
-        about: "A file of `NAME=VALUE` lines as systemd's EnvironmentFile= takes them; read at each run.",
+        about: "A file of `NAME=VALUE` lines as systemd's EnvironmentFile= takes them; read at each run. A relative path \
+                starts from `working_dir`; a file that is only beside slack_alert.toml is taken from there.",
     },
 ];
 
@@ -154,9 +155,9 @@ impl Environment {
     }
 }
 
-pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>) -> Variables {
+pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>, working_dir: &Path) -> Variables {
     let inherited = read_inherited(table, context);
-    Variables { inherited, env: read_env(table), env_file: read_env_file(table, context) }
+    Variables { inherited, env: read_env(table), env_file: read_env_file(table, context, working_dir) }
 }
 
 fn read_inherited(table: &mut Table<'_>, context: &Context<'_>) -> Arc<Environment> {
@@ -193,16 +194,16 @@ fn read_env(table: &mut Table<'_>) -> Box<[(Box<str>, Box<str>)]> {
     env.all_keys().into_iter().filter_map(take).collect()
 }
 
-fn read_env_file(table: &mut Table<'_>, context: &Context<'_>) -> Option<PathBuf> {
+fn read_env_file(table: &mut Table<'_>, context: &Context<'_>, working_dir: &Path) -> Option<PathBuf> {
     let text = table.text("env_file")?;
-    let path = context.config_dir.join(text.value);
+    let path = found(Path::new(text.value), working_dir, context.config_dir);
     match read_file(&path) {
         Ok(_) => {}
         Err(FileError::Io(error)) => {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
             let code = if missing { Code::MissingFile } else { Code::UnreadableFile };
             let message = format!("`env_file`: {}: {}", path.display(), plain(&error));
-            let help = "create it, or correct the path; a relative one starts from the folder of slack_alert.toml";
+            let help = "create it, or correct the path; a relative one starts from `working_dir`";
             table.push(Problem::new(code, text.at, message).help(help));
         }
         Err(error @ FileError::Bad(_)) => {
@@ -212,6 +213,16 @@ fn read_env_file(table: &mut Table<'_>, context: &Context<'_>) -> Option<PathBuf
         }
     }
     Some(path)
+}
+
+/// The file of that name in `working_dir`. One that is only beside slack_alert.toml is taken too: one file for many jobs, each
+/// with a folder of its own, is named in `[defaults]`.
+fn found(name: &Path, working_dir: &Path, config_dir: &Path) -> PathBuf {
+    let (own, common) = (working_dir.join(name), config_dir.join(name));
+    match !os::is_there(&own) && os::is_there(&common) {
+        true => common,
+        false => own,
+    }
 }
 
 fn matches(pattern: &str, name: &OsStr) -> bool {

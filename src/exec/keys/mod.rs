@@ -94,14 +94,14 @@ pub fn read(table: &mut Table<'_>, context: &Context<'_>, runs_elsewhere: bool) 
     let retries = retries::read(table);
     let exit_codes = ExitCodes::read(table);
     let mut output = output::read(table, context);
-    let variables = environment::read(table, context);
+    let start = start::read(table, context);
+    let variables = environment::read(table, context, &start.working_dir);
     if output.redact_env {
         // Those of the file as it is now: a run reads it anew.
         let file = variables.env_file.as_ref().and_then(|path| environment::read_file(path).ok()).unwrap_or_default();
         let values = environment::secret_values(&file).chain(variables.secrets());
         output.redactor = output.redactor.with_values(values);
     }
-    let start = start::read(table, context);
 
     let words = words?;
     let name: Box<str> = words.all().first().copied().unwrap_or_default().into();

@@ -88,6 +88,17 @@ fn a_change_of_the_file_counts_at_the_next_run() {
 }
 
 #[test]
+fn a_relative_file_is_that_of_the_working_folder_else_that_beside_the_configuration() {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("app")).expect("a folder");
+    let job = "command = 'echo $A'\nworking_dir = 'app'\nenv_file = 'job.env'";
+    fs::write(dir.path().join("job.env"), "A=far\n").expect("a file");
+    assert_eq!(stdout(&run_in(job, dir.path())), "far\n");
+    fs::write(dir.path().join("app/job.env"), "A=near\n").expect("a file");
+    assert_eq!(stdout(&run_in(job, dir.path())), "near\n");
+}
+
+#[test]
 fn path_of_the_file_is_where_programs_are_looked_for() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("job.env"), "PATH=/nowhere\n").expect("a file");
