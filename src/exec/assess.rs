@@ -75,16 +75,11 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     let (mut status, mut reason, skipped) = judge(command, &ending);
     let well = status == Status::Ok && !skipped;
     let parsed = (command.output.parse == Some(Parse::Json) && !skipped).then(|| parse_json(&output.stdout));
-    let fault = match &parsed {
-        _ if !well => None,
-        Some(Err(fault)) => found(command, &output).or_else(|| Some(fault.clone())),
-        _ => found(command, &output),
-    };
     let stated = directives.status.filter(|stated| *stated != status && may_state(status, reason, skipped));
-    let fault = fault.map_or_else(
-        || stated.map(|stated| (stated, format!("the script says {}", stated.as_str()))),
-        |fault| Some((Status::Critical, fault)),
-    );
+    let may_worsen = stated.unwrap_or(status) != Status::Critical;
+    let no_json = parsed.as_ref().and_then(|parsed| parsed.as_ref().err()).filter(|_| may_worsen).cloned();
+    let critical = well.then(|| found(command, &output)).flatten().or(no_json).map(|fault| (Status::Critical, fault));
+    let fault = critical.or_else(|| stated.map(|stated| (stated, format!("the script says {}", stated.as_str()))));
     if let Some((found, _)) = &fault {
         (status, reason) = (*found, Reason::Output);
     }
@@ -222,6 +217,10 @@ mod tests {
                 "critical output stdout is not JSON: expected value at line 2 column 6",
             ),
             ("parse = 'json'", 1, "not json", "critical exit"),
+            ("parse = 'json'\nexit_codes = 'nagios'", 1, "", "critical output stdout is not JSON: it is empty"),
+            ("parse = 'json'\nexit_codes = 'nagios'", 1, "{}", "warning exit"),
+            ("parse = 'json'\nexit_codes = 'nagios'", 3, "", "critical output stdout is not JSON: it is empty"),
+            ("parse = 'json'\nexit_codes = { skip = [3] }", 3, "", "ok exit skipped"),
         ] {
             assert_eq!(told(keys, code, stdout), expected, "{keys} {code} {stdout}");
         }
@@ -239,6 +238,13 @@ mod tests {
             ("directives = true\nfail_on = { stdout = 'text' }", 0, said, "critical output stdout matched `text`"),
             ("directives = true\nfail_on = { stdout = 'slack' }", 0, "::slack-alert title=x", "ok exit"),
             ("directives = true\nparse = 'json'", 0, "::slack-alert title=x\n{}", "ok exit"),
+            ("directives = true\nparse = 'json'", 2, "::slack-alert status=ok\n{}", "ok output the script says ok"),
+            (
+                "directives = true\nparse = 'json'",
+                2,
+                "::slack-alert status=ok",
+                "critical output stdout is not JSON: it is empty",
+            ),
         ] {
             assert_eq!(told(keys, code, stdout), expected, "{keys} {code} {stdout}");
         }
