@@ -257,11 +257,18 @@ impl<'d> Table<'d> {
     /// Text that is not blank; else a problem, with what to write.
     pub fn filled(&mut self, key: &'static str, help: &str) -> Option<Text<'d>> {
         let value = self.value(key)?;
-        let text = value.text()?;
-        if text.value.trim().is_empty() {
-            return value.refuse(Code::InvalidValue, format!("`{}` is empty", value.path()), help);
-        }
-        Some(text)
+        value.unless_blank(value.text()?, help)
+    }
+
+    /// The path of a file or a folder.
+    pub fn file(&mut self, key: &'static str) -> Option<Text<'d>> {
+        self.value(key)?.file()
+    }
+
+    /// The path of a file or a folder that is not blank; else a problem, with what to write.
+    pub fn filled_file(&mut self, key: &'static str, help: &str) -> Option<Text<'d>> {
+        let value = self.value(key)?;
+        value.unless_blank(value.file()?, help)
     }
 
     /// A list of texts of which none is blank; a problem for each that is.
@@ -548,23 +555,30 @@ impl<'d> Value<'d> {
         self.value.as_bool()
     }
 
-    /// Text, else a problem: also a path from a home, which nothing expands.
+    /// Text, else a problem.
     pub fn text(&self) -> Option<Text<'d>> {
         match self.value.as_str() {
-            Some(text) if is_of_a_home(text) && self.is_path() => {
-                let message = format!("`{}` begins with `~`, which only a shell expands", self.path());
-                let help = "write the whole path; a relative one starts from the folder of slack_alert.toml";
-                self.refuse(Code::InvalidValue, message, help)
-            }
             Some(text) => Some(Text::new(text, self.at, &self.layer.text[self.at.span()])),
             None => self.wrong_type("text"),
         }
     }
 
-    /// Whether this is one of the keys that name a file or a folder.
-    fn is_path(&self) -> bool {
-        let path = self.path().strip_prefix("defaults.").unwrap_or(self.path());
-        PATHS.contains(&path)
+    /// The path of a file or a folder, else a problem: also for one that begins at a home, which nothing here expands.
+    pub fn file(&self) -> Option<Text<'d>> {
+        let text = self.text()?;
+        if is_of_a_home(text.value) {
+            let message = format!("`{}` begins with `~`, which only a shell expands", self.path());
+            return self.refuse(Code::InvalidValue, message, "write the whole path, from `/` on");
+        }
+        Some(text)
+    }
+
+    /// The same, unless it is blank: then a problem, with what to write.
+    fn unless_blank(&self, text: Text<'d>, help: &str) -> Option<Text<'d>> {
+        match text.value.trim() {
+            "" => self.refuse(Code::InvalidValue, format!("`{}` is empty", self.path()), help),
+            _ => Some(text),
+        }
     }
 
     /// One text or a list of them, else a problem.
@@ -685,20 +699,6 @@ impl Text<'_> {
         None
     }
 }
-
-/// The keys whose value is the path of a file or a folder.
-const PATHS: [&str; 10] = [
-    "jobs_dir",
-    "state_dir",
-    "working_dir",
-    "env_file",
-    "ping.url_file",
-    "slack.token_file",
-    "slack.webhook_url_file",
-    "slack.ca_file",
-    "http.token_file",
-    "heartbeat.url_file",
-];
 
 /// `~`, `~/x`, `~alice/x`.
 fn is_of_a_home(text: &str) -> bool {

@@ -273,7 +273,8 @@ fn read_way(table: &mut Table<'_>, around: &Surroundings<'_>) -> Way {
     for key in WAYS {
         let kind = if key.starts_with("token") { Kind::Token } else { Kind::Webhook };
         let Some(value) = table.value(key) else { continue };
-        let Some(text) = value.text() else { continue };
+        let text = if key.ends_with("_file") { value.file() } else { value.text() };
+        let Some(text) = text else { continue };
         let source = match key {
             "token" | "webhook_url" => literal(reader, &value, &text, kind),
             "token_env" | "webhook_url_env" => variable(reader, &value, &text, around),
@@ -307,7 +308,7 @@ pub fn read_token(table: &mut Table<'_>, around: &Surroundings<'_>, kind: Kind, 
     table.conflict("token_file", "token_env", "one token is enough: remove one of the two");
     let reader = table.reader();
     let file = table.value("token_file").and_then(|value| {
-        let source = Source::File(around.config_dir.join(value.text()?.value));
+        let source = Source::File(around.config_dir.join(value.file()?.value));
         note(reader, &value, &source, kind);
         Some(source)
     });
@@ -394,7 +395,7 @@ fn read_proxy(table: &mut Table<'_>) -> Option<Secret> {
 /// The file of root certificates, looked into now, so that a wrong one is known before the first alert.
 fn read_ca_file(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<PathBuf> {
     let value = table.value("ca_file")?;
-    let path = around.config_dir.join(value.text()?.value);
+    let path = around.config_dir.join(value.file()?.value);
     if let Err(ConnectError { code, why, help }) = certificates(&path) {
         return value.refuse(code, why, help);
     }

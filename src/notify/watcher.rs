@@ -277,7 +277,7 @@ fn read_url(table: &mut Table<'_>, config_dir: &Path) -> Option<Source> {
     // Of two the one that the file itself has.
     let url = table.value("url").filter(|url| !url.inherited || table.own_value("url_file").is_none());
     let written = url.and_then(|value| literal(&value));
-    let file = table.text("url_file").map(|text| Source::File(config_dir.join(text.value)));
+    let file = table.file("url_file").map(|text| Source::File(config_dir.join(text.value)));
     written.or(file)
 }
 

@@ -195,7 +195,7 @@ fn read_env(table: &mut Table<'_>) -> Box<[(Box<str>, Box<str>)]> {
 }
 
 fn read_env_file(table: &mut Table<'_>, context: &Context<'_>, working_dir: &Path) -> Option<PathBuf> {
-    let text = table.text("env_file")?;
+    let text = table.file("env_file")?;
     let path = found(Path::new(text.value), working_dir, context.config_dir);
     match read_file(&path) {
         Ok(_) => {}

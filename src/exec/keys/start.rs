@@ -91,7 +91,7 @@ pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>) -> Start {
 
 fn read_working_dir(table: &mut Table<'_>, context: &Context<'_>) -> Arc<Path> {
     let help = "name a folder, or leave the key out: it is then the folder of slack_alert.toml";
-    let Some(text) = table.filled("working_dir", help) else { return Arc::clone(&context.working_dir) };
+    let Some(text) = table.filled_file("working_dir", help) else { return Arc::clone(&context.working_dir) };
     let dir = context.config_dir.join(text.value);
     if os::is_hidden(&dir) {
         let message = format!("`working_dir`: {} may not be looked at by the user that runs this", dir.display());
