@@ -162,6 +162,26 @@ fn found(command: &Command, output: &Output) -> Option<String> {
         .or_else(|| matches(&command.output.fail_on_stderr, &output.stderr, "stderr"))
 }
 
+/// What is read of output by `parse`.
+#[derive(Clone, Debug, Default)]
+pub struct Parsed {
+    /// stdout as JSON, where it is.
+    pub json: Option<Value>,
+    /// Performance data.
+    pub perfdata: Vec<Perfdata>,
+}
+
+/// Reads what was kept of the stdout of an earlier run. It was masked when it was kept.
+pub fn read_again(parse: Option<Parse>, stdout: &Captured) -> Parsed {
+    match parse {
+        Some(Parse::Json) => Parsed { json: parse_json(stdout).ok(), ..Parsed::default() },
+        Some(Parse::Perfdata) => {
+            Parsed { perfdata: perfdata::parse(&String::from_utf8_lossy(&stdout.head)).items, ..Parsed::default() }
+        }
+        None => Parsed::default(),
+    }
+}
+
 fn parse_json(stdout: &Captured) -> Result<Value, String> {
     if stdout.dropped > 0 {
         return Err("stdout is not JSON that can be read: it is longer than `max_output`".to_owned());

@@ -39,7 +39,7 @@ use jiff::Timestamp;
 
 pub use account::{group, lacks_switch, may_switch, same_user};
 pub use alive::{birth, gone};
-pub use assess::assumed;
+pub use assess::{Parsed, assumed, read_again};
 pub use capture::output::{Capture, LAST_OUTPUT, Stream};
 pub use capture::redact::{MASK, Redactor};
 pub use capture::visible::{clean, clean_str, shows_nothing};

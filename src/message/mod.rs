@@ -44,7 +44,9 @@ pub use text::clean;
 pub use words::short;
 
 use crate::clock::between;
-use crate::exec::{Captured, Ending, Outcome, Output, Reason, Redactor, Status, Trigger, known};
+use crate::exec::{
+    Captured, Ending, Outcome, Output, Parse, Parsed, Perfdata, Reason, Redactor, Status, Trigger, known, read_again,
+};
 use crate::id::{Channel, JobName, RunId};
 use crate::policy::{Ended, Event, Expected, Incident, Keys, LastRun, Overnight, Previous, Update};
 use crate::slack::Parent;
@@ -108,6 +110,8 @@ pub enum Occasion {
         last: Option<Box<LastRun>>,
         /// What is kept of its output.
         output: Box<Output>,
+        /// What `parse` reads of that.
+        parsed: Box<Parsed>,
     },
 }
 
@@ -161,15 +165,17 @@ pub struct Notice {
 }
 
 impl Occasion {
-    /// The time has come for a message about the last run of a job.
-    pub fn clock(last: Option<LastRun>) -> Self {
+    /// The time has come for a message about the last run of a job, which has this `parse`.
+    pub fn clock(last: Option<LastRun>, parse: Option<Parse>) -> Self {
         let captured = |text: &str| Captured { head: text.as_bytes().to_vec(), ..Captured::default() };
         let output = last.as_ref().map_or_else(Output::default, |last| {
             let both = last.ended.as_ref().map(|ended| ended.output.as_str()).filter(|output| !output.is_empty());
             let stdout = captured(&last.stdout);
-            Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, ..Output::default() }
+            let stderr = last.ended.as_ref().map(|ended| captured(&ended.stderr)).unwrap_or_default();
+            Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, stderr }
         });
-        Self::Clock { last: last.map(Box::new), output: Box::new(output) }
+        let parsed = Box::new(read_again(parse, &output.stdout));
+        Self::Clock { last: last.map(Box::new), output: Box::new(output), parsed }
     }
 }
 
@@ -200,6 +206,24 @@ impl Notice {
         match &self.occasion {
             Occasion::Run { outcome, .. } => &outcome.output,
             Occasion::Running { output, .. } | Occasion::Clock { output, .. } => output,
+        }
+    }
+
+    /// What was written, as JSON, where the job has `parse = "json"`.
+    pub fn json(&self) -> Option<&serde_json::Value> {
+        match &self.occasion {
+            Occasion::Run { outcome, .. } => outcome.json.as_ref(),
+            Occasion::Running { .. } => None,
+            Occasion::Clock { parsed, .. } => parsed.json.as_ref(),
+        }
+    }
+
+    /// Performance data, where the job has `parse = "perfdata"`.
+    pub fn perfdata(&self) -> &[Perfdata] {
+        match &self.occasion {
+            Occasion::Run { outcome, .. } => &outcome.perfdata,
+            Occasion::Running { .. } => &[],
+            Occasion::Clock { parsed, .. } => &parsed.perfdata,
         }
     }
 

@@ -71,7 +71,7 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
     };
     let mut parts = tone.map(|tone| format.parts(tone, &variables)).unwrap_or_default();
     // Where there is no JSON, that is what the headline says; a template that wants it has no fault.
-    let no_json = notice.outcome().is_some_and(|outcome| outcome.json.is_none());
+    let no_json = notice.json().is_none();
     parts.left_out.retain(|error| !(no_json && error.uses_json) || notice.is_good());
     mask(&notice.job.redactor, &mut parts);
     of_directives(notice, &mut parts);

@@ -115,6 +115,7 @@ pub fn samples() -> Vec<Notice> {
             reason: Reason::Exit,
             took: Duration::from_secs(1),
             output: "disk full\n".to_owned(),
+            stderr: "disk full\n".to_owned(),
         }),
     };
     let critical = |reason, ending| outcome(Status::Critical, reason, ending, "", "");
@@ -169,9 +170,9 @@ pub fn samples() -> Vec<Notice> {
         Notice {
             update: Update::QuietHoursEnd { alerts: 3 },
             digest: vec!["03:14 exit code 2, 3 failures: disk full".to_owned()],
-            occasion: Occasion::clock(Some(last)),
+            occasion: Occasion::clock(Some(last), None),
             ..notice(Event::Failure, critical(Reason::Exit, Ending::Exited { code: 7 }), Some(3))
         },
-        Notice { occasion: Occasion::clock(None), ..notice(Event::Recovery, well(""), Some(2)) },
+        Notice { occasion: Occasion::clock(None, None), ..notice(Event::Recovery, well(""), Some(2)) },
     ]
 }

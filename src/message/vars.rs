@@ -260,13 +260,11 @@ impl Context {
 
     fn numbers(&self) -> &Numbers {
         self.numbers.get_or_init(|| {
-            let outcome = self.notice.outcome();
-            let json = outcome.and_then(|outcome| outcome.json.as_ref());
-            let source = outcome.filter(|_| json.is_some()).map(|outcome| outcome.output.stdout.bytes());
+            let json = self.notice.json();
+            let source = json.map(|_| self.notice.output().stdout.bytes());
             let mut written = Written::of_json(&source.unwrap_or_default());
             let json = json.map_or(Value::from(()), |json| written.json(json));
-            let data = outcome.map(|outcome| outcome.perfdata.as_slice()).unwrap_or_default();
-            let perfdata = data.iter().map(|data| perfdata(data, &mut written)).collect();
+            let perfdata = self.notice.perfdata().iter().map(|data| perfdata(data, &mut written)).collect();
             Numbers { json, perfdata, written: Value::from_object(written) }
         })
     }

@@ -176,6 +176,9 @@ pub struct Ended {
     /// The end of its output where it was not ok; an ok run's stdout is kept apart.
     #[serde(default, skip_serializing_if = "is_default")]
     pub output: String,
+    /// The end of its standard error, where it was not ok.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stderr: String,
 }
 
 /// The last run of a job: what a message that no run causes is about.
@@ -603,11 +606,12 @@ impl Health {
         let ok = facts.status == Status::Ok;
         let stdout = if ok { String::new() } else { kept(facts.stdout, LONGEST_BAD).to_owned() };
         let output = if ok { String::new() } else { kept_end(facts.output, LONGEST_END).to_owned() };
+        let stderr = if ok { String::new() } else { kept_end(facts.stderr, LONGEST_END).to_owned() };
         let ending = match facts.ending {
             Ending::NotStarted { error } => Ending::NotStarted { error: kept(error, LONGEST_END / 2).to_owned() },
             ending => ending.clone(),
         };
-        let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output });
+        let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output, stderr });
         let line = kept(facts.line, LONGEST_CAUSE).to_owned();
         self.last = Some(Last { run: facts.run, status: facts.status, at, stdout, line, ended });
         if ok {

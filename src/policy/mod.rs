@@ -189,6 +189,8 @@ pub struct Facts<'a> {
     pub skipped: bool,
     /// Its standard output as text: ANSI removed, secrets masked.
     pub stdout: &'a str,
+    /// Its standard error, the same way.
+    pub stderr: &'a str,
     /// Both streams as text, the same way: a failure is known again by it.
     pub output: &'a str,
     /// What its headline says of it behind the status: what went wrong; of an ok run, a line of what it printed.

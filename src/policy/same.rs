@@ -286,6 +286,7 @@ mod tests {
                 reason,
                 skipped: false,
                 stdout: "",
+                stderr: "",
                 output,
                 line: "",
                 ending: &ending,

@@ -63,6 +63,7 @@ pub(super) fn run_as<T>(what: &str, run: u64, scheduled: Timestamp, with: impl F
         reason,
         skipped,
         stdout: text,
+        stderr: "",
         output: text,
         line: &quiet::telling_line(text, status),
         ending: &ending,

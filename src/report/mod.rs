@@ -149,6 +149,7 @@ pub fn with_conditions(run: Run, job: &Job, health: &Health) -> Run {
 pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, sender: &Sender) -> Said {
     let outcome = end.outcome;
     let stdout = message::clean(&outcome.output.stdout.bytes());
+    let stderr = message::clean(&outcome.output.stderr.bytes());
     let both = message::clean(&outcome.output.both.bytes());
     let line = line(job, end, &sender.host);
     let facts = policy::Facts {
@@ -158,6 +159,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
         reason: outcome.reason,
         skipped: outcome.skipped,
         stdout: &stdout,
+        stderr: &stderr,
         output: &both,
         line: &line,
         ending: &outcome.ending,
@@ -247,7 +249,7 @@ pub fn wake(
 ) -> Vec<Message> {
     let hang = running.map(|running| &running.hang);
     let notifications = policy::wake(&job.notify, health, hang, &job.timing.zone, now);
-    let last = Occasion::clock(health.last_run().filter(|_| !notifications.is_empty()));
+    let last = Occasion::clock(health.last_run().filter(|_| !notifications.is_empty()), job.command.parse());
     let occasion = |told: &Notification| match (&told.update, running) {
         (Update::Hangs(_), Some(running)) => running.occasion.clone(),
         _ => last.clone(),
@@ -600,12 +602,11 @@ fn render(job: &Job, notice: &Notice) -> Option<Rendered> {
 }
 
 fn notice(job: &Job, health: &Health, notification: &Notification, context: Context, sender: &Sender) -> Notice {
-    let Context { occasion, pauses, now } = context;
-    let (asked, notes) = match &occasion {
+    let (asked, notes) = match &context.occasion {
         Occasion::Run { outcome, .. } => directives::asked(outcome, &job.notify, sender.can.files),
         _ => Default::default(),
     };
-    let run = match &occasion {
+    let run = match &context.occasion {
         Occasion::Run { run, .. } | Occasion::Running { run, .. } => Some(run.id),
         Occasion::Clock { .. } => None,
     };
@@ -614,8 +615,9 @@ fn notice(job: &Job, health: &Health, notification: &Notification, context: Cont
         job: Arc::clone(&job.facts),
         event: notification.event,
         status: notification.status,
-        occasion,
-        number: health.runs(),
+        // What goes on is counted when it has ended.
+        number: health.runs() + u64::from(matches!(context.occasion, Occasion::Running { .. })),
+        occasion: context.occasion,
         previous: notification.previous.clone(),
         diff: notification.diff.clone(),
         changed: notification.changed,
@@ -624,9 +626,9 @@ fn notice(job: &Job, health: &Health, notification: &Notification, context: Cont
         suppressed: notification.suppressed,
         update: notification.update.clone(),
         next: notification.next,
-        now,
+        now: context.now,
         digest: notification.digest.clone(),
-        pauses,
+        pauses: context.pauses,
         host: Arc::clone(&sender.host),
         mention: notification.mentions(&job.notify),
         asked,

@@ -152,9 +152,10 @@ fn slacks_own_models_accept_every_message() {
                     let (run, started, took, output) = (*run, *started, *took, Box::new(output));
                     (Occasion::Running { run, started, took, output }, "it goes on")
                 }
-                Occasion::Clock { last, .. } => {
-                    (Occasion::Clock { last: last.clone(), output: Box::new(output) }, "the time has come")
-                }
+                Occasion::Clock { last, .. } => (
+                    Occasion::Clock { last: last.clone(), output: Box::new(output), parsed: Box::default() },
+                    "the time has come",
+                ),
             };
             let pauses = Some(std::time::Duration::from_secs(3600));
             let notice = Notice { occasion, suppressed: 12, pauses, ..notice };

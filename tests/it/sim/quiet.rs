@@ -98,6 +98,17 @@ async fn the_message_of_one_job_is_its_own_and_each_channel_hears_of_its_jobs() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_template_sees_the_json_of_the_last_run_when_quiet_hours_are_over() {
+    let job = format!("{JOB}\n{NEVER}\nparse = 'json'\nfailure_template = 'n is {{{{ json.n }}}}'");
+    let files = [("slack_alert.toml", CONF), ("jobs.d/q.toml", job.as_str())];
+    let world = World::started("2026-11-23T22:05:00Z", &files, |_, _| fails("{\"n\": 5.0}")).await;
+    world.pass(minutes(9 * 60)).await;
+    let all = shown(&world);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    assert!(all[0].text.contains("n is 5.0") && !all[0].text.contains("left out"), "{all:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_threads_the_end_of_what_was_open_is_told_all_the_same() {
     let webhook =
         "slack = { webhook_url = 'https://hooks.example.com/services/x' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
