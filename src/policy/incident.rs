@@ -104,6 +104,17 @@ pub(super) struct OpenIncident {
 /// A channel that takes a message within so long takes it at once: nothing is worth being kept of that.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// What becomes of the intervals of `repeat` after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Intervals {
+    /// They begin again with the first.
+    Begin,
+    /// The next is longer.
+    Grow,
+    /// The next is as long as it would have been.
+    GoOn,
+}
+
 /// What was reported of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reported {
@@ -305,8 +316,14 @@ impl OpenIncident {
         self.thread() == self.id
     }
 
-    /// Notes that it was reported as it now is. `anew`: the intervals of `repeat` begin again.
-    pub(super) fn report(&mut self, slot: Timestamp, now: Timestamp, visible: bool, anew: bool) -> &mut Reported {
+    /// Notes that it was reported as it now is.
+    pub(super) fn report(
+        &mut self,
+        slot: Timestamp,
+        now: Timestamp,
+        visible: bool,
+        intervals: Intervals,
+    ) -> &mut Reported {
         self.dropped = None;
         let first = self.reported.is_none();
         let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
@@ -324,7 +341,12 @@ impl OpenIncident {
             let before = reported.taken_at(&channel);
             reported.took(&channel, Some(before));
         }
-        reported.repeats = if first || anew { 0 } else { reported.repeats.saturating_add(1) };
+        reported.repeats = match intervals {
+            Intervals::Begin => 0,
+            _ if first => 0,
+            Intervals::Grow => reported.repeats.saturating_add(1),
+            Intervals::GoOn => reported.repeats,
+        };
         (reported.at, reported.slot, reported.status) = (now, slot, self.status);
         reported.statuses.insert(self.status);
         if !reported.kinds.contains(&self.kind) && reported.kinds.len() < MOST_KINDS {

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen, Stuck};
-use super::incident::{MOST_KINDS, OpenIncident, Reported, kept, number_of};
+use super::incident::{Intervals, MOST_KINDS, OpenIncident, Reported, kept, number_of};
 use super::keys::Aside;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
@@ -295,7 +295,7 @@ impl Health {
         let Some(last) = self.status().filter(|last| self.is_flapping() && over && turns(last)) else { return };
         self.flapping = None;
         match &mut self.open {
-            Some(open) if last != Status::Ok => _ = open.report(moment.now, moment.now, false, false),
+            Some(open) if last != Status::Ok => _ = open.report(moment.now, moment.now, false, Intervals::Grow),
             open => {
                 let goes_on = |open: &OpenIncident| open.resolved_at.is_none();
                 open.take_if(|open| !goes_on(open));

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::flap;
 use super::health::Health;
-use super::incident::{OpenIncident, Reported};
+use super::incident::{Intervals, OpenIncident, Reported};
 use super::keys::Aside;
 use super::outlook;
 use super::patterns::{Conversation, Flapping};
@@ -64,12 +64,15 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Whether the intervals of `repeat` begin again after it.
-    fn is_news(&self) -> bool {
-        matches!(
-            self.update,
-            Update::First { .. } | Update::Worse { .. } | Update::Different { .. } | Update::Lasts { .. }
-        )
+    /// What becomes of the intervals of `repeat`.
+    fn intervals(&self) -> Intervals {
+        use Update::{Better, Different, First, Lasts, Unknown, Worse};
+        match self.update {
+            First { .. } | Worse { .. } | Different { .. } | Lasts { .. } => Intervals::Begin,
+            // It is no repetition.
+            Better { .. } | Unknown { .. } => Intervals::GoOn,
+            _ => Intervals::Grow,
+        }
     }
 }
 
@@ -437,7 +440,7 @@ impl Health {
                 // Whatever shows in the channel that it lasts: that is not told a second time.
                 open.shown |= worse || (visible && open.lasts());
                 open.silenced = None;
-                let reported = open.report(slot, now, visible, draft.is_news());
+                let reported = open.report(slot, now, visible, draft.intervals());
                 (reported.opened, reported.in_quiet_hours) = (true, reported.in_quiet_hours || quiet);
                 if !draft.line.is_empty() || draft.event != Event::Flapping {
                     reported.line.clone_from(&draft.line);
