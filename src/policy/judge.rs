@@ -61,10 +61,11 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
     let seen = health.record(settings, facts, at);
     health.end_hang(settings);
     let ok = facts.status == Status::Ok;
+    let step = flap::step(settings, health, seen.turned, now);
     if ok {
-        health.mark_recovery_due(settings, at);
+        health.mark_recovery_due(settings, at, !matches!(step, Step::Calm));
     }
-    let candidate = match flap::step(settings, health, seen.turned, now) {
+    let candidate = match step {
         Step::Begins => Candidate::Flap(FlapChange::Begins, flap::begins(settings, health)),
         Step::Ends => Candidate::Flap(FlapChange::Ends, flap::ends(settings, health, facts.status, now)),
         Step::Continues(until) => while_flapping(moment, health, facts, &seen, until),
@@ -305,9 +306,10 @@ impl Health {
         }
     }
 
-    /// It is ok: a recovery is due to who was told that it is not, if such are asked for.
-    fn mark_recovery_due(&mut self, settings: &Settings, at: Timestamp) {
-        let asks = settings.on.asks(On::Recovery);
+    /// It is ok: a recovery is due to who was told that it is not, if such are asked for, or if the job flaps: that it is over
+    /// is not known before it is steady.
+    fn mark_recovery_due(&mut self, settings: &Settings, at: Timestamp, flaps: bool) {
+        let asks = flaps || settings.on.asks(On::Recovery);
         let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
         all.filter(|open| asks && open.reported.is_some()).for_each(|open| _ = open.resolved_at.get_or_insert(at));
         // Nobody was told of these.

@@ -513,7 +513,7 @@ impl Health {
     /// else comes.
     pub(super) fn close_by_edit(&self, moment: &Moment<'_>, facts: &Facts<'_>) -> Option<Box<Notification>> {
         let settings = moment.settings;
-        let open = self.open.as_deref().filter(|_| !settings.on.asks(On::Recovery))?;
+        let open = self.open.as_deref().filter(|open| !settings.on.asks(On::Recovery) && open.resolved_at.is_none())?;
         let has_thread = |reported: &&Reported| reported.opened && !reported.flat;
         let reported = open.reported.as_ref().filter(has_thread).filter(|_| open.conversation.is_none())?;
         let opened = |other: &OpenIncident| other.reported.as_ref().filter(has_thread).is_some();

@@ -916,6 +916,28 @@ fn the_end_of_a_silence_tells_nothing_of_a_job_that_flaps() {
 }
 
 #[test]
+fn a_job_that_flaps_is_not_over_where_no_recovery_is_asked_for() {
+    story(
+        "flap = { changes = 3, within = \"10m\" }\non = [\"failure\"]",
+        &[
+            ("03:00", "ok", "held: not-asked"),
+            ("03:01", "critical", "failure critical, opens #2, pings"),
+            ("03:02", "ok", "held: not-asked && recovery ok, only edits #2 (1 failure in 1m)"),
+            (
+                "03:03",
+                "critical",
+                "flapping critical, opens #4, pings (3 changes of status in 2m, silent until it is steady for 10m)",
+            ),
+            ("03:04", "ok", "held: not-asked"),
+            ("03:05", "critical", "held: flapping until 23 03:15"),
+            ("03:06", "ok", "held: not-asked"),
+            ("03:16", "clock", "flapping ok, closes #4 (steady again: ok for 10m)"),
+            ("03:20", "ok", "held: not-asked"),
+        ],
+    );
+}
+
+#[test]
 fn a_better_status_takes_no_step_of_the_intervals() {
     story(
         "",
