@@ -9,6 +9,11 @@ fn said(sandbox: &Sandbox, path: &str) -> String {
     sandbox.wait_for(path, || Some(sandbox.read(path)).filter(|text| text.ends_with('\n')))
 }
 
+/// Waits for the end of a process: one that was killed goes when it has its turn.
+fn wait_for_the_end(sandbox: &Sandbox, pid: &str) {
+    sandbox.wait_for("the end of the process", || (!lives(pid)).then_some(()));
+}
+
 fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
@@ -72,7 +77,7 @@ fn a_run_whose_environment_says_nothing_is_found_all_the_same() {
             next.signal("INT");
         }
         next.end();
-        assert!(!lives(&pid), "it is stopped like any other run");
+        wait_for_the_end(&sandbox, &pid);
     }
 }
 
@@ -94,8 +99,8 @@ fn a_run_of_a_job_whose_file_is_gone_is_waited_for_under_the_time_limit_of_the_d
         }
         next.signal("TERM");
         next.signal("INT");
-        let (_, said) = next.end();
-        assert!(!lives(&pid), "it is not left behind: {said}");
+        next.end();
+        wait_for_the_end(&sandbox, &pid);
     }
 }
 
@@ -117,7 +122,7 @@ fn a_run_of_a_job_whose_file_has_errors_is_waited_for_and_the_job_goes_on_when_t
     next.end();
     let killed = std::process::Command::new("kill").args(["-KILL", pid.trim()]).status();
     assert!(killed.is_ok_and(|status| status.success()));
-    sandbox.wait_for("its end", || (!lives(&pid)).then_some(()));
+    wait_for_the_end(&sandbox, &pid);
     sandbox.file("jobs.d/a.toml", &job.replace("every", "evry"));
     let mut last = sandbox.start(&["run", "-v"]);
     last.wait_for("a critical: interrupted while it ran: the daemon was killed or crashed");
@@ -133,7 +138,7 @@ fn a_run_that_outlives_its_daemon_is_replaced_when_its_job_says_so() {
     let mut next = sandbox.start(&["run", "-v"]);
     next.wait_for("its process lives on: it is waited for");
     next.wait_for("decision=replaced");
-    assert!(!lives(&pid));
+    wait_for_the_end(&sandbox, &pid);
     next.signal("INT");
     next.wait_for("stopping");
     next.signal("INT");
@@ -147,7 +152,7 @@ fn a_run_that_outlives_its_daemon_ends_with_its_timeout() {
     let mut next = sandbox.start(&[]);
     next.wait_for("timed out after 3s");
     next.wait_for("its process went on and was ended now by the time limit");
-    assert!(!lives(&pid));
+    wait_for_the_end(&sandbox, &pid);
     next.signal("TERM");
     assert!(next.end().0.success());
 }
@@ -162,7 +167,8 @@ fn what_ignores_sigterm_in_a_run_that_outlives_its_daemon_is_killed_after_kill_a
     assert!(lives(&other));
     let mut next = sandbox.start(&[]);
     next.wait_for("timed out after 3s");
-    assert!(!lives(&pid) && !lives(&other), "the whole group is ended");
+    wait_for_the_end(&sandbox, &pid);
+    wait_for_the_end(&sandbox, &other);
     next.signal("TERM");
     assert!(next.end().0.success());
 }
@@ -183,7 +189,7 @@ fn a_run_that_outlives_two_daemons_is_found_by_the_third() {
     third.wait_for("stopping");
     third.signal("INT");
     assert!(third.end().0.success());
-    assert!(!lives(&pid));
+    wait_for_the_end(&sandbox, &pid);
 }
 
 #[test]
