@@ -104,6 +104,10 @@ pub(super) struct OpenIncident {
 /// A channel that takes a message within so long takes it at once: nothing is worth being kept of that.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// A change of status to and fro is reported at once so often in an incident. After that it waits for a repetition, so that it
+/// is no endless news.
+pub(super) const MOST_OF_A_CHANGE: usize = 3;
+
 /// What becomes of the intervals of `repeat` after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Intervals {
@@ -328,7 +332,7 @@ impl OpenIncident {
         let first = self.reported.is_none();
         let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
         let change = (reported.status, self.status);
-        if change.0 != change.1 && !reported.changes.contains(&change) {
+        if change.0 != change.1 && reported.told_of(change) < MOST_OF_A_CHANGE {
             reported.changes.push(change);
         }
         if visible {
@@ -382,6 +386,11 @@ impl Reported {
             back: Vec::new(),
             in_quiet_hours: false,
         }
+    }
+
+    /// How often such a change of status was reported, as far as it is counted.
+    pub(super) fn told_of(&self, change: (Status, Status)) -> usize {
+        self.changes.iter().filter(|known| **known == change).count()
     }
 
     /// The channels that took a message of it, each with when it took the last.

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen, Stuck};
-use super::incident::{Intervals, MOST_KINDS, OpenIncident, Reported, kept, number_of};
+use super::incident::{Intervals, MOST_KINDS, MOST_OF_A_CHANGE, OpenIncident, Reported, kept, number_of};
 use super::keys::Aside;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
@@ -148,10 +148,10 @@ fn continuing(
     let endless = reported.kinds.len() >= MOST_KINDS;
     let worse = open.status.badness() > reported.worst().badness();
     let changed = open.status != reported.status;
-    // Who was told last that it is better is told that it is not. A change to a better status that is known waits, so that
-    // one to and fro is no endless news.
+    // Who was told last that it is better is told that it is not. Whoever has the incident hears once that it got better.
+    let most = if acknowledged.is_some() { 1 } else { MOST_OF_A_CHANGE };
     let back = open.status.badness() > reported.status.badness() && acknowledged.is_none();
-    let new_status = changed && (back || !reported.changes.contains(&(reported.status, open.status)));
+    let new_status = changed && (back || reported.told_of((reported.status, open.status)) < most);
     let is_back = !changed && acknowledged.is_none() && reported.is_back(open.kind);
     let hang_ends = open.hung == Some(facts.run);
     let lasts = intermittent::lasts(open);

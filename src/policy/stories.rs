@@ -308,7 +308,7 @@ fn a_blip_is_not_told_and_neither_is_its_end() {
 }
 
 #[test]
-fn a_status_that_gets_worse_speaks_at_once_and_one_that_gets_better_waits_if_it_is_known() {
+fn a_status_that_gets_worse_or_better_speaks_at_once_and_the_same_does_not() {
     story(
         "",
         &[
@@ -319,8 +319,8 @@ fn a_status_that_gets_worse_speaks_at_once_and_one_that_gets_better_waits_if_it_
             ("03:04", "critical: 97%", "held: repeat-not-due until 23 04:03"),
             ("03:05", "warning: 89%", "repeat warning, in #1 (better: was critical)"),
             ("03:06", "critical: 97%", "repeat critical, in #1 (worse: was warning)"),
-            ("04:03", "warning: 89%", "held: repeat-not-due until 23 04:06"),
-            ("04:04", "critical: 95%", "held: repeat-not-due until 23 04:06"),
+            ("04:03", "warning: 89%", "repeat warning, in #1 (better: was critical)"),
+            ("04:04", "critical: 95%", "repeat critical, in #1 (worse: was warning)"),
             ("04:05", "ok", "recovery ok, closes #1 (9 failures in 1h 5m)"),
         ],
     );
@@ -933,6 +933,27 @@ fn a_job_that_flaps_is_not_over_where_no_recovery_is_asked_for() {
             ("03:06", "ok", "held: not-asked"),
             ("03:16", "clock", "flapping ok, closes #4 (steady again: ok for 10m)"),
             ("03:20", "ok", "held: not-asked"),
+        ],
+    );
+}
+
+#[test]
+fn a_status_that_goes_to_and_fro_is_told_three_times_and_then_waits() {
+    let worse = "repeat critical, in #1 (worse: was warning)";
+    let better = "repeat warning, in #1 (better: was critical)";
+    story(
+        "",
+        &[
+            ("03:00", "warning: a", "failure warning, opens #1"),
+            ("03:10", "critical: b", "repeat critical, shown in #1, pings (worse: was warning)"),
+            ("03:20", "warning: a", better),
+            ("03:30", "critical: b", worse),
+            ("03:40", "warning: a", better),
+            ("03:50", "critical: b", worse),
+            ("04:00", "warning: a", better),
+            ("04:10", "critical: b", worse),
+            ("04:20", "warning: a", "held: repeat-not-due until 23 05:10"),
+            ("05:10", "warning: a", better),
         ],
     );
 }
