@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::program::is_missing;
+use super::program::{is_missing, open};
 
 /// The table of programs stands at the beginning of the file, and what it points to soon after.
 const START: usize = 4096;
@@ -27,14 +27,10 @@ pub fn foreign(file: &Path) -> Option<String> {
     (!is_handed_on).then_some(fault)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the door of programs: the beginning of a file")]
 fn start_of(file: &Path) -> Option<Vec<u8>> {
     use std::io::Read;
-    // Only a regular file has a beginning that comes at once.
-    let stat = rustix::fs::stat(file).ok()?;
-    rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file().then_some(())?;
     let mut start = Vec::new();
-    std::fs::File::open(file).ok()?.take(START as u64).read_to_end(&mut start).ok()?;
+    open(file).ok()?.take(START as u64).read_to_end(&mut start).ok()?;
     Some(start)
 }
 

@@ -111,11 +111,19 @@ pub fn script_fault(file: &Path) -> Option<String> {
     script_fault_within(file, MOST_INTERPRETERS)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script")]
+/// Opens a regular file: of no other kind it is known that its beginning comes at once.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: their first bytes")]
+pub(super) fn open(file: &Path) -> std::io::Result<std::fs::File> {
+    match std::fs::metadata(file)?.is_file() {
+        true => std::fs::File::open(file),
+        false => Err(std::io::Error::other("it is not a regular file")),
+    }
+}
+
 fn script_fault_within(file: &Path, more: u32) -> Option<String> {
     use std::io::Read;
     let mut start = [0; 256];
-    let length = std::fs::File::open(file).and_then(|mut file| file.read(&mut start)).ok()?;
+    let length = open(file).and_then(|mut file| file.read(&mut start)).ok()?;
     fault_of(&start[..length], |interpreter| match fault(interpreter) {
         None if more > 0 => {
             script_fault_within(interpreter, more - 1).map(|fault| format!("cannot be executed: {fault}"))
@@ -173,11 +181,10 @@ fn fault_of(start: &[u8], of_interpreter: impl Fn(&Path) -> Option<String>) -> O
 }
 
 /// The interpreter that the first line of a script names, with what follows it there; nothing where there is no such line.
-#[expect(clippy::disallowed_methods, reason = "the door of programs: the first line of a script")]
 pub fn first_line(file: &Path) -> Option<(String, String)> {
     use std::io::Read;
     let mut start = [0; 256];
-    let length = std::fs::File::open(file).and_then(|mut file| file.read(&mut start)).ok()?;
+    let length = open(file).and_then(|mut file| file.read(&mut start)).ok()?;
     let line = start[..length].strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let line = String::from_utf8_lossy(line);
     let (interpreter, rest) = line.trim().split_once([' ', '\t']).unwrap_or((line.trim(), ""));
@@ -194,14 +201,10 @@ pub fn is_missing(file: &Path) -> bool {
 const MOST_LINES: u64 = 64 << 10;
 
 /// Whether most lines of a file end as those of Windows do. A few may: text that a script hands on.
-#[expect(clippy::disallowed_methods, reason = "the door of programs: the lines of a script")]
 pub fn has_windows_ends(file: &Path) -> bool {
     use std::io::Read;
-    let is_regular = rustix::fs::stat(file)
-        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile);
     let mut text = Vec::new();
-    let mut read = || std::fs::File::open(file)?.take(MOST_LINES).read_to_end(&mut text);
-    if !is_regular || read().is_err() {
+    if open(file).and_then(|file| file.take(MOST_LINES).read_to_end(&mut text)).is_err() {
         return false;
     }
     let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));

@@ -172,6 +172,21 @@ fn what_is_no_regular_file_is_not_waited_for() {
 }
 
 #[test]
+fn what_a_job_names_is_not_waited_for_either() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "")]);
+    let pipe = sandbox.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").args(["-m", "755"]).arg(&pipe).status().expect("mkfifo(1)").success());
+    let job = "every = '1h'\ntimeout = '1m'\n";
+    sandbox.file("jobs.d/zero.toml", &format!("command = 'true'\n{job}env_file = '/dev/zero'\n"));
+    sandbox.file("jobs.d/fifo.toml", &format!("command = 'false'\n{job}env_file = 'pipe'\n"));
+    sandbox.file("jobs.d/command.toml", &format!("command = ['./pipe']\n{job}"));
+    sandbox.file("jobs.d/script.toml", &format!("command = 'sh ./pipe'\n{job}"));
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains("zero.toml") && ran.stdout.contains("fifo.toml"), "{}", ran.stdout);
+}
+
+#[test]
 fn links_that_lead_back_are_not_followed_for_ever() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/db/good.toml", GOOD)]);
     // Each of these would double the jobs at every level.
