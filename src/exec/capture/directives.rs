@@ -157,7 +157,11 @@ impl Directives {
             "status" => self.status = Some(status(value).ok_or("a status is ok, warning, critical or unknown")?),
             "title" => self.title = Some(value.to_owned()),
             "key" => self.key = Some(value.to_owned()),
-            "attach" => self.attach = Some(value.to_owned()),
+            "attach" => {
+                if let Some(before) = self.attach.replace(value.to_owned()).filter(|before| before != value) {
+                    self.notes.push(format!("{before} is not attached: of several files the last one is"));
+                }
+            }
             "mention" if self.mentions.iter().any(|known| known == value) => {}
             "mention" if self.mentions.len() >= MOST_MENTIONS => {
                 return Err(format!("there are more than {MOST_MENTIONS} mentions"));
@@ -237,6 +241,13 @@ mod tests {
             let said = format!("{:?}", take(&mut output, &redactor));
             assert!(!said.contains("hunter2") && !said.contains("\\u{1b}"), "{line:?}: {said}");
         }
+    }
+
+    #[test]
+    fn of_several_files_the_last_is_attached_and_the_others_are_named() {
+        let (said, _) = of("::slack-alert attach=a.log\n::slack-alert attach=a.log\n::slack-alert attach=b.log\n");
+        assert_eq!(said.attach.as_deref(), Some("b.log"));
+        assert_eq!(said.notes, ["a.log is not attached: of several files the last one is"]);
     }
 
     #[test]
