@@ -87,7 +87,7 @@ const RUN: &[Var] = &[
     var("id", VarKind::Number, "The run's number, never used twice.", |c| optional(c.notice.run_id().map(|id| id.0))),
     var("number", VarKind::Number, "How many runs the job has had, this one included.", |c| c.notice.number.into()),
     var("attempt", VarKind::Number, "Which attempt decided; 1 without `retries`.", |c| {
-        optional(c.notice.outcome().map(|outcome| outcome.attempts))
+        optional(c.notice.outcome().map(|outcome| outcome.attempts).filter(|_| ran(&c.notice)))
     }),
     var("trigger", VarKind::Text, "What started it: `schedule`, `catchup` or `manual`.", |c| {
         optional(c.notice.run().map(|run| trigger(run.trigger)))
@@ -164,8 +164,10 @@ pub const VARS: &[Var] = &[
         c.numbers().json.clone()
     }),
     var("duration", VarKind::Span, "How long the run took, all attempts together.", |c| took(&c.notice)),
-    var("started", VarKind::Moment, "When it started.", |c| c.moment(c.notice.started())),
-    var("finished", VarKind::Moment, "When it ended; none of a run that goes on.", |c| c.moment(c.notice.finished())),
+    var("started", VarKind::Moment, "When it started.", |c| c.moment(c.notice.started().filter(|_| ran(&c.notice)))),
+    var("finished", VarKind::Moment, "When it ended; none of a run that goes on.", |c| {
+        c.moment(c.notice.finished().filter(|_| ran(&c.notice)))
+    }),
     var("scheduled", VarKind::Moment, "When it was due.", |c| c.moment(c.notice.run().map(|run| run.scheduled))),
     var("run", VarKind::Table(RUN), "The run.", |c| c.table(RUN)),
     var("previous", VarKind::Table(PREVIOUS), "The run before; none when there was none.", |c| {
@@ -297,6 +299,11 @@ fn optional(value: Option<impl Into<Value>>) -> Value {
 
 fn span(length: Option<Duration>) -> Value {
     length.map_or(Value::from(()), |length| Value::from_object(Span(Some(length))))
+}
+
+/// Whether there was a run: one that is missing has no times of its own.
+fn ran(notice: &Notice) -> bool {
+    !matches!(notice.ending(), Some(Ending::Missing { .. }))
 }
 
 /// How long the run took. Of one whose end was seen late, or by nobody, that is not known.
