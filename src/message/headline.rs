@@ -339,7 +339,8 @@ fn bad(notice: &Notice) -> Draft {
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::HangEnds { took, ending } => {
-            let words = hang_ended(*took, ending);
+            let ended = hang_ended(*took, ending);
+            let words = found(notice).map_or_else(|| ended.clone(), |found| format!("{status}: {found}; {ended}"));
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::Better { was } => cause.after(&format!("better: {status}, was {}: ", was.as_str())),
@@ -479,6 +480,13 @@ fn cause_of(notice: &Notice) -> Option<Cause> {
         },
     };
     Some(Cause { words, ..Cause::default() })
+}
+
+/// What an expression, `fail_on` or `parse` found in a run.
+pub(super) fn found(notice: &Notice) -> Option<String> {
+    let outcome = notice.outcome().filter(|outcome| matches!(outcome.reason, Reason::Condition | Reason::Output))?;
+    let detail = Some(outcome.detail.trim()).filter(|detail| !detail.is_empty() && notice.status != Status::Ok)?;
+    outcome.directives.status.is_none().then(|| shorten(detail))
 }
 
 impl Cause {
