@@ -17,7 +17,7 @@ use super::text::{clean, clean_str};
 use super::vars::Context;
 use super::words::{color, emoji, one_line, short};
 use super::{Attachment, Notice};
-use crate::exec::{Captured, Redactor, Status, shows_nothing};
+use crate::exec::{Captured, Reason, Redactor, Status, shows_nothing};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
 use crate::slack::{
@@ -70,8 +70,8 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
         _ => Some(Tone::Failure),
     };
     let mut parts = tone.map(|tone| format.parts(tone, &variables)).unwrap_or_default();
-    // Where there is no JSON, that is what the headline says; a template that wants it has no fault.
-    let no_json = notice.json().is_none();
+    // Where the headline says that there is no JSON, a template that wants it has no fault.
+    let no_json = notice.outcome().is_some_and(|outcome| outcome.reason == Reason::Output && outcome.json.is_none());
     parts.left_out.retain(|error| !(no_json && error.uses_json) || notice.is_good());
     mask(&notice.job.redactor, &mut parts);
     of_directives(notice, &mut parts);
@@ -441,8 +441,17 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
         }
         fitted.push(blocks::context(&small.join(BETWEEN)));
     }
+    // Slack pings whom a block names; beside blocks the plain text is for notifications alone.
+    let pings = pings(notice);
+    if !pings.is_empty() && !said.contains(pings.trim_end()) {
+        if fitted.len() == BLOCKS {
+            fitted.pop();
+            whole = false;
+        }
+        fitted.insert(0, blocks::section(pings.trim_end(), PLAIN));
+    }
     let headline = headline(notice, parts.title.as_deref().map(str::trim).filter(|title| !title.is_empty()));
-    let title = format!("{}{}", pings(notice), headline.plain);
+    let title = format!("{pings}{}", headline.plain);
     let content = if headline.shows_all { String::new() } else { of_output(notice, OUTPUT).text };
     let end: Vec<String> = small.into_iter().chain([context(notice, &headline, false)]).collect();
     let bar = parts.color.clone().or_else(|| (!notice.is_good()).then(|| color(notice.status).to_owned()));

@@ -738,6 +738,61 @@ fn a_whole_block_kit_array() {
 }
 
 #[test]
+fn own_blocks_ping_whom_the_job_names_once() {
+    let here = vec!["<!here>".to_owned()];
+    for (blocks, expected) in [
+        ("[{\"type\": \"divider\"}]", "section <!here>\ndivider \n"),
+        (
+            "[{\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"{{ '<!here>' | safe }} look\"}}]",
+            "section <!here> look\n",
+        ),
+    ] {
+        let format = format_of(&format!("[message]\nblocks = '''{blocks}'''"));
+        let shown = transcript(&rendered(&Notice { mention: here.clone(), ..sample(Event::Failure) }, &format));
+        assert!(shown.ends_with(expected), "{shown}");
+        let shown = transcript(&rendered(&Notice { mention: here.clone(), ..sample(Event::Recovery) }, &format));
+        assert!(!shown.contains("section <!here>\n"), "{shown}");
+    }
+}
+
+#[test]
+fn what_was_found_in_a_run_is_said_also_where_the_headline_says_something_else() {
+    let found = |update| {
+        let notice = with(wrote(sample(Event::Repeat), b"1204\n", b""), |outcome| {
+            (outcome.reason, outcome.ending) = (Reason::Condition, Ending::Exited { code: 0 });
+            outcome.detail = "json.n > 1000 (it is 1,204)".to_owned();
+        });
+        let shown = rendered(&Notice { update, ..notice }, &format_of("")).text;
+        assert_eq!(shown.matches("json.n &gt; 1000 (it is 1,204)").count(), 1, "{shown}");
+        shown
+    };
+    let shown = found(Update::Same { times: 3, since: sample(Event::Repeat).now });
+    assert!(shown.contains("still critical: same failure, 3rd time") && !shown.contains("exit code 0"), "{shown}");
+    let shown = found(Update::HangEnds { took: Duration::from_secs(6), ending: Ending::Exited { code: 0 } });
+    assert!(shown.contains("critical: json.n &gt; 1000 (it is 1,204); ended after 6s, exit code 0"), "{shown}");
+    found(Update::Worse { was: Status::Warning });
+}
+
+#[test]
+fn a_run_that_did_not_come_has_no_times() {
+    let format = format_of("failure_template = '[{{ started }}] [{{ finished }}] [{{ run.attempt }}]'");
+    let notice = with(sample(Event::Failure), |outcome| {
+        let due = outcome.finished;
+        outcome.ending = Ending::Missing { due, grace: Duration::from_secs(60), seen: None };
+        outcome.reason = Reason::Missing;
+    });
+    let shown = rendered(&Notice { event: Event::Missing, ..notice }, &format).text;
+    assert!(shown.contains("[None] [None] [None]"), "{shown}");
+}
+
+#[test]
+fn a_template_that_wants_json_is_missed_with_a_word_where_the_headline_does_not_say_that_there_is_none() {
+    let format = format_of("failure_template = 'n is {{ json.n }}'");
+    let shown = transcript(&rendered(&wrote(sample(Event::Failure), b"ERROR refused\n", b""), &format));
+    assert!(shown.contains("left out: `failure_template` failed: `json.n` is undefined"), "{shown}");
+}
+
+#[test]
 fn a_block_that_slack_would_refuse_is_sent_as_its_text_and_the_message_says_which_and_why() {
     let format = format_of(
         "[message]\nblocks = '''[\n\
