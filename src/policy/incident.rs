@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audience::Dropped;
 use super::settings::Statuses;
-use super::{Incident, Update, same};
+use super::{Facts, Incident, Update, same};
 use crate::clock::between;
 use crate::exec::Status;
 use crate::id::{Channel, RunId};
@@ -304,10 +304,24 @@ impl OpenIncident {
         self.failures <= 1 && self.hung.is_none()
     }
 
+    /// The cause that was reported last, behind a colon; empty where there is none.
+    pub(super) fn cause(&self) -> String {
+        let line = self.reported.as_ref().map(|reported| reported.line.as_str()).unwrap_or_default();
+        if line.is_empty() { String::new() } else { format!(": {line}") }
+    }
+
     /// What there is to say when it is over: "12 failures in 2h 3m".
     pub(super) fn recovered(&self, now: Timestamp) -> Update {
         let end = self.resolved_at.unwrap_or(now);
         Update::Recovered { since: end, failures: self.failures, lasted: between(self.since, end) }
+    }
+
+    /// What there is to say when this ok run ends it: of a run that hung, how that run ended.
+    pub(super) fn ends(&self, facts: &Facts<'_>, at: Timestamp) -> Update {
+        match self.hung == Some(facts.run) && self.failures <= 1 {
+            true => Update::HangEnds { took: facts.took, ending: facts.ending.clone() },
+            false => self.recovered(at),
+        }
     }
 
     /// The incident on whose first message its messages hang.

@@ -156,6 +156,13 @@ fn who_asks_for_no_recovery_gets_the_edit_alone() {
         ],
     );
     story(
+        "on = [\"failure\"]\nstuck_after = 1",
+        &[
+            ("03:05", "skip", "stuck critical, opens #1, pings (1 due time skipped in a row)"),
+            ("03:06", "ok", "held: not-asked && recovery ok, only edits #1 (ended after 1s, exit code 0)"),
+        ],
+    );
+    story(
         "on = [\"failure\"]\nthread = false",
         &[("03:00", "critical: a", "failure critical, pings"), ("03:05", "ok", "held: not-asked")],
     );

@@ -210,14 +210,7 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
     let reported = open.filter(|open| open.reported.is_some() || health.waiting.has(open.id));
     match reported {
         Some(open) if asks(On::Recovery) => {
-            let hang_ends = open.hung == Some(facts.run) && open.failures <= 1;
-            return Candidate::Report(
-                Event::Recovery,
-                match hang_ends {
-                    true => Update::HangEnds { took: facts.took, ending: facts.ending.clone() },
-                    false => open.recovered(moment.at),
-                },
-            );
+            return Candidate::Report(Event::Recovery, open.ends(facts, moment.at));
         }
         _ if asks(On::Change) && seen.changed => return Candidate::Report(Event::Change, Update::None),
         _ if asks(On::Output) && !blank => return Candidate::Report(Event::Output, Update::None),

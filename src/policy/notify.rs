@@ -536,7 +536,7 @@ impl Health {
             in_thread_only: false,
             pings: false,
             suppressed: 0,
-            update: open.recovered(moment.at),
+            update: open.ends(facts, moment.at),
             headline: None,
             next: None,
             diff: String::new(),

@@ -78,7 +78,13 @@ impl Deferred {
         let is_open = self.incident.is_some() && self.ended.is_none() && !self.unwatched;
         facts.extend((is_open && paused).then(|| "paused now".to_owned()));
         let text = match (self.incident, self.event, self.ended) {
-            (Some(_), Event::Recovery, _) => format!("is well again since {at} ({}){line}", facts[0]),
+            (Some(_), Event::Recovery, _) => match self.over(present.open) {
+                Some(open) => {
+                    let (from, lasted) = (clock(open.since, zone, now), format_duration(between(open.since, self.at)));
+                    format!("failed {from}–{at} ({lasted}, {}){}; well since {at}", facts[0], open.cause())
+                }
+                None => format!("is well again since {at} ({}){line}", facts[0]),
+            },
             (Some(_), _, Some(ended)) => {
                 let to = clock(ended, zone, now);
                 facts.insert(0, format_duration(between(self.at, ended)));

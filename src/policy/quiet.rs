@@ -275,6 +275,11 @@ impl Waiting {
 }
 
 impl Deferred {
+    /// The incident that this is the end of, while it is remembered.
+    pub(super) fn over<'o>(&self, open: Option<&'o OpenIncident>) -> Option<&'o OpenIncident> {
+        open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_some())
+    }
+
     fn line(&self, present: Present<'_>, paused: bool) -> String {
         let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
@@ -299,7 +304,13 @@ impl Deferred {
         // What does not run does not fail on.
         let (paused, still) = if paused { (", paused now", ", paused now") } else { ("", ", failing still") };
         let what = match (self.incident, self.event, self.ended) {
-            (Some(_), Event::Recovery, _) => format!("ok since {at} after {failures}"),
+            (Some(_), Event::Recovery, _) => match self.over(present.open) {
+                Some(open) => {
+                    let (from, lasted) = (clock(open.since, zone, now), format_duration(between(open.since, self.at)));
+                    format!("{} from {from} to {at} ({lasted}), {failures}{}", open.status.as_str(), open.cause())
+                }
+                None => format!("ok since {at} after {failures}"),
+            },
             (Some(_), _, Some(ended)) => {
                 let to = clock(ended, zone, now);
                 let lasted = format_duration(between(self.at, ended));

@@ -669,7 +669,11 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
         &[
             ("21:00", "critical: disk full", "failure critical, opens #1, pings"),
             ("22:05", "ok", "held: quiet-hours until 24 07:00"),
-            ("24 07:00", "clock", "recovery ok, closes #1 (1 alert in quiet hours) | ok since 22:05 after 1 failure"),
+            (
+                "24 07:00",
+                "clock",
+                "recovery ok, closes #1 (1 alert in quiet hours) | critical from 21:00 to 22:05 (1h 5m), 1 failure: disk full",
+            ),
         ],
     );
     story(
