@@ -294,7 +294,11 @@ pub fn system_zone(variable: Option<&str>) -> TimeZone {
         return system;
     }
     let known = match variable {
-        Some(name) => zone(name.strip_prefix(':').unwrap_or(name)),
+        Some(name) => {
+            let name = name.strip_prefix(':').unwrap_or(name);
+            // The same zones, in a folder of their own beside those that count leap seconds.
+            zone(name.strip_prefix("posix/").unwrap_or(name))
+        }
         // Where there is no such file, it is UTC that is meant (localtime(5)).
         None => matches!(rustix::fs::lstat("/etc/localtime"), Err(rustix::io::Errno::NOENT)).then_some(TimeZone::UTC),
     };
@@ -356,6 +360,7 @@ mod tests {
             assert!(super::system_zone(Some(path)).is_unknown(), "{path}");
         }
         assert!(super::system_zone(Some("\u{fffd}")).is_unknown(), "what is no text");
+        assert_eq!(super::system_zone(Some("posix/Europe/Berlin")), super::system_zone(Some("Europe/Berlin")));
         for other in ["Europe/Berlin", "UTC", "/nowhere/at/all", "/etc/passwd"] {
             assert!(!super::names_no_zone_file(other), "{other}");
         }

@@ -161,7 +161,16 @@ fn begin(args: &WrapArgs, clock: &SharedClock) -> Report {
     }
     let name = JobName::new(if is_name { name } else { default });
     let begun = Report::begun(name, cut(&command), std::process::id(), clock.now().wall);
-    let (expect, timeout) = (expect(args), value(args.timeout.as_deref(), "--timeout", parse_duration));
+    let timeout = value(args.timeout.as_deref(), "--timeout", |text| {
+        let timeout = parse_duration(text)?;
+        let none = || Refusal {
+            message: "a time limit cannot be zero".to_owned(),
+            span: 0..text.len(),
+            help: "leave it out for no limit".to_owned(),
+        };
+        if timeout.is_zero() { Err(none()) } else { Ok(timeout) }
+    });
+    let expect = expect(args);
     Report { expect, timeout, ..begun }
 }
 

@@ -857,6 +857,7 @@ fn a_mistake_in_an_option_keeps_no_command_from_running() {
         (&["--job", "etl", "--expect", "999ms"][..], "a run is expected once a second at most"),
         (&["--job", "etl", "--expect", "1x"], "`--expect 1x` does not count"),
         (&["--job", "etl", "--timeout", "5x"], "`--timeout 5x` does not count"),
+        (&["--job", "etl", "--timeout", "0s"], "`--timeout 0s` does not count: a time limit cannot be zero"),
         (&["--job", "etl", "--grace", "5m"], "`--grace` is for a run that is expected"),
         (&["--job", "etl", "--expect", "1d", "--grace", "soon"], "`--grace soon` does not count"),
     ] {
@@ -864,13 +865,13 @@ fn a_mistake_in_an_option_keeps_no_command_from_running() {
         assert_eq!((ran.code, ran.stdout.as_str()), (3, "out\n"), "{options:?}: {ran:?}");
         assert!(ran.stderr.contains(said), "{options:?}: {ran:?}");
     }
-    assert_eq!(history(&sandbox).len(), 5, "each is reported all the same");
+    assert_eq!(history(&sandbox).len(), 6, "each is reported all the same");
     for options in [&["wrap", "--jb", "etl"][..], &["wrap", "--job"], &["--stat-dir", "x", "wrap", "--job", "etl"]] {
         let ran = sandbox.run(&[options, &["--", "sh", "-c", "echo out; exit 3"]].concat());
         assert_eq!((ran.code, ran.stdout.as_str()), (3, "out\n"), "{options:?}: {ran:?}");
         assert!(ran.stderr.contains("nobody is told of it"), "{options:?}: {ran:?}");
     }
-    assert_eq!(history(&sandbox).len(), 5);
+    assert_eq!(history(&sandbox).len(), 6);
     // Nothing says where the command begins, or it is no command of this one.
     for words in [&["wrap", "--jb", "etl", "echo", "out"][..], &["why", "--jb", "--", "echo"], &["wrap", "--jb", "--"]]
     {
