@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::Quota;
@@ -22,7 +22,7 @@ use super::capture::redact::Redactor;
 use super::leftover::Leftover;
 use super::os::{OUT_OF_FILES, is_out_of_files, plain};
 use super::outcome::{Directives, Ending, Outcome, Output};
-use super::process::{Child, Drain, Ended, Follower, PATIENCE, Reactor, Slot, Starter};
+use super::process::{Child, Drain, Ended, Follower, PATIENCE, Slot, Starter};
 use super::pulse::Pulse;
 use super::run::{HeldBack, Place, ProcessId, Retry, Run, TellStarted};
 use super::stop::{Stop, Stopper};
@@ -43,8 +43,6 @@ struct Shared {
     pulse: Arc<Pulse>,
     /// Who gives the places of `limits.max_running`; without one there is no limit.
     places: Option<mpsc::UnboundedSender<Place>>,
-    /// Made at the first start, within the runtime; an error is that start's.
-    reactor: OnceLock<Reactor<Box<Child>>>,
 }
 
 /// Whom runs tell of themselves.
@@ -116,24 +114,14 @@ impl Duct {
         let Ties { places, started } = ties;
         let starter = Starter::new(Arc::clone(&clock), started);
         let pulse = Pulse::new(Arc::clone(&clock));
-        Self { shared: Arc::new(Shared { clock, gate, starter, drain, pulse, places, reactor: OnceLock::new() }) }
+        Self { shared: Arc::new(Shared { clock, gate, starter, drain, pulse, places }) }
     }
 }
 
 impl Shared {
-    fn reactor(&self) -> io::Result<&Reactor<Box<Child>>> {
-        match self.reactor.get() {
-            Some(reactor) => Ok(reactor),
-            None => {
-                let made = Reactor::new()?;
-                Ok(self.reactor.get_or_init(|| made))
-            }
-        }
-    }
-
     /// Asks for an attempt's process; gives where it will be delivered to.
     fn start(&self, run: &Arc<Run>, attempt: u32) -> io::Result<Slot<Box<Child>>> {
-        let slot = self.reactor()?.slot();
+        let slot = Slot::new();
         self.starter.start(run, attempt, &slot)?;
         Ok(slot)
     }

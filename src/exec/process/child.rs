@@ -14,17 +14,18 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use tokio::io::unix::AsyncFd;
 
 use super::launch::{Launch, NotStarted};
 use super::lifecycle::{Event, Lifecycle};
-use super::reactor::{Arrival, Kind, Ready, Slot, SlotHandle};
+use super::slot::{Arrival, SlotHandle};
 use crate::clock::Now;
 use crate::exec::alive;
 use crate::exec::capture::output::{Capture, Stream};
@@ -61,22 +62,26 @@ pub(in crate::exec) struct Child {
     /// Starts that were going on when this one was made: each may hold its pipes open until it is done.
     pub(super) started_beside: Vec<u64>,
     handle: duct::Handle,
-    /// Keeps the exit reported.
-    pidfd: OwnedFd,
+    /// Readable once it has exited.
+    pidfd: AsyncFd<OwnedFd>,
 }
 
 /// The reading end of a stream; `None` once it is closed.
 #[derive(Debug)]
 struct Pipe {
     stream: Stream,
-    end: Option<OwnedFd>,
-    /// There may be something to read.
-    ready: bool,
+    end: Option<AsyncFd<OwnedFd>>,
     read: u64,
 }
 
-/// Reads what there is from both pipes; ready when both are closed.
-fn drain(pipes: &mut [Pipe; 2], cx: &mut Context<'_>, capture: &mut Capture<'_>, progress: &Progress) -> Poll<()> {
+/// Reads what there is from both pipes; ready when both are closed. Without a context they are read whether they are known to
+/// be ready or not, and nobody is woken.
+fn drain(
+    pipes: &mut [Pipe; 2],
+    cx: &mut Option<&mut Context<'_>>,
+    capture: &mut Capture<'_>,
+    progress: &Progress,
+) -> Poll<()> {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.is_empty() {
             // Zeroed by the kernel, page by page: only as much of it is in memory as was ever filled.
@@ -90,14 +95,33 @@ fn drain(pipes: &mut [Pipe; 2], cx: &mut Context<'_>, capture: &mut Capture<'_>,
 }
 
 impl Pipe {
-    fn drain(&mut self, cx: &mut Context<'_>, buffer: &mut [u8], capture: &mut Capture<'_>, progress: &Progress) {
+    fn drain(
+        &mut self,
+        cx: &mut Option<&mut Context<'_>>,
+        buffer: &mut [u8],
+        capture: &mut Capture<'_>,
+        progress: &Progress,
+    ) {
         for _ in 0..READS {
-            let Some(end) = self.end.as_ref().filter(|_| self.ready) else { return };
-            match rustix::io::read(end, &mut *buffer) {
-                Err(rustix::io::Errno::AGAIN) => self.ready = false,
+            let Some(end) = &self.end else { return };
+            let guard = match cx {
+                Some(cx) => match end.poll_read_ready(cx) {
+                    Poll::Ready(Ok(guard)) => Some(guard),
+                    Poll::Pending => return,
+                    // The runtime shuts down.
+                    Poll::Ready(Err(_)) => return self.end = None,
+                },
+                None => None,
+            };
+            match rustix::io::read(end.get_ref(), &mut *buffer) {
+                Err(rustix::io::Errno::AGAIN) => match guard {
+                    // The next look has the task woken.
+                    Some(mut guard) => guard.clear_ready(),
+                    None => return,
+                },
                 Err(rustix::io::Errno::INTR) => {}
                 // The end; or a pipe that cannot be read, which is the same to us.
-                Ok(0) | Err(_) => self.end = None,
+                Ok(0) | Err(_) => return self.end = None,
                 Ok(length) => {
                     let bytes = &buffer[..length];
                     capture.push(self.stream, bytes);
@@ -111,7 +135,9 @@ impl Pipe {
                 }
             }
         }
-        cx.waker().wake_by_ref();
+        if let Some(cx) = cx {
+            cx.waker().wake_by_ref();
+        }
     }
 }
 
@@ -120,20 +146,19 @@ impl Child {
     /// is in the pipe by then.
     pub(super) fn poll(
         &mut self,
-        ready: Ready,
         cx: &mut Context<'_>,
         lifecycle: &Lifecycle,
         capture: &mut Capture<'_>,
         progress: &Progress,
     ) -> Poll<Event> {
-        self.pipes[0].ready |= ready.has(Kind::Stdout);
-        self.pipes[1].ready |= ready.has(Kind::Stderr);
-        self.exited |= ready.has(Kind::Exit);
-        if !lifecycle.closed && drain(&mut self.pipes, cx, capture, progress).is_ready() {
+        if !lifecycle.closed && drain(&mut self.pipes, &mut Some(&mut *cx), capture, progress).is_ready() {
             return Poll::Ready(Event::Closed);
         }
-        if !lifecycle.exited && self.exited {
-            return Poll::Ready(Event::Exited);
+        if !lifecycle.exited {
+            self.exited = self.exited || self.pidfd.poll_read_ready(cx).is_ready();
+            if self.exited {
+                return Poll::Ready(Event::Exited);
+            }
         }
         Poll::Pending
     }
@@ -145,24 +170,16 @@ impl Child {
         capture: &mut Capture<'_>,
         progress: &Progress,
     ) -> [Option<Event>; 2] {
-        for pipe in &mut self.pipes {
-            pipe.ready = true;
-        }
         let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         self.exited |= matches!(rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), how), Ok(Some(_)));
-        let mut unwoken = Context::from_waker(Waker::noop());
-        let closed = !lifecycle.closed && drain(&mut self.pipes, &mut unwoken, capture, progress).is_ready();
+        let closed = !lifecycle.closed && drain(&mut self.pipes, &mut None, capture, progress).is_ready();
         let exited = self.exited && !lifecycle.exited;
         [closed.then_some(Event::Closed), exited.then_some(Event::Exited)]
     }
 
     /// The ends of its pipes that something still holds open, no longer watched.
-    pub(super) fn open_ends(&mut self, slot: &Slot<Box<Self>>) -> Vec<OwnedFd> {
-        let ends: Vec<OwnedFd> = self.pipes.iter_mut().filter_map(|pipe| pipe.end.take()).collect();
-        for end in &ends {
-            slot.unwatch(end.as_fd());
-        }
-        ends
+    pub(super) fn open_ends(&mut self) -> Vec<OwnedFd> {
+        self.pipes.iter_mut().filter_map(|pipe| pipe.end.take()).map(AsyncFd::into_inner).collect()
     }
 
     /// PID for people: `progress`, log lines.
@@ -207,8 +224,8 @@ impl Child {
             });
         let handle = expression.start()?;
         let pid = leader(&handle).ok_or_else(|| io::Error::other("the process has no number"))?;
-        match watch(slot, pid, &stdout, &stderr) {
-            Ok(pidfd) => {
+        match watch(slot, pid, stdout, stderr) {
+            Ok([stdout, stderr, pidfd]) => {
                 let pipes = [Pipe::new(Stream::Stdout, stdout), Pipe::new(Stream::Stderr, stderr)];
                 Ok(Box::new(Self {
                     began,
@@ -257,8 +274,11 @@ impl Child {
 pub(super) type ChildSlot = SlotHandle<Box<Child>>;
 
 impl Arrival for Box<Child> {
-    fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    fn listen(&self, cx: &mut Context<'_>) -> bool {
+        let ready = |descriptor: &AsyncFd<OwnedFd>| descriptor.poll_read_ready(cx).is_ready();
+        let ends = self.pipes.iter().filter_map(|pipe| pipe.end.as_ref());
+        // Where one has something to tell, the run looks at the others itself.
+        ends.chain([&self.pidfd]).any(ready)
     }
 }
 
@@ -272,8 +292,8 @@ impl Drop for Child {
 }
 
 impl Pipe {
-    fn new(stream: Stream, end: OwnedFd) -> Self {
-        Self { stream, end: Some(end), ready: false, read: 0 }
+    fn new(stream: Stream, end: AsyncFd<OwnedFd>) -> Self {
+        Self { stream, end: Some(end), read: 0 }
     }
 }
 
@@ -289,11 +309,8 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reading, writing))
 }
 
-/// Has the pipes of a process reported, and its exit held back; gives what stands for the process.
-fn watch(slot: &ChildSlot, pid: Pid, stdout: &OwnedFd, stderr: &OwnedFd) -> io::Result<OwnedFd> {
+/// Its pipes and what stands for the process, watched.
+fn watch(slot: &ChildSlot, pid: Pid, stdout: OwnedFd, stderr: OwnedFd) -> io::Result<[AsyncFd<OwnedFd>; 3]> {
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?;
-    slot.watch(stdout.as_fd(), Kind::Stdout)?;
-    slot.watch(stderr.as_fd(), Kind::Stderr)?;
-    slot.hold(pidfd.as_fd(), Kind::Exit)?;
-    Ok(pidfd)
+    slot.watch([stdout, stderr, pidfd])
 }

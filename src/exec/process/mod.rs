@@ -1,7 +1,7 @@
 //! One attempt: a process is started, its output is read, its end is waited for or brought about.
 //!
 //! ```text
-//! starter (a thread starts it) ─▶ child ─▶ reactor (what happens) ─▶ follow (this file, acts) ─▶ Ended
+//! starter (a thread starts it) ─▶ child ─▶ slot (where it is delivered) ─▶ follow (this file, acts) ─▶ Ended
 //!   launch (what exactly)                                            lifecycle (decides)
 //! ```
 //!
@@ -11,7 +11,7 @@ mod child;
 mod drain;
 mod launch;
 mod lifecycle;
-mod reactor;
+mod slot;
 mod starter;
 
 use std::future::{Future, poll_fn};
@@ -27,12 +27,12 @@ use rustix::process::Signal;
 
 pub(in crate::exec) use self::child::Child;
 pub(super) use self::drain::{Drain, leave_to_cat};
-pub(super) use self::reactor::{Reactor, Slot};
+pub(super) use self::slot::Slot;
 pub(super) use self::starter::{PATIENCE, Starter};
 
 use self::launch::complaint;
 use self::lifecycle::{Cause, Event, LEAK, Lifecycle, Step};
-use self::reactor::Urgency;
+use self::slot::Urgency;
 use super::capture::output::Capture;
 use super::capture::redact::Redactor;
 use super::outcome::{Ending, Output};
@@ -185,7 +185,7 @@ impl Follower<'_> {
         'run: loop {
             let event = tokio::select! {
                 biased;
-                event = poll_fn(|cx| child.poll(self.slot.take(cx), cx, &lifecycle, &mut capture, progress)) => event,
+                event = poll_fn(|cx| child.poll(cx, &lifecycle, &mut capture, progress)) => event,
                 level = self.run.stop.rises(seen) => {
                     seen = level;
                     Event::Stop(level)
@@ -253,7 +253,7 @@ impl Follower<'_> {
         progress.pid.store(0, Ordering::Relaxed);
         // A start that hangs holds them, and nothing that this process has left.
         let leaked = lifecycle.leaked() && !self.starter.is_going_on(&child.started_beside);
-        let kept = !lifecycle.leaked() || self.drain.keep(child.open_ends(&self.slot), self.clock);
+        let kept = !lifecycle.leaked() || self.drain.keep(child.open_ends(), self.clock);
         let status = child.reap();
         let output = capture.finish();
         let ending = ending(&lifecycle, status, command.limits.timeout);

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use super::child::{Child, ChildSlot};
 use super::launch::{Launch, NotStarted};
-use super::reactor::Slot;
+use super::slot::Slot;
 use crate::clock::{Mono, SharedClock};
 use crate::exec::os::{self, plain};
 use crate::exec::run::{HeldBack, ProcessId, Run, TellStarted};
