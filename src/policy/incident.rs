@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::audience::Dropped;
-use super::settings::Statuses;
+use super::settings::{Repeat, Statuses};
 use super::{Facts, Incident, Update, same};
-use crate::clock::between;
+use crate::clock::{between, shift};
 use crate::exec::Status;
 use crate::id::{Channel, RunId};
 
@@ -107,6 +107,9 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// A change of status to and fro is reported at once so often in an incident. After that it waits for a repetition, so that it
 /// is no endless news.
 pub(super) const MOST_OF_A_CHANGE: usize = 3;
+
+/// A channel that refused the first message of an incident is left alone for this long, however often the job fails.
+const LEFT_ALONE: Duration = Duration::from_secs(60);
 
 /// What becomes of the intervals of `repeat` after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +264,13 @@ impl OpenIncident {
         earlier.iter().flat_map(|owed| &owed.substitutes).for_each(|channel| _ = reported.substituted(channel));
         self.owed = waits.then(|| Box::new(reported));
         true
+    }
+
+    /// Until when no other message is made of it, since one that says how bad it is waits in the outbox for a channel that has just
+    /// refused it, and would refuse the other too.
+    pub(super) fn waits_until(&self, repeat: Repeat) -> Option<Timestamp> {
+        let owed = self.owed.as_deref().filter(|owed| self.status.badness() <= owed.worst().badness())?;
+        Some(shift(owed.at, repeat.first().map_or(LEFT_ALONE, |first| first.min(LEFT_ALONE))))
     }
 
     /// What waits in the outbox is what people know, or will know before what follows.

@@ -133,6 +133,9 @@ fn failing(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, open: &OpenI
     if acknowledged.is_some() {
         return Candidate::Suppress(Suppressed::Acknowledged, acknowledged);
     }
+    if let Some(until) = open.waits_until(moment.settings.repeat).filter(|until| *until > moment.now) {
+        return Candidate::Suppress(Suppressed::RepeatNotDue, Some(until));
+    }
     Candidate::Report(Event::Failure, Update::First { since: open.since, failures: open.failures })
 }
 

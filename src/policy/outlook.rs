@@ -178,7 +178,12 @@ fn by_rule(settings: &Settings, health: &Health, open: &OpenIncident, now: Times
     } else {
         match &open.reported {
             None if health.is_below_after(settings, open) => (Suppressed::BelowAfter, None),
-            None => return None,
+            None => {
+                return open
+                    .waits_until(settings.repeat)
+                    .filter(|until| *until > now)
+                    .map(|until| Expected { why: Suppressed::RepeatNotDue, at: Some(until) });
+            }
             Some(_) if settings.repeat == Repeat::Always => return None,
             Some(reported) => {
                 // A status that is not the one reported the last time does not wait for more than the first interval.

@@ -942,6 +942,30 @@ fn a_job_that_flaps_is_not_over_where_no_recovery_is_asked_for() {
 }
 
 #[test]
+fn while_the_message_of_an_incident_waits_for_a_channel_that_refused_it_only_worse_news_follow() {
+    let mut life = Life::new("");
+    life.step("warning: a", at("03:00"));
+    assert!(life.health.undelivered(1, true));
+    for (time, what, told) in [
+        ("03:00:30", "warning: a", "held: repeat-not-due until 23 03:01"),
+        ("03:00:40", "critical: b", "failure critical, opens #1, pings (failing since 03:00, 3 failures)"),
+    ] {
+        assert_eq!(life.step(what, at(time)), told, "{time}");
+    }
+    assert!(life.health.undelivered(1, true));
+    for (time, what, told) in [
+        ("03:00:50", "critical: b", "held: repeat-not-due until 23 03:01"),
+        ("03:01:40", "critical: b", "failure critical, opens #1, pings (failing since 03:00, 5 failures)"),
+    ] {
+        assert_eq!(life.step(what, at(time)), told, "{time}");
+    }
+    // It is a dead letter.
+    assert!(life.health.undelivered(1, false));
+    let told = life.step("critical: b", at("03:01:50"));
+    assert_eq!(told, "failure critical, opens #1, pings (failing since 03:00, 6 failures)");
+}
+
+#[test]
 fn a_status_that_goes_to_and_fro_is_told_three_times_and_then_waits() {
     let worse = "repeat critical, in #1 (worse: was warning)";
     let better = "repeat warning, in #1 (better: was critical)";
