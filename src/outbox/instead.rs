@@ -30,7 +30,7 @@ impl Refusal {
     }
 }
 
-/// `could not be posted to #a, #b: is_archived; to #c: channel_not_found`.
+/// `:warning: could not be posted to #a, #b: is_archived; to #c: channel_not_found`.
 fn refusals(all: &[Refusal]) -> String {
     let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
     for Refusal { channel, why } in all {
@@ -42,12 +42,29 @@ fn refusals(all: &[Refusal]) -> String {
     }
     let parts: Vec<String> =
         by_reason.iter().map(|(why, names)| format!("to {}: {}", names.join(", "), escape(why))).collect();
-    format!("could not be posted {}", parts.join("; "))
+    format!("{REFUSED} {}", parts.join("; "))
+}
+
+/// What the line begins with that says why a message is in another channel than its own.
+const REFUSED: &str = ":warning: could not be posted";
+
+/// So many of these lines are in a message about several jobs.
+const MOST_REFUSALS_SHOWN: usize = 3;
+
+/// These lines of messages that are told together, each once; none where all are in a channel of their own.
+pub(super) fn refusals_of<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for message in messages.filter(|message| message.route.instead_of.is_some()) {
+        let line = message.text.lines().rev().find(|line| line.starts_with(REFUSED));
+        all.extend(line.filter(|line| !all.iter().any(|known| known == line)).map(ToOwned::to_owned));
+    }
+    all.truncate(MOST_REFUSALS_SHOWN);
+    all
 }
 
 /// The same message for the default channel, which says why it is there. The thread of its incident begins there.
 pub(super) fn forwarded(message: &Message, default: &Channel, refused: &[Refusal], now: Timestamp) -> Message {
-    let note = format!(":warning: {}", refusals(refused));
+    let note = refusals(refused);
     let mut shown = message.blocks.clone();
     let note_block = blocks::context(&note);
     if !shown.is_empty()
@@ -246,11 +263,11 @@ mod tests {
     fn what_several_channels_did_not_take_names_each_with_its_reason() {
         let refusal = |(name, why): (&str, &str)| Refusal { channel: Channel::new(name), why: why.to_owned() };
         for (all, words) in [
-            (&[("a", "is_archived")][..], "could not be posted to #a: is_archived"),
-            (&[("a", "is_archived"), ("b", "is_archived")], "could not be posted to #a, #b: is_archived"),
+            (&[("a", "is_archived")][..], ":warning: could not be posted to #a: is_archived"),
+            (&[("a", "is_archived"), ("b", "is_archived")], ":warning: could not be posted to #a, #b: is_archived"),
             (
                 &[("a", "is_archived"), ("b", "not_in_channel"), ("c", "is_archived")],
-                "could not be posted to #a, #c: is_archived; to #b: not_in_channel",
+                ":warning: could not be posted to #a, #c: is_archived; to #b: not_in_channel",
             ),
         ] {
             assert_eq!(refusals(&all.iter().copied().map(refusal).collect::<Vec<_>>()), words);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use self::how::How;
 use self::lines::{counts, emoji, groups, jobs, laid_out, lines, no_longer_fail, notes};
 use self::unseen::Unseen;
-use super::late;
+use super::{instead, late};
 use crate::clock;
 use crate::document::format_duration;
 use crate::exec::Status;
@@ -99,6 +99,9 @@ pub struct Storm {
     /// The line of its message that says that it was delivered late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<String>,
+    /// The lines of its message that say which channels took none of its alerts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<String>,
     /// Whom its message has pinged.
     #[serde(default)]
     pub pinged: Vec<String>,
@@ -247,7 +250,9 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
         head.push_str(&format!(" (and {more} more, which follow)"));
     }
     ping(&mut head, taken, pinged);
-    Some(laid_out(&head, &lines(&members), status, first.channel.clone(), now))
+    let mut lines = lines(&members);
+    lines.extend(instead::refusals_of(taken.iter().map(|stored| &stored.message)));
+    Some(laid_out(&head, &lines, status, first.channel.clone(), now))
 }
 
 /// Whom these ping is pinged by the message of all, but for those whom the one before it pinged.
@@ -433,6 +438,7 @@ impl Storm {
             over: None,
             host: Box::default(),
             late: None,
+            refusals: instead::refusals_of(taken.iter().copied()),
             pinged,
             fixed: false,
             ended: false,
@@ -601,6 +607,7 @@ impl Storm {
             None => lines(&self.members),
         };
         lines.extend(notes(&self.members, CHARACTERS.saturating_sub(self.length())));
+        lines.extend(self.refusals.iter().cloned());
         let message = laid_out(&head, &lines, status, self.channel.clone(), now);
         let message = late::on_host(message, &self.host);
         let route = Route { target: Some(self.posted.clone()), repeated: true, ..Route::default() };

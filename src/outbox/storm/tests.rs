@@ -63,6 +63,21 @@ fn the_end_of_a_storm_is_told_in_its_thread_and_in_the_channel() {
 }
 
 #[test]
+fn a_storm_that_is_told_in_another_channel_says_why() {
+    let note = ":warning: could not be posted to #pager: is_archived";
+    let elsewhere = |number: u64| {
+        let message = failure(number, "cannot reach the database");
+        let route = Route { instead_of: Some(Channel::new("pager")), ..Route::default() };
+        Message { text: format!("{}\n{note}", message.text), route, ..message }
+    };
+    let failures: Vec<Message> = (1..=3).map(elsewhere).collect();
+    let told = storm(&failures).edit(T0);
+    assert_eq!(told.text.matches(note).count(), 1, "{}", told.text);
+    assert!(sections(&told).last().is_some_and(|text| text.ends_with(note)), "{told:?}");
+    assert!(!storm(&[failure(1, "x"), failure(2, "x"), failure(3, "x")]).edit(T0).text.contains("could not be posted"));
+}
+
+#[test]
 fn what_a_storm_says_stands_in_as_few_sections_as_hold_it() {
     let cause = |number: u64| {
         format!("says {}", char::from(b'a' + u8::try_from(number % 26).expect("a letter")).to_string().repeat(80))
