@@ -7,7 +7,7 @@ use super::escape::{escape, fence};
 /// Everything that `text` and the blocks say, each line once: the blocks repeat the headline.
 pub fn plain(text: &str, blocks: &[Value]) -> String {
     let mut parts = vec![text.trim_end().to_owned()];
-    let known = words(text);
+    let known = Known::of(text);
     for block in blocks {
         let said = of_block(block, &known);
         if !said.trim().is_empty() && !parts.iter().any(|part| part.contains(said.trim())) {
@@ -26,13 +26,38 @@ fn words(text: &str) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// What a block says; of a paragraph and its fields only what is not among the `known` words.
-fn of_block(block: &Value, known: &str) -> String {
+/// What the text says.
+struct Known {
+    all: String,
+    /// The words of its first line, in the order of the alphabet.
+    headline: Vec<String>,
+}
+
+impl Known {
+    fn of(text: &str) -> Self {
+        Self { all: words(text), headline: sorted(&words(text.lines().next().unwrap_or_default())) }
+    }
+
+    /// Whether it says this too. Its headline may do so in another order: that it is over stands before what it was.
+    fn has(&self, said: &str) -> bool {
+        let said = words(said);
+        self.all.contains(&said) || sorted(&said) == self.headline
+    }
+}
+
+fn sorted(words: &str) -> Vec<String> {
+    let mut all: Vec<String> = words.split_whitespace().map(ToOwned::to_owned).collect();
+    all.sort();
+    all
+}
+
+/// What a block says; of a paragraph and its fields only what is not `known`.
+fn of_block(block: &Value, known: &Known) -> String {
     match kind(block) {
         "section" => {
             let mut all = Vec::new();
             gather(block, &mut all);
-            all.retain(|said| !known.contains(&words(said)));
+            all.retain(|said| !known.has(said));
             all.join("\n")
         }
         "rich_text" => list(block, "elements").map(rich).collect::<Vec<_>>().join("\n"),
@@ -44,7 +69,7 @@ fn of_block(block: &Value, known: &str) -> String {
             let mut all = Vec::new();
             gather(block, &mut all);
             // What a context block joins into one line, the text has in several.
-            all.retain(|said| !known.contains(&words(said)));
+            all.retain(|said| !known.has(said));
             all.join("\n")
         }
     }
@@ -146,6 +171,15 @@ mod tests {
              a plot https://i.example/p.png"
         );
         assert_eq!(plain("alone", &[]), "alone");
+    }
+
+    #[test]
+    fn a_headline_that_the_text_says_in_another_order_is_not_said_again() {
+        let block = |text: &str| json!({"type": "section", "text": {"type": "mrkdwn", "text": text}});
+        let text = ":white_check_mark: resolved after 3s (3 failures): a critical: disk full\nexit code 2";
+        let over = block(":white_check_mark: ~*a* critical: disk full~ resolved after 3s (3 failures)");
+        assert_eq!(plain(text, &[over, block("disk full")]), text);
+        assert_eq!(plain(text, &[block("full disk")]), format!("{text}\nfull disk"));
     }
 
     #[test]
