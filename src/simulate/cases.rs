@@ -107,8 +107,9 @@ fn failures(job: &Job, case: &Case, sender: &Sender) -> Vec<Problem> {
     if silent {
         return found;
     }
-    let text = shown(&came.said.messages);
-    for (wanted, at) in expected.contains.iter().filter(|(wanted, _)| !text.contains(wanted.as_str())) {
+    let (written, text) = shown(&came.said.messages);
+    let says = |wanted: &str| text.contains(wanted) || written.contains(wanted);
+    for (wanted, at) in expected.contains.iter().filter(|(wanted, _)| !says(wanted)) {
         differs(*at, format!("`{wanted}` in the message"), format!("it says:\n{}", text.trim_end()));
     }
     if let Some((wanted, at)) = &expected.channel {
@@ -266,8 +267,8 @@ fn told(came: &Came) -> String {
     }
 }
 
-/// What people read of the messages: every text of them, unescaped.
-fn shown(messages: &[Message]) -> String {
+/// Every text of the messages, unescaped: as Slack is given it, and as people read it, where a mention is `@here`.
+fn shown(messages: &[Message]) -> (String, String) {
     let mut all = String::new();
     for message in messages {
         for text in std::iter::once(message.text.as_str()).chain(message.blocks.iter().flat_map(texts)) {
@@ -277,7 +278,10 @@ fn shown(messages: &[Message]) -> String {
             }
         }
     }
-    all.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    let unescaped = |text: &str| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let mentions = ["here", "channel", "everyone"];
+    let read = mentions.iter().fold(all.clone(), |all, name| all.replace(&format!("<!{name}>"), &format!("@{name}")));
+    (unescaped(&all), unescaped(&read))
 }
 
 /// Every text of a block; blocks are nested no deeper than the renderer nests them.

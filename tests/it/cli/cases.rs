@@ -35,6 +35,19 @@ fn cases_are_tried_beside_errors_that_have_nothing_to_do_with_them() {
 }
 
 #[test]
+fn a_case_finds_a_mention_as_people_read_it_and_as_slack_is_given_it() {
+    for (wanted, differs) in [("@here", false), ("<!here>", false), ("@channel", true)] {
+        let job = format!(
+            "command = 'x'\nevery = '5m'\ntimeout = '1m'\nnotify.mention = '@here'\n\
+             [[test]]\ngiven = {{ exit = 2 }}\nexpect.contains = '{wanted}'\n"
+        );
+        let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &job)]);
+        let ran = sandbox.run(&["check"]);
+        assert_eq!(ran.stdout.contains("[failing-test]"), differs, "{wanted}: {ran:?}");
+    }
+}
+
+#[test]
 fn cases_that_hold_say_nothing() {
     let (code, said) = checked(
         r##"
