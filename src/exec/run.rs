@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,8 @@ impl fmt::Debug for TellStarted {
 pub struct Progress {
     /// The process, once started; 0 before.
     pub pid: AtomicU32,
+    /// When its first process began.
+    pub began: OnceLock<Timestamp>,
     /// The end of its output so far, a few hundred bytes at most.
     pub last_output: Mutex<Vec<u8>>,
     /// It waits for another attempt, and no process runs.

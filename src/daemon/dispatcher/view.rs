@@ -313,7 +313,9 @@ fn state(tracked: &Tracked) -> JobState {
 
 fn running_run(running: &Running) -> api::RunningRun {
     let pid = running.run.progress.pid.load(Ordering::Relaxed);
-    let (run, started) = (running.run.id, running.started.wall);
+    let run = running.run.id;
+    // It may have waited for its process.
+    let started = running.run.progress.began.get().copied().unwrap_or(running.started.wall);
     let (retry, held_back) = (running.run.progress.retry(), running.run.progress.held_back());
     let waits = held_back.map(HeldBack::words).map(|(what, why)| api::Waits { what: what.into(), why: why.into() });
     api::RunningRun { run, pid: (pid > 0).then_some(pid), started, retry, waits }

@@ -343,6 +343,8 @@ impl Request {
         if let Ok(child) = &mut started {
             child.started_beside = beside;
             run.progress.pid.store(child.number(), Ordering::Relaxed);
+            // Of several attempts the first counts: the others find it set.
+            let _ = run.progress.began.set(child.began.wall);
             if let Some((tell, boot)) = &shared.started {
                 tell.0(run.id, ProcessId { pid: child.number(), birth: ticks(now.mono), boot: Arc::clone(boot) });
             }

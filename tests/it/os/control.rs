@@ -457,6 +457,27 @@ fn a_run_that_may_not_start_yet_waits_for_its_start_and_does_not_hang() {
 }
 
 #[test]
+fn a_run_that_waited_for_its_start_is_shown_since_its_process_began() {
+    let job = "command = 'exec sleep 1000'\nevery = '1h'\n";
+    let conf = "[limits]\nstart_rate = '1/2s'\nshutdown_grace = '0s'\n";
+    let (_sandbox, going, socket) =
+        daemon(&[("slack_alert.toml", conf), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)]);
+    let mut began: Vec<jiff::Timestamp> = ["a", "b"]
+        .map(|name| {
+            let run = |job: &Value| job["running"][0].clone();
+            let has_process = |job: &Value| run(job)["pid"].is_u64();
+            let job = ask_until(&socket, &format!("/api/v1/jobs/{name}"), has_process);
+            run(&job)["started"].as_str().expect("a time").parse().expect("RFC 3339")
+        })
+        .into();
+    began.sort();
+    let apart = began[1].duration_since(began[0]);
+    assert!(apart >= jiff::SignedDuration::from_millis(1_500), "the second waited two seconds: {apart:?}");
+    going.signal("TERM");
+    assert!(going.end().0.success());
+}
+
+#[test]
 fn where_run_cannot_be_written_the_socket_is_in_the_state_folder_and_commands_find_it() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", "state_dir = 'state'\n"), ("jobs.d/a.toml", JOB)]);
     // A file stands where the folder would be.
