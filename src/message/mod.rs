@@ -171,7 +171,11 @@ impl Occasion {
         let output = last.as_ref().map_or_else(Output::default, |last| {
             let both = last.ended.as_ref().map(|ended| ended.output.as_str()).filter(|output| !output.is_empty());
             let stdout = captured(&last.stdout);
-            let stderr = last.ended.as_ref().map(|ended| captured(&ended.stderr)).unwrap_or_default();
+            let stderr = last.ended.as_ref().map(|ended| match last.stdout.trim() {
+                "" => captured(&ended.output),
+                _ => captured(&ended.stderr),
+            });
+            let stderr = stderr.unwrap_or_default();
             Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, stderr }
         });
         let parsed = Box::new(read_again(parse, &output.stdout));

@@ -13,7 +13,7 @@ use crate::document::{Reader, Table, load};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
 use crate::id::{JobName, RunId};
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
-use crate::policy::{Event, Expected, Hang, Incident, Suppressed, Update};
+use crate::policy::{Ended, Event, Expected, Hang, Incident, LastRun, Suppressed, Update};
 use crate::slack::limits::{ALL_BLOCKS, PLAIN};
 use crate::slack::{units, weight};
 
@@ -783,6 +783,35 @@ fn a_run_that_did_not_come_has_no_times() {
     });
     let shown = rendered(&Notice { event: Event::Missing, ..notice }, &format).text;
     assert!(shown.contains("[None] [None] [None]"), "{shown}");
+}
+
+#[test]
+fn what_the_last_run_wrote_is_there_by_stream_when_a_time_has_come() {
+    let format = format_of("failure_template = '[{{ stdout | trim }}] [{{ stderr | trim }}] [{{ output | trim }}]'");
+    for (stdout, stderr, both, shown) in [
+        ("", "", "refused\n", "[] [refused] [refused]"),
+        ("out\n", "err\n", "out\nerr\n", "[out] [err] [out\nerr]"),
+        ("out\n", "", "out\n", "[out] [] [out]"),
+    ] {
+        let ended = Ended {
+            ending: Ending::Exited { code: 7 },
+            reason: Reason::Exit,
+            took: Duration::from_secs(1),
+            output: both.to_owned(),
+            stderr: stderr.to_owned(),
+        };
+        let last = LastRun {
+            run: RunId(811),
+            status: Status::Critical,
+            finished: sample(Event::Failure).now,
+            stdout: stdout.to_owned(),
+            line: String::new(),
+            ended: Some(ended),
+        };
+        let occasion = Occasion::clock(Some(last), None);
+        let message = rendered(&Notice { occasion, ..sample(Event::Failure) }, &format);
+        assert!(message.text.contains(shown), "{}", message.text);
+    }
 }
 
 #[test]

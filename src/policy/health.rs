@@ -176,7 +176,7 @@ pub struct Ended {
     /// The end of its output where it was not ok; an ok run's stdout is kept apart.
     #[serde(default, skip_serializing_if = "is_default")]
     pub output: String,
-    /// The end of its standard error, where it was not ok.
+    /// The end of its standard error, where it was not ok and wrote to both streams: else it is the output.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stderr: String,
 }
@@ -606,7 +606,8 @@ impl Health {
         let ok = facts.status == Status::Ok;
         let stdout = if ok { String::new() } else { kept(facts.stdout, LONGEST_BAD).to_owned() };
         let output = if ok { String::new() } else { kept_end(facts.output, LONGEST_END).to_owned() };
-        let stderr = if ok { String::new() } else { kept_end(facts.stderr, LONGEST_END).to_owned() };
+        let kept_apart = !ok && !facts.stdout.trim().is_empty();
+        let stderr = if kept_apart { kept_end(facts.stderr, LONGEST_END).to_owned() } else { String::new() };
         let ending = match facts.ending {
             Ending::NotStarted { error } => Ending::NotStarted { error: kept(error, LONGEST_END / 2).to_owned() },
             ending => ending.clone(),
