@@ -111,7 +111,13 @@ pub fn resolved(notice: &Notice) -> Option<String> {
         _ => {}
     }
     let (lasted, failures) = lasted(notice)?;
-    Some(format!("resolved after {lasted} ({})", count(failures, "failure")))
+    Some(format!("resolved after {lasted} ({}{})", count(failures, "failure"), gap(notice)))
+}
+
+/// That the job was ok in between, of which nobody heard: the incident is shorter than it looks.
+fn gap(notice: &Notice) -> &'static str {
+    let is_gapless = notice.incident.is_none_or(|incident| incident.in_a_row);
+    if is_gapless { "" } else { ", ok in between" }
 }
 
 /// The emoji of what a notice is about. A status that is not ok is never hidden behind one that looks well.
@@ -182,7 +188,8 @@ fn recovery(notice: &Notice) -> Draft {
                 Some(ended) => format!(", ok since {}", clock(notice, ended)),
                 None => String::new(),
             };
-            format!("{}is well again after {lasted}, {}{since}", of_key(notice), count(failures, "failure"))
+            let failures = count(failures, "failure");
+            format!("{}is well again after {lasted}, {failures}{}{since}", of_key(notice), gap(notice))
         }
         (None, _) => format!("{}is well again", of_key(notice)),
     };

@@ -239,6 +239,13 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
         ),
         (sample(Event::Recovery), ":white_check_mark: db/backup is well again after 47m 20s, 3 failures"),
         (
+            Notice {
+                incident: sample(Event::Recovery).incident.map(|incident| Incident { in_a_row: false, ..incident }),
+                ..sample(Event::Recovery)
+            },
+            ":white_check_mark: db/backup is well again after 47m 20s, 3 failures, ok in between",
+        ),
+        (
             Notice { status: Status::Critical, update: Update::Hangs(hang), ..sample(Event::Stuck) },
             ":red_circle: db/backup critical: still running after 3h 10m (process 4121), 3 due times passed",
         ),
