@@ -657,8 +657,13 @@ fn until_the_gate_opens(sandbox: &Sandbox, then: &str) -> Command {
     wrap(sandbox, &format!("read gate < gate; {then}"))
 }
 
-fn open_the_gate(sandbox: &Sandbox) {
-    drop(fs::OpenOptions::new().write(true).open(sandbox.path().join("gate")).expect("somebody waits at the gate"));
+/// A line for each command. The gate is open for as long as this is kept: some come to it late.
+#[must_use]
+fn open_the_gate(sandbox: &Sandbox) -> fs::File {
+    // With both ends open nobody has to be there yet.
+    let mut gate = fs::OpenOptions::new().read(true).write(true).open(sandbox.path().join("gate")).expect("a gate");
+    gate.write_all(&[b'\n'; 1_000]).expect("it fits the pipe");
+    gate
 }
 
 fn spawned(command: &mut Command) -> Child {
@@ -681,7 +686,7 @@ fn two_hundred_at_once_are_each_told_once_and_whoever_asks_meanwhile_is_answered
     });
     let status = sandbox.run(&["status"]);
     assert!(status.code == 0 && !status.stderr.contains("no daemon"), "{status:?}");
-    open_the_gate(&sandbox);
+    let _gate = open_the_gate(&sandbox);
     for child in &mut all {
         assert_eq!(child.wait().expect("it ends").code(), Some(3));
     }
@@ -721,7 +726,7 @@ fn a_run_that_outlives_a_daemon_is_in_progress_until_it_ends_or_its_wrapper_is_g
     let rows = history(&sandbox);
     assert!(rows.len() == 2 && rows.iter().all(is_running), "{rows:?}");
     assert!(sandbox.run(&["history"]).stdout.contains("reported by wrap"));
-    open_the_gate(&sandbox);
+    let _gate = open_the_gate(&sandbox);
     assert_eq!(first.wait().expect("it ends").code(), Some(3));
     kill(&mut second);
     wait_until(&sandbox, "both ends", || !history(&sandbox).iter().any(is_running));
@@ -747,7 +752,7 @@ fn of_a_command_whose_wrapper_was_killed_nobody_says_that_it_has_ended() {
     let row = &history(&sandbox)[0];
     assert!(row["started"].is_string() && row["took"].is_null(), "nobody knows how long it took: {row}");
     // It still waits at the gate.
-    open_the_gate(&sandbox);
+    let _gate = open_the_gate(&sandbox);
     drop(daemon);
 }
 
@@ -768,7 +773,7 @@ fn of_a_wrapper_that_went_while_no_daemon_ran_nobody_says_that_the_daemon_died()
         wait_until(&sandbox, "its end", || !history(&sandbox).iter().any(is_running));
         let told = [sandbox.run(&["history"]).stdout, sandbox.run(&["why", "db"]).stdout];
         assert!(told.iter().all(|told| told.contains(&words)), "{signal}: {told:?}");
-        open_the_gate(&sandbox);
+        let _gate = open_the_gate(&sandbox);
         going.signal("TERM");
         let (_, said) = going.end();
         assert!(said.contains("the process that reported this run went while no daemon ran"), "{signal}: {said}");
@@ -797,7 +802,7 @@ fn an_end_that_a_daemon_takes_only_in_part_is_no_interruption() {
     let mut wrapped = spawned(&mut until_the_gate_opens(&sandbox, long));
     wait_until(&sandbox, "its beginning", || history(&sandbox).iter().any(is_running));
     going.signal("STOP");
-    open_the_gate(&sandbox);
+    let _gate = open_the_gate(&sandbox);
     assert_eq!(wrapped.wait().expect("it ends").code(), Some(3));
     going.signal("CONT");
     wait_until(&sandbox, "its end", || !history(&sandbox).iter().any(is_running));
