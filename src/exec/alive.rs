@@ -4,6 +4,7 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -46,14 +47,27 @@ pub fn birth(pid: u32) -> Option<u64> {
     stat(pid).map(|stat| stat.birth)
 }
 
+/// Whether a process has exited. A signal that comes to this one meanwhile (HUP, to reload) says nothing of that.
+pub(super) fn has_exited(pidfd: &OwnedFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Readable once it has.
+    let look = || rustix::event::poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now));
+    rustix::io::retry_on_intr(look).is_ok_and(|readable| readable > 0)
+}
+
 /// Returns when a process is gone.
 pub async fn gone(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let Some(Ok(pidfd)) = pid.map(|pid| rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)) else { return };
     #[expect(deprecated, reason = "sound for an OwnedFd, and the replacement is unsafe")]
     let Ok(pidfd) = AsyncFd::<OwnedFd>::with_interest(pidfd, Interest::READABLE) else { return };
-    // Readable once it has ended. An error says that it cannot be waited for.
-    let _ended = pidfd.readable().await;
+    // An error says that it cannot be waited for.
+    while let Ok(mut guard) = pidfd.readable().await {
+        if has_exited(pidfd.get_ref()) {
+            return;
+        }
+        guard.clear_ready();
+    }
 }
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ fn has_ended(going: &duct::Handle) -> bool {
 fn wait_for(file: &OwnedFd) -> bool {
     let patience = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
     let mut files = [PollFd::new(file, PollFlags::IN)];
-    matches!(rustix::event::poll(&mut files, Some(&patience)), Ok(1..))
+    matches!(rustix::io::retry_on_intr(|| rustix::event::poll(&mut files, Some(&patience))), Ok(1..))
 }
 
 #[cfg(test)]

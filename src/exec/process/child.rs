@@ -154,13 +154,23 @@ impl Child {
         if !lifecycle.closed && drain(&mut self.pipes, &mut Some(&mut *cx), capture, progress).is_ready() {
             return Poll::Ready(Event::Closed);
         }
-        if !lifecycle.exited {
-            self.exited = self.exited || self.pidfd.poll_read_ready(cx).is_ready();
-            if self.exited {
-                return Poll::Ready(Event::Exited);
-            }
+        if !lifecycle.exited && self.poll_exit(cx) {
+            return Poll::Ready(Event::Exited);
         }
         Poll::Pending
+    }
+
+    /// Whether it has exited; the task of `cx` is woken when it does. What tokio says of a descriptor is a hint.
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> bool {
+        while !self.exited {
+            match self.pidfd.poll_read_ready(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(mut guard)) if !alive::has_exited(self.pidfd.get_ref()) => guard.clear_ready(),
+                // Or the runtime shuts down.
+                Poll::Ready(_) => self.exited = true,
+            }
+        }
+        true
     }
 
     /// What has happened and was not reported: the kernel is asked, which costs more than a report.
