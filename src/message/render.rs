@@ -441,6 +441,7 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
         }
         fitted.push(blocks::context(&small.join(BETWEEN)));
     }
+    let headline = headline(notice, parts.title.as_deref().map(str::trim).filter(|title| !title.is_empty()));
     // Slack pings whom a block names; beside blocks the plain text is for notifications alone.
     let pings = pings(notice);
     if !pings.is_empty() && !said.contains(pings.trim_end()) {
@@ -448,9 +449,8 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
             fitted.pop();
             whole = false;
         }
-        fitted.insert(0, blocks::section(pings.trim_end(), PLAIN));
+        fitted.insert(0, title_block(&format!("{pings}{}", headline.block)));
     }
-    let headline = headline(notice, parts.title.as_deref().map(str::trim).filter(|title| !title.is_empty()));
     let title = format!("{pings}{}", headline.plain);
     let content = if headline.shows_all { String::new() } else { of_output(notice, OUTPUT).text };
     let end: Vec<String> = small.into_iter().chain([context(notice, &headline, false)]).collect();
