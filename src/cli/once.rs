@@ -133,6 +133,10 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
         other => {
             let why = match other {
                 Decision::NotRun => Some(report::explain::NOT_RUN),
+                // Here nothing waits for their end.
+                _ if other.suppressed() == Some(Suppressed::QuietHours) => {
+                    Some("it is within `notify.quiet_hours`: a daemon reports it when they end")
+                }
                 _ => other.suppressed().map(Suppressed::sentence),
             };
             let why = why.map_or_else(String::new, |why| format!(", {why}"));

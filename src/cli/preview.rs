@@ -32,7 +32,10 @@ const SAMPLE_STDERR: &str = "(what the command says about its failure)\n";
 /// Renders the message and shows it.
 pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure> {
     let plan = world.plan_to_render()?;
-    let job = locate::job(&plan, &args.job)?;
+    // A message looks the same at any time; in quiet hours there is none.
+    let mut job = Job::clone(locate::job(&plan, &args.job)?);
+    job.notify.quiet_hours = None;
+    let job = &job;
     let now = System.now().wall;
     let sender = report::sender(&plan);
     let say = |text: String| world.terminal.err(&format!("slack-alert: {text}"));
