@@ -409,7 +409,7 @@ pub enum OutboxCommand {
 /// Options of `outbox list`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct OutboxListArgs {
-    /// Only dead letters
+    /// Only dead letters, and messages that wait since their channel refused them
     #[arg(long)]
     pub dead: bool,
     /// Only messages for this channel
@@ -430,7 +430,7 @@ pub struct OutboxPick {
     /// All of them
     #[arg(long)]
     pub all: bool,
-    /// All dead letters
+    /// All dead letters; of `retry` also what its channel refuses and waits
     #[arg(long)]
     pub dead: bool,
     /// Print JSON

@@ -64,7 +64,7 @@ fn of_condition(text: &Text<'_>) -> Vec<Problem> {
         let range = one.range.start - BRACES.len()..one.range.end - BRACES.len();
         let name = &text.value[range.clone()];
         let message = format!("`{name}` is missing in the first run, which is critical then");
-        let help = format!("look first: `previous and …`, or `({name} | default(\"\"))`");
+        let help = format!("look first: `previous and …`, or `({name} | default(''))`");
         Problem::new(Code::MayBeMissing, text.inside(range), message).help(help)
     };
     needs.map(problem).collect()
@@ -87,12 +87,12 @@ fn problems(text: &Text<'_>, parses: bool, fails: bool) -> Vec<Problem> {
                 problems.push(problem(
                     range.clone(),
                     message,
-                    format!("say what stands there then: `{name} | default(\"?\")`"),
+                    format!("say what stands there then: `{name} | default('?')`"),
                 ));
             }
             "previous" if !bare => {
                 let message = format!("`{name}` is missing in the first run, which has none before it");
-                let help = format!("look first: `{{% if previous %}}…{{% endif %}}`, or `({name} | default(\"\"))`");
+                let help = format!("look first: `{{% if previous %}}…{{% endif %}}`, or `({name} | default(''))`");
                 problems.push(problem(range, message, help));
             }
             _ => {}
