@@ -20,12 +20,6 @@ pub(super) fn is_hidden(path: &Path) -> bool {
     rustix::fs::stat(path).is_err_and(|error| error == Errno::ACCESS)
 }
 
-/// Whether something is there, as far as this user may look.
-#[expect(clippy::disallowed_methods, reason = "the door of programs and folders: whether they are there")]
-pub(super) fn is_there(path: &Path) -> bool {
-    rustix::fs::stat(path).is_ok()
-}
-
 /// Whether there is a folder of this name.
 #[expect(clippy::disallowed_methods, reason = "the door of programs and folders: whether they are there")]
 pub(super) fn is_dir(path: &Path) -> bool {

@@ -5,7 +5,6 @@ use std::path::Path;
 use super::secret_in_file::is_secret_name;
 use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
-use crate::document::read_small;
 use crate::notify::secret::Source;
 
 /// What nobody but the owner needs: writing by the group, and anything by others. `0640` is well.
@@ -44,16 +43,10 @@ pub(super) fn check_ping(subject: &Subject<'_, '_>, _: &Scope, found: &mut Probl
     }
 }
 
-/// One that is larger is refused by whoever reads it for a run.
-const LARGEST_ENV_FILE: u64 = 1 << 20;
-
 /// The file of a job's `env_file`, where the name of one of its variables says that it is a secret.
 pub(super) fn check_env_file(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let Some((path, value)) = subject.job.command.env_file().zip(subject.find("env_file")) else { return };
-    let Ok(Some(text)) = read_small(path, LARGEST_ENV_FILE) else { return };
-    let text = String::from_utf8_lossy(&text);
-    let mut names = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim());
-    if names.any(is_secret_name) {
+    if subject.job.command.env_file_names().any(|name| is_secret_name(&name)) {
         judge(path, value.at, "env_file", found);
     }
 }

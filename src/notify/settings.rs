@@ -273,16 +273,10 @@ fn read_way(table: &mut Table<'_>, around: &Surroundings<'_>) -> Way {
     for key in WAYS {
         let kind = if key.starts_with("token") { Kind::Token } else { Kind::Webhook };
         let Some(value) = table.value(key) else { continue };
-        let text = if key.ends_with("_file") { value.file() } else { value.text() };
-        let Some(text) = text else { continue };
         let source = match key {
-            "token" | "webhook_url" => literal(reader, &value, &text, kind),
-            "token_env" | "webhook_url_env" => variable(reader, &value, &text, around),
-            _ => {
-                let source = Source::File(around.config_dir.join(text.value));
-                note(reader, &value, &source, kind);
-                Some(source)
-            }
+            "token" | "webhook_url" => value.text().and_then(|text| literal(reader, &value, &text, kind)),
+            "token_env" | "webhook_url_env" => value.text().and_then(|text| variable(reader, &value, &text, around)),
+            _ => file(reader, &value, around, kind),
         };
         let found = source.map(|source| match kind {
             Kind::Token => Way::Token(source),
@@ -307,16 +301,19 @@ pub(super) fn credential(folder: &Path, name: &str) -> Option<PathBuf> {
 pub fn read_token(table: &mut Table<'_>, around: &Surroundings<'_>, kind: Kind, credential: &str) -> Option<Source> {
     table.conflict("token_file", "token_env", "one token is enough: remove one of the two");
     let reader = table.reader();
-    let file = table.value("token_file").and_then(|value| {
-        let source = Source::File(around.config_dir.join(value.file()?.value));
-        note(reader, &value, &source, kind);
-        Some(source)
-    });
+    let file = table.value("token_file").and_then(|value| file(reader, &value, around, kind));
     let named = table.value("token_env").and_then(|value| variable(reader, &value, &value.text()?, around));
     file.or(named).or_else(|| {
         let path = around.credentials?.join(credential);
         path.is_file().then_some(Source::Credential(path))
     })
+}
+
+/// A secret in a file of its own.
+fn file(reader: &Reader, value: &Value<'_>, around: &Surroundings<'_>, kind: Kind) -> Option<Source> {
+    let source = Source::File(around.config_dir.join(value.file()?.value));
+    note(reader, value, &source, kind);
+    Some(source)
 }
 
 /// A secret that is written in the file: it works, and is better kept elsewhere. Its value is never underlined.

@@ -314,12 +314,6 @@ impl OpenIncident {
         self.failures <= 1 && self.hung.is_none()
     }
 
-    /// The cause that was reported last, behind a colon; empty where there is none.
-    pub(super) fn cause(&self) -> String {
-        let line = self.reported.as_ref().map(|reported| reported.line.as_str()).unwrap_or_default();
-        if line.is_empty() { String::new() } else { format!(": {line}") }
-    }
-
     /// What there is to say when it is over: "12 failures in 2h 3m".
     pub(super) fn recovered(&self, now: Timestamp) -> Update {
         let end = self.resolved_at.unwrap_or(now);

@@ -54,6 +54,9 @@ impl Waiting {
 impl Deferred {
     /// The same in the words of a message about several jobs.
     fn news(&self, present: Present<'_>, paused: bool) -> News {
+        if let Some(whole) = self.whole(present.open) {
+            return whole.news(present, paused);
+        }
         let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
         let at = clock(open.map_or(self.at, |open| open.since), zone, now);
@@ -78,13 +81,7 @@ impl Deferred {
         let is_open = self.incident.is_some() && self.ended.is_none() && !self.unwatched;
         facts.extend((is_open && paused).then(|| "paused now".to_owned()));
         let text = match (self.incident, self.event, self.ended) {
-            (Some(_), Event::Recovery, _) => match self.over(present.open) {
-                Some(open) => {
-                    let (from, lasted) = (clock(open.since, zone, now), format_duration(between(open.since, self.at)));
-                    format!("failed {from}–{at} ({lasted}, {}){}; well since {at}", facts[0], open.cause())
-                }
-                None => format!("is well again since {at} ({}){line}", facts[0]),
-            },
+            (Some(_), Event::Recovery, _) => format!("is well again since {at} ({}){line}", facts[0]),
             (Some(_), _, Some(ended)) => {
                 let to = clock(ended, zone, now);
                 facts.insert(0, format_duration(between(self.at, ended)));

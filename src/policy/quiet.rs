@@ -275,12 +275,24 @@ impl Waiting {
 }
 
 impl Deferred {
-    /// The incident that this is the end of, while it is remembered.
-    pub(super) fn over<'o>(&self, open: Option<&'o OpenIncident>) -> Option<&'o OpenIncident> {
-        open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_some())
+    /// The end of an incident that was told before, with what is remembered of the incident: as if it had waited as a whole.
+    pub(super) fn whole(&self, open: Option<&OpenIncident>) -> Option<Self> {
+        let is_its_end = |open: &&OpenIncident| self.incident == Some(open.id) && open.resolved_at.is_some();
+        let open = open.filter(|open| self.event == Event::Recovery && is_its_end(open))?;
+        Some(Self {
+            at: open.since,
+            ended: Some(self.at),
+            event: Event::Failure,
+            status: open.status,
+            line: open.reported.as_ref().map(|reported| reported.line.clone()).unwrap_or_default(),
+            ..self.clone()
+        })
     }
 
     fn line(&self, present: Present<'_>, paused: bool) -> String {
+        if let Some(whole) = self.whole(present.open) {
+            return whole.line(present, paused);
+        }
         let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
         let at = clock(open.map_or(self.at, |open| open.since), zone, now);
@@ -304,13 +316,7 @@ impl Deferred {
         // What does not run does not fail on.
         let (paused, still) = if paused { (", paused now", ", paused now") } else { ("", ", failing still") };
         let what = match (self.incident, self.event, self.ended) {
-            (Some(_), Event::Recovery, _) => match self.over(present.open) {
-                Some(open) => {
-                    let (from, lasted) = (clock(open.since, zone, now), format_duration(between(open.since, self.at)));
-                    format!("{} from {from} to {at} ({lasted}), {failures}{}", open.status.as_str(), open.cause())
-                }
-                None => format!("ok since {at} after {failures}"),
-            },
+            (Some(_), Event::Recovery, _) => format!("ok since {at} after {failures}"),
             (Some(_), _, Some(ended)) => {
                 let to = clock(ended, zone, now);
                 let lasted = format_duration(between(self.at, ended));

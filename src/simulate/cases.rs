@@ -15,9 +15,11 @@ use crate::diagnostic::{Code, Place, Problem};
 use crate::exec::{self, Captured, Ending, Outcome, Output, Reason, Run, Status, Trigger};
 use crate::id::{Channel, RunId};
 use crate::message::{Message, Thread};
+use crate::notify::view;
 use crate::plan::{Case, Given, GivenRun, Job, Partial, Plan, Step};
 use crate::policy::{self, Decision, Health, HoldKind};
 use crate::report::{self, Burst, RunEnd, Said, Sender};
+use crate::slack::unescape;
 
 /// Cases begin at noon of a Monday, in the job's zone: most working hours are open, most quiet hours are not.
 const NOON: DateTime = date(2026, 1, 5).at(12, 0, 0, 0);
@@ -267,7 +269,7 @@ fn told(came: &Came) -> String {
     }
 }
 
-/// Every text of the messages, unescaped: as Slack is given it, and as people read it, where a mention is `@here`.
+/// Every text of the messages, unescaped: as Slack is given it, and as people read it.
 fn shown(messages: &[Message]) -> (String, String) {
     let mut all = String::new();
     for message in messages {
@@ -278,10 +280,8 @@ fn shown(messages: &[Message]) -> (String, String) {
             }
         }
     }
-    let unescaped = |text: &str| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-    let mentions = ["here", "channel", "everyone"];
-    let read = mentions.iter().fold(all.clone(), |all, name| all.replace(&format!("<!{name}>"), &format!("@{name}")));
-    (unescaped(&all), unescaped(&read))
+    let read = all.lines().map(|line| format!("{}\n", view::plain(line))).collect();
+    (unescape(&all), read)
 }
 
 /// Every text of a block; blocks are nested no deeper than the renderer nests them.

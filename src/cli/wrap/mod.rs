@@ -162,13 +162,7 @@ fn begin(args: &WrapArgs, clock: &SharedClock) -> Report {
     let name = JobName::new(if is_name { name } else { default });
     let begun = Report::begun(name, cut(&command), std::process::id(), clock.now().wall);
     let timeout = value(args.timeout.as_deref(), "--timeout", |text| {
-        let timeout = parse_duration(text)?;
-        let none = || Refusal {
-            message: "a time limit cannot be zero".to_owned(),
-            span: 0..text.len(),
-            help: "leave it out for no limit".to_owned(),
-        };
-        if timeout.is_zero() { Err(none()) } else { Ok(timeout) }
+        at_least(Duration::from_nanos(1), text, "a time limit cannot be zero", "leave it out for no limit")
     });
     let expect = expect(args);
     Report { expect, timeout, ..begun }
@@ -177,13 +171,8 @@ fn begin(args: &WrapArgs, clock: &SharedClock) -> Report {
 /// How often a run is to come, as the command line says.
 fn expect(args: &WrapArgs) -> Option<ExpectedEvery> {
     let every = value(args.expect.as_deref(), "--expect", |text| {
-        let every = parse_duration(text)?;
-        let too_often = || Refusal {
-            message: "a run is expected once a second at most".to_owned(),
-            span: 0..text.len(),
-            help: "write how often it runs, such as `1d`".to_owned(),
-        };
-        if every < SHORTEST_EXPECTED { Err(too_often()) } else { Ok(every) }
+        let (message, help) = ("a run is expected once a second at most", "write how often it runs, such as `1d`");
+        at_least(SHORTEST_EXPECTED, text, message, help)
     });
     let grace = value(args.grace.as_deref(), "--grace", parse_duration);
     if args.grace.is_some() && args.expect.is_none() {
@@ -191,6 +180,14 @@ fn expect(args: &WrapArgs) -> Option<ExpectedEvery> {
     }
     let every = every?;
     Some(ExpectedEvery { every, grace: grace.unwrap_or_else(|| (every / 10).max(Duration::from_secs(60))) })
+}
+
+/// A length of time that is no shorter than this.
+fn at_least(least: Duration, text: &str, message: &str, help: &str) -> Result<Duration, Refusal> {
+    match parse_duration(text)? {
+        length if length >= least => Ok(length),
+        _ => Err(Refusal { message: message.to_owned(), span: 0..text.len(), help: help.to_owned() }),
+    }
 }
 
 /// The value of an option. One that is a mistake does not count, and says so: no mistake of ours keeps the command from running.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use super::{Context, free_of_nul};
 use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Table, Value, read_small};
-use crate::exec::os::{self, plain};
+use crate::exec::os::plain;
+use crate::exec::program::is_missing;
 
 /// The keys of this file.
 pub(super) const KEYS: &[Key] = &[
@@ -219,7 +220,7 @@ fn read_env_file(table: &mut Table<'_>, context: &Context<'_>, working_dir: &Pat
 /// with a folder of its own, is named in `[defaults]`.
 fn found(name: &Path, working_dir: &Path, config_dir: &Path) -> PathBuf {
     let (own, common) = (working_dir.join(name), config_dir.join(name));
-    match !os::is_there(&own) && os::is_there(&common) {
+    match is_missing(&own) && !is_missing(&common) {
         true => common,
         false => own,
     }

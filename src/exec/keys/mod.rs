@@ -235,9 +235,18 @@ impl Command {
 
     /// What the file of variables sets now, without those that are secret by their names. For `check` only.
     pub fn open_env_file(&self) -> Vec<(String, String)> {
-        let mut found = self.env_file().and_then(|path| environment::read_file(path).ok()).unwrap_or_default();
+        let mut found = self.read_env_file();
         found.retain(|(name, _)| !environment::is_secret(name));
         found
+    }
+
+    /// The names of all that the file of variables sets now. For `check` only.
+    pub fn env_file_names(&self) -> impl Iterator<Item = String> {
+        self.read_env_file().into_iter().map(|(name, _)| name)
+    }
+
+    fn read_env_file(&self) -> Vec<(String, String)> {
+        self.env_file().and_then(|path| environment::read_file(path).ok()).unwrap_or_default()
     }
 
     /// How long the group has between SIGTERM and SIGKILL.
