@@ -320,12 +320,6 @@ fn clock_words(at: Timestamp, now: Timestamp) -> String {
     format!(" since <!date^{}^{form}|{}>", at.as_second(), at.strftime(plain))
 }
 
-/// A length in whole seconds, as it is told; of what was over within one, its own.
-fn duration(length: std::time::Duration) -> String {
-    let whole = std::time::Duration::from_secs(length.as_secs());
-    format_duration(if whole.is_zero() { length } else { whole })
-}
-
 /// Whom messages ping, each once.
 pub(super) fn pings<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<String> {
     pinged_once(messages.flat_map(|message| message.text.lines()).flat_map(|line| one_line(line, CAUSE).1))
@@ -632,9 +626,8 @@ impl Storm {
             return night::end(self, now);
         }
         // By when it happened, not by when a channel took it.
-        let took = clock::between(self.since.unwrap_or(self.began), self.over.unwrap_or(now));
+        let took = format_duration(clock::between(self.since.unwrap_or(self.began), self.over.unwrap_or(now)));
         let jobs = jobs(&self.members);
-        let took = duration(took);
         let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
         match gone {
             0 => format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok)),

@@ -293,7 +293,9 @@ pub fn sent(event: Event) -> &'static str {
     match event {
         Event::Output => "it was ok and printed something",
         Event::Failure => "it failed, and the failure had not been reported",
-        Event::Repeat => "it still fails: the repetition was due, or it fails differently or worse than before",
+        Event::Repeat => {
+            "it still fails: the repetition was due, or the failure is another one, better or worse than before"
+        }
         Event::Recovery => "it is ok again after a failure that was reported",
         Event::Success => "it was ok, and `notify.on` asks for every such run",
         Event::Change => "it was ok, and its output is another than that of the last ok run",

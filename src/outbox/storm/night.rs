@@ -2,8 +2,9 @@
 //! as in a storm: the message is edited as the jobs recover. Pure.
 
 use super::how::How;
-use super::{GROUP, Member, Storm, duration, emoji};
+use super::{GROUP, Member, Storm, emoji};
 use crate::clock;
+use crate::document::format_duration;
 use crate::exec::Status;
 use crate::message::{Message, short};
 use crate::policy::{Overnight, count};
@@ -113,8 +114,7 @@ pub(super) fn end(storm: &Storm, now: jiff::Timestamp) -> String {
         storm.members.iter().filter(|member| !member.was_over).map(|member| member.job.as_str()).collect();
     names.dedup();
     let is_gone = storm.members.iter().any(|member| member.gone);
-    let took = clock::between(storm.since.unwrap_or(storm.began), storm.over.unwrap_or(now));
-    let took = duration(took);
+    let took = format_duration(clock::between(storm.since.unwrap_or(storm.began), storm.over.unwrap_or(now)));
     let jobs = match names.as_slice() {
         [one] => format!("*{}*", unformatted(&short(one))),
         many => format!("all {} jobs that failed at the end of the quiet hours", many.len()),
