@@ -74,69 +74,84 @@ struct Pipe {
     read: u64,
 }
 
-/// Reads what there is from both pipes; ready when both are closed. Without a context they are read whether they are known to
-/// be ready or not, and nobody is woken.
-fn drain(
-    pipes: &mut [Pipe; 2],
-    cx: &mut Option<&mut Context<'_>>,
-    capture: &mut Capture<'_>,
-    progress: &Progress,
-) -> Poll<()> {
+/// What one read of a pipe found.
+enum Read<'b> {
+    Bytes(&'b [u8]),
+    /// It is open, and empty.
+    Nothing,
+    /// The end; or it cannot be read, which is the same to us.
+    End,
+}
+
+fn read<'b>(end: &OwnedFd, buffer: &'b mut [u8]) -> Read<'b> {
+    loop {
+        match rustix::io::read(end, &mut *buffer) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return Read::Nothing,
+            Ok(0) | Err(_) => return Read::End,
+            Ok(length) => return Read::Bytes(&buffer[..length]),
+        }
+    }
+}
+
+/// Gives each pipe to `drain`, with the thread's buffer; whether both are closed then.
+fn drain(pipes: &mut [Pipe; 2], mut drain: impl FnMut(&mut Pipe, &mut [u8])) -> bool {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.is_empty() {
             // Zeroed by the kernel, page by page: only as much of it is in memory as was ever filled.
             *buffer = vec![0; CHUNK];
         }
         for pipe in pipes.iter_mut() {
-            pipe.drain(cx, buffer, capture, progress);
+            drain(pipe, buffer);
         }
     });
-    if pipes.iter().all(|pipe| pipe.end.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+    pipes.iter().all(|pipe| pipe.end.is_none())
 }
 
 impl Pipe {
-    fn drain(
-        &mut self,
-        cx: &mut Option<&mut Context<'_>>,
-        buffer: &mut [u8],
-        capture: &mut Capture<'_>,
-        progress: &Progress,
-    ) {
+    /// Reads what there is; the task of `cx` is woken when there is more.
+    fn poll(&mut self, cx: &mut Context<'_>, buffer: &mut [u8], capture: &mut Capture<'_>, progress: &Progress) {
         for _ in 0..READS {
             let Some(end) = &self.end else { return };
-            let guard = match cx {
-                Some(cx) => match end.poll_read_ready(cx) {
-                    Poll::Ready(Ok(guard)) => Some(guard),
-                    Poll::Pending => return,
-                    // The runtime shuts down.
-                    Poll::Ready(Err(_)) => return self.end = None,
-                },
-                None => None,
+            let mut guard = match end.poll_read_ready(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(guard)) => guard,
+                // The runtime shuts down.
+                Poll::Ready(Err(_)) => return self.end = None,
             };
-            match rustix::io::read(end.get_ref(), &mut *buffer) {
-                Err(rustix::io::Errno::AGAIN) => match guard {
-                    // The next look has the task woken.
-                    Some(mut guard) => guard.clear_ready(),
-                    None => return,
-                },
-                Err(rustix::io::Errno::INTR) => {}
-                // The end; or a pipe that cannot be read, which is the same to us.
-                Ok(0) | Err(_) => return self.end = None,
-                Ok(length) => {
-                    let bytes = &buffer[..length];
-                    capture.push(self.stream, bytes);
-                    capture.show(self.stream, bytes, &progress.last_output);
-                    let before = self.read;
-                    self.read += bytes.len() as u64;
-                    if before < BUSY && self.read >= BUSY {
-                        // Refused when the user has too many of them already: then it stays as it is.
-                        let _ = rustix::pipe::fcntl_setpipe_size(end, BUSY_PIPE);
-                    }
-                }
+            match read(end.get_ref(), buffer) {
+                Read::Bytes(bytes) => self.keep(bytes, capture, progress),
+                // The next look has the task woken.
+                Read::Nothing => guard.clear_ready(),
+                Read::End => return self.end = None,
             }
         }
-        if let Some(cx) = cx {
-            cx.waker().wake_by_ref();
+        cx.waker().wake_by_ref();
+    }
+
+    /// Reads what there is now, whether tokio knows of it or not; nobody is woken.
+    fn read_now(&mut self, buffer: &mut [u8], capture: &mut Capture<'_>, progress: &Progress) {
+        for _ in 0..READS {
+            let Some(end) = &self.end else { return };
+            match read(end.get_ref(), buffer) {
+                Read::Bytes(bytes) => self.keep(bytes, capture, progress),
+                Read::Nothing => return,
+                Read::End => return self.end = None,
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8], capture: &mut Capture<'_>, progress: &Progress) {
+        capture.push(self.stream, bytes);
+        capture.show(self.stream, bytes, &progress.last_output);
+        let before = self.read;
+        self.read += bytes.len() as u64;
+        if let Some(end) = &self.end
+            && before < BUSY
+            && self.read >= BUSY
+        {
+            // Refused when the user has too many of them already: then it stays as it is.
+            let _ = rustix::pipe::fcntl_setpipe_size(end, BUSY_PIPE);
         }
     }
 }
@@ -151,7 +166,7 @@ impl Child {
         capture: &mut Capture<'_>,
         progress: &Progress,
     ) -> Poll<Event> {
-        if !lifecycle.closed && drain(&mut self.pipes, &mut Some(&mut *cx), capture, progress).is_ready() {
+        if !lifecycle.closed && drain(&mut self.pipes, |pipe, buffer| pipe.poll(cx, buffer, capture, progress)) {
             return Poll::Ready(Event::Closed);
         }
         if !lifecycle.exited && self.poll_exit(cx) {
@@ -182,7 +197,8 @@ impl Child {
     ) -> [Option<Event>; 2] {
         let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         self.exited |= matches!(rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), how), Ok(Some(_)));
-        let closed = !lifecycle.closed && drain(&mut self.pipes, &mut None, capture, progress).is_ready();
+        let closed =
+            !lifecycle.closed && drain(&mut self.pipes, |pipe, buffer| pipe.read_now(buffer, capture, progress));
         let exited = self.exited && !lifecycle.exited;
         [closed.then_some(Event::Closed), exited.then_some(Event::Exited)]
     }
