@@ -101,7 +101,7 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     }
     let mut directives = directives;
     let parsed = perfdata(&output);
-    directives.notes.extend(parsed.as_ref().and_then(perfdata::Parsed::note));
+    directives.notes.extend(parsed.as_ref().and_then(perfdata::Found::note));
     let perfdata = parsed.map(|parsed| parsed.items).unwrap_or_default();
     let ending = match ending {
         Ending::NotStarted { error } => Ending::NotStarted { error: redactor.mask_str(&error).into_owned() },

@@ -7,26 +7,26 @@ use crate::exec::outcome::Perfdata;
 
 /// The performance data of a plugin's output: on the first line what follows the first bar; of the lines after it,
 /// everything from the next bar on.
-pub(in crate::exec) fn parse(stdout: &str) -> Parsed {
+pub(in crate::exec) fn parse(stdout: &str) -> Found {
     let (first, rest) = stdout.split_once('\n').unwrap_or((stdout, ""));
     let after_bar = |text| str::split_once(text, '|').map_or("", |(_, data)| data);
-    let mut parsed = Parsed::default();
+    let mut found = Found::default();
     for data in [after_bar(first), after_bar(rest)] {
-        items(data, &mut parsed);
+        items(data, &mut found);
     }
-    parsed
+    found
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(in crate::exec) struct Parsed {
+pub(in crate::exec) struct Found {
     pub(in crate::exec) items: Vec<Perfdata>,
     /// The first entry that could not be understood.
     malformed: Option<String>,
     malformed_count: usize,
 }
 
-impl Parsed {
+impl Found {
     /// What could not be understood, in a sentence.
     pub(in crate::exec) fn note(&self) -> Option<String> {
         let first: String = self.malformed.as_ref()?.chars().take(60).collect();
@@ -48,7 +48,7 @@ impl Parsed {
 }
 
 /// The items of a stretch of performance data.
-fn items(mut data: &str, parsed: &mut Parsed) {
+fn items(mut data: &str, found: &mut Found) {
     loop {
         data = data.trim_start();
         if data.is_empty() {
@@ -58,7 +58,7 @@ fn items(mut data: &str, parsed: &mut Parsed) {
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         let (values, rest) = rest.split_at(end);
         let written = data[..data.len() - rest.len()].trim_end();
-        parsed.add(label.and_then(|label| item(label, values.strip_prefix('=')?)), written);
+        found.add(label.and_then(|label| item(label, values.strip_prefix('=')?)), written);
         data = rest;
     }
 }
@@ -197,10 +197,10 @@ mod tests {
         /// Whatever is printed: nothing panics, no value is made up, and nothing is left out without a word.
         #[test]
         fn nothing_printed_makes_it_panic(text in "[|='; \n0-9.eU%a-]{0,60}") {
-            let parsed = parse(&text);
-            prop_assert!(parsed.items.iter().all(|item| !item.label.is_empty()));
+            let found = parse(&text);
+            prop_assert!(found.items.iter().all(|item| !item.label.is_empty()));
             let data = text.contains('|') && !text.split_once('|').is_some_and(|(_, data)| data.trim_matches(|c: char| c.is_whitespace() || c == '|').is_empty());
-            prop_assert!(data || parsed.items.is_empty());
+            prop_assert!(data || found.items.is_empty());
         }
     }
 }
