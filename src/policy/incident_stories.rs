@@ -332,7 +332,11 @@ fn while_it_flaps_a_worse_status_breaks_through_and_a_reminder_comes() {
         &[
             ("03:00", "ok", "held: blank"),
             ("03:05", "warning: a", "failure warning, opens #2"),
-            ("03:10", "ok", "flapping ok, shown in #2 (2 changes of status in 5m, silent until it is steady for 30m)"),
+            (
+                "03:10",
+                "ok",
+                "flapping ok, shown in #2 (2 changes of status in 5m, no more messages until it is steady for 30m)",
+            ),
             ("03:15", "warning: a", "held: flapping until 23 03:45"),
             ("03:20", "critical: b", "repeat critical, shown in #2, pings (worse: was warning)"),
             ("03:25", "ok", "held: flapping until 23 03:55"),

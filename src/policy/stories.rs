@@ -542,7 +542,7 @@ fn a_job_that_flaps_is_told_once_and_once_more_when_it_is_steady() {
             (
                 "03:20",
                 "critical",
-                "flapping critical, opens #5, pings (4 changes of status in 15m, silent until it is steady for 30m)",
+                "flapping critical, opens #5, pings (4 changes of status in 15m, no more messages until it is steady for 30m)",
             ),
             ("03:25", "ok: x", "held: flapping until 23 03:55"),
             ("03:30", "critical", "held: flapping until 23 04:00"),
@@ -567,7 +567,11 @@ fn a_job_that_is_steady_in_failing_is_an_incident_and_its_end_is_told() {
         &[
             ("03:00", "ok", "held: blank"),
             ("03:01", "critical", "failure critical, opens #2, pings"),
-            ("03:02", "ok", "flapping ok, shown in #2 (2 changes of status in 1m, silent until it is steady for 10m)"),
+            (
+                "03:02",
+                "ok",
+                "flapping ok, shown in #2 (2 changes of status in 1m, no more messages until it is steady for 10m)",
+            ),
             ("03:03", "critical", "held: flapping until 23 03:13"),
             ("03:08", "critical", "held: flapping until 23 03:13"),
             ("03:13", "critical", "flapping critical, shown in #2, pings (steady again: critical for 10m)"),
@@ -801,7 +805,7 @@ fn flapping_through_the_night_is_a_line_of_the_digest() {
                 "24 07:00",
                 "clock",
                 "recovery ok (3 alerts in quiet hours) | critical from 03:01 to 03:02 (1m), 1 failure: x | 03:02 flapping: 2 \
-                 changes of status in 1m, silent until it is steady for 10m | 03:14 flapping: steady again: ok for 10m",
+                 changes of status in 1m, no more messages until it is steady for 10m | 03:14 flapping: steady again: ok for 10m",
             ),
         ],
     );
@@ -910,7 +914,11 @@ fn the_end_of_a_silence_tells_nothing_of_a_job_that_flaps() {
         &[
             ("03:00", "ok", "held: blank"),
             ("03:01", "critical", "failure critical, opens #2, pings"),
-            ("03:02", "ok", "flapping ok, shown in #2 (2 changes of status in 1m, silent until it is steady for 10m)"),
+            (
+                "03:02",
+                "ok",
+                "flapping ok, shown in #2 (2 changes of status in 1m, no more messages until it is steady for 10m)",
+            ),
             ("03:03", "silence 4m", ""),
             ("03:04", "critical", "held: flapping until 23 03:14"),
             ("03:07", "clock", ""),
@@ -930,7 +938,7 @@ fn a_job_that_flaps_is_not_over_where_no_recovery_is_asked_for() {
             (
                 "03:03",
                 "critical",
-                "flapping critical, opens #4, pings (3 changes of status in 2m, silent until it is steady for 10m)",
+                "flapping critical, opens #4, pings (3 changes of status in 2m, no more messages until it is steady for 10m)",
             ),
             ("03:04", "ok", "held: not-asked"),
             ("03:05", "critical", "held: flapping until 23 03:15"),

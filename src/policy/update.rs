@@ -217,7 +217,7 @@ impl Update {
                 }
             }
             Self::FlappingBegins { changes, took, steady_after } => format!(
-                "{changes} changes of status in {}, silent until it is steady for {}",
+                "{changes} changes of status in {}, no more messages until it is steady for {}",
                 format_duration(*took),
                 format_duration(*steady_after)
             ),

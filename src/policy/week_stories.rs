@@ -136,7 +136,7 @@ fn a_week_of_a_flapping_job() {
 {day} 10:10 failure critical, opens #{}, pings
 {day} 10:15 recovery ok, closes #{} in its thread (1 failure in 5m)
 {day} 10:20 failure critical, opens #{last}, pings (failed 3 of 5 runs since 10:00, intermittently)
-{day} 10:25 flapping ok, shown in #{last} (6 changes of status in 25m, silent until it is steady for 30m)
+{day} 10:25 flapping ok, shown in #{last} (6 changes of status in 25m, no more messages until it is steady for 30m)
           11 x flapping
 ",
             first + 2,
