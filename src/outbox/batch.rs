@@ -40,7 +40,7 @@ pub struct Ask {
     /// How many at most.
     pub limit: usize,
     /// Messages that wait by themselves, until then: what is behind them goes on.
-    pub aside: Vec<(MessageId, Timestamp)>,
+    pub passed_over: Vec<(MessageId, Timestamp)>,
     /// Alerts in one message at most; a digest has its own bound besides.
     pub lines: usize,
     /// A digest goes on where another one has ended.
@@ -159,8 +159,8 @@ impl Batch {
 pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
     let rows = heads.rows;
     let Some(first) = rows.first() else {
-        let aside = ask.aside.iter().map(|(_, until)| *until);
-        return Turn::Nothing(heads.later.into_iter().chain(aside).min());
+        let passed_over = ask.passed_over.iter().map(|(_, until)| *until);
+        return Turn::Nothing(heads.later.into_iter().chain(passed_over).min());
     };
     match first.class() {
         Class::Edit | Class::Upload => {

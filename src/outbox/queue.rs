@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::lane::{Aside, State, Way, part};
+use self::lane::{PassedOver, State, Way, part};
 pub use self::refused::MOST_REMEMBERED;
 use self::taken::first_after;
 use super::batch::{Ask, Batch, Lane};
@@ -168,7 +168,7 @@ impl Queue {
             state.not_before = state.not_before.min(now);
             state.way = Way::default();
             state.idle_until = None;
-            state.aside.clear();
+            state.passed_over.clear();
             state.probed.clear();
             state.failures = 0;
         }
@@ -185,7 +185,7 @@ impl Queue {
             }
             state.way = Way::default();
             state.idle_until = None;
-            state.aside.clear();
+            state.passed_over.clear();
             state.probed.clear();
         }
     }
@@ -236,11 +236,12 @@ impl Queue {
         state.in_flight = true;
         let is_failing = state.way.fails();
         state.way.begin();
-        state.aside.retain(|aside| aside.until > now.mono);
-        let wall = |aside: &Aside| (aside.id, clock::shift(now.wall, now.mono.until(aside.until)));
-        let mut aside: Vec<(MessageId, Timestamp)> = state.aside.iter().map(wall).collect();
-        if let Some((_, until)) = state.aside.iter().find(|aside| !aside.proven).map(wall) {
-            aside.extend(state.probed.iter().map(|id| (*id, until)));
+        state.passed_over.retain(|passed_over| passed_over.until > now.mono);
+        let wall =
+            |passed_over: &PassedOver| (passed_over.id, clock::shift(now.wall, now.mono.until(passed_over.until)));
+        let mut passed_over: Vec<(MessageId, Timestamp)> = state.passed_over.iter().map(wall).collect();
+        if let Some((_, until)) = state.passed_over.iter().find(|passed_over| !passed_over.proven).map(wall) {
+            passed_over.extend(state.probed.iter().map(|id| (*id, until)));
         }
         let Depth { alerts, details, edits, uploads, late } = state.depth;
         let lines = state.lines.unwrap_or(LOOK);
@@ -261,7 +262,7 @@ impl Queue {
             lane,
             classes,
             limit,
-            aside,
+            passed_over,
             lines,
             follows: state.follows && merge == Some(digest::Kind::Many),
             merge,
@@ -279,7 +280,7 @@ impl Queue {
     }
 
     /// The lane's turn is over; it may have another at `not_before`, and not before `later` what waits by itself.
-    pub fn landed(&mut self, channel: &Channel, lane: Lane, not_before: Mono, later: Option<Mono>) {
+    pub fn finished(&mut self, channel: &Channel, lane: Lane, not_before: Mono, later: Option<Mono>) {
         if let Some(state) = self.lanes.get_mut(&(channel.clone(), lane)) {
             state.in_flight = false;
             state.not_before = state.not_before.max(not_before);

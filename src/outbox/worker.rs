@@ -289,11 +289,11 @@ async fn any(sending: &mut Vec<Task>, settling: &mut Vec<Task>) -> Done {
 async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock, mut ask: Ask) -> Done {
     let mut later: Option<Timestamp> = None;
     let mut classes = ask.classes.clone().into_iter();
-    let aside: Vec<MessageId> = ask.aside.iter().map(|(id, _)| *id).collect();
+    let passed_over: Vec<MessageId> = ask.passed_over.iter().map(|(id, _)| *id).collect();
     let Some(mut class) = classes.next() else { return Done::Nothing(ask.channel, ask.lane, None) };
     loop {
         let now = clock.now().wall;
-        let heads = match store.heads(ask.channel.clone(), class, ask.limit, aside.clone(), now).await {
+        let heads = match store.heads(ask.channel.clone(), class, ask.limit, passed_over.clone(), now).await {
             Ok(heads) => heads,
             Err(error) => return Done::Unreadable(ask.channel, ask.lane, error),
         };
@@ -469,14 +469,14 @@ impl Loop {
             Done::Named(id, name) => {
                 self.new_places |= name.is_some_and(|name| self.status.places.learn(&name, &id));
             }
-            Done::Settled(channel, lane) => self.queue.landed(&channel, lane, now.mono, None),
+            Done::Settled(channel, lane) => self.queue.finished(&channel, lane, now.mono, None),
             Done::Absorb(channel, lane, rows) => {
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
                 self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane)));
             }
             Done::Nothing(channel, lane, Some(later)) => {
                 let later = now.mono + clock::between(now.wall, later).max(Duration::from_millis(1));
-                self.queue.landed(&channel, lane, now.mono, Some(later));
+                self.queue.finished(&channel, lane, now.mono, Some(later));
             }
             Done::Nothing(channel, lane, None) => {
                 // Somebody else took it away: count anew, and not at once again should the count be wrong. An edit may wait
@@ -486,13 +486,13 @@ impl Loop {
                     Lane::Posts | Lane::Uploads => Duration::from_secs(1),
                 };
                 self.next_poll = now.mono;
-                self.queue.landed(&channel, lane, now.mono, Some(now.mono + later));
+                self.queue.finished(&channel, lane, now.mono, Some(now.mono + later));
             }
             Done::Unreadable(channel, lane, error) => {
                 if !error.is_hang() {
                     tracing::warn!(%channel, %error, "the outbox cannot be read");
                 }
-                self.queue.landed(&channel, lane, now.mono + Duration::from_secs(1), None);
+                self.queue.finished(&channel, lane, now.mono + Duration::from_secs(1), None);
             }
         }
     }

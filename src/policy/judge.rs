@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen, Stuck};
 use super::incident::{Intervals, MOST_KINDS, MOST_OF_A_CHANGE, OpenIncident, Reported, kept, number_of};
-use super::keys::Aside;
+use super::keys::TakenOut;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
 use super::{
@@ -46,12 +46,12 @@ pub fn judge(
     let over = health.settle(&moment, facts.status);
     let key = number_of(facts.key);
     // An ok run is about the incidents that it ends.
-    let aside = health.set_aside(|open| facts.status != Status::Ok || open.is_ended_by(key));
+    let taken_out = health.take_out(|open| facts.status != Status::Ok || open.is_ended_by(key));
     let mut judgement = decide(&moment, health, facts, over);
     if let Verdict::Notify(notification) = &mut judgement.verdict {
-        notification.beside(&aside);
+        notification.beside(&taken_out);
     }
-    health.put_back(aside);
+    health.put_back(taken_out);
     judgement
 }
 
@@ -297,7 +297,7 @@ impl Health {
                 let goes_on = |open: &OpenIncident| open.resolved_at.is_none();
                 open.take_if(|open| !goes_on(open));
                 self.others.retain(goes_on);
-                self.put_back(Aside::default());
+                self.put_back(TakenOut::default());
             }
         }
     }

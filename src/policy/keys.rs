@@ -18,7 +18,7 @@ pub struct Keys {
 
 /// Incidents that a run is not about, while it is judged.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Aside {
+pub(super) struct TakenOut {
     /// It was the present one.
     open: Option<Box<OpenIncident>>,
     others: Vec<OpenIncident>,
@@ -34,18 +34,18 @@ impl OpenIncident {
 
 impl Health {
     /// Takes out the incidents that what follows is not about.
-    pub(super) fn set_aside(&mut self, stays: impl Fn(&OpenIncident) -> bool) -> Aside {
+    pub(super) fn take_out(&mut self, stays: impl Fn(&OpenIncident) -> bool) -> TakenOut {
         let open = self.open.take_if(|open| !stays(open));
-        let (others, aside) = std::mem::take(&mut self.others).into_iter().partition(stays);
+        let (others, taken_out) = std::mem::take(&mut self.others).into_iter().partition(stays);
         self.others = others;
-        Aside { open, others: aside }
+        TakenOut { open, others: taken_out }
     }
 
     /// Puts them back; the present one is again one, where no other is.
-    pub(super) fn put_back(&mut self, aside: Aside) {
+    pub(super) fn put_back(&mut self, taken_out: TakenOut) {
         let others = std::mem::take(&mut self.others);
-        self.others = aside.others.into_iter().chain(others).collect();
-        match aside.open {
+        self.others = taken_out.others.into_iter().chain(others).collect();
+        match taken_out.open {
             Some(open) if self.open.is_some() => self.others.push(*open),
             Some(open) => self.open = Some(open),
             None if self.open.is_none() => self.open = self.others.pop().map(Box::new),
@@ -62,11 +62,11 @@ impl Health {
 
 impl Notification {
     /// The incidents that it was decided without: they go on, and are put back where it is taken back.
-    pub(super) fn beside(&mut self, aside: &Aside) {
+    pub(super) fn beside(&mut self, taken_out: &TakenOut) {
         let ends = self.thread.closes() || self.event == super::Event::Recovery;
-        let others = aside.open.as_deref().into_iter().chain(&aside.others).filter(|_| ends);
+        let others = taken_out.open.as_deref().into_iter().chain(&taken_out.others).filter(|_| ends);
         self.keys_open = others.map(|open| open.key_text.to_string()).filter(|key| !key.is_empty()).collect();
-        self.undo.aside = aside.clone();
+        self.undo.taken_out = taken_out.clone();
     }
 
     /// The keys that a message about an incident of the job names.

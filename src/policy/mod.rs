@@ -79,7 +79,7 @@ pub(crate) use words::{clock as time_of_day, count, ordinal};
 
 use self::health::Stuck;
 use self::incident::OpenIncident;
-use self::keys::Aside;
+use self::keys::TakenOut;
 use self::limit::Budget;
 use self::patterns::{Begun, Conversation};
 use self::quiet::{Nights, Waiting};
@@ -329,7 +329,7 @@ struct Undo {
     begun: VecDeque<Begun>,
     nights: Nights,
     /// Incidents that it is not about.
-    aside: Aside,
+    taken_out: TakenOut,
 }
 
 impl Threading {

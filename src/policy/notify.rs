@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::flap;
 use super::health::Health;
 use super::incident::{Intervals, OpenIncident, Reported};
-use super::keys::Aside;
+use super::keys::TakenOut;
 use super::outlook;
 use super::patterns::{Conversation, Flapping};
 use super::quiet::{self, Deferred, Present};
@@ -87,7 +87,7 @@ pub fn retract(health: &mut Health, notification: &Notification) {
     for open in health.open.as_deref_mut().into_iter().chain(&mut health.others) {
         open.retracted = notification.event == Event::Recovery;
     }
-    health.put_back(undo.aside);
+    health.put_back(undo.taken_out);
     health.budget = undo.budget;
     health.suppressed = undo.suppressed;
     health.stuck = undo.stuck;
@@ -145,7 +145,7 @@ impl Health {
             conversation: self.conversation.clone(),
             begun: self.begun.clone(),
             nights: self.nights,
-            aside: Aside::default(),
+            taken_out: TakenOut::default(),
         }
     }
 

@@ -85,15 +85,15 @@ fn of_ended(
     only: bool,
     tell: impl FnOnce(&mut Health) -> Option<Notification>,
 ) -> Option<Notification> {
-    let aside = health.set_aside(|open| !only || open.resolved_at.is_some());
+    let taken_out = health.take_out(|open| !only || open.resolved_at.is_some());
     if only {
         health.turn_to_reported();
     }
     let mut told = tell(health);
     if let Some(notification) = &mut told {
-        notification.beside(&aside);
+        notification.beside(&taken_out);
     }
-    health.put_back(aside);
+    health.put_back(taken_out);
     told
 }
 

@@ -14,10 +14,10 @@ use crate::outbox::{digest, retry, storm};
 use crate::store::{Depth, MessageId};
 
 /// After so many tries in vain of a message the one behind it is tried, to learn whose trouble it is.
-const ASIDE_AFTER: u32 = 4;
+const PASSED_OVER_AFTER: u32 = 4;
 
 /// So many messages wait by themselves in a lane at most.
-const MOST_ASIDE: usize = 16;
+const MOST_PASSED_OVER: usize = 16;
 
 /// What waits in one lane of a channel, and when it may be tried.
 #[derive(Debug, Default)]
@@ -42,14 +42,14 @@ pub(super) struct State {
     /// How many messages a digest may have, after Slack refused a larger one.
     pub(super) lines: Option<usize>,
     /// Messages that were tried in vain, and wait by themselves.
-    pub(super) aside: Vec<Aside>,
+    pub(super) passed_over: Vec<PassedOver>,
     /// Messages behind them that were tried in vain too: the next time it is another.
     pub(super) probed: Vec<MessageId>,
 }
 
 /// A message that was tried in vain, and waits by itself while those behind it go on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Aside {
+pub(super) struct PassedOver {
     pub(super) id: MessageId,
     pub(super) until: Mono,
     /// What was behind it was taken: the trouble is its own.
@@ -112,7 +112,7 @@ impl State {
         let was_well = self.way.failed();
         if self.wait_in_order() {
             // What was behind failed too: it is the way, as far as is known. The first is tried first again.
-            if self.probed.len() >= MOST_ASIDE {
+            if self.probed.len() >= MOST_PASSED_OVER {
                 self.probed.clear();
             }
             self.probed.extend(batch.members.first().map(|stored| stored.id));
@@ -120,11 +120,16 @@ impl State {
         }
         let Depth { alerts, details, edits, uploads, .. } = self.depth;
         let waits = alerts + details + edits + uploads;
-        let others = waits.saturating_sub(self.aside.len() as u64) > 1;
+        let others = waits.saturating_sub(self.passed_over.len() as u64) > 1;
         match batch.members.as_slice() {
-            [head] if is_doubtful && batch.attempt >= ASIDE_AFTER && others && self.aside.len() < MOST_ASIDE => {
+            [head]
+                if is_doubtful
+                    && batch.attempt >= PASSED_OVER_AFTER
+                    && others
+                    && self.passed_over.len() < MOST_PASSED_OVER =>
+            {
                 let until = now + wait.max(retry::backoff(batch.attempt, chance));
-                self.aside.push(Aside { id: head.id, until, proven: false });
+                self.passed_over.push(PassedOver { id: head.id, until, proven: false });
             }
             _ if self.way.is_disproven() => self.not_before = now + wait.min(retry::backoff(1, chance)),
             _ => self.not_before = now + wait,
@@ -134,15 +139,20 @@ impl State {
 
     /// The way is well.
     pub(super) fn shown_well(&mut self) {
-        self.aside.iter_mut().for_each(|aside| aside.proven = true);
+        self.passed_over.iter_mut().for_each(|passed_over| passed_over.proven = true);
         self.probed.clear();
     }
 
     /// Nothing shows that the trouble is that of one message: the lane waits for its next try. The answer is whether it does.
     pub(super) fn wait_in_order(&mut self) -> bool {
-        let doubtful = self.aside.iter().filter(|aside| !aside.proven).map(|aside| aside.until).max();
+        let doubtful = self
+            .passed_over
+            .iter()
+            .filter(|passed_over| !passed_over.proven)
+            .map(|passed_over| passed_over.until)
+            .max();
         let Some(until) = doubtful else { return false };
-        self.aside.retain(|aside| aside.proven);
+        self.passed_over.retain(|passed_over| passed_over.proven);
         if until > self.not_before {
             self.not_before = until;
             self.way.waits = true;
@@ -165,9 +175,9 @@ impl State {
             self.way.woken = true;
         }
         // What of its messages seemed to be in trouble by itself was so while the way failed.
-        let asides = self.aside.len();
-        self.aside.retain(|aside| aside.proven);
-        self.way.woken |= self.aside.len() < asides;
+        let before = self.passed_over.len();
+        self.passed_over.retain(|passed_over| passed_over.proven);
+        self.way.woken |= self.passed_over.len() < before;
     }
 
     pub(super) fn ready_at(&self) -> Mono {

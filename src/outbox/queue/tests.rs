@@ -132,7 +132,7 @@ fn next(queue: &mut Queue, rows: Vec<Stored>) -> Batch {
 
 fn answered(queue: &mut Queue, batch: &Batch, answer: Result<Receipt, SendError>, mono: Mono) -> Answered {
     let answered = queue.answered(batch, &answer, now(mono), 0.5);
-    queue.landed(&batch.channel, batch.lane, mono, None);
+    queue.finished(&batch.channel, batch.lane, mono, None);
     answered
 }
 
@@ -191,7 +191,7 @@ fn the_lane_that_has_waited_longest_is_next_and_one_in_flight_is_not() {
     assert_eq!(queue.next(at(7)), Some(posts("b")));
     queue.ask(&Channel::new("b"), Lane::Posts, 30, Timestamp::MIN, now(at(0)));
     assert_eq!((queue.next(at(7)), queue.due()), (Some(posts("a")), Some(at(5))));
-    queue.landed(&Channel::new("b"), Lane::Posts, at(8), None);
+    queue.finished(&Channel::new("b"), Lane::Posts, at(8), None);
     queue.update(vec![], at(8));
     assert_eq!((queue.next(at(100)), queue.due(), queue.depth()), (None, None, depth(0, 0, 0)));
 }

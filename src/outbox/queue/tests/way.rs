@@ -19,7 +19,7 @@ fn begin(queue: &mut Queue, channel: &str, lane: Lane, mono: Mono) -> Batch {
 
 fn end(queue: &mut Queue, batch: &Batch, answer: &Answer, mono: Mono) {
     queue.answered(batch, answer, now(mono), 0.5);
-    queue.landed(&batch.channel, batch.lane, mono, None);
+    queue.finished(&batch.channel, batch.lane, mono, None);
 }
 
 /// Tries a channel's message at this second.
