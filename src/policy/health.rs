@@ -591,17 +591,12 @@ impl Health {
             (Some(_), Status::Ok) => self.open.is_some() || !self.others.is_empty(),
             (Some(_), _) => !self.fails_under(key),
         };
-        let turned = turns && was_ok.is_some_and(|was_ok| was_ok != (facts.status == Status::Ok));
+        // While it hung it was not ok.
+        let hung = self.is_flapping() && self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
+        let turned = turns && was_ok.is_some_and(|was_ok| (was_ok && !hung) != (facts.status == Status::Ok));
         self.runs += 1;
         if turned {
-            if let Some(flapping) = &mut self.flapping {
-                flapping.changes = flapping.changes.saturating_add(1);
-            }
-            // Of what is told late the last may have ended first.
-            self.changes.push_back(self.changes.back().map_or(at, |last| at.max(*last)));
-            while self.changes.len() > MOST_CHANGES as usize {
-                self.changes.pop_front();
-            }
+            self.note_change(at);
         }
         let ok = facts.status == Status::Ok;
         let stdout = if ok { String::new() } else { kept(facts.stdout, LONGEST_BAD).to_owned() };
@@ -661,6 +656,18 @@ impl Health {
             }
         }
         Seen { before, last_ok: self.last_ok.as_ref().map(|good| good.text.clone()), changed: false, turned }
+    }
+
+    /// It was ok and is not, or the other way round.
+    pub(super) fn note_change(&mut self, at: Timestamp) {
+        if let Some(flapping) = &mut self.flapping {
+            flapping.changes = flapping.changes.saturating_add(1);
+        }
+        // Of what is told late the last may have ended first.
+        self.changes.push_back(self.changes.back().map_or(at, |last| at.max(*last)));
+        while self.changes.len() > MOST_CHANGES as usize {
+            self.changes.pop_front();
+        }
     }
 
     /// A failure under a key that is not the present incident's: that one stays open beside it, and the key's own

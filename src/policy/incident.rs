@@ -23,7 +23,7 @@ pub(super) const MOST_KINDS: usize = 8;
 pub(super) const LASTS: u32 = 3;
 
 /// The kind of a failure that is a hang.
-const HANGS: u64 = 0;
+pub(super) const HANGS: u64 = 0;
 
 /// A run that failed.
 #[derive(Clone, Copy, Debug)]
@@ -366,6 +366,8 @@ impl OpenIncident {
         reported.repeats = match intervals {
             Intervals::Begin => 0,
             _ if first => 0,
+            // That a run hangs is news, and no repetition of what was told before.
+            Intervals::Grow if self.kind == HANGS && reported.kind != Some(HANGS) => reported.repeats,
             Intervals::Grow => reported.repeats.saturating_add(1),
             Intervals::GoOn => reported.repeats,
         };

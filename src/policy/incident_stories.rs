@@ -192,6 +192,44 @@ fn a_hang_is_an_incident_with_repetitions_and_an_end() {
 }
 
 #[test]
+fn a_hang_that_follows_another_one_is_told_once_and_takes_no_step_of_repeat() {
+    story(
+        "stuck_after = 1\nintermittent = false",
+        &[
+            ("03:00", "skip", "stuck critical, opens #1, pings (1 due time skipped in a row)"),
+            ("03:05", "critical: late", "repeat critical, in #1 (ended after 1s, exit code 2)"),
+            ("03:10", "skip", "stuck critical, in #1 (1 due time skipped in a row)"),
+            ("03:15", "critical: late", "repeat critical, in #1 (ended after 1s, exit code 2)"),
+            // It goes on like that: as often as `repeat` says.
+            ("03:20", "skip", ""),
+            ("03:25", "critical: late", "held: repeat-not-due until 23 04:15"),
+            ("04:20", "critical: late", "repeat critical, in #1 (same failure, 2nd time)"),
+            ("04:25", "ok", "recovery ok, closes #1 (4 failures in 2h 25m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_flapping_job_that_hangs_is_not_steady_and_ok() {
+    story(
+        "flap = { changes = 2, within = \"10m\" }\nintermittent = false\nrepeat = \"never\"\nstuck_after = 1",
+        &[
+            ("03:00", "critical: a", "failure critical, opens #1, pings"),
+            ("03:01", "ok", "recovery ok, closes #1 in its thread (1 failure in 1m)"),
+            (
+                "03:02",
+                "critical: a",
+                "flapping critical, opens #3, pings (2 changes of status in 1m, no more messages until it is steady for 10m)",
+            ),
+            ("03:03", "ok", "held: flapping until 23 03:13"),
+            ("03:05", "skip", "stuck critical, in #3 (1 due time skipped in a row)"),
+            ("03:15", "clock", "stuck critical, in #3 (1 due time skipped in a row)"),
+            ("03:40", "ok", "recovery ok, closes #3 (2 failures in 38m)"),
+        ],
+    );
+}
+
+#[test]
 fn a_run_that_follows_one_that_hung_does_not_hang_before_it_does() {
     let mut life = Life::new("stuck_after = 2");
     let skip = |life: &mut Life, minute: u8| {

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen, Stuck};
-use super::incident::{Intervals, MOST_KINDS, MOST_OF_A_CHANGE, OpenIncident, Reported, kept, number_of};
+use super::incident::{HANGS, Intervals, MOST_KINDS, MOST_OF_A_CHANGE, OpenIncident, Reported, kept, number_of};
 use super::keys::TakenOut;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
@@ -156,7 +156,8 @@ fn continuing(
     let back = open.status.badness() > reported.status.badness() && acknowledged.is_none();
     let new_status = changed && (back || reported.told_of((reported.status, open.status)) < most);
     let is_back = !changed && acknowledged.is_none() && reported.is_back(open.kind);
-    let hang_ends = open.hung == Some(facts.run);
+    // Of a hang that was not told the end is none.
+    let hang_ends = open.hung == Some(facts.run) && reported.kind.is_none_or(|kind| kind == HANGS);
     let lasts = intermittent::lasts(open);
     let update = if hang_ends {
         Update::HangEnds { took: facts.took, ending: facts.ending.clone() }

@@ -66,11 +66,11 @@ pub(super) struct Draft {
 impl Draft {
     /// What becomes of the intervals of `repeat`.
     fn intervals(&self) -> Intervals {
-        use Update::{Better, Different, First, Lasts, Unknown, Worse};
+        use Update::{Better, Different, First, HangEnds, Lasts, SilenceEnds, Unknown, Worse};
         match self.update {
             First { .. } | Worse { .. } | Different { .. } | Lasts { .. } => Intervals::Begin,
             // It is no repetition.
-            Better { .. } | Unknown { .. } => Intervals::GoOn,
+            Better { .. } | Unknown { .. } | HangEnds { .. } | SilenceEnds { .. } => Intervals::GoOn,
             _ => Intervals::Grow,
         }
     }
@@ -270,7 +270,9 @@ impl Health {
         let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing, ends);
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
-        let headline = (worsens && thread == Threading::Broadcast).then_some(Update::None).or(headline);
+        let hangs = matches!(draft.update, Update::Hangs(_));
+        let worst = if hangs { draft.update.clone() } else { Update::None };
+        let headline = (worsens && thread == Threading::Broadcast).then_some(worst).or(headline);
         // That it stays critical is news for whoever heard that it changes.
         let stays = matches!(draft.update, Update::FlappingEnds { lasted: Some(_), .. })
             && open.is_some_and(|open| self.acknowledged(open).is_none());

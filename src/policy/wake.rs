@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::flap;
 use super::health::{Health, Stuck};
-use super::incident::OpenIncident;
+use super::incident::{HANGS, OpenIncident};
 use super::judge::repeat_due;
 use super::notify::{Draft, FlapChange, Moment};
 use super::quiet;
@@ -55,7 +55,13 @@ pub fn wake(
     let moment = Moment { settings, zone, now, at: now, slot: now };
     let mut all = Vec::new();
     let status = health.status().unwrap_or_default();
-    if flap::steady_at(settings, health).is_some_and(|at| at <= now) {
+    let hang = hang.filter(|hang| health.hangs_now().is_some_and(|(run, _)| run == hang.run));
+    let steady = flap::steady_at(settings, health).is_some_and(|at| at <= now);
+    if let Some(hang) = hang.filter(|_| steady) {
+        // It does not change any more since it hangs.
+        let draft = Draft { flap: FlapChange::Ends, ..health.hanging(hang.clone(), true) };
+        all.extend(health.notify(&moment, draft));
+    } else if steady {
         let update = flap::ends(settings, health, status, now);
         let told = |health: &mut Health| health.of_clock(&moment, Event::Flapping, FlapChange::Ends, status, update);
         all.extend(of_ended(health, status == Status::Ok, told));
@@ -118,7 +124,7 @@ fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option
 /// One message of what waited: about what fails still, if anything does, else about the last that is over, else about
 /// the last good news. Of a run that hangs still it says so, and no fact of the run before.
 fn digest(moment: &Moment<'_>, health: &mut Health, hang: Option<&Hang>, status: Status) -> Option<Notification> {
-    if let Some(hang) = hang.filter(|hang| health.hangs_now().is_some_and(|(run, _)| run == hang.run)) {
+    if let Some(hang) = hang {
         let draft = health.hanging(hang.clone(), true);
         return health.notify(moment, draft).ok();
     }
@@ -190,7 +196,8 @@ pub fn skipped(
             return None;
         }
         match &open.reported {
-            Some(reported) if told => repeat_due(&moment, reported, false).ok()?,
+            // One that follows a failure that was told is news once.
+            Some(reported) if told && !reported.is_back(HANGS) => repeat_due(&moment, reported, false).ok()?,
             // It waits for the end of quiet hours, or version 0.1 has told it.
             None if health.stuck.told => return None,
             _ => {}
@@ -236,6 +243,10 @@ impl Health {
         let since = self.stuck.since.filter(|since| hang.replaced && runs > 1 && *since < began).unwrap_or(began);
         if self.open.as_deref().is_some_and(|open| open.hung == Some(hang.run)) {
             return;
+        }
+        // A job that flaps and was ok is that no more; the end of the run is the next change.
+        if self.is_flapping() && self.status() == Some(Status::Ok) {
+            self.note_change(now);
         }
         match &mut self.open {
             // Also one whose end is still to be told: that would never be.

@@ -480,7 +480,8 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
     let (change, notice) = match &notification.headline {
         _ if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
         Some(update) => {
-            let edit = if *update == Update::None { Edit::Worse } else { Edit::Headline };
+            let is_worse = matches!(update, Update::None | Update::Hangs(_));
+            let edit = if is_worse { Edit::Worse } else { Edit::Headline };
             // Between two failures a job that fails now and then is no job that is well.
             let worst = notification.audience.statuses.iter().next().filter(|_| notice.status == Status::Ok);
             let status = worst.unwrap_or(notice.status);
