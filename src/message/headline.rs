@@ -324,9 +324,9 @@ fn bad(notice: &Notice) -> Draft {
                 clock(notice, *since),
                 percent(*failed, *runs)
             );
-            // An edit stands above the output of the run that was told first, which is below since the headline changes.
+            // An edit stands above what is said of the run that was told first: all of that is below, since the headline changes.
             let cause = if *opens { cause } else { Cause::default() };
-            Draft { shows_all: false, ..counted(cause.after(&format!("{words}: "))) }
+            Draft { shows_all: false, says_ending: false, ..counted(cause.after(&format!("{words}: "))) }
         }
         Update::IntermittentEnds { failed, runs, steady } => {
             let words = format!(

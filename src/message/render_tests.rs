@@ -784,6 +784,46 @@ fn what_was_found_in_a_run_is_said_also_where_the_headline_says_something_else()
 }
 
 #[test]
+fn what_was_found_is_said_once_whatever_stands_in_it_and_formats_nothing() {
+    let notice = with(wrote(sample(Event::Failure), b"a *c* ~d~ :fire:\n", b""), |outcome| {
+        (outcome.reason, outcome.ending) = (Reason::Condition, Ending::Exited { code: 0 });
+        outcome.detail = "json.s == 'x' (it is \"a *c* ~d~ :fire:\")".to_owned();
+    });
+    let shown = rendered(&notice, &format_of("")).text;
+    assert_eq!(shown.matches("json.s").count(), 1, "{shown}");
+    assert!(shown.contains("exit code 0") && !shown.contains("(it is \"a *c*"), "{shown}");
+}
+
+#[test]
+fn of_what_fails_now_and_then_the_cause_stands_below_the_headline_too_which_is_edited() {
+    let update = Update::Intermittent { failed: 3, runs: 7, since: sample(Event::Failure).now, opens: true };
+    let missing = |outcome: &mut Outcome| {
+        let due = outcome.finished;
+        outcome.ending = Ending::Missing { due, grace: Duration::from_secs(60), seen: None };
+        outcome.reason = Reason::Missing;
+    };
+    let crashed = |outcome: &mut Outcome| outcome.ending = Ending::Signaled { signal: 11 };
+    let late =
+        |outcome: &mut Outcome| outcome.ending = Ending::TimedOut { after: Duration::from_secs(600), killed: false };
+    let found = |outcome: &mut Outcome| {
+        (outcome.reason, outcome.ending) = (Reason::Condition, Ending::Exited { code: 0 });
+        outcome.detail = "json.n > 1000 (it is 1,204)".to_owned();
+    };
+    let changes: [(&dyn Fn(&mut Outcome), &str); 4] = [
+        (&missing, "did not run; due"),
+        (&crashed, "SIGSEGV"),
+        (&late, "timed out after 10m"),
+        (&found, "json.n &gt; 1000"),
+    ];
+    for (change, cause) in changes {
+        let notice = with(wrote(sample(Event::Failure), b"", b""), change);
+        let shown = rendered(&Notice { update: update.clone(), ..notice }, &format_of(""));
+        let below: Vec<String> = shown.blocks.iter().skip(1).map(ToString::to_string).collect();
+        assert_eq!(below.concat().matches(cause).count(), 1, "{cause}: {below:#?}");
+    }
+}
+
+#[test]
 fn a_run_that_did_not_come_has_no_times() {
     let format = format_of("failure_template = '[{{ started }}] [{{ finished }}] [{{ run.attempt }}]'");
     let notice = with(sample(Event::Failure), |outcome| {

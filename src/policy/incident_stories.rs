@@ -329,6 +329,31 @@ fn a_job_that_fails_now_and_then_is_one_conversation() {
 }
 
 #[test]
+fn a_warning_that_lasts_and_turns_critical_is_shown_though_an_earlier_failure_was_critical_too() {
+    story(
+        "intermittent = { incidents = 2, within = \"24h\" }",
+        &[
+            ("09:00", "critical: a", "failure critical, opens #1, pings"),
+            ("09:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            (
+                "12:00",
+                "critical: b",
+                "failure critical, opens #3, pings (failed 2 of 3 runs since 09:00, intermittently)",
+            ),
+            ("12:05", "ok", "recovery ok, in #3 (1 failure in 5m)"),
+            ("15:00", "warning: c", "failure warning, in #3 [failed 3 of 5 runs since 09:00, intermittently]"),
+            ("15:05", "warning: c", "held: repeat-not-due until 23 16:00"),
+            (
+                "15:10",
+                "warning: c",
+                "repeat warning, shown in #3 (3 failures in a row since 15:00) [failed 5 of 7 runs since 09:00, intermittently]",
+            ),
+            ("15:15", "critical: down", "repeat critical, shown in #3, pings (worse: was warning)"),
+        ],
+    );
+}
+
+#[test]
 fn what_failed_in_quiet_hours_belongs_to_the_conversation_too() {
     story(
         "intermittent = { incidents = 2, within = \"24h\" }\nquiet_hours = \"22:00-07:00\"",

@@ -343,7 +343,7 @@ impl Health {
         let wide = more || (draft.event == Event::Flapping && draft.flap != FlapChange::Continues);
         if let Some(conversation) = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id)) {
             let opens = open.has_own_thread() && before.is_none();
-            let worse = draft.status.badness() > conversation.worst().badness();
+            let worse = (open.shown && worse) || draft.status.badness() > conversation.worst().badness();
             let lasts = matches!(draft.update, Update::Lasts { .. });
             return match failing {
                 true if opens => Threading::Open,
@@ -372,7 +372,9 @@ impl Health {
             .filter(|known| open.is_some_and(|open| open.conversation == Some(known.id) && !known.statuses.is_empty()));
         match conversation {
             Some(known) => {
-                matches!(draft.update, Update::Lasts { .. }) || draft.status.badness() > known.worst().badness()
+                let shown = open.is_some_and(|open| open.shown);
+                let lasts = matches!(draft.update, Update::Lasts { .. });
+                lasts || (shown && worse) || draft.status.badness() > known.worst().badness()
             }
             None => worse,
         }

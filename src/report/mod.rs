@@ -401,7 +401,11 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
         named.iter().filter(|channel| !(notification.in_thread_only && new_to(channel))).cloned().collect();
     let first = all.iter().any(new_to).then(|| render(job, &anew(job, notice, notification))).flatten();
     let first = first.map(|first| Rendered { attachment: rendered.attachment.clone(), ..first });
+    // Of an incident that goes on after its end, the good news stand by themselves where none of its failures was told.
+    let goes_on = matches!(threading, Threading::Reply | Threading::Broadcast) && notification.status == Status::Ok;
     for channel in &all {
+        let apart = goes_on && notification.audience.is_new_to(channel, &named);
+        let (threading, incident) = if apart { (Threading::None, None) } else { (threading, incident) };
         let first = first.as_ref().filter(|_| new_to(channel));
         let base = draft(first.unwrap_or(&rendered), channel.clone(), notification.status, notice.now);
         let also = all.iter().filter(|other| *other != channel).cloned().collect();

@@ -88,6 +88,22 @@ async fn world_flat(job: &str) -> World {
 }
 
 #[tokio::test(start_paused = true)]
+async fn good_news_of_a_job_that_fails_now_and_then_stands_by_itself_in_a_channel_of_its_own() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.channels = { critical = '#pager', ok = '#log' }";
+    let world = world(job, &["a"], |_, turn| matches!(turn, 1 | 3 | 5 | 7 | 9)).await;
+    world.pass(minutes(105)).await;
+    let log = told(&world, "log");
+    // The first two are no conversation yet.
+    for at in [60, 80, 100] {
+        assert_eq!(having(&log, &format!("{at} "), "").len(), 1, "{log:#?}");
+        assert_eq!(having(&log, &format!("{at} None"), "is well again after 10m, 1 failure").len(), 1, "{log:#?}");
+    }
+    assert!(having(&log, "", "critical").is_empty() && having(&log, "", "now and then").is_empty(), "{log:#?}");
+    let pager = told(&world, "pager");
+    assert_eq!(having(&pager, "90 Edit", "a fails now and then: 5 of 9 runs").len(), 1, "{pager:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_whose_failures_now_and_then_are_no_longer_asked_for_has_its_message_ended() {
     let job = "command = 'a'\nevery = '10m'";
     let world = world(job, &["a"], |_, turn| matches!(turn, 1 | 3 | 5)).await;
