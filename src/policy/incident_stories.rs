@@ -450,6 +450,52 @@ fn a_repetition_is_due_by_the_clock_when_its_slot_is_late() {
 }
 
 #[test]
+fn a_night_in_which_the_job_is_well_again_is_no_night_in_which_it_failed() {
+    story(
+        "quiet_hours = \"22:00-07:00\"",
+        &[
+            ("23 03:00", "critical: full", "held: quiet-hours until 23 07:00"),
+            (
+                "23 07:00",
+                "clock",
+                "failure critical, opens #1, pings (1 alert in quiet hours) | critical since 03:00, 1 failure, failing still: full",
+            ),
+            ("24 03:00", "critical: full", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 2026-11-23 03:00, 2 failures, 2nd night in a row, failing still: full",
+            ),
+            ("25 03:00", "ok", "held: quiet-hours until 25 07:00"),
+            (
+                "25 07:00",
+                "clock",
+                "recovery ok, closes #1 (1 alert in quiet hours) | critical from 2026-11-23 03:00 to 2026-11-25 03:00 (2d), 2 failures: full",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_silence_that_ends_when_flapping_ends_is_told_once() {
+    story(
+        "flap = { changes = 2, within = \"10m\" }\nintermittent = false\nrepeat = \"never\"",
+        &[
+            ("03:00", "warning: a", "failure warning, opens #1"),
+            ("03:01", "ok", "recovery ok, closes #1 in its thread (1 failure in 1m)"),
+            (
+                "03:02",
+                "warning: a",
+                "flapping warning, opens #3 (2 changes of status in 1m, no more messages until it is steady for 10m)",
+            ),
+            ("03:03", "silence 1h", ""),
+            ("03:04", "warning: a", "held: flapping until 23 03:12"),
+            ("04:03", "clock", "flapping warning, shown in #3 (steady again: warning for 1h 1m)"),
+        ],
+    );
+}
+
+#[test]
 fn the_digest_has_the_worst_status_of_an_incident() {
     story(
         "quiet_hours = \"22:00-07:00\"",

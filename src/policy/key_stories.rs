@@ -140,7 +140,7 @@ fn what_a_silence_owes_is_the_end_of_what_ended() {
             (
                 "24 07:00",
                 "clock",
-                "failure critical, opens #2, pings (2 alerts in quiet hours) | critical since 02:00, 1 failure, failing still: full | critical from 01:00 to 03:00 (2h), 1 failure: refused",
+                "failure critical, opens #2, pings (2 alerts in quiet hours) | key disk: critical since 02:00, 1 failure, failing still: full | key db: critical from 01:00 to 03:00 (2h), 1 failure: refused",
             ),
             ("24 07:05", "ok@disk", "recovery ok, closes #2 in its thread (1 failure in 5h 5m)"),
         ],

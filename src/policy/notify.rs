@@ -168,9 +168,10 @@ impl Health {
         let (now, at) = (moment.now, moment.at);
         let of_incident = draft.event.is_of_an_incident();
         let line = match draft.event {
-            // The process may be gone by the time at which that is read.
+            // The process may be gone, and more due times have passed, by the time at which that is read.
             Event::Stuck => match draft.update {
-                Update::Hangs(hang) => Update::Hangs(Hang { process: None, ..hang }).sentence(moment.zone, now),
+                Update::Hangs(Hang { replaced: false, line, .. }) if line.is_empty() => "a run hung".to_owned(),
+                Update::Hangs(Hang { replaced: false, line, .. }) => format!("a run hung: {line}"),
                 update => update.sentence(moment.zone, now),
             },
             Event::Flapping => draft.update.sentence(moment.zone, now),
@@ -193,6 +194,7 @@ impl Health {
             status,
             incident: open.map(|open| open.id),
             times: open.map_or(1, |open| open.failures),
+            key: open.map(|open| open.key_text.clone()).unwrap_or_default(),
             ended: recovered.then_some(ended),
             line,
             mixed,
@@ -505,7 +507,7 @@ impl Health {
         if self.waiting.is_empty() {
             return Default::default();
         }
-        if self.waiting.has_incidents() {
+        if self.waiting.has_failures() {
             self.nights.count(moment.now);
         }
         let (waiting, open) = (std::mem::take(&mut self.waiting), self.open.as_deref());

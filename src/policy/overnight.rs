@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::quiet::{Deferred, Present, Waiting};
+use super::quiet::{Deferred, Nights, Present, Waiting, ended_at};
 use super::words::{clock, count, ordinal};
 use super::{Event, Settings};
 use crate::clock::between;
@@ -55,7 +55,8 @@ impl Deferred {
     /// The same in the words of a message about several jobs.
     fn news(&self, present: Present<'_>, paused: bool) -> News {
         if let Some(whole) = self.whole(present.open) {
-            return whole.news(present, paused);
+            // It did not fail in this night.
+            return whole.news(Present { nights: Nights::default(), ..present }, paused);
         }
         let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
@@ -83,7 +84,7 @@ impl Deferred {
         let text = match (self.incident, self.event, self.ended) {
             (Some(_), Event::Recovery, _) => format!("is well again since {at} ({}){line}", facts[0]),
             (Some(_), _, Some(ended)) => {
-                let to = clock(ended, zone, now);
+                let to = ended_at((self.at, ended), zone, now);
                 facts.insert(0, format_duration(between(self.at, ended)));
                 format!("failed {at}–{to} ({}){line}; well since {to}", facts.join(", "))
             }
@@ -94,6 +95,7 @@ impl Deferred {
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times{line}", self.times),
             (None, event, _) => format!("{at} {event}{line}"),
         };
+        let text = format!("{}{text}", self.key_words());
         News { text, status: self.status, incident: self.incident, is_open }
     }
 }

@@ -67,6 +67,9 @@ pub(super) struct Deferred {
     /// Failures of the incident; of anything else, how often it was the same.
     #[serde(alias = "n", default, skip_serializing_if = "is_default")]
     pub(super) times: u32,
+    /// The key that the script gave the incident.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) key: Box<str>,
     /// When that was over.
     #[serde(alias = "r", default, skip_serializing_if = "is_default")]
     pub(super) ended: Option<Timestamp>,
@@ -120,6 +123,8 @@ pub(super) struct Nights {
     pub(super) ended: Option<Timestamp>,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
 /// Quiet hours that end within this time of the last ones are those of the next night.
 const NEXT_NIGHT: Duration = Duration::from_secs(36 * 3_600);
 
@@ -162,8 +167,9 @@ impl Waiting {
         self.list.iter().map(|deferred| deferred.status).max_by_key(|status| status.badness()).unwrap_or_default()
     }
 
-    pub(super) fn has_incidents(&self) -> bool {
-        self.list.iter().any(|deferred| deferred.incident.is_some())
+    /// Whether the job failed in these hours, and was not only well again.
+    pub(super) fn has_failures(&self) -> bool {
+        self.list.iter().any(|deferred| deferred.incident.is_some() && deferred.event != Event::Recovery)
     }
 
     pub(super) fn has(&self, incident: u64) -> bool {
@@ -274,6 +280,14 @@ impl Waiting {
     }
 }
 
+/// When it ended, with the date where it began a day earlier or more.
+pub(super) fn ended_at((began, ended): (Timestamp, Timestamp), zone: &TimeZone, now: Timestamp) -> String {
+    match between(began, ended) >= DAY {
+        true => ended.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+        false => clock(ended, zone, now),
+    }
+}
+
 impl Deferred {
     /// The end of an incident that was told before, with what is remembered of the incident: as if it had waited as a whole.
     pub(super) fn whole(&self, open: Option<&OpenIncident>) -> Option<Self> {
@@ -291,7 +305,8 @@ impl Deferred {
 
     fn line(&self, present: Present<'_>, paused: bool) -> String {
         if let Some(whole) = self.whole(present.open) {
-            return whole.line(present, paused);
+            // It did not fail in this night.
+            return whole.line(Present { nights: Nights::default(), ..present }, paused);
         }
         let Present { open, nights, zone, now } = present;
         let open = open.filter(|open| self.incident == Some(open.id) && open.resolved_at.is_none());
@@ -318,7 +333,7 @@ impl Deferred {
         let what = match (self.incident, self.event, self.ended) {
             (Some(_), Event::Recovery, _) => format!("ok since {at} after {failures}"),
             (Some(_), _, Some(ended)) => {
-                let to = clock(ended, zone, now);
+                let to = ended_at((self.at, ended), zone, now);
                 let lasted = format_duration(between(self.at, ended));
                 format!("{fails} from {at} to {to} ({lasted}), {failures}{gap}{nights}{worst}")
             }
@@ -328,7 +343,13 @@ impl Deferred {
             (None, event, _) if self.times > 1 => format!("{at} {event}, {} times", self.times),
             (None, event, _) => format!("{at} {event}"),
         };
+        let what = format!("{}{what}", self.key_words());
         if self.line.is_empty() { what } else { format!("{what}: {}", self.line) }
+    }
+
+    /// Which of the job's incidents it is, where the script tells them apart.
+    pub(super) fn key_words(&self) -> String {
+        if self.key.is_empty() { String::new() } else { format!("key {}: ", self.key) }
     }
 }
 
@@ -354,6 +375,7 @@ mod tests {
             status,
             incident,
             times: 1,
+            key: Box::default(),
             ended: None,
             line: line.to_owned(),
             mixed: false,

@@ -141,6 +141,7 @@ impl Health {
             status,
             incident: None,
             times: 1,
+            key: Box::default(),
             ended: None,
             line,
             mixed: false,

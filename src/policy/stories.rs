@@ -1091,7 +1091,7 @@ fn a_job_that_hangs_is_told_once() {
             (
                 "24 07:00",
                 "clock",
-                "stuck critical, opens #1, pings (2 due times skipped in a row) | critical since 02:00, 1 failure, failing still: 1 due time skipped in a row",
+                "stuck critical, opens #1, pings (2 due times skipped in a row) | critical since 02:00, 1 failure, failing still: a run hung: copying",
             ),
         ],
     );

@@ -105,7 +105,7 @@ fn of_ended(
 
 /// Whether it says that the job fails: what else is owed of that would say the same again.
 fn tells_of_a_failure(told: &Notification) -> bool {
-    told.status != Status::Ok && told.event.is_of_an_incident()
+    told.status != Status::Ok && (told.event.is_of_an_incident() || told.event == Event::Flapping)
 }
 
 /// A silence is over, and the job fails still.
