@@ -34,8 +34,10 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         }
         Edit::Gone { words } => {
             let mark = ":black_circle:";
-            let kept = old.map(bare).filter(|old| !old.is_empty()).map(|old| format!("{old} · ")).unwrap_or_default();
-            (format!("{mark} {kept}{words}"), format!("{mark} {words}: {}", bare(first_line)))
+            // Nobody has what nobody watches.
+            let kept = old.map(|old| bare(without_note(old))).filter(|old| !old.is_empty());
+            let kept = kept.map(|old| format!("{old} · ")).unwrap_or_default();
+            (format!("{mark} {kept}{words}"), format!("{mark} {words}: {}", bare(without_note(first_line))))
         }
         Edit::Headline | Edit::Worse => {
             let new = headline(edit).unwrap_or(&edit.text);
@@ -244,6 +246,15 @@ mod tests {
         let plain = Message { blocks: Vec::new(), color: None, ..first() };
         let over = edited(&plain, &edit(resolved(), Vec::new()));
         assert!(texts(&over).contains(&"detail: port 5432"), "{:?}", over.blocks);
+    }
+
+    #[test]
+    fn of_a_job_that_nobody_watches_nobody_has_the_incident() {
+        let noted = edited(&first(), &edit(Edit::Noted { words: "dana has it".to_owned() }, Vec::new()));
+        assert!(texts(&noted)[0].contains("dana has it"), "{noted:?}");
+        let gone = edited(&noted, &edit(Edit::Gone { words: "no longer watched since 14:02".to_owned() }, Vec::new()));
+        assert_eq!(texts(&gone)[0], ":black_circle: *dump* critical: refused · no longer watched since 14:02");
+        assert!(!gone.text.contains("dana"), "{}", gone.text);
     }
 
     #[test]

@@ -63,6 +63,9 @@ fn fetch(place: Place<'_>, name: &str) -> Result<Vec<u8>, String> {
     if bytes.contains(&0) {
         return Err("it is not text".to_owned());
     }
+    if bytes.trim_ascii().is_empty() {
+        return Err("it is empty".to_owned());
+    }
     Ok(bytes)
 }
 
@@ -100,7 +103,19 @@ fn walk(folder: &Path, path: &Path) -> Result<OwnedFd, String> {
 mod tests {
     use std::path::Path;
 
-    use super::walk;
+    use super::{Place, read, walk};
+    use crate::exec::capture::redact::Redactor;
+
+    #[test]
+    fn of_an_empty_file_it_is_said_that_it_is_not_attached() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, content) in [("empty", ""), ("blank", "\n")] {
+            std::fs::write(folder.path().join(name), content).expect("it can be written");
+            let place = Place { folder: folder.path(), user: None };
+            let why = read(place, &Redactor::default(), name).expect_err("there is nothing to attach");
+            assert_eq!(why, format!("{name} is not attached: it is empty"));
+        }
+    }
 
     #[test]
     fn the_way_to_a_file_leads_down_only() {
