@@ -422,10 +422,13 @@ impl Health {
         goes_on.then_some((run, open))
     }
 
-    /// How the job is: as its last run ended, or worse while a run of it hangs; `None` where nothing is known of it.
+    /// How the job is: as its last run ended, or worse while a run of it hangs or an incident with another key is open; `None`
+    /// where nothing is known of it.
     pub fn standing(&self) -> Option<Status> {
         let hangs = self.hangs_now().map(|(_, open)| open.status);
-        self.status().into_iter().chain(hangs).max_by_key(|status| status.badness())
+        let all = self.open.as_deref().into_iter().chain(&self.others);
+        let keyed = all.filter(|open| open.key.is_some() && open.resolved_at.is_none()).map(|open| open.status);
+        self.status().into_iter().chain(hangs).chain(keyed).max_by_key(|status| status.badness())
     }
 
     /// Whether there is something that a later message may be about.
@@ -637,7 +640,8 @@ impl Health {
         let failure = Failure { run: facts.run, status: facts.status, kind, normalized };
         let key_text = || Box::from(kept(facts.key.unwrap_or_default(), LONGEST_KEY));
         // The key of a run that was reported while it hung is the key of its incident.
-        if let Some(open) = self.open.as_deref_mut().filter(|open| counted && open.key.is_none()) {
+        let has_own = self.others.iter().any(|other| other.key == key);
+        if let Some(open) = self.open.as_deref_mut().filter(|open| counted && open.key.is_none() && !has_own) {
             (open.key, open.key_text) = (key, key_text());
         }
         self.turn_to(key);
@@ -671,9 +675,16 @@ impl Health {
     }
 
     /// A failure under a key that is not the present incident's: that one stays open beside it, and the key's own
-    /// takes its place, if there is one. A failure without a key belongs to whatever is open.
+    /// takes its place, if there is one. A failure without a key belongs to the incident without one, else to whatever is open.
     fn turn_to(&mut self, key: Option<u64>) {
-        let Some(open) = self.open.as_deref().filter(|open| key.is_some() && open.key != key) else { return };
+        if key.is_some() || self.others.iter().any(|other| other.key.is_none()) {
+            self.turn_to_own(key);
+        }
+    }
+
+    /// The same of a run that hangs: what it is about is not known.
+    pub(super) fn turn_to_own(&mut self, key: Option<u64>) {
+        let Some(open) = self.open.as_deref().filter(|open| open.key != key) else { return };
         let known = self.others.iter().position(|others| others.key == key);
         // What was not reported needs no place: it is over, as far as anybody knows.
         let is_known = |open: &OpenIncident| open.reported.is_some() || open.owed.is_some();

@@ -46,7 +46,9 @@ pub fn judge(
     let over = health.settle(&moment, facts.status);
     let key = number_of(facts.key);
     // An ok run is about the incidents that it ends.
-    let taken_out = health.take_out(|open| facts.status != Status::Ok || open.is_ended_by(key));
+    let flaps = health.flapping.as_ref().and_then(|flapping| flapping.key);
+    let is_about = |open: &OpenIncident| open.is_ended_by(key) && (flaps.is_none() || key.is_none() || open.key == key);
+    let taken_out = health.take_out(|open| facts.status != Status::Ok || is_about(open));
     let mut judgement = decide(&moment, health, facts, over);
     if let Verdict::Notify(notification) = &mut judgement.verdict {
         notification.beside(&taken_out);
@@ -236,6 +238,13 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
 fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen, until: Timestamp) -> Candidate {
     let worst = health.flapping.as_ref().map(|flapping| flapping.worst).unwrap_or_default();
     let failing = facts.status != Status::Ok;
+    let flaps = health.flapping.as_ref().and_then(|flapping| flapping.key);
+    let is_other = |open: &OpenIncident| open.key.is_some() && open.key != flaps && open.key == number_of(facts.key);
+    // What fails under another key twice in a row does not flap.
+    let lasts = |open: &OpenIncident| open.reported.is_some() || open.row().0 > 1;
+    if health.open.as_deref().is_some_and(|open| is_other(open) && lasts(open)) {
+        return candidate(moment, health, facts, seen);
+    }
     match candidate(moment, health, facts, seen) {
         Candidate::Report(event, _) if failing && facts.status.badness() > worst.badness() => {
             Candidate::Report(event, Update::Worse { was: worst })

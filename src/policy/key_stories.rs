@@ -1,6 +1,7 @@
 //! Stories of jobs whose script tells their incidents apart by keys.
 
 use super::stories::{Life, at, story};
+use crate::exec::Status;
 
 #[test]
 fn failures_with_different_keys_are_different_incidents_and_end_together() {
@@ -158,6 +159,65 @@ fn a_message_that_could_not_be_sent_leaves_what_it_is_not_about_as_it_is() {
             ("03:02", "retract", ""),
             ("03:03", "ok@db", "recovery ok, closes #1 in its thread (ok since 03:02, 1 failure in 2m)"),
             ("03:04", "ok@disk", "recovery ok, closes #2 in its thread (1 failure in 3m)"),
+        ],
+    );
+}
+
+#[test]
+fn what_fails_under_another_key_is_told_while_one_flaps() {
+    story(
+        "flap = { changes = 3, within = \"30m\" }\nintermittent = false\nrepeat = \"never\"",
+        &[
+            ("03:00", "ok@db", "held: blank"),
+            ("03:01", "critical@db: refused", "failure critical, opens #2, pings"),
+            ("03:02", "ok@db", "recovery ok, closes #2 in its thread (1 failure in 1m)"),
+            (
+                "03:03",
+                "critical@db: refused",
+                "flapping critical, opens #4, pings (3 changes of status in 2m, no more messages until it is steady for 30m)",
+            ),
+            ("03:04", "critical@web: 500", "held: flapping until 23 03:33"),
+            ("03:05", "critical@web: 500", "failure critical, opens #5, pings (failing since 03:04, 2 failures)"),
+            ("03:06", "ok@db", "held: flapping until 23 03:36"),
+            ("03:07", "ok@web", "recovery ok, closes #5 (2 failures in 3m)"),
+            ("03:36", "clock", "flapping ok, closes #4 (steady again: ok for 30m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_job_is_as_bad_as_the_worst_of_its_open_incidents() {
+    let mut life = Life::new("");
+    life.run("critical@db: refused", at("03:00"));
+    life.run("ok@web", at("03:01"));
+    assert_eq!(life.health.standing(), Some(Status::Critical));
+    life.run("ok@db", at("03:02"));
+    assert_eq!(life.health.standing(), Some(Status::Ok));
+}
+
+#[test]
+fn a_run_that_hangs_is_no_failure_of_a_key() {
+    story(
+        "stuck_after = 1\nintermittent = false\nflap = false",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:05", "skip", "stuck critical, opens #2, pings (1 due time skipped in a row)"),
+            ("03:10", "critical@web: slow", "repeat critical, in #2 (ended after 1s, exit code 2)"),
+            ("03:11", "ok@web", "recovery ok, closes #2 (1 failure in 1h 6m)"),
+            ("03:12", "ok@db", "recovery ok, closes #1 in its thread (1 failure in 12m)"),
+        ],
+    );
+}
+
+#[test]
+fn a_failure_without_a_key_goes_on_with_the_incident_that_has_none() {
+    story(
+        "",
+        &[
+            ("03:00", "critical: plain", "failure critical, opens #1, pings"),
+            ("03:01", "critical@db: refused", "failure critical, opens #2, pings"),
+            ("03:02", "critical: plain", "held: repeat-not-due until 23 04:00"),
+            ("03:03", "critical@db: refused", "held: repeat-not-due until 23 04:01"),
         ],
     );
 }

@@ -223,8 +223,8 @@ impl Health {
                     .fold(status, |worst, other| if other.badness() > worst.badness() { other } else { worst });
                 let changes = flap::setting(moment.settings).map_or(0, |flap| flap.changes);
                 let first = self.changes.iter().rev().nth((changes as usize).saturating_sub(1)).copied();
-                self.flapping =
-                    Some(Flapping { since: first.or(Some(now)), changes, reported_at: Some(now), repeats: 0, worst });
+                let (since, key) = (first.or(Some(now)), self.open.as_deref().and_then(|open| open.key));
+                self.flapping = Some(Flapping { since, changes, reported_at: Some(now), repeats: 0, worst, key });
             }
             FlapChange::Continues => {
                 if let Some(flapping) = &mut self.flapping {

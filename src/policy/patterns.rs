@@ -29,6 +29,9 @@ pub(super) struct Flapping {
     /// The worst status that was reported before or in it.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) worst: Status,
+    /// The key under which it began.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) key: Option<u64>,
 }
 
 /// From what is kept; version 0.1 kept only whether it flaps.

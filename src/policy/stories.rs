@@ -1045,7 +1045,7 @@ fn a_job_that_hangs_is_told_once() {
             (
                 "24 07:00",
                 "clock",
-                "stuck critical, shown in #1 (2 due times skipped in a row) | critical since 20:01, 2 failures, ok in between, failing still: 2 due times skipped in a row",
+                "stuck critical, shown in #1 (2 due times skipped in a row) | critical since 20:01, 2 failures, ok in between, failing still: a run hung: copying",
             ),
             ("24 07:10", "ok", "recovery ok, closes #1 (2 failures in 11h 9m)"),
         ],

@@ -248,6 +248,7 @@ impl Health {
         if self.is_flapping() && self.status() == Some(Status::Ok) {
             self.note_change(now);
         }
+        self.turn_to_own(None);
         match &mut self.open {
             // Also one whose end is still to be told: that would never be.
             Some(open) => open.hangs((hang.run, runs), now),

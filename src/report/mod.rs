@@ -249,9 +249,13 @@ pub fn wake(
 ) -> Vec<Message> {
     let hang = running.map(|running| &running.hang);
     let notifications = policy::wake(&job.notify, health, hang, &job.timing.zone, now);
-    let last = Occasion::clock(health.last_run().filter(|_| !notifications.is_empty()), job.command.parse());
+    let last = health.last_run().filter(|_| !notifications.is_empty());
+    let was_ok = last.as_ref().is_some_and(|last| last.status == Status::Ok);
+    let last = Occasion::clock(last, job.command.parse());
     let occasion = |told: &Notification| match (&told.update, running) {
         (Update::Hangs(_), Some(running)) => running.occasion.clone(),
+        // A run that was well is none of an incident that goes on: it had another key.
+        _ if was_ok && told.status != Status::Ok => Occasion::clock(None, job.command.parse()),
         _ => last.clone(),
     };
     let context = |told| Context { occasion: occasion(told), pauses: None, now };
