@@ -327,15 +327,22 @@ fn without_a_daemon_it_is_judged_and_sent_in_place_with_the_memory_of_the_runs_b
     let sandbox = telling(&slack);
     sandbox.file("jobs.d/db.toml", "expect = { every = '1d', grace = '2h' }\n");
     for (script, posts) in [("exit 3", 1), ("exit 3", 1), ("exit 0", 2), ("exit 0", 2)] {
-        let ran = output(&mut wrap(&sandbox, script));
-        assert!(ran.stderr.is_empty(), "{ran:?}");
+        output(&mut wrap(&sandbox, script));
+        // On a machine that has no time for it within two seconds, the next run sends it.
+        for _ in 0..20 {
+            if slack.posted().len() >= posts {
+                break;
+            }
+            output(&mut sandbox.command(&["wrap", "--job", "other", "--", "true"]));
+        }
         assert_eq!(slack.posted().len(), posts, "{script}: {:?}", slack.posted());
     }
     // A daemon goes on from there.
+    let runs = || history(&sandbox).iter().filter(|run| run["job"] == "db").count();
     let daemon = daemon(&sandbox);
-    assert_eq!(history(&sandbox).len(), 4);
+    assert_eq!(runs(), 4);
     output(&mut wrap(&sandbox, "exit 0"));
-    assert_eq!(history(&sandbox).len(), 5);
+    assert_eq!(runs(), 5);
     drop(daemon);
 }
 
