@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::table::Key;
+use super::key::Key;
 use super::units::{Rate, parse_duration, parse_rate, parse_size};
 
 /// A default as its key has it.

@@ -4,7 +4,9 @@
 //! taking a bad value yields `None` and a problem, never a stop.
 
 mod default;
+mod key;
 pub mod load;
+mod sections;
 mod small;
 mod suggest;
 mod table;
@@ -14,8 +16,10 @@ pub mod watch;
 mod ways;
 
 pub use default::{Default, default_of};
+pub use key::{Key, Kind};
+pub use sections::{Section, sections};
 pub use small::read_small;
 pub use suggest::{did_you_mean, nearest};
-pub use table::{Key, Kind, Layer, Reader, Table, Value};
+pub use table::{Layer, Reader, Table, Value};
 pub use text::Text;
 pub use units::{Rate, Refusal, calendar_unit, format_duration, parse_duration, parse_rate, parse_size};

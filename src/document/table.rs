@@ -12,66 +12,18 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error as SerdeError, StrDeserializer};
 use toml::de::{DeTable, DeValue};
 
+use super::sections::{Section, below, home};
 use super::text::Text;
 use super::units::{Rate, Refusal, parse_duration, parse_rate, parse_size};
 use super::{did_you_mean, nearest};
 use crate::diagnostic::{Code, Place, Problem, Problems, SourceId};
 
-/// A key as the manual and the schema tell of it. Each station lists its own, and a test holds the list equal to what
-/// its reader takes.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// The name in the file.
-    pub name: &'static str,
-    /// What its value may be.
-    pub kind: Kind,
-    /// The default as it would be written; empty where there is none.
-    pub default: &'static str,
-    /// What it means, in a sentence or two.
-    pub about: &'static str,
-}
-
-/// What a value may be.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// A list of texts.
-    List,
-    /// A list of values of these kinds.
-    ListOf(&'static [Kind]),
-    /// One text, or a list of them.
-    TextOrList,
-    /// `true` or `false`.
-    Flag,
-    /// A whole number between two bounds.
-    Integer(i64, i64),
-    /// A number, with or without a fraction.
-    Number,
-    /// A length of time.
-    Duration,
-    /// So many in so long.
-    Rate,
-    /// A number of bytes.
-    Size,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A list of these words.
-    Choices(&'static [&'static str]),
-    /// Text by name.
-    Map,
-    /// A table with these keys.
-    Table(&'static [Key]),
-    /// A list of tables with these keys.
-    Tables(&'static [Key]),
-    /// Any of several kinds.
-    OneOf(&'static [Kind]),
-}
-
 /// Collects the problems of everything that is read through it.
 #[derive(Debug, Default)]
 pub struct Reader {
     problems: RefCell<Problems>,
+    /// Every table that there is, for a key that is written in the wrong one.
+    sections: Option<fn() -> Vec<Section>>,
 }
 
 /// One layer of a table: a parsed table of one file.
@@ -90,8 +42,8 @@ pub struct Table<'d> {
     path: String,
     own: Option<Layer<'d>>,
     below: Option<Layer<'d>>,
-    /// Whether `finish` looks for unknown keys in the layer below too.
-    strict_below: bool,
+    /// The name of the layer below, where `finish` looks for unknown keys in it too.
+    strict_below: Option<&'static str>,
     asked: Vec<&'static str>,
 }
 
@@ -104,7 +56,7 @@ pub struct Value<'d> {
     value: &'d DeValue<'d>,
     /// The table of the layer below under the same key, where this is a table too.
     below: Option<Layer<'d>>,
-    strict_below: bool,
+    strict_below: Option<&'static str>,
     /// Where it stands.
     pub at: Place,
     /// Where its key stands.
@@ -117,6 +69,11 @@ pub struct Value<'d> {
 const MOST_NAMED: usize = 12;
 
 impl Reader {
+    /// One that knows every table, and so where a key belongs that is written in another.
+    pub fn of(sections: fn() -> Vec<Section>) -> Self {
+        Self { sections: Some(sections), ..Self::default() }
+    }
+
     /// Takes a problem in.
     pub fn push(&self, problem: Problem) {
         self.problems.borrow_mut().push(problem);
@@ -158,7 +115,7 @@ impl<'d> Table<'d> {
 
     /// A table in which nothing is written.
     pub fn empty(reader: &'d Reader) -> Self {
-        Self { reader, path: String::new(), own: None, below: None, strict_below: false, asked: Vec::new() }
+        Self { reader, path: String::new(), own: None, below: None, strict_below: None, asked: Vec::new() }
     }
 
     /// The same table over a layer of defaults: what this one does not say, `below` does.
@@ -183,10 +140,10 @@ impl<'d> Table<'d> {
     }
 
     /// Lets `finish` look for unknown keys in the layer below too, here and in every table below this one: how
-    /// `[defaults]` itself is checked.
+    /// `[defaults]` itself is checked, under its name.
     #[must_use]
-    pub fn strict_below(mut self) -> Self {
-        self.strict_below = true;
+    pub fn strict_below(mut self, name: &'static str) -> Self {
+        self.strict_below = Some(name);
         self
     }
 
@@ -246,7 +203,7 @@ impl<'d> Table<'d> {
 
     /// A key's full name for messages: `notify.repeat`.
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        below(&self.path, key)
     }
 
     /// Text.
@@ -403,7 +360,7 @@ impl<'d> Table<'d> {
 
     /// Ends the reading: every key of the file that nobody asked for is unknown.
     pub fn finish(self) {
-        let below = self.below.filter(|_| self.strict_below);
+        let below = self.below.filter(|_| self.strict_below.is_some());
         for (layer, name) in
             self.own.iter().chain(&below).flat_map(|layer| layer.table.keys().map(move |name| (layer, name)))
         {
@@ -416,21 +373,31 @@ impl<'d> Table<'d> {
                 let place = Place::new(layer.source, name.span());
                 // What is only counted needs no guess.
                 let full = self.reader.is_full(layer.source);
-                let help = || did_you_mean(key, self.asked.iter().copied()).unwrap_or_else(|| self.known_keys());
+                let help = || did_you_mean(key, self.asked.iter().copied()).unwrap_or_else(|| self.known_keys(key));
                 self.push(Problem::new(Code::UnknownKey, place, message).maybe_help((!full).then(help)));
             }
         }
     }
 
-    /// Which keys there are, for whoever wrote one that is near to none of them.
-    fn known_keys(&self) -> String {
+    /// Where a key belongs that is near to none of this table's, and else which keys there are.
+    fn known_keys(&self, key: &str) -> String {
+        let written = match self.strict_below {
+            Some(layer) if self.path.is_empty() => layer.to_owned(),
+            Some(layer) => below(layer, &self.path),
+            None => self.path.clone(),
+        };
+        let home = self.reader.sections.and_then(|sections| home(&sections(), key, &written));
         if self.asked.len() > MOST_NAMED {
-            return "slack_alert.toml(5) has all keys; what only people read stands in a comment: `# …`".to_owned();
+            return match home {
+                Some(home) => format!("`{key}` belongs {home}"),
+                None => "slack_alert.toml(5) has all keys; what only people read stands in a comment: `# …`".to_owned(),
+            };
         }
         let mut keys: Vec<String> = self.asked.iter().map(|key| format!("`{key}`")).collect();
         keys.sort();
         keys.dedup();
-        format!("it can be {}", keys.join(", "))
+        let home = home.map(|home| format!("; `{key}` is a key {home}")).unwrap_or_default();
+        format!("it can be {}{home}", keys.join(", "))
     }
 
     /// Where each key of the file itself stands, and each key of its tables, as `notify.on`; and each table of a list.

@@ -209,7 +209,7 @@ pub(super) fn check_defaults(
             reader.push(problem.help("each job says it for itself"));
         }
     }
-    let table = Table::root(reader, probe.0, PROBE, probe.1).over(defaults).strict_below();
+    let table = Table::root(reader, probe.0, PROBE, probe.1).over(defaults).strict_below("defaults");
     let name = JobName::new("defaults");
     let _ = read(&name, Path::new("defaults"), PROBE, table, context);
     let stopping = reader.errors_that_stop() - before.1;

@@ -54,7 +54,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     let probe_source = findings.sources.add(Path::new("(defaults)"), job::PROBE);
     let (probe, _) = load::parse(probe_source, job::PROBE, &mut Problems::default());
 
-    let reader = Reader::default();
+    let reader = Reader::of(super::config_sections);
     let mut root = Table::root(&reader, findings.config, &file.text, &parsed);
     let mut config = config::read(&mut root, options.config.as_deref(), &folder, around);
     if let Some(jobs_dir) = &options.jobs_dir {
@@ -350,7 +350,7 @@ fn read_job(file: &JobFile, source: SourceId, base: &Base<'_>, context: &Context
         return Read { text, own, job: None, partial: None, env_file: None, after: Vec::new() };
     }
     let (parsed, clean) = load::parse(source, &text, &mut own);
-    let reader = Reader::default();
+    let reader = Reader::of(super::job_sections);
     let mut table = Table::root(&reader, source, &text, &parsed);
     if let Some(defaults) = base.defaults {
         table = table.over_layer(defaults);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::{Code, Problem, Problems, Severity, SourceId, Sources};
-use crate::document::{Key, Kind, Rate, default_of};
+use crate::document::{Key, Kind, Rate, Section, default_of, sections};
 use crate::exec;
 use crate::id::{Channel, JobName};
 use crate::message::{self, JobFacts};
@@ -355,6 +355,19 @@ pub const CHECK_KEYS: &[Key] = &[Key {
 /// Every key of a job file, station by station.
 pub fn job_keys() -> Vec<Key> {
     [&exec::keys()[..], schedule::KEYS, message::KEYS, message::CONDITION_KEYS, JOB_KEYS].concat()
+}
+
+/// Every table of a job file, and of the configuration beside it.
+pub(crate) fn job_sections() -> Vec<Section> {
+    [sections(&job_keys(), "", None), sections(CONFIG_KEYS, "", Some("slack_alert.toml"))].concat()
+}
+
+/// Every table of the configuration. What no `[defaults]` can have belongs in a job file.
+pub(crate) fn config_sections() -> Vec<Section> {
+    let (own, defaults): (Vec<Key>, Vec<Key>) =
+        job_keys().into_iter().partition(|key| schema::NOT_IN_DEFAULTS.contains(&key.name));
+    let config = [sections(CONFIG_KEYS, "", None), sections(&defaults, "defaults", None)];
+    [config.concat(), sections(&own, "", Some("a job file"))].concat()
 }
 
 /// The sources and problems of one reading, for whoever shows them.

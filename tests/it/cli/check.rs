@@ -64,6 +64,33 @@ fn every_problem_of_every_file_is_shown_with_its_place() {
 }
 
 #[test]
+fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
+    let sandbox = Sandbox::with(&[
+        (
+            "slack_alert.toml",
+            "command = \"true\"\nrate = \"1/s\"\n[defaults]\nmention = \"@here\"\n[defaults.notify]\ntimeout = \"1m\"\n",
+        ),
+        ("jobs.d/top.toml", &format!("{GOOD}mention = \"@here\"\non = []\nmax_running = 3\n")),
+        ("jobs.d/below.toml", &format!("{GOOD}[notify]\nretries = 3\n[notify.channels]\nchannel = \"#ops\"\n")),
+    ]);
+    let ran = sandbox.run(&["check", "--format", "github"]);
+    for (place, help) in [
+        ("slack_alert.toml,line=1", "`command` belongs in `[fallback]` or in a job file"),
+        ("slack_alert.toml,line=2", "`rate` belongs in `[slack]`"),
+        ("slack_alert.toml,line=4", "`mention` belongs in `[defaults.notify]`"),
+        ("slack_alert.toml,line=6", "`timeout` belongs in `[defaults]`"),
+        ("jobs.d/top.toml,line=3", "`mention` belongs in `[notify]`"),
+        ("jobs.d/top.toml,line=4", "`on` belongs in `[notify]`"),
+        ("jobs.d/top.toml,line=5", "`max_running` belongs in `[limits]` of slack_alert.toml"),
+        ("jobs.d/below.toml,line=4", "`retries` belongs at the top of the file, above the first `[table]`"),
+        ("jobs.d/below.toml,line=6", "`warning`; `channel` is a key in `[notify]`"),
+    ] {
+        let is_told = |line: &str| line.contains(&format!("file={place},")) && line.contains(help);
+        assert!(ran.stdout.lines().any(is_told), "{place}: `{help}` is missing in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
 fn problems_of_defaults_are_shown_where_they_stand_and_once() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", "[defaults]\ntimeout = \"soon\"\ncommand = \"x\"\n[defaults.notify]\nrepaet = \"1h\"\n"),
