@@ -123,14 +123,24 @@ fn entry(line: &str) -> Result<(When, &str), String> {
         return Err("neither a setting nor a time with five fields".to_owned());
     }
     let (cron, drawn) = fields::read(texts, line)?;
-    if is_field(word(rest).0) {
-        return Err(
-            "more than five fields: a crontab has neither seconds nor years; for less than a minute give a job of \
-                    its own `every`"
-                .to_owned(),
-        );
+    let sixth = word(rest).0;
+    if is_field(sixth) {
+        return Err(too_many(sixth));
     }
     Ok((When::Cron(cron, drawn), rest))
+}
+
+/// Why an entry with such a word behind its five fields is none.
+fn too_many(word: &str) -> String {
+    let is_number = word.chars().all(|c| c.is_ascii_digit());
+    let user = match is_number {
+        true => format!("; as a user, `{word}` would have to be a name, since cron knows users by their names alone"),
+        false => String::new(),
+    };
+    format!(
+        "more than five fields: a crontab has neither seconds nor years; for less than a minute give a job of its own \
+         `every`{user}"
+    )
 }
 
 /// Whether a word is a field of a calendar rather than a program or a user: that of seconds or of years, which other schedulers
@@ -216,6 +226,14 @@ mod tests {
                 Line::Refused(
                     "more than five fields: a crontab has neither seconds nor years; for less than a minute give a job of \
                      its own `every`"
+                        .to_owned(),
+                ),
+            ),
+            (
+                "0 5 * * * 1000 run",
+                Line::Refused(
+                    "more than five fields: a crontab has neither seconds nor years; for less than a minute give a job of \
+                     its own `every`; as a user, `1000` would have to be a name, since cron knows users by their names alone"
                         .to_owned(),
                 ),
             ),

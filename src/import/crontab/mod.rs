@@ -376,6 +376,16 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_that_is_none_is_told_of_with_its_line() {
+        for (zone, is_told) in [("Europe/Berlin", false), (":UTC", false), ("", false), ("Europe/Berlni", true)] {
+            let imported = convert(&format!("CRON_TZ={zone}\n@daily run\n"), "tab", Some(false));
+            let notes: Vec<_> = imported.notes.iter().map(ToString::to_string).collect();
+            let told = "tab:1: CRON_TZ: `Europe/Berlni` names no time zone that is known here";
+            assert_eq!(notes.iter().any(|note| note.starts_with(told)), is_told, "{zone}: {notes:?}");
+        }
+    }
+
+    #[test]
     fn a_line_becomes_a_job() {
         for (text, system, expected) in [
             ("*/5 * * * * run", false, "command = \"run\"\ncron = \"*/5 * * * *\""),

@@ -1,5 +1,7 @@
 //! The settings of a crontab (`NAME=value`), each of which counts for the entries below it.
 
+use crate::clock;
+
 /// cron's own variables, which mean nothing to a command.
 const MAIL_VARIABLES: &[&str] = &["MAILFROM", "CONTENT_TYPE", "CONTENT_TRANSFER_ENCODING"];
 
@@ -36,7 +38,12 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &str) -> Option<St
         "CRON_TZ" => {
             let zone = value.strip_prefix(':').unwrap_or(value);
             settings.zone = Some(zone.to_owned()).filter(|zone| !zone.is_empty());
-            None
+            let is_unknown = settings.zone.as_deref().is_some_and(|zone| clock::zone(zone).is_none());
+            let text = format!(
+                "CRON_TZ: `{zone}` names no time zone that is known here, and cron takes UTC for it: correct the jobs' `time_zone`, \
+                 with which they are not loaded"
+            );
+            is_unknown.then_some(text)
         }
         "RANDOM_DELAY" => match value.parse::<u32>() {
             Ok(minutes) => {
