@@ -8,6 +8,12 @@ fn from_an_empty_folder_to_the_first_message_by_the_commands_that_it_says() {
     let ran = sandbox.run(&["init"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.starts_with("wrote slack_alert.toml: ") && ran.stdout.contains("wrote jobs.d/disk.toml: "));
+    // What it points to is there without a package too.
+    let config = sandbox.read("slack_alert.toml");
+    for path in ["packaging/slack-app-manifest.yaml", "man/slack_alert.toml.5"] {
+        assert!(config.contains(path), "{config}");
+        assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path).is_file(), "{path}");
+    }
     for command in ["  slack-alert check ", "  slack-alert once disk ", "  slack-alert run "] {
         assert!(ran.stdout.contains(command), "{}", ran.stdout);
     }
