@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::View;
-use crate::api::{HoldKind, Incident, Job, JobState, Next, RemovedRunning, Starved};
+use crate::api::{HeldJob, HoldKind, Incident, Job, JobState, Next, RemovedRunning, Starved};
 use crate::cli::client::words::{because, count, length};
 use crate::cli::state::told;
 use crate::cli::terminal::{columns, cut};
@@ -199,7 +199,7 @@ fn of_job(view: &View, job: &Job, look: Look<'_>) -> Vec<Row> {
     // The row of a job that is not loaded tells of its file.
     let others = incidents.iter().skip(usize::from(state != JobState::NotLoaded)).filter(|_| is_failing(state));
     let other = |incident: &&Incident| {
-        let (what, more) = of_incident(incident, None, view.status.now, look.zone);
+        let (what, more) = of_incident(incident, (None, job.silenced.as_ref()), view.status.now, look.zone);
         let (state, name) = (of_status(incident.status), in_one_line(job.name.as_str()).into_owned());
         Row { state, word: word(state), name, what, more }
     };
@@ -215,7 +215,9 @@ fn of_first(view: &View, (job, state): (&Job, JobState), incidents: &[&Incident]
         (JobState::NotLoaded, _) => {
             (in_one_line(job.error.as_deref().unwrap_or("its file has errors")).into_owned(), Vec::new())
         }
-        (_, Some(incident)) if is_failing(state) => of_incident(incident, its_job, now, look.zone),
+        (_, Some(incident)) if is_failing(state) => {
+            of_incident(incident, (its_job, job.silenced.as_ref()), now, look.zone)
+        }
         (state, None) if is_failing(state) => (last(job, now, look.zone), output(job)),
         // The row of its run tells of it.
         (JobState::Never, _) if !job.running.is_empty() && job.error.is_none() => return None,
@@ -235,7 +237,7 @@ fn of_first(view: &View, (job, state): (&Job, JobState), incidents: &[&Incident]
 
 /// A job that changes between ok and not ok again and again, and whose last run was ok: its incident is not over.
 fn flaps(job: &Job, incident: &Incident, now: Timestamp, zone: &TimeZone) -> Row {
-    let (what, mut more) = of_incident(incident, None, now, zone);
+    let (what, mut more) = of_incident(incident, (None, job.silenced.as_ref()), now, zone);
     let at = job.last.as_ref().map(|last| told(last.finished, zone, now));
     if let Some(at) = at {
         more.insert(0, Line::Words(format!("its last run, at {at}, was ok")));
@@ -276,8 +278,13 @@ fn word(state: JobState) -> &'static str {
 }
 
 /// "since 02:11 (47m), 3 failures, the same each time", with the line that tells most, and what was told. `job` is the
-/// one whose last run belongs to it, where that is known.
-fn of_incident(incident: &Incident, job: Option<&Job>, now: Timestamp, zone: &TimeZone) -> (String, Vec<Line>) {
+/// one whose last run belongs to it, where that is known; `silenced` is by what its job is silenced.
+fn of_incident(
+    incident: &Incident,
+    (job, silenced): (Option<&Job>, Option<&HeldJob>),
+    now: Timestamp,
+    zone: &TimeZone,
+) -> (String, Vec<Line>) {
     let failures = incident.failures;
     let same = match incident.same {
         _ if failures < 2 => String::new(),
@@ -297,12 +304,12 @@ fn of_incident(incident: &Incident, job: Option<&Job>, now: Timestamp, zone: &Ti
     if !line.is_empty() {
         more.push(Line::Output(line));
     }
-    more.push(Line::Words(messages(incident, now, zone)));
+    more.push(Line::Words(messages(incident, silenced, now, zone)));
     (what, more)
 }
 
 /// Where it was told, why nothing is said now, what comes next, who has it.
-fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
+fn messages(incident: &Incident, silenced: Option<&HeldJob>, now: Timestamp, zone: &TimeZone) -> String {
     let mut parts = Vec::new();
     // The terminal and a webhook's channel have no name.
     let named = incident.told.iter().map(|told| in_one_line(&told.channel).into_owned());
@@ -333,6 +340,7 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
         Some(suppressed) if suppressed.reason == "repeat-not-due" && next.is_some() => {}
         Some(suppressed) if steady.is_some() && suppressed.reason == "flapping" => {}
         Some(suppressed) if incident.ack.is_some() && suppressed.reason == "acknowledged" => {}
+        Some(suppressed) if silenced.is_some() && suppressed.reason == "silenced" => {}
         Some(suppressed) => {
             let until = suppressed.until.filter(|_| next.is_none());
             let until = until.map(|until| format!(" until {}", told(until, zone, now))).unwrap_or_default();
@@ -342,6 +350,8 @@ fn messages(incident: &Incident, now: Timestamp, zone: &TimeZone) -> String {
     }
     parts.extend(next);
     parts.extend(steady.map(|at| format!("it flaps: steady at {at} if nothing changes before")));
+    // An acknowledgement hides no silence: of two reasons for which nothing is said the daemon names one.
+    parts.extend(silenced.map(|held| format!("silenced until {}", told(held.until, zone, now))));
     parts.push(match &incident.ack {
         Some(ack) => format!(
             "acknowledged by {} at {} until {}{}",

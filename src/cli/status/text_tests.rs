@@ -283,6 +283,24 @@ fn who_has_an_incident_is_said_in_the_place_of_nobody() {
 }
 
 #[test]
+fn a_job_that_somebody_has_and_that_is_silenced_shows_both() {
+    let mut view = night();
+    let dana = json!({ "uid": 1001, "name": "dana" });
+    let ack = json!({ "by": dana, "at": "2026-11-28T02:30:00Z", "until": "2026-11-29T02:30:00Z" });
+    view.status.incidents[0].ack = serde_json::from_value(ack).expect("an acknowledgement");
+    let held = json!({ "id": 9, "until": "2026-11-28T04:00:00Z", "by": dana, "note": null, "passed": null });
+    view.jobs.iter_mut().find(|job| job.name.as_str() == "db/backup").expect("it fails").silenced =
+        serde_json::from_value(held).expect("a silence");
+    for reason in ["acknowledged", "silenced"] {
+        let why = json!({ "reason": reason, "until": "2026-11-29T02:30:00Z" });
+        view.status.incidents[0].suppressed = serde_json::from_value(why).expect("a reason");
+        let text = shown(&view, None, false);
+        let words = "; silenced until 04:00; acknowledged by dana at 02:30 until 2026-11-29 02:30\n";
+        assert!(text.contains(words) && !text.contains("suppressed: silenced"), "{reason}: {text}");
+    }
+}
+
+#[test]
 fn all_is_well_in_three_lines() {
     let mut view = night();
     view.status.incidents.clear();
