@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Explained, Hold, Incident, Job, Message, Next, Run, ScriptSilence};
+use super::{Explained, Hold, Incident, Job, Message, Next, Run, ScriptSilence, Starved};
 use crate::id::{JobName, RunId};
 
 /// What may be asked of a list, as the parameters of an address.
@@ -92,6 +92,9 @@ pub struct WhyList {
     pub job: JobName,
     /// How it is, and what comes next, in a sentence.
     pub sentence: String,
+    /// What a run of it waits for now, as `status` tells it; none where none waits.
+    #[serde(default)]
+    pub waits: Option<Starved>,
     /// Its runs, each with why there was a message or none.
     pub why: Vec<Explained>,
     /// Where the next page goes on; none when there is no more.

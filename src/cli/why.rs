@@ -59,7 +59,8 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     let last = state::expected(&reader, job, now);
     let told: Vec<Explained<'_>> = rows.iter().map(|row| explained(row, &letters, (job, zone, now), last)).collect();
     if args.json {
-        let all: Vec<Value> = told.iter().map(in_json).collect();
+        let waits = known.waiting(&args.job);
+        let all: Vec<Value> = told.iter().map(in_json).map(|run| with_waits(run, waits.as_ref())).collect();
         world.terminal.out(&format!("{}\n", Value::from(all)));
         return Ok(ExitCode::SUCCESS);
     }
@@ -140,6 +141,20 @@ struct Known<'k> {
     now: Timestamp,
 }
 
+impl Known<'_> {
+    /// What a run of the job waits for: as the daemon knows it, or has said it last.
+    fn waiting(self, job: &str) -> Option<api::Starved> {
+        let noted = || Some(starved(self.reader, job)?.of(JobName::new(job)));
+        self.waits.cloned().or_else(noted)
+    }
+}
+
+/// A run in JSON with what its job waits for now, which is the same of each of its runs.
+fn with_waits(mut run: Value, waits: Option<&api::Starved>) -> Value {
+    run["waits"] = json!(waits);
+    run
+}
+
 /// The job as the daemon has it now.
 fn live(daemon: Option<&Daemon>, name: &str) -> Option<api::Job> {
     let jobs = daemon?.jobs(Some(name)).ok()?;
@@ -179,7 +194,8 @@ fn from_daemon(world: &World, plan: &Plan, args: &WhyArgs, daemon: &Daemon) -> R
     all.truncate(count);
     why.why = all;
     if args.json {
-        world.terminal.out(&format!("{}\n", json!(why.why)));
+        let all: Vec<Value> = why.why.iter().map(|run| with_waits(json!(run), why.waits.as_ref())).collect();
+        world.terminal.out(&format!("{}\n", Value::from(all)));
         return Ok(ExitCode::SUCCESS);
     }
     for told in &why.why {

@@ -94,6 +94,12 @@ impl Wait {
 }
 
 impl Starved {
+    /// As `status` tells it, of a run of this job.
+    pub fn of(self, job: JobName) -> api::Starved {
+        let api::Waits { what, why } = self.waits();
+        api::Starved { job, since: self.since, what, why, run: None }
+    }
+
     /// As the API tells it.
     fn waits(&self) -> api::Waits {
         api::Waits { what: self.what(), why: self.places() }

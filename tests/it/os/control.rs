@@ -457,6 +457,25 @@ fn a_run_that_may_not_start_yet_waits_for_its_start_and_does_not_hang() {
 }
 
 #[test]
+fn why_tells_programs_too_what_a_job_waits_for() {
+    let waits = "command = 'true'\nevery = '1h'\nlock = 'L'\n";
+    let holder = "command = 'until test -e go; do sleep 0.05; done'\nevery = '1h'\nfirst_run = 'wait'\nlock = 'L'\n";
+    let files = [("slack_alert.toml", ""), ("jobs.d/waits.toml", waits), ("jobs.d/holder.toml", holder)];
+    let (sandbox, _going, socket) = daemon(&files);
+    let free = ask_until(&socket, "/api/v1/why/waits", |why| !why["why"][0].is_null());
+    assert_eq!(free.get("waits"), Some(&Value::Null), "{free}");
+    let (_, held) = ask(&socket, "POST", "/api/v1/trigger", Some(&json!({"job": "holder"})));
+    ask(&socket, "POST", "/api/v1/trigger", Some(&json!({"job": "waits"})));
+    let (_, why) = ask(&socket, "GET", "/api/v1/why/waits", None);
+    assert_eq!(why["waits"]["what"], "the lock L", "{why}");
+    assert_eq!(why["waits"]["why"], format!("run {} of holder holds the lock L", held["run"]), "{why}");
+    let said = sandbox.run(&["why", "waits", "--json"]).stdout;
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said[0]["waits"], why["waits"], "{said}");
+    sandbox.file("go", "");
+}
+
+#[test]
 fn a_run_that_waited_for_its_start_is_shown_since_its_process_began() {
     let job = "command = 'exec sleep 1000'\nevery = '1h'\n";
     let conf = "[limits]\nstart_rate = '1/2s'\nshutdown_grace = '0s'\n";
