@@ -12,6 +12,7 @@ use super::{Failure, state};
 use crate::api;
 use crate::clock::{Clock, System};
 use crate::id::Channel;
+use crate::message::{Message, Thread, first_line};
 use crate::outbox::wakeup;
 use crate::plan::Plan;
 use crate::policy::Dropped;
@@ -118,8 +119,8 @@ fn from_daemon(
     }
     let row = |message: &api::Message| {
         let event = what(message.edit, message.file, message.event.as_deref().unwrap_or_default());
-        let text =
-            shortened(&crate::notify::view::plain(message.text.lines().next().unwrap_or_default()), LONGEST_TEXT);
+        let line = message.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let text = shortened(&crate::notify::view::plain(line), LONGEST_TEXT);
         let why = message.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
         vec![
             message.id.to_string(),
@@ -128,7 +129,7 @@ fn from_daemon(
             if message.channel.is_empty() { "-".to_owned() } else { message.channel.clone() },
             message.job.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
             message.attempts.to_string(),
-            visible(&format!("{event}: {text}{why}")),
+            visible(&format!("{}{why}", in_words(event, &text))),
         ]
     };
     let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
@@ -200,7 +201,7 @@ fn line(plan: &Plan, stored: &Stored) -> Vec<String> {
     let message = &stored.message;
     let job = message.job.as_ref().map(ToString::to_string);
     let event = what(stored.is_edit(), stored.is_file(), message.event.map_or("", |event| event.as_str()));
-    let text = shortened(&crate::notify::view::plain(message.text.lines().next().unwrap_or_default()), LONGEST_TEXT);
+    let text = shortened(&crate::notify::view::plain(&first_line(message)), LONGEST_TEXT);
     let why = stored.why.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
     vec![
         stored.id.to_string(),
@@ -221,7 +222,7 @@ fn in_words(event: &str, text: &str) -> String {
 /// What a message is: what stands behind is what it says itself, or what the message says that it belongs to.
 fn what(is_edit: bool, is_file: bool, event: &str) -> &str {
     match (is_edit, is_file) {
-        (true, _) => "edit",
+        (true, _) => Thread::Edit.words().unwrap_or_default(),
         (_, true) => "file of",
         _ => event,
     }
@@ -255,10 +256,15 @@ fn in_json(stored: &Stored) -> Value {
         "channel": message.channel,
         "edit": stored.is_edit(),
         "file": stored.is_file(),
-        "text": message.text,
+        "text": text(message),
         "blocks": message.blocks,
         "color": message.color,
     })
+}
+
+/// What a message says. The text that an edit carries is for a message of which nothing is known: it says what it changes.
+fn text(message: &Message) -> String {
+    if message.thread == Thread::Edit { first_line(message).into_owned() } else { message.text.clone() }
 }
 
 /// The messages that were named, or all of a kind.

@@ -34,6 +34,7 @@ struct Count {
     runs: u64,
     failed: u64,
     messages: u64,
+    edits: u64,
     /// Why nothing was sent, and how often.
     suppressed: BTreeMap<String, u64>,
 }
@@ -57,8 +58,13 @@ pub(super) fn run(world: &World, args: &SimulateArgs) -> Result<ExitCode, Failur
                 }
                 verbose || args.json
             }
-            Happening::Message { job, .. } => {
-                counts.entry(job.as_ref().map_or_else(String::new, JobName::to_string)).or_default().messages += 1;
+            Happening::Message { job, thread, .. } => {
+                let count = counts.entry(job.as_ref().map_or_else(String::new, JobName::to_string)).or_default();
+                match thread {
+                    // It changes a message that is counted, and nobody is notified of it.
+                    Thread::Edit => count.edits += 1,
+                    _ => count.messages += 1,
+                }
                 true
             }
             Happening::Asked { .. } => true,
@@ -80,8 +86,10 @@ pub(super) fn run(world: &World, args: &SimulateArgs) -> Result<ExitCode, Failur
     }
     world.terminal.out(&text);
     let total = |of: fn(&Count) -> u64| counts.values().map(of).sum::<u64>();
-    let all =
-        format!("{}, {}", count(total(|count| count.runs), "run"), count(total(|count| count.messages), "message"));
+    let edits = total(|count| count.edits);
+    let edits = if edits == 0 { String::new() } else { format!(", {}", count(edits, "edit")) };
+    let (runs, messages) = (total(|count| count.runs), total(|count| count.messages));
+    let all = format!("{}, {}{edits}", count(runs, "run"), count(messages, "message"));
     world.terminal.err(&format!("slack-alert: {all}"));
     Ok(ExitCode::SUCCESS)
 }
@@ -181,12 +189,7 @@ fn line(plan: &Plan, happening: &Happening, verbose: bool) -> String {
         Happening::Message { at, job, channel, event, thread, text } => {
             // One that is not of one job's run alone has no event.
             let what = event.map_or_else(String::new, |event| format!(" {}", event.as_str()));
-            let place = match thread {
-                Thread::None | Thread::Open => "",
-                Thread::Reply | Thread::Upload => ", in the thread",
-                Thread::Broadcast => ", in the thread and the channel",
-                Thread::Edit => ", edit of the first message",
-            };
+            let place = thread.words().map(|words| format!(", {words}")).unwrap_or_default();
             let at = local(*at, job.as_ref());
             let channel = if channel.is_unnamed() { String::new() } else { format!(" {channel}") };
             // An edit shows what has become of the message, and its event is that of the message.

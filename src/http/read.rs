@@ -11,6 +11,7 @@ use crate::api;
 use crate::daemon::{JobQuery, Reply, Request};
 use crate::exec::{Ending, Status};
 use crate::id::{JobName, RunId};
+use crate::message::first_line;
 use crate::notify;
 use crate::plan::Job;
 use crate::policy::{self, Expected};
@@ -143,7 +144,8 @@ pub(super) fn message(stored: &Stored) -> api::Message {
         channel: message.channel.to_string(),
         edit: stored.is_edit(),
         file: stored.is_file(),
-        text: message.text.clone(),
+        // The text that an edit carries is for a message of which nothing is known.
+        text: if stored.is_edit() { first_line(message).into_owned() } else { message.text.clone() },
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Before it: the message as it was posted, and the edit that `report` made. After it: what takes its place.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::words::color;
@@ -100,6 +102,20 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
     }
 }
 
+/// What there is to read first: of a message its first line, of an edit what it changes. How the whole will read is not known
+/// to it, since what it edits is not in it.
+pub fn first_line(message: &Message) -> Cow<'_, str> {
+    let line = || message.text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    match &message.route.edit {
+        None | Some(Edit::Headline | Edit::Worse) => Cow::Borrowed(line()),
+        Some(Edit::Noted { words }) if words.is_empty() => Cow::Borrowed("the note behind the headline is taken away"),
+        Some(Edit::Resolved { words } | Edit::Gone { words } | Edit::Noted { words } | Edit::Missing { words }) => {
+            Cow::Borrowed(words)
+        }
+        Some(Edit::Attached { words }) => Cow::Owned(format!("without \"{words}\"")),
+    }
+}
+
 /// What the message says, and these words below it.
 fn with_line(first: &Message, edit: &Message, words: &str) -> Message {
     let mut all = first.blocks.clone();
@@ -189,7 +205,7 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
-    use super::edited;
+    use super::{edited, first_line};
     use crate::exec::Status;
     use crate::id::Channel;
     use crate::message::{Edit, Message, Route, Thread};
@@ -222,6 +238,23 @@ mod tests {
     fn edit(change: Edit, blocks: Vec<Value>) -> Message {
         let route = Route { edit: Some(change), ..Route::default() };
         Message { thread: Thread::Edit, route, ..message("another text", blocks, Some("warning")) }
+    }
+
+    #[test]
+    fn an_edit_in_a_list_says_what_it_changes() {
+        let words = |text: &str| text.to_owned();
+        for (change, said) in [
+            (Edit::Resolved { words: words("resolved after 42m") }, "resolved after 42m"),
+            (Edit::Gone { words: words("no longer watched") }, "no longer watched"),
+            (Edit::Noted { words: words("dana has it until 14:00") }, "dana has it until 14:00"),
+            (Edit::Noted { words: String::new() }, "the note behind the headline is taken away"),
+            (Edit::Missing { words: words("its file is not there") }, "its file is not there"),
+            (Edit::Attached { words: words("its file is not there") }, "without \"its file is not there\""),
+            (Edit::Headline, "another text"),
+        ] {
+            assert_eq!(first_line(&edit(change.clone(), Vec::new())), said, "{change:?}");
+        }
+        assert_eq!(first_line(&message("\nits first\nand second", Vec::new(), None)), "its first");
     }
 
     fn texts(message: &Message) -> Vec<&str> {

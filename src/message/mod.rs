@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::unescaped;
 pub use conditions::{CONDITION_KEYS, Conditions, read_conditions};
-pub use edit::edited;
+pub use edit::{edited, first_line};
 pub use format::{Format, KEYS, read};
 pub use headline::{NO_OUTPUT, line, resolved};
 pub use own_blocks::{BadBlock, bad_blocks};
@@ -309,6 +309,19 @@ pub enum Thread {
     Edit,
     /// It is not shown: its file goes into the thread of a message that was posted.
     Upload,
+}
+
+impl Thread {
+    /// Where a message is seen, in the words of every command; nothing of one that is a message of its own in the channel.
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Open => None,
+            Self::Reply => Some("in the thread"),
+            Self::Broadcast => Some("in the thread and the channel"),
+            Self::Edit => Some("edit of the first message"),
+            Self::Upload => Some("file in the thread"),
+        }
+    }
 }
 
 /// What an edit changes of the message that it edits. Everything else of that message stays.

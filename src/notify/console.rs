@@ -134,11 +134,7 @@ pub fn render(message: &Message, plain: bool, colour: bool, zone: &TimeZone, wid
     }
     head.extend(message.job.as_ref().map(|job| style(Style::new().bold(), &visible(job.as_str()))));
     head.extend(message.event.map(|event| style(paint(message.status), event.as_str())));
-    head.extend(match message.thread {
-        Thread::Reply => Some("(in the thread)".to_owned()),
-        Thread::Broadcast => Some("(in the thread and the channel)".to_owned()),
-        Thread::None | Thread::Open | Thread::Edit | Thread::Upload => None,
-    });
+    head.extend(message.thread.words().map(|words| format!("({words})")));
     let mut text = head.join("  ");
     text.push('\n');
     for line in view::body(message, plain, view::room(width, INDENT.len())) {

@@ -20,7 +20,7 @@ use crate::daemon::dispatcher::{Dispatcher, Entry, Past, RunReport, Turn};
 use crate::daemon::{Asker, NewHold, NewRun, Reply, Request};
 use crate::exec::{Outcome, Run, Status};
 use crate::id::{Channel, JobName, RunId};
-use crate::message::{Conditions, Message, Thread};
+use crate::message::{Conditions, Message, Thread, first_line};
 use crate::outbox::{DeliveryResult, Report, storm};
 use crate::plan::{Job, Plan};
 use crate::policy::{By, Decision, Event, Via};
@@ -331,7 +331,9 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
     }
 
     fn tell_message(&mut self, message: Message, now: Now) {
+        let edit = (message.thread == Thread::Edit).then(|| first_line(&message).into_owned());
         let Message { job, channel, event, thread, text, .. } = message;
+        let text = edit.unwrap_or(text);
         self.note(Happening::Message { at: now.wall, job, channel, event, thread, text });
     }
 

@@ -218,6 +218,12 @@ fn what_follows_goes_where_the_incident_was_told_and_an_edit_of_nothing_is_none(
         .map(|value| format!("{} {}", value["channel"], value["thread"]).replace('"', ""))
         .collect();
     assert_eq!(messages, ["pager open", "pager reply", "pager reply", "pager edit"], "{told}");
+    // In words the edit says what it changes, and is none of the messages that are counted.
+    arguments.remove(0);
+    let ran = sandbox.run(&[&["simulate"], &arguments[..]].concat());
+    let edit = "message #pager recovery, edit of the first message: resolved after 30m (3 failures)\n";
+    assert!(ran.stdout.contains(edit), "{ran:?}");
+    assert!(ran.stderr.ends_with("slack-alert: 6 runs, 3 messages, 1 edit\n"), "{ran:?}");
 }
 
 #[test]
