@@ -46,27 +46,54 @@ use clap::{CommandFactory, FromArgMatches};
 use args::{Cli, Command, RunArgs};
 use terminal::Terminal;
 
+use crate::api;
+
 /// It found problems, or failed.
 const FAILED: u8 = 1;
 /// Wrong usage, or no configuration found.
 const USAGE: u8 = 2;
+
+/// What is to be done about a failure stands behind its words.
+const HELP: &str = "\n  help: ";
 
 /// Why a command ends early: what to say, and the exit code.
 #[derive(Debug)]
 struct Failure {
     code: u8,
     message: String,
+    /// What kind of error it is, for programs; where none is said, the exit code is all that is known.
+    kind: Option<&'static str>,
+    /// The daemon's own answer, where it has refused.
+    answer: Option<Box<api::Failure>>,
 }
 
 impl Failure {
     /// It found problems or failed.
     fn new(message: impl Into<String>) -> Self {
-        Self { code: FAILED, message: message.into() }
+        Self { code: FAILED, message: message.into(), kind: None, answer: None }
     }
 
     /// Wrong usage, or no configuration found.
     fn usage(message: impl Into<String>) -> Self {
-        Self { code: USAGE, message: message.into() }
+        Self { code: USAGE, ..Self::new(message) }
+    }
+
+    /// The same, as an error of this kind.
+    fn of(self, kind: &'static str) -> Self {
+        Self { kind: Some(kind), ..self }
+    }
+
+    /// For programs, as the API tells errors.
+    fn in_json(&self) -> serde_json::Value {
+        if let Some(answer) = &self.answer {
+            return serde_json::json!(answer);
+        }
+        let (message, help) = match self.message.split_once(HELP) {
+            Some((message, help)) => (message, Some(help)),
+            None => (self.message.as_str(), None),
+        };
+        let code = self.kind.unwrap_or(if self.code == USAGE { "bad-request" } else { "failed" });
+        serde_json::json!({ "error": { "code": code, "message": message, "help": help } })
     }
 }
 
@@ -134,6 +161,7 @@ fn color_of_help(arguments: &[std::ffi::OsString]) -> clap::ColorChoice {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = json_behind_command(as_options(arguments()));
+    let in_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let parsed = Cli::command().color(color_of_help(&arguments)).try_get_matches_from(&arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
@@ -193,6 +221,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(failure) => {
+            // Whoever asked for JSON and has got none yet reads there why.
+            if in_json && !terminal::is_written() {
+                terminal.out(&format!("{}\n", failure.in_json()));
+            }
             terminal.err(&format!("slack-alert: {}", failure.message));
             ExitCode::from(failure.code)
         }

@@ -47,6 +47,9 @@ pub(super) fn open(world: &World, plan: &Plan) -> Result<Reader, Failure> {
     Store::open_reader(&dir).map_err(|error| unopened(plan, &error, &dir))
 }
 
+/// A state that is there and cannot be used, as the API names it.
+pub(super) const UNUSABLE: &str = "state";
+
 fn unopened(plan: &Plan, error: &OpenError, dir: &Path) -> Failure {
     match error {
         OpenError::Missing(_) if plan.unread.is_some() => Failure::new(format!(
@@ -66,7 +69,7 @@ fn unopened(plan: &Plan, error: &OpenError, dir: &Path) -> Failure {
                  daemon answers everybody"
             ))
         }
-        other => Failure::new(other.to_string()),
+        other => Failure::new(other.to_string()).of(UNUSABLE),
     }
 }
 
@@ -213,7 +216,7 @@ pub(super) fn add_jobs_without_file(plan: &mut Plan, reader: &Reader) {
 
 /// The database said no.
 pub(super) fn failed(error: StoreError) -> Failure {
-    Failure::new(format!("the state cannot be read: {error}"))
+    Failure::new(format!("the state cannot be read: {error}")).of(UNUSABLE)
 }
 
 /// Says on stderr which files the daemon has in another version than they have now: `slack_alert.toml`, and those of these jobs.

@@ -1,10 +1,19 @@
 //! The door of the terminal: results to stdout, everything else to stderr, colour only where it is wanted.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::AutoStream;
 use clap::ColorChoice;
 use unicode_width::UnicodeWidthStr as _;
+
+/// Whether anything was written to stdout.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has written any result.
+pub fn is_written() -> bool {
+    WRITTEN.load(Ordering::Relaxed)
+}
 
 /// The two ways out of a command.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +103,7 @@ impl Terminal {
     /// Writes a result. A reader that went away (`| head`) ends the program quietly, as is usual for filters.
     #[expect(clippy::disallowed_methods, reason = "the door of the terminal: a closed pipe ends the program")]
     pub fn out(&self, text: &str) {
+        WRITTEN.fetch_or(!text.is_empty(), Ordering::Relaxed);
         let choice = if self.colour() { anstream::ColorChoice::AlwaysAnsi } else { anstream::ColorChoice::Never };
         let mut stream = AutoStream::new(io::stdout().lock(), choice);
         if stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_err() {
@@ -104,6 +114,7 @@ impl Terminal {
     /// Writes a result that is somebody else's file: not a byte is changed.
     #[expect(clippy::disallowed_methods, reason = "the door of the terminal: a closed pipe ends the program")]
     pub fn out_bytes(&self, bytes: &[u8]) {
+        WRITTEN.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
         let mut stream = io::stdout().lock();
         if stream.write_all(bytes).and_then(|()| stream.flush()).is_err() {
             std::process::exit(1);

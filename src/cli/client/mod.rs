@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use serde_json::Value;
 
 pub(super) use place::{owner, owner_name};
 pub(super) use socket::{ANSWER, Client, Trouble};
 
-use super::Failure;
 use super::locate::World;
+use super::{Failure, HELP};
 use crate::api;
 use crate::diagnostic::Problem;
 use crate::plan;
@@ -58,6 +59,13 @@ impl Absent {
             _ => "no-answer",
         }
     }
+
+    /// The same with its words.
+    pub(super) fn error(&self) -> Value {
+        let mut error = self.failure.in_json()["error"].take();
+        error["code"] = self.code().into();
+        error
+    }
 }
 
 /// A configuration file that cannot be read.
@@ -76,9 +84,14 @@ struct Meant {
 /// Finds the daemon of this configuration, for a command that asks for a change: without an answer it says that it has asked for
 /// nothing.
 pub(super) fn open_to_change(world: &World) -> Result<Daemon, Failure> {
-    find(world).map_err(|Absent { failure, hangs, .. }| match failure.message.split_once(socket::HELP) {
-        Some((why, help)) if hangs => Failure::new(format!("{why}: nothing was asked of it yet{}{help}", socket::HELP)),
-        _ => failure,
+    find(world).map_err(|absent| {
+        let kind = absent.code();
+        let Absent { failure, hangs, .. } = absent;
+        let failure = match failure.message.split_once(HELP) {
+            Some((why, help)) if hangs => Failure::new(format!("{why}: nothing was asked of it yet{HELP}{help}")),
+            _ => failure,
+        };
+        failure.of(kind)
     })
 }
 
@@ -123,8 +136,8 @@ fn find_as_read(world: &World, limit: Duration) -> (Result<Daemon, Absent>, Opti
     match (found, options) {
         (Err(_), Err(failure)) if named.is_some() => wrong(failure),
         // Neither a daemon nor a configuration: what is wrong is where the command was given.
-        (Err(absent), Err(Failure { code: super::USAGE, message })) if absent.is_certain => {
-            let alone = absent.failure.message.split(socket::HELP).next().unwrap_or_default();
+        (Err(absent), Err(Failure { code: super::USAGE, message, .. })) if absent.is_certain => {
+            let alone = absent.failure.message.split(HELP).next().unwrap_or_default();
             let failure = Failure::usage(format!("{alone}, and {message}"));
             (Err(Absent { failure, ..absent }), unread.map(|problem| Unread { file, problem }))
         }
@@ -220,19 +233,21 @@ impl Daemon {
     /// The words for a command that asked for a change. Without an answer it is not known whether the daemon will make it.
     pub(super) fn failure_to_change(&self, trouble: &Trouble) -> Failure {
         let failure = self.failure(trouble);
-        match (trouble, failure.message.split_once(socket::HELP)) {
-            (Trouble::TimedOut(_) | Trouble::Broken(_), Some((why, _))) => Failure::new(format!(
-                "{why}: it may do what was asked all the same{}look before you ask again: `slack-alert status` shows what \
-                 runs and what is held, and the log what was read",
-                socket::HELP
-            )),
+        match (trouble, failure.message.split_once(HELP)) {
+            (Trouble::TimedOut(_) | Trouble::Broken(_), Some((why, _))) => {
+                let message = format!(
+                    "{why}: it may do what was asked all the same{HELP}look before you ask again: `slack-alert status` shows \
+                     what runs and what is held, and the log what was read"
+                );
+                Failure { message, ..failure }
+            }
             _ => failure,
         }
     }
 
     /// The words for a command that cannot go on.
     pub(super) fn failure(&self, trouble: &Trouble) -> Failure {
-        trouble.failure(self.client.path())
+        trouble.failure(self.client.path()).of(trouble.kind())
     }
 
     /// Every job, or those of a pattern, page by page.

@@ -39,9 +39,6 @@ const LONGEST_ANSWER: usize = 64 << 20;
 /// No event is longer.
 const LONGEST_EVENT: usize = 64 << 10;
 
-/// What stands between a sentence and what to do.
-pub(super) const HELP: &str = "\n  help: ";
-
 /// The user behind `sudo`, for the name that is kept with what was asked.
 const SUDO_USER: &str = "slack-alert-sudo-user";
 
@@ -311,6 +308,15 @@ impl Trouble {
         }
     }
 
+    /// Why there is no answer, for programs. What was refused says it itself.
+    pub(in crate::cli) fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing | Self::Stale => "not-running",
+            Self::NotPermitted => "forbidden",
+            _ => "no-answer",
+        }
+    }
+
     /// The exit code and the words for a command that cannot go on. `path` is the socket.
     pub(in crate::cli) fn failure(&self, path: &Path) -> Failure {
         let shown = path.display();
@@ -360,10 +366,11 @@ fn refused(failure: &api::Failure) -> Failure {
     if let Some(help) = &error.help {
         message.push_str(&format!("\n  help: {}", in_one_line(help)));
     }
-    match error.code {
+    let refused = match error.code {
         Code::NoSuchJob | Code::BadRequest | Code::Unprocessable => Failure::usage(message),
         _ => Failure::new(message),
-    }
+    };
+    Failure { answer: Some(Box::new(failure.clone())), ..refused }
 }
 
 #[cfg(test)]

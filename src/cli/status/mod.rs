@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use self::nagios::Level;
 use self::text::Look;
-use super::Failure;
 use super::args::StatusArgs;
 use super::client::{self, Absent, Daemon, STATUS, Trouble};
 use super::locate::World;
+use super::{Failure, state};
 use crate::api;
 use crate::policy::Pattern;
 
@@ -78,16 +78,10 @@ impl View {
         value["jobs"]["list"] = json!(self.jobs);
         if let Some(absent) = absent {
             value["started"] = Value::Null;
-            value["error"] = no_daemon(absent);
+            value["error"] = absent.error();
         }
         value
     }
-}
-
-/// That no daemon answers, and why, as the API tells errors.
-fn no_daemon(absent: &Absent) -> Value {
-    let (message, help) = absent.failure.message.split_once("\n  help: ").unwrap_or((&absent.failure.message, ""));
-    json!({ "code": absent.code(), "message": message, "help": help })
 }
 
 /// Shows how everything is.
@@ -171,11 +165,16 @@ pub(super) fn offline_holds(world: &World) -> Result<(Vec<api::Hold>, Vec<api::S
 
 /// No daemon answers: what the database knows, and that it is no more than that.
 fn without(world: &World, args: &StatusArgs, absent: Absent) -> Result<ExitCode, Failure> {
-    let Ok((mut view, zone)) = offline::view(world, &args.jobs) else {
-        if args.json {
-            world.terminal.out(&format!("{}\n", json!({ "error": no_daemon(&absent) })));
+    let (mut view, zone) = match offline::view(world, &args.jobs) {
+        Ok(view) => view,
+        Err(failure) => {
+            // That no daemon has run here is what the rest says.
+            if failure.kind == Some(state::UNUSABLE) {
+                world.terminal.err(&format!("slack-alert: {}", failure.message));
+            }
+            let kind = absent.code();
+            return Err(absent.failure.of(kind));
         }
-        return Err(absent.failure);
     };
     view.is_silent = !absent.is_certain;
     view.narrow()?;

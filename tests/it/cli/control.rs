@@ -408,6 +408,33 @@ fn without_a_daemon_each_command_says_so_and_how_to_start_one() {
 }
 
 #[test]
+fn with_json_an_error_is_json_on_stdout_and_words_on_stderr() {
+    let sandbox = sandbox();
+    let fails = |arguments: &[&str], exit: i32, code: &str, words: &str| {
+        let ran = sandbox.run(arguments);
+        let value: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        let error = &value["error"];
+        assert_eq!((ran.code, &error["code"]), (exit, &Value::from(code)), "{arguments:?}: {ran:?}");
+        assert!(error["message"].as_str().is_some_and(|message| message.contains(words)), "{arguments:?}: {ran:?}");
+        assert!(error.get("help").is_some() && ran.stderr.contains(words), "{arguments:?}: {ran:?}");
+        value
+    };
+    for arguments in [&["trigger", "etl", "--json"][..], &["--json", "pause", "etl"], &["reload", "--json"]] {
+        fails(arguments, 1, "not-running", "the daemon is not running here");
+    }
+    fails(&["history", "--json"], 1, "failed", "there is no state in ");
+    let _daemon = daemon(&sandbox);
+    let refused = fails(&["trigger", "db/bakup", "--json"], 2, "no-such-job", "there is no job `db/bakup`");
+    assert_eq!(refused["error"]["help"], "did you mean `db/backup`?");
+    fails(&["silence", "nothing*", "1h", "--json"], 2, "no-such-job", "nothing*");
+    fails(&["ack", "etl", "--json"], 1, "no-incident", "etl");
+    fails(&["history", "nobody", "--json"], 2, "bad-request", "there is no job `nobody`");
+    said(&sandbox, &["trigger", "etl"]);
+    let again = fails(&["trigger", "etl", "--json"], 1, "already-running", "etl");
+    assert_eq!(again["run"], 1, "what the daemon says besides: {again}");
+}
+
+#[test]
 fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
     let sandbox = sandbox();
     let going = daemon(&sandbox);
