@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -147,6 +147,27 @@ impl OpenError {
     }
 }
 
+/// Refuses a database of which a file is no regular one: whoever opens a pipe waits for its other end, for ever.
+#[expect(clippy::disallowed_methods, reason = "the door of the state directory: what is there")]
+pub(super) fn refuse_other_kinds(database: &Path) -> Result<(), OpenError> {
+    for end in ["", "-wal", "-shm"] {
+        let path = with_end(database, end);
+        let Ok(found) = path.metadata() else { continue };
+        let kind = found.file_type();
+        let what = match () {
+            () if kind.is_file() => continue,
+            () if kind.is_fifo() => "a pipe",
+            () if kind.is_socket() => "a socket",
+            () if kind.is_dir() => "a directory",
+            () => "a device",
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let words = format!("{name} is {what} and no file: remove it, or set another state_dir");
+        return Err(io_error(&path, io::Error::other(words)));
+    }
+    Ok(())
+}
+
 /// Opens a file to read and write, and makes it for its owner alone where it is missing. A symbolic link is refused: what
 /// it points to is not ours.
 #[expect(clippy::disallowed_methods, reason = "the door of the state directory: its files")]
@@ -282,6 +303,7 @@ pub(super) fn others_may_write(dir: &Path) -> Option<String> {
 /// while the database is open.
 pub(super) fn prepare(dir: &Path) -> Result<PathBuf, OpenError> {
     let path = dir.join(DATABASE);
+    refuse_other_kinds(&path)?;
     open(&path)?;
     for path in [path.clone(), with_end(&path, "-wal"), with_end(&path, "-shm")] {
         close_to_others(&path);

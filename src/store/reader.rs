@@ -8,8 +8,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::folder::{DATABASE, OpenError};
-use super::types::{Depth, HistoryFilter, JobState, MessageId, OutboxFilter, RunRow, RunningRow, StoreError, Stored};
+use super::folder::{DATABASE, OpenError, refuse_other_kinds};
+use super::types::{
+    Depth, HistoryFilter, JobState, MessageId, OutboxFilter, RunRow, RunningRow, StoreError, Stored, Untold,
+};
 use super::{holds, mail, runs, schema};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::Attachment;
@@ -32,6 +34,7 @@ impl Reader {
                 _ => OpenError::Io { path, error },
             });
         }
+        refuse_other_kinds(&path)?;
         // The database itself would only say that it cannot be opened.
         if let Err(error) = std::fs::File::open(&path)
             && error.kind() == std::io::ErrorKind::PermissionDenied

@@ -27,6 +27,8 @@ pub(super) fn snapshot(dir: &Path, now: Timestamp) -> Result<Snapshot, StoreErro
     let mut db = schema::open_in_memory().map_err(schema::Refusal::error)?;
     let path = dir.join(DATABASE);
     match path.metadata() {
+        // A pipe, say: whoever opens it would wait for ever.
+        Ok(_) if folder::refuse_other_kinds(&path).is_err() => return Ok(Snapshot { db, blind: true }),
         Ok(found) if found.len() == 0 => return Ok(Snapshot { db, blind: false }),
         // In a directory that can be looked into there is nothing yet.
         Err(error) if error.kind() == ErrorKind::NotFound && dir.is_dir() => return Ok(Snapshot { db, blind: false }),

@@ -191,6 +191,27 @@ fn every_silence_is_explained_and_every_word_followed_to_slack() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_the_state_is_refused_and_not_waited_for() {
+    for file in ["state.db", "state.db-wal"] {
+        let sandbox = sandbox();
+        sandbox.file("state/state.db", "");
+        let path = sandbox.path().join("state").join(file);
+        let _there = std::fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo(1) exists");
+        assert!(made.success());
+        let words = format!("{file} is a pipe and no file: remove it, or set another state_dir");
+        for arguments in [&["history"][..], &["why", "bad"], &["next"], &["list"], &["outbox"], &["status"]] {
+            let ran = sandbox.run(arguments);
+            assert!(ran.stderr.contains(&words), "{arguments:?}: {ran:?}");
+        }
+        // The daemon begins in memory, as with any other disk that it cannot use.
+        let mut going = sandbox.start(&["run"]);
+        going.wait_for("started jobs=3");
+        going.wait_for(&words);
+    }
+}
+
+#[test]
 fn the_outbox_is_listed_and_emptied_by_hand() {
     let sandbox = lived();
     let all = json(&sandbox, &["outbox", "list", "--json"]);
