@@ -42,6 +42,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     if plan.jobs.is_empty() && going_on.is_empty() {
         world.options()?;
     }
+    state::say_without_files(world, &plan);
     let goes_on = |name: &JobName| going_on.iter().find(|job| job.name == *name);
     for bad in &plan.not_loaded {
         let words = match goes_on(&bad.name) {

@@ -110,6 +110,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     if plan.jobs.is_empty() && going_on.is_empty() {
         world.options()?;
     }
+    state::say_without_files(world, &plan);
     let going_on: Vec<&api::Job> =
         going_on.iter().filter(|job| args.jobs.is_empty() || args.jobs.contains(&job.name.to_string())).collect();
     let is_going_on = |name: &String| going_on.iter().any(|job| job.name.as_str() == *name);

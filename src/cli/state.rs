@@ -207,6 +207,17 @@ fn absent_words(absent: &client::Absent) -> Option<String> {
     }
 }
 
+/// That there is no configuration, and so which jobs are shown, for whoever asks for all. Nothing where there is one.
+pub(super) fn say_without_files(world: &World, plan: &Plan) {
+    // Of `--path` the jobs are known without a configuration.
+    if plan.config.file.is_none() && plan.config.jobs_dir.as_os_str().is_empty() {
+        world.terminal.err(
+            "slack-alert: no configuration was found: shown is what the state knows, jobs that have no file; jobs with a file \
+             are missing\n  help: name their configuration with --config FILE, or the folder that holds jobs.d with --path DIR",
+        );
+    }
+}
+
 /// Adds the jobs that have no file, as `wrap` has reported them.
 pub(super) fn add_jobs_without_file(plan: &mut Plan, reader: &Reader) {
     let known = daemon::jobs_without_file(&reader.notes().unwrap_or_default(), plan);

@@ -237,6 +237,29 @@ fn without_a_configuration_and_a_daemon_every_command_that_needs_them_exits_with
 }
 
 #[test]
+fn without_a_configuration_list_and_next_say_which_jobs_are_missing() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", "command = 'true'\nevery = '1h'\n")]);
+    let mut daemon = sandbox.start(&["run"]);
+    daemon.wait_for("started jobs=1");
+    assert_eq!(sandbox.run(&["wrap", "--job", "nightly", "--", "true"]).code, 0);
+    sandbox.wait_for("the daemon to know it", || sandbox.run(&["list"]).stdout.contains("nightly").then_some(()));
+    daemon.signal("TERM");
+    daemon.end();
+    let words = "no configuration was found: shown is what the state knows, jobs that have no file";
+    for command in ["list", "next"] {
+        assert!(!sandbox.run(&[command]).stderr.contains(words), "{command}");
+    }
+    std::fs::remove_file(sandbox.path().join("slack_alert.toml")).expect("it is there");
+    let state = sandbox.path().join("state").display().to_string();
+    for command in ["list", "next"] {
+        let ran = sandbox.run(&["--state-dir", &state, command]);
+        assert!(ran.code == 0 && ran.stderr.contains(words), "{command}: {ran:?}");
+    }
+    let list = sandbox.run(&["--state-dir", &state, "list"]);
+    assert!(list.stdout.contains("nightly") && !list.stdout.contains("a.toml"), "{list:?}");
+}
+
+#[test]
 fn another_daemons_socket_is_known_by_its_configuration_and_its_state() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);
