@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use super::args::{PreviewArgs, PreviewEvent};
 use super::locate::{self, World};
-use super::{Failure, input};
+use super::{Failure, input, state};
 use crate::clock::{self, Clock, System};
 use crate::exec::{self, Captured, Ending, Exit, Meaning, Outcome, Output, Parse, Status};
+use crate::id::RunId;
 use crate::message::{Message, Thread, edited};
 use crate::notify::view::Head;
 use crate::notify::{self, view};
@@ -20,6 +21,7 @@ use crate::plan::{Job, Plan};
 use crate::policy::{Decision, Event, Health, On, Suppressed};
 use crate::report::{self, Sender};
 use crate::simulate::assume;
+use crate::store::HistoryFilter;
 
 /// How long the run is said to have taken.
 const TOOK: Duration = Duration::from_millis(1_300);
@@ -39,7 +41,8 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
     let now = System.now().wall;
     let sender = report::sender(&plan);
     let say = |text: String| world.terminal.err(&format!("slack-alert: {text}"));
-    let mut outcome = outcome(job, args, now)?;
+    let kept = |wanted| kept(world, &plan, job, wanted);
+    let (mut outcome, mut kept_run) = outcome(job, args, &kept, now)?;
     if outcome.skipped {
         return nothing(world, args, "not-run: `exit_codes.skip` says that such a run does not count");
     }
@@ -64,7 +67,7 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
             let free = args.exit.is_none() && args.stdout.is_none() && args.stderr.is_none();
             if free && said.messages.is_empty() && outcome.status == Status::Ok {
                 let failed = PreviewArgs { event: Some(PreviewEvent::Failure), ..args.clone() };
-                outcome = self::outcome(job, &failed, now)?;
+                (outcome, kept_run) = self::outcome(job, &failed, &kept, now)?;
                 let failure = assume::first_run(job, outcome.clone(), &sender);
                 if !failure.messages.is_empty() {
                     say(format!("a run that is well sends nothing ({}); this is its failure", words(&said.decision)));
@@ -81,7 +84,15 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
     let has_output = !matches!(args.event, Some(PreviewEvent::Missing | PreviewEvent::Starved));
     if args.stdout.is_none() && args.stderr.is_none() && has_output {
         let unjudged = if job.conditions.is_empty() { "" } else { ", which the job's conditions can judge" };
-        say(format!("sample output is shown; --stdout FILE and --stderr FILE give real output{unjudged}"));
+        let what = match kept_run {
+            Some(run) => format!("what run {run} printed is shown"),
+            None if job.command.parse() == Some(Parse::Json) => {
+                "sample output is shown, of which standard output is `{}`: there is no run whose JSON is kept"
+                    .to_owned()
+            }
+            None => "sample output is shown".to_owned(),
+        };
+        say(format!("{what}; --stdout FILE and --stderr FILE give real output{unjudged}"));
     }
     if let Some(why) = decision.suppressed() {
         let why = unset(job, args.event).unwrap_or_else(|| why.sentence());
@@ -144,13 +155,39 @@ fn nothing(world: &World, args: &PreviewArgs, why: &str) -> Result<ExitCode, Fai
     Ok(ExitCode::SUCCESS)
 }
 
-/// The run that is assumed, as the job's own rules see it.
-fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Failure> {
+/// The JSON that a run of the job printed, the last of this status, and else the last of all: what a template wants of it no
+/// sample has.
+fn kept(world: &World, plan: &Plan, job: &Job, wanted: Status) -> Option<(RunId, Vec<u8>)> {
+    if job.command.parse() != Some(Parse::Json) {
+        return None;
+    }
+    // Where there is no state, or none that may be read, there is a sample.
+    let reader = state::open(world, plan).ok()?;
+    let of_job = || HistoryFilter { job: Some(job.name.clone()), limit: 1, ..HistoryFilter::default() };
+    let ended_so = match wanted {
+        Status::Ok => HistoryFilter { status: Some(Status::Ok), ..of_job() },
+        _ => HistoryFilter { failed: true, ..of_job() },
+    };
+    [ended_so, of_job()].iter().find_map(|filter| {
+        let row = reader.run(reader.history(filter).ok()?.first()?.id).ok()??;
+        let stdout = Some(row.stdout.bytes()).filter(|_| row.stdout.dropped == 0)?;
+        serde_json::from_slice::<serde_json::Value>(&stdout).ok()?;
+        Some((row.id, stdout.to_vec()))
+    })
+}
+
+/// The run that is assumed, as the job's own rules see it, and the one of which its output is.
+fn outcome(
+    job: &Job,
+    args: &PreviewArgs,
+    kept: &dyn Fn(Status) -> Option<(RunId, Vec<u8>)>,
+    now: Timestamp,
+) -> Result<(Outcome, Option<RunId>), Failure> {
     if [&args.stdout, &args.stderr].iter().all(|file| file.as_deref().is_some_and(|file| file.as_os_str() == "-")) {
         return Err(Failure::usage("--stdout and --stderr cannot both be standard input"));
     }
     if args.event == Some(PreviewEvent::Missing) {
-        return absent(job, now);
+        return Ok((absent(job, now)?, None));
     }
     let wanted = if args.event.is_none_or(is_good) { Status::Ok } else { Status::Critical };
     let code = args.exit.unwrap_or_else(|| {
@@ -159,12 +196,14 @@ fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Fai
     });
     let sample = args.stdout.is_none() && args.stderr.is_none();
     let failed = !matches!(job.command.exit_codes().meaning(Exit::Code(code)), Meaning::Status(Status::Ok));
-    let file = |file: &Option<std::path::PathBuf>| file.as_deref().map(input::read).transpose();
     // What goes on has failed in nothing yet.
     let goes_on = matches!(args.event, Some(PreviewEvent::Slow | PreviewEvent::Stuck));
+    let status = if failed { Status::Critical } else { Status::Ok };
+    let (kept_run, json) = Some(()).filter(|()| sample && !goes_on).and_then(|()| kept(status)).unzip();
+    let file = |file: &Option<std::path::PathBuf>| file.as_deref().map(input::read).transpose();
     let stdout = file(&args.stdout)?.unwrap_or_else(|| match job.command.parse() {
         _ if sample && goes_on => SAMPLE_STDOUT.into(),
-        Some(Parse::Json) if sample => b"{}\n".to_vec(),
+        Some(Parse::Json) if sample => json.unwrap_or_else(|| b"{}\n".to_vec()),
         _ if sample && !failed => SAMPLE_STDOUT.into(),
         _ => Vec::new(),
     });
@@ -176,7 +215,8 @@ fn outcome(job: &Job, args: &PreviewArgs, now: Timestamp) -> Result<Outcome, Fai
     let started = now.saturating_sub(TOOK).unwrap_or(now);
     let outcome = exec::assumed(&job.command, Ending::Exited { code }, output, started, TOOK);
     // Sample output is nothing that a condition could judge.
-    Ok(if sample { outcome } else { report::conditioned(job, &Health::default(), outcome) })
+    let outcome = if sample { outcome } else { report::conditioned(job, &Health::default(), outcome) };
+    Ok((outcome, kept_run))
 }
 
 /// An expected run that did not come: the last one that was due and has had its grace. The one before it came in time.

@@ -208,6 +208,31 @@ fn the_fields_of_a_job_are_laid_over_those_of_the_defaults_one_by_one() {
 }
 
 #[test]
+fn the_json_of_the_last_run_is_the_sample_where_there_is_one() {
+    let job = |number| {
+        format!(
+            "command = \"echo '{{\\\"free\\\": {number}}}'\"\nevery = \"1h\"\nparse = \"json\"\n\
+             template = \"{{{{ json.free }}}} free\"\n"
+        )
+    };
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &job(5))]);
+    let ran = sandbox.run(&["preview", "a"]);
+    let words =
+        "sample output is shown, of which standard output is `{}`: there is no run whose JSON is kept; --stdout FILE";
+    assert!(ran.stderr.contains(words), "{ran:?}");
+    let daemon = sandbox.start(&["run"]);
+    sandbox.wait_for("a run", || sandbox.run(&["history", "a"]).stdout.contains("ok").then_some(()));
+    daemon.signal("TERM");
+    daemon.end();
+    let ran = sandbox.run(&["preview", "a"]);
+    assert!(ran.code == 0 && ran.stdout.contains("5 free"), "{ran:?}");
+    assert!(ran.stderr.contains("slack-alert: what run 1 printed is shown; --stdout FILE"), "{ran:?}");
+    let given = sandbox.file("given.json", "{\"free\": 6}");
+    let ran = sandbox.run(&["preview", "a", "--stdout", &given.to_string_lossy()]);
+    assert!(ran.stdout.contains("6 free") && ran.stderr.is_empty(), "{ran:?}");
+}
+
+#[test]
 fn a_secret_that_is_missing_keeps_nobody_from_looking_at_messages() {
     let config = "[slack]\ntoken_file = 'nowhere'\nchannel = '#ops'\n";
     let job = "command = 'echo well'\nevery = '1h'\ntemplate = '{{ stdout }}'\n";
