@@ -258,13 +258,17 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
     let status = if row.counts() { row.status.as_str() } else { NOT_RUN };
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let after = row.lasted().map(|took| format!(", after {}", format_duration(took))).unwrap_or_default();
+    let message = match explained.told_later() {
+        Some(told) => format!("{}{told}", state::verdict(&row, &explained.letters)),
+        None => verdict(&row, &explained.letters, zone),
+    };
     let rows = [
         ("run", format!("{} of {}, {which}", row.id, row.job)),
         ("scheduled", state::shown(row.scheduled, zone)),
         ("started", started(row.began(), Some(row.finished), Some(row.reason), zone)),
         ("finished", format!("{}{after}{attempts}", state::shown(row.finished, zone))),
         ("status", format!("{status}: {}", happened(&row.ending, row.finished, zone))),
-        ("message", verdict(&row, &letters.run(row.id), zone)),
+        ("message", message),
         ("why", explained.explanation()),
     ];
     world.terminal.out(&world.terminal.facts(&rows));

@@ -7,12 +7,12 @@ use jiff::tz::TimeZone;
 
 use crate::document::format_duration;
 use crate::exec::{Ending, Reason, Status};
-use crate::id::{Channel, RunId, in_one_line};
+use crate::id::{Channel, in_one_line};
 use crate::message::{Message, Route, Thread};
 use crate::plan::Job;
 use crate::policy::{Decision, Event, Expected, Suppressed};
 use crate::slack::cut_plain;
-use crate::store::{MessageState, RunRow, Stored};
+use crate::store::{MessageState, RunRow, Stored, Untold};
 
 /// Why there is no message about a run that counts as not run.
 pub const NOT_RUN: &str = "`exit_codes.skip` says that a precondition was not met: the run does not count";
@@ -141,10 +141,18 @@ fn was_taken(letters: &[&Stored]) -> bool {
     all.any(|channel| !in_outbox(channel)) || forwarded() || announced()
 }
 
-/// The runs that a message of which they were not the cause may have told of, each with its end.
-pub fn may_be_told_later<'r>(rows: impl IntoIterator<Item = &'r RunRow>) -> Vec<(RunId, Timestamp)> {
-    let suppressed = rows.into_iter().filter(|row| matches!(row.decision, Decision::Suppressed(..)));
-    suppressed.map(|row| (row.id, row.finished)).collect()
+/// The runs that a message of which they were not the cause may have told of.
+pub fn may_be_told_later<'r>(rows: impl IntoIterator<Item = &'r RunRow>) -> Vec<Untold> {
+    let suppressed = rows.into_iter().filter_map(|row| match row.decision {
+        Decision::Suppressed(why, until) => Some((row, until.filter(|_| why == Suppressed::QuietHours))),
+        _ => None,
+    });
+    let untold = |(row, until): (&RunRow, Option<Timestamp>)| Untold {
+        run: row.id,
+        ended: row.finished,
+        waits: until.map(|until| (row.job.clone(), until)),
+    };
+    suppressed.map(untold).collect()
 }
 
 /// Whether a message tells of a run. The first message of an incident stands for those of earlier runs whose place it took,
@@ -207,6 +215,11 @@ pub struct Explained<'a> {
 }
 
 impl Explained<'_> {
+    /// What follows the verdict of a run that was told of after all: "; told at 07:00: failure".
+    pub fn told_later(&self) -> Option<String> {
+        self.later.map(|(at, event)| format!("; told at {}: {event}", told(at, self.zone, self.now)))
+    }
+
     /// "run 812 failed with exit code 2 at 03:14; not sent: repeat-not-due, next message at 04:00".
     pub fn headline(&self) -> String {
         let row = self.row;
@@ -218,10 +231,7 @@ impl Explained<'_> {
             None => (recorded, row.finished),
         };
         let next = expected.and_then(|next| next.words(|time| told(time, self.zone, from)));
-        let next = match self.later {
-            Some((at, event)) => format!("; told at {}: {event}", told(at, self.zone, self.now)),
-            None => next.map(|next| format!(", {next}")).unwrap_or_default(),
-        };
+        let next = self.told_later().or_else(|| next.map(|next| format!(", {next}"))).unwrap_or_default();
         format!("{}; {}{next}", how_and_when(row, self.zone, self.now), verdict(row, &self.letters))
     }
 

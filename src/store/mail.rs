@@ -11,7 +11,7 @@ use super::overlay::{Peer, Root};
 use super::runs::{PAGE, int};
 use super::types::{
     Class, Depth, Disposition, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, Part, Progress, Stored,
-    ThreadChange,
+    ThreadChange, Untold,
 };
 use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
@@ -366,16 +366,39 @@ pub(super) fn keep_for_run_later(db: &Connection, run: RunId, message: &Message)
     Ok(())
 }
 
-/// Which of these runs, each with its end, were told of afterwards: when, and as what.
-pub(super) fn told_later(db: &Connection, runs: &[(RunId, Timestamp)]) -> Result<HashMap<RunId, (Timestamp, Event)>> {
+/// Which of these runs were told of afterwards: when, and as what. The message at the end of quiet hours is about the last run
+/// before that, and tells of the others that waited for it.
+pub(super) fn told_later(db: &Connection, runs: &[Untold]) -> Result<HashMap<RunId, (Timestamp, Event)>> {
+    let from = |run: RunId, time: Timestamp| -> Result<Option<(Timestamp, Event)>> {
+        let message = of_run(db, run)?.filter(|message| message.created >= time);
+        Ok(message.and_then(|message| Some((message.created, message.event?))))
+    };
+    // Of a night it is asked once.
+    let mut nights: HashMap<&(JobName, Timestamp), Option<(Timestamp, Event)>> = HashMap::new();
     let mut told = HashMap::new();
-    for (run, ended) in runs {
-        let message = of_run(db, *run)?.filter(|message| message.created >= *ended);
-        if let Some((message, event)) = message.and_then(|message| message.event.map(|event| (message, event))) {
-            told.insert(*run, (message.created, event));
+    for Untold { run, ended, waits } in runs {
+        let mut found = from(*run, *ended)?;
+        if let (None, Some(night)) = (found, waits) {
+            found = match nights.get(night) {
+                Some(known) => *known,
+                None => {
+                    let last = last_before(db, night)?;
+                    let of_night = last.map(|last| from(last, night.1)).transpose()?.flatten();
+                    *nights.entry(night).or_insert(of_night)
+                }
+            };
         }
+        told.extend(found.map(|found| (*run, found)));
     }
     Ok(told)
+}
+
+/// The last run of a job that had ended by then.
+fn last_before(db: &Connection, (job, until): &(JobName, Timestamp)) -> Result<Option<RunId>> {
+    let sql = "SELECT id FROM run WHERE job = (SELECT id FROM job WHERE name = ?1) AND finished <= ?2 \
+               ORDER BY id DESC LIMIT 1";
+    let found = db.prepare_cached(sql)?.query_row(params![job.as_str(), until.as_microsecond()], |row| count(row, 0));
+    Ok(found.optional()?.map(RunId))
 }
 
 /// What a run said first; none where it said nothing, or where a later version wrote it in a way that is not known.

@@ -51,7 +51,7 @@ use self::thread::{Inbox, Op};
 pub use self::types::{
     CarriedOver, Cause, Class, Depth, Details, Disposition, Fault, FollowUp, Heads, HistoryFilter, JobState,
     KEPT_OUTPUT, Loaded, MessageId, MessageState, Opened, OutboxCounts, OutboxFilter, OutboxPoll, Progress, Record,
-    Recorded, RunRow, RunningRow, Settlement, StoreError, Stored, Strip, Tally, ThreadChange, Trouble,
+    Recorded, RunRow, RunningRow, Settlement, StoreError, Stored, Strip, Tally, ThreadChange, Trouble, Untold,
 };
 use crate::exec::ProcessId;
 use crate::id::{Channel, JobName, RunId};
@@ -279,10 +279,10 @@ impl Store {
         self.look(move |db| mail::of_run(db, id)).await
     }
 
-    /// Which of these runs, each with its end, were told of afterwards: when, and as what.
+    /// Which of these runs were told of afterwards: when, and as what.
     pub async fn told_later(
         &self,
-        runs: Vec<(RunId, Timestamp)>,
+        runs: Vec<Untold>,
     ) -> Result<std::collections::HashMap<RunId, (Timestamp, Event)>, StoreError> {
         self.look(move |db| mail::told_later(db, &runs)).await
     }

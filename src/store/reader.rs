@@ -85,10 +85,10 @@ impl Reader {
         Ok(mail::list(&self.db, filter)?)
     }
 
-    /// Which of these runs, each with its end, were told of afterwards: when, and as what.
+    /// Which of these runs were told of afterwards: when, and as what.
     pub fn told_later(
         &self,
-        runs: &[(RunId, Timestamp)],
+        runs: &[Untold],
     ) -> Result<std::collections::HashMap<RunId, (Timestamp, Event)>, StoreError> {
         Ok(mail::told_later(&self.db, runs)?)
     }

@@ -340,11 +340,33 @@ fn a_run_is_told_of_afterwards_by_a_message_that_it_did_not_cause() {
     for told in [says(7, Event::Recovery, at(60)), says(8, Event::Repeat, at(60)), says(99, Event::Repeat, at(60))] {
         now(store.record(record(None, told))).expect("it is taken");
     }
-    let asked = [7, 8, 9, 99].map(|id| (RunId(id), at(id + 3))).to_vec();
+    let asked = [7, 8, 9, 99].map(|id| Untold { run: RunId(id), ended: at(id + 3), waits: None }).to_vec();
     let told = now(store.told_later(asked)).expect("it can be read");
     assert_eq!(told, std::collections::HashMap::from([(RunId(7), (at(60), Event::Recovery))]));
     let first = now(store.run_message(RunId(8))).expect("it can be read").expect("it is kept");
     assert_eq!(first.event, Some(Event::Stuck), "what it said first stays");
+}
+
+#[test]
+fn each_run_of_a_night_is_told_of_by_the_message_at_the_end_of_its_quiet_hours() {
+    let store = memory();
+    for id in [7, 8, 9, 20] {
+        store.keep(Some(over(id, "disk", Status::Critical)), None);
+    }
+    store.keep(Some(over(10, "other", Status::Critical)), None);
+    let told =
+        Message { run: Some(RunId(9)), event: Some(Event::Failure), created: at(15), ..message("ops", "at night") };
+    now(store.record(Record { run: None, messages: vec![told], ..Record::default() })).expect("it is taken");
+    let untold = |id: u64, job: &str, until| {
+        let waits = Some((JobName::new(job), at(until)));
+        Untold { run: RunId(id), ended: over(id, job, Status::Critical).finished, waits }
+    };
+    let asked = vec![untold(7, "disk", 15), untold(8, "disk", 15), untold(9, "disk", 15), untold(10, "other", 15)];
+    let told = now(store.told_later(asked)).expect("it can be read");
+    assert_eq!(told, [7, 8, 9].map(|id| (RunId(id), (at(15), Event::Failure))).into());
+    // The end of another night is another message.
+    let told = now(store.told_later(vec![untold(20, "disk", 40)])).expect("it can be read");
+    assert_eq!(told, std::collections::HashMap::new());
 }
 
 #[test]

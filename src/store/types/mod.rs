@@ -11,5 +11,5 @@ pub use self::mail::{
     Class, Depth, Disposition, FollowUp, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, OutboxPoll,
     Progress, Settlement, Stored, ThreadChange,
 };
-pub use self::run::{Details, HistoryFilter, KEPT_OUTPUT, RunRow, RunningRow, Strip, Tally};
+pub use self::run::{Details, HistoryFilter, KEPT_OUTPUT, RunRow, RunningRow, Strip, Tally, Untold};
 pub use self::state::{CarriedOver, Cause, JobState, Loaded, Opened, Record, Recorded, Trouble};

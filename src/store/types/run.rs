@@ -95,6 +95,17 @@ pub struct Tally {
     pub next: Option<RunId>,
 }
 
+/// A run that sent nothing: a message of which it was not the cause may have told of it.
+#[derive(Clone, Debug)]
+pub struct Untold {
+    /// The run.
+    pub run: RunId,
+    /// When it had ended.
+    pub ended: Timestamp,
+    /// Where its message waited for the end of quiet hours: of which job, and until when.
+    pub waits: Option<(JobName, Timestamp)>,
+}
+
 /// Which runs are wanted, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryFilter {

@@ -435,6 +435,22 @@ fn with_json_an_error_is_json_on_stdout_and_words_on_stderr() {
 }
 
 #[test]
+fn what_a_silence_kept_back_is_told_of_with_its_run() {
+    let sandbox = sandbox();
+    let _daemon = daemon(&sandbox);
+    said(&sandbox, &["silence", "db/backup", "1h"]);
+    assert_eq!(sandbox.run(&["trigger", "--wait", "db/backup"]).code, 2);
+    let silent = said(&sandbox, &["history", "--run", "1"]);
+    assert!(silent.contains("not sent: silenced") && !silent.contains("; told at"), "{silent}");
+    said(&sandbox, &["silence", "end", "db/backup"]);
+    let told = sandbox.wait_for("the message at its end", || {
+        let told = said(&sandbox, &["history", "--run", "1"]);
+        told.contains("; told at ").then_some(told)
+    });
+    assert!(told.contains("not sent: silenced; told at ") && told.contains(": failure\n"), "{told}");
+}
+
+#[test]
 fn next_knows_what_is_paused_while_the_daemon_runs_and_after_it() {
     let sandbox = sandbox();
     let going = daemon(&sandbox);
