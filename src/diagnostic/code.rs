@@ -60,7 +60,7 @@ codes! {
     UnknownUser "unknown-user" Error "A user or group that this machine does not know.";
     MissingFile "missing-file" Error "A file or folder that is named and does not exist.";
     UnreadableFile "unreadable-file" Error "A file or folder that cannot be read.";
-    CannotSwitchUser "cannot-switch-user" Error "A user or group that the daemon is not permitted to become.";
+    CannotSwitchUser "cannot-switch-user" Error "A user, group or niceness that the daemon is not permitted to give a command.";
     InvalidToken "invalid-token" Error "What stands in the place of a token is none.";
     CommandNotFound "command-not-found" Error "The program, or the script that it is given, cannot be found or is not executable here.";
     ShellSyntax "shell-syntax" Error "The shell cannot parse the command.";

@@ -168,12 +168,14 @@ pub fn same_user(one: &str, other: &str) -> bool {
 }
 
 /// Whether the daemon may start a command at this niceness above its own; a sentence when not.
-pub(super) fn may_nice(nice: i8) -> Result<(), String> {
+pub fn may_nice(nice: i8) -> Result<(), String> {
     let floor = rustix::process::getrlimit(rustix::process::Resource::Nice).current.unwrap_or(40);
     if nice >= 0 || may(CAP_SYS_NICE) || i64::from(nice) >= 20 - i64::try_from(floor).unwrap_or(40) {
         return Ok(());
     }
-    Err(format!("not permitted to set `nice = {nice}`: only root may go below 0"))
+    Err(format!(
+        "not permitted to set `nice = {nice}`: below 0 takes root, with CAP_SYS_NICE, or a limit (RLIMIT_NICE)"
+    ))
 }
 
 /// Whether this process has the capability. Where that cannot be learnt, whether it is root.

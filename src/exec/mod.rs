@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use account::{group, lacks_switch, may_switch, same_user};
+pub use account::{group, lacks_switch, may_nice, may_switch, same_user};
 pub use alive::{birth, gone};
 pub use assess::{Parsed, assumed, read_again};
 pub use capture::output::{Capture, LAST_OUTPUT, Stream};

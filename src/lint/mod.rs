@@ -84,6 +84,7 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: burst_overlaps_pause::check, needs: &[&["burst"]] },
     JobRule { check: can_starve_others::check, needs: &[&["enabled", "overlap", "command", "timeout"]] },
     JobRule { check: cannot_switch_user::check, needs: &[&["user", "group"]] },
+    JobRule { check: cannot_switch_user::check_nice, needs: &[&["nice"]] },
     JobRule {
         check: chatty_job::check,
         needs: &[SCHEDULE, &["working_hours", "command", "notify.on", "notify.rate_limit"]],

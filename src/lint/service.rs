@@ -28,6 +28,8 @@ pub(super) struct Service {
     pub(super) user: String,
     /// It is root, or has the capabilities to become others.
     pub(super) may_switch: bool,
+    /// It may give a command a higher priority than others have: a limit says so, or a capability.
+    pub(super) may_nice: bool,
 }
 
 impl Service {
@@ -122,9 +124,30 @@ impl From<&str> for Service {
                 all
             });
         let has = |name: &str| ambient.contains(&name);
-        let may_switch = matches!(user.as_str(), "root" | "0") || (has("CAP_SETUID") && has("CAP_SETGID"));
-        Self { user, may_switch }
+        let is_root = matches!(user.as_str(), "root" | "0");
+        let may_switch = is_root || (has("CAP_SETUID") && has("CAP_SETGID"));
+        let may_nice = last("LimitNICE").is_some() || has(NICE) || is_root && is_within_bounds(text);
+        Self { user, may_switch, may_nice }
     }
+}
+
+/// The capability of whoever may give a higher priority.
+const NICE: &str = "CAP_SYS_NICE";
+
+/// Whether root keeps that capability within `CapabilityBoundingSet=` (systemd.exec(5)): lines add up, an empty one takes back
+/// all, `~` excludes.
+fn is_within_bounds(text: &str) -> bool {
+    let mut within = None;
+    for value in text.lines().filter_map(|line| value(line, "CapabilityBoundingSet")) {
+        let (excludes, names) = value.strip_prefix('~').map_or((false, value), |names| (true, names));
+        let is_named = names.split_whitespace().any(|name| name == NICE);
+        within = Some(match (value.is_empty(), excludes) {
+            (true, _) => false,
+            (false, true) => within.unwrap_or(true) && !is_named,
+            (false, false) => within.unwrap_or(false) || is_named,
+        });
+    }
+    within.unwrap_or(true)
 }
 
 /// The value of a setting on this line.
@@ -149,7 +172,24 @@ mod tests {
     use super::{Service, UNIT, USUAL, starts_with};
 
     fn service(user: &str, may_switch: bool) -> Service {
-        Service { user: user.to_owned(), may_switch }
+        Service { user: user.to_owned(), may_switch, may_nice: user == "root" }
+    }
+
+    #[test]
+    fn who_may_give_a_higher_priority() {
+        for (text, may) in [
+            ("User=a\n", false),
+            ("User=root\n", true),
+            ("User=a\nLimitNICE=-20\n", true),
+            ("User=a\nAmbientCapabilities=CAP_SYS_NICE\n", true),
+            // As the package's unit is with its drop-in root.conf.
+            ("User=a\nCapabilityBoundingSet=\nUser=root\nCapabilityBoundingSet=CAP_SETUID CAP_KILL\n", false),
+            ("User=root\nCapabilityBoundingSet=CAP_SETUID\nCapabilityBoundingSet=CAP_SYS_NICE\n", true),
+            ("User=root\nCapabilityBoundingSet=~CAP_SYS_ADMIN\n", true),
+            ("User=root\nCapabilityBoundingSet=~CAP_SYS_NICE\n", false),
+        ] {
+            assert_eq!(Service::from(text).may_nice, may, "{text}");
+        }
     }
 
     #[test]

@@ -296,6 +296,11 @@ impl Command {
         self.start.group.as_deref()
     }
 
+    /// What is added to the daemon's niceness.
+    pub fn nice(&self) -> Option<i8> {
+        self.start.nice
+    }
+
     /// Bytes kept of each stream.
     pub fn max_output(&self) -> usize {
         self.output.max_output

@@ -117,12 +117,12 @@ impl Sandbox {
         told(&self.command(arguments).output().expect("the program starts"))
     }
 
-    /// The same, of a process that may not become another user, whoever runs these tests.
+    /// The same, of a process that may neither become another user nor raise its priority, whoever runs these tests.
     pub(crate) fn run_without_privileges(&self, arguments: &[&str]) -> Ran {
         let plain = self.command(arguments);
         let mut command = Command::new("setpriv");
         if nix::unistd::geteuid().is_root() {
-            command.args(["--bounding-set", "-setuid,-setgid", "--"]);
+            command.args(["--bounding-set", "-setuid,-setgid,-sys_nice", "--"]);
         }
         command.arg(plain.get_program()).args(plain.get_args()).current_dir(self.dir.path()).env_clear();
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
