@@ -2,7 +2,7 @@
 //! once more when that is over. Pure.
 //!
 //! Before it: due times that pass while a run of the same job waits. After it: a message, a warning in the log, and a note
-//! that `why` reads. Invariant: a job is told of once an hour at most, however often it gets a place in between.
+//! that `why` reads. Invariant: a job that gets a place now and then is not told of each time; one that waits on is told of.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -27,7 +27,8 @@ pub const NOTE: &str = "starved";
 /// After so many due times it is told.
 const DUE_TIMES: u32 = 3;
 
-/// A job that gets a place now and then is told of at most this often.
+/// A wait that follows within this time on one that was told is told when it has lasted twice as long as that one: a job that
+/// gets a place now and then is no news each time, and one that gets none any more is.
 const AGAIN: Duration = Duration::from_secs(3600);
 
 /// A run that has waited for so long is shown to who asks.
@@ -78,8 +79,10 @@ pub struct LockHeld {
 pub(super) struct Wait {
     /// Due times so far, that of the run which waits among them; 0 when none waits.
     due_times: u32,
-    told: Option<Starved>,
-    told_at: Option<Mono>,
+    /// Known to the log, to `status` and to `why`, and told where it says so.
+    known: Option<Starved>,
+    /// When a message told of a wait the last time, and how long that wait had lasted in the end.
+    last_told: Option<(Mono, Duration)>,
     /// As it was when quiet hours or a silence kept it back for the first time.
     kept_back: Option<Starved>,
     /// A person has asked for the run that waits: `why` and `status` show it at once, and no message tells it.
@@ -89,7 +92,12 @@ pub(super) struct Wait {
 impl Wait {
     /// What `why` shows of it.
     fn shown(&self) -> Option<&Starved> {
-        self.told.as_ref().or(self.asked.as_ref().map(|(_, starved)| starved))
+        self.known.as_ref().or(self.asked.as_ref().map(|(_, starved)| starved))
+    }
+
+    /// A wait as long as this one is no news after the last that was told.
+    fn is_as_before(&self, waited: Duration, now: Mono) -> bool {
+        self.last_told.is_some_and(|(at, lasted)| now - at < AGAIN && waited < lasted.saturating_mul(2))
     }
 }
 
@@ -136,8 +144,8 @@ impl Dispatcher {
     pub(super) fn waits(&mut self, index: u32, now: Now, turn: &mut Turn) {
         let wait = self.starved.entry(index).or_default();
         wait.due_times = wait.due_times.max(1).saturating_add(1);
-        let again = wait.told_at.is_none_or(|told| now.mono - told >= AGAIN);
-        if wait.due_times < DUE_TIMES || wait.told.is_some() || !again {
+        let is_known = wait.known.is_some();
+        if wait.due_times < DUE_TIMES || wait.known.as_ref().is_some_and(|starved| starved.told) {
             return;
         }
         let tracked = &self.jobs[index as usize];
@@ -146,7 +154,7 @@ impl Dispatcher {
             notify.quiet_hours.as_ref().is_some_and(|hours| hours.contains(now.wall, &tracked.job.timing.zone));
         let is_kept =
             tracked.health.silenced().is_some() || is_quiet && !notify.quiet_except.contains(Status::Critical);
-        let was_kept = wait.kept_back.is_some();
+        let was_kept = self.starved[&index].kept_back.is_some();
         if is_kept && was_kept {
             return;
         }
@@ -154,11 +162,20 @@ impl Dispatcher {
         let name = &tracked.job.name;
         let (places, since) = (starved.places(), time_of_day(starved.since, &tracked.job.timing.zone, now.wall));
         let what = starved.what();
-        if !was_kept {
+        if !was_kept && !is_known {
             tracing::warn!(job = %name, %since, "a run waits for {what}: {places}");
         }
-        if is_kept {
-            self.starved.entry(index).or_default().kept_back = Some(starved);
+        let is_as_before = self.starved[&index].is_as_before(between(starved.since, now.wall), now.mono);
+        if is_as_before && is_known {
+            return;
+        }
+        let wait = self.starved.get_mut(&index).expect("it was put there");
+        if is_as_before || is_kept {
+            if is_kept {
+                wait.kept_back = Some(starved.clone());
+            }
+            wait.known = Some(starved);
+            turn.entries.push(self.starved_note());
             return;
         }
         let mut channels = Vec::new();
@@ -170,7 +187,8 @@ impl Dispatcher {
         }
         let starved = Starved { told: true, channels, ..starved };
         let wait = self.starved.get_mut(&index).expect("it was put there");
-        (wait.told, wait.told_at, wait.kept_back) = (Some(starved), Some(now.mono), None);
+        (wait.known, wait.kept_back) = (Some(starved), None);
+        wait.last_told = Some((now.mono, Duration::ZERO));
         turn.entries.push(self.starved_note());
     }
 
@@ -209,7 +227,7 @@ impl Dispatcher {
 
     /// A run of this job has a process, or has ended: what was told of the wait for its start is over.
     pub(super) fn has_started(&mut self, index: u32, now: Now, turn: &mut Turn) {
-        let told = |wait: &Wait| wait.told.as_ref().is_some_and(|starved| starved.held_back.is_some());
+        let told = |wait: &Wait| wait.known.as_ref().is_some_and(|starved| starved.held_back.is_some());
         if self.starved.get(&index).is_some_and(told) && self.jobs[index as usize].waiting == 0 {
             self.got_a_place(index, now, turn);
         }
@@ -260,11 +278,14 @@ impl Dispatcher {
         let Some(wait) = self.starved.get_mut(&index) else { return };
         wait.due_times = 0;
         let was_asked_for = wait.asked.take().is_some();
+        if let Some(known) = &wait.known {
+            let waited = format_duration(between(known.since, now.wall));
+            tracing::info!(job = %self.jobs[index as usize].job.name, waited, "the run has got a place");
+        }
         if let Some(starved) = wait.kept_back.take() {
             let tracked = &mut self.jobs[index as usize];
             let (notify, zone) = (&tracked.job.notify, &tracked.job.timing.zone);
             let waited = format_duration(between(starved.since, now.wall));
-            tracing::info!(job = %tracked.job.name, waited, "the run has got a place");
             // What a silence kept back is nothing that somebody waits for.
             if notify.on.asks(On::Failure) && notify.quiet_hours.is_some() && tracked.health.silenced().is_none() {
                 let line = format!("waited {waited} for {}; {}", starved.what(), starved.places());
@@ -274,28 +295,31 @@ impl Dispatcher {
             }
         }
         let Some(wait) = self.starved.get_mut(&index) else { return };
-        match wait.told.take() {
-            Some(starved) => {
-                let name = self.jobs[index as usize].job.name.clone();
-                let waited = format_duration(between(starved.since, now.wall));
-                tracing::info!(job = %name, waited, "the run has got a place");
-                let words = (waited.as_str(), &*starved.what());
-                let messages =
-                    report::starved::runs_again((&name, &self.sender.host), starved.channels, words, now.wall);
-                self.tell_starved(messages, turn);
-                turn.entries.push(self.starved_note());
-            }
-            None if wait.told_at.is_none_or(|told| now.mono - told >= AGAIN) => drop(self.starved.remove(&index)),
-            None => {}
+        let known = wait.known.take();
+        let was_shown = was_asked_for || known.is_some();
+        if let Some(starved) = known.filter(|starved| starved.told) {
+            let lasted = between(starved.since, now.wall);
+            wait.last_told = wait.last_told.map(|(at, _)| (at, lasted));
+            let name = self.jobs[index as usize].job.name.clone();
+            let words = (format_duration(lasted), starved.what());
+            let messages = report::starved::runs_again(
+                (&name, &self.sender.host),
+                starved.channels,
+                (&words.0, &words.1),
+                now.wall,
+            );
+            self.tell_starved(messages, turn);
+        } else if wait.last_told.is_none_or(|(at, _)| now.mono - at >= AGAIN) {
+            self.starved.remove(&index);
         }
-        if was_asked_for {
+        if was_shown {
             turn.entries.push(self.starved_note());
         }
     }
 
     /// A run of this job that was told to wait will not run: what was told is over, and why.
     pub(super) fn waits_in_vain(&mut self, index: u32, why: &str, now: Now) -> Option<Entry> {
-        let starved = self.starved.get_mut(&index)?.told.take()?;
+        let starved = self.starved.get_mut(&index)?.known.take()?;
         over((&self.jobs[index as usize].job.name, &self.sender.host), starved, why, now)
     }
 
@@ -348,11 +372,11 @@ impl Dispatcher {
         turn.entries.push(Entry::Changed { state: None, messages });
     }
 
-    /// The jobs that wait, by name: those that were told of or asked for, and those whose run was due a while ago.
+    /// The jobs that wait, by name: those that are known to wait or were asked for, and those whose run was due a while ago.
     pub fn starved(&self, now: Now) -> Vec<api::Starved> {
         let view = |(index, wait): (&u32, &Wait)| {
-            let (starved, run) = match (&wait.told, &wait.asked) {
-                (Some(told), _) => (told.clone(), None),
+            let (starved, run) = match (&wait.known, &wait.asked) {
+                (Some(known), _) => (known.clone(), None),
                 (None, Some((run, starved))) => (self.starving(*index, starved.since), Some(*run)),
                 (None, None) => return None,
             };

@@ -1066,6 +1066,52 @@ async fn a_job_that_gets_no_place_is_told_once_after_three_due_times_and_when_it
     assert_eq!(status(&world).await.starved, []);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_job_that_waits_again_within_the_hour_is_told_where_it_waits_twice_as_long() {
+    let hog = |cron: &str| format!("command = 'a'\ncron = '{cron}'\nnotify.on = []");
+    let waits =
+        |at: &str, since: &str| format!("{at} #ops :red_circle: w critical: waits for a free place since {since}");
+    let again = |at: &str, waited: &str| {
+        format!("{at} #ops :large_green_circle: w runs again: it waited {waited} for a free place")
+    };
+    for (cron, second, expected) in [
+        // As long as before, each time: news once an hour.
+        (
+            "10,30,50 * * * *",
+            600,
+            vec![
+                waits("08:12:00", "08:10"),
+                again("08:20:00", "10m"),
+                waits("09:12:00", "09:10"),
+                again("09:20:00", "10m"),
+            ],
+        ),
+        // The second does not end.
+        (
+            "10,30 8 * * *",
+            9_000,
+            vec![waits("08:12:00", "08:10"), again("08:20:00", "10m"), waits("08:50:00", "08:30")],
+        ),
+    ] {
+        let conf = "slack.channel = '#ops'\ntime_zone = 'UTC'\nlimits.max_running = 1";
+        let job = "command = 'a'\ncron = '* * * * *'";
+        let files = [("slack_alert.toml", conf), ("jobs.d/hog.toml", &*hog(cron)), ("jobs.d/w.toml", job)];
+        let world = World::started(MORNING, &files, move |run, now| match (run.job.as_str(), now.as_secs()) {
+            ("hog", ..1_200) => says("").takes(600),
+            ("hog", _) => says("").takes(second),
+            _ => says(""),
+        })
+        .await;
+        world.pass(seconds(33 * 60)).await;
+        let notes = world.store().load().await.expect("the store is well").notes;
+        assert!(notes["starved"].contains("08:30"), "`why` shows each of them: {notes:?}");
+        world.pass(seconds(52 * 60)).await;
+        let messages: Vec<String> =
+            world.messages().iter().map(|told| told.split(" / ").next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(messages, expected, "{cron}");
+    }
+}
+
 async fn status(world: &World) -> api::Status {
     match world.ask(Request::Status).await {
         Reply::Status(status) => *status,

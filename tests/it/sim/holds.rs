@@ -138,6 +138,20 @@ async fn a_person_can_have_a_job_run_outside_its_hours_and_while_it_is_paused_an
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_is_paused_while_it_waits_is_not_shown_as_waiting() {
+    let conf = "slack.channel = '#ops'\ntime_zone = 'UTC'\nlimits.max_running = 1";
+    let (hog, job) = ("command = 'a'\nevery = '1d'", "command = 'a'\ncron = '* * * * *'");
+    let files = [("slack_alert.toml", conf), ("jobs.d/hog.toml", hog), ("jobs.d/w.toml", job)];
+    let world = World::started(MORNING, &files, |_, _| says("").takes(9_000)).await;
+    world.pass(minutes(3)).await;
+    assert!(world.store().load().await.expect("the store is well").notes.contains_key("starved"));
+    hold(&world, HoldKind::Pause, "w", Some(60)).await;
+    world.pass(minutes(1)).await;
+    assert!(!world.store().load().await.expect("the store is well").notes.contains_key("starved"));
+    assert!(world.messages()[1].ends_with("w does not wait for a free place any more: the job is paused"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_a_person_asks_for_and_that_waits_is_seen_until_it_starts() {
     let job = |lock: &str| format!("command = 'a'\nevery = '1h'\nfirst_run = 'wait'\n{lock}");
     for (limits, lock, what, why) in [

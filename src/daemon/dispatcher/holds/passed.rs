@@ -135,9 +135,10 @@ impl Dispatcher {
         for scheduled in dropped.into_iter().chain(pending.map(|(scheduled, _)| scheduled)) {
             self.passes(index, 1, scheduled, now, turn);
         }
-        if self.jobs[index as usize].waiting == 0 {
+        if self.jobs[index as usize].waiting == 0 && self.starved.contains_key(&index) {
             turn.entries.extend(self.waits_in_vain(index, starved::PAUSED, now));
             self.waits_no_more(index);
+            turn.entries.push(self.starved_note());
         }
     }
 
