@@ -83,10 +83,11 @@ impl Summary {
             Some((job.clone(), incident, health.reported_line().unwrap_or_default().to_owned()))
         });
         let open = open.collect();
+        let hanging = dispatcher.healths().filter(|(_, health)| health.opened_by_hang(since)).count() as u64;
         let running = dispatcher.in_progress().map(|(job, since)| (job.clone(), since)).collect();
         let holds = dispatcher.holds().cloned().collect();
         let (host, zone) = (sender.host.to_string(), sender.zone.clone());
-        let report = Report { host, since, until: now.wall, zone, jobs: Vec::new(), open, running, holds };
+        let report = Report { host, since, until: now.wall, zone, jobs: Vec::new(), open, hanging, running, holds };
         let channel = settings.channel.clone().filter(|_| sender.can.channels).or_else(|| sender.channel.clone());
         self.tasks.spawn(make(store.clone(), report, channel.unwrap_or_else(Channel::unnamed)));
     }

@@ -59,6 +59,8 @@ pub struct Report {
     pub jobs: Vec<JobReport>,
     /// Incidents that are open, each with what the script said last.
     pub open: Vec<(JobName, Incident, String)>,
+    /// Incidents that runs in progress have opened in that time since they hang, and that were told.
+    pub hanging: u64,
     /// Runs in progress, and since when.
     pub running: Vec<(JobName, Timestamp)>,
     /// What people have paused, silenced or acknowledged.
@@ -233,7 +235,7 @@ pub fn render(report: &Report) -> Rendered {
 /// "1204 runs of 12 jobs, 31 failed, 3 new incidents, 1 open; 40 alerts, 12 suppressed".
 fn numbers(report: &Report) -> String {
     let sum = |of: fn(&JobReport) -> u64| report.jobs.iter().map(of).sum::<u64>();
-    if report.jobs.is_empty() {
+    if report.jobs.is_empty() && report.hanging == 0 {
         return "no job ran".to_owned();
     }
     let (runs, jobs) = (count(sum(|job| job.runs), "run"), count(report.jobs.len() as u64, "job"));
@@ -241,13 +243,13 @@ fn numbers(report: &Report) -> String {
         0 => "none failed".to_owned(),
         failures => format!("{failures} failed"),
     };
-    let incidents = match (sum(|job| job.begun), report.open.len()) {
+    let incidents = match (sum(|job| job.begun) + report.hanging, report.open.len()) {
         (0, 0) => String::new(),
         (0, open) => format!(", {} open", count(open as u64, "incident")),
         (begun, 0) => format!(", {}, none open", count(begun, "new incident")),
         (begun, open) => format!(", {}, {open} open", count(begun, "new incident")),
     };
-    let told = count(sum(|job| job.told), "alert");
+    let told = count(sum(|job| job.told) + report.hanging, "alert");
     format!("{runs} of {jobs}, {failed}{incidents}; {told}, {} suppressed", sum(|job| job.held))
 }
 
@@ -359,6 +361,7 @@ mod tests {
             zone: TimeZone::UTC,
             jobs,
             open,
+            hanging: 0,
             running: Vec::new(),
             holds: Vec::new(),
         }
@@ -408,6 +411,8 @@ mod tests {
              *Most silent*\n• *web*: 11 alerts suppressed\n• *db/backup*: 1 alert suppressed"
         );
         assert_eq!(rendered.blocks.len(), 8);
+        let hung = render(&Report { hanging: 1, ..report(vec![job("a", 10, 0, 3, 0)], Vec::new()) }).text;
+        assert!(hung.contains(": 10 runs of 1 job, none failed, 1 new incident, none open; "), "{hung}");
         let quiet = render(&report(Vec::new(), Vec::new())).text;
         assert_eq!(quiet, ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: no job ran");
     }

@@ -413,6 +413,12 @@ impl Health {
         Some(Hung { run, due_times: self.skips, replaced: self.stuck.replaced })
     }
 
+    /// Whether the incident that is open was reported after this time, and opened by the run that hangs now.
+    pub fn opened_by_hang(&self, after: Timestamp) -> bool {
+        let hangs = self.hangs_now().filter(|(run, open)| open.id == run.0 && open.reported.is_some());
+        hangs.is_some_and(|(_, open)| open.same_since > after)
+    }
+
     /// The run that hangs now, and the incident that it is part of. That one has ended is no reason to say of the next,
     /// which due times pass beside as well, that it hangs.
     pub(super) fn hangs_now(&self) -> Option<(RunId, &OpenIncident)> {

@@ -297,7 +297,7 @@ pub(super) fn tally(
     rows: u32,
 ) -> Result<Tally> {
     let below = below.map_or(i64::MAX, |below| int(below.0));
-    let step = "SELECT id, job, finished, took, status, verdict, event, suppressed FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+    let step = "SELECT id, job, number, finished, took, status, verdict, event, suppressed FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
     let bounds = format!("SELECT min(id), max(finished), count(*) FROM ({step})");
     let (lowest, latest, found): (Option<i64>, Option<i64>, u32) =
         db.prepare_cached(&bounds)?.query_row(params![below, rows], |row| {
@@ -313,24 +313,29 @@ pub(super) fn tally(
         "SELECT job.name, count(*), sum(status <> 'ok'), max(took), \
                 sum(ifnull(suppressed, verdict) IN ({counted})), \
                 sum(event IS NOT NULL OR verdict LIKE 'notified:%'), sum(took), \
-                sum(ifnull(event, '') IN ('output', 'success', 'change')), sum(ifnull(event, '') = 'failure'), \
-                sum(ifnull(event, '') = 'repeat'), sum(ifnull(event, '') = 'failure' AND ifnull(following, '') = 'ok') \
-         FROM (SELECT *, lead(status) OVER (PARTITION BY job ORDER BY id) AS following FROM ({step})) AS step \
+                sum(ifnull(event, '') IN ('output', 'success', 'change')), \
+                sum(ifnull(event, '') IN ('failure', 'missing')), sum(ifnull(event, '') = 'repeat'), \
+                sum(ifnull(event, '') = 'failure' AND ifnull(following, '') = 'ok'), \
+                sum(ifnull(event, '') = 'recovery' AND (preceding = 'ok' OR number <= 1)) \
+         FROM (SELECT *, lead(status) OVER of_job AS following, lag(status) OVER of_job AS preceding FROM ({step}) \
+               WHERE verdict NOT IN ('not-run', 'paused') WINDOW of_job AS (PARTITION BY job ORDER BY id)) AS step \
          JOIN job ON job.id = step.job \
-         WHERE finished > ?3 AND finished <= ?4 AND verdict NOT IN ('not-run', 'paused') GROUP BY job.id"
+         WHERE finished > ?3 AND finished <= ?4 GROUP BY job.id"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let jobs = statement.query_map(params![below, rows, since.as_microsecond(), until.as_microsecond()], |row| {
+        // A run that was told as a failure while it went on, and ended well: an incident and a message of which no run tells.
+        let hung = count(row, 11)?;
         Ok(JobReport {
             job: JobName::new(text(row, 0)?),
             runs: count(row, 1)?,
             failures: count(row, 2)?,
             longest: Duration::from_micros(count(row, 3)?),
             held: count(row, 4)?,
-            told: count(row, 5)?,
+            told: count(row, 5)? + hung,
             took: Duration::from_micros(count(row, 6)?),
             good: count(row, 7)?,
-            begun: count(row, 8)?,
+            begun: count(row, 8)? + hung,
             repeats: count(row, 9)?,
             single: count(row, 10)?,
         })

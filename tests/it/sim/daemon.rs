@@ -1112,6 +1112,31 @@ async fn a_job_that_waits_again_within_the_hour_is_told_where_it_waits_twice_as_
     }
 }
 
+/// Of an incident that a run began by not coming, or by not ending, no failed run tells.
+#[tokio::test(start_paused = true)]
+async fn the_summary_counts_each_incident_however_it_began() {
+    let conf = "slack.channel = '#ops'\ntime_zone = 'UTC'\n[summary]\nat = '09:00'";
+    let files = [
+        ("slack_alert.toml", conf),
+        ("jobs.d/fails.toml", "command = 'a'\nevery = '10m'\nfirst_run = 'wait'"),
+        ("jobs.d/hangs.toml", "command = 'a'\nevery = '10m'"),
+        ("jobs.d/hung.toml", "command = 'a'\nevery = '10m'\nfirst_run = 'wait'"),
+        ("jobs.d/misses.toml", "expect = { every = '30m', grace = '1m' }"),
+    ];
+    let world = World::started(MORNING, &files, |run, at| match run.job.as_str() {
+        "fails" => fails("broken"),
+        "hangs" => says("").takes(36_000),
+        "hung" if (300..900).contains(&at.as_secs()) => says("").takes(2_000),
+        _ => says(""),
+    })
+    .await;
+    world.pass(seconds(3_610)).await;
+    let messages = world.messages();
+    let summary = messages.iter().find(|told| told.contains("Summary of")).expect("a summary");
+    let alerts = messages.len() - 1;
+    assert!(summary.contains(&format!(", 4 new incidents, 3 open; {alerts} alerts, ")), "{messages:#?}");
+}
+
 async fn status(world: &World) -> api::Status {
     match world.ask(Request::Status).await {
         Reply::Status(status) => *status,
