@@ -304,6 +304,10 @@ fn listen(run: &Run, redactor: &Redactor, directives: &mut Directives) {
     for why in &directives.misunderstood {
         tracing::warn!(job = %run.job, run = %run.id, "a directive is not understood: {why}");
     }
+    if directives.more_misunderstood > 0 {
+        let more = directives.more_misunderstood;
+        tracing::warn!(job = %run.job, run = %run.id, more, "more directives are not understood");
+    }
     let place = attach::Place { folder: run.command.working_dir(), user: run.command.user() };
     match directives.attach.as_deref().map(|name| attach::read(place, redactor, name)) {
         Some(Ok(file)) => directives.file = Some(file),

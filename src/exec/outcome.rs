@@ -157,6 +157,9 @@ pub struct Output {
     pub stderr: Captured,
     /// Both, in the order in which they were read.
     pub both: Captured,
+    /// The directives of a job that may write such, also those which are in none of these since too much was written; none
+    /// where they are to be found in stdout. It is empty once they were taken out.
+    pub directives: Option<Captured>,
 }
 
 /// What a run wrote before its secrets were masked, for conditions: they are about what came. It is put into no message, log or
@@ -231,6 +234,8 @@ pub struct Directives {
     pub notes: Vec<String>,
     /// What was not understood, in words, for the log and the message.
     pub misunderstood: Vec<String>,
+    /// What was not understood either, and is not in that list since it is long.
+    pub more_misunderstood: u64,
 }
 
 /// A file that goes with the message.

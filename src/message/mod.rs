@@ -176,7 +176,7 @@ impl Occasion {
                 _ => captured(&ended.stderr),
             });
             let stderr = stderr.unwrap_or_default();
-            Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, stderr }
+            Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, stderr, directives: None }
         });
         let parsed = Box::new(read_again(parse, &output.stdout));
         Self::Clock { last: last.map(Box::new), output: Box::new(output), parsed }

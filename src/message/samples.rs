@@ -46,6 +46,7 @@ pub fn samples() -> Vec<Notice> {
             stdout: captured(stdout),
             stderr: captured(stderr),
             both: captured(&format!("{stdout}{stderr}")),
+            directives: None,
         },
         json: None,
         perfdata: Vec::new(),

@@ -25,7 +25,8 @@ pub fn asked(outcome: &Outcome, settings: &Settings, uploads: bool) -> (Vec<Stri
         notes.push(format!("{} is not attached: that needs a token", file.name));
     }
     if let [first, more @ ..] = said.misunderstood.as_slice() {
-        let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+        let more = more.len() as u64 + said.more_misunderstood;
+        let more = if more == 0 { String::new() } else { format!(" (and {more} more)") };
         notes.push(format!("a directive is not understood: {first}{more}"));
     }
     (markup, notes)
@@ -81,6 +82,8 @@ mod tests {
         let first = "a directive is not understood: there is no such directive: `::slack-alert nonsense=1`";
         assert_eq!(words(1), [first]);
         assert_eq!(words(3), [format!("{first} (and 2 more)")]);
+        let many = Directives { misunderstood: vec!["x".to_owned()], more_misunderstood: 9, ..Directives::default() };
+        assert_eq!(asked(&said(many), &Settings::default(), true).1, ["a directive is not understood: x (and 9 more)"]);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! Before it: output as it was written, unmasked. After it: `assess`, which lets a status count; the rest goes with the
 //! [`Outcome`](super::Outcome) to `policy` and `message`. Pure.
 //!
-//! One directive a line: `::slack-alert title=The words to its end`. Invariants: at most [`MOST`] count, none longer than
-//! [`LONGEST`]; a line that begins like one is in neither of the outputs, and what is not understood is noted. Where output
-//! was dropped, the lines at the gap are not whole: half a directive is not obeyed.
+//! One directive a line: `::slack-alert title=The words to its end`. Invariants: none counts that is longer than [`LONGEST`];
+//! a line that begins like one is in neither of the outputs, and what is not understood is noted, at most [`MOST`] of them.
+//! Where directives were not kept apart and output was dropped, the lines at the gap are not whole: half of one is not obeyed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::exec::outcome::{Captured, Directives, Output, Status};
 /// What such a line begins with.
 pub(in crate::exec) const PREFIX: &str = "::slack-alert ";
 
-/// So many count in one run.
+/// So many notes of one kind are kept of one run.
 pub(in crate::exec) const MOST: usize = 64;
 
 /// A longer line, in bytes, is not understood.
@@ -35,9 +35,18 @@ pub(in crate::exec) const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 86
 
 /// Takes the directives out of a run's output.
 pub(in crate::exec) fn take(output: &mut Output, redactor: &Redactor) -> Directives {
-    let mut found = Found { directives: Directives::default(), lines: HashMap::new(), count: 0, redactor };
+    let mut found = Found { directives: Directives::default(), lines: HashMap::new(), redactor };
+    let apart = output.directives.take();
+    if let Some(apart) = &apart {
+        found.all_of(apart);
+    }
     strip(&mut output.stdout, |line, whole| {
-        found.line(line, whole);
+        if apart.is_none() {
+            found.line(line, whole);
+        } else if whole && line.len() > LONGEST {
+            // Of such a line only the beginning was kept apart.
+            found.is_taken_out(line);
+        }
         true
     });
     if found.directives.is_empty() {
@@ -73,9 +82,8 @@ fn keep(text: &mut Vec<u8>, cut_first: bool, cut_last: bool, is_directive: &mut 
     }
     let mut kept = Vec::with_capacity(text.len());
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let bare = line.strip_suffix(b"\n").unwrap_or(line);
-        let whole = bare.len() < line.len() || !cut_last;
-        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        let whole = line.ends_with(b"\n") || !cut_last;
+        let bare = without_end(line);
         let begins = !(cut_first && index == 0) && bare.starts_with(PREFIX.as_bytes());
         if !begins || !is_directive(bare, whole) {
             kept.extend_from_slice(line);
@@ -89,50 +97,66 @@ struct Found<'r> {
     directives: Directives,
     /// The lines that were taken out of stdout, and how often: they are taken out of both streams' record too.
     lines: HashMap<Vec<u8>, usize>,
-    count: usize,
     redactor: &'r Redactor,
 }
 
 impl Found<'_> {
+    /// Takes in those that were kept apart.
+    fn all_of(&mut self, apart: &Captured) {
+        for line in apart.head.split_inclusive(|byte| *byte == b'\n') {
+            self.line(without_end(line), true);
+        }
+        if apart.dropped > 0 {
+            self.misunderstands(format!("there are so many that {} bytes of them do not count", apart.dropped));
+        }
+        for line in apart.tail.split_inclusive(|byte| *byte == b'\n') {
+            self.line(without_end(line), true);
+        }
+    }
+
+    fn is_taken_out(&mut self, line: &[u8]) {
+        *self.lines.entry(line.to_owned()).or_default() += 1;
+    }
+
+    fn misunderstands(&mut self, note: String) {
+        match self.directives.misunderstood.len() < MOST {
+            true => self.directives.misunderstood.push(note),
+            false => self.directives.more_misunderstood += 1,
+        }
+    }
+
     /// Takes in a line that begins like a directive.
     fn line(&mut self, line: &[u8], whole: bool) {
         if whole {
-            *self.lines.entry(line.to_owned()).or_default() += 1;
+            self.is_taken_out(line);
         }
         let shown = || {
             // Cut last: what a control character hides in the whole line may be seen in a part of it.
             plain(&clean(&self.redactor.mask(line)), self.redactor).chars().take(100).collect::<String>()
         };
-        if self.count >= MOST {
-            if self.count == MOST {
-                self.count += 1;
-                let note = format!("there are more than {MOST}; from here on they do not count: `{}`", shown());
-                self.directives.misunderstood.push(note);
-            }
-            return;
-        }
         if !whole {
-            let note = format!("output was dropped in the middle of it (`max_output`): `{}`", shown());
-            self.directives.misunderstood.push(note);
-            return;
+            return self
+                .misunderstands(format!("output was dropped in the middle of it (`max_output`): `{}`", shown()));
         }
         if line.len() > LONGEST {
-            let note = format!("it is longer than {LONGEST} bytes: `{}`", shown());
-            self.directives.misunderstood.push(note);
-            self.count += 1;
-            return;
+            return self.misunderstands(format!("it is longer than {LONGEST} bytes: `{}`", shown()));
         }
         // Masked as a whole, so that a pattern sees name and value together.
         let masked = self.redactor.mask(line);
         let text = String::from_utf8_lossy(&masked);
         let words = text.strip_prefix(PREFIX).unwrap_or_default();
-        self.count += 1;
         let redactor = self.redactor;
         if let Err(why) = self.directives.obey(words.trim(), &|part| plain(part, redactor)) {
             let note = format!("{why}: `{}`", shown());
-            self.directives.misunderstood.push(note);
+            self.misunderstands(note);
         }
     }
+}
+
+/// A line without its end.
+fn without_end(line: &[u8]) -> &[u8] {
+    let bare = line.strip_suffix(b"\n").unwrap_or(line);
+    bare.strip_suffix(b"\r").unwrap_or(bare)
 }
 
 impl Directives {
@@ -159,7 +183,7 @@ impl Directives {
             "key" => self.key = Some(value.to_owned()),
             "attach" => {
                 if let Some(before) = self.attach.replace(value.to_owned()).filter(|before| before != value) {
-                    self.notes.push(format!("{before} is not attached: of several files the last one is"));
+                    self.notes(format!("{before} is not attached: of several files the last one is"));
                 }
             }
             "mention" if self.mentions.iter().any(|known| known == value) => {}
@@ -171,13 +195,19 @@ impl Directives {
                 let length = parse_duration(value).map_err(|refusal| refusal.message)?;
                 self.silence = Some(length.min(LONGEST_SILENCE));
                 if length > LONGEST_SILENCE {
-                    self.notes.push(format!("a script may be silent for {} at most", format_duration(LONGEST_SILENCE)));
+                    self.notes(format!("a script may be silent for {} at most", format_duration(LONGEST_SILENCE)));
                 }
             }
             "field" => return Err("write `field NAME=VALUE`".to_owned()),
             _ => return Err("there is no such directive".to_owned()),
         }
         Ok(())
+    }
+
+    fn notes(&mut self, note: String) {
+        if self.notes.len() < MOST && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     fn field(&mut self, name: &str, value: &str) -> Result<(), String> {
@@ -209,6 +239,7 @@ mod tests {
     use regex::bytes::Regex;
 
     use super::{LONGEST, LONGEST_SILENCE, MOST, PREFIX, take};
+    use crate::exec::capture::output::{Capture, Stream};
     use crate::exec::capture::redact::Redactor;
     use crate::exec::outcome::{Captured, Directives, Output, Status};
 
@@ -292,10 +323,9 @@ mod tests {
 
     #[test]
     fn there_is_a_limit_to_everything() {
-        let many: String = (0..MOST + 9).map(|n| format!("::slack-alert title=t{n}\n")).collect();
+        let many: String = (0..MOST + 9).map(|n| format!("::slack-alert titel=t{n}\n")).collect();
         let (said, left) = of(&many);
-        assert_eq!((left.as_str(), said.misunderstood.len()), ("", 1));
-        assert_eq!(said.title, Some(format!("t{}", MOST - 1)));
+        assert_eq!((left.as_str(), said.misunderstood.len(), said.more_misunderstood), ("", MOST, 9));
         let long = format!("{PREFIX}title={}\n", "x".repeat(LONGEST));
         let (said, left) = of(&long);
         assert_eq!((said.title, left, said.misunderstood.len()), (None, String::new(), 1));
@@ -303,6 +333,27 @@ mod tests {
         assert_eq!((of(&fields).0.fields.len(), of(&fields).0.misunderstood.len()), (10, 2));
         let (said, _) = of("::slack-alert silence=30d\n");
         assert_eq!((said.silence, said.notes.len()), (Some(LONGEST_SILENCE), 1));
+    }
+
+    #[test]
+    fn a_status_counts_however_many_directives_and_however_much_output_come_before_it() {
+        let plain = Redactor::default();
+        let fields: String = (0..200).map(|n| format!("::slack-alert field f{n}={n}\n")).collect();
+        let much = "output\n".repeat(9_000);
+        for limit in [0, 64, 1 << 10, 1 << 20] {
+            let mut capture = Capture::new(limit, &plain).with_directives(true);
+            for part in [&fields, &much, "::slack-alert sta", "tus=critical\n", &much, "::slack-alert key=x"] {
+                capture.push(Stream::Stdout, part.as_bytes());
+                capture.push(Stream::Stderr, b"::slack-alert status=ok\n");
+            }
+            let mut output = capture.finish();
+            let said = take(&mut output, &plain);
+            assert_eq!((said.status, said.key.as_deref()), (Some(Status::Critical), Some("x")), "{limit}");
+            assert_eq!(said.misunderstood.len() as u64 + said.more_misunderstood, 190, "fields: {limit}");
+            let kept = [output.stdout.head, output.stdout.tail].concat();
+            assert!(!String::from_utf8_lossy(&kept).contains("\n::slack-alert"), "{limit}");
+            assert_eq!(output.directives, None);
+        }
     }
 
     #[test]
@@ -325,6 +376,7 @@ mod tests {
             stdout: captured("::slack-alert title=pw hunter2\n"),
             stderr: captured("::slack-alert title=err\n"),
             both: captured("::slack-alert title=err\n::slack-alert title=pw hunter2\n"),
+            directives: None,
         };
         let said = take(&mut output, &Redactor::new(vec![Regex::new("hunter2").expect("valid")]));
         assert_eq!(said.title.as_deref(), Some("pw [redacted]"));

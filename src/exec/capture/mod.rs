@@ -3,6 +3,7 @@
 
 pub(super) mod attach;
 mod broken_off;
+mod directive_lines;
 pub(super) mod directives;
 pub(super) mod output;
 pub(super) mod perfdata;

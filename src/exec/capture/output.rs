@@ -1,11 +1,12 @@
 //! What a run wrote, bounded: the head and the tail of each stream and of both as they came; the rest is counted.
 //!
 //! Before it: chunks as they are read. After it: [`Output`], masked. Invariants: memory grows with what is written and
-//! never past `max_output` for each of the three; nothing unmasked leaves through [`Capture::finish`] or `Progress`.
+//! never past `max_output` for each of the three, and a bound of its own for directives; nothing unmasked leaves through [`Capture::finish`] or `Progress`.
 
 use std::borrow::Cow;
 use std::sync::Mutex;
 
+use super::directive_lines::DirectiveLines;
 use super::directives::PREFIX;
 use super::redact::Redactor;
 use crate::exec::outcome::{Captured, Output};
@@ -61,8 +62,8 @@ pub struct Capture<'r> {
     /// interleaved line by line, so that the other stream cannot cut a secret in two and so hide it from its pattern.
     lines: Option<Box<[Vec<u8>; 2]>>,
     redactor: &'r Redactor,
-    /// Lines of stdout may be directives, which nobody is shown.
-    directives: bool,
+    /// Of a job with directives: those so far. Nobody is shown them.
+    directives: Option<Box<DirectiveLines>>,
 }
 
 impl Joined {
@@ -169,7 +170,7 @@ impl<'r> Capture<'r> {
             both: redacting.then(|| Box::new(Joined::from_one(Bounded::new(limit), Stream::Stdout))),
             lines: redacting.then(Default::default),
             redactor,
-            directives: false,
+            directives: None,
         }
     }
 
@@ -180,7 +181,7 @@ impl<'r> Capture<'r> {
             self.both = Some(Box::new(Joined::from_one(both, Stream::Stdout)));
             self.lines = Some(Default::default());
         }
-        self.directives = directives;
+        self.directives = directives.then(Default::default);
         self
     }
 
@@ -203,11 +204,14 @@ impl<'r> Capture<'r> {
             (None, _) => {}
         }
         own.push(bytes);
+        if let Some(directives) = self.directives.as_mut().filter(|_| stream == Stream::Stdout) {
+            directives.push(bytes);
+        }
     }
 
     /// Shows the end of what was written to those who look on: of a redacting job only whole lines, masked.
     pub(in crate::exec) fn show(&self, stream: Stream, chunk: &[u8], shown: &Mutex<Vec<u8>>) {
-        let last = if self.redactor.is_empty() && !self.directives {
+        let last = if self.redactor.is_empty() && self.directives.is_none() {
             if chunk.len() < LAST_OUTPUT {
                 self.both.as_ref().map_or(self.stream(stream), |both| &both.kept).end(LAST_OUTPUT)
             } else {
@@ -217,7 +221,7 @@ impl<'r> Capture<'r> {
             let end = self.stream(stream).end(LAST_LINES);
             let lines = whole_lines(&end, end.len() == LAST_LINES);
             let masked = self.redactor.mask(lines);
-            let masked = if self.directives { without_directives(&masked) } else { masked };
+            let masked = if self.directives.is_some() { without_directives(&masked) } else { masked };
             masked[masked.len() - LAST_OUTPUT.min(masked.len())..].to_vec()
         };
         *shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = last;
@@ -243,7 +247,7 @@ impl<'r> Capture<'r> {
             None if stdout.head.is_empty() && stdout.dropped == 0 => stderr.clone(),
             None => stdout.clone(),
         };
-        Output { stdout, stderr, both }
+        Output { stdout, stderr, both, directives: self.directives.map(|directives| directives.finish()) }
     }
 }
 
