@@ -40,6 +40,8 @@ const MOST_HELD: usize = 16 << 20;
 /// A program that could not be executed, and one that is not there (as in sh(1) and env(1)).
 const CANNOT_EXECUTE: u8 = 126;
 const NOT_FOUND: u8 = 127;
+/// A command that ended well, and whose output could not be written (as most programs have it that notice).
+const CANNOT_WRITE: u8 = 1;
 /// A command whose time was up (as in timeout(1)).
 const TIMED_OUT: u8 = 124;
 /// A command that a signal ended: this plus the signal's number (as in sh(1)).
@@ -85,6 +87,9 @@ pub struct Passed {
     pub code: u8,
     /// Both ends of what it wrote.
     pub output: Output,
+    /// What it wrote to standard output did not all get where that leads, in words. The command could not notice, and would have
+    /// without us: where it had ended well, its end counts as a failure.
+    pub lost: Option<String>,
     /// What was held back and is not written yet.
     held: Held,
 }
@@ -109,6 +114,8 @@ struct Shared {
     capture: Mutex<Option<Capture<'static>>>,
     held: Mutex<Held>,
     hold: bool,
+    /// Why standard output could not be written.
+    lost: Mutex<Option<rustix::io::Errno>>,
 }
 
 /// A command that goes on.
@@ -161,6 +168,7 @@ impl PassThrough {
                 seen_late: false,
                 code,
                 output: Output::default(),
+                lost: None,
                 held: Held::default(),
             })
         })
@@ -200,7 +208,8 @@ impl PassThrough {
         let pid =
             i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no number"))?;
         let capture = Capture::new(self.keep, &NOTHING_MASKED);
-        let shared = Arc::new(Shared { capture: Mutex::new(Some(capture)), held: Mutex::default(), hold: self.hold });
+        let capture = Mutex::new(Some(capture));
+        let shared = Arc::new(Shared { capture, held: Mutex::default(), hold: self.hold, lost: Mutex::default() });
         let (stop, wake) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let mut copies = Vec::new();
         for way in ways {
@@ -352,9 +361,23 @@ impl Going {
             },
             (None, Err(_)) => (Ending::Interrupted, 1),
         };
-        let capture = lock(&self.shared.capture).take();
+        let mut capture = lock(&self.shared.capture).take();
+        let lost = lock(&self.shared.lost).take().map(|errno| {
+            let why = plain(&io::Error::from(errno));
+            format!("standard output could not be written: {why}; the command: {}", ending.words())
+        });
+        let (ending, code) = match &lost {
+            Some(lost) if code == 0 => {
+                if let Some(capture) = &mut capture {
+                    capture.push(Stream::Stderr, format!("slack-alert: {lost}\n").as_bytes());
+                }
+                (Ending::Exited { code: CANNOT_WRITE.into() }, CANNOT_WRITE)
+            }
+            _ => (ending, code),
+        };
         let output = capture.map(Capture::finish).unwrap_or_default();
-        Passed { ending, exited, seen_late: false, code, output, held: std::mem::take(&mut *lock(&self.shared.held)) }
+        let held = std::mem::take(&mut *lock(&self.shared.held));
+        Passed { ending, exited, seen_late: false, code, output, lost, held }
     }
 }
 
@@ -362,7 +385,7 @@ impl Passed {
     /// Writes what was held back: it is wanted.
     pub fn release(&mut self) {
         for (stream, bytes) in std::mem::take(&mut self.held.chunks) {
-            let _ = write_all(stream, &bytes);
+            let _full = write_all(stream, &bytes);
         }
     }
 }
@@ -411,7 +434,7 @@ fn take(stream: Stream, bytes: &[u8], shared: &Shared) -> bool {
         capture.push(stream, bytes);
     }
     if !shared.hold {
-        return write_all(stream, bytes);
+        return shared.wrote(stream, write_all(stream, bytes));
     }
     let mut held = lock(&shared.held);
     if !held.over && held.bytes + bytes.len() <= MOST_HELD {
@@ -421,14 +444,28 @@ fn take(stream: Stream, bytes: &[u8], shared: &Shared) -> bool {
     }
     held.over = true;
     let before = std::mem::take(&mut held.chunks);
-    before.iter().all(|(stream, bytes)| write_all(*stream, bytes)) && write_all(stream, bytes)
+    before.iter().all(|(stream, bytes)| shared.wrote(*stream, write_all(*stream, bytes)))
+        && shared.wrote(stream, write_all(stream, bytes))
 }
 
-/// Writes as the command would: it waits for a slow reader. What a full disk does not take is lost, as it would be.
-fn write_all(stream: Stream, mut bytes: &[u8]) -> bool {
+impl Shared {
+    /// What came of writing; `false` when nobody reads any more. What a full disk does not take is lost, as it would be without
+    /// us, and is remembered, since the command is not told.
+    fn wrote(&self, stream: Stream, result: Result<(), rustix::io::Errno>) -> bool {
+        match result {
+            Err(rustix::io::Errno::PIPE) => return false,
+            Err(errno) if stream == Stream::Stdout => _ = lock(&self.lost).get_or_insert(errno),
+            _ => {}
+        }
+        true
+    }
+}
+
+/// Writes as the command would: it waits for a slow reader.
+fn write_all(stream: Stream, mut bytes: &[u8]) -> Result<(), rustix::io::Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(target(stream), bytes) {
-            Ok(0) => return true,
+            Ok(0) => return Ok(()),
             Ok(written) => bytes = &bytes[written..],
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => {
@@ -436,11 +473,10 @@ fn write_all(stream: Stream, mut bytes: &[u8]) -> bool {
                 let mut polled = [PollFd::from_borrowed_fd(target(stream), PollFlags::OUT)];
                 let _ = rustix::event::poll(&mut polled, None::<&Timespec>);
             }
-            Err(rustix::io::Errno::PIPE) => return false,
-            Err(_) => return true,
+            Err(errno) => return Err(errno),
         }
     }
-    true
+    Ok(())
 }
 
 /// What the command left in the background may write on when we are gone: cat(1) copies in our place, to where it went before.

@@ -115,6 +115,9 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
             *passed
         }
     };
+    if let Some(lost) = &passed.lost {
+        say(&format!("{}: {lost}", begun.job));
+    }
     let ended = clock.now();
     let mut end = End::new(passed.exited.wall, passed.ending.clone(), &passed.output);
     // The time until the report of its beginning was answered is none of the command's.

@@ -477,6 +477,31 @@ fn without_a_place_for_state_the_alert_is_printed_where_cron_mails_it() {
 }
 
 #[test]
+fn a_command_whose_output_the_disk_does_not_take_has_failed() {
+    let sandbox = quiet();
+    for (script, code, told) in [
+        ("echo dump", 1, "the command: exited with 0"),
+        ("seq 100000", 1, "the command: exited with 0"),
+        ("echo dump; exit 3", 3, "the command: exited with 3"),
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full can be opened");
+        let ran = output(wrap(&sandbox, script).stdout(full));
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(code), "{stderr}");
+        let line = format!("slack-alert: db: standard output could not be written: no space left on device; {told}\n");
+        assert!(stderr.contains(&line), "{stderr}");
+    }
+    let runs = history(&sandbox);
+    let statuses: Vec<&Value> = runs.iter().map(|run| &run["status"]).collect();
+    assert_eq!(statuses, ["critical", "critical", "critical"], "{runs:?}");
+    assert!(runs[0]["line"].as_str().is_some_and(|line| line.contains("no space left on device")), "{runs:?}");
+    // Nobody misses what nobody was to see.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full can be opened");
+    let ran = output(wrap(&sandbox, "echo noise >&2").stderr(full));
+    assert_eq!(ran.status.code(), Some(0));
+}
+
+#[test]
 fn a_full_disk_and_a_strangers_right_change_nothing_for_the_command() {
     if !nix::unistd::geteuid().is_root() {
         skip("run the tests as root: this one mounts a file system and becomes another user");
