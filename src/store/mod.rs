@@ -236,7 +236,18 @@ impl Store {
 
     /// Runs, newest first, without their output.
     pub async fn history(&self, filter: HistoryFilter) -> Result<Vec<RunRow>, StoreError> {
-        self.look(move |db| runs::history(db, &filter)).await
+        let limit = if filter.limit == 0 { runs::PAGE } else { filter.limit } as usize;
+        let wanted = filter.clone();
+        let mut rows = self.look(move |db| runs::history(db, &filter)).await?;
+        // Looked at after the disk: what is written meanwhile is in one of the two.
+        let unwritten = self.unwritten(|run| wanted.takes(run), limit);
+        if !unwritten.is_empty() {
+            rows.retain(|row| unwritten.iter().all(|run| run.id != row.id));
+            rows.extend(unwritten.into_iter().map(RunRow::without_output));
+            rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+            rows.truncate(limit);
+        }
+        Ok(rows)
     }
 
     /// Counts the runs that ended after `since` and not after `until`, one step from the newest on, or from below a run.
@@ -271,7 +282,22 @@ impl Store {
 
     /// One run with its output.
     pub async fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
-        self.look(move |db| runs::run(db, id)).await
+        match self.look(move |db| runs::run(db, id)).await {
+            Ok(Some(row)) => Ok(Some(row)),
+            none => self.unwritten(|run| run.id == id, 1).pop().map_or(none, |run| Ok(Some(run))),
+        }
+    }
+
+    /// The newest of some runs that are over and not on disk: it is on its way, or the disk does not take it.
+    fn unwritten(&self, is_wanted: impl Fn(&RunRow) -> bool, most: usize) -> Vec<RunRow> {
+        let of = |deferred: &Deferred| {
+            let wanted = deferred.runs.iter().rev().filter(|run| is_wanted(run));
+            wanted.take(most).cloned().collect()
+        };
+        match &self.shared.driver {
+            Driver::Inline(state) => of(&lock(state).1),
+            Driver::Thread(_) => self.shared.inbox.deferred(of),
+        }
     }
 
     /// What a run said first.

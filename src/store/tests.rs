@@ -422,6 +422,19 @@ fn a_full_disk_loses_no_alert_stops_none_and_repeats_none() {
         RunRow { stdout: Captured { head: vec![b'x'; 9_000], ..Captured::default() }, ..over(5, "disk", Status::Ok) };
     store.keep(Some(run), Some((JobName::new("disk"), JobState::default())));
     assert!(now(store.flush()).is_err());
+    // Who asks for a run that has ended is told so.
+    assert_eq!(now(store.run(RunId(5))).expect("it can be read").map(|run| run.stdout.head.len()), Some(9_000));
+    let listed =
+        |filter| now(store.history(filter)).expect("it can be read").iter().map(|run| run.id.0).collect::<Vec<_>>();
+    assert_eq!(listed(HistoryFilter { job: Some(JobName::new("disk")), ..HistoryFilter::default() }), [5]);
+    for filter in [
+        HistoryFilter { job: Some(JobName::new("other")), ..HistoryFilter::default() },
+        HistoryFilter { before: Some(RunId(5)), ..HistoryFilter::default() },
+        HistoryFilter { status: Some(Status::Critical), ..HistoryFilter::default() },
+        HistoryFilter { failed: true, ..HistoryFilter::default() },
+    ] {
+        assert_eq!(listed(filter.clone()), [0; 0], "{filter:?}");
+    }
     fill(&store, false);
     assert_eq!(now(store.flush()), Ok(()));
     assert_eq!(*trouble.borrow(), Trouble::default());
@@ -429,6 +442,7 @@ fn a_full_disk_loses_no_alert_stops_none_and_repeats_none() {
     let texts: Vec<_> = on_disk.iter().map(|stored| stored.message.text.as_str()).collect();
     assert_eq!(texts, ["on disk too", "small", &big], "nothing lost, nothing back from the dead");
     assert_eq!(now(store.run(RunId(5))).expect("it can be read").map(|run| run.stdout.head.len()), Some(9_000));
+    assert_eq!(listed(HistoryFilter::default()), [5]);
     assert_eq!(put(&store, vec![message("ops", "well again")]), Recorded { ids: vec![MessageId(6)], durable: true });
 }
 

@@ -104,6 +104,11 @@ impl Inbox {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What waits to be written.
+    pub(super) fn deferred<T>(&self, look: impl FnOnce(&Deferred) -> T) -> T {
+        look(&self.lock().deferred)
+    }
+
     /// Leaves something that is done at once. A record overtakes what waits of the same run and job.
     pub(super) fn push(&self, op: Op) {
         let mut gathered = self.lock();

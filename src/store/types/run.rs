@@ -127,7 +127,25 @@ pub struct HistoryFilter {
     pub limit: u32,
 }
 
+impl HistoryFilter {
+    /// Whether it asks for a run; see `runs::history`.
+    pub(in crate::store) fn takes(&self, run: &RunRow) -> bool {
+        self.job.as_ref().is_none_or(|job| run.job == *job)
+            && self.began.is_none_or(|began| run.started == began)
+            && self.since.is_none_or(|since| run.finished >= since)
+            && self.until.is_none_or(|until| run.started <= until)
+            && self.before.is_none_or(|before| run.id < before)
+            && !(self.failed && run.status == Status::Ok)
+            && self.status.is_none_or(|status| run.status == status && run.counts())
+    }
+}
+
 impl RunRow {
+    /// As a list has it.
+    pub(in crate::store) fn without_output(self) -> Self {
+        Self { stdout: Captured::default(), stderr: Captured::default(), ..self }
+    }
+
     /// The row of a run that ended; copies the ends of its output, [`KEPT_OUTPUT`] bytes each.
     pub fn new(started: &RunningRow, outcome: &Outcome, decision: Decision) -> Self {
         Self {
