@@ -809,7 +809,8 @@ fn of_what_fails_now_and_then_the_cause_stands_below_the_headline_too_which_is_e
         (outcome.reason, outcome.ending) = (Reason::Condition, Ending::Exited { code: 0 });
         outcome.detail = "json.n > 1000 (it is 1,204)".to_owned();
     };
-    let changes: [(&dyn Fn(&mut Outcome), &str); 4] = [
+    type Change<'c> = &'c dyn Fn(&mut Outcome);
+    let changes: [(Change<'_>, &str); 4] = [
         (&missing, "did not run; due"),
         (&crashed, "SIGSEGV"),
         (&late, "timed out after 10m"),

@@ -100,6 +100,7 @@ fn walk(folder: &Path, path: &Path) -> Result<OwnedFd, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test makes the files it reads")]
 mod tests {
     use std::path::Path;
 
