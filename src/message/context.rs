@@ -111,7 +111,8 @@ fn took(notice: &Notice) -> Option<String> {
 /// What else there is to know: output thrown away, pipes left open, alerts suppressed, a pause to come. Escaped.
 pub(super) fn notes(notice: &Notice) -> Vec<String> {
     let mut notes = Vec::new();
-    let dropped = notice.dropped();
+    // Of a run that ended before, or goes on, only the end is kept, whatever `max_output` is.
+    let dropped = notice.outcome().map_or(0, |_| notice.dropped());
     if dropped > 0 {
         notes.push(format!("{} of output dropped (`max_output`)", format_bytes(dropped)));
     }

@@ -167,16 +167,22 @@ pub struct Notice {
 impl Occasion {
     /// The time has come for a message about the last run of a job, which has this `parse`.
     pub fn clock(last: Option<LastRun>, parse: Option<Parse>) -> Self {
-        let captured = |text: &str| Captured { head: text.as_bytes().to_vec(), ..Captured::default() };
+        // The end is kept, and how much stood before it.
+        let captured = |text: &str, left_out: u64| match left_out {
+            0 => Captured { head: text.as_bytes().to_vec(), ..Captured::default() },
+            dropped => Captured { tail: text.as_bytes().to_vec(), dropped, ..Captured::default() },
+        };
         let output = last.as_ref().map_or_else(Output::default, |last| {
-            let both = last.ended.as_ref().map(|ended| ended.output.as_str()).filter(|output| !output.is_empty());
-            let stdout = captured(&last.stdout);
-            let stderr = last.ended.as_ref().map(|ended| match last.stdout.trim() {
-                "" => captured(&ended.output),
-                _ => captured(&ended.stderr),
+            let ended = last.ended.as_ref();
+            let left_out = ended.map(|ended| ended.left_out).unwrap_or_default();
+            let stdout = captured(&last.stdout, left_out.stdout);
+            let both = ended.map(|ended| captured(&ended.output, left_out.output)).filter(|both| !both.is_blank());
+            let stderr = ended.map(|ended| match last.stdout.trim() {
+                "" => captured(&ended.output, left_out.output),
+                _ => captured(&ended.stderr, left_out.stderr),
             });
-            let stderr = stderr.unwrap_or_default();
-            Output { both: both.map_or_else(|| stdout.clone(), captured), stdout, stderr, directives: None }
+            let both = both.unwrap_or_else(|| stdout.clone());
+            Output { both, stdout, stderr: stderr.unwrap_or_default(), directives: None }
         });
         let parsed = Box::new(read_again(parse, &output.stdout));
         Self::Clock { last: last.map(Box::new), output: Box::new(output), parsed }

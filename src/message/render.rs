@@ -192,8 +192,12 @@ fn titled((mark, status): (&str, Status), block: &str, plain: &str, body: &str) 
     Rendered { text: cut(&text, PLAIN).0, blocks: all, color, attachment: None, written: None, left_out: Vec::new() }
 }
 
-/// The whole output of a notice's run as a text file; `None` when there is none. For `attach = "always"`.
+/// The whole output of a notice's run as a text file; `None` when there is none, or when only the end of it is known any more.
+/// For `attach = "always"`.
 pub fn whole_output(notice: &Notice) -> Option<Attachment> {
+    if notice.outcome().is_none() && notice.dropped() > 0 {
+        return None;
+    }
     let streams = notice.output();
     let bytes = match streams.both.is_blank() {
         false => streams.both.bytes(),

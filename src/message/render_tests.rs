@@ -13,7 +13,7 @@ use crate::document::{Reader, Table, load};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
 use crate::id::{JobName, RunId};
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
-use crate::policy::{Ended, Event, Expected, Hang, Incident, LastRun, Suppressed, Update};
+use crate::policy::{Ended, Event, Expected, Hang, Incident, LastRun, LeftOut, Suppressed, Update};
 use crate::slack::limits::{ALL_BLOCKS, PLAIN};
 use crate::slack::{units, weight};
 
@@ -850,6 +850,7 @@ fn what_the_last_run_wrote_is_there_by_stream_when_a_time_has_come() {
             took: Duration::from_secs(1),
             output: both.to_owned(),
             stderr: stderr.to_owned(),
+            left_out: LeftOut::default(),
         };
         let last = LastRun {
             run: RunId(811),
@@ -863,6 +864,33 @@ fn what_the_last_run_wrote_is_there_by_stream_when_a_time_has_come() {
         let message = rendered(&Notice { occasion, ..sample(Event::Failure) }, &format);
         assert!(message.text.contains(shown), "{}", message.text);
     }
+}
+
+#[test]
+fn of_long_output_of_an_earlier_run_the_end_is_shown_and_nothing_else_is_called_the_whole() {
+    let end: String = (2_900..=3_000).map(|number| format!("line {number}\n")).collect();
+    let ended = Ended {
+        ending: Ending::Exited { code: 2 },
+        reason: Reason::Exit,
+        took: Duration::from_secs(1),
+        output: end.clone(),
+        stderr: String::new(),
+        left_out: LeftOut { stdout: 25_000, output: 25_000, stderr: 0 },
+    };
+    let last = LastRun {
+        run: RunId(811),
+        status: Status::Critical,
+        finished: sample(Event::Failure).now,
+        stdout: end,
+        line: String::new(),
+        ended: Some(ended),
+    };
+    let format = format_of("");
+    let notice = Notice { occasion: Occasion::clock(Some(last), None), ..sample(Event::Failure) };
+    let shown = rendered(&notice, &format);
+    assert!(shown.text.contains("line 3000\n```") && shown.text.contains("last 20 lines"), "{}", shown.text);
+    assert!(!shown.text.contains(" of ") && !shown.text.contains("dropped"), "{}", shown.text);
+    assert_eq!((shown.attachment, whole_output(&notice)), (None, None), "it is not the whole output");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::{JobFacts, Notice, Occasion, RunFacts};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Redactor, Status, Trigger};
 use crate::id::{JobName, RunId};
-use crate::policy::{Ended, Event, Hang, Incident, Keys, LastRun, Previous, Update};
+use crate::policy::{Ended, Event, Hang, Incident, Keys, LastRun, LeftOut, Previous, Update};
 
 fn captured(text: &str) -> Captured {
     Captured { head: text.as_bytes().to_vec(), tail: Vec::new(), dropped: 0 }
@@ -117,6 +117,7 @@ pub fn samples() -> Vec<Notice> {
             took: Duration::from_secs(1),
             output: "disk full\n".to_owned(),
             stderr: "disk full\n".to_owned(),
+            left_out: LeftOut::default(),
         }),
     };
     let critical = |reason, ending| outcome(Status::Critical, reason, ending, "", "");

@@ -178,7 +178,8 @@ fn end_of(line: &str, limit: usize) -> String {
 /// The last [`WINDOW`] bytes, from a line's start where there is one; and whether there is more before them.
 fn window(captured: &Captured) -> (Vec<u8>, bool) {
     if captured.head.len() + captured.tail.len() <= WINDOW {
-        return (captured.bytes(), false);
+        // Where only the end is kept, there is nothing to mark.
+        return (if captured.head.is_empty() { captured.tail.clone() } else { captured.bytes() }, false);
     }
     let end = |bytes: &[u8], count: usize| bytes[bytes.len() - count.min(bytes.len())..].to_vec();
     let tail = end(&captured.tail, WINDOW);

@@ -185,7 +185,7 @@ pub const VARS: &[Var] = &[
     var(
         "event",
         VarKind::Text,
-        "What the message is about: `output`, `failure`, `repeat`, `recovery`, `success`, `change`, `flapping` or `stuck`.",
+        "What the message is about: `output`, `failure`, `repeat`, `recovery`, `success`, `change`, `flapping`, `stuck`, `missing`, `slow` or `starved`.",
         |c| c.notice.event.as_str().into(),
     ),
     var("perfdata", VarKind::Tables(PERFDATA), "Performance data, with `parse = \"perfdata\"`.", |c| {

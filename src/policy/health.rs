@@ -28,7 +28,7 @@ use crate::schedule::Ahead;
 pub(super) const LONGEST_GOOD: usize = 16 << 10;
 
 /// The last run's stdout, when it was not ok, up to this many: for `previous.stdout`.
-const LONGEST_BAD: usize = 8 << 10;
+const LONGEST_BAD: usize = 16 << 10;
 
 /// The end of the last run's output, when it was not ok, up to this many: for messages that no run causes.
 const LONGEST_END: usize = 2 << 10;
@@ -179,6 +179,21 @@ pub struct Ended {
     /// The end of its standard error, where it was not ok and wrote to both streams: else it is the output.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stderr: String,
+    /// What stood before those ends.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub left_out: LeftOut,
+}
+
+/// How many bytes of a run's output are not kept: of each, the end is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// Of its standard output.
+    pub stdout: u64,
+    /// Of both streams together.
+    pub output: u64,
+    /// Of its standard error.
+    pub stderr: u64,
 }
 
 /// The last run of a job: what a message that no run causes is about.
@@ -608,7 +623,7 @@ impl Health {
             self.note_change(at);
         }
         let ok = facts.status == Status::Ok;
-        let stdout = if ok { String::new() } else { kept(facts.stdout, LONGEST_BAD).to_owned() };
+        let stdout = if ok { String::new() } else { kept_end(facts.stdout, LONGEST_BAD).to_owned() };
         let output = if ok { String::new() } else { kept_end(facts.output, LONGEST_END).to_owned() };
         let kept_apart = !ok && !facts.stdout.trim().is_empty();
         let stderr = if kept_apart { kept_end(facts.stderr, LONGEST_END).to_owned() } else { String::new() };
@@ -616,7 +631,13 @@ impl Health {
             Ending::NotStarted { error } => Ending::NotStarted { error: kept(error, LONGEST_END / 2).to_owned() },
             ending => ending.clone(),
         };
-        let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output, stderr });
+        let rest = |whole: &str, kept: &str| if kept.is_empty() { 0 } else { (whole.len() - kept.len()) as u64 };
+        let left_out = LeftOut {
+            stdout: rest(facts.stdout, &stdout),
+            output: rest(facts.output, &output),
+            stderr: rest(facts.stderr, &stderr),
+        };
+        let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output, stderr, left_out });
         let line = kept(facts.line, LONGEST_CAUSE).to_owned();
         self.last = Some(Last { run: facts.run, status: facts.status, at, stdout, line, ended });
         if ok {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{self, Now};
-use crate::exec::{Captured, Outcome, Output, Run, Status};
+use crate::exec::{Captured, LAST_OUTPUT, Outcome, Output, Run, Status};
 use crate::id::{Channel, JobName};
 use crate::message::{self, Attachment, Edit, Message, Notice, Occasion, Rendered, Route, RunFacts, Thread};
 use crate::notify::Capabilities;
@@ -313,7 +313,11 @@ fn in_progress(Going { run, started, .. }: Going<'_>, now: Now) -> (policy::Hang
     let retries = run.command.retries().times > 0;
     let line = message::clean(&last);
     let hang = policy::Hang { run: run.id, process, retries, age: took, replaced: false, skipped: 0, line };
-    let captured = Captured { head: last, ..Captured::default() };
+    // What stands before a full buffer is not known; that something does, is.
+    let captured = match last.len() < LAST_OUTPUT {
+        true => Captured { head: last, ..Captured::default() },
+        false => Captured { tail: last, dropped: 1, ..Captured::default() },
+    };
     let output = Box::new(Output { both: captured.clone(), stdout: captured, ..Output::default() });
     (hang, Occasion::Running { run: facts_of(run), started: started.wall, took, output })
 }
