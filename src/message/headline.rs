@@ -351,7 +351,9 @@ fn bad(notice: &Notice) -> Draft {
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::Better { was } => cause.after(&format!("better: {status}, was {}: ", was.as_str())),
-        Update::SilenceEnds { by, since, failures } => {
+        Update::SilenceEnds { by, since, failures, line } => {
+            // Of an incident that is not the last run's nothing else is known.
+            let cause = if cause.words.is_empty() { Cause { words: line.clone(), ..cause } } else { cause };
             let whose = if by.is_empty() { "the silence".to_owned() } else { format!("the silence by {by}") };
             let failures = count(*failures, "failure");
             counted(

@@ -672,13 +672,16 @@ impl Health {
             (open.key, open.key_text) = (key, key_text());
         }
         self.turn_to(key);
+        let line = Box::from(kept(facts.line, LONGEST_CAUSE));
         match &mut self.open {
             Some(open) => {
                 open.again(failure, at);
+                open.line = line;
                 self.waiting.reopen(open);
             }
             none => {
                 *none = Some(Box::new(OpenIncident {
+                    line,
                     key,
                     key_text: key_text(),
                     normalized: Some(normalized),

@@ -65,6 +65,9 @@ pub(super) struct OpenIncident {
     /// What was to be reported of it, no channel took, and waits in the outbox to be tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) owed: Option<Box<Reported>>,
+    /// What the last of them said; not known of one that an earlier version kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) line: Box<str>,
     /// Whether `kind` was made of normalised output; unknown of one that version 0.1 kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) normalized: Option<bool>,
@@ -202,6 +205,7 @@ impl OpenIncident {
             same_since: now,
             reported: None,
             owed: None,
+            line: Box::default(),
             normalized: None,
             hung: None,
             conversation: None,

@@ -221,3 +221,39 @@ fn a_failure_without_a_key_goes_on_with_the_incident_that_has_none() {
         ],
     );
 }
+
+#[test]
+fn a_silence_that_ends_tells_every_incident_that_it_kept_back() {
+    story(
+        "",
+        &[
+            ("03:00", "silence 1h", ""),
+            ("03:01", "critical@db: refused", "held: silenced until 23 04:00"),
+            ("03:02", "critical@web: 500", "held: silenced until 23 04:00"),
+            (
+                "04:00",
+                "clock",
+                "failure critical, opens #2, pings (still failing, 1 failure since 03:02: the silence ended) \
+                 && failure critical, opens #1, pings (still failing, 1 failure since 03:01: the silence ended)",
+            ),
+            ("04:01", "critical@db: refused", "held: repeat-not-due until 23 05:00"),
+            ("04:02", "critical@web: 500", "held: repeat-not-due until 23 05:00"),
+        ],
+    );
+    // That one of them is over meanwhile hides no other.
+    story(
+        "",
+        &[
+            ("03:00", "critical@db: refused", "failure critical, opens #1, pings"),
+            ("03:01", "silence 1h", ""),
+            ("03:02", "ok@db", "held: silenced until 23 04:01"),
+            ("03:03", "critical@web: 500", "held: silenced until 23 04:01"),
+            (
+                "04:01",
+                "clock",
+                "recovery ok, closes #1 in its thread (ok since 03:02, 1 failure in 2m) \
+                 && failure critical, opens #3, pings (still failing, 1 failure since 03:03: the silence ended)",
+            ),
+        ],
+    );
+}

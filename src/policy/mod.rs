@@ -67,7 +67,7 @@ pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
 pub use keys::Keys;
 pub use notify::retract;
-pub use outlook::{AckEnd, Open, ack_ends, hang_line, open, telling_line};
+pub use outlook::{AckEnd, FirstMessage, Open, ack_ends, conversation, hang_line, open, telling_line};
 pub use overnight::{News, Overnight};
 pub use same::normal;
 pub use settings::{Asked, Attach, Flap, Intermittent, KEYS, Normalize, On, Repeat, Settings, Statuses, read};

@@ -58,6 +58,33 @@ pub struct Open {
     pub suppressed: Option<(Suppressed, Option<Timestamp>)>,
 }
 
+/// The first message of an incident, or of a conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FirstMessage {
+    /// The incident on whose first message the others hang.
+    pub thread: u64,
+    /// No thread hangs on it.
+    pub flat: bool,
+    /// The worst status that was told.
+    pub status: Status,
+    /// The channels that took it.
+    pub channels: Vec<Channel>,
+}
+
+impl From<&Open> for FirstMessage {
+    fn from(open: &Open) -> Self {
+        let channels = open.told.iter().map(|(channel, _)| channel.clone()).collect();
+        Self { thread: open.thread, flat: open.flat, status: open.status, channels }
+    }
+}
+
+/// The first message of a job that fails now and then.
+pub fn conversation(health: &Health) -> Option<FirstMessage> {
+    let known = health.conversation.as_deref()?;
+    let (status, channels) = (known.worst(), known.channels.clone());
+    Some(FirstMessage { thread: known.id, flat: known.flat, status, channels })
+}
+
 /// The incidents that are open: the present one first.
 pub fn open(settings: &Settings, health: &Health, zone: &TimeZone, now: Timestamp) -> Vec<Open> {
     let flaps = health.is_flapping();
@@ -131,7 +158,8 @@ type Of<'a> = (&'a Settings, &'a Health, &'a TimeZone);
 
 fn of((settings, health, zone): Of<'_>, open: &OpenIncident, line: String, now: Timestamp) -> Open {
     let reported = open.reported.as_ref();
-    let line = reported.map(|reported| reported.line.clone()).filter(|_| line.is_empty()).unwrap_or(line);
+    let known = [line, open.line.to_string()].into_iter().find(|line| !line.is_empty());
+    let line = known.or_else(|| reported.map(|reported| reported.line.clone())).unwrap_or_default();
     let is_present = health.open.as_deref().is_some_and(|present| present.id == open.id);
     let next = expected((settings, health, zone), open, health.acknowledged(open), now, false);
     let suppressed = suppressed(settings, health, open, now).map(|(why, until)| match next {

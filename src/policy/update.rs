@@ -127,6 +127,8 @@ pub enum Update {
         since: Timestamp,
         /// Failures so far.
         failures: u32,
+        /// What its last failure said.
+        line: String,
     },
     /// The quiet hours are over, and this happened in them.
     QuietHoursEnd {
@@ -230,7 +232,7 @@ impl Update {
             Self::FlappingEnds { status, lasted: None } => {
                 format!("no longer watched for changes of status: {} now", status.as_str())
             }
-            Self::SilenceEnds { by, since, failures } => {
+            Self::SilenceEnds { by, since, failures, .. } => {
                 let whose = if by.is_empty() { "the silence".to_owned() } else { format!("the silence by {by}") };
                 let since = clock(*since, zone, now);
                 format!("still failing, {} since {since}: {whose} ended", count(*failures, "failure"))

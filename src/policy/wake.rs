@@ -34,9 +34,9 @@ fn recovery_is_due(health: &Health) -> bool {
     !health.is_flapping() && all.any(|open| open.resolved_at.is_some() && !open.retracted)
 }
 
-/// Something about the open incident was not told because of a silence, and is to be told when that ends.
+/// Something about an open incident was not told because of a silence, and is to be told when that ends.
 fn is_owed(health: &Health) -> bool {
-    health.open.as_deref().is_some_and(|open| open.silenced.is_some())
+    health.open.as_deref().into_iter().chain(&health.others).any(|open| open.silenced.is_some())
 }
 
 /// The notifications that the time has come for. `hang` is the run that goes on, where the job hangs.
@@ -51,7 +51,10 @@ pub fn wake(
     if health.silenced().is_some() {
         return Vec::new();
     }
-    let owed = health.open.as_deref_mut().and_then(|open| open.silenced.take());
+    let fails = |open: &mut OpenIncident| open.silenced.take().filter(|_| open.resolved_at.is_none());
+    let owed = health.open.as_deref_mut().and_then(fails);
+    let others: Vec<(u64, String)> =
+        health.others.iter_mut().filter_map(|open| Some((open.id, fails(open)?))).collect();
     let moment = Moment { settings, zone, now, at: now, slot: now };
     let mut all = Vec::new();
     let status = health.status().unwrap_or_default();
@@ -77,12 +80,35 @@ pub fn wake(
             let update = health.open.as_deref()?.recovered(now);
             health.of_clock(&moment, Event::Recovery, FlapChange::None, Status::Ok, update)
         }));
-    } else if let Some(by) = owed
+    }
+    if let Some(by) = owed
         && !all.iter().any(tells_of_a_failure)
     {
         all.extend(still_failing(&moment, health, by));
     }
+    for (id, by) in others {
+        all.extend(of_one(health, id, |health| still_failing(&moment, health, by)));
+    }
     all
+}
+
+/// A message about one of the incidents that are not the last run's.
+fn of_one(
+    health: &mut Health,
+    id: u64,
+    tell: impl FnOnce(&mut Health) -> Option<Notification>,
+) -> Option<Notification> {
+    let taken_out = health.take_out(|open| open.id == id);
+    health.open = health.others.pop().map(Box::new);
+    let mut told = tell(health);
+    if let Some(notification) = &mut told {
+        notification.beside(&taken_out);
+        notification.run = None;
+    }
+    let own = health.open.take();
+    health.others.extend(own.map(|own| *own));
+    health.put_back(taken_out);
+    told
 }
 
 /// A message about the incidents that have ended, where it is `only` about these.
@@ -117,7 +143,8 @@ fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option
         return None;
     }
     let event = if open.reported.is_some() { Event::Repeat } else { Event::Failure };
-    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures };
+    let line = open.line.to_string();
+    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures, line };
     health.of_clock(moment, event, FlapChange::None, open.status, update)
 }
 

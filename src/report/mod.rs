@@ -254,8 +254,8 @@ pub fn wake(
     let last = Occasion::clock(last, job.command.parse());
     let occasion = |told: &Notification| match (&told.update, running) {
         (Update::Hangs(_), Some(running)) => running.occasion.clone(),
-        // A run that was well is none of an incident that goes on: it had another key.
-        _ if was_ok && told.status != Status::Ok => Occasion::clock(None, job.command.parse()),
+        // The last run had another key; one that was well is none of an incident that goes on.
+        _ if told.run.is_none() || (was_ok && told.status != Status::Ok) => Occasion::clock(None, job.command.parse()),
         _ => last.clone(),
     };
     let context = |told| Context { occasion: occasion(told), pauses: None, now };
@@ -720,32 +720,32 @@ pub fn own_neutral(channel: Channel, (title, body): (&str, &str), sender: &Sende
 
 /// A note behind the headline of an incident's first message, in every channel that has it; none takes it away. Where
 /// nothing can be edited, or there is no thread, a message says it.
-pub fn noted(job: &Job, open: &policy::Open, words: &str, sender: &Sender, now: Timestamp) -> Vec<Message> {
-    let channels = match open.told.is_empty() {
-        true => job.notify.channels_for(open.status, sender.channel.as_ref()),
-        false => open.told.iter().map(|(channel, _)| channel.clone()).collect(),
+pub fn noted(job: &Job, first: &policy::FirstMessage, words: &str, sender: &Sender, now: Timestamp) -> Vec<Message> {
+    let channels = match first.channels.is_empty() {
+        true => job.notify.channels_for(first.status, sender.channel.as_ref()),
+        false => first.channels.clone(),
     };
     let channels = places(channels, sender);
-    if !sender.can.edits || open.flat {
+    if !sender.can.edits || first.flat {
         return match words.is_empty() {
             true => Vec::new(),
             false => about_job(
                 (&job.name, &sender.host),
                 channels,
-                (Event::Repeat, open.status),
+                (Event::Repeat, first.status),
                 (&format!("is acknowledged: {words}"), ""),
                 now,
             ),
         };
     }
-    let rendered = message::about_job((job.name.as_str(), &sender.host), open.status, words, "");
+    let rendered = message::about_job((job.name.as_str(), &sender.host), first.status, words, "");
     let route = Route { edit: Some(Edit::Noted { words: words.to_owned() }), ..Route::default() };
     let to = |channel| Message {
         job: Some(job.name.clone()),
-        incident: Some(open.thread),
+        incident: Some(first.thread),
         thread: Thread::Edit,
         route: route.clone(),
-        ..draft(&rendered, channel, open.status, now)
+        ..draft(&rendered, channel, first.status, now)
     };
     channels.into_iter().map(to).collect()
 }

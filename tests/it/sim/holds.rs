@@ -653,6 +653,26 @@ async fn an_acknowledgement_ends_with_its_time_and_with_the_recovery() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_had_a_failure_that_is_over_does_not_have_the_next_one_of_a_job_that_fails_now_and_then() {
+    let text = "command = 'a'\nevery = '10m'";
+    let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    let files = [("slack_alert.toml", conf), ("jobs.d/a.toml", text)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1 | 3 | 5 | 7 => fails("refused"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(55)).await;
+    hold(&world, HoldKind::Ack, "a", None).await;
+    world.pass(minutes(20)).await;
+    let edits = super::told::told(&world, "ops").into_iter().filter(|line| line.contains(" Edit ")).collect::<Vec<_>>();
+    let noted = edits.iter().rposition(|line| line.contains("dana has it")).expect("it was acknowledged");
+    let after = &edits[noted + 1..];
+    assert!(after.iter().any(|line| line.starts_with("60 ")), "the note goes with the recovery: {edits:#?}");
+    assert!(after.iter().any(|line| line.starts_with("70 ") && line.contains("4 of 7")), "{edits:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_acknowledgement_of_a_job_that_flaps_lasts_until_it_is_steady() {
     let text = "command = 'a'\nevery = '1m'\nnotify = { repeat = '10m', intermittent = false, flap = { changes = 4, within = '20m' } }";
     let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";

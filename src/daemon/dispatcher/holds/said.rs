@@ -71,10 +71,7 @@ impl Dispatcher {
 
     pub(super) fn tell_end(&self, hold: &Hold, end: &End<'_>, passed: u64, now: Now, turn: &mut Turn) {
         if hold.kind == HoldKind::Ack {
-            // What is over is edited by its recovery.
-            if !matches!(end, End::Recovered) {
-                self.note_incident(hold, false, now, turn);
-            }
+            self.note_incident(hold, false, now, turn);
             return;
         }
         if !hold.told {
@@ -115,12 +112,13 @@ impl Dispatcher {
         let Some(index) = self.covered(&hold.pattern).next() else { return };
         let tracked = &self.jobs[index as usize];
         let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
-        let Some(open) = open.into_iter().find(|open| Some(open.id) == hold.incident && open.is_reported) else {
-            return;
-        };
+        let open = open.iter().find(|open| Some(open.id) == hold.incident && open.is_reported);
+        // What is over is edited by its recovery; but the message of a job that fails now and then goes on.
+        let goes_on = || policy::conversation(&tracked.health).filter(|_| !begins);
+        let Some(first) = open.map(policy::FirstMessage::from).or_else(goes_on) else { return };
         let time = |at| told(at, &self.sender.zone, now.wall);
-        let words = if begins { has_it(hold, open.next, time) } else { String::new() };
-        let messages = report::noted(&tracked.job, &open, &words, &self.sender, now.wall);
+        let words = if begins { has_it(hold, open.and_then(|open| open.next), time) } else { String::new() };
+        let messages = report::noted(&tracked.job, &first, &words, &self.sender, now.wall);
         if !messages.is_empty() {
             turn.entries.push(Entry::Changed { state: None, messages });
         }
