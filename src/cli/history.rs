@@ -51,12 +51,12 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     if rows.is_empty() && running.is_empty() {
         known(&plan, &reader, args)?;
     }
-    let letters = state::Letters::of(&reader, &rows)?;
+    let undelivered = state::Undelivered::of(&reader, &rows)?;
     if args.json {
         let going = running.iter().map(|row| going_in_json(row, state::zone(&plan, row.job.as_str())));
         let ended = rows.iter().map(|row| {
             let mut value = state::in_json(row, state::zone(&plan, row.job.as_str()));
-            value["message"] = state::verdict(row, &letters.run(row.id)).into();
+            value["message"] = state::verdict(row, &undelivered.run(row.id)).into();
             value
         });
         let all: Vec<Value> = going.chain(ended).collect();
@@ -74,7 +74,7 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
         let words = ["running", who, ""].map(str::to_owned);
         [row.id.to_string(), row.job.to_string(), started, took].into_iter().chain(words).collect()
     });
-    let ended = rows.iter().map(|row| line(row, &plan, &letters.run(row.id)));
+    let ended = rows.iter().map(|row| line(row, &plan, &undelivered.run(row.id)));
     world
         .terminal
         .out(&world.terminal.table(&[head()].into_iter().chain(going).chain(ended).collect::<Vec<_>>(), WHOLE));
@@ -160,10 +160,10 @@ fn head() -> Vec<String> {
 }
 
 /// Whether a run was told, or why not, and when the next message is possible.
-fn verdict(row: &RunRow, letters: &[&Stored], zone: &TimeZone) -> String {
+fn verdict(row: &RunRow, undelivered: &[&Stored], zone: &TimeZone) -> String {
     let time = |at| state::told(at, zone, row.finished);
     let next = row.decision.expected().and_then(|next| next.words(time)).map(|next| format!(", {next}"));
-    format!("{}{}", state::verdict(row, letters), next.unwrap_or_default())
+    format!("{}{}", state::verdict(row, undelivered), next.unwrap_or_default())
 }
 
 /// When a run began. Of one whose end alone was reported it is known that it had begun by then.
@@ -175,7 +175,7 @@ fn started(at: Option<Timestamp>, finished: Option<Timestamp>, reason: Option<Re
     }
 }
 
-fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
+fn line(row: &RunRow, plan: &Plan, undelivered: &[&Stored]) -> Vec<String> {
     if let Some((count, _)) = row.details.passed {
         let started = state::shown(row.started, state::zone(plan, row.job.as_str()));
         let took = format_duration(crate::clock::between(row.started, row.finished));
@@ -187,7 +187,7 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
             took,
             "paused".to_owned(),
             passed,
-            state::verdict(row, letters),
+            state::verdict(row, undelivered),
         ];
     }
     vec![
@@ -197,7 +197,7 @@ fn line(row: &RunRow, plan: &Plan, letters: &[&Stored]) -> Vec<String> {
         row.lasted().map_or_else(|| "-".to_owned(), format_duration),
         if row.counts() { row.status.as_str() } else { NOT_RUN }.to_owned(),
         happened(&row.ending, row.finished, state::zone(plan, row.job.as_str())),
-        verdict(row, letters, state::zone(plan, row.job.as_str())),
+        verdict(row, undelivered, state::zone(plan, row.job.as_str())),
     ]
 }
 
@@ -238,10 +238,10 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         )));
     };
     let zone = state::zone(plan, row.job.as_str());
-    let letters = state::Letters::of(reader, std::slice::from_ref(&row))?;
+    let undelivered = state::Undelivered::of(reader, std::slice::from_ref(&row))?;
     if json {
         let mut value = state::in_json(&row, zone);
-        value["message"] = state::verdict(&row, &letters.run(row.id)).into();
+        value["message"] = state::verdict(&row, &undelivered.run(row.id)).into();
         for (name, stream) in [("stdout", &row.stdout), ("stderr", &row.stderr)] {
             value[name] = message::clean(&stream.bytes()).into();
             value[format!("{name}_dropped")] = stream.dropped.into();
@@ -250,17 +250,17 @@ fn one(world: &World, plan: &Plan, reader: &Reader, id: RunId, json: bool) -> Re
         return Ok(ExitCode::SUCCESS);
     }
     let job = plan.job(row.job.as_str()).map(AsRef::as_ref);
-    let (later, now) = (letters.later(row.id), System.now().wall);
+    let (later, now) = (undelivered.later(row.id), System.now().wall);
     let expected = state::expected(reader, job, now).filter(|(last, _)| *last == row.id).map(|(_, expected)| expected);
-    let explained = Explained { row: &row, letters: letters.run(row.id), later, expected, job, zone, now };
+    let explained = Explained { row: &row, undelivered: undelivered.run(row.id), later, expected, job, zone, now };
     let which =
         if row.counts() { format!("its {} run", ordinal(row.number)) } else { "which counts as not run".to_owned() };
     let status = if row.counts() { row.status.as_str() } else { NOT_RUN };
     let attempts = if row.attempts > 1 { format!(" in {} attempts", row.attempts) } else { String::new() };
     let after = row.lasted().map(|took| format!(", after {}", format_duration(took))).unwrap_or_default();
     let message = match explained.told_later() {
-        Some(told) => format!("{}{told}", state::verdict(&row, &explained.letters)),
-        None => verdict(&row, &explained.letters, zone),
+        Some(told) => format!("{}{told}", state::verdict(&row, &explained.undelivered)),
+        None => verdict(&row, &explained.undelivered, zone),
     };
     let rows = [
         ("run", format!("{} of {}, {which}", row.id, row.job)),

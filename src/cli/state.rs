@@ -313,13 +313,13 @@ const MOST_MESSAGES: usize = 100_000;
 
 /// What of the messages of runs is in the outbox: what waits, and what was refused. What was delivered is not there any more.
 #[derive(Debug, Default)]
-pub(super) struct Letters {
+pub(super) struct Undelivered {
     all: HashMap<RunId, Vec<Stored>>,
     /// Runs that were told of after all.
     later: HashMap<RunId, (Timestamp, Event)>,
 }
 
-impl Letters {
+impl Undelivered {
     /// Those of these runs.
     pub(super) fn of(reader: &Reader, runs: &[RunRow]) -> Result<Self, Failure> {
         let mut all: HashMap<RunId, Vec<Stored>> = HashMap::new();

@@ -54,10 +54,11 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     if rows.is_empty() {
         return nothing(world, known, args, at);
     }
-    let letters = state::Letters::of(&reader, &rows)?;
+    let undelivered = state::Undelivered::of(&reader, &rows)?;
     let job = plan.job(&args.job).map(AsRef::as_ref);
     let last = state::expected(&reader, job, now);
-    let told: Vec<Explained<'_>> = rows.iter().map(|row| explained(row, &letters, (job, zone, now), last)).collect();
+    let told: Vec<Explained<'_>> =
+        rows.iter().map(|row| explained(row, &undelivered, (job, zone, now), last)).collect();
     if args.json {
         let waits = known.waiting(&args.job);
         let all: Vec<Value> = told.iter().map(in_json).map(|run| with_waits(run, waits.as_ref())).collect();
@@ -72,11 +73,11 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
     for told in &told {
         world.terminal.out(&format!("{}\n  {}\n", told.headline(), told.explanation()));
     }
-    let untold = rows.last().filter(|row| !was_sent(row) && letters.later(row.id).is_none());
+    let untold = rows.last().filter(|row| !was_sent(row) && undelivered.later(row.id).is_none());
     if let Some((last, at, event)) = untold.and_then(|row| message_before(&reader, row)) {
         let (at, event) = (state::told(at, zone, now), event.as_str());
-        let letters = state::Letters::of(&reader, std::slice::from_ref(&last))?;
-        let waits = explained(&last, &letters, (job, zone, now), None).whereabouts();
+        let undelivered = state::Undelivered::of(&reader, std::slice::from_ref(&last))?;
+        let waits = explained(&last, &undelivered, (job, zone, now), None).whereabouts();
         world
             .terminal
             .out(&format!("the last message before that was about run {}, at {at} ({event}){waits}\n", last.id));
@@ -275,7 +276,7 @@ fn said_of(known: Known<'_>, job: &Job, run: RunId) -> String {
     if hangs {
         words.push_str(", and hangs: due times pass because of it");
     }
-    let letters = state::letters_of(reader, run);
+    let undelivered = state::letters_of(reader, run);
     let open = policy::open(&job.notify, &health, &job.timing.zone, now);
     if let Some(open) = open.first().filter(|_| hangs) {
         let named = open.told.iter().filter(|(channel, _)| !channel.is_unnamed()).map(|(channel, _)| channel.as_str());
@@ -283,7 +284,7 @@ fn said_of(known: Known<'_>, job: &Job, run: RunId) -> String {
         let channels = if named.is_empty() { String::new() } else { format!(" in {}", named.join(", ")) };
         words.push_str(&match (open.told.iter().map(|(_, at)| *at).max(), &open.suppressed) {
             (Some(at), _) => format!("; told at {}{channels}", time(at)),
-            (None, _) if open.is_reported || !letters.is_empty() => "; not told yet".to_owned(),
+            (None, _) if open.is_reported || !undelivered.is_empty() => "; not told yet".to_owned(),
             (None, Some((why, _))) => format!("; not told: {why}"),
             (None, None) => "; not told".to_owned(),
         });
@@ -291,7 +292,7 @@ fn said_of(known: Known<'_>, job: &Job, run: RunId) -> String {
     if health.told_slow(run) {
         words.push_str("; there was a message that it takes longer than `notify.slow` allows");
     }
-    words.push_str(&whereabouts(&letters.iter().collect::<Vec<_>>(), &job.timing.zone, now));
+    words.push_str(&whereabouts(&undelivered.iter().collect::<Vec<_>>(), &job.timing.zone, now));
     if hangs && let Some(next) = open.first().and_then(|open| open.next?.words(time)) {
         words.push_str(&format!("; {next}"));
     }
@@ -363,12 +364,12 @@ fn was_sent(row: &RunRow) -> bool {
 
 fn explained<'a>(
     row: &'a RunRow,
-    letters: &'a state::Letters,
+    undelivered: &'a state::Undelivered,
     (job, zone, now): (Option<&'a Job>, &'a jiff::tz::TimeZone, Timestamp),
     last: Option<(RunId, Option<Expected>)>,
 ) -> Explained<'a> {
     let expected = last.filter(|(run, _)| *run == row.id).map(|(_, expected)| expected);
-    Explained { row, letters: letters.run(row.id), later: letters.later(row.id), expected, job, zone, now }
+    Explained { row, undelivered: undelivered.run(row.id), later: undelivered.later(row.id), expected, job, zone, now }
 }
 
 /// The last run before this one that was told, when, and as what.
@@ -392,10 +393,10 @@ fn message_before(reader: &Reader, row: &RunRow) -> Option<(RunRow, Timestamp, E
 
 fn in_json(explained: &Explained<'_>) -> Value {
     let mut value = state::in_json(explained.row, explained.zone);
-    value["sent"] = (was_sent(explained.row) && !state::was_refused(&explained.letters)).into();
+    value["sent"] = (was_sent(explained.row) && !state::was_refused(&explained.undelivered)).into();
     value["sentence"] = explained.headline().into();
     value["explanation"] = explained.explanation().into();
-    let letter = |letter: &&Stored| json!({"id": letter.id, "state": letter.state, "channel": letter.message.channel, "why": letter.why});
-    value["outbox"] = explained.letters.iter().map(letter).collect();
+    let stored = |stored: &&Stored| json!({"id": stored.id, "state": stored.state, "channel": stored.message.channel, "why": stored.why});
+    value["outbox"] = explained.undelivered.iter().map(stored).collect();
     value
 }

@@ -166,9 +166,9 @@ pub(super) async fn explained(
     let last = last_run(core, name).await;
     let one = |row: &RunRow| {
         let expected = last.filter(|(run, _)| *run == row.id).map(|(_, expected)| expected);
-        let letters = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
-        let explained = Explained { row, letters, later: told.get(&row.id).copied(), expected, job, zone, now };
-        let message = explain::verdict(row, &explained.letters);
+        let undelivered = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
+        let explained = Explained { row, undelivered, later: told.get(&row.id).copied(), expected, job, zone, now };
+        let message = explain::verdict(row, &explained.undelivered);
         let (sentence, explanation) = (explained.headline(), explained.explanation());
         api::Explained { run: run(row), sentence, explanation, message }
     };

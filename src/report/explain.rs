@@ -85,59 +85,60 @@ fn how_and_when(row: &RunRow, zone: &TimeZone, now: Timestamp) -> String {
 
 /// Whether a run was told, as what follows "run 812 …;": `sent: failure`, `not sent: repeat-not-due`. Sent is what a channel
 /// took; of what none took yet it is said that it waits, was refused, or was not taken in time.
-pub fn verdict(row: &RunRow, letters: &[&Stored]) -> String {
+pub fn verdict(row: &RunRow, undelivered: &[&Stored]) -> String {
     let event = match row.decision {
         Decision::Notified(event) => event,
         Decision::Undecided => return "nothing was decided".to_owned(),
         other => return format!("not sent: {other}"),
     };
-    let waits = |letter: &&Stored| letter.state == MessageState::Waiting;
+    let waits = |stored: &&Stored| stored.state == MessageState::Waiting;
     // A file comes after its message, which a channel has taken.
-    let messages: Vec<&Stored> = letters.iter().copied().filter(|letter| !letter.is_file()).collect();
+    let messages: Vec<&Stored> = undelivered.iter().copied().filter(|stored| !stored.is_file()).collect();
     let how = match was_taken(&messages) {
         true => "sent",
         false if messages.iter().any(waits) => "waiting",
-        false if messages.iter().any(|letter| may_be_there(letter)) => "in doubt",
+        false if messages.iter().any(|stored| may_be_there(stored)) => "in doubt",
         false => "not delivered",
     };
     let mut words = format!("{how}: {event}");
-    for letter in letters {
-        let why = letter.why.as_deref().map(|why| format!(" ({})", cut_plain(why, 120).0)).unwrap_or_default();
-        let what = match letter.state {
+    for stored in undelivered {
+        let why = stored.why.as_deref().map(|why| format!(" ({})", cut_plain(why, 120).0)).unwrap_or_default();
+        let what = match stored.state {
             MessageState::Dropped => {
-                let (what, by) = (if letter.is_file() { "its file was " } else { "" }, dropped_by(letter));
-                words.push_str(&format!("; {what}dropped{by} before {} took it{why}", channel(&letter.message)));
+                let (what, by) = (if stored.is_file() { "its file was " } else { "" }, dropped_by(stored));
+                words.push_str(&format!("; {what}dropped{by} before {} took it{why}", channel(&stored.message)));
                 continue;
             }
-            MessageState::Dead if letter.is_file() => "its file is not attached in",
-            MessageState::Dead if may_be_there(letter) => "no answer from",
-            MessageState::Dead if letter.progress.announced => "told in a digest, too late, in",
+            MessageState::Dead if stored.is_file() => "its file is not attached in",
+            MessageState::Dead if may_be_there(stored) => "no answer from",
+            MessageState::Dead if stored.progress.announced => "told in a digest, too late, in",
             MessageState::Dead => "refused by",
             MessageState::Late => "not taken in time by",
             MessageState::Waiting => "waits for",
         };
-        words.push_str(&format!("; {what} {}{why}", channel(&letter.message)));
+        words.push_str(&format!("; {what} {}{why}", channel(&stored.message)));
     }
     words
 }
 
 /// Whether no channel took a message of a run, and none will: these are in the outbox.
-pub fn was_refused(letters: &[&Stored]) -> bool {
+pub fn was_refused(undelivered: &[&Stored]) -> bool {
     // A file comes after its message, which a channel has taken.
-    let letters: Vec<&Stored> = letters.iter().copied().filter(|letter| !letter.is_file()).collect();
-    !was_taken(&letters) && letters.iter().all(|letter| is_dead(letter) && !may_be_there(letter))
+    let undelivered: Vec<&Stored> = undelivered.iter().copied().filter(|stored| !stored.is_file()).collect();
+    !was_taken(&undelivered) && undelivered.iter().all(|stored| is_dead(stored) && !may_be_there(stored))
 }
 
 /// Whether a channel took a message of a run.
-fn was_taken(letters: &[&Stored]) -> bool {
-    let Some(first) = letters.first() else { return true };
+fn was_taken(undelivered: &[&Stored]) -> bool {
+    let Some(first) = undelivered.first() else { return true };
     let Route { also, instead_of, .. } = &first.message.route;
     let mut all = also.iter().chain(instead_of).chain([&first.message.channel]);
-    let in_outbox = |channel: &Channel| letters.iter().any(|letter| letter.message.channel == *channel);
+    let in_outbox = |channel: &Channel| undelivered.iter().any(|stored| stored.message.channel == *channel);
     // Where it was told elsewhere, the message there may be in the outbox too.
-    let is_substitute = |letter: &&Stored| letter.message.route.instead_of.is_some();
-    let forwarded = || letters.iter().any(|letter| letter.progress.forwarded) && !letters.iter().any(is_substitute);
-    let announced = || letters.iter().any(|letter| is_dead(letter) && letter.progress.announced);
+    let is_substitute = |stored: &&Stored| stored.message.route.instead_of.is_some();
+    let forwarded =
+        || undelivered.iter().any(|stored| stored.progress.forwarded) && !undelivered.iter().any(is_substitute);
+    let announced = || undelivered.iter().any(|stored| is_dead(stored) && stored.progress.announced);
     all.any(|channel| !in_outbox(channel)) || forwarded() || announced()
 }
 
@@ -169,18 +170,18 @@ pub fn tells_of(stored: &Stored, row: &RunRow) -> bool {
 }
 
 /// It is given up since no answer came, however often it was sent: the channel may have it.
-fn may_be_there(letter: &Stored) -> bool {
-    letter.state == MessageState::Dead && !letter.progress.announced && letter.progress.timeouts > 0
+fn may_be_there(stored: &Stored) -> bool {
+    stored.state == MessageState::Dead && !stored.progress.announced && stored.progress.timeouts > 0
 }
 
 /// It will not be sent any more by itself.
-fn is_dead(letter: &Stored) -> bool {
-    matches!(letter.state, MessageState::Dead | MessageState::Dropped)
+fn is_dead(stored: &Stored) -> bool {
+    matches!(stored.state, MessageState::Dead | MessageState::Dropped)
 }
 
 /// ` by dana`, where that is known of one that was dropped.
-fn dropped_by(letter: &Stored) -> String {
-    letter.dropped.as_ref().map(|dropped| format!(" by {}", in_one_line(&dropped.by))).unwrap_or_default()
+fn dropped_by(stored: &Stored) -> String {
+    stored.dropped.as_ref().map(|dropped| format!(" by {}", in_one_line(&dropped.by))).unwrap_or_default()
 }
 
 /// Who asked for a run, and why: `dana asked for it: the disk was replaced`; nothing for a run that its schedule asked for.
@@ -200,7 +201,7 @@ pub struct Explained<'a> {
     /// The run.
     pub row: &'a RunRow,
     /// Its messages that are in the outbox.
-    pub letters: Vec<&'a Stored>,
+    pub undelivered: Vec<&'a Stored>,
     /// When it was told of after all, and as what: by the message at the end of a silence, say.
     pub later: Option<(Timestamp, Event)>,
     /// Its job, where there is one of that name.
@@ -232,7 +233,7 @@ impl Explained<'_> {
         };
         let next = expected.and_then(|next| next.words(|time| told(time, self.zone, from)));
         let next = self.told_later().or_else(|| next.map(|next| format!(", {next}"))).unwrap_or_default();
-        format!("{}; {}{next}", how_and_when(row, self.zone, self.now), verdict(row, &self.letters))
+        format!("{}; {}{next}", how_and_when(row, self.zone, self.now), verdict(row, &self.undelivered))
     }
 
     /// The reason in a sentence, and where the message is.
@@ -243,7 +244,7 @@ impl Explained<'_> {
 
     /// Where messages are that Slack has not taken; each begins with a semicolon.
     pub fn whereabouts(&self) -> String {
-        whereabouts(&self.letters, self.zone, self.now)
+        whereabouts(&self.undelivered, self.zone, self.now)
     }
 
     fn reason(&self) -> String {
@@ -268,7 +269,7 @@ impl Explained<'_> {
 }
 
 /// Where these messages are, which Slack has not taken; each begins with a semicolon.
-pub fn whereabouts(letters: &[&Stored], zone: &TimeZone, now: Timestamp) -> String {
+pub fn whereabouts(undelivered: &[&Stored], zone: &TimeZone, now: Timestamp) -> String {
     let mut text = String::new();
     for letter in letters {
         let channel = channel(&letter.message);
@@ -277,18 +278,18 @@ pub fn whereabouts(letters: &[&Stored], zone: &TimeZone, now: Timestamp) -> Stri
         text.push_str(&match letter.state {
             MessageState::Waiting => format!("; it waits for {channel} since {since}{why}"),
             MessageState::Dropped => {
-                let at = letter.dropped.as_ref().map(|dropped| told(dropped.at, zone, now));
+                let at = stored.dropped.as_ref().map(|dropped| told(dropped.at, zone, now));
                 let at = at.map(|at| format!(" at {at}")).unwrap_or_default();
-                let it = if letter.is_file() { "its file" } else { "it" };
-                format!("; {it} was dropped{}{at}, before {channel} took it{why}", dropped_by(letter))
+                let it = if stored.is_file() { "its file" } else { "it" };
+                format!("; {it} was dropped{}{at}, before {channel} took it{why}", dropped_by(stored))
             }
             MessageState::Late => format!("; {channel} did not take it in time, and is told so in a digest{why}"),
             MessageState::Dead => {
-                let id = letter.id;
-                let what = match (letter.is_file(), letter.progress.announced) {
+                let id = stored.id;
+                let what = match (stored.is_file(), stored.progress.announced) {
                     (true, _) => format!("its file is not attached in {channel}"),
                     (_, true) => format!("{channel} did not take it in time, and was told so in a digest"),
-                    _ if may_be_there(letter) => format!("{channel} gave no answer, however often it was sent"),
+                    _ if may_be_there(stored) => format!("{channel} gave no answer, however often it was sent"),
                     _ => format!("{channel} did not take it"),
                 };
                 format!("; {what}{why}; `slack-alert outbox retry {id}` sends it again")
@@ -369,7 +370,7 @@ mod tests {
             let row = RunRow { reason: Reason::Missing, ending, decision, ..RunRow::interrupted(&left, now) };
             let explained = Explained {
                 row: &row,
-                letters: Vec::new(),
+                undelivered: Vec::new(),
                 later: None,
                 expected: None,
                 job: None,
@@ -443,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_run_is_not_delivered_only_where_every_message_of_it_is_a_dead_letter() {
-        let letter = |channel: &str, state| Stored {
+        let stored = |channel: &str, state| Stored {
             id: MessageId(1),
             state,
             queued: Timestamp::UNIX_EPOCH,
@@ -471,20 +472,20 @@ mod tests {
             superseded: false,
         };
         let (dead, waiting) = (MessageState::Dead, MessageState::Waiting);
-        let (a, b) = (letter("a", dead), letter("b", dead));
+        let (a, b) = (stored("a", dead), stored("b", dead));
         let forwarded = Stored { progress: Progress { forwarded: true, ..Progress::default() }, ..b.clone() };
-        let mut alone = letter("a", dead);
+        let mut alone = stored("a", dead);
         alone.message.route.also.clear();
         let announced = Stored { progress: Progress { announced: true, ..Progress::default() }, ..alone.clone() };
-        let mut substitute = letter("ops", dead);
+        let mut substitute = stored("ops", dead);
         substitute.message.route = Route { instead_of: Some(Channel::new("b")), ..Route::default() };
         let replaced = Stored { progress: Progress { forwarded: true, ..Progress::default() }, ..alone.clone() };
         let mut file = alone.clone();
         file.message.thread = Thread::Upload;
-        for (letters, expected, why) in [
+        for (undelivered, expected, why) in [
             (&[][..], false, "all went out: none is left"),
             (&[&a], false, "the other channel has it"),
-            (&[&a, &letter("b", waiting)], false, "one may still go out"),
+            (&[&a, &stored("b", waiting)], false, "one may still go out"),
             (&[&a, &b], true, "both were refused"),
             (&[&a, &forwarded], false, "another channel was told in the place of one"),
             (&[&a, &forwarded, &substitute], true, "that channel did not take it either"),
@@ -494,7 +495,7 @@ mod tests {
             (&[&announced], false, "its channel was told of it in a digest"),
             (&[&file], false, "its file alone is missing"),
         ] {
-            assert_eq!(was_refused(letters), expected, "{why}");
+            assert_eq!(was_refused(undelivered), expected, "{why}");
         }
         let left = RunningRow {
             id: RunId(1),
@@ -507,12 +508,12 @@ mod tests {
         };
         let decision = Decision::Notified(Event::Failure);
         let row = RunRow { decision, ..RunRow::interrupted(&left, Timestamp::UNIX_EPOCH) };
-        let why = |letter: Stored, why: &str| Stored { why: Some(why.to_owned()), ..letter };
-        let (wa, wb) = (why(letter("a", waiting), "connection refused"), letter("b", waiting));
-        let late = why(letter("a", MessageState::Late), "timed out");
+        let why = |stored: Stored, why: &str| Stored { why: Some(why.to_owned()), ..stored };
+        let (wa, wb) = (why(stored("a", waiting), "connection refused"), stored("b", waiting));
+        let late = why(stored("a", MessageState::Late), "timed out");
         let replaced_waits = Stored { state: waiting, ..replaced.clone() };
         let on_its_way = Stored { state: waiting, ..substitute.clone() };
-        for (letters, words) in [
+        for (undelivered, words) in [
             (&[][..], "sent: failure"),
             (&[&wa, &wb], "waiting: failure; waits for #a (connection refused); waits for #b"),
             (&[&wa], "sent: failure; waits for #a (connection refused)"),
@@ -524,7 +525,7 @@ mod tests {
             (&[&replaced, &on_its_way], "waiting: failure; refused by #a; waits for #ops"),
             (&[&late, &b], "not delivered: failure; not taken in time by #a (timed out); refused by #b"),
         ] {
-            assert_eq!(verdict(&row, letters), words);
+            assert_eq!(verdict(&row, undelivered), words);
         }
     }
 }

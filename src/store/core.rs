@@ -509,7 +509,7 @@ impl Core {
             let db = core.db.as_ref().ok_or(StoreError::Closed)?;
             retention::step(db, &mut core.retention, now)
         })?;
-        self.gave_up_letters(step.letters);
+        self.gave_up_letters(step.dead);
         if step.pruned {
             self.remember_trusted_time()?;
         }

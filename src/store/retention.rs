@@ -87,7 +87,7 @@ pub(super) struct Step {
     /// There is more to do.
     pub(super) more: bool,
     /// Dead letters that were beyond [`MOST_DEAD_LETTERS`].
-    pub(super) letters: usize,
+    pub(super) dead: usize,
     /// Dead letters, threads and channels were looked through.
     pub(super) pruned: bool,
 }
@@ -100,7 +100,7 @@ pub(super) fn step(db: &Connection, kept: &mut Retention, now: Now) -> Result<St
     // One transaction, so that a step waits for the disk once at most.
     let tx = db.unchecked_transaction()?;
     let due = kept.pruned.is_none_or(|last| now.mono - last >= PRUNE_EVERY);
-    let letters = if due { mail::prune(&tx, before, MOST_DEAD_LETTERS)? } else { 0 };
+    let dead = if due { mail::prune(&tx, before, MOST_DEAD_LETTERS)? } else { 0 };
     if due {
         kept.pruned = Some(now.mono);
     }
@@ -110,7 +110,7 @@ pub(super) fn step(db: &Connection, kept: &mut Retention, now: Now) -> Result<St
         kept.above = last;
     }
     let more = deleted.runs > 0 || deleted.of_the_future.is_some() || shrink(db, kept.most_bytes)?;
-    Ok(Step { more, letters, pruned: due })
+    Ok(Step { more, dead, pruned: due })
 }
 
 /// Holds the size, or gives back some pages. The answer is whether there is more to do.

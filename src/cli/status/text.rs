@@ -524,9 +524,9 @@ fn slack(view: &View, zone: &TimeZone) -> String {
         }
     };
     if outbox.dead > 0 {
-        let letters = count(outbox.dead, "message could not be delivered", "messages could not be delivered");
+        let dead = count(outbox.dead, "message could not be delivered", "messages could not be delivered");
         let them = if outbox.dead == 1 { "it" } else { "them" };
-        text.push_str(&format!(" {bad}{letters}{bad:#}: `slack-alert outbox list --dead` shows {them}."));
+        text.push_str(&format!(" {bad}{dead}{bad:#}: `slack-alert outbox list --dead` shows {them}."));
     }
     text
 }

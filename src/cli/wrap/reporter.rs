@@ -385,22 +385,22 @@ struct Untold {
 }
 
 /// Whether nobody was told of a run that was not well: no channel took what was to be told of it, or, where nothing was, of its
-/// incident (`is_told` says whether one did). `letters` is what no channel has taken of the job, the newest first.
-fn nobody_was_told(run: RunId, is_told: bool, delivered: &[outbox::Report], letters: &[Stored]) -> Option<Untold> {
+/// incident (`is_told` says whether one did). `undelivered` is what no channel has taken of the job, the newest first.
+fn nobody_was_told(run: RunId, is_told: bool, delivered: &[outbox::Report], undelivered: &[Stored]) -> Option<Untold> {
     use outbox::DeliveryResult::{Delivered, InDoubt};
 
     let took = |report: &outbox::Report| report.run == Some(run) && matches!(report.result, Delivered | InDoubt { .. });
     if delivered.iter().any(took) {
         return None;
     }
-    let is_alert = |letter: &&Stored| {
-        !letter.is_edit()
-            && !letter.is_file()
-            && letter.message.status != Status::Ok
-            && letter.state != MessageState::Dropped
+    let is_alert = |stored: &&Stored| {
+        !stored.is_edit()
+            && !stored.is_file()
+            && stored.message.status != Status::Ok
+            && stored.state != MessageState::Dropped
     };
-    let own = |letter: &&Stored| letter.message.run == Some(run);
-    let alerts: Vec<&Stored> = letters.iter().filter(is_alert).collect();
+    let own = |stored: &&Stored| stored.message.run == Some(run);
+    let alerts: Vec<&Stored> = undelivered.iter().filter(is_alert).collect();
     let own: Vec<&Stored> = alerts.iter().copied().filter(own).collect();
     let about = match own.is_empty() {
         false => own,
@@ -408,9 +408,9 @@ fn nobody_was_told(run: RunId, is_told: bool, delivered: &[outbox::Report], lett
         true => alerts,
     };
     // What is tried last says best what is wrong now.
-    let why = about.iter().find_map(|letter| letter.why.clone());
+    let why = about.iter().find_map(|stored| stored.why.clone());
     let why = why.unwrap_or_else(|| format!("Slack did not take it within {} s", SENDING.as_secs_f32()));
-    let waits = about.iter().any(|letter| matches!(letter.state, MessageState::Waiting | MessageState::Late));
+    let waits = about.iter().any(|stored| matches!(stored.state, MessageState::Waiting | MessageState::Late));
     (!about.is_empty()).then_some(Untold { why, waits })
 }
 
@@ -450,8 +450,8 @@ impl Place<'_> {
                 let is_told = incidents.iter().any(|open| open.job == report.job && !open.told.is_empty());
                 let filter =
                     OutboxFilter { job: Some(report.job.clone()), newest_first: true, ..OutboxFilter::default() };
-                let letters = store.outbox_list(filter).await.unwrap_or_default();
-                let untold = nobody_was_told(run, is_told, &delivered, &letters);
+                let undelivered = store.outbox_list(filter).await.unwrap_or_default();
+                let untold = nobody_was_told(run, is_told, &delivered, &undelivered);
                 untold.map(|untold| Untold { why: failed.clone().unwrap_or(untold.why), ..untold })
             }
             _ => None,
@@ -674,7 +674,7 @@ mod tests {
     use crate::outbox::{DeliveryResult, Report};
     use crate::store::{MessageId, MessageState, Progress, Stored};
 
-    fn letter(run: u64, state: MessageState, why: Option<&str>) -> Stored {
+    fn stored(run: u64, state: MessageState, why: Option<&str>) -> Stored {
         let at = jiff::Timestamp::UNIX_EPOCH;
         Stored {
             id: MessageId(run),
@@ -717,32 +717,36 @@ mod tests {
         let untold = |why: &str, waits| Some(Untold { why: why.to_owned(), waits });
         let elsewhere = || DeliveryResult::Elsewhere { why: "is_archived".into() };
         let well = Stored {
-            message: Message { status: Status::Ok, ..letter(7, Waiting, None).message },
-            ..letter(7, Waiting, None)
+            message: Message { status: Status::Ok, ..stored(7, Waiting, None).message },
+            ..stored(7, Waiting, None)
         };
-        for (is_told, delivered, letters, expected) in [
-            (false, vec![], vec![letter(7, Waiting, Some("invalid_auth"))], untold("invalid_auth", true)),
-            (false, vec![], vec![letter(7, Dead, Some("invalid_blocks"))], untold("invalid_blocks", false)),
-            (false, vec![], vec![letter(7, Waiting, None)], untold("Slack did not take it within 1.5 s", true)),
+        for (is_told, delivered, undelivered, expected) in [
+            (false, vec![], vec![stored(7, Waiting, Some("invalid_auth"))], untold("invalid_auth", true)),
+            (false, vec![], vec![stored(7, Dead, Some("invalid_blocks"))], untold("invalid_blocks", false)),
+            (false, vec![], vec![stored(7, Waiting, None)], untold("Slack did not take it within 1.5 s", true)),
             // Where it was to be told in several places, one is enough.
-            (false, vec![report(7, DeliveryResult::Delivered)], vec![letter(7, Waiting, Some("is_archived"))], None),
+            (false, vec![report(7, DeliveryResult::Delivered)], vec![stored(7, Waiting, Some("is_archived"))], None),
             (
                 false,
                 vec![report(7, elsewhere())],
-                vec![letter(7, Waiting, Some("is_archived"))],
+                vec![stored(7, Waiting, Some("is_archived"))],
                 untold("is_archived", true),
             ),
             // Its incident was told, and this run was to be told too.
-            (true, vec![], vec![letter(7, Waiting, Some("503"))], untold("503", true)),
+            (true, vec![], vec![stored(7, Waiting, Some("503"))], untold("503", true)),
             // Nothing was to be told of it, since a message waits already.
-            (false, vec![], vec![letter(6, Waiting, Some("503"))], untold("503", true)),
-            (true, vec![], vec![letter(6, Waiting, Some("503"))], None),
+            (false, vec![], vec![stored(6, Waiting, Some("503"))], untold("503", true)),
+            (true, vec![], vec![stored(6, Waiting, Some("503"))], None),
             (false, vec![report(6, DeliveryResult::Delivered)], vec![], None),
             // Nor is there a message: it is not worth one.
             (false, vec![], vec![], None),
-            (false, vec![], vec![letter(7, Dropped, None), well], None),
+            (false, vec![], vec![stored(7, Dropped, None), well], None),
         ] {
-            assert_eq!(nobody_was_told(RunId(7), is_told, &delivered, &letters), expected, "{is_told} {delivered:?}");
+            assert_eq!(
+                nobody_was_told(RunId(7), is_told, &delivered, &undelivered),
+                expected,
+                "{is_told} {delivered:?}"
+            );
         }
     }
 }

@@ -538,7 +538,8 @@ async fn a_silence_keeps_the_recovery_and_says_at_its_end_what_fails_still() {
     let now = "2026-11-23T10:17:00Z".parse().expect("a time");
     let words = |row: &RunRow| {
         let later = told.get(&row.id).copied();
-        Explained { row, letters: Vec::new(), later, expected: None, job: None, zone: &TimeZone::UTC, now }.headline()
+        Explained { row, undelivered: Vec::new(), later, expected: None, job: None, zone: &TimeZone::UTC, now }
+            .headline()
     };
     let last = rows.iter().map(words).find(|words| words.contains("silenced")).expect("a silenced run");
     assert!(last.ends_with("was ok at 10:00; not sent: silenced; told at 10:05: recovery"), "{last}");
