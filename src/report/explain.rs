@@ -114,6 +114,7 @@ pub fn verdict(row: &RunRow, undelivered: &[&Stored]) -> String {
             MessageState::Dead if stored.progress.announced => "told in a digest, too late, in",
             MessageState::Dead => "refused by",
             MessageState::Late => "not taken in time by",
+            MessageState::Waiting if stored.is_file() => "its file waits for",
             MessageState::Waiting => "waits for",
         };
         words.push_str(&format!("; {what} {}{why}", channel(&stored.message)));
@@ -271,11 +272,14 @@ impl Explained<'_> {
 /// Where these messages are, which Slack has not taken; each begins with a semicolon.
 pub fn whereabouts(undelivered: &[&Stored], zone: &TimeZone, now: Timestamp) -> String {
     let mut text = String::new();
-    for letter in letters {
-        let channel = channel(&letter.message);
-        let why = letter.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        let since = told(letter.queued, zone, now);
-        text.push_str(&match letter.state {
+    for stored in undelivered {
+        let channel = channel(&stored.message);
+        let why = stored.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        let since = told(stored.queued, zone, now);
+        text.push_str(&match stored.state {
+            MessageState::Waiting if stored.is_file() => {
+                format!("; its file waits for {channel} since {since}{why}")
+            }
             MessageState::Waiting => format!("; it waits for {channel} since {since}{why}"),
             MessageState::Dropped => {
                 let at = stored.dropped.as_ref().map(|dropped| told(dropped.at, zone, now));
@@ -512,11 +516,13 @@ mod tests {
         let (wa, wb) = (why(stored("a", waiting), "connection refused"), stored("b", waiting));
         let late = why(stored("a", MessageState::Late), "timed out");
         let replaced_waits = Stored { state: waiting, ..replaced.clone() };
+        let file_waits = Stored { state: waiting, ..file.clone() };
         let on_its_way = Stored { state: waiting, ..substitute.clone() };
         for (undelivered, words) in [
             (&[][..], "sent: failure"),
             (&[&wa, &wb], "waiting: failure; waits for #a (connection refused); waits for #b"),
             (&[&wa], "sent: failure; waits for #a (connection refused)"),
+            (&[&file_waits], "sent: failure; its file waits for #a"),
             (&[&a, &wb], "waiting: failure; refused by #a; waits for #b"),
             (&[&a, &b], "not delivered: failure; refused by #a; refused by #b"),
             (&[&replaced], "sent: failure; refused by #a"),
