@@ -211,7 +211,7 @@ fn outcome(
     let stderr = file(&args.stderr)?.unwrap_or_else(|| if fails { SAMPLE_STDERR.into() } else { Vec::new() });
     let captured = |bytes: &[u8]| Captured { head: bytes.to_vec(), ..Captured::default() };
     let both = captured(&[stdout.as_slice(), stderr.as_slice()].concat());
-    let output = Output { stdout: captured(&stdout), stderr: captured(&stderr), both, directives: None };
+    let output = Output { stdout: captured(&stdout), stderr: captured(&stderr), both, ..Output::default() };
     let started = now.saturating_sub(TOOK).unwrap_or(now);
     let outcome = exec::assumed(&job.command, Ending::Exited { code }, output, started, TOOK);
     // Sample output is nothing that a condition could judge.

@@ -14,7 +14,7 @@ use super::capture::{directives, output, perfdata};
 use super::keys::Command;
 use super::keys::exit_codes::{Exit, Meaning};
 use super::keys::output::Parse;
-use super::outcome::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Unmasked};
+use super::outcome::{Beyond, Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Unmasked};
 
 /// What the end of an attempt means.
 #[derive(Debug)]
@@ -152,14 +152,15 @@ fn judge(command: &Command, ending: &Ending) -> (Status, Reason, bool) {
 
 /// What `fail_on` finds, in a sentence.
 fn found(command: &Command, output: &Output) -> Option<String> {
-    let matches = |pattern: &Option<Regex>, captured: &Captured, name: &str| {
+    let matches = |pattern: &Option<Regex>, captured: &Captured, beyond: &Beyond, name: &str| {
         let pattern = pattern.as_ref()?;
-        let found = pattern.is_match(&captured.head) || pattern.is_match(&captured.tail);
         // The tail of what fits is empty: an expression that matches nothing at all has met it in the head.
+        let kept = || pattern.is_match(&captured.head) || pattern.is_match(&captured.tail);
+        let found = beyond.matched.unwrap_or_else(kept);
         found.then(|| format!("{name} matched `{}`", pattern.as_str()))
     };
-    matches(&command.output.fail_on_stdout, &output.stdout, "stdout")
-        .or_else(|| matches(&command.output.fail_on_stderr, &output.stderr, "stderr"))
+    matches(&command.output.fail_on_stdout, &output.stdout, &output.beyond[0], "stdout")
+        .or_else(|| matches(&command.output.fail_on_stderr, &output.stderr, &output.beyond[1], "stderr"))
 }
 
 /// What is read of output by `parse`.

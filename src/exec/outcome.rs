@@ -160,6 +160,17 @@ pub struct Output {
     /// The directives of a job that may write such, also those which are in none of these since too much was written; none
     /// where they are to be found in stdout. It is empty once they were taken out.
     pub directives: Option<Captured>,
+    /// What is known of all that stdout and stderr were, where some of it was dropped.
+    pub beyond: [Beyond; 2],
+}
+
+/// What is known of a stream of which not everything was kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// Whether `fail_on` matches it; `None` where nothing was dropped, or where nobody looked.
+    pub matched: Option<bool>,
+    /// All of it as a number, where it is told how output changes.
+    pub digest: Option<u64>,
 }
 
 /// What a run wrote before its secrets were masked, for conditions: they are about what came. It is put into no message, log or

@@ -221,11 +221,12 @@ impl Conditions {
     #[must_use]
     pub fn judge(&self, outcome: Outcome, previous: Option<&Previous>) -> Outcome {
         let unmasked = outcome.unmasked;
-        let outcome = Outcome { unmasked: None, ..outcome };
+        let mut outcome = Outcome { unmasked: None, ..outcome };
         let ended = !matches!(outcome.reason, Reason::Spawn | Reason::Interrupted | Reason::Timeout | Reason::Missing);
         if self.list.is_empty() || outcome.skipped || !ended || outcome.status == Status::Critical {
             return outcome;
         }
+        outcome.directives.notes.extend(self.blind_spots(&outcome));
         let shown = View::masked(&outcome, previous);
         let real = unmasked.as_deref().map(|unmasked| View::unmasked(&outcome, unmasked, previous));
         for condition in &self.list {
@@ -250,6 +251,22 @@ impl Conditions {
             }
         }
         outcome
+    }
+}
+
+impl Conditions {
+    /// What the conditions do not see of the streams that they look at, in a sentence for each.
+    fn blind_spots(&self, outcome: &Outcome) -> Vec<String> {
+        let streams = [("stdout", &outcome.output.stdout), ("stderr", &outcome.output.stderr)];
+        let cut = streams.into_iter().filter(|(_, captured)| captured.dropped > 0);
+        let looked_at = cut.filter(|(name, _)| {
+            self.list.iter().any(|condition| variables(&condition.text).iter().any(|(used, _)| used == name))
+        });
+        let told = |(name, captured): (&str, &Captured)| {
+            let dropped = captured.dropped;
+            format!("no condition sees the middle of {name}: {dropped} bytes are dropped (`max_output`)")
+        };
+        looked_at.map(told).collect()
     }
 }
 

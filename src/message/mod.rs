@@ -182,7 +182,7 @@ impl Occasion {
                 _ => captured(&ended.stderr, left_out.stderr),
             });
             let both = both.unwrap_or_else(|| stdout.clone());
-            Output { both, stdout, stderr: stderr.unwrap_or_default(), directives: None }
+            Output { both, stdout, stderr: stderr.unwrap_or_default(), ..Output::default() }
         });
         let parsed = Box::new(read_again(parse, &output.stdout));
         Self::Clock { last: last.map(Box::new), output: Box::new(output), parsed }

@@ -55,7 +55,7 @@ fn captured(text: &[u8]) -> Captured {
 fn wrote(notice: Notice, stdout: &[u8], stderr: &[u8]) -> Notice {
     with(notice, |outcome| {
         let both = captured(&[stdout, stderr].concat());
-        outcome.output = Output { stdout: captured(stdout), stderr: captured(stderr), both, directives: None };
+        outcome.output = Output { stdout: captured(stdout), stderr: captured(stderr), both, ..Output::default() };
     })
 }
 

@@ -46,7 +46,7 @@ pub fn samples() -> Vec<Notice> {
             stdout: captured(stdout),
             stderr: captured(stderr),
             both: captured(&format!("{stdout}{stderr}")),
-            directives: None,
+            ..Output::default()
         },
         json: None,
         perfdata: Vec::new(),

@@ -100,11 +100,13 @@ impl Parts {
             redactor: command.redactor().clone(),
         };
         let conditions = self.conditions.unwrap_or_default();
+        let command = if conditions.is_empty() { command } else { command.with_conditions() };
+        let command = if self.notify.on.asks(policy::On::Change) { command.comparing() } else { command };
         Job {
             name: self.name,
             facts: Arc::new(facts),
             timing,
-            command: Arc::new(if conditions.is_empty() { command } else { command.with_conditions() }),
+            command: Arc::new(command),
             notify: self.notify,
             format: self.format,
             conditions,

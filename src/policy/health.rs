@@ -648,7 +648,9 @@ impl Health {
             let text = kept(facts.stdout, LONGEST_GOOD).to_owned();
             let asked = settings.on.asks(On::Change);
             let normalized = settings.normalize.changes();
-            let digest = asked.then(|| same::digest(facts.stdout, normalized));
+            // Of what was dropped nobody knows which numbers and times it differs in.
+            let whole = facts.whole.filter(|_| !normalized);
+            let digest = asked.then(|| same::digest(facts.stdout, normalized) ^ whole.unwrap_or_default());
             let old = self.last_ok.replace(LastOk { digest, normalized: Some(normalized), text });
             // Digests of another setting cannot be compared: that it was changed is no change of the output.
             let known = old.as_ref().filter(|old| old.normalized == Some(normalized)).and_then(|old| old.digest);

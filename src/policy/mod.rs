@@ -189,6 +189,8 @@ pub struct Facts<'a> {
     pub skipped: bool,
     /// Its standard output as text: ANSI removed, secrets masked.
     pub stdout: &'a str,
+    /// All of it as a number, where only a part was kept.
+    pub whole: Option<u64>,
     /// Its standard error, the same way.
     pub stderr: &'a str,
     /// Both streams as text, the same way: a failure is known again by it.

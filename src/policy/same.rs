@@ -286,6 +286,7 @@ mod tests {
                 reason,
                 skipped: false,
                 stdout: "",
+                whole: None,
                 stderr: "",
                 output,
                 line: "",

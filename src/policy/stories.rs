@@ -63,6 +63,7 @@ pub(super) fn run_as<T>(what: &str, run: u64, scheduled: Timestamp, with: impl F
         reason,
         skipped,
         stdout: text,
+        whole: None,
         stderr: "",
         output: text,
         line: &quiet::telling_line(text, status),
@@ -1177,4 +1178,21 @@ fn a_recovery_goes_where_its_failure_was_told() {
         [vec!["#pager"], vec!["#pager", "#log"], vec!["#log"]]
     );
     assert_eq!(channels("channels = { critical = \"pager\" }", &["critical", "ok"]), [["#pager"], ["#pager"]]);
+}
+
+#[test]
+fn a_change_in_the_middle_of_what_is_dropped_is_a_change() {
+    for (normalize, held) in [("failures", [true, true, false]), ("all", [true, true, true])] {
+        let settings = settings(&format!("on = ['change']\nnormalize = '{normalize}'"));
+        let zone = TimeZone::UTC;
+        let mut health = Health::default();
+        let now = at("03:00");
+        let kept_back = [1, 1, 2].map(|whole| {
+            let verdict = run_as("ok: much", 1, now, |facts| {
+                judge(&settings, &mut health, &Facts { whole: Some(whole), ..*facts }, &zone, now)
+            });
+            !matches!(verdict.verdict, Verdict::Notify(_))
+        });
+        assert_eq!(kept_back, held, "{normalize}");
+    }
 }

@@ -159,6 +159,7 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
         reason: outcome.reason,
         skipped: outcome.skipped,
         stdout: &stdout,
+        whole: outcome.output.beyond[0].digest,
         stderr: &stderr,
         output: &both,
         line: &line,

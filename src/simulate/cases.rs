@@ -254,7 +254,7 @@ fn outcome(job: &Job, given: &GivenRun, seen: Option<Timestamp>, now: Timestamp)
         stdout: captured(&given.stdout),
         stderr: captured(&given.stderr),
         both: captured(&format!("{}{}", given.stdout, given.stderr)),
-        directives: None,
+        ..Output::default()
     };
     exec::assumed(&job.command, ending, output, now.saturating_sub(TOOK).unwrap_or(now), TOOK)
 }

@@ -180,7 +180,7 @@ impl End {
         let [stdout, stderr, both] = [&self.stdout, &self.stderr, &self.both].map(|kept| Captured::from(kept.clone()));
         let one = if stdout.head.is_empty() && stdout.dropped == 0 { &stderr } else { &stdout };
         let both = if self.both == Kept::default() { one.clone() } else { both };
-        Output { stdout, stderr, both, directives: None }
+        Output { stdout, stderr, both, ..Output::default() }
     }
 }
 
@@ -394,7 +394,7 @@ mod tests {
             stdout: captured(stdout),
             stderr: captured(stderr),
             both: captured(&[stdout, stderr].concat()),
-            directives: None,
+            ..Output::default()
         };
         let end = End::new(at(second + 1), Ending::Exited { code: 3 }, &output);
         let begun = Report::begun(JobName::new("db/backup"), "backup --all".to_owned(), 7, at(second));

@@ -376,7 +376,7 @@ mod tests {
             stdout: captured("::slack-alert title=pw hunter2\n"),
             stderr: captured("::slack-alert title=err\n"),
             both: captured("::slack-alert title=err\n::slack-alert title=pw hunter2\n"),
-            directives: None,
+            ..Output::default()
         };
         let said = take(&mut output, &Redactor::new(vec![Regex::new("hunter2").expect("valid")]));
         assert_eq!(said.title.as_deref(), Some("pw [redacted]"));

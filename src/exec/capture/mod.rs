@@ -2,6 +2,7 @@
 //! data read. Before it: chunks as they are read. After it: `assess`.
 
 pub(super) mod attach;
+mod beyond;
 mod broken_off;
 mod directive_lines;
 pub(super) mod directives;

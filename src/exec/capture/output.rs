@@ -6,6 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Mutex;
 
+use regex::bytes::Regex;
+
+use super::beyond::Passing;
 use super::directive_lines::DirectiveLines;
 use super::directives::PREFIX;
 use super::redact::Redactor;
@@ -64,6 +67,8 @@ pub struct Capture<'r> {
     redactor: &'r Redactor,
     /// Of a job with directives: those so far. Nobody is shown them.
     directives: Option<Box<DirectiveLines>>,
+    /// What is asked of each stream as a whole.
+    passing: [Option<Box<Passing<'r>>>; 2],
 }
 
 impl Joined {
@@ -92,6 +97,11 @@ impl Bounded {
 
     fn is_empty(&self) -> bool {
         self.head.is_empty() && self.dropped == 0
+    }
+
+    /// Whether so much more drops nothing.
+    fn has_room(&self, more: usize) -> bool {
+        self.head.len() + self.tail.len() + more <= self.head_limit + self.tail_limit
     }
 
     fn push(&mut self, mut bytes: &[u8]) {
@@ -171,6 +181,7 @@ impl<'r> Capture<'r> {
             lines: redacting.then(Default::default),
             redactor,
             directives: None,
+            passing: [None, None],
         }
     }
 
@@ -182,6 +193,18 @@ impl<'r> Capture<'r> {
             self.lines = Some(Default::default());
         }
         self.directives = directives.then(Default::default);
+        self
+    }
+
+    /// The same of a job with `fail_on`, and of one that tells of changes: it looks at all of a stream, kept or not.
+    pub(in crate::exec) fn watching(mut self, stream: Stream, pattern: Option<&'r Regex>, compares: bool) -> Self {
+        if pattern.is_some() || compares {
+            let mut passing = Box::new(Passing::new(pattern, compares));
+            if stream == Stream::Stdout && self.directives.is_some() {
+                passing.without_directives();
+            }
+            self.passing[stream as usize] = Some(passing);
+        }
         self
     }
 
@@ -202,6 +225,15 @@ impl<'r> Capture<'r> {
                 *both = Some(Box::new(joined));
             }
             (None, _) => {}
+        }
+        if let Some(passing) = &mut self.passing[stream as usize] {
+            if !passing.has_begun() && !own.has_room(bytes.len()) {
+                passing.push(&own.head);
+                passing.push(&own.tail);
+            }
+            if passing.has_begun() {
+                passing.push(bytes);
+            }
         }
         own.push(bytes);
         if let Some(directives) = self.directives.as_mut().filter(|_| stream == Stream::Stdout) {
@@ -247,7 +279,9 @@ impl<'r> Capture<'r> {
             None if stdout.head.is_empty() && stdout.dropped == 0 => stderr.clone(),
             None => stdout.clone(),
         };
-        Output { stdout, stderr, both, directives: self.directives.map(|directives| directives.finish()) }
+        let directives = self.directives.map(|directives| directives.finish());
+        let beyond = self.passing.map(|passing| passing.map(|passing| passing.finish()).unwrap_or_default());
+        Output { stdout, stderr, both, directives, beyond }
     }
 }
 

@@ -271,6 +271,13 @@ impl Command {
         self
     }
 
+    /// The same for a job that tells of changes: all of stdout is compared, also what is not kept.
+    #[must_use]
+    pub fn comparing(mut self) -> Self {
+        self.output.compares = true;
+        self
+    }
+
     /// What stdout is taken for.
     pub fn parse(&self) -> Option<Parse> {
         self.output.parse

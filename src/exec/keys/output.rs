@@ -13,7 +13,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "fail_on",
         kind: Kind::Table(FAIL_ON),
         default: "",
-        about: "Regular expressions; a match makes an ok run critical. `^` and `$` match at every line.",
+        about: "Regular expressions; a match makes an ok run critical, also in what `max_output` drops. `^` and `$` match at \
+                every line.",
     },
     Key {
         name: "parse",
@@ -31,9 +32,8 @@ pub(super) const KEYS: &[Key] = &[
                 `notify.mention_allowed` has; others are shown as text), `key=…` (failures with different keys are \
                 different incidents; one without a key belongs to the one that is open), `silence=30m` (nothing is said \
                 after this run for so long, 7 days at most), `attach=PATH` (a text file below `working_dir`, up to \
-                1 MiB of it, goes into the thread). At most 64 count, of 3,000 bytes each; what is not understood \
-                stays in the output and is noted in the log. Where output is dropped (`max_output`), only the kept \
-                head and tail are looked at.",
+                1 MiB of it, goes into the thread). Each counts that is no longer than 3,000 bytes, also where \
+                `max_output` drops output; what is not understood is noted in the message and in the log.",
     },
     Key {
         name: "max_output",
@@ -85,6 +85,8 @@ pub(in crate::exec) struct OutputRules {
     pub(in crate::exec) redact_env: bool,
     /// The job has conditions, which look at what is not masked.
     pub(in crate::exec) conditions: bool,
+    /// It is told how stdout changes: all of it is compared.
+    pub(in crate::exec) compares: bool,
 }
 
 impl Default for OutputRules {
@@ -98,6 +100,7 @@ impl Default for OutputRules {
             redactor: Redactor::default(),
             redact_env: default_of(KEYS, "redact_env").value(),
             conditions: false,
+            compares: false,
         }
     }
 }
@@ -113,8 +116,18 @@ pub(super) fn read(table: &mut Table<'_>, context: &Context<'_>) -> OutputRules 
         patterns.iter().filter_map(|text| pattern(table, "redact", text, LineEnds::Unix, context)).collect(),
     );
     let redact_env = table.flag("redact_env").unwrap_or(usual.redact_env);
-    let conditions = false;
-    OutputRules { fail_on_stdout, fail_on_stderr, parse, directives, max_output, redactor, redact_env, conditions }
+    OutputRules {
+        fail_on_stdout,
+        fail_on_stderr,
+        parse,
+        directives,
+        max_output,
+        redactor,
+        redact_env,
+        // Other stations know these.
+        conditions: usual.conditions,
+        compares: usual.compares,
+    }
 }
 
 fn read_fail_on(table: &mut Table<'_>, context: &Context<'_>) -> (Option<Regex>, Option<Regex>) {

@@ -33,7 +33,7 @@ pub(super) use self::starter::{PATIENCE, Starter};
 use self::launch::complaint;
 use self::lifecycle::{Cause, Event, LEAK, Lifecycle, Step};
 use self::slot::Urgency;
-use super::capture::output::Capture;
+use super::capture::output::{Capture, Stream};
 use super::capture::redact::Redactor;
 use super::outcome::{Ending, Output};
 use super::pulse::Followed;
@@ -176,7 +176,11 @@ impl Follower<'_> {
     async fn attend(&self, mut child: Box<Child>) -> Ended {
         let (command, progress) = (self.run.command.as_ref(), &self.run.progress);
         let redactor = std::mem::take(&mut child.redactor);
-        let mut capture = Capture::new(command.output.max_output, &redactor).with_directives(command.output.directives);
+        let rules = &command.output;
+        let mut capture = Capture::new(rules.max_output, &redactor)
+            .with_directives(rules.directives)
+            .watching(Stream::Stdout, rules.fail_on_stdout.as_ref(), rules.compares)
+            .watching(Stream::Stderr, rules.fail_on_stderr.as_ref(), false);
         let mut lifecycle = Lifecycle::new(command.limits.kill_after);
         let mut seen = Stop::No;
         let mut due = command.limits.timeout.map(|timeout| child.began.mono + timeout);

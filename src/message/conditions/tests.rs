@@ -278,3 +278,21 @@ fn what_is_right_is_taken() {
         assert!(read.is_some_and(|read| !read.is_empty()), "{text}: {:?}", reader.take_problems());
     }
 }
+
+#[test]
+fn what_a_condition_does_not_see_of_a_long_output_is_noted() {
+    let long = || {
+        let mut outcome = came(json!({}), "first", 0);
+        outcome.output.stdout = Captured { tail: b"last".to_vec(), dropped: 99, ..outcome.output.stdout };
+        outcome
+    };
+    let note = "no condition sees the middle of stdout: 99 bytes are dropped (`max_output`)";
+    for (text, notes) in [("'ERROR' in stdout", vec![note]), ("exit_code == 5 or 'x' in stderr", vec![])] {
+        let outcome = judged(text, long());
+        assert_eq!(
+            (outcome.status, outcome.directives.notes),
+            (Status::Ok, notes.iter().map(ToString::to_string).collect())
+        );
+    }
+    assert!(judged("'ERROR' in stdout", came(json!({}), "all", 0)).directives.notes.is_empty());
+}

@@ -45,7 +45,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let job = &PLAN.jobs[usize::from(*kind) % JOBS.len()];
     let (stdout, stderr) = text.split_at(text.iter().position(|byte| *byte == 0).unwrap_or(text.len()));
     let captured = |bytes: &[u8]| Captured { head: bytes.to_vec(), ..Captured::default() };
-    let output = Output { stdout: captured(stdout), stderr: captured(stderr), both: captured(text), directives: None };
+    let output =
+        Output { stdout: captured(stdout), stderr: captured(stderr), both: captured(text), ..Output::default() };
     let started = "2026-01-05T00:00:00Z".parse().expect("a time");
     let ending = Ending::Exited { code: i32::from(*code) % 4 };
     let outcome = exec::assumed(&job.command, ending, output, started, Duration::from_millis(20));

@@ -141,8 +141,12 @@ fn slacks_own_models_accept_every_message() {
     for (what, bytes) in outputs() {
         let captured = Captured { head: bytes, ..Captured::default() };
         for notice in message::samples() {
-            let output =
-                Output { stdout: captured.clone(), stderr: captured.clone(), both: captured.clone(), directives: None };
+            let output = Output {
+                stdout: captured.clone(),
+                stderr: captured.clone(),
+                both: captured.clone(),
+                ..Output::default()
+            };
             let (occasion, reason) = match &notice.occasion {
                 Occasion::Run { run, outcome } => {
                     let outcome = Outcome { output, ..(**outcome).clone() };

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use slack_alert::exec::Status;
+
 use super::{BUSY, alone, command, follow, on_one_thread, run, run_script, stderr, stdout};
 
 /// The most memory that this process ever had, in KiB.
@@ -134,4 +136,19 @@ fn the_values_of_env_file_and_secret_variables_are_masked_as_each_run_has_them()
     let shown =
         command(&format!("{}redact = 'x{{9}}'", job.replace("echo ", "echo pa55word first-value other-value; echo ")));
     assert!(shown.source().starts_with("echo [redacted] first-value [redacted]; echo"), "{}", shown.source());
+}
+
+#[test]
+fn what_makes_a_run_critical_is_seen_in_what_is_dropped_too() {
+    let script = "seq 1 20000; echo ERROR here; echo '::slack-alert title=FATAL' ; seq 1 20000";
+    let keys = "max_output = '4KiB'\ndirectives = true";
+    for (stream, fails) in [("ERROR", true), ("^ERROR here$", true), ("ERROR$", false), ("FATAL", false)] {
+        for (to, name) in [("", "stdout"), (">&2", "stderr")] {
+            let outcome = run(&format!("command = '''({script}) {to}'''\nfail_on = {{ {name} = '{stream}' }}\n{keys}"));
+            // A directive is one on standard output alone.
+            let fails = fails || (stream == "FATAL" && name == "stderr");
+            let detail = if fails { format!("{name} matched `{stream}`") } else { String::new() };
+            assert_eq!((outcome.status != Status::Ok, outcome.detail), (fails, detail));
+        }
+    }
 }
