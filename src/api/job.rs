@@ -95,9 +95,20 @@ pub struct Job {
     pub file: String,
     /// The first error of its file, where that has errors: a good version from before may go on.
     pub error: Option<String>,
+    /// No version of that file is loaded: the job is known from what `wrap` reports alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_version: bool,
 }
 
 impl Job {
+    /// What becomes of it where its file has errors.
+    pub fn of_bad_file(&self) -> &'static str {
+        match self.without_version {
+            true => "its file has errors and is not loaded",
+            false => "its file has errors, and the last good version goes on",
+        }
+    }
+
     /// Without what commands printed, and where files are.
     pub fn hide_output(&mut self) {
         self.file.clear();

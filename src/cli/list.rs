@@ -46,7 +46,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     let goes_on = |name: &JobName| going_on.iter().find(|job| job.name == *name);
     for bad in &plan.not_loaded {
         let words = match goes_on(&bad.name) {
-            Some(_) => format!("{}: its file has errors, and the last good version goes on: {}", bad.name, bad.why),
+            Some(job) => format!("{}: {}: {}", bad.name, job.of_bad_file(), bad.why),
             None => format!("{}: {}", bad.what(), bad.why),
         };
         world.terminal.err(&format!("slack-alert: {words}"));
@@ -104,7 +104,10 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         vec![
             job.name.to_string(),
             job.status.map_or("-", Status::as_str).to_owned(),
-            format!("{} (as the last good file says)", in_one_line(&job.schedule)),
+            match job.without_version {
+                true => in_one_line(&job.schedule).into_owned(),
+                false => format!("{} (as the last good file says)", in_one_line(&job.schedule)),
+            },
             in_one_line(&job.description).into_owned(),
             in_one_line(&job.file).into_owned(),
         ]

@@ -158,7 +158,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
     times.sort_by(|a, b| (a.at, a.name).cmp(&(b.at, b.name)));
     for job in &going_on {
         let why = job.error.as_deref().map(in_one_line).unwrap_or_default();
-        let words = format!("{}: its file has errors, and the last good version goes on: {why}", job.name);
+        let words = format!("{}: {}: {why}", job.name, job.of_bad_file());
         world.terminal.err(&format!("slack-alert: {words}"));
     }
     let never = jobs.iter().filter(|job| !times.iter().any(|coming| *coming.name == job.name));

@@ -82,8 +82,10 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
             .terminal
             .out(&format!("the last message before that was about run {}, at {at} ({event}){waits}\n", last.id));
     }
+    let bad = plan.not_loaded.iter().find(|bad| bad.name.as_str() == args.job);
     if args.at.is_none()
         && starved.is_none()
+        && bad.is_none()
         && let Some(job) = plan.job(&args.job)
     {
         // The last run says when a message comes that it was not itself, and so does one that hangs.
@@ -96,8 +98,7 @@ pub(super) fn run(world: &World, args: &WhyArgs) -> Result<ExitCode, Failure> {
         for held in holds(&reader, job, now) {
             world.terminal.out(&held);
         }
-    } else if job.is_none() && args.at.is_none() {
-        let bad = plan.not_loaded.iter().find(|bad| bad.name.as_str() == args.job);
+    } else if (job.is_none() || bad.is_some()) && args.at.is_none() {
         let now = match bad {
             Some(bad) => goes_on(bad, known),
             None if plan.config.file.is_none() => {
@@ -168,10 +169,9 @@ fn goes_on(bad: &NotLoaded, known: Known<'_>) -> String {
     match known.live {
         Some(live) => {
             let next = live.next.map(|at| format!(", due next at {}", state::told(at, zone, known.now)));
-            let next = next.unwrap_or_default();
-            format!("its file has errors, and the last good version goes on{next}: {}", bad.why)
+            format!("{}{}: {}", live.of_bad_file(), next.unwrap_or_default(), bad.why)
         }
-        None => format!("its file has errors, and a daemon goes on with the last good version: {}", bad.why),
+        None => format!("its file has errors and is not loaded: {}", bad.why),
     }
 }
 

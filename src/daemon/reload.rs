@@ -214,7 +214,7 @@ impl Daemon {
         // By name first: ten thousand files may have errors.
         let goes_on = |bad: &&NotLoaded| match bad.is_folder() {
             true => self.dispatcher.jobs().any(|job| covers(bad, job)),
-            false => self.dispatcher.has(&bad.name),
+            false => self.dispatcher.has_version(&bad.name),
         };
         let going_on = self.plan.not_loaded.iter().filter(goes_on).count();
         tracing::info!(
@@ -382,7 +382,7 @@ impl Daemon {
                     tracing::error!(%folder, error = %why, "the folder cannot be read: no job of it is loaded");
                 }
                 true => tracing::error!(%folder, error = %why, "the folder cannot be read; its jobs stay as they were"),
-                false if self.dispatcher.has(&file.name) => {
+                false if self.dispatcher.has_version(&file.name) => {
                     tracing::error!(job = %file.name, error = %why, "the job file has errors; its last good version goes on");
                 }
                 false => tracing::error!(job = %file.name, error = %why, "the job file has errors and is not loaded"),
@@ -391,7 +391,7 @@ impl Daemon {
         if !bad.is_empty() {
             let mut lines: Vec<String> = bad.iter().map(|file| file.in_message().to_owned()).collect();
             let files = bad.iter().filter(|file| !file.is_folder());
-            let kept = files.filter(|file| self.dispatcher.has(&file.name)).count();
+            let kept = files.filter(|file| self.dispatcher.has_version(&file.name)).count();
             if bad.iter().any(|file| file.is_folder() && self.dispatcher.jobs().any(|job| covers(file, job))) {
                 lines.push("The jobs of a folder that cannot be read stay as they were.".to_owned());
             }

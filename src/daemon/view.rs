@@ -102,7 +102,7 @@ impl Daemon {
             reload: self.reading.clone(),
             jobs: api::JobCounts {
                 not_loaded: self.plan.not_loaded.len(),
-                going_on: self.plan.not_loaded.iter().filter(|bad| self.dispatcher.has(&bad.name)).count(),
+                going_on: self.plan.not_loaded.iter().filter(|bad| self.dispatcher.has_version(&bad.name)).count(),
                 ..self.dispatcher.counts()
             },
             incidents: self.dispatcher.incidents(now),
@@ -137,6 +137,7 @@ impl Daemon {
         for bad in &self.plan.not_loaded {
             if let Some(job) = jobs.iter_mut().find(|job| job.name == bad.name) {
                 job.error = Some(bad.why.clone());
+                job.without_version = !self.dispatcher.has_version(&bad.name);
             }
         }
         let of_query = |bad: &&NotLoaded| {
@@ -186,5 +187,6 @@ pub fn not_loaded(bad: &NotLoaded) -> api::Job {
         tags: Vec::new(),
         file: bad.file.display().to_string(),
         error: Some(bad.why.clone()),
+        without_version: true,
     }
 }

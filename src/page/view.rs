@@ -160,9 +160,7 @@ impl Row {
         let note = match (&job.paused, &job.silenced) {
             (Some(held), _) => Some(held_until(held, present, "")),
             (None, Some(held)) => Some(format!("silenced {}", held_until(held, present, ""))),
-            (None, None) if job.error.is_some() && state != JobState::NotLoaded => {
-                Some("its file has errors; the last good version goes on".to_owned())
-            }
+            (None, None) if job.error.is_some() && state != JobState::NotLoaded => Some(job.of_bad_file().to_owned()),
             (None, None) if failing && job.streak > 1 => Some(format!("{} in a row", job.streak)),
             (None, None) => None,
         };

@@ -146,7 +146,11 @@ fn one(job: &Job, incident: Option<&Incident>) -> String {
     let who = who.map(|ack| format!(" (acknowledged by {})", ack.by.name)).unwrap_or_default();
     let word = match job.state {
         JobState::Ok | JobState::Paused | JobState::Never if job.error.is_some() => {
-            "running as its last good file says"
+            if job.without_version {
+                "not loaded"
+            } else {
+                "running as its last good file says"
+            }
         }
         JobState::Ok if incident.is_some() => "flapping",
         state => state.as_str(),

@@ -227,10 +227,7 @@ fn of_first(view: &View, (job, state): (&Job, JobState), incidents: &[&Incident]
     if state != JobState::NotLoaded
         && let Some(error) = &job.error
     {
-        more.push(Line::Words(format!(
-            "its file has errors, and the last good version goes on: {}",
-            in_one_line(error)
-        )));
+        more.push(Line::Words(format!("{}: {}", job.of_bad_file(), in_one_line(error))));
     }
     Some(Row { state, word: word(state), name: in_one_line(job.name.as_str()).into_owned(), what, more })
 }
@@ -250,9 +247,13 @@ fn flaps(job: &Job, incident: &Incident, now: Timestamp, zone: &TimeZone) -> Row
 fn bad_file(job: &Job) -> Option<Row> {
     let error = job.error.as_deref()?;
     let what = in_one_line(error).into_owned();
-    let more = vec![Line::Words("the last good version of the job goes on".to_owned())];
+    let (word, more) = match job.without_version {
+        true => (word(JobState::NotLoaded), "runs that `wrap` reports are judged by [defaults]"),
+        false => (BAD_FILE, "the last good version of the job goes on"),
+    };
+    let more = vec![Line::Words(more.to_owned())];
     let name = in_one_line(job.name.as_str()).into_owned();
-    Some(Row { state: JobState::NotLoaded, word: BAD_FILE, name, what, more })
+    Some(Row { state: JobState::NotLoaded, word, name, what, more })
 }
 
 fn of_status(status: crate::exec::Status) -> JobState {

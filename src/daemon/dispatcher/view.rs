@@ -201,6 +201,11 @@ impl Dispatcher {
         self.by_name.contains_key(name)
     }
 
+    /// Whether a version of a job's file is loaded; none is of a job that is known from what `wrap` reports alone.
+    pub fn has_version(&self, name: &JobName) -> bool {
+        self.declared(name).is_some_and(|job| !job.facts.file.is_empty())
+    }
+
     /// What a job's file says, or said when it was good last.
     pub fn declared(&self, name: &JobName) -> Option<Arc<Job>> {
         self.by_name.get(name).map(|index| Arc::clone(&self.jobs[*index as usize].job))
@@ -248,6 +253,7 @@ impl Dispatcher {
             tags: job.facts.tags.clone(),
             file: job.facts.file.clone(),
             error: None,
+            without_version: false,
         }
     }
 

@@ -166,6 +166,25 @@ fn why_says_that_a_job_is_paused_and_when_it_runs_after_that() {
 }
 
 #[test]
+fn of_a_job_that_only_wrap_reports_no_last_good_file_goes_on() {
+    let bad = "expect = { evry = \"1d\", grace = \"1h\" }\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", bad), ("jobs.d/y.toml", WAITS)]);
+    let running = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["wrap", "--job", "x", "--quiet", "--", "true"]).code, 0);
+    for arguments in [&["status"][..], &["status", "x"], &["status", "--nagios"], &["list"], &["why", "x"], &["reload"]]
+    {
+        let ran = sandbox.run(arguments);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("not loaded") && !said.contains("last good"), "{arguments:?}: {ran:?}");
+    }
+    let status = json(&sandbox.run(&["status", "--json"]));
+    assert_eq!((&status["jobs"]["not_loaded"], &status["jobs"]["going_on"]), (&1.into(), &0.into()), "{status}");
+    drop(running);
+    let ran = sandbox.run(&["why", "x"]);
+    assert!(ran.stdout.contains("now: its file has errors and is not loaded: "), "{ran:?}");
+}
+
+#[test]
 fn a_job_that_goes_on_as_its_last_good_file_says_is_shown_as_running() {
     let text = "command = \"echo well\"\nevery = \"1h\"\ndescription = \"about x\"\n";
     let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", text), ("jobs.d/y.toml", WAITS)]);
