@@ -45,6 +45,10 @@ pub struct Run {
     pub line: Option<String>,
     /// Whether there was a message, or why not: `notified: failure`, `repeat-not-due`.
     pub verdict: Option<String>,
+    /// Whether it was told, in words: `sent: failure`, or that the message waits, was refused, or was not taken in time; none of
+    /// one in progress.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// When the next message is possible, where that is known.
     pub until: Option<Timestamp>,
     /// Who asked for it.
@@ -104,9 +108,6 @@ pub struct Explained {
     pub sentence: String,
     /// The reason, in a sentence.
     pub explanation: String,
-    /// Whether it was told, in words: `sent: failure`, or that the message waits, was refused, or was not taken in time.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub message: String,
 }
 
 /// By hand: numbers of any length are not read through a flattened field.
@@ -115,8 +116,8 @@ impl TryFrom<serde_json::Value> for Explained {
 
     fn try_from(value: serde_json::Value) -> Result<Self, serde_json::Error> {
         let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        let (sentence, explanation, message) = (text("sentence"), text("explanation"), text("message"));
-        Ok(Self { run: serde_json::from_value(value)?, sentence, explanation, message })
+        let (sentence, explanation) = (text("sentence"), text("explanation"));
+        Ok(Self { run: serde_json::from_value(value)?, sentence, explanation })
     }
 }
 

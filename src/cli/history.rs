@@ -70,7 +70,7 @@ pub(super) fn run(world: &World, args: &HistoryArgs) -> Result<ExitCode, Failure
     let going = running.iter().map(|row| {
         let started = state::shown(row.started, state::zone(&plan, row.job.as_str()));
         let took = format_duration(crate::clock::between(row.started, now));
-        let who = if row.trigger == Trigger::Reported { "reported by wrap or a ping" } else { "" };
+        let who = if row.trigger == Trigger::Reported { REPORTED } else { "" };
         let words = ["running", who, ""].map(str::to_owned);
         [row.id.to_string(), row.job.to_string(), started, took].into_iter().chain(words).collect()
     });
@@ -92,6 +92,7 @@ fn from_daemon(
     since: Option<Timestamp>,
     daemon: &Daemon,
 ) -> Result<ExitCode, Failure> {
+    let now = System.now().wall;
     let is_asked_for = |run: &api::Run| {
         (!args.failed || run.status.is_some_and(|status| status != Status::Ok))
             && since.is_none_or(|since| run.finished.is_none_or(|finished| finished >= since))
@@ -114,6 +115,8 @@ fn from_daemon(
         before = format!("&before={next}");
     }
     all.truncate(args.count as usize);
+    // Those in progress before all, as where the state is read.
+    all.sort_by_key(|run| run.finished.is_some());
     if args.json {
         world.terminal.out(&format!("{}\n", json!(all)));
         return Ok(ExitCode::SUCCESS);
@@ -125,14 +128,17 @@ fn from_daemon(
     let row = |run: &api::Run| {
         let zone = state::zone(plan, run.job.as_str());
         let shown = |text: Option<&str>| text.map(|text| in_one_line(text).into_owned()).unwrap_or_default();
+        let so_far = run.started.filter(|_| run.finished.is_none()).map(|at| crate::clock::between(at, now));
+        let who = (run.finished.is_none() && run.trigger == Trigger::Reported).then_some(REPORTED);
+        let passed = run.passed.map(due_times);
         vec![
             run.id.to_string(),
             run.job.to_string(),
             started(run.started, run.finished, run.reason, zone),
-            run.took.map_or_else(|| "-".to_owned(), format_duration),
-            run.status.map_or_else(|| not_run(run), |status| status.as_str().to_owned()),
-            shown(run.ending.as_deref()),
-            shown(run.verdict.as_deref()),
+            run.took.or(so_far).map_or_else(|| "-".to_owned(), format_duration),
+            run.status.map_or_else(|| without_status(run), |status| status.as_str().to_owned()),
+            shown(run.ending.as_deref().or(passed.as_deref()).or(who)),
+            shown(run.message.as_deref().or(run.verdict.as_deref())),
         ]
     };
     let rows: Vec<_> = [head()].into_iter().chain(all.iter().map(row)).collect();
@@ -150,9 +156,23 @@ const WHOLE: &[usize] = &[0, 1, 2, 4];
 /// The place of a status that a run has not: it counts as not run.
 const NOT_RUN: &str = "not run";
 
-/// The same of a run that the daemon tells of; nothing while it goes on, or where due times passed.
-fn not_run(run: &api::Run) -> String {
-    if run.finished.is_some() && run.passed.is_none() { NOT_RUN.to_owned() } else { String::new() }
+/// What a run in progress may be besides.
+const REPORTED: &str = "reported by wrap or a ping";
+
+/// The word of a run that the daemon tells of and that has no status.
+fn without_status(run: &api::Run) -> String {
+    let word = match (run.passed, run.finished, &run.waits) {
+        (Some(_), ..) => "paused",
+        (None, Some(_), _) => NOT_RUN,
+        (None, None, Some(_)) => "waits",
+        (None, None, None) => "running",
+    };
+    word.to_owned()
+}
+
+/// How many passed, of a row that is no run.
+fn due_times(count: u64) -> String {
+    if count == 1 { "1 due time passed".to_owned() } else { format!("{count} due times passed") }
 }
 
 fn head() -> Vec<String> {
@@ -179,7 +199,7 @@ fn line(row: &RunRow, plan: &Plan, undelivered: &[&Stored]) -> Vec<String> {
     if let Some((count, _)) = row.details.passed {
         let started = state::shown(row.started, state::zone(plan, row.job.as_str()));
         let took = format_duration(crate::clock::between(row.started, row.finished));
-        let passed = if count == 1 { "1 due time passed".to_owned() } else { format!("{count} due times passed") };
+        let passed = due_times(count);
         return vec![
             row.id.to_string(),
             row.job.to_string(),

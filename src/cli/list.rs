@@ -54,18 +54,29 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
     if let Some(reader) = &reader {
         state::say_unread(world, &plan, (reader, daemon.is_some()), plan.jobs.iter().map(AsRef::as_ref));
     }
+    // What the state does not tell to this user, the daemon does.
+    let told = match &daemon {
+        Some(daemon) if reader.is_none() => daemon.jobs(None).map_err(|trouble| daemon.failure(&trouble))?,
+        _ => Vec::new(),
+    };
+    let told: HashMap<&JobName, &api::Job> = told.iter().map(|job| (&job.name, job)).collect();
     let known = reader.as_ref().map(health).unwrap_or_default();
     let saved = reader.as_ref().map(next::recorded).unwrap_or_default();
     let holds = reader.as_ref().and_then(|reader| reader.holds().ok()).unwrap_or_default();
     let now = System.now().wall;
     if args.json {
         let jobs = plan.jobs.iter().map(|job| {
-            let last = known.get(&job.name);
+            let (last, told) = (known.get(&job.name), told.get(&job.name));
+            let of_daemon = |held: &api::HeldJob| json!({"until": held.until, "by": held.by, "note": held.note});
             json!({
                 "name": job.name, "schedule": job.facts.schedule, "file": job.facts.file, "enabled": job.timing.enabled,
                 "command": job.facts.command, "description": job.facts.description, "tags": job.facts.tags,
-                "status": last.and_then(Health::standing), "paused": next::pause_in_json(next::pause_of(job, &holds, now)),
-                "finished": last.and_then(Health::last).map(|last| last.finished.to_string()),
+                "status": last.and_then(Health::standing).or(told.and_then(|told| told.status)),
+                "paused": next::pause_in_json(next::pause_of(job, &holds, now))
+                    .or(told.and_then(|told| told.paused.as_ref().map(of_daemon))),
+                "finished": last.and_then(Health::last).map(|last| last.finished)
+                    .or(told.and_then(|told| told.last.as_ref().map(|last| last.finished)))
+                    .map(|at| at.to_string()),
             })
         });
         let bad = plan.not_loaded.iter().map(|bad| match goes_on(&bad.name) {
@@ -84,13 +95,20 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         let pause = next::pause_of(job, &holds, now);
         let burst = saved.get(&job.name).and_then(|saved| job.timing.pauses(saved, now));
         let at = |until| state::told(until, &job.timing.zone, now);
-        let more = match (job.timing.enabled, pause, burst) {
+        let told = told.get(&job.name);
+        let paused = pause.map(|hold| hold.in_words(&at(hold.until)));
+        let paused = paused.or(told.and_then(|told| told.paused.as_ref()).map(|held| {
+            let by = held.by.as_ref().map(|by| format!(" by {}", by.name)).unwrap_or_default();
+            format!("paused until {}{by}", at(held.until))
+        }));
+        let more = match (job.timing.enabled, paused, burst) {
             (false, ..) => " (not enabled)".to_owned(),
-            (true, Some(hold), _) => format!("; {}", hold.in_words(&at(hold.until))),
+            (true, Some(paused), _) => format!("; {paused}"),
             (true, None, Some(until)) => format!("; pauses until {}", at(until)),
             (true, None, None) => String::new(),
         };
-        let status = known.get(&job.name).and_then(Health::standing).map_or("-", Status::as_str);
+        let status = known.get(&job.name).and_then(Health::standing).or(told.and_then(|told| told.status));
+        let status = status.map_or("-", Status::as_str);
         let facts = &job.facts;
         vec![
             job.name.to_string(),
@@ -104,7 +122,7 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
         vec![
             job.name.to_string(),
             job.status.map_or("-", Status::as_str).to_owned(),
-            match job.without_version {
+            match job.without_version || job.error.is_none() {
                 true => in_one_line(&job.schedule).into_owned(),
                 false => format!("{} (as the last good file says)", in_one_line(&job.schedule)),
             },
@@ -112,7 +130,10 @@ pub(super) fn run(world: &World, args: &ListArgs) -> Result<ExitCode, Failure> {
             in_one_line(&job.file).into_owned(),
         ]
     };
-    let mut rows: Vec<Vec<String>> = plan.jobs.iter().map(row).chain(going_on.iter().map(of_daemon)).collect();
+    // Jobs without a file, which the state would tell.
+    let others = told.values().filter(|job| job.error.is_none() && plan.job(job.name.as_str()).is_none());
+    let rows = plan.jobs.iter().map(row).chain(going_on.iter().map(of_daemon));
+    let mut rows: Vec<Vec<String>> = rows.chain(others.map(|job| of_daemon(job))).collect();
     rows.sort_by(|one, other| one[0].cmp(&other[0]));
     world.terminal.out(&world.terminal.table(&rows, &[0, 1]));
     Ok(ExitCode::SUCCESS)

@@ -59,6 +59,8 @@ pub enum Request {
     },
     /// A run in progress.
     Running(RunId),
+    /// The runs in progress.
+    AllRunning,
     /// What a job's file says.
     Declared(JobName),
     /// The names of all jobs, those that are not loaded among them.
@@ -233,6 +235,8 @@ pub enum Reply {
     Next(Vec<api::Next>),
     /// A run in progress, or one that a person asked for and that waits; none where it is neither.
     Running(Option<Box<api::Run>>),
+    /// The runs in progress, and those that a person asked for and that wait.
+    AllRunning(Vec<api::Run>),
     /// What a job's file says; none of a job that is not loaded.
     Declared(Option<Arc<Job>>),
     /// The names of all jobs.

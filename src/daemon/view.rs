@@ -31,6 +31,7 @@ impl Daemon {
                 Reply::Next(self.dispatcher.next_within(pattern.as_ref(), *within, *limit, now))
             }
             Request::Running(id) => Reply::Running(self.dispatcher.running_view(*id, now).map(Box::new)),
+            Request::AllRunning => Reply::AllRunning(self.dispatcher.running_views(now)),
             Request::Declared(name) => Reply::Declared(self.dispatcher.declared(name)),
             Request::Names => Reply::Names(self.names()),
             Request::Numbers => Reply::Numbers(Box::new(self.dispatcher.numbers(now))),

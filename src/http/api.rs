@@ -101,11 +101,23 @@ async fn runs(State(core): State<Core>, sight: Sight, Params(query): Params<Quer
         limit: limit + 1,
         ..HistoryFilter::default()
     };
-    let mut rows = read::runs(&core, filter).await?;
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
-    let before = rows.last().filter(|_| more).map(|row| row.id);
-    let mut runs: Vec<api::Run> = rows.iter().map(read::run).collect();
+    let (job, before) = (filter.job.clone(), filter.before);
+    // Asked first: a run that ends meanwhile is in one of the two.
+    let Reply::AllRunning(mut running) = core.ask(Request::AllRunning).await? else { return Err(unexpected()) };
+    // One that goes on has no status yet.
+    running.retain(|run| {
+        filter.status.is_none()
+            && job.as_ref().is_none_or(|job| run.job == *job)
+            && before.is_none_or(|before| run.id < before)
+    });
+    let rows = read::runs(&core, filter).await?;
+    let mut runs = read::told_runs(&core, job, &rows).await?;
+    running.retain(|run| rows.iter().all(|row| row.id != run.id));
+    runs.append(&mut running);
+    runs.sort_unstable_by_key(|run| std::cmp::Reverse(run.id));
+    let more = runs.len() > limit as usize;
+    runs.truncate(limit as usize);
+    let before = runs.last().filter(|_| more).map(|run| run.id);
     sight.limit(&mut runs, api::Run::hide_output);
     Ok(Json(api::RunList { runs, before }))
 }
@@ -116,7 +128,11 @@ async fn run(State(core): State<Core>, sight: Sight, Path(id): Path<String>) -> 
     let Reply::Running(running) = core.ask(Request::Running(id)).await? else { return Err(unexpected()) };
     let mut run = match running {
         Some(running) => *running,
-        None => read::one(&core, id).await?.map(|row| read::run(&row)).ok_or_else(none)?,
+        None => {
+            let row = read::one(&core, id).await?.ok_or_else(none)?;
+            let job = Some(row.job.clone());
+            read::told_runs(&core, job, &[row]).await?.pop().ok_or_else(none)?
+        }
     };
     sight.limit(std::slice::from_mut(&mut run), api::Run::hide_output);
     Ok(Json(run))

@@ -45,6 +45,7 @@ pub fn run(row: &RunRow) -> api::Run {
         signal,
         line: row.details.line.clone(),
         verdict: Some(row.decision.to_string()),
+        message: None,
         until: row.decision.until(),
         by: row.details.by.clone(),
         note: row.details.note.clone(),
@@ -82,6 +83,21 @@ pub(super) async fn links(core: &Core, incidents: &mut [api::Incident]) {
             told.permalink = first.and_then(|first| notify::permalink(&url, first));
         }
     }
+}
+
+/// Runs that are over, each with what became of its message.
+pub(super) async fn told_runs(core: &Core, job: Option<JobName>, rows: &[RunRow]) -> Result<Vec<api::Run>, Refusal> {
+    let page = OutboxFilter { job, limit: MOST_MESSAGES, with_dropped: true, ..OutboxFilter::default() };
+    let outbox = match rows.iter().any(|row| row.decision.is_notified()) {
+        true => core.store.outbox_list(page).await?,
+        false => Vec::new(),
+    };
+    let one = |row: &RunRow| {
+        let undelivered: Vec<&Stored> =
+            outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
+        api::Run { message: Some(explain::verdict(row, &undelivered)), ..run(row) }
+    };
+    Ok(rows.iter().map(one).collect())
 }
 
 /// One run that is over.
@@ -168,9 +184,9 @@ pub(super) async fn explained(
         let expected = last.filter(|(run, _)| *run == row.id).map(|(_, expected)| expected);
         let undelivered = outbox.iter().filter(|stored| !stored.is_edit() && explain::tells_of(stored, row)).collect();
         let explained = Explained { row, undelivered, later: told.get(&row.id).copied(), expected, job, zone, now };
-        let message = explain::verdict(row, &explained.undelivered);
+        let message = Some(explain::verdict(row, &explained.undelivered));
         let (sentence, explanation) = (explained.headline(), explained.explanation());
-        api::Explained { run: run(row), sentence, explanation, message }
+        api::Explained { run: api::Run { message, ..run(row) }, sentence, explanation }
     };
     Ok(rows.iter().map(one).collect())
 }

@@ -196,7 +196,7 @@ fn verdict(explained: &api::Explained, present: &Present) -> String {
     let next = expected.and_then(|expected| expected.words(|at| present.time(at).at));
     let next = next.map(|next| format!(", {next}")).unwrap_or_default();
     match verdict.strip_prefix("notified: ") {
-        Some(_) if !explained.message.is_empty() => explained.message.clone(),
+        Some(_) if explained.run.message.is_some() => explained.run.message.clone().unwrap_or_default(),
         Some(event) => format!("sent: {event}"),
         None => format!("not sent: {verdict}{next}"),
     }

@@ -311,6 +311,7 @@ impl Dispatcher {
             | Request::Holds
             | Request::Next { .. }
             | Request::Running(_)
+            | Request::AllRunning
             | Request::Declared(_)
             | Request::Names
             | Request::Numbers

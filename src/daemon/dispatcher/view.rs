@@ -162,6 +162,13 @@ impl Dispatcher {
         })
     }
 
+    /// Every run in progress, and every one that a person asked for and that waits.
+    pub fn running_views(&self, now: Now) -> Vec<api::Run> {
+        let waiting = self.waiting.values().filter_map(|waiting| waiting.asked.as_ref().map(|(run, _)| *run));
+        let all = self.running.keys().copied().chain(waiting);
+        all.filter_map(|run| self.running_view(run, now)).collect()
+    }
+
     /// A run that has not ended.
     fn unfinished(
         &self,
@@ -188,6 +195,7 @@ impl Dispatcher {
             signal: None,
             line: None,
             verdict: None,
+            message: None,
             until: None,
             by: asked.map(|asked| asked.by.clone()),
             note: asked.and_then(|asked| asked.note.clone()),

@@ -342,7 +342,7 @@ fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do()
             (&["history", "x"], "exited with 2"),
             (&["outbox"], ""),
             (&["next", "x"], "every 1h"),
-            (&["list"], "every 1h"),
+            (&["list"], "critical  every 1h"),
         ];
         for (arguments, words) in cases {
             let ran = sandbox.run_as_stranger(arguments);
@@ -365,6 +365,34 @@ fn whoever_may_not_read_the_state_is_answered_by_the_daemon_or_told_what_to_do()
             assert!(ran.code == 1 && ran.stderr.contains("state.db: Permission denied"), "{ran:?}");
         }
     }
+}
+
+#[test]
+fn whoever_may_not_read_the_state_sees_the_same_history() {
+    if !nix::unistd::geteuid().is_root() {
+        return crate::support::skip::skip("only root can become another user");
+    }
+    // Nobody is there: what is to be told waits.
+    let way = "control.read = \"all\"\nhost = \"web-1\"\nslack = { token = \"xoxb-1\", channel = \"#ops\", api_url = \"http://127.0.0.1:1\" }\n";
+    let (fails, goes_on) = (WAITS.replace("true", "echo no; exit 2"), WAITS.replace("true", "exec sleep 600"));
+    let jobs = [("jobs.d/fails.toml", fails.as_str()), ("jobs.d/goes-on.toml", &goes_on), ("jobs.d/rests.toml", WAITS)];
+    let sandbox = Sandbox::with(&[("slack_alert.toml", way), jobs[0], jobs[1], jobs[2]]);
+    let _daemon = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["trigger", "--wait", "fails"]).code, 2);
+    assert_eq!(sandbox.run(&["trigger", "goes-on"]).code, 0);
+    until(&sandbox, &["history", "fails"], |ran| ran.stdout.contains("waiting: failure; "));
+    until(&sandbox, &["history", "goes-on"], |ran| ran.stdout.contains("  running"));
+    for job in ["fails", "rests"] {
+        let [own, theirs] = [sandbox.run(&["history", job]), sandbox.run_as_stranger(&["history", job])];
+        assert_eq!(own.stdout, theirs.stdout, "{own:?} {theirs:?}");
+    }
+    let ran = sandbox.run_as_stranger(&["history", "--json"]);
+    let runs = json(&ran);
+    assert_eq!(runs.as_array().map(Vec::len), Some(2), "{ran:?}");
+    assert_eq!((&runs[0]["job"], &runs[0]["finished"]), (&"goes-on".into(), &Value::Null), "{ran:?}");
+    assert!(runs[1]["message"].as_str().is_some_and(|message| message.starts_with("waiting: failure; ")), "{ran:?}");
+    let ran = sandbox.run_as_stranger(&["history", "goes-on"]);
+    assert!(ran.stdout.contains("  running"), "{ran:?}");
 }
 
 #[test]
