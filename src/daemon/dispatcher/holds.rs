@@ -161,6 +161,9 @@ impl Dispatcher {
             return Err(unprocessable("there are too many holds", "end some: `slack-alert status` lists them"));
         }
         let replaced: Vec<Hold> = before.iter().filter_map(|id| self.holds.all.remove(id)).collect();
+        for hold in replaced.iter().filter(|hold| hold.kind == HoldKind::Pause) {
+            covered.iter().for_each(|index| _ = self.write_passed(*index, hold.id, now, &mut turn));
+        }
         let told_before: Vec<Hold> = replaced.iter().filter(|hold| hold.told).cloned().collect();
         let replaced: Vec<api::Hold> = replaced.iter().map(|hold| self.hold_view(hold)).collect();
         if !replaced.is_empty() {

@@ -402,7 +402,9 @@ async fn the_due_times_that_pass_in_a_pause_are_counted_once_over_a_restart_and_
     for (schedule, due_times) in [("every = '10s'", 180), ("cron = '* * * * *'", 30)] {
         for (killed, down) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
             let text = format!("command = 'a'\n{schedule}");
-            let mut world = World::started(MORNING, &[("jobs.d/a.toml", &text)], |_, _| says("")).await;
+            // A clock does not begin at a whole second, nor at a whole microsecond.
+            let start = "2026-11-23T08:00:00.123456789Z";
+            let mut world = World::started(start, &[("jobs.d/a.toml", &text)], |_, _| says("")).await;
             world.pass(minutes(4) + Duration::from_secs(5)).await;
             hold(&world, HoldKind::Pause, "a", Some(30)).await;
             world.pass(minutes(9) + Duration::from_secs(40)).await;
@@ -420,6 +422,30 @@ async fn the_due_times_that_pass_in_a_pause_are_counted_once_over_a_restart_and_
     }
     let wrong: Vec<_> = all.into_iter().filter(|(.., counts, expected)| counts != expected).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_counts_the_due_times_of_a_pause_as_the_status_does_and_those_of_one_that_was_replaced() {
+    let passed = async |world: &World| -> Vec<u64> {
+        world.history().await.iter().filter_map(|row| row.details.passed).map(|(count, _)| count).collect()
+    };
+    let job = ("jobs.d/a.toml", "command = 'a'\nevery = '2s'");
+    let world = World::started("2026-11-23T08:00:00.5Z", &[job], |_, _| says("")).await;
+    world.pass(Duration::from_secs(3)).await;
+    hold(&world, HoldKind::Pause, "a", Some(30)).await;
+    world.pass(Duration::from_secs(40)).await;
+    let counts = passed(&world).await;
+    assert!((17..=20).contains(&counts[0]) && counts.len() == 1, "{counts:?}");
+    // The same, for longer.
+    hold(&world, HoldKind::Pause, "a", Some(60)).await;
+    assert_eq!(passed(&world).await, [20]);
+    world.pass(Duration::from_secs(11)).await;
+    // One that lasts longer, and covers more.
+    hold(&world, HoldKind::Pause, "*", Some(90)).await;
+    world.pass(Duration::from_secs(3)).await;
+    let mut counts = passed(&world).await;
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 6, 20]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use crate::schedule::Saved;
 use crate::store::RunRow;
 
 /// The row of due times that have passed is written this often, and when the pause ends.
-const WRITTEN_EVERY: Duration = Duration::from_secs(60);
+const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 
 /// So many due times that passed since the row was written are counted at a start: more than a day's of a job each other second.
 const MOST_MISSED: usize = 50_000;
@@ -48,7 +48,10 @@ impl Dispatcher {
             let seed = tracked.job.seed(&self.sender.host);
             let until = self.holds.all.get(&hold).map_or(row.finished, |hold| hold.until.min(now.wall));
             let since = tracked.job.timing.upcoming_after(&seed, saved.as_ref(), row.finished);
-            let since = since.skip_while(|at| *at <= row.finished).take_while(|at| *at < until).take(MOST_MISSED);
+            // The row knows of no nanoseconds.
+            let last = row.finished.as_microsecond();
+            let since =
+                since.skip_while(|at| at.as_microsecond() <= last).take_while(|at| *at < until).take(MOST_MISSED);
             let (unwritten, last) = since.fold((0, row.finished), |(count, _), at| (count + 1, at));
             tracked.passed = Some(Box::new(PassedTimes {
                 row: row.id,
@@ -77,6 +80,10 @@ impl Dispatcher {
         tracked.cadence.finished(&tracked.job.timing, now);
         let Some(hold) = tracked.paused else { return };
         tracked.tally.skipped(Skip::Paused, u32::try_from(times).unwrap_or(u32::MAX));
+        if let Some(other) = tracked.passed.as_ref().map(|passed| passed.hold).filter(|other| *other != hold) {
+            self.write_passed(index, other, now, turn);
+        }
+        let tracked = &mut self.jobs[index as usize];
         if tracked.passed.as_ref().is_none_or(|passed| passed.hold != hold) {
             let row = RunId(self.next_run);
             self.next_run += 1;
@@ -85,7 +92,7 @@ impl Dispatcher {
                 Some(Box::new(PassedTimes { row, hold, count, first, last, written: None, is_written: false }));
         }
         let passed = tracked.passed.as_mut().expect("it was just put there");
-        if passed.count > 0 && scheduled <= passed.last {
+        if passed.count > 0 && scheduled.as_microsecond() <= passed.last.as_microsecond() {
             // One that is made up for was counted at the start.
             return;
         }
