@@ -81,8 +81,8 @@ pub struct OutboxList {
 pub struct NextList {
     /// The due times.
     pub next: Vec<Next>,
-    /// Always none: a longer list is a question with a longer `within`.
-    pub before: Option<u64>,
+    /// Where the next page goes on; none when there is no more.
+    pub before: Option<String>,
 }
 
 /// `GET /api/v1/why/NAME`: the newest run first.

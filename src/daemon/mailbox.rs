@@ -54,6 +54,8 @@ pub enum Request {
         pattern: Option<String>,
         /// How far to look.
         within: Duration,
+        /// Only what comes behind this one.
+        behind: Option<api::Next>,
         /// At most so many.
         limit: usize,
     },

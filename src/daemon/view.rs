@@ -26,9 +26,9 @@ impl Daemon {
             Request::Holds => {
                 Reply::Holds(self.dispatcher.hold_views(), self.dispatcher.script_silences(self.host.clock.now()))
             }
-            Request::Next { pattern, within, limit } => {
+            Request::Next { pattern, within, behind, limit } => {
                 let pattern = pattern.as_deref().map(Pattern::new);
-                Reply::Next(self.dispatcher.next_within(pattern.as_ref(), *within, *limit, now))
+                Reply::Next(self.dispatcher.next_within(pattern.as_ref(), (*within, behind.as_ref()), *limit, now))
             }
             Request::Running(id) => Reply::Running(self.dispatcher.running_view(*id, now).map(Box::new)),
             Request::AllRunning => Reply::AllRunning(self.dispatcher.running_views(now)),

@@ -190,9 +190,20 @@ async fn next(State(core): State<Core>, Params(query): Params<Query>) -> Answer<
         Some(text) => length(text)?.min(FARTHEST),
     };
     let limit = limit(&query)? as usize;
-    let request = Request::Next { pattern: query.job, within, limit };
-    let Reply::Next(next) = core.ask(request).await? else { return Err(unexpected()) };
-    Ok(Json(api::NextList { next, before: None }))
+    let behind = query.before.as_deref().map(due_time).transpose()?;
+    let request = Request::Next { pattern: query.job, within, behind, limit: limit + 1 };
+    let Reply::Next(mut next) = core.ask(request).await? else { return Err(unexpected()) };
+    let more = next.len() > limit;
+    next.truncate(limit);
+    let before = next.last().filter(|_| more).map(|last| format!("{} {}", last.at, last.job));
+    Ok(Json(api::NextList { next, before }))
+}
+
+/// The due time behind which a page goes on: when, and of which job.
+fn due_time(text: &str) -> Result<api::Next, Refusal> {
+    let parts = text.split_once(' ').and_then(|(at, job)| Some((at.parse().ok()?, job)));
+    let (at, job) = parts.ok_or_else(|| bad("before", text, "write the `before` of the page that ended"))?;
+    Ok(api::Next { job: JobName::new(job), at })
 }
 
 async fn why(

@@ -346,7 +346,9 @@ async fn outbox(State(core): State<Core>, Shown(site): Shown, Params(asked): Par
 
 async fn next(State(core): State<Core>, Shown(site): Shown) -> Response {
     shown(&core, &site, async {
-        let Reply::Next(next) = core.ask(Request::Next { pattern: None, within: DAY, limit: NEXT }).await? else {
+        let Reply::Next(next) =
+            core.ask(Request::Next { pattern: None, within: DAY, behind: None, limit: NEXT }).await?
+        else {
             return Err(unexpected());
         };
         let Reply::Cadences(cadences) = core.ask(Request::Cadences(None)).await? else { return Err(unexpected()) };

@@ -171,7 +171,7 @@ impl Dispatcher {
         }
         // Counted before the pause begins: what is due of a job that is paused comes after it.
         let due_times = (new.kind == HoldKind::Pause)
-            .then(|| self.next_within(Some(&pattern), between(now.wall, until), COUNTED, now).len());
+            .then(|| self.next_within(Some(&pattern), (between(now.wall, until), None), COUNTED, now).len());
         let failing =
             |index: &u32| self.jobs[*index as usize].health.status().is_some_and(|status| status != Status::Ok);
         let mut hold = Hold {

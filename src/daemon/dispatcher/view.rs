@@ -81,26 +81,45 @@ impl Dispatcher {
     }
 
     /// When jobs, or those of a pattern, are due within a time, the soonest first.
-    pub fn next_within(&self, of: Option<&Pattern>, within: Duration, limit: usize, now: Now) -> Vec<api::Next> {
+    /// A page goes on behind the last due time of the one before.
+    pub fn next_within(
+        &self,
+        of: Option<&Pattern>,
+        (within, behind): (Duration, Option<&api::Next>),
+        limit: usize,
+        now: Now,
+    ) -> Vec<api::Next> {
         let end = shift(now.wall, within);
-        let mut soonest: BinaryHeap<Reverse<(Timestamp, u32)>> = BinaryHeap::new();
+        let mut soonest: BinaryHeap<Reverse<(Timestamp, &JobName, u32)>> = BinaryHeap::new();
         let mut coming = std::collections::HashMap::new();
         let is_wanted = |tracked: &Tracked| !tracked.removed && of.is_none_or(|pattern| covers(pattern, tracked));
         for (index, tracked) in (0_u32..).zip(&self.jobs).filter(|(_, tracked)| is_wanted(tracked)) {
-            soonest.extend(self.coming(tracked, now).filter(|at| *at <= end).map(|at| Reverse((at, index))));
+            let name = &tracked.job.name;
+            let is_behind = |at: &Timestamp| behind.is_none_or(|last| (*at, name) > (last.at, &last.job));
+            let first = self.coming(tracked, now).and_then(|first| match behind.filter(|_| !is_behind(&first)) {
+                None => Some(first),
+                Some(last) => {
+                    let seed = tracked.job.seed(&self.sender.host);
+                    let saved = tracked.cadence.save(now);
+                    let from = last.at.saturating_sub(APART).unwrap_or(last.at);
+                    tracked.job.timing.upcoming_after(&seed, Some(&saved), from).find(is_behind)
+                }
+            });
+            soonest.extend(first.filter(|at| *at <= end).map(|at| Reverse((at, name, index))));
         }
         let mut all = Vec::new();
         while all.len() < limit
-            && let Some(Reverse((at, index))) = soonest.pop()
+            && let Some(Reverse((at, name, index))) = soonest.pop()
         {
             let tracked = &self.jobs[index as usize];
-            all.push(api::Next { job: tracked.job.name.clone(), at });
+            all.push(api::Next { job: name.clone(), at });
             let upcoming = coming.entry(index).or_insert_with(|| {
                 let seed = tracked.job.seed(&self.sender.host);
                 tracked.job.timing.upcoming_after(&seed, Some(&tracked.cadence.save(now)), at)
             });
             let after = shift(at, APART);
-            soonest.extend(upcoming.find(|next| *next > after).filter(|at| *at <= end).map(|at| Reverse((at, index))));
+            let next = upcoming.find(|next| *next > after).filter(|at| *at <= end);
+            soonest.extend(next.map(|at| Reverse((at, name, index))));
         }
         all
     }

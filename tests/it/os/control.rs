@@ -155,6 +155,7 @@ fn errors_have_one_shape() {
         ("GET", "/api/v1/jobs?status=bad", None, (400, "bad-request")),
         ("GET", "/api/v1/outbox?status=bad", None, (400, "bad-request")),
         ("GET", "/api/v1/next?within=soon", None, (400, "bad-request")),
+        ("GET", "/api/v1/next?before=7", None, (400, "bad-request")),
         ("POST", "/api/v1/status", None, (405, "method-not-allowed")),
         ("GET", "/api/v1/trigger", None, (405, "method-not-allowed")),
         ("POST", "/api/v1/trigger", None, (400, "bad-request")),

@@ -783,12 +783,44 @@ async fn what_comes_next_is_not_what_something_else_should_have_run_already() {
     world.pass(minutes(12)).await;
     let next = status(&world).await.next.expect("something is due");
     assert_eq!(next.at.to_string()[11..16].to_owned(), "08:20");
-    let request = Request::Next { pattern: None, within: minutes(60), limit: 3 };
+    let request = Request::Next { pattern: None, within: minutes(60), behind: None, limit: 3 };
     let Reply::Next(next) = world.ask(request).await else { panic!("due times") };
     let next: Vec<_> = next.iter().map(|next| next.at.to_string()[11..16].to_owned()).collect();
     assert_eq!(next, ["08:20", "08:30", "08:40"]);
     let waits_for = job(&world, "a").await.next.map(|at| at.to_string()[11..16].to_owned());
     assert_eq!(waits_for.as_deref(), Some("08:10"), "the run that is waited for is the job's own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_next_is_shown_page_by_page_to_its_end() {
+    let files = [
+        ("jobs.d/often.toml", "command = 'a'\nevery = '7s'"),
+        ("jobs.d/again.toml", "command = 'a'\nevery = '7s'"),
+        ("jobs.d/paused.toml", "command = 'a'\nevery = '5m'"),
+        ("jobs.d/rarely.toml", "command = 'a'\ncron = '50 * * * *'"),
+        ("jobs.d/elsewhere.toml", "expect = { every = '10m', grace = '5m' }"),
+    ];
+    let world = World::started("2026-11-23T08:00:00.123456789Z", &files, |_, _| says("")).await;
+    world.pass(minutes(12)).await;
+    hold(&world, HoldKind::Pause, "paused", Some(20)).await;
+    let page = async |behind: Option<api::Next>, limit: usize| {
+        let request = Request::Next { pattern: None, within: minutes(60), behind, limit };
+        let Reply::Next(next) = world.ask(request).await else { panic!("due times") };
+        next
+    };
+    let all = page(None, 10_000).await;
+    for limit in [1, 10, 499] {
+        let mut pages = page(None, limit).await;
+        loop {
+            let next = page(pages.last().cloned(), limit).await;
+            if next.is_empty() {
+                break;
+            }
+            pages.extend(next);
+        }
+        assert!(pages == all, "{} of {} at {limit} a page", pages.len(), all.len());
+    }
+    assert!(all.iter().any(|next| next.job.as_str() == "rarely") && all.len() > 1_000, "{}", all.len());
 }
 
 /// Random worlds: jobs with random schedules, holds at random times, restarts.
