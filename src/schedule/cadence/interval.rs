@@ -94,6 +94,11 @@ impl Cadence {
                 return self.set_grid(timing, pulse, shift(slot, pulse.every.max(*pause)), now);
             }
         }
+        self.waits_for_end(pulse);
+    }
+
+    /// Measured from the finish, nothing is due before the run has ended.
+    pub(super) fn waits_for_end(&mut self, pulse: Every) {
         if pulse.from == EveryFrom::Finish {
             (self.next, self.waiting) = (None, true);
         }

@@ -260,7 +260,9 @@ impl Cadence {
         if timing.after().is_some() {
             return self.take_after(timing, now);
         }
+        let mut at_start = false;
         let owed = self.owed.take_if(|owed| owed.from <= now.wall).map(|owed| {
+            at_start = owed.started.is_some();
             if timing.at_start == AtStart::AfterBoot {
                 self.boot = owed.started.or(self.boot.take());
             }
@@ -277,9 +279,15 @@ impl Cadence {
         });
         if passed.is_none() {
             // Only what was owed: nothing has moved on the grid, and its run counts all the same.
-            self.last = self.last.max(owed.map(|owed| owed.latest));
-            if let Some(pulse) = timing.pulse().filter(|_| open) {
-                self.run_begins(timing, pulse, now);
+            match timing.pulse() {
+                // It is no slot of the grid, and none of the burst: a daemon that starts again goes on from the last one.
+                Some(pulse) if at_start => self.waits_for_end(pulse),
+                pulse => {
+                    self.last = self.last.max(owed.map(|owed| owed.latest));
+                    if let Some(pulse) = pulse.filter(|_| open) {
+                        self.run_begins(timing, pulse, now);
+                    }
+                }
             }
         }
         let passed = match (owed, passed) {

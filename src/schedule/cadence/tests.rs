@@ -768,6 +768,24 @@ fn a_start_of_the_daemon_makes_due_what_asks_for_it() {
 }
 
 #[test]
+fn a_job_that_runs_at_each_start_keeps_its_cadence_over_any_number_of_starts() {
+    let burst = burst("10m", Limit::Runs(2), "1h");
+    for (timing, slots) in [(every("1h"), [60, 60, 60, 120]), (burst, [10, 10, 10, 70])] {
+        let timing = Timing { at_start: AtStart::Always, ..timing };
+        let mut cadence = timing.begin("job", None, noon(0));
+        assert!(matches!(cadence.take(&timing, noon(0)), Taken::Run { .. }));
+        for (minute, slot) in [1, 3, 7].into_iter().zip(slots) {
+            cadence = timing.begin("job", Some(&cadence.save(noon(minute))), noon(minute));
+            cadence.daemon_started(&timing, "boot", noon(minute));
+            assert!(matches!(cadence.take(&timing, noon(minute)), Taken::Run { .. }), "at each start");
+            assert_eq!(cadence.slot().map(|slot| slot.scheduled), Some(noon(slot).wall), "{timing:?}");
+        }
+        assert!(matches!(cadence.take(&timing, noon(slots[2])), Taken::Run { .. }));
+        assert_eq!(cadence.slot().map(|slot| slot.scheduled), Some(noon(slots[3]).wall), "{timing:?}");
+    }
+}
+
+#[test]
 fn a_job_that_runs_at_each_start_has_one_first_run_also_when_its_jitter_delays_it() {
     for (first_run, at_start, runs) in [
         (FirstRun::Always, AtStart::Always, 1),
