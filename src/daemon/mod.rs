@@ -269,8 +269,20 @@ impl Daemon {
         jobs.retain(|name, _| !daemon.plan.not_loaded.iter().any(|bad| bad.name == *name));
         let gone = daemon.dispatcher.gone_meanwhile(jobs, now);
         daemon.keeping.keep(gone);
+        let mut unstarted: Vec<dispatcher::Unstarted> = past
+            .notes
+            .get(dispatcher::UNSTARTED_NOTE)
+            .and_then(|note| serde_json::from_str(note).ok())
+            .unwrap_or_default();
+        // One that got its place in its last second was noted still.
+        unstarted.retain(|run| !daemon.host.interrupted.iter().any(|left| run.is(&left.job, left.scheduled)));
         daemon.tell_of_interrupted(past.notes.get(dispatcher::REPORTED_NOTE).map(String::as_str), now);
         daemon.take_up_records().await;
+        if past.notes.contains_key(dispatcher::UNSTARTED_NOTE) {
+            let turn = daemon.dispatcher.unstarted_before(&unstarted, now);
+            daemon.act(turn);
+            daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: dispatcher::UNSTARTED_NOTE, value: None }]);
+        }
         daemon.check_files(now.mono);
         if let Some(note) = past.notes.get(dispatcher::STARVED_NOTE) {
             let waited = serde_json::from_str(note).unwrap_or_default();

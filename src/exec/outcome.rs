@@ -121,8 +121,12 @@ pub enum CutOff {
     StopBeforeStart,
     /// The daemon was killed or crashed.
     Death,
+    /// The same, while it waited to start: it never ran.
+    DeathBeforeStart,
     /// The machine went down.
     Machine,
+    /// The same, while it waited to start: it never ran.
+    MachineBeforeStart,
 }
 
 impl CutOff {
@@ -132,8 +136,15 @@ impl CutOff {
             Self::Stop => "the daemon was stopped",
             Self::StopBeforeStart => "the daemon was stopped while it waited to start",
             Self::Death => "the daemon was killed or crashed",
+            Self::DeathBeforeStart => "the daemon was killed or crashed while it waited to start",
             Self::Machine => "the machine went down",
+            Self::MachineBeforeStart => "the machine went down while it waited to start",
         }
+    }
+
+    /// Whether the run never began.
+    pub fn is_before_start(self) -> bool {
+        matches!(self, Self::StopBeforeStart | Self::DeathBeforeStart | Self::MachineBeforeStart)
     }
 }
 
@@ -353,7 +364,7 @@ impl Ending {
             | Self::Signaled { .. }
             | Self::TimedOut { .. }
             | Self::NotStarted { .. }
-            | Self::CutOff { by: CutOff::Stop | CutOff::StopBeforeStart } => None,
+            | Self::CutOff { .. } => None,
         }
     }
 
@@ -368,7 +379,7 @@ impl Ending {
             }
             Self::NotStarted { error } => format!("could not be started: {error}"),
             Self::Interrupted => "interrupted".to_owned(),
-            Self::CutOff { by: by @ CutOff::StopBeforeStart } => format!("never ran: {}", by.words()),
+            Self::CutOff { by } if by.is_before_start() => format!("never ran: {}", by.words()),
             Self::CutOff { by } => format!("interrupted: {}", by.words()),
             Self::Lost { process } => {
                 let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
@@ -479,6 +490,16 @@ impl Outcome {
         let down = between(started, booted) > CORRECTION;
         let by = if down { CutOff::Machine } else { CutOff::Death };
         Self { ending: Ending::CutOff { by }, ..Self::interrupted(started, now.wall) }
+    }
+
+    /// A run that waited to start when the daemon was stopped, or died.
+    pub fn never_ran(scheduled: Timestamp, stopped: bool, now: Now) -> Self {
+        let by = match Self::cut_off(scheduled, now).ending {
+            _ if stopped => CutOff::StopBeforeStart,
+            Ending::CutOff { by: CutOff::Machine } => CutOff::MachineBeforeStart,
+            _ => CutOff::DeathBeforeStart,
+        };
+        Self { ending: Ending::CutOff { by }, ..Self::interrupted(now.wall, now.wall) }
     }
 
     /// A run that something else started, and whose `wrap` ended while no daemon ran: with the machine, when that has booted

@@ -12,7 +12,7 @@ use super::words::{JUST_NOW, clock, emoji, ended, short};
 use super::{Notice, Occasion};
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{Captured, CutOff, Ending, Reason, Status, known};
+use crate::exec::{Captured, Ending, Reason, Status, known};
 use crate::policy::{Event, Update};
 use crate::policy::{count, ordinal};
 use crate::slack::{cut, has_joined_url, unformatted, units};
@@ -509,7 +509,7 @@ fn how(ending: &Ending) -> String {
     match ending {
         Ending::Signaled { .. } => format!("killed by {}", ended(ending)),
         Ending::Interrupted => "interrupted while it ran".to_owned(),
-        Ending::CutOff { by: CutOff::StopBeforeStart } => ending.words(),
+        Ending::CutOff { by } if by.is_before_start() => ending.words(),
         Ending::CutOff { by } => format!("interrupted while it ran: {}", by.words()),
         ending => ended(ending),
     }

@@ -10,7 +10,7 @@ use super::Notice;
 use super::text::clean_str;
 use crate::clock::between;
 use crate::document::format_duration;
-use crate::exec::{CutOff, Ending, Status, signal_name, signal_of_shell};
+use crate::exec::{Ending, Status, signal_name, signal_of_shell};
 use crate::slack::{closed, cut_plain, escape};
 
 /// What happened longer ago than this is told with its time.
@@ -50,7 +50,8 @@ pub(super) fn ended(ending: &Ending) -> String {
         Ending::TimedOut { after, killed: true } => {
             format!("timed out after {} and had to be killed", format_duration(*after))
         }
-        Ending::NotStarted { .. } | Ending::CutOff { by: CutOff::StopBeforeStart } => "not started".to_owned(),
+        Ending::NotStarted { .. } => "not started".to_owned(),
+        Ending::CutOff { by } if by.is_before_start() => "not started".to_owned(),
         Ending::Interrupted | Ending::CutOff { .. } => "interrupted".to_owned(),
         Ending::Lost { .. } | Ending::Reported { .. } | Ending::Unfinished { .. } => ending.words(),
         Ending::Missing { .. } => "did not run".to_owned(),

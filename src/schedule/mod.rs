@@ -255,6 +255,11 @@ impl Timing {
         self.expect().is_some()
     }
 
+    /// Whether it is `every` or `burst`: a job never seen before is due at once.
+    pub fn is_interval(&self) -> bool {
+        self.pulse().is_some()
+    }
+
     fn pulse(&self) -> Option<Every> {
         match &self.schedule {
             Schedule::Every(pulse) | Schedule::Burst(Burst { pulse, .. }) => Some(*pulse),

@@ -111,6 +111,10 @@ impl Dispatcher {
             return self.enqueue(index, scheduled, trigger, now);
         }
         tracing::debug!(job = %tracked.job.name, %scheduled, reason = "still-running", ?overlap, "due while the last run is still going");
+        if matches!(overlap, Overlap::Queue | Overlap::Replace) {
+            self.waits_for_start(now);
+        }
+        let tracked = &mut self.jobs[index as usize];
         match overlap {
             Overlap::Allow => self.enqueue(index, scheduled, trigger, now),
             Overlap::Queue => {
@@ -184,6 +188,11 @@ impl Dispatcher {
 
     /// Starts what waits, as far as there is room.
     pub(super) fn fill(&mut self, now: Now, turn: &mut Turn) {
+        self.start_what_waits(now, turn);
+        self.unstarted_may_have_changed(now);
+    }
+
+    fn start_what_waits(&mut self, now: Now, turn: &mut Turn) {
         while self.has_room() {
             let next = if self.stopping { None } else { self.next_to_start() };
             if self.lets_another_attempt_begin(next.map(|(due, _)| due)) {

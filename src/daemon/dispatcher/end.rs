@@ -16,6 +16,7 @@ impl Dispatcher {
         let mut turn = Turn::default();
         self.watch_the_wall_clock(now);
         let Some(running) = self.running.remove(&id) else { return turn };
+        self.was_noted(&running.run, &mut turn);
         self.unlock(id, &running.locks);
         self.placeless.forget(id);
         if let Some(elsewhere) = &running.elsewhere {

@@ -18,6 +18,7 @@ mod slow;
 mod starved;
 mod tally;
 mod turn;
+mod unstarted;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -43,6 +44,7 @@ pub use jobs::{Changes, Stays};
 pub use reported::{NOTE as REPORTED_NOTE, Report as RunReport, ReportRefused, Wrapper};
 pub use starved::{NOTE as STARVED_NOTE, Starved};
 pub use turn::{AskedFor, Ended, Entry, Turn};
+pub use unstarted::{NOTE as UNSTARTED_NOTE, Unstarted};
 
 /// The wall clock moves against the monotonic one by its discipline (adjtime(3)): a difference above this is a step.
 const STEP: Duration = Duration::from_millis(900);
@@ -150,6 +152,8 @@ pub struct Dispatcher {
     placeless: places::Placeless,
     /// Oldest due first.
     waiting: BTreeMap<(Mono, u64), Waiting>,
+    /// What the disk knows of runs that wait.
+    noted: unstarted::Noted,
     behind: HashMap<u32, Behind>,
     /// The jobs that follow each job.
     followers: HashMap<JobName, Vec<u32>>,
@@ -188,6 +192,7 @@ impl Dispatcher {
             given_up: reported::AllGivenUp::default(),
             ended: reported::AllEnded::default(),
             waiting: BTreeMap::new(),
+            noted: unstarted::Noted::default(),
             behind: HashMap::new(),
             followers: HashMap::new(),
             locks: HashMap::new(),
@@ -276,7 +281,11 @@ impl Dispatcher {
     pub fn next(&self) -> Option<Mono> {
         let deadline = self.next_deadline();
         let holds = self.holds.next();
-        if self.stopping { None } else { self.agenda.next().into_iter().chain(deadline).chain(holds).min() }
+        if self.stopping {
+            None
+        } else {
+            self.agenda.next().into_iter().chain(deadline).chain(holds).chain(self.next_look_at_unstarted()).min()
+        }
     }
 
     /// Carries a request out. Without a reply, the reply comes when the loop has read the configuration again.
@@ -293,10 +302,12 @@ impl Dispatcher {
             }
             Request::Stop => {
                 self.write_all_passed(now, &mut turn);
+                self.stop_unstarted(now, &mut turn);
                 self.stop();
                 self.none_waits(now, &mut turn);
             }
             Request::StopNow => {
+                self.stop_unstarted(now, &mut turn);
                 self.stop();
                 turn.stop = self.runs().map(|run| (Arc::clone(run), Stop::Kill)).collect();
             }
@@ -369,6 +380,7 @@ impl Dispatcher {
             self.arm(index, now);
         }
         self.fill(now, &mut turn);
+        self.note_unstarted(now, &mut turn);
         turn
     }
 

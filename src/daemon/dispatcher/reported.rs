@@ -354,7 +354,7 @@ impl Dispatcher {
         }
     }
 
-    fn new_id(&mut self) -> RunId {
+    pub(super) fn new_id(&mut self) -> RunId {
         let id = RunId(self.next_run);
         self.next_run += 1;
         id

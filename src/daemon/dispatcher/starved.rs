@@ -333,7 +333,7 @@ impl Dispatcher {
                 None => "its file was removed",
                 Some(tracked) if !tracked.job.timing.enabled => DISABLED,
                 Some(tracked) if tracked.paused.is_some() => PAUSED,
-                Some(_) => "the daemon was killed or crashed, or its machine",
+                Some(_) => "the daemon was killed or crashed, or its machine went down",
             };
             over((&name, &self.sender.host), starved, why, now)
         })

@@ -1232,3 +1232,58 @@ async fn a_job_whose_file_is_away_for_a_moment_is_no_other_job_and_starts_nothin
     assert_eq!(world.runs().len(), 6, "{:?}", world.runs());
     assert_eq!(world.messages().len(), told + 3, "an edit and two words: {:?}", world.messages());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_to_start_when_the_daemon_is_killed_or_stopped_is_told_as_one_that_never_ran() {
+    let conf = "limits.max_running = 2\nslack.channel = '#ops'\ntime_zone = 'UTC'";
+    let hog = "command = 'a'\nevery = '1d'\nlock = 'l'\nnotify.on = []";
+    let nightly = "command = 'a'\ncron = '1 8 * * *'";
+    let files = [
+        ("slack_alert.toml", conf),
+        ("jobs.d/hog.toml", hog),
+        ("jobs.d/hog2.toml", "command = 'a'\nevery = '1d'\nnotify.on = []"),
+        ("jobs.d/place.toml", nightly),
+        ("jobs.d/lock.toml", &*format!("{nightly}\nlock = 'l'")),
+        ("jobs.d/queue.toml", "command = 'a'\ncron = '0,1 8 * * *'\noverlap = 'queue'"),
+        ("jobs.d/soon.toml", "command = 'a'\nevery = '40s'\nfirst_run = 'wait'"),
+    ];
+    for killed in [true, false] {
+        let script = |run: &slack_alert::exec::Run, _| match run.job.as_str() {
+            "hog" | "hog2" => says("").takes(7200),
+            _ => says(""),
+        };
+        let mut world = World::started("2026-11-23T07:59:30Z", &files, script).await;
+        world.pass(seconds(150)).await;
+        let by = match killed {
+            true => {
+                world.crash().await;
+                world.start().await;
+                "killed or crashed"
+            }
+            false => {
+                world.stop().await;
+                "stopped"
+            }
+        };
+        world.pass(seconds(5)).await;
+        let messages = world.messages();
+        let told: Vec<&String> = messages.iter().filter(|line| line.contains("never ran")).collect();
+        let words = format!("never ran: the daemon was {by} while it waited to start");
+        assert!(told.iter().all(|line| line.contains(&words)), "{messages:?}");
+        for job in ["place", "lock"] {
+            assert_eq!(
+                told.iter().filter(|line| line.contains(&format!(" {job} critical"))).count(),
+                1,
+                "{messages:?}"
+            );
+        }
+        assert!(!told.iter().any(|line| line.contains("soon critical: never ran")), "{messages:?}");
+        if !killed {
+            world.start().await;
+            world.pass(seconds(5)).await;
+        }
+        let again = world.messages().iter().filter(|line| line.contains("never ran")).count();
+        assert_eq!(again, told.len(), "{killed}: once");
+        world.crash().await;
+    }
+}

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use slack_alert::document::format_duration;
-use slack_alert::exec::{Reason, Run, Status, Stop};
+use slack_alert::exec::{Ending, Reason, Run, Status, Stop};
 use slack_alert::id::Channel;
 use slack_alert::message::Thread;
 use slack_alert::notify::{Delivery, Fault};
@@ -330,7 +330,7 @@ async fn judge(world: &World, jobs: &[Job], present: &HashSet<String>, disturbed
     due_times_are_kept(&ran, jobs, present, disturbed, max_running, end, &ends);
     runs_are_kept(&ran, &history, &world.crashes);
     no_recovery_without_a_failure(&history, jobs);
-    let delivered = deliveries_keep_the_rules(&sent, &ran, jobs, &world.crashes);
+    let delivered = deliveries_keep_the_rules(&sent, &ran, &history, jobs, &world.crashes);
     messages_name_the_facts_of_their_runs(&sent, &history);
     told_is_delivered(world, &sent).await;
     let mut kept: HashSet<u64> = HashSet::new();
@@ -465,6 +465,7 @@ fn no_recovery_without_a_failure(history: &BTreeMap<u64, RunRow>, jobs: &[Job]) 
 fn deliveries_keep_the_rules(
     sent: &[Sent],
     ran: &BTreeMap<u64, Ran>,
+    history: &BTreeMap<u64, RunRow>,
     jobs: &[Job],
     crashes: &[Duration],
 ) -> HashSet<u64> {
@@ -517,7 +518,12 @@ fn deliveries_keep_the_rules(
                     "run {id} was delivered twice without a crash, at {first:?} and then: {one}"
                 );
             }
-            let name = ran[&id].run.job.as_str();
+            // It waited to start when the daemon ended.
+            let Some(name) = ran.get(&id).map(|one| one.run.job.as_str()) else {
+                let never_ran = |row: &RunRow| matches!(row.ending, Ending::CutOff { by } if by.is_before_start());
+                assert!(history.get(&id).is_some_and(never_ran), "run {id} is none of ours: {one}");
+                continue;
+            };
             let job = jobs.iter().find(|job| job.name == name).expect("a job of ours");
             let last = last_of.entry((&job.name, &one.channel)).or_default();
             let waits = job.notify.contains("quiet_hours") || job.silent > 0;
