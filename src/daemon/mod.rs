@@ -303,7 +303,7 @@ impl Daemon {
         for left in std::mem::take(&mut self.host.interrupted) {
             let is_added = added.iter().any(|(name, _)| *name == left.job);
             let job = match is_added || !self.dispatcher.has(&left.job) {
-                true => self.plan.job_without_file(&left.job, "", None),
+                true => self.plan.job_left_behind(&left.job),
                 false => None,
             };
             let Some(job) = job else {

@@ -186,6 +186,15 @@ impl Plan {
         Some(Arc::new(job))
     }
 
+    /// A job whose file is gone or has errors, and whose run goes on: which schedule it had is not known.
+    pub fn job_left_behind(&self, name: &JobName) -> Option<Arc<Job>> {
+        let mut job = self.job_without_file(name, "", None)?;
+        let file = self.config.jobs_dir.join(format!("{name}.toml")).display().to_string();
+        let facts = JobFacts { file, schedule: String::new(), ..(*job.facts).clone() };
+        Arc::make_mut(&mut job).facts = Arc::new(facts);
+        Some(job)
+    }
+
     /// The job of this name.
     pub fn job(&self, name: &str) -> Option<&Arc<Job>> {
         self.jobs.binary_search_by(|job| job.name.as_str().cmp(name)).ok().map(|at| &self.jobs[at])

@@ -99,7 +99,9 @@ fn a_run_of_a_job_whose_file_is_gone_is_waited_for_under_the_time_limit_of_the_d
         }
         next.signal("TERM");
         next.signal("INT");
-        next.end();
+        let (_, said) = next.end();
+        assert!(!limit || said.contains("no longer watched") && said.contains("(jobs.d/a.toml was removed)"), "{said}");
+        assert!(!said.contains("run by something else"), "{said}");
         wait_for_the_end(&sandbox, &pid);
     }
 }
