@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::audience::{Dropped, Told};
 use super::health::Health;
-use super::incident::OpenIncident;
+use super::incident::{OpenIncident, Reported};
 use crate::id::Channel;
 
 impl Health {
@@ -29,6 +29,9 @@ impl Health {
             open.count_owed();
             new |= open.reported.as_mut().is_some_and(|reported| reported.delivered(channel, now));
         }
+        for reported in self.told_with(incident) {
+            new |= reported.delivered(channel, now);
+        }
         new
     }
 
@@ -45,6 +48,7 @@ impl Health {
         if let Some(reported) = self.open_mut(incident).and_then(|open| open.reported.as_mut()) {
             reported.queued(channels);
         }
+        self.told_with(incident).for_each(|reported| reported.queued(channels));
     }
 
     /// A message of an open incident waits for this channel, in the place of another one: what follows comes behind it. The
@@ -59,7 +63,12 @@ impl Health {
     /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
     /// behind that message. The answer is whether that changes anything.
     pub fn undelivered(&mut self, incident: u64, waits: bool) -> bool {
-        self.open_mut(incident).is_some_and(|open| open.refused(waits))
+        let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        let with = |open: &OpenIncident| open.reported.as_ref().and_then(|reported| reported.told_with);
+        let along = all.filter(|open| with(open) == Some(incident));
+        // The next failure of each is told as the first.
+        let along = along.map(|open| open.refused(false)).fold(false, |one, other| one | other);
+        self.open_mut(incident).is_some_and(|open| open.refused(waits)) | along
     }
 
     /// A person dropped a message about an open incident before this channel took it: nothing of the incident waits for the channel
@@ -75,7 +84,7 @@ impl Health {
                 changes |= waiting.len() < before;
             }
         }
-        let over = |reported: &super::incident::Reported| {
+        let over = |reported: &Reported| {
             reported.channels.is_empty() && reported.pending.is_empty() && reported.substitutes.is_empty()
         };
         let reported = open.reported.take_if(|reported| over(reported)).is_some();
@@ -103,6 +112,12 @@ impl Health {
                 open.dropped = told.dropped.get(&id).cloned().map(Box::new);
             }
         }
+    }
+
+    /// What was told in the message of an incident, of others.
+    fn told_with(&mut self, incident: u64) -> impl Iterator<Item = &mut Reported> {
+        let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        all.filter_map(|open| open.reported.as_mut()).filter(move |reported| reported.told_with == Some(incident))
     }
 
     fn open_mut(&mut self, incident: u64) -> Option<&mut OpenIncident> {

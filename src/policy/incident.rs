@@ -162,6 +162,9 @@ pub(super) struct Reported {
     /// The channels for which a message of it waits in the place of another channel: what follows goes there too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) substitutes: Vec<Channel>,
+    /// It was told in the message of this other incident, at the end of quiet hours: what became of that message holds for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) told_with: Option<u64>,
     /// When each of them took the last message, where that was not at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) taken: Vec<(Channel, Timestamp)>,
@@ -401,6 +404,7 @@ impl Reported {
             channels: Vec::new(),
             pending: Vec::new(),
             substitutes: Vec::new(),
+            told_with: None,
             taken: Vec::new(),
             in_doubt: false,
             opened: false,

@@ -257,3 +257,34 @@ fn a_silence_that_ends_tells_every_incident_that_it_kept_back() {
         ],
     );
 }
+
+#[test]
+fn of_two_incidents_in_one_digest_each_has_its_end() {
+    let night = "quiet_hours = \"22:00-07:00\"\nintermittent = false";
+    let (db, web) =
+        ("key db: critical since 01:00, 1 failure, failing still: refused", "key web: critical since 02:00");
+    story(
+        night,
+        &[
+            ("24 01:00", "critical@db: refused", "held: quiet-hours until 24 07:00"),
+            ("24 02:00", "critical@web: 500", "held: quiet-hours until 24 07:00"),
+            (
+                "24 07:00",
+                "clock",
+                &format!(
+                    "failure critical, opens #2, pings (2 alerts in quiet hours) | {db} | {web}, 1 failure, failing still: 500"
+                ),
+            ),
+            ("24 07:05", "critical@db: refused", "held: repeat-not-due until 24 08:00"),
+            ("24 07:06", "ok@web", "recovery ok, closes #2 in its thread (1 failure in 5h 6m)"),
+            ("24 07:07", "ok@db", "recovery ok (2 failures in 6h 7m)"),
+        ],
+    );
+    // Where nobody took the digest, neither was told.
+    let mut life = Life::new(night);
+    life.run("critical@db: refused", at("24 01:00"));
+    life.run("critical@web: 500", at("24 02:00"));
+    life.step("clock", at("24 07:00"));
+    assert!(life.health.undelivered(2, false));
+    assert!(life.step("critical@db: refused", at("24 07:05")).starts_with("failure critical, opens #1, pings"));
+}

@@ -257,6 +257,7 @@ impl Health {
         if !quiet {
             self.waiting.statuses().for_each(|status| waited.insert(status));
         }
+        let waited_open = if quiet { Vec::new() } else { self.waiting.open() };
         let (digest, overnight) = self.digest(moment, quiet);
         let open = self.open.as_deref().filter(|_| of_incident);
         let incident = open.map(OpenIncident::incident);
@@ -287,6 +288,9 @@ impl Health {
         let next = self.note(moment, &draft, failing, ends, thread, quiet);
         if let Some(reported) = self.open.as_deref_mut().filter(|_| failing).and_then(|open| open.reported.as_mut()) {
             reported.flat = !threads;
+        }
+        if let Some(incident) = incident {
+            self.tell_along(&waited_open, incident.id, moment);
         }
         Notification {
             event: draft.event,
@@ -476,6 +480,16 @@ impl Health {
             }
             _ if matches!(draft.flap, FlapChange::Begins | FlapChange::Continues) => flaps(),
             _ => None,
+        }
+    }
+
+    /// The incidents of other keys that waited for the end of quiet hours, and fail still, are told in the message of one.
+    fn tell_along(&mut self, waited: &[u64], with: u64, moment: &Moment<'_>) {
+        let untold = |other: &&mut OpenIncident| other.reported.is_none() && other.resolved_at.is_none();
+        for other in self.others.iter_mut().filter(|other| waited.contains(&other.id)).filter(untold) {
+            let line = other.line.to_string();
+            let reported = other.report(moment.slot, moment.now, true, Intervals::Begin);
+            (reported.line, reported.told_with) = (line, Some(with));
         }
     }
 

@@ -162,6 +162,11 @@ impl Waiting {
         self.list.iter().rev().find(|alert| alert.ended.is_some())
     }
 
+    /// The incidents that wait and are not over.
+    pub(super) fn open(&self) -> Vec<u64> {
+        self.list.iter().filter(|alert| alert.ended.is_none()).filter_map(|alert| alert.incident).collect()
+    }
+
     /// The worst status that waits.
     pub(super) fn worst(&self) -> Status {
         self.list.iter().map(|deferred| deferred.status).max_by_key(|status| status.badness()).unwrap_or_default()
