@@ -92,6 +92,9 @@ pub(super) struct OpenIncident {
     /// Since when it is ok again, with the recovery still to be reported.
     #[serde(alias = "r", default, skip_serializing_if = "is_default")]
     pub(super) resolved_at: Option<Timestamp>,
+    /// The kind of failure that `rate_limit` kept back last: the next of that kind would be no alert of its own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) limited: Option<u64>,
     /// Something about it was not told because of a silence, which this person asked for; the job's own script where that
     /// is empty.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -217,6 +220,7 @@ impl OpenIncident {
             key: None,
             key_text: Box::default(),
             resolved_at: None,
+            limited: None,
             silenced: None,
             dropped: None,
             retracted: false,
@@ -353,7 +357,7 @@ impl OpenIncident {
         visible: bool,
         intervals: Intervals,
     ) -> &mut Reported {
-        self.dropped = None;
+        (self.dropped, self.limited) = (None, None);
         let first = self.reported.is_none();
         let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
         let change = (reported.status, self.status);

@@ -581,3 +581,17 @@ fn it_was_told_when_a_channel_took_the_message_and_not_when_that_was_made() {
     assert!(!life.health.delivered(1, &dev, Some(at("04:30"))), "nothing is to be written for that");
     assert_eq!(told(&life), known("04:00", "04:30"));
 }
+
+#[test]
+fn what_the_rate_limit_keeps_back_again_and_again_is_counted_once() {
+    story(
+        "rate_limit = \"1/h\"\nintermittent = false\nflap = false",
+        &[
+            ("03:00", "critical: a", "failure critical, opens #1, pings"),
+            ("03:01", "critical: b", "held: rate-limited until 23 04:00"),
+            ("03:02", "critical: b", "held: rate-limited until 23 04:00"),
+            ("03:03", "critical: c", "held: rate-limited until 23 04:00"),
+            ("03:04", "ok", "recovery ok, closes #1, 2 suppressed (4 failures in 4m)"),
+        ],
+    );
+}

@@ -128,7 +128,9 @@ impl Health {
         if let Err(next) = self.budget.take(settings.rate_limit, now)
             && !draft.exempt
         {
-            self.suppressed = self.suppressed.saturating_add(1);
+            let failing = self.open.as_deref_mut().filter(|_| draft.status != Status::Ok);
+            let is_known = failing.is_some_and(|open| open.limited.replace(open.kind) == Some(open.kind));
+            self.suppressed = self.suppressed.saturating_add(u32::from(!is_known));
             return Err((Suppressed::RateLimited, Some(next)));
         }
         Ok(self.report(moment, draft, undo, quiet))
