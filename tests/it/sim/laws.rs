@@ -337,6 +337,8 @@ async fn judge(world: &World, jobs: &[Job], present: &HashSet<String>, disturbed
     for dead in [false, true] {
         kept.extend(world.outbox(dead).await.iter().flat_map(|stored| told(&stored.message.text)).map(|(id, _)| id));
     }
+    // A job whose file was bad by then has no template that names the run: the incident has its number.
+    kept.extend(sent.iter().filter(|one| one.taken && one.thread == Thread::Open).filter_map(|one| one.incident));
     let is_kept = |row: &RunRow| delivered.contains(&row.id.0) || kept.contains(&row.id.0);
     // The first message of an incident that was refused: that of a later failure of the same incident took its place.
     let was_replaced = |row: &RunRow| {
