@@ -70,6 +70,8 @@ pub struct JobFacts {
     pub plugin: bool,
     /// What is masked in all that the job's own templates say; the output comes masked.
     pub redactor: Redactor,
+    /// Its times are those of another zone than the configuration's: the zone stands beside them.
+    pub foreign_zone: bool,
 }
 
 /// Which run a notice is about.

@@ -825,6 +825,16 @@ fn of_what_fails_now_and_then_the_cause_stands_below_the_headline_too_which_is_e
 }
 
 #[test]
+fn times_of_another_zone_than_the_readers_are_told_with_it() {
+    let job = Arc::new(JobFacts { foreign_zone: true, ..(*sample(Event::Failure).job).clone() });
+    let zone = jiff::tz::TimeZone::get("America/New_York").expect("the zone is known");
+    let since = sample(Event::Failure).now;
+    let update = Update::Different { since, was: "another".to_owned() };
+    let shown = rendered(&Notice { job, zone, update, ..sample(Event::Repeat) }, &format_of("")).text;
+    assert!(shown.contains(" EST: "), "{shown}");
+}
+
+#[test]
 fn a_run_that_did_not_come_has_no_times() {
     let format = format_of("failure_template = '[{{ started }}] [{{ finished }}] [{{ run.attempt }}]'");
     let notice = with(sample(Event::Failure), |outcome| {

@@ -30,6 +30,7 @@ pub fn samples() -> Vec<Notice> {
         file: "jobs.d/db/backup.toml".to_owned(),
         plugin: false,
         redactor: Redactor::default(),
+        foreign_zone: false,
     };
     let job = Arc::new(facts);
     let outcome = |status, reason, ending, stdout: &str, stderr: &str| Outcome {

@@ -63,7 +63,13 @@ pub(super) fn ended(ending: &Ending) -> String {
 pub(super) fn clock(notice: &Notice, at: Timestamp) -> String {
     let minute = Timestamp::from_second(notice.now.as_second().div_euclid(60) * 60).unwrap_or(notice.now);
     let recent = between(at, notice.now).as_secs() < 86_400 && between(minute, at).as_secs() < 86_400;
-    at.to_zoned(notice.zone.clone()).strftime(if recent { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
+    let form = match (recent, notice.job.foreign_zone) {
+        (true, false) => "%H:%M",
+        (false, false) => "%Y-%m-%d %H:%M",
+        (true, true) => "%H:%M %Z",
+        (false, true) => "%Y-%m-%d %H:%M %Z",
+    };
+    at.to_zoned(notice.zone.clone()).strftime(form).to_string()
 }
 
 /// Text on one line, at most as long as a headline may be.

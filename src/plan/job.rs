@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fnv::FnvHasher;
+use jiff::tz::TimeZone;
 
 use super::config::{Config, read_allow};
 use super::schema::NOT_IN_DEFAULTS;
@@ -44,6 +45,8 @@ pub(super) struct Parts {
     after: Vec<(JobName, Place)>,
     fingerprint: u64,
     version: u64,
+    /// The configuration's zone.
+    home: TimeZone,
 }
 
 impl Parts {
@@ -93,11 +96,12 @@ impl Parts {
             name: self.name.clone(),
             description: command.redactor().mask_str(&self.description).into_owned(),
             command: command.source().to_owned(),
-            schedule: timing.describe(),
+            schedule: timing.describe_at(&self.home),
             tags: self.tags.iter().map(|tag| command.redactor().mask_str(tag).into_owned()).collect(),
             file: self.file,
             plugin: *command.exit_codes() == exec::ExitCodes::Nagios || command.parse() == Some(exec::Parse::Perfdata),
             redactor: command.redactor().clone(),
+            foreign_zone: timing.zone != self.home,
         };
         let conditions = self.conditions.unwrap_or_default();
         let command = if conditions.is_empty() { command } else { command.with_conditions() };
@@ -162,6 +166,7 @@ pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_
         allow,
         cases,
         after,
+        home: config.zone.clone(),
         fingerprint: hasher.finish(),
         version: version_of(text),
     }

@@ -176,7 +176,7 @@ impl Plan {
         if let Some(expect) = expect {
             job.timing.schedule = schedule::Schedule::Expect(Box::new(expect));
         }
-        let schedule = job.timing.describe();
+        let schedule = job.timing.describe_at(&self.config.zone);
         // What is said of it changes with it.
         let mut hasher = DefaultHasher::new();
         (job.fingerprint, command).hash(&mut hasher);

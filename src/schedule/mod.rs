@@ -222,6 +222,17 @@ impl Timing {
         words
     }
 
+    /// The same for readers whose clocks are those of `home`: times of another zone are followed by its name.
+    pub fn describe_at(&self, home: &TimeZone) -> String {
+        let by_calendar = match &self.schedule {
+            Schedule::Cron(_) => true,
+            Schedule::Expect(expect) => matches!(expect.times, Expected::Cron(_)),
+            _ => self.hours.is_some(),
+        };
+        let zone = self.zone.iana_name().filter(|_| by_calendar && self.zone != *home);
+        zone.map_or_else(|| self.describe(), |zone| format!("{} ({zone})", self.describe()))
+    }
+
     /// As `--max-alert` and `--pause-time` want it: a plain `every` becomes a burst that ends with so many
     /// alerts; anything else stays.
     #[must_use]
@@ -314,6 +325,25 @@ mod tests {
             let mut timing = Timing::new(schedule, TimeZone::UTC);
             timing.hours = hours.map(|text| parse_hours(text).expect("hours"));
             assert_eq!(timing.describe(), words);
+        }
+    }
+
+    #[test]
+    fn a_calendar_of_another_zone_names_it() {
+        let zone = |name| TimeZone::get(name).expect("the zone is known");
+        let daily = Schedule::Cron(Arc::new(Cron::parse("0 3 * * *").expect("a calendar")));
+        let timing = |schedule, hours: Option<&str>| Timing {
+            hours: hours.map(|text| parse_hours(text).expect("hours")),
+            ..Timing::new(schedule, zone("America/New_York"))
+        };
+        let every = || Schedule::Every(Every::new(Duration::from_secs(300)));
+        for (timing, words) in [
+            (timing(daily, None), "daily at 03:00 (America/New_York)"),
+            (timing(every(), Some("09:00-19:00")), "every 5m, 09:00-19:00 (America/New_York)"),
+            (timing(every(), None), "every 5m"),
+        ] {
+            assert_eq!(timing.describe_at(&zone("Europe/Berlin")), words);
+            assert_eq!(timing.describe_at(&zone("America/New_York")), timing.describe());
         }
     }
 
