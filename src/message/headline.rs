@@ -246,7 +246,7 @@ fn flapping(notice: &Notice) -> Draft {
             };
             match cause(notice) {
                 Some(cause) if *status != Status::Ok => cause.after(&format!("{words}: ")),
-                _ => Draft { words, ..Draft::default() },
+                _ => Draft { words: format!("{words}{}", open_still(notice)), ..Draft::default() },
             }
         }
         Update::FlappingBegins { changes, took, steady_after } => {

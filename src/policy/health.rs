@@ -673,7 +673,10 @@ impl Health {
         if let Some(open) = self.open.as_deref_mut().filter(|open| counted && open.key.is_none() && !has_own) {
             (open.key, open.key_text) = (key, key_text());
         }
-        self.turn_to(key);
+        // The end of a hang is told where the hang was, whatever the run was about.
+        if !(counted && has_own && self.open.as_deref().is_some_and(|open| open.key.is_none())) {
+            self.turn_to(key);
+        }
         let line = Box::from(kept(facts.line, LONGEST_CAUSE));
         match &mut self.open {
             Some(open) => {
@@ -741,6 +744,17 @@ impl Health {
     fn fails_under(&self, key: Option<u64>) -> bool {
         let mut all = self.open.as_deref().into_iter().chain(&self.others);
         all.any(|open| open.key == key && open.resolved_at.is_none())
+    }
+
+    /// Where the present incident is over, one that fails still and waits is what the end of quiet hours is about.
+    pub(super) fn turn_to_waiting(&mut self) {
+        let waits = |open: &OpenIncident| open.resolved_at.is_none() && self.waiting.has(open.id);
+        if self.open.as_deref().is_none_or(|open| open.resolved_at.is_some())
+            && let Some(at) = self.others.iter().rposition(waits)
+        {
+            let own = Box::new(self.others.remove(at));
+            self.others.extend(self.open.replace(own).map(|open| *open));
+        }
     }
 
     /// It is ok: where the present incident was not reported, one that was is what the recovery is about.

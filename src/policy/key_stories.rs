@@ -288,3 +288,49 @@ fn of_two_incidents_in_one_digest_each_has_its_end() {
     assert!(life.health.undelivered(2, false));
     assert!(life.step("critical@db: refused", at("24 07:05")).starts_with("failure critical, opens #1, pings"));
 }
+
+#[test]
+fn an_incident_that_goes_on_is_there_still_when_a_silence_in_which_another_one_ended_is_over() {
+    // Both were told before it, or the second began in it.
+    for told in [true, false] {
+        let mut life = Life::new("intermittent = false");
+        life.run("critical@db: refused", at("03:00"));
+        if told {
+            life.run("critical@web: 500", at("03:01"));
+        }
+        life.step("silence 1h", at("03:02"));
+        life.run("critical@web: 500", at("03:03"));
+        life.run("ok@db", at("03:04"));
+        let ends = life.step("clock", at("04:02"));
+        assert!(ends.starts_with("recovery ok, closes #1") && ends.contains(" && "), "{ends}");
+        assert!(ends.contains("still failing") && ends.contains("the silence ended"), "{ends}");
+        assert_eq!(life.health.standing(), Some(Status::Critical));
+        assert!(life.step("ok@web", at("04:05")).starts_with("recovery ok, closes #"), "{told}");
+    }
+}
+
+#[test]
+fn the_end_of_quiet_hours_is_about_what_fails_still() {
+    let mut life = Life::new("quiet_hours = \"22:00-07:00\"\nintermittent = false");
+    life.run("critical@web: 500", at("23 21:00"));
+    life.run("ok@web", at("24 01:00"));
+    life.run("critical@db: refused", at("24 02:00"));
+    life.run("ok@web", at("24 03:00"));
+    let ends = life.step("clock", at("24 07:00"));
+    assert!(ends.starts_with("failure critical, opens #3, pings (2 alerts in quiet hours)"), "{ends}");
+    assert!(ends.contains(" && recovery ok, closes #1"), "{ends}");
+}
+
+#[test]
+fn the_end_of_a_hang_is_told_though_the_run_fails_under_a_key_that_was_open() {
+    story(
+        "stuck_after = 1\nintermittent = false\nflap = false",
+        &[
+            ("03:00", "critical@web: 500", "failure critical, opens #1, pings"),
+            ("03:05", "skip", "stuck critical, opens #2, pings (1 due time skipped in a row)"),
+            ("03:10", "critical@web: 500", "repeat critical, in #2 (ended after 1s, exit code 2)"),
+            ("03:15", "critical@web: 500", "held: repeat-not-due until 23 04:00"),
+            ("03:20", "ok@web", "recovery ok, closes #1 and #2 (2 failures in 20m)"),
+        ],
+    );
+}

@@ -3,9 +3,9 @@
 //! Before it: `judge` and `wake`, which decide without the incidents that they are not about. After it: `message`, which finds
 //! the words.
 
-use super::Notification;
 use super::health::Health;
 use super::incident::OpenIncident;
+use super::{Event, Notification};
 
 /// The keys that a message names, where the job has several incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,15 +63,19 @@ impl Health {
 impl Notification {
     /// The incidents that it was decided without: they go on, and are put back where it is taken back.
     pub(super) fn beside(&mut self, taken_out: &TakenOut) {
-        let ends = self.thread.closes() || self.event == super::Event::Recovery;
-        let others = taken_out.open.as_deref().into_iter().chain(&taken_out.others).filter(|_| ends);
-        self.keys_open = others.map(|open| open.key_text.to_string()).filter(|key| !key.is_empty()).collect();
+        let others = taken_out.open.as_deref().into_iter().chain(&taken_out.others);
+        let others = others.filter(|open| !open.key_text.is_empty());
+        if self.thread.closes() || matches!(self.event, Event::Recovery | Event::Flapping) {
+            self.keys_open = others.map(|open| open.key_text.to_string()).collect();
+        } else {
+            self.keys.extend(others.map(|open| (open.thread(), open.key_text.to_string())));
+        }
         self.undo.taken_out = taken_out.clone();
     }
 
     /// The keys that a message about an incident of the job names.
     pub fn keys(&self, incident: Option<u64>) -> Keys {
-        if self.keys.len() + self.keys_open.len() < 2 {
+        if self.keys.len() < 2 && self.keys_open.is_empty() {
             return Keys::default();
         }
         let own = self.keys.iter().find(|(of, _)| Some(*of) == incident);

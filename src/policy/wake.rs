@@ -99,7 +99,9 @@ fn of_one(
     tell: impl FnOnce(&mut Health) -> Option<Notification>,
 ) -> Option<Notification> {
     let taken_out = health.take_out(|open| open.id == id);
-    health.open = health.others.pop().map(Box::new);
+    if health.open.is_none() {
+        health.open = health.others.pop().map(Box::new);
+    }
     let mut told = tell(health);
     if let Some(notification) = &mut told {
         notification.beside(&taken_out);
@@ -155,6 +157,7 @@ fn digest(moment: &Moment<'_>, health: &mut Health, hang: Option<&Hang>, status:
         let draft = health.hanging(hang.clone(), true);
         return health.notify(moment, draft).ok();
     }
+    health.turn_to_waiting();
     let update = Update::QuietHoursEnd { alerts: health.waiting.count() };
     let open = health.open.as_deref().filter(|open| open.reported.is_some() || health.waiting.has(open.id));
     let over = health.waiting.ended().cloned();

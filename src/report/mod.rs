@@ -251,12 +251,15 @@ pub fn wake(
     let hang = running.map(|running| &running.hang);
     let notifications = policy::wake(&job.notify, health, hang, &job.timing.zone, now);
     let last = health.last_run().filter(|_| !notifications.is_empty());
-    let was_ok = last.as_ref().is_some_and(|last| last.status == Status::Ok);
+    let is_ok = last.as_ref().map(|last| last.status == Status::Ok);
     let last = Occasion::clock(last, job.command.parse());
     let occasion = |told: &Notification| match (&told.update, running) {
         (Update::Hangs(_), Some(running)) => running.occasion.clone(),
-        // The last run had another key; one that was well is none of an incident that goes on.
-        _ if told.run.is_none() || (was_ok && told.status != Status::Ok) => Occasion::clock(None, job.command.parse()),
+        // The last run had another key: it is none of an incident that goes on when it was well, nor of one that is over when it
+        // was not.
+        _ if told.run.is_none() || is_ok != Some(told.status == Status::Ok) => {
+            Occasion::clock(None, job.command.parse())
+        }
         _ => last.clone(),
     };
     let context = |told| Context { occasion: occasion(told), pauses: None, now };
