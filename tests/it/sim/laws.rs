@@ -337,9 +337,16 @@ async fn judge(world: &World, jobs: &[Job], present: &HashSet<String>, disturbed
     for dead in [false, true] {
         kept.extend(world.outbox(dead).await.iter().flat_map(|stored| told(&stored.message.text)).map(|(id, _)| id));
     }
-    // A job whose file was bad by then has no template that names the run: the incident has its number.
-    kept.extend(sent.iter().filter(|one| one.taken && one.thread == Thread::Open).filter_map(|one| one.incident));
-    let is_kept = |row: &RunRow| delivered.contains(&row.id.0) || kept.contains(&row.id.0);
+    // Where the file of an interrupted run's job was bad at the next start, there is no template that names the run.
+    let in_own_words = |row: &RunRow| {
+        let is_of_row =
+            |incident: u64| incident <= row.id.0 && history.get(&incident).is_none_or(|of| of.job == row.job);
+        let words = format!("{} critical: interrupted while it ran", row.job);
+        let mut taken = sent.iter().filter(|one| one.taken && one.thread != Thread::Edit);
+        row.reason == Reason::Interrupted
+            && taken.any(|one| one.incident.is_some_and(is_of_row) && one.text.contains(&words))
+    };
+    let is_kept = |row: &RunRow| delivered.contains(&row.id.0) || kept.contains(&row.id.0) || in_own_words(row);
     // The first message of an incident that was refused: that of a later failure of the same incident took its place.
     let was_replaced = |row: &RunRow| {
         let refused = sent.iter().any(|one| !one.taken && told(&one.text).iter().any(|(id, _)| *id == row.id.0));
