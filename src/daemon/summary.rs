@@ -78,9 +78,12 @@ impl Summary {
             return;
         }
         self.last = Some(now.wall);
-        let open = dispatcher.healths().filter_map(|(job, health)| {
-            let incident = health.incident().filter(|incident| incident.ended.is_none() || health.is_flapping())?;
-            Some((job.clone(), incident, health.reported_line().unwrap_or_default().to_owned()))
+        let open = dispatcher.incidents(now).into_iter().map(|incident| summary::Open {
+            job: incident.job,
+            key: incident.key,
+            since: incident.since,
+            failures: incident.failures,
+            line: incident.line,
         });
         let open = open.collect();
         let hanging = dispatcher.healths().filter(|(_, health)| health.opened_by_hang(since)).count() as u64;

@@ -15,7 +15,7 @@ use crate::diagnostic::{Code, Problem};
 use crate::document::{Key, Kind, Refusal, Table, Text, format_duration};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::policy::{Hold, Incident, parse_channel};
+use crate::policy::{Hold, parse_channel};
 use crate::schedule::{Times, parse_times};
 use crate::slack::limits::PLAIN;
 use crate::slack::{blocks, code, cut, escape, unformatted};
@@ -57,14 +57,29 @@ pub struct Report {
     pub zone: TimeZone,
     /// Every job that ran.
     pub jobs: Vec<JobReport>,
-    /// Incidents that are open, each with what the script said last.
-    pub open: Vec<(JobName, Incident, String)>,
+    /// Incidents that are open.
+    pub open: Vec<Open>,
     /// Incidents that runs in progress have opened in that time since they hang, and that were told.
     pub hanging: u64,
     /// Runs in progress, and since when.
     pub running: Vec<(JobName, Timestamp)>,
     /// What people have paused, silenced or acknowledged.
     pub holds: Vec<Hold>,
+}
+
+/// An incident that is open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    /// The job.
+    pub job: JobName,
+    /// Which of the job's incidents, where its script tells them apart.
+    pub key: Option<String>,
+    /// When the first failure was.
+    pub since: Timestamp,
+    /// Failures in it.
+    pub failures: u32,
+    /// What the last of them said.
+    pub line: String,
 }
 
 /// What one job did in that time.
@@ -179,11 +194,12 @@ pub fn render(report: &Report) -> Rendered {
     );
     let mut parts = Vec::new();
     let mut open: Vec<_> = report.open.iter().collect();
-    open.sort_by_key(|(_, incident, _)| incident.started);
-    let longest = |(job, incident, line): &&(JobName, Incident, String)| {
-        let length = format_duration(whole_seconds(between(incident.started, report.until)));
+    open.sort_by_key(|open| open.since);
+    let longest = |Open { job, key, since, failures, line }: &&Open| {
+        let key = key.as_ref().map(|key| format!(" (key {})", unformatted(&short(key)))).unwrap_or_default();
+        let length = format_duration(whole_seconds(between(*since, report.until)));
         let line = if line.trim().is_empty() { String::new() } else { format!(": {}", unformatted(&short(line))) };
-        format!("• *{}* for {length}, {}{line}", name(job), count(incident.failures.into(), "failure"))
+        format!("• *{}*{key} for {length}, {}{line}", name(job), count((*failures).into(), "failure"))
     };
     parts.extend(list("Longest open incidents", open.len(), open.iter().map(longest)));
     let ranked = |weight: fn(&JobReport) -> u128| {
@@ -290,11 +306,11 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::{JobReport, KEYS, Report, Settings, read, render};
+    use super::{JobReport, KEYS, Open, Report, Settings, read, render};
     use crate::diagnostic::{Code, Sources};
     use crate::document::{Reader, Table};
     use crate::id::{Channel, JobName};
-    use crate::policy::{By, Hold, HoldKind, Incident, Pattern, Via};
+    use crate::policy::{By, Hold, HoldKind, Pattern, Via};
 
     fn settings(text: &str) -> (Option<Settings>, Vec<(Code, String)>) {
         let mut sources = Sources::default();
@@ -351,7 +367,7 @@ mod tests {
         }
     }
 
-    fn report(jobs: Vec<JobReport>, open: Vec<(JobName, Incident, String)>) -> Report {
+    fn report(jobs: Vec<JobReport>, open: Vec<Open>) -> Report {
         let at = |text: &str| text.parse::<Timestamp>().expect("a time");
         let (since, until) = (at("2026-11-20T09:00:00Z"), at("2026-11-23T09:00:00Z"));
         Report {
@@ -377,8 +393,15 @@ mod tests {
             JobReport { told: 14, begun: 7, single: 6, ..job("noisy", 288, 8, 2, 0) },
             JobReport { told: 24, good: 24, ..job("hourly", 24, 0, 2, 0) },
         ];
-        let incident = Incident { id: 7, started, failures: 2, in_a_row: true, ended: None };
-        let open = vec![(JobName::new("db/backup"), incident, "disk <full>".to_owned())];
+        let of_key = |key: Option<&str>, since, line: &str| Open {
+            job: JobName::new("db/backup"),
+            key: key.map(str::to_owned),
+            since,
+            failures: 2,
+            line: line.to_owned(),
+        };
+        let later = "2026-11-23T08:00:00Z".parse().expect("a time");
+        let open = vec![of_key(Some("<db>"), later, ""), of_key(None, started, "disk <full>")];
         let running = vec![
             (JobName::new("etl"), "2026-11-23T05:50:00Z".parse().expect("a time")),
             (JobName::new("new"), "2026-11-23T08:59:50Z".parse().expect("a time")),
@@ -400,8 +423,9 @@ mod tests {
         let rendered = render(&Report { running, holds: vec![hold], ..report(jobs, open) });
         assert_eq!(
             rendered.text,
-            ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: 424 runs of 5 jobs, 22 failed, 8 new incidents, 1 open; 40 alerts, 12 suppressed\n\
+            ":bar_chart: *Summary of web&lt;1&gt;* since Fri 20 Nov, 09:00: 424 runs of 5 jobs, 22 failed, 8 new incidents, 2 open; 40 alerts, 12 suppressed\n\
              *Longest open incidents*\n• *db/backup* for 12h, 2 failures: disk &lt;full&gt;\n\
+             • *db/backup* (key &lt;db&gt;) for 1h, 2 failures\n\
              *Holds*\n• `etl/*` paused until Mon 23 Nov, 16:00 by dana: \"new &lt;disk&gt;\"\n\
              *Most failures*\n• *web*: 12 of 99 runs\n• *noisy*: 8 of 288 runs\n• *db/backup*: 2 of 3 runs\n\
              *Running*\n• *etl* for 3h 10m\n\

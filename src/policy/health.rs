@@ -360,11 +360,6 @@ impl Health {
         (!waiting.is_empty()).then(|| (waiting.worst(), waiting.lines(present)))
     }
 
-    /// The telling line of output of the open incident, as it was reported last.
-    pub fn reported_line(&self) -> Option<&str> {
-        self.open.as_deref()?.reported.as_ref().map(|reported| reported.line.as_str())
-    }
-
     /// Runs so far; those that counted as not run (`exit_codes.skip`) are not in it.
     pub fn runs(&self) -> u64 {
         self.runs

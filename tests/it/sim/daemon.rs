@@ -1124,7 +1124,7 @@ async fn the_summary_counts_each_incident_however_it_began() {
         ("jobs.d/misses.toml", "expect = { every = '30m', grace = '1m' }"),
     ];
     let world = World::started(MORNING, &files, |run, at| match run.job.as_str() {
-        "fails" => fails("broken"),
+        "fails" => fails(if at.as_secs() < 1_800 { "net" } else { "disk" }),
         "hangs" => says("").takes(36_000),
         "hung" if (300..900).contains(&at.as_secs()) => says("").takes(2_000),
         _ => says(""),
@@ -1135,6 +1135,9 @@ async fn the_summary_counts_each_incident_however_it_began() {
     let summary = messages.iter().find(|told| told.contains("Summary of")).expect("a summary");
     let alerts = messages.len() - 1;
     assert!(summary.contains(&format!(", 4 new incidents, 3 open; {alerts} alerts, ")), "{messages:#?}");
+    // What each is about by now.
+    assert!(summary.contains("*fails* for 50m, 5 failures: disk"), "{summary}");
+    assert!(summary.contains("*hangs* for 1h, 1 failure: run 1 has not ended, and 6 due times"), "{summary}");
 }
 
 async fn status(world: &World) -> api::Status {
