@@ -20,8 +20,8 @@ use super::overlay::{Known, Overlay};
 use super::runs::uint;
 use super::stand_in::{self, Snapshot};
 use super::types::{
-    CarriedOver, Cause, Class, Depth, Fault, Heads, Loaded, MessageId, OutboxPoll, RunRow, RunningRow, StoreError,
-    Stored, Trouble,
+    CarriedOver, Cause, Class, Depth, Fault, Heads, Loaded, MessageId, MessageState, OutboxCounts, OutboxFilter,
+    OutboxPoll, RunRow, RunningRow, StoreError, Stored, Trouble,
 };
 use super::{holds, mail, retention, runs, salvage, schema};
 use crate::clock::{Mono, Now};
@@ -472,6 +472,51 @@ impl Core {
         mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.trying(|core| Ok(work(core.db()?)?))
+    }
+
+    /// The outbox in numbers.
+    pub(super) fn outbox_counts(&mut self) -> Result<OutboxCounts, StoreError> {
+        if self.overlay.is_empty() {
+            return self.read(mail::counts);
+        }
+        let on_disk = self.read(mail::states)?;
+        let left = on_disk.into_iter().filter_map(|(id, state, queued)| Some((self.overlay.state(id, state)?, queued)));
+        let all = left.chain(self.overlay.unsaved.values().map(|stored| (stored.state, stored.queued)));
+        let mut counts = OutboxCounts::default();
+        for (state, queued) in all {
+            match state {
+                MessageState::Waiting => {
+                    counts.waiting += 1;
+                    counts.oldest = Some(counts.oldest.map_or(queued, |oldest| oldest.min(queued)));
+                }
+                MessageState::Late => counts.late += 1,
+                MessageState::Dead => counts.dead += 1,
+                MessageState::Dropped => {}
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Messages of the outbox.
+    pub(super) fn outbox_list(&mut self, filter: &OutboxFilter) -> Result<Vec<Stored>, StoreError> {
+        let mut rows = self.read(|db| mail::list(db, filter))?;
+        if self.overlay.is_empty() {
+            return Ok(rows);
+        }
+        rows.retain_mut(|row| match self.overlay.state(row.id, row.state) {
+            Some(state) => {
+                row.state = state;
+                true
+            }
+            None => false,
+        });
+        rows.extend(self.overlay.unsaved.values().filter(|stored| filter.takes(stored)).cloned());
+        rows.sort_by_key(|row| row.id);
+        if filter.newest_first {
+            rows.reverse();
+        }
+        rows.truncate(if filter.limit == 0 { runs::PAGE } else { filter.limit } as usize);
+        Ok(rows)
     }
 
     /// The time for whoever drives the store in place, where only the times of what is written are known.

@@ -604,6 +604,20 @@ pub(super) fn counts(db: &Connection) -> Result<OutboxCounts> {
     })
 }
 
+/// Each message that is left, how it stands, and since when it waits.
+pub(super) fn states(db: &Connection) -> Result<Vec<(MessageId, MessageState, Timestamp)>> {
+    let mut statement = db.prepare_cached("SELECT id, state, queued FROM message WHERE state < 3")?;
+    let one = |row: &Row<'_>| {
+        let state = match count(row, 1)? {
+            0 => MessageState::Waiting,
+            1 => MessageState::Late,
+            _ => MessageState::Dead,
+        };
+        Ok((MessageId(count(row, 0)?), state, time(row, 2)?))
+    };
+    statement.query_map((), one)?.collect()
+}
+
 /// Sets messages waiting again, from now on. The answer is which of them there were.
 pub(super) fn retry(db: &Connection, ids: &[MessageId], now: Timestamp) -> Result<Vec<MessageId>> {
     // One that waits keeps its age and its tries; one that was given up begins anew, or it would be given up again at once.

@@ -277,7 +277,7 @@ impl Store {
 
     /// The outbox in numbers.
     pub async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
-        self.look(mail::counts).await
+        self.look_at(Core::outbox_counts).await
     }
 
     /// One run with its output.
@@ -361,7 +361,7 @@ impl Store {
 
     /// Messages in the outbox, oldest first, without their attachments. What is held while the disk fails is not listed.
     pub async fn outbox_list(&self, filter: OutboxFilter) -> Result<Vec<Stored>, StoreError> {
-        self.look(move |db| mail::list(db, &filter)).await
+        self.look_at(move |core| core.outbox_list(&filter)).await
     }
 
     /// Sets messages waiting again, from `now` on. The answer is which there were.
@@ -436,6 +436,17 @@ impl Store {
             return Err(StoreError::hangs());
         }
         self.call_for(move |core| core.read(&mut work), LONGEST_LOOK).await
+    }
+
+    /// The same of what is laid over the disk too.
+    async fn look_at<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Core) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if self.hangs() {
+            return Err(StoreError::hangs());
+        }
+        self.call_for(work, LONGEST_LOOK).await
     }
 
     async fn call_for<T: Send + 'static>(

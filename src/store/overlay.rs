@@ -115,6 +115,15 @@ impl Overlay {
         Some(go.len())
     }
 
+    /// How a message stands that the disk knows as this; none where it was delivered.
+    pub(super) fn state(&self, id: MessageId, on_disk: MessageState) -> Option<MessageState> {
+        match self.unsettled.get(&id) {
+            None | Some(Disposition::Retry { .. }) => Some(on_disk),
+            Some(Disposition::Delivered | Disposition::Superseded) => None,
+            Some(Disposition::Announced { .. } | Disposition::Dead { .. }) => Some(MessageState::Dead),
+        }
+    }
+
     /// Whether the disk has everything.
     pub(super) fn is_empty(&self) -> bool {
         self.unsaved.is_empty()

@@ -418,6 +418,16 @@ fn a_full_disk_loses_no_alert_stops_none_and_repeats_none() {
         (heads(&store, "ops", Class::Alert), depth(&store, "ops")),
         (vec!["on disk too".to_owned(), "small".to_owned()], (2, 0, 0))
     );
+    // Who asks hears of what waits, and not of what was delivered.
+    let counts = now(store.outbox_counts()).expect("it can be read");
+    assert_eq!((counts.waiting, counts.dead), (3, 0));
+    for (newest_first, expected) in
+        [(false, ["on disk too", "small", &big]), (true, [big.as_str(), "small", "on disk too"])]
+    {
+        let filter = OutboxFilter { newest_first, ..OutboxFilter::default() };
+        let waiting = now(store.outbox_list(filter)).expect("it can be read");
+        assert_eq!(waiting.iter().map(|stored| stored.message.text.as_str()).collect::<Vec<_>>(), expected);
+    }
     let run =
         RunRow { stdout: Captured { head: vec![b'x'; 9_000], ..Captured::default() }, ..over(5, "disk", Status::Ok) };
     store.keep(Some(run), Some((JobName::new("disk"), JobState::default())));

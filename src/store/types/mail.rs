@@ -267,6 +267,19 @@ pub struct OutboxFilter {
     pub limit: u32,
 }
 
+impl OutboxFilter {
+    /// Whether it asks for a message; see `mail::list`.
+    pub(in crate::store) fn takes(&self, stored: &Stored) -> bool {
+        self.channel.as_ref().is_none_or(|channel| stored.message.channel == *channel)
+            && (!self.dead || stored.state != MessageState::Waiting || stored.progress.refusals > 0)
+            && self.after.is_none_or(|after| stored.id > after)
+            && self.before.is_none_or(|before| stored.id < before)
+            && self.state.is_none_or(|state| stored.state == state)
+            && self.job.as_ref().is_none_or(|job| stored.message.job.as_ref() == Some(job))
+            && (self.with_dropped || self.state == Some(MessageState::Dropped) || stored.state != MessageState::Dropped)
+    }
+}
+
 impl Depth {
     /// Whether nothing is left to do for the channel.
     pub fn is_empty(&self) -> bool {
