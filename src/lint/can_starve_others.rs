@@ -11,6 +11,10 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     if !job.timing.enabled || job.timing.overlap != Overlap::Allow || job.command.timeout().is_some() {
         return;
     }
+    // Such runs never overlap.
+    if job.timing.follows_finish() {
+        return;
+    }
     let places = subject.plan.config.limits.max_running;
     let own = subject.file.find("overlap");
     let place = own.map_or_else(|| subject.file.key("command"), |value| value.at);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::often::pace;
 use super::script::is_silent;
 use super::{Scope, Subject};
@@ -9,6 +11,7 @@ use crate::clock::shift;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::plan::Job;
 use crate::policy::On;
+use crate::schedule::{Hours, Timing};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -56,18 +59,25 @@ fn a_day(subject: &Subject<'_, '_>, scope: &Scope) -> Option<f64> {
     let runs = pace(subject.plan, subject.job, &|job| own_a_day(job, scope))?;
     let (timing, now) = (&subject.job.timing, scope.now);
     Some(match &timing.hours {
-        Some(hours) if timing.after().is_some() && runs > MOST => {
-            let minutes = (0..WEEK).filter(|minute| hours.contains(shift(now, *minute * MINUTE), &timing.zone)).count();
-            runs * f64::from(u32::try_from(minutes).unwrap_or(u32::MAX)) / f64::from(WEEK)
-        }
+        Some(hours) if timing.after().is_some() && runs > MOST => runs * open_share(hours, timing, now),
         _ => runs,
     })
+}
+
+/// The part of a week that lies within a job's hours.
+fn open_share(hours: &Hours, timing: &Timing, now: Timestamp) -> f64 {
+    let minutes = (0..WEEK).filter(|minute| hours.contains(shift(now, *minute * MINUTE), &timing.zone)).count();
+    f64::from(u32::try_from(minutes).unwrap_or(u32::MAX)) / f64::from(WEEK)
 }
 
 /// The same of a job with a schedule of its own.
 fn own_a_day(job: &Job, scope: &Scope) -> Option<f64> {
     let (timing, seed) = (&job.timing, job.name.as_str());
     let at_most = timing.runs_in(DAY, seed, scope.now)?;
+    // The runs of a burst end with its last alert, and no clock knows which that is.
+    if let Some(hours) = timing.hours.as_ref().filter(|_| timing.counts_alerts()) {
+        return Some(at_most * open_share(hours, timing, scope.now));
+    }
     if at_most <= MOST || (timing.hours.is_none() && !timing.follows_wall_clock()) {
         return Some(at_most);
     }

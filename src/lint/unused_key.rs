@@ -57,14 +57,6 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
     if notify.quiet_hours.is_none() && subject.has(&["notify.quiet_hours"]) {
         unused.push(("notify.quiet_except", "there are no `quiet_hours`", "add `quiet_hours`, or take it out"));
     }
-    let has_end = command.timeout().is_some() || timing.overlap == Overlap::Replace;
-    if !has_end && subject.has(&["timeout", "overlap"]) {
-        unused.push((
-            "kill_after",
-            "there is no `timeout` after which it would count",
-            "add `timeout`, or take it out",
-        ));
-    }
     if timing.follows_finish() {
         unused.push(("overlap", "an interval from the finish never overlaps", "take it out"));
     }
@@ -82,6 +74,11 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
         unused.push(("retries.delay", "there are no `retries`", "raise `retries.times`, or take it out"));
         unused.push(("retries.factor", "there are no `retries`", "raise `retries.times`, or take it out"));
         unused.push(("retries.max_delay", "there are no `retries`", "raise `retries.times`, or take it out"));
+    }
+    let retries = command.retries();
+    if retries.times > 0 && retries.delay > retries.max_delay && subject.has(&["retries.delay", "retries.max_delay"]) {
+        let why = "no wait is longer than `retries.max_delay`, and that is shorter (5m unless set)";
+        unused.push(("retries.delay", why, "raise `retries.max_delay`, or take it out"));
     }
     if !notify.on.asks(On::Failure) && !notify.on.asks_always() && subject.has(&["notify.on"]) {
         let why = "`on` does not ask for `failure`";

@@ -362,7 +362,6 @@ const ABOUT_RUNNING: &[&str] = &[
     "nice",
     "user",
     "group",
-    "kill_after",
     "retries",
     "overlap",
     "catch_up",

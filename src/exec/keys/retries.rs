@@ -44,6 +44,12 @@ impl Retries {
         Self { times, delay, factor, max_delay }
     }
 
+    /// How long a run lasts at most of which each attempt may take `timeout`.
+    pub fn longest(&self, timeout: Duration) -> Duration {
+        let waits: Duration = (1..=self.times).filter_map(|attempt| self.delay_after(attempt)).sum();
+        timeout.saturating_mul(self.times.saturating_add(1)).saturating_add(waits)
+    }
+
     /// The wait after the failed attempt of this number (from 1), or `None` when it was the last.
     pub fn delay_after(&self, attempt: u32) -> Option<Duration> {
         if attempt > self.times {

@@ -409,7 +409,7 @@ fn an_error_hides_no_finding_that_has_nothing_to_do_with_it() {
         ("every = \"1m\"\ntimeout = \"5m\"\n", "time_zone = \"Europe/Berlinn\"", "timeout-outlasts-interval"),
         ("every = \"10s\"\nnotify.on = [\"always\"]\n", "notify.repeat = \"soon\"", "chatty-job"),
         ("every = \"5m\"\n", "template = \"{{ stdout\"", "chatty-job"),
-        ("every = \"6h\"\nkill_after = \"5s\"\n", "notify.repeat = \"soon\"", "unused-key"),
+        ("every = \"6h\"\nnotify.quiet_except = [\"critical\"]\n", "notify.repeat = \"soon\"", "unused-key"),
         ("every = \"6h\"\ntemplate = \"{{ stdout|safe }}\"\n", "failure_template = \"{{ x\"", "unescaped-output"),
         (
             "every = \"6h\"\nparse = \"json\"\nfailure_template = \"{{ json.x }}\"\n",
@@ -428,7 +428,7 @@ fn an_error_hides_no_finding_that_has_nothing_to_do_with_it() {
         ("timeout = \"soon\"", "no-timeout"),
         ("timout = \"5m\"", "no-timeout"),
         ("notfy.stuck_after = 0", "hang-is-silent"),
-        ("kill_after = \"5s\"\ntimeout = \"soon\"", "unused-key"),
+        ("notify.quiet_except = [\"critical\"]\nnotify.quiet_hours = \"soon\"", "unused-key"),
         ("timeout = \"5s\"\nretries = { time = 3, delay = \"1s\" }", "unused-key"),
     ] {
         let job = format!("command = \"true\"\nevery = \"6h\"\n{part}\n");
@@ -436,6 +436,26 @@ fn an_error_hides_no_finding_that_has_nothing_to_do_with_it() {
         let ran = sandbox.run(&["check", "--json"]);
         assert_eq!(ran.code, 1, "{job}: {ran:?}");
         assert!(!ran.stdout.contains(&format!("\"{finding}\"")), "{finding} of {job}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn check_does_not_warn_of_what_cannot_happen() {
+    for (part, finding) in [
+        // It counts when the daemon stops, and under `wrap`.
+        ("command = \"sleep 9\"\nevery = \"1h\"\nkill_after = \"5s\"", "kill_after"),
+        ("expect = { every = \"1h\", grace = \"5m\" }\nkill_after = \"5s\"", "kill_after"),
+        // Runs that never overlap do not pile up.
+        ("command = \"x\"\nevery = \"1h\"\nevery_from = \"finish\"\noverlap = \"allow\"", "can-starve-others"),
+        // Three bursts of three in the morning, and not a run every two minutes.
+        (
+            "command = \"df\"\nburst = { every = \"2m\", alerts = 3, pause = \"60m\" }\nworking_hours = \"09:00-12:00\"",
+            "chatty-job",
+        ),
+    ] {
+        let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &format!("{part}\n"))]);
+        let ran = sandbox.run(&["check", "--json"]);
+        assert!(!ran.stdout.contains(finding), "{finding} of {part}: {}", ran.stdout);
     }
 }
 
