@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use minijinja::value::{Object, Value};
 
-/// More digits than this do not survive as a floating-point number: such a number stays text.
+/// More digits than this do not survive as a floating-point number: a whole number stays text, and so does one of two fractions
+/// that are the same to a floating-point number.
 const DIGITS: usize = 17;
 
 /// How the numbers of a run were written.
@@ -74,12 +75,19 @@ impl Written {
         let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
         let digits = mantissa.trim_start_matches(['-', '+', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
         match fraction(text) {
-            Some(number) if digits <= DIGITS => self.keep(number, text),
+            Some(number) if digits <= DIGITS || self.stands_for(number, text) => self.keep(number, text),
             _ => {
                 self.long.insert(text.to_owned());
                 Value::from(text)
             }
         }
+    }
+
+    /// Whether a fraction with too many digits can be reckoned with and is written as it was all the same: no other is as near to
+    /// that number.
+    fn stands_for(&self, number: f64, text: &str) -> bool {
+        let known = self.known.get(&number.to_bits());
+        text.contains(['.', 'e', 'E']) && known.is_none_or(|known| known.as_deref() == Some(text))
     }
 
     /// A number that is compared: where its digits are too many, as near as a number comes.
@@ -154,7 +162,12 @@ mod tests {
             assert!(value.is_integer(), "{text}");
             assert_eq!(value.to_string(), text);
         }
-        for text in ["2.14159265358979323846", "1e999", "123456789012345678901234567890123456789012"] {
+        for text in ["120.5000000000000000", "2.14159265358979323846"] {
+            let number = f64::try_from(written.number(text)).expect("it can be rounded");
+            assert_eq!(written.get(number), Some(text), "and is written as it was");
+        }
+        // The same number to a computer, and another one to people.
+        for text in ["2.14159265358979323847", "1e999", "123456789012345678901234567890123456789012"] {
             assert_eq!(written.number(text).as_str(), Some(text));
         }
         let long = written.comparable("2.14159265358979323846");
