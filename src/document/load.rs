@@ -291,7 +291,7 @@ impl Walk<'_> {
         let code = if is_missing { Code::MissingFile } else { Code::UnreadableFile };
         let id = self.sources.add(&folder.path, "");
         let (why, help) = match closed {
-            Closed::Failed(error) if folder.depth == 0 => {
+            Closed::Failed(error) if folder.depth == 0 && error.kind() != std::io::ErrorKind::PermissionDenied => {
                 (error.to_string(), "create it, or point `jobs_dir` (or --path) at the folder that holds your jobs")
             }
             Closed::Failed(error) if is_missing => {

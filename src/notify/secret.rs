@@ -151,7 +151,11 @@ impl Source {
         };
         let text = text.trim();
         let code = if kind == Kind::Token { Code::InvalidToken } else { Code::InvalidValue };
+        let marked = text.starts_with('\u{feff}');
         match kind {
+            Kind::Webhook | Kind::Watcher | Kind::Page if marked => {
+                refuse(code, "begins with a byte order mark", "save it as plain UTF-8, without a mark")
+            }
             _ if text.is_empty() => refuse(code, "is empty", "put the secret there, and nothing else"),
             Kind::Token => match no_token(text) {
                 Some((what, help)) => refuse(code, what, help),
@@ -264,6 +268,9 @@ mod tests {
             ("xoxb-\n", Kind::Token, Err("is the beginning of a token alone")),
             ("\u{feff}xoxb-1\n", Kind::Token, Err("begins with a byte order mark")),
             ("https://hooks.slack.com/services/T/B/X\n", Kind::Webhook, Ok("https://hooks.slack.com/services/T/B/X")),
+            ("\u{feff}https://hooks.slack.com/services/T", Kind::Webhook, Err("begins with a byte order mark")),
+            ("\u{feff}https://hc.example.com/x", Kind::Watcher, Err("begins with a byte order mark")),
+            ("\u{feff}secret", Kind::Page, Err("begins with a byte order mark")),
             ("xoxb-1", Kind::Webhook, Err("is no URL")),
             ("ftp://x/y", Kind::Webhook, Err("is no URL")),
         ] {

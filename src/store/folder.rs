@@ -135,6 +135,10 @@ impl OpenError {
     /// As trouble that the daemon can live with: its state is kept in memory meanwhile.
     pub(super) fn trouble(self) -> StoreError {
         match self {
+            Self::Io { path, error } if error.kind() == io::ErrorKind::IsADirectory => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                StoreError::other(format!("{name} is a directory and no file: remove it, or set another state_dir"))
+            }
             Self::Io { error, .. } => error.into(),
             Self::Database { error, .. } => error,
             other => StoreError::other(other.to_string()),

@@ -143,7 +143,7 @@ async fn carry(world: &World, args: &WrapArgs, clock: &SharedClock) -> u8 {
     };
     // In a file it is known, though there was no time for more.
     let done = done.or_else(|| told.borrow().in_file.then_some(Done::Kept));
-    let is_expected = told.borrow().is_expected.unwrap_or(true);
+    let is_expected = told.borrow().is_expected;
     finish(args, (&begun.job, is_expected), &mut passed, done);
     passed.code
 }
@@ -274,7 +274,7 @@ fn variables(begun: &Report, told: &Told) -> Vec<(&'static str, String)> {
 
 /// What is held back is wanted unless all is well and recorded; an alert that nobody took is printed, where cron mails it, and so is
 /// that nobody knows of a run that is waited for.
-fn finish(args: &WrapArgs, (job, is_expected): (&JobName, bool), passed: &mut Passed, done: Option<Done>) {
+fn finish(args: &WrapArgs, (job, is_expected): (&JobName, Option<bool>), passed: &mut Passed, done: Option<Done>) {
     let well = match &done {
         Some(Done::Recorded { ok: Some(ok) }) => *ok,
         Some(Done::Untold { .. }) => false,
@@ -285,7 +285,7 @@ fn finish(args: &WrapArgs, (job, is_expected): (&JobName, bool), passed: &mut Pa
         passed.release();
     }
     // A run that was well is no news, but one that is waited for is alerted as missing when nobody knows of it.
-    if recorded || (well && !is_expected) {
+    if recorded || (well && is_expected == Some(false)) {
         return;
     }
     let (is_missing, why) = match done {
@@ -297,7 +297,12 @@ fn finish(args: &WrapArgs, (job, is_expected): (&JobName, bool), passed: &mut Pa
         _ => (well, format!("it could not be told within {} s", END.as_secs_f32())),
     };
     let (ending, line) = (passed.ending.words(), if well { String::new() } else { last_line(&passed.output) });
-    let missing = if is_missing { ", and the run will count as missing" } else { "" };
+    let missing = match is_expected {
+        _ if !is_missing => "",
+        Some(_) => ", and the run will count as missing",
+        // The files could not be read.
+        None => ", and the run will count as missing where it is expected",
+    };
     say(&format!("{job}: {ending}{line}; nobody was told{missing}: {why}"));
 }
 

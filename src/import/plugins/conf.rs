@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::super::{Imported, NewFile, quote};
 use crate::id::Channel;
+use crate::policy::parse_channel;
 
 /// What the Python tool did before it paused a job, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,12 @@ pub(super) fn convert(items: &[Item], origin: &str, imported: &mut Imported) -> 
         let mut note = |text: String| imported.note(origin, *line, text);
         match key.as_str() {
             "token" => settings.token = kept,
-            "channel" => settings.channel = kept.map(|name| Channel::new(&name).to_string()),
+            "channel" => {
+                settings.channel = kept.map(|name| Channel::new(&name).to_string());
+                if let Some(Err(refusal)) = settings.channel.as_deref().map(parse_channel) {
+                    note(format!("{}: {}; write it anew in slack_alert.toml", refusal.message, refusal.help));
+                }
+            }
             "username" => settings.username = kept,
             "icon_emoji" => settings.icon_emoji = kept,
             "icon_url" => settings.icon_url = kept,
@@ -228,6 +234,16 @@ mod tests {
             let mut said = Vec::new();
             assert_eq!(hours(given, &mut |text| said.push(text)).join(","), written, "{given}");
             assert_eq!(said.len(), notes, "{given}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_channel_that_check_refuses_it_is_said_what_to_write() {
+        for (given, notes) in [("Ops Room", 1), ("#ops", 0), ("C0123456789", 0)] {
+            let mut imported = Imported::default();
+            convert(&[("channel".to_owned(), given.to_owned(), Some(1))], "slack_alert.conf", &mut imported);
+            let said = format!("{imported:?}").matches("is no channel").count();
+            assert_eq!(said, notes, "{given}");
         }
     }
 

@@ -744,3 +744,14 @@ fn of_a_database_that_was_cut_off_everything_before_the_cut_is_carried_over() {
     assert!(carried(&store).is_some_and(|carried| carried.messages == 40), "{:?}", carried(&store));
     assert_eq!(texts(&store).len(), 40);
 }
+
+#[test]
+fn a_directory_in_the_place_of_a_file_of_the_state_is_named() {
+    for name in ["lock", "state.db"] {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        std::fs::create_dir(dir.path().join(name)).expect("it can be made");
+        let (store, _) = open(dir.path());
+        let words = format!("{name} is a directory and no file: remove it, or set another state_dir");
+        assert_eq!(failing(&store), Some(words));
+    }
+}
