@@ -46,11 +46,51 @@ fn begin(world: &World, format: LogFormat, lines: Lines, stderr: Option<&Stderr>
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let targets = world.variable("SLACK_ALERT_LOG").and_then(|text| text.parse::<Targets>().ok());
+    let asked = world.variable("SLACK_ALERT_LOG");
+    let targets = asked.and_then(levels);
+    let is_refused = asked.is_some() && targets.is_none();
     let targets = targets
         .unwrap_or_else(|| Targets::new().with_target("slack_alert", level).with_default(level.min(LevelFilter::WARN)));
     // A second start (tests run commands in one process) keeps the first.
     let _ = tracing_subscriber::registry().with(targets).with(layer(world, format, stderr)).try_init();
+    if is_refused {
+        let words =
+            "SLACK_ALERT_LOG is no list of levels, such as `debug` or `slack_alert::outbox=trace`; it has no effect";
+        match level {
+            LevelFilter::OFF => world.terminal.err(&format!("slack-alert: {words}")),
+            _ => tracing::warn!("{words}"),
+        }
+    }
+}
+
+/// Levels by module; none where a part of the text is no level: the parser takes such a word for the name of a module.
+fn levels(text: &str) -> Option<Targets> {
+    let is_level = |part: &str| match part.split_once('=') {
+        Some((module, level)) => !module.trim().is_empty() && level.trim().parse::<LevelFilter>().is_ok(),
+        None if part.trim().is_empty() => false,
+        None => part.trim().parse::<LevelFilter>().is_ok() || part.trim().starts_with("slack_alert"),
+    };
+    if text.split(',').all(is_level) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_word_that_is_no_level_does_not_silence_the_log() {
+        for (text, taken) in [
+            ("debug", true),
+            ("WARN", true),
+            ("off", true),
+            ("slack_alert::outbox=trace", true),
+            ("warn,slack_alert::outbox=trace", true),
+            ("slack_alert", true),
+            ("verbose", false),
+            ("warn,,", false),
+            ("slack_alert=loud", false),
+        ] {
+            assert_eq!(super::levels(text).is_some(), taken, "{text}");
+        }
+    }
 }
 
 /// Who writes: boxed, since each layer of a type of its own would bring a whole stack of tracing's code.
