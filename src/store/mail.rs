@@ -689,9 +689,11 @@ fn each(ids: &[MessageId], mut change: impl FnMut(i64) -> Result<bool>) -> Resul
     Ok(found)
 }
 
-/// Sends what waits for one channel to another; of one job, or of all.
+/// Sends what waits for one channel to another; of one job, or of all. What belongs to an incident that was told there stays: it
+/// ends where it was told.
 pub(super) fn redirect(db: &Connection, job: Option<&JobName>, from: &Channel, to: &Channel) -> Result<usize> {
-    let sql = "UPDATE message SET channel = ?2 WHERE channel = ?1 AND state < 2 AND (?3 IS NULL OR job = ?3)";
+    let sql = "UPDATE message SET channel = ?2 WHERE channel = ?1 AND state < 2 AND (?3 IS NULL OR job = ?3) \
+               AND NOT EXISTS (SELECT 1 FROM thread WHERE thread.incident = message.incident AND thread.channel = ?1)";
     db.execute(sql, params![from.as_str(), to.as_str(), job.map(JobName::as_str)])
 }
 

@@ -295,6 +295,31 @@ fn a_changed_channel_takes_effect_for_what_waits() {
 }
 
 #[test]
+fn what_belongs_to_an_incident_that_was_told_in_a_channel_stays_there() {
+    let store = memory();
+    let ids = put(&store, vec![threaded("ops", "open", 7, Thread::Open)]).ids;
+    now(store.settle(Settlement {
+        ids,
+        channel: Channel::new("ops"),
+        class: Class::Alert,
+        disposition: Disposition::Delivered,
+        thread: ThreadChange::Set(7, Parent { channel: "C1".into(), ts: "1.2".into() }),
+        first: None,
+        follow: Vec::new(),
+        note: None,
+        at: T0,
+    }))
+    .expect("it is taken");
+    put(
+        &store,
+        vec![threaded("ops", "no longer watched", 7, Thread::Edit), threaded("ops", "begins", 8, Thread::Open)],
+    );
+    now(store.redirect(None, Channel::new("ops"), Channel::new("new"))).expect("it is taken");
+    assert_eq!(rows(&store, "ops", Class::Edit, 9)[0].message.text, "no longer watched");
+    assert_eq!(heads(&store, "new", Class::Alert), ["begins"]);
+}
+
+#[test]
 fn history_comes_back_as_it_was_newest_first_and_by_filter() {
     let store = memory();
     for id in 1..=300 {
