@@ -193,6 +193,7 @@ fn recovery(notice: &Notice) -> Draft {
         }
         (None, _) => format!("{}is well again", of_key(notice)),
     };
+    words.push_str(&well_too(notice));
     words.push_str(&open_still(notice));
     let replaced = if notice.changed && !only_blanks(&notice.diff) { replaced_line(&notice.diff) } else { None };
     if let Some((was, now)) = replaced {
@@ -214,16 +215,24 @@ const MOST_KEYS: usize = 3;
 
 /// "; still open: key disk": what has not ended with it.
 fn open_still(notice: &Notice) -> String {
-    let open = &notice.keys.open;
-    let named: Vec<String> = open.iter().take(MOST_KEYS).map(|key| shorten(key)).collect();
-    let more = match open.len().saturating_sub(named.len()) {
+    named("still open", &notice.keys.open)
+}
+
+/// "; also well: key disk": what has ended with it.
+fn well_too(notice: &Notice) -> String {
+    named("also well", &notice.keys.ended)
+}
+
+fn named(what: &str, keys: &[String]) -> String {
+    let named: Vec<String> = keys.iter().take(MOST_KEYS).map(|key| shorten(key)).collect();
+    let more = match keys.len().saturating_sub(named.len()) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     match named.as_slice() {
         [] => String::new(),
-        [one] => format!("; still open: key {one}"),
-        all => format!("; still open: keys {}{more}", all.join(", ")),
+        [one] => format!("; {what}: key {one}"),
+        all => format!("; {what}: keys {}{more}", all.join(", ")),
     }
 }
 

@@ -123,6 +123,7 @@ impl Health {
             also: Vec::new(),
             keys: Vec::new(),
             keys_open: Vec::new(),
+            keys_ended: Vec::new(),
             audience: Audience {
                 statuses: conversation.statuses,
                 channels: conversation.channels,

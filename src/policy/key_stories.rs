@@ -2,6 +2,7 @@
 
 use super::stories::{Life, at, story};
 use crate::exec::Status;
+use crate::policy::Verdict;
 
 #[test]
 fn failures_with_different_keys_are_different_incidents_and_end_together() {
@@ -333,4 +334,15 @@ fn the_end_of_a_hang_is_told_though_the_run_fails_under_a_key_that_was_open() {
             ("03:20", "ok@web", "recovery ok, closes #1 and #2 (2 failures in 20m)"),
         ],
     );
+}
+
+#[test]
+fn without_threads_one_message_says_of_each_key_that_it_is_well() {
+    let mut life = Life::new("thread = false\nintermittent = false\nflap = false");
+    for (key, minute) in [("db", "00"), ("web", "01"), ("dns", "02")] {
+        life.run(&format!("critical@{key}: down"), at(&format!("03:{minute}")));
+    }
+    let Verdict::Notify(word) = life.run("ok", at("03:05")) else { panic!("it is well again") };
+    let keys = word.keys(word.incident.map(|incident| incident.id));
+    assert_eq!((keys.own.as_str(), keys.ended), ("dns", vec!["db".to_owned(), "web".to_owned()]));
 }

@@ -14,6 +14,8 @@ pub struct Keys {
     pub own: String,
     /// Those of the incidents that are open still, when this one has ended.
     pub open: Vec<String>,
+    /// Those of the incidents that have ended with it, where only this message says so.
+    pub ended: Vec<String>,
 }
 
 /// Incidents that a run is not about, while it is judged.
@@ -79,6 +81,7 @@ impl Notification {
             return Keys::default();
         }
         let own = self.keys.iter().find(|(of, _)| Some(*of) == incident);
-        Keys { own: own.map(|(_, key)| key.clone()).unwrap_or_default(), open: self.keys_open.clone() }
+        let (open, ended) = (self.keys_open.clone(), self.keys_ended.clone());
+        Keys { own: own.map(|(_, key)| key.clone()).unwrap_or_default(), open, ended }
     }
 }

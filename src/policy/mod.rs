@@ -286,6 +286,8 @@ pub struct Notification {
     keys: Vec<(u64, String)>,
     /// Those of the incidents that go on when it tells of an end.
     keys_open: Vec<String>,
+    /// Those of the incidents that end with this one and have no thread in which that is said.
+    keys_ended: Vec<String>,
     /// How it stands to the incident's thread; never anything but `None` without `thread`.
     pub thread: Threading,
     /// Who has heard of the incident.

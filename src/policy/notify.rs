@@ -253,7 +253,7 @@ impl Health {
             self.waiting.resolve(id, failures, at);
         }
         let keys = self.keys();
-        let (also, mut statuses) = if ends { self.end_others(at) } else { Default::default() };
+        let (also, ended, mut statuses) = if ends { self.end_others(at) } else { Default::default() };
         before.iter().flat_map(|reported| reported.statuses.iter()).for_each(|status| statuses.insert(status));
         let mut waited = Statuses::default();
         if !quiet {
@@ -291,6 +291,10 @@ impl Health {
         if let Some(reported) = self.open.as_deref_mut().filter(|_| failing).and_then(|open| open.reported.as_mut()) {
             reported.flat = !threads;
         }
+        let also = if threads { also } else { Vec::new() };
+        let in_thread = |id: u64| also.iter().any(|along| along.incident.id == id);
+        let keys_ended = ended.into_iter().filter(|(id, key)| !key.is_empty() && !in_thread(*id));
+        let keys_ended: Vec<String> = keys_ended.map(|(_, key)| key).collect();
         if let Some(incident) = incident {
             self.tell_along(&waited_open, incident.id, moment);
         }
@@ -300,9 +304,10 @@ impl Health {
             run: draft.run,
             incident,
             thread: if threads { thread } else { Threading::None },
-            also: if threads { also } else { Vec::new() },
+            also,
             keys,
             keys_open: Vec::new(),
+            keys_ended,
             audience: Audience { statuses, channels: told_in, pending, substitutes, waited },
             in_thread_only,
             pings,
@@ -497,18 +502,19 @@ impl Health {
 
     /// All is well: the incidents of other keys end with the present one. Those that have threads, and all under which
     /// statuses they were reported.
-    fn end_others(&mut self, at: Timestamp) -> (Vec<Along>, Statuses) {
-        let (mut threads, mut statuses) = (Vec::new(), Statuses::default());
+    fn end_others(&mut self, at: Timestamp) -> (Vec<Along>, Vec<(u64, String)>, Statuses) {
+        let (mut threads, mut ended, mut statuses) = (Vec::new(), Vec::new(), Statuses::default());
         for other in std::mem::take(&mut self.others) {
             self.waiting.resolve(other.id, other.failures, other.resolved_at.unwrap_or(at));
             if let Some(reported) = &other.reported {
                 reported.statuses.iter().for_each(|status| statuses.insert(status));
+                ended.push((other.thread(), other.key_text.to_string()));
                 // The thread of a conversation goes on.
                 let own = reported.opened && !reported.flat && other.conversation.is_none();
                 threads.extend(own.then(|| Along::of(&other)));
             }
         }
-        (threads, statuses)
+        (threads, ended, statuses)
     }
 
     /// What waited goes along with the first message after the quiet hours; within them, only the incident that is
@@ -548,6 +554,7 @@ impl Health {
             also: self.others.iter().filter(|other| opened(other)).map(Along::of).collect(),
             keys: Vec::new(),
             keys_open: Vec::new(),
+            keys_ended: Vec::new(),
             audience: Audience {
                 statuses: reported.statuses,
                 channels: reported.channels.clone(),

@@ -71,6 +71,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         also: Vec::new(),
         keys: Vec::new(),
         keys_open: Vec::new(),
+        keys_ended: Vec::new(),
         audience: Audience::default(),
         in_thread_only: false,
         pings: false,
