@@ -65,7 +65,10 @@ impl Deferred {
         facts.extend(self.ok_between.then(|| "ok in between".to_owned()));
         facts.extend((nights.in_a_row() > 1).then(|| format!("{} night in a row", ordinal(nights.in_a_row().into()))));
         let worst = format!("{} at worst", self.status.as_str());
-        let line = if self.line.is_empty() { String::new() } else { format!(": {}", self.line) };
+        let line = match self.said(open) {
+            "" => String::new(),
+            line => format!(": {line}"),
+        };
         let line = match self.last.filter(|_| self.mixed) {
             Some(last) if !self.worst_line.is_empty() => {
                 format!(": {} at last{line}; {worst}: {}", last.as_str(), self.worst_line)

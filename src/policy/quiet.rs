@@ -349,7 +349,16 @@ impl Deferred {
             (None, event, _) => format!("{at} {event}"),
         };
         let what = format!("{}{what}", self.key_words());
-        if self.line.is_empty() { what } else { format!("{what}: {}", self.line) }
+        match self.said(open) {
+            "" => what,
+            line => format!("{what}: {line}"),
+        }
+    }
+
+    /// What the last that waits says; of an incident that goes on and says nothing, what its last failure said.
+    pub(super) fn said<'t>(&'t self, open: Option<&'t OpenIncident>) -> &'t str {
+        let of_key = open.filter(|_| self.line.is_empty() && !self.key.is_empty());
+        of_key.map_or(&self.line, |open| &open.line)
     }
 
     /// Which of the job's incidents it is, where the script tells them apart.

@@ -320,10 +320,18 @@ fn in_progress(Going { run, started, .. }: Going<'_>, now: Now) -> (policy::Hang
     // What stands before a full buffer is not known; that something does, is.
     let captured = match last.len() < LAST_OUTPUT {
         true => Captured { head: last, ..Captured::default() },
-        false => Captured { tail: last, dropped: 1, ..Captured::default() },
+        false => Captured { tail: from_a_line(last), dropped: 1, ..Captured::default() },
     };
     let output = Box::new(Output { both: captured.clone(), stdout: captured, ..Output::default() });
     (hang, Occasion::Running { run: facts_of(run), started: started.wall, took, output })
+}
+
+/// The end of output from the beginning of a line, where there is one; else marked as the end of a line.
+fn from_a_line(end: Vec<u8>) -> Vec<u8> {
+    match end.iter().position(|byte| *byte == b'\n').filter(|at| at + 1 < end.len()) {
+        Some(at) => end[at + 1..].to_vec(),
+        None => ["…".as_bytes(), &end].concat(),
+    }
 }
 
 fn suppressed(why: Suppressed, until: Option<Timestamp>) -> Said {
@@ -414,7 +422,8 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
     let first = all.iter().any(new_to).then(|| render(job, &anew(job, notice, notification))).flatten();
     let first = first.map(|first| Rendered { attachment: rendered.attachment.clone(), ..first });
     // Of an incident that goes on after its end, the good news stand by themselves where none of its failures was told.
-    let goes_on = matches!(threading, Threading::Reply | Threading::Broadcast) && notification.status == Status::Ok;
+    let goes_on = matches!(threading, Threading::None | Threading::Reply | Threading::Broadcast);
+    let goes_on = goes_on && notification.status == Status::Ok;
     for channel in &all {
         let apart = goes_on && notification.audience.is_new_to(channel, &named);
         let (threading, incident) = if apart { (Threading::None, None) } else { (threading, incident) };
