@@ -4,6 +4,8 @@
 
 use anstyle::{AnsiColor, Style};
 
+use crate::slack;
+
 /// Stands beside a mark that is to be shown and not to format; it has no width.
 const JOINER: char = '\u{2060}';
 
@@ -301,8 +303,10 @@ fn angle(text: &str, style: Style, targets: bool) -> Option<(Line, usize)> {
     Some((spans, end + 1))
 }
 
+/// Also without the characters of no width that keep Slack from formatting: whoever searches a mail or a file for words is to
+/// find them.
 fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    slack::unescape(text).replace(['\u{200b}', '\u{2060}'], "")
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn markup_is_made_readable() {
         ("&amp;lt; &lt;", "&lt; <"),
         ("a <> b and <", "a <> b and <"),
         ("<!>", "@"),
+        (&crate::slack::literal("a_b *c* `d` 10:30:00 < e"), "a_b *c* `d` 10:30:00 < e"),
     ] {
         assert_eq!(view::plain(given), wanted, "{given}");
     }
