@@ -341,10 +341,10 @@ async fn judge(world: &World, jobs: &[Job], present: &HashSet<String>, disturbed
     let in_own_words = |row: &RunRow| {
         let is_of_row =
             |incident: u64| incident <= row.id.0 && history.get(&incident).is_none_or(|of| of.job == row.job);
-        let words = format!("{} critical: interrupted while it ran", row.job);
+        let words = "interrupted while it ran";
+        let of_job = |one: &Sent| one.text.contains(row.job.as_str()) && one.text.contains(words);
         let mut taken = sent.iter().filter(|one| one.taken && one.thread != Thread::Edit);
-        row.reason == Reason::Interrupted
-            && taken.any(|one| one.incident.is_some_and(is_of_row) && one.text.contains(&words))
+        row.reason == Reason::Interrupted && taken.any(|one| one.incident.is_some_and(is_of_row) && of_job(one))
     };
     let is_kept = |row: &RunRow| delivered.contains(&row.id.0) || kept.contains(&row.id.0) || in_own_words(row);
     // The first message of an incident that was refused: that of a later failure of the same incident took its place.
@@ -456,8 +456,11 @@ fn no_recovery_without_a_failure(history: &BTreeMap<u64, RunRow>, jobs: &[Job]) 
     // What waits for the end of quiet hours or of a silence is told by the clock, and by no run.
     let by_its_runs = |job: &&Job| job.overlap != "allow" && job.silent == 0 && !job.notify.contains("quiet_hours");
     for job in jobs.iter().filter(by_its_runs) {
-        let mut reported = false;
+        let (mut reported, mut replaced) = (false, 0);
         for row in history.values().filter(|row| row.job.as_str() == job.name) {
+            // That no run comes to its end is told by no run.
+            replaced = if row.decision == Decision::Replaced { replaced + 1 } else { 0 };
+            reported |= replaced >= 3;
             match row.decision.event() {
                 Some(Event::Failure | Event::Repeat | Event::Flapping) => reported = true,
                 Some(Event::Recovery) => {
