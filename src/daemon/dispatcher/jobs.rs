@@ -140,7 +140,9 @@ impl Dispatcher {
         }
         for job in jobs {
             let known = self.by_name.get(&job.name).copied();
-            match known.or_else(|| self.revive(&job.name, now)) {
+            // One that is back is a job that was none, whatever was kept of it.
+            let revived = if known.is_none() { self.revive(&job.name, now) } else { None };
+            match known.or(revived) {
                 None => {
                     let past = past(&job.name);
                     self.add(Arc::clone(job), past, now);
@@ -152,8 +154,10 @@ impl Dispatcher {
                     if !job.timing.enabled {
                         entries.extend(self.waits_in_vain(index, DISABLED, now));
                     }
-                    if self.change(index, job, now) {
-                        changes.changed += 1;
+                    let has_changed = self.change(index, job, now);
+                    changes.added += usize::from(revived.is_some());
+                    if has_changed {
+                        changes.changed += usize::from(revived.is_none());
                         entries.extend(self.first_seen(index, now));
                     }
                     if !job.timing.enabled {

@@ -504,3 +504,18 @@ fn the_jobs_of_a_folder_whose_link_leads_nowhere_any_more_stay_and_that_is_told(
     going.wait_for("reloaded jobs=2 added=0 changed=0 removed=0 not_loaded=0");
     ended(going);
 }
+
+#[test]
+fn a_job_that_is_back_while_its_run_goes_on_is_an_added_one() {
+    let job = "command = 'sleep 1000'\nevery = '1h'\ntimeout = '2h'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)]);
+    let mut going = sandbox.start(&["run", "-v"]);
+    going.wait_for("start job=b");
+    std::fs::remove_file(sandbox.path().join("jobs.d/b.toml")).expect("it is there");
+    assert_eq!(sandbox.run(&["reload"]).stdout, "1 job: 1 removed.\n");
+    sandbox.file("jobs.d/b.toml", job);
+    assert_eq!(sandbox.run(&["reload"]).stdout, "2 jobs: 1 added.\n");
+    going.signal("TERM");
+    going.signal("INT");
+    going.end();
+}
