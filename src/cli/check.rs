@@ -9,7 +9,7 @@ use super::args::{CheckArgs, CheckFormat};
 use super::locate::World;
 use super::{FAILED, Failure, online};
 use crate::clock::{Clock, System};
-use crate::diagnostic::{Code, Spot, github, human, json, sarif};
+use crate::diagnostic::{Code, Severity, Spot, github, human, json, sarif};
 use crate::lint;
 use crate::plan::{self, Findings, Loaded, Options};
 use crate::simulate::cases;
@@ -17,7 +17,7 @@ use crate::simulate::cases;
 /// Checks, shows what it found, and says in the exit code whether there was an error.
 pub(super) fn run(world: &World, args: &CheckArgs) -> Result<ExitCode, Failure> {
     if let Some(name) = &args.explain {
-        return explain(world, name);
+        return explain(world, name, args.json || args.format == CheckFormat::Json);
     }
     let clock = System;
     let begun = clock.now();
@@ -155,12 +155,17 @@ fn show(world: &World, format: CheckFormat, all: &[(Loaded, bool)]) {
     }
 }
 
-fn explain(world: &World, name: &str) -> Result<ExitCode, Failure> {
+fn explain(world: &World, name: &str, as_json: bool) -> Result<ExitCode, Failure> {
     let Some(code) = Code::parse(name) else {
         let near = crate::document::did_you_mean(name, Code::ALL.iter().map(|code| code.as_str()));
         let help = near.unwrap_or_else(|| "slack_alert.toml(5) lists all codes".to_owned());
         return Err(Failure::usage(format!("`{name}` is no code of `check`\n  help: {help}")));
     };
-    world.terminal.out(&format!("{}\n", code.explain().trim_end()));
+    let text = code.explain().trim_end();
+    let level = if code.severity() == Severity::Error { "error" } else { "warning" };
+    world.terminal.out(&match as_json {
+        true => format!("{}\n", serde_json::json!({ "code": code.as_str(), "level": level, "explanation": text })),
+        false => format!("{text}\n"),
+    });
     Ok(ExitCode::SUCCESS)
 }

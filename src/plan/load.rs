@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -168,6 +168,12 @@ fn read_config_file(options: &Options, findings: &mut Findings) -> ConfigFile {
     ConfigFile { text, unread: problem }
 }
 
+/// Whether two ways lead to the same file, as far as they are written.
+fn is_same_path(one: &Path, other: &Path) -> bool {
+    let steps = |path: &Path| path.components().filter(|step| *step != Component::CurDir).collect::<PathBuf>();
+    steps(one) == steps(other)
+}
+
 /// What every job file is laid over.
 struct Base<'a> {
     defaults: Option<Layer<'a>>,
@@ -196,13 +202,17 @@ fn read_jobs<'a>(
     findings: &mut Findings,
 ) -> Found {
     let mut unseen = Problems::default();
-    let files = match &options.only {
+    let mut files: Vec<JobFile> = match &options.only {
         Some(files) => {
             let job = |path: &PathBuf| JobFile { name: load::job_name(&config.jobs_dir, path), path: path.clone() };
             files.iter().map(job).collect()
         }
         None => load::find_jobs(&config.jobs_dir, &mut findings.sources, &mut unseen),
     };
+    // With `jobs_dir = "."` it lies among the jobs.
+    if let Some(own) = options.config.as_deref().filter(|_| options.only.is_none()) {
+        files.retain(|file| !is_same_path(&file.path, own));
+    }
     // What lies below a folder that cannot be read is not gone, it cannot be seen.
     let not_loaded = unseen.iter().filter_map(|problem| hidden(problem, &config.jobs_dir, &findings.sources)).collect();
     findings.problems.extend(unseen);

@@ -460,6 +460,16 @@ fn check_does_not_warn_of_what_cannot_happen() {
 }
 
 #[test]
+fn jobs_may_lie_beside_the_configuration() {
+    for dir in [".", "./"] {
+        let config = format!("jobs_dir = \"{dir}\"\n");
+        let job = "command = \"true\"\nevery = \"1h\"\ntimeout = \"1m\"\n";
+        let ran = Sandbox::with(&[("slack_alert.toml", &config), ("a.toml", job)]).run(&["check"]);
+        assert!(ran.code == 0 && ran.stdout.contains(" 1 job: 0 errors"), "{dir}: {ran:?}");
+    }
+}
+
+#[test]
 fn what_is_there_and_cannot_be_used_is_not_missing_too() {
     let sandbox =
         Sandbox::with(&[("slack_alert.toml", "[summary]\nat = [\"09:00\", \"17:00\"]\n"), ("jobs.d/a.toml", GOOD)]);

@@ -156,6 +156,8 @@ fn a_code_is_explained_and_a_slip_is_met_with_a_guess() {
     let ran = Sandbox::new().run(&["check", "--explain", "pipe-hides-failure"]);
     assert_eq!(ran.code, 0);
     assert!(ran.stdout.starts_with("A pipe hides that its first command failed.\n"), "{ran:?}");
+    let ran = Sandbox::new().run(&["check", "--explain", "pipe-hides-failure", "--json"]);
+    assert!(ran.stdout.starts_with("{\"code\":\"pipe-hides-failure\",") && ran.stdout.lines().count() == 1, "{ran:?}");
     let ran = Sandbox::new().run(&["check", "--explain", "pipe-hides-failures"]);
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("did you mean `pipe-hides-failure`?"), "{ran:?}");
