@@ -73,26 +73,6 @@ fn levels(text: &str) -> Option<Targets> {
     if text.split(',').all(is_level) { text.parse().ok() } else { None }
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_word_that_is_no_level_does_not_silence_the_log() {
-        for (text, taken) in [
-            ("debug", true),
-            ("WARN", true),
-            ("off", true),
-            ("slack_alert::outbox=trace", true),
-            ("warn,slack_alert::outbox=trace", true),
-            ("slack_alert", true),
-            ("verbose", false),
-            ("warn,,", false),
-            ("slack_alert=loud", false),
-        ] {
-            assert_eq!(super::levels(text).is_some(), taken, "{text}");
-        }
-    }
-}
-
 /// Who writes: boxed, since each layer of a type of its own would bring a whole stack of tracing's code.
 fn layer<S>(world: &World, format: LogFormat, stderr: Option<&Stderr>) -> Box<dyn Layer<S> + Send + Sync>
 where
@@ -111,5 +91,25 @@ where
     match format {
         LogFormat::Text => layer.with_target(false).with_ansi(world.terminal.colour_of_errors()).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_word_that_is_no_level_does_not_silence_the_log() {
+        for (text, taken) in [
+            ("debug", true),
+            ("WARN", true),
+            ("off", true),
+            ("slack_alert::outbox=trace", true),
+            ("warn,slack_alert::outbox=trace", true),
+            ("slack_alert", true),
+            ("verbose", false),
+            ("warn,,", false),
+            ("slack_alert=loud", false),
+        ] {
+            assert_eq!(super::levels(text).is_some(), taken, "{text}");
+        }
     }
 }

@@ -378,7 +378,11 @@ fn output(job: &Job) -> Vec<Line> {
 
 /// "at 12:04, exited with 0, took 40ms".
 fn last(job: &Job, now: Timestamp, zone: &TimeZone) -> String {
-    let Some(last) = &job.last else { return "it has not run yet".to_owned() };
+    let Some(last) = &job.last else {
+        // Runs that were stopped for the next one are no last run.
+        let words = if job.running.is_empty() { "it has not run yet" } else { "it has not run to its end yet" };
+        return words.to_owned();
+    };
     let took = last.took.map(|took| format!(", took {}", format_duration(took))).unwrap_or_default();
     let ending = last.ending.as_deref().map(|ending| format!(", {}", in_one_line(ending))).unwrap_or_default();
     format!("at {}{ending}{took}", told(last.finished, zone, now))
