@@ -444,6 +444,9 @@ pub struct Route {
     /// More incidents follow in its thread after the end of its own: the job fails now and then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,
+    /// It ends one incident of a job of which another one, with another key, is open.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fails_still: bool,
     /// It tells more about what was told already: everything else in the channel goes first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub detail: bool,

@@ -136,6 +136,9 @@ pub struct Member {
     pub status: Status,
     /// It is well again.
     pub well: bool,
+    /// Its incident is over, and another one of the job, with another key, is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails_still: bool,
     /// Nobody watches it any more: how it is, is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
@@ -369,6 +372,7 @@ impl Member {
             how: How::of(message),
             status: message.status,
             well: false,
+            fails_still: false,
             gone: false,
             note: None,
             unseen: None,
@@ -518,6 +522,7 @@ impl Storm {
                 continue;
             }
             member.well = message.status == Status::Ok;
+            member.fails_still = member.well && (member.fails_still || message.route.fails_still);
             member.gone |= ends_wait && !member.well;
             if !member.well {
                 member.status = message.status;
@@ -629,7 +634,15 @@ impl Storm {
         let took = format_duration(clock::between(self.since.unwrap_or(self.began), self.over.unwrap_or(now)));
         let jobs = jobs(&self.members);
         let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
+        let still: BTreeSet<&JobName> =
+            self.members.iter().filter(|member| member.fails_still).map(|member| &member.job).collect();
         match gone {
+            _ if !still.is_empty() => {
+                let fail =
+                    if still.len() == 1 { "1 job fails".to_owned() } else { format!("{} jobs fail", still.len()) };
+                let mark = emoji(Status::Warning);
+                format!("{mark} *these failures of {all} jobs are over* after {took}; {fail} still under another key")
+            }
             0 => format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok)),
             gone => format!(":black_circle: *{}* after {took}", no_longer_fail(all, all - gone, gone)),
         }

@@ -441,6 +441,7 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
                 overnight: overnight_of(notification),
                 cause: cause_of(notification, notice),
                 goes_on: matches!(notification.update, Update::Intermittent { opens: true, .. }),
+                fails_still: !notice.keys.open.is_empty(),
                 ..Route::default()
             },
             ..base
@@ -517,7 +518,7 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
     let Rendered { text, blocks, color, .. } = render(job, &notice)?;
     // Where another message is shown in the channel that says the same, nothing is lost when the edit cannot be made.
     let repeated = !matches!(notification.thread, Threading::CloseByEdit | Threading::CloseInThread);
-    let route = Route { edit: Some(change), repeated, ..Route::default() };
+    let route = Route { edit: Some(change), repeated, fails_still: base.route.fails_still, ..Route::default() };
     Some(Message { thread: Thread::Edit, route, text, blocks, color, attachment: None, ..base.clone() })
 }
 

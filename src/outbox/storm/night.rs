@@ -28,6 +28,7 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         cause: unformatted(&cut_plain(&news.text, LINE).0),
         status: news.status,
         well: !news.is_open,
+        fails_still: false,
         gone: false,
         note: None,
         unseen: None,

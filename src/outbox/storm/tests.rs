@@ -347,6 +347,19 @@ fn a_storm_lasted_as_long_as_its_jobs_say() {
 }
 
 #[test]
+fn jobs_that_fail_under_another_key_are_not_all_well_again() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no db1")).collect();
+    let mut storm = storm(&failures);
+    for (number, failure) in (1..).zip(&failures) {
+        let route = Route { fails_still: number == 2, ..Route::default() };
+        storm.update(&Message { status: Status::Ok, route, ..failure.clone() }, T0);
+    }
+    let text = storm.told_end(T0).text;
+    assert!(text.contains("these failures of 3 jobs are over"), "{text}");
+    assert!(text.ends_with("1 job fails still under another key") && !text.contains("well again"), "{text}");
+}
+
+#[test]
 fn a_jobs_name_stays_on_its_line() {
     let failures: Vec<Message> =
         (1..=3).map(|number| failure(number, &format!("says {}", ["a", "b", "c"][number as usize - 1]))).collect();
