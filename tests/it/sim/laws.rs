@@ -489,11 +489,14 @@ fn deliveries_keep_the_rules(
     // What a channel did not take at once is tried again, and lets others pass.
     let mut refused: HashSet<(u64, String, &str)> = HashSet::new();
     let mut unedited: HashSet<(u64, String, &str)> = HashSet::new();
+    let mut unended: HashSet<(u64, &str)> = HashSet::new();
     for one in sent {
         if !one.taken {
             let of = || told(&one.text).into_iter().map(|(id, event)| (id, event, one.channel.as_str()));
             refused.extend(of());
             unedited.extend(of().filter(|_| one.thread == Thread::Edit));
+            unended
+                .extend(one.incident.filter(|_| one.thread == Thread::Edit).map(|incident| (incident, &*one.channel)));
         }
         if let Some(before) = before.insert((one.thread == Thread::Edit, &one.channel), one) {
             assert!(one.at - before.at >= RATE, "faster than the rate: {before} then {one}");
@@ -523,7 +526,9 @@ fn deliveries_keep_the_rules(
                 let waited = one.text.contains("while it was quiet: ");
                 // A reply in the thread, or a line of what came late, told the end of a single failure, and the channel was
                 // to see it by an edit, which was refused or waited for too long.
-                let no_edit = was_late || unedited.contains(&(id, event.clone(), one.channel.as_str()));
+                let no_edit = was_late
+                    || unedited.contains(&(id, event.clone(), one.channel.as_str()))
+                    || one.incident.is_some_and(|incident| unended.contains(&(incident, &*one.channel)));
                 let unseen = one.thread == Thread::Broadcast && event == "recovery" && no_edit;
                 assert!(
                     follows || waited || crashed || unseen,
