@@ -355,7 +355,15 @@ fn bad(notice: &Notice) -> Draft {
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::HangEnds { took, ending } => {
-            let ended = hang_ended(*took, ending);
+            // Between two attempts it was stopped, and the last one came to an end of its own.
+            let cut_short = notice.outcome().filter(|outcome| outcome.reason == Reason::Interrupted);
+            let cut_short = cut_short.map(|outcome| outcome.detail.as_str()).filter(|detail| !detail.is_empty());
+            let ended = match cut_short {
+                Some(detail) if known(*took).is_some() => {
+                    format!("ended after {}, {detail}", format_duration(*took))
+                }
+                _ => hang_ended(*took, ending),
+            };
             let words = found(notice).map_or_else(|| ended.clone(), |found| format!("{status}: {found}; {ended}"));
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }

@@ -784,6 +784,19 @@ fn what_was_found_in_a_run_is_said_also_where_the_headline_says_something_else()
 }
 
 #[test]
+fn the_end_of_a_hang_between_two_attempts_says_how_the_last_one_ended() {
+    let ending = Ending::CutOff { by: crate::exec::CutOff::Stop };
+    let detail = "stopped before its next attempt; the last one timed out after 4s";
+    let notice = with(wrote(sample(Event::Repeat), b"", b""), |outcome| {
+        (outcome.reason, outcome.ending) = (Reason::Interrupted, ending.clone());
+        outcome.detail = detail.to_owned();
+    });
+    let update = Update::HangEnds { took: Duration::from_secs(13), ending };
+    let shown = rendered(&Notice { update, ..notice }, &format_of("")).text;
+    assert!(shown.contains(&format!("ended after 13s, {detail}")), "{shown}");
+}
+
+#[test]
 fn what_was_found_is_said_once_whatever_stands_in_it_and_formats_nothing() {
     let notice = with(wrote(sample(Event::Failure), b"a *c* ~d~ :fire:\n", b""), |outcome| {
         (outcome.reason, outcome.ending) = (Reason::Condition, Ending::Exited { code: 0 });
