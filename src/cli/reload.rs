@@ -113,6 +113,7 @@ fn place(problem: &api::Problem, sources: &mut Sources) -> Place {
 /// The byte of a line and column, which count from 1, columns in characters.
 fn offset(text: &str, line: usize, column: usize) -> Option<usize> {
     let start = match line {
+        1 if text.starts_with('\u{feff}') => '\u{feff}'.len_utf8(),
         1 => 0,
         _ => text.match_indices('\n').nth(line.checked_sub(2)?)?.0 + 1,
     };

@@ -303,7 +303,9 @@ impl Sources {
         }
         let lines = self.get(id).lines();
         let line = lines.partition_point(|begin| *begin <= offset).max(1);
-        Position { line, column: text[lines[line - 1]..offset].chars().count() + 1 }
+        // A byte order mark is no character that anybody counts.
+        let before = text[lines[line - 1]..offset].trim_start_matches('\u{feff}');
+        Position { line, column: before.chars().count() + 1 }
     }
 }
 
@@ -477,6 +479,8 @@ mod tests {
         for (offset, line, column) in [(0, 1, 1), (1, 1, 1), (2, 1, 2), (4, 1, 4), (5, 2, 1), (6, 3, 1), (99, 3, 5)] {
             assert_eq!(sources.position(id, offset), Position { line, column }, "{offset}");
         }
+        let marked = sources.add("y".as_ref(), "\u{feff}a = 1");
+        assert_eq!([0, 3, 4].map(|offset| sources.position(marked, offset).column), [1, 1, 2], "a mark is not counted");
         let source = sources.get(id);
         assert_eq!(source.lines_around(0..1), (0..5, 1));
         assert_eq!(source.lines_around(5..7), (5..10, 2));

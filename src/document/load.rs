@@ -154,6 +154,8 @@ fn way_out(message: &str) -> &'static str {
     let about = |words: &[&str]| words.iter().any(|word| message.contains(word));
     if about(&["duplicate"]) {
         "a key, or a `[table]`, stands once: keep one of them"
+    } else if about(&["carriage return"]) {
+        "a line ends with a line feed, or with a carriage return before it: save the file with such line ends"
     } else if about(&["string", "quote", "escape", "newline"]) {
         "text stands in quotes and ends on its line: `\"…\"`; with quotes in it `'…'`, with several lines `'''…'''`"
     } else if about(&["`=`", "key"]) {

@@ -511,7 +511,7 @@ fn a_job_that_is_back_while_its_run_goes_on_is_an_added_one() {
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)]);
     let mut going = sandbox.start(&["run", "-v"]);
     going.wait_for("start job=b");
-    std::fs::remove_file(sandbox.path().join("jobs.d/b.toml")).expect("it is there");
+    fs::remove_file(sandbox.path().join("jobs.d/b.toml")).expect("it is there");
     assert_eq!(sandbox.run(&["reload"]).stdout, "1 job: 1 removed.\n");
     sandbox.file("jobs.d/b.toml", job);
     assert_eq!(sandbox.run(&["reload"]).stdout, "2 jobs: 1 added.\n");
