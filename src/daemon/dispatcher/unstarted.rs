@@ -170,7 +170,6 @@ impl Dispatcher {
     fn never_ran(&mut self, index: u32, run: &Unstarted, asked: Promised, now: Now, turn: &mut Turn) {
         let Unstarted { job, scheduled, trigger, stopped } = run;
         let outcome = Outcome::never_ran(*scheduled, *stopped, now);
-        tracing::warn!(%job, %scheduled, "a run never began: it waited, and {}", outcome.ending.words());
         let (id, asked) = match asked {
             Some((id, asked)) => (id, Some(asked)),
             None => (self.new_id(), None),
