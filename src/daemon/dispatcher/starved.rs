@@ -79,6 +79,8 @@ pub struct LockHeld {
 pub(super) struct Wait {
     /// Due times so far, that of the run which waits among them; 0 when none waits.
     due_times: u32,
+    /// When the second of them passed.
+    began: Option<Mono>,
     /// Known to the log, to `status` and to `why`, and told where it says so.
     known: Option<Starved>,
     /// When a message told of a wait the last time, and how long that wait had lasted in the end.
@@ -97,7 +99,7 @@ impl Wait {
 
     /// A wait as long as this one is no news after the last that was told.
     fn is_as_before(&self, waited: Duration, now: Mono) -> bool {
-        self.last_told.is_some_and(|(at, lasted)| now - at < AGAIN && waited < lasted.saturating_mul(2))
+        self.last_told.is_some_and(|(at, lasted)| now - at < AGAIN && waited < lasted.saturating_mul(2).max(SHOWN))
     }
 }
 
@@ -146,6 +148,12 @@ impl Dispatcher {
         wait.due_times = wait.due_times.max(1).saturating_add(1);
         let is_known = wait.known.is_some();
         if wait.due_times < DUE_TIMES || wait.known.as_ref().is_some_and(|starved| starved.told) {
+            wait.began.get_or_insert(now.mono);
+            return;
+        }
+        // A job that waits a moment each time, at the limit of what can run, is not looked at each time.
+        let waited = now.mono - *wait.began.get_or_insert(now.mono);
+        if !is_known && waited < SHOWN && wait.is_as_before(waited, now.mono) {
             return;
         }
         let tracked = &self.jobs[index as usize];
@@ -276,7 +284,7 @@ impl Dispatcher {
     /// A run of this job has got a place, and none waits any more.
     pub(super) fn got_a_place(&mut self, index: u32, now: Now, turn: &mut Turn) {
         let Some(wait) = self.starved.get_mut(&index) else { return };
-        wait.due_times = 0;
+        (wait.due_times, wait.began) = (0, None);
         let was_asked_for = wait.asked.take().is_some();
         if let Some(known) = &wait.known {
             let waited = format_duration(between(known.since, now.wall));
