@@ -472,6 +472,11 @@ impl Health {
         self.flapping.is_some()
     }
 
+    /// The key under which it began to flap.
+    pub(super) fn flapping_key(&self) -> Option<u64> {
+        self.flapping.as_ref().and_then(|flapping| flapping.key)
+    }
+
     /// Due times in a row that passed because a run was still going.
     pub fn skips(&self) -> u32 {
         self.skips
@@ -747,8 +752,7 @@ impl Health {
         if self.open.as_deref().is_none_or(|open| open.resolved_at.is_some())
             && let Some(at) = self.others.iter().rposition(waits)
         {
-            let own = Box::new(self.others.remove(at));
-            self.others.extend(self.open.replace(own).map(|open| *open));
+            self.make_present(at);
         }
     }
 
@@ -758,12 +762,17 @@ impl Health {
         if !self.open.as_deref().is_some_and(told)
             && let Some(at) = self.others.iter().rposition(told)
         {
-            let own = Box::new(self.others.remove(at));
-            self.others.extend(self.open.replace(own).map(|open| *open));
+            self.make_present(at);
         }
         if self.open.is_none() {
             self.open = self.others.pop().map(Box::new);
         }
+    }
+
+    /// This one of the others is the present incident, and the present one is one of the others.
+    fn make_present(&mut self, at: usize) {
+        let own = Box::new(self.others.remove(at));
+        self.others.extend(self.open.replace(own).map(|open| *open));
     }
 }
 

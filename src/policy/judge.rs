@@ -46,7 +46,7 @@ pub fn judge(
     let over = health.settle(&moment, facts.status);
     let key = number_of(facts.key);
     // An ok run is about the incidents that it ends.
-    let flaps = health.flapping.as_ref().and_then(|flapping| flapping.key);
+    let flaps = health.flapping_key();
     let is_about = |open: &OpenIncident| open.is_ended_by(key) && (flaps.is_none() || key.is_none() || open.key == key);
     let taken_out = health.take_out(|open| facts.status != Status::Ok || is_about(open));
     let mut judgement = decide(&moment, health, facts, over);
@@ -238,7 +238,7 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
 fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen, until: Timestamp) -> Candidate {
     let worst = health.flapping.as_ref().map(|flapping| flapping.worst).unwrap_or_default();
     let failing = facts.status != Status::Ok;
-    let flaps = health.flapping.as_ref().and_then(|flapping| flapping.key);
+    let flaps = health.flapping_key();
     let is_other = |open: &OpenIncident| open.key.is_some() && open.key != flaps && open.key == number_of(facts.key);
     // What fails under another key twice in a row does not flap.
     let lasts = |open: &OpenIncident| open.reported.is_some() || open.row().0 > 1;

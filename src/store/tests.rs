@@ -108,6 +108,22 @@ fn depth(store: &Store, channel: &str) -> (u64, u64, u64) {
     counted
 }
 
+/// `#ops` takes the first message of incident 7.
+fn begin_thread(store: &Store, ids: Vec<MessageId>, parent: Parent, first: Option<Box<Message>>) {
+    now(store.settle(Settlement {
+        ids,
+        channel: Channel::new("ops"),
+        class: Class::Alert,
+        disposition: Disposition::Delivered,
+        thread: ThreadChange::Set(7, parent),
+        first,
+        follow: Vec::new(),
+        note: None,
+        at: T0,
+    }))
+    .expect("it is taken");
+}
+
 fn settle(store: &Store, ids: &[MessageId], channel: &str, class: Class, disposition: Disposition) {
     let (channel, thread) = (Channel::new(channel), ThreadChange::Keep);
     now(store.settle(Settlement {
@@ -231,21 +247,8 @@ fn a_thread_is_remembered_forgotten_and_only_the_last_edit_counts() {
     let store = memory();
     let ids = put(&store, vec![threaded("ops", "open", 7, Thread::Open)]).ids;
     let parent = Parent { channel: "C1".into(), ts: "1.2".into() };
-    let (channel, disposition) = (Channel::new("ops"), Disposition::Delivered);
-    let thread = ThreadChange::Set(7, parent.clone());
     let first = Some(Box::new(threaded("ops", "open", 7, Thread::Open)));
-    now(store.settle(Settlement {
-        ids,
-        channel,
-        class: Class::Alert,
-        disposition,
-        thread,
-        first: first.clone(),
-        follow: Vec::new(),
-        note: None,
-        at: T0,
-    }))
-    .expect("it is taken");
+    begin_thread(&store, ids, parent.clone(), first.clone());
     put(
         &store,
         vec![
@@ -298,18 +301,7 @@ fn a_changed_channel_takes_effect_for_what_waits() {
 fn what_belongs_to_an_incident_that_was_told_in_a_channel_stays_there() {
     let store = memory();
     let ids = put(&store, vec![threaded("ops", "open", 7, Thread::Open)]).ids;
-    now(store.settle(Settlement {
-        ids,
-        channel: Channel::new("ops"),
-        class: Class::Alert,
-        disposition: Disposition::Delivered,
-        thread: ThreadChange::Set(7, Parent { channel: "C1".into(), ts: "1.2".into() }),
-        first: None,
-        follow: Vec::new(),
-        note: None,
-        at: T0,
-    }))
-    .expect("it is taken");
+    begin_thread(&store, ids, Parent { channel: "C1".into(), ts: "1.2".into() }, None);
     put(
         &store,
         vec![threaded("ops", "no longer watched", 7, Thread::Edit), threaded("ops", "begins", 8, Thread::Open)],
