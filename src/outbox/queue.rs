@@ -11,26 +11,27 @@ mod lane;
 mod refused;
 mod storms;
 mod taken;
+mod untaken;
 mod way;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use self::lane::{PassedOver, State, Way, part};
-pub use self::refused::MOST_REMEMBERED;
 use self::taken::first_after;
+pub use self::untaken::MOST_REMEMBERED;
+use self::untaken::Untaken;
 use super::batch::{Ask, Batch, Lane};
 use super::digest;
-use super::instead;
 use super::report::{DeliveryResult, Report};
 use super::storm::{self, Storm};
 use crate::clock::{self, Mono, Now};
 use crate::id::Channel;
 use crate::notify::{Receipt, SendError};
-use crate::store::{Class, Depth, Disposition, MessageId, Settlement};
+use crate::store::{Class, Depth, Disposition, MessageId, Settlement, Stored};
 
 /// Messages that would take longer than this at the channel's rate are merged.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,21 +71,14 @@ pub struct Queue {
     limited: BTreeMap<Lane, Hold>,
     refusals: BTreeMap<Lane, u32>,
     storms: Vec<Storm>,
-    /// Channels that refused the last message that was posted to them.
-    shut: BTreeSet<Channel>,
     /// Where messages go that name no channel.
     default: Option<Channel>,
     /// This host's name.
     host: Arc<str>,
     /// When the way to Slack failed last.
     failed: Option<Timestamp>,
-    /// Incidents of which there was a notice that a channel does not take a message, and channels of which there was one that
-    /// they take nothing; the oldest are forgotten.
-    noticed: VecDeque<(Channel, Option<u64>)>,
-    /// Alerts of several channels, and which of these did not take them, with what Slack said; the oldest are forgotten.
-    untaken: VecDeque<(instead::Alert, instead::Refusal)>,
-    /// Alerts that were told in the default channel since none of their channels took them; the oldest are forgotten.
-    forwarded: VecDeque<instead::Alert>,
+    /// Alerts that their channels did not take.
+    untaken: Untaken,
 }
 
 impl Queue {
@@ -96,6 +90,11 @@ impl Queue {
     /// Where messages go that name no channel, and those that none of their own channels takes.
     pub fn set_default(&mut self, channel: Option<Channel>) {
         self.default = channel;
+    }
+
+    /// Takes up what an earlier process told elsewhere, by what it left in the outbox of that: the newest first.
+    pub fn remember(&mut self, left: &[Stored]) {
+        self.untaken.remember(left, self.default.as_ref());
     }
 
     /// The host that messages of several jobs name.

@@ -2,11 +2,11 @@
 //!
 //! Before it: the error, and what retry.rs makes of it. After it: the settlement, and who is told in its place.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::untaken::Place;
 use super::{Answered, Hold, Queue, reports};
 use crate::clock::{self, Now};
 use crate::id::Channel;
@@ -16,19 +16,7 @@ use crate::outbox::batch::{Batch, Lane, given_up};
 use crate::outbox::instead;
 use crate::outbox::report::{DeliveryResult, Report};
 use crate::outbox::retry::{self, Step, Try};
-use crate::store::{Class, Disposition, FollowUp, MessageId, MessageState, Progress, Settlement, Stored, ThreadChange};
-
-/// Alerts that were refused or told elsewhere, and incidents of which a notice was told, that are remembered at most: an older one
-/// may be told again.
-pub const MOST_REMEMBERED: u32 = 1_000;
-
-/// One more is remembered, and the oldest forgotten.
-fn remembered<T>(all: &mut VecDeque<T>, one: Option<T>) {
-    all.extend(one);
-    if all.len() > MOST_REMEMBERED as usize {
-        all.pop_front();
-    }
-}
+use crate::store::{Class, Disposition, FollowUp, MessageId, Progress, Settlement, Stored, ThreadChange};
 
 impl Queue {
     /// What an error means.
@@ -53,7 +41,7 @@ impl Queue {
             reply: batch.parent.is_some(),
             // Where nothing shows that the channel takes no message either, it may be the edit alone.
             patient: is_patient(batch)
-                && (self.shut.contains(&batch.channel) || batch.refusals() + 1 < retry::MOST_REFUSALS),
+                && (self.untaken.is_shut(&batch.channel) || batch.refusals() + 1 < retry::MOST_REFUSALS),
             failures: state.failures,
             refusals: batch.refusals(),
             timeouts: batch.timeouts(),
@@ -75,14 +63,14 @@ impl Queue {
             progress.timeouts = tried.timeouts + 1;
         }
         let again = |progress: Progress| Disposition::Retry { why: why.clone(), progress };
-        let answered = match step {
+        let (disposition, thread) = match step {
             Step::Again(wait) | Step::AgainOrNext(wait) => {
                 self.failed = Some(now.wall);
                 let is_doubtful = matches!(step, Step::AgainOrNext(_));
                 if state.failed_again(batch, wait, (now.mono, chance), is_doubtful) {
                     self.way_fails_anew();
                 }
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
             Step::Limited(wait) => {
                 state.not_before = now.mono + wait;
@@ -94,31 +82,31 @@ impl Queue {
                         self.limited.get(&batch.lane).map_or(now.mono + wait, |hold| hold.until.max(now.mono + wait));
                     self.limited.insert(batch.lane, Hold { until, credentials: false, why: why.clone() });
                 }
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
             Step::Credentials => {
                 self.credentials = Some(Hold { until: now.mono + retry::PROBE, credentials: true, why: why.clone() });
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
             Step::Plain => {
                 state.plain = head.map(|stored| (stored.id, why.clone()));
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
             Step::Smaller => {
                 state.lines = Some((batch.members.len() / 2).max(1));
                 state.plain = None;
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
             Step::Anew => {
                 // The thread that the message itself names is not in the store, where it could be forgotten.
                 if batch.message.route.target.is_some() {
                     state.unthreaded = head.map(|stored| stored.id);
                 }
-                settlement(again(progress), forget(batch), Vec::new())
+                (again(progress), forget(batch))
             }
             Step::Unthreaded => {
                 state.unthreaded = head.map(|stored| stored.id);
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
             // What is late has no more tries of its own: the digest is one, and it must not stand in front of the rest.
             Step::Later(_) if batch.class == Class::Late => return unannounced(batch, why, settlement),
@@ -129,15 +117,15 @@ impl Queue {
                 if progress.refusals + 1 >= retry::MOST_REFUSALS && batch.lane == Lane::Posts {
                     state.plain = head.map(|stored| (stored.id, why.clone()));
                 }
-                settlement(again(progress), ThreadChange::Keep, Vec::new())
+                (again(progress), ThreadChange::Keep)
             }
-            Step::Needless => settlement(Disposition::Superseded, forget(batch), Vec::new()),
+            Step::Needless => (Disposition::Superseded, forget(batch)),
             // The channel cannot be told of what is late, or of details: they are dead letters as they are.
             Step::Elsewhere(_) | Step::Dead if batch.class == Class::Late => {
                 return unannounced(batch, why, settlement);
             }
             Step::Elsewhere(_) | Step::Dead if batch.class == Class::Detail => {
-                settlement(Disposition::Dead { why: why.clone(), forwarded: false }, ThreadChange::Keep, Vec::new())
+                (Disposition::Dead { why: why.clone(), forwarded: false }, ThreadChange::Keep)
             }
             Step::Elsewhere(wait) => return self.elsewhere(batch, error, progress, wait, now, settlement),
             Step::Dead => return self.dead(batch, error, now, settlement),
@@ -148,7 +136,7 @@ impl Queue {
         {
             hold.until = now.mono + retry::PROBE;
         }
-        Answered { settlement: answered, reports: Vec::new(), nowhere: None }
+        Answered { settlement: settlement(disposition, thread, Vec::new()), reports: Vec::new(), nowhere: None }
     }
 
     /// The channel takes nothing: it is tried again with patience. Where no other channel of the alert takes it, the default channel
@@ -169,11 +157,11 @@ impl Queue {
             // Its thread may take it when the channel does.
             state.unthreaded = None;
         }
-        self.shut.insert(batch.channel.clone());
+        self.untaken.shut(&batch.channel);
         let code = error.code().unwrap_or(&why);
-        self.note_untaken(batch, code);
+        self.untaken.refused(batch, code);
         let members: Vec<(&Stored, Place)> =
-            batch.members.iter().map(|stored| (stored, self.place_of(stored))).collect();
+            batch.members.iter().map(|stored| (stored, self.untaken.place_of(stored, self.default.as_ref()))).collect();
         let has = |wanted: Place| members.iter().any(|(_, place)| *place == wanted);
         let mut follow = Vec::new();
         let mut further = Vec::new();
@@ -190,7 +178,7 @@ impl Queue {
             }
         } else if let Some(default) = self.default.clone().filter(|default| *default != batch.channel)
             && has(Place::Another)
-            && self.notices(&batch.channel, None)
+            && self.untaken.is_first_notice(&batch.channel, None)
         {
             let message = instead::notice(&batch.message, &default, (&why, &self.host), now.wall);
             follow.push(FollowUp { message, file_of: None });
@@ -222,87 +210,9 @@ impl Queue {
     /// What is told there in the place of a message: the message, once for all channels that do not take it, with what Slack said
     /// of each.
     fn forward(&mut self, message: &Message, id: MessageId, default: &Channel, now: Timestamp) -> FollowUp {
-        let alert = instead::Alert::of(message);
-        let of_it = self.untaken.iter().filter(|(known, _)| Some(known) == alert.as_ref());
-        let refused: Vec<instead::Refusal> = of_it.map(|(_, refusal)| refusal.clone()).collect();
-        remembered(&mut self.forwarded, alert);
+        let refused = self.untaken.forwarded(message);
         // The file goes with the message that arrives.
         FollowUp { message: instead::forwarded(message, default, &refused, now), file_of: Some(id) }
-    }
-
-    /// Takes up what an earlier process told elsewhere, by what it left in the outbox of that: the newest first.
-    pub fn remember(&mut self, left: &[Stored]) {
-        for stored in left.iter().rev().filter(|stored| !stored.is_edit() && !stored.is_file()) {
-            let message = &stored.message;
-            let is_default = message.channel.is_unnamed() || self.default.as_ref() == Some(&message.channel);
-            let alert = instead::Alert::of(message);
-            if stored.progress.forwarded {
-                remembered(&mut self.forwarded, alert.clone());
-            } else if is_default && stored.state == MessageState::Dead {
-                remembered(
-                    &mut self.noticed,
-                    message.incident.map(|incident| (message.channel.clone(), Some(incident))),
-                );
-            } else if !is_default && !message.route.also.is_empty() && stored.state == MessageState::Waiting {
-                remembered(&mut self.noticed, Some((message.channel.clone(), None)));
-            }
-            if stored.state == MessageState::Waiting {
-                self.shut.insert(message.channel.clone());
-            }
-            let why = stored.why.clone().unwrap_or_default();
-            let refusal = instead::Refusal { channel: message.channel.clone(), why };
-            remembered(&mut self.untaken, alert.map(|alert| (alert, refusal)));
-        }
-    }
-
-    /// A channel did not take these.
-    fn note_untaken(&mut self, batch: &Batch, why: &str) {
-        for alert in batch.members.iter().filter_map(|stored| instead::Alert::of(&stored.message)) {
-            self.untaken.retain(|(known, refusal)| *known != alert || refusal.channel != batch.channel);
-            remembered(&mut self.untaken, Some((alert, instead::Refusal::new(&batch.channel, why))));
-        }
-    }
-
-    /// A channel took these.
-    pub(super) fn takes_again(&mut self, batch: &Batch) {
-        self.noticed.retain(|(channel, incident)| incident.is_some() || *channel != batch.channel);
-        self.shut.remove(&batch.channel);
-        if self.untaken.iter().any(|(_, refusal)| refusal.channel == batch.channel) {
-            let alerts: Vec<_> =
-                batch.members.iter().filter_map(|stored| instead::Alert::of(&stored.message)).collect();
-            self.untaken.retain(|(known, refusal)| refusal.channel != batch.channel || !alerts.contains(known));
-        }
-    }
-
-    /// Where an alert is told that its channel has just refused.
-    fn place_of(&self, stored: &Stored) -> Place {
-        let message = &stored.message;
-        let alert = instead::Alert::of(message);
-        if stored.progress.forwarded || alert.as_ref().is_some_and(|alert| self.forwarded.contains(alert)) {
-            return Place::Told;
-        }
-        let refused = |other: &Channel| {
-            self.untaken.iter().any(|(known, refusal)| Some(known) == alert.as_ref() && refusal.channel == *other)
-        };
-        if !message.route.also.iter().all(refused) {
-            return Place::Another;
-        }
-        let is_new = |default: &Channel| *default != message.channel && !message.route.also.contains(default);
-        match &self.default {
-            Some(default) if is_new(default) && message.route.instead_of.is_none() => Place::Default,
-            _ => Place::Nowhere,
-        }
-    }
-
-    /// Whether there is a notice that a channel does not take a message of an incident, or that it takes nothing: there is one,
-    /// however often it refuses them.
-    fn notices(&mut self, channel: &Channel, incident: Option<u64>) -> bool {
-        let of = (channel.clone(), incident);
-        if self.noticed.contains(&of) {
-            return false;
-        }
-        remembered(&mut self.noticed, Some(of));
-        true
     }
 
     /// No try can help.
@@ -328,8 +238,9 @@ impl Queue {
         let doubt = in_doubt.then(|| format!("{why}; Slack may have taken it"));
         let why = doubt.as_deref().unwrap_or(why);
         let code = error.code().unwrap_or(why);
-        self.note_untaken(batch, code);
-        let places: Vec<Place> = batch.members.iter().map(|stored| self.place_of(stored)).collect();
+        self.untaken.refused(batch, code);
+        let places: Vec<Place> =
+            batch.members.iter().map(|stored| self.untaken.place_of(stored, self.default.as_ref())).collect();
         let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
         let elsewhere = match in_doubt {
             true => DeliveryResult::InDoubt { why: why.to_owned() },
@@ -356,7 +267,7 @@ impl Queue {
             }
             // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
             Some(default) if message.route.instead_of.as_ref() != Some(&default) && !instead::is_notice(message) => {
-                if message.incident.is_none() || self.notices(&batch.channel, message.incident) {
+                if message.incident.is_none() || self.untaken.is_first_notice(&batch.channel, message.incident) {
                     let message = instead::notice(message, &default, (why, &self.host), now.wall);
                     follow.push(FollowUp { message, file_of: None });
                 }
@@ -372,19 +283,6 @@ impl Queue {
         let disposition = Disposition::Dead { why: why.to_owned(), forwarded };
         Answered { settlement: settlement(disposition, ThreadChange::Keep, follow), reports, nowhere }
     }
-}
-
-/// Where an alert is told that its channel does not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In the default channel, as it was before.
-    Told,
-    /// In another of its channels, which has it or may still take it.
-    Another,
-    /// In the default channel.
-    Default,
-    /// Nowhere.
-    Nowhere,
 }
 
 /// That a channel is told of messages in the place of their own.

@@ -26,7 +26,7 @@ impl Queue {
         self.limited.remove(&batch.lane);
         self.refusals.remove(&batch.lane);
         if batch.lane == Lane::Posts {
-            self.takes_again(batch);
+            self.untaken.taken(batch);
         }
         if let Some(state) = self.lanes.get_mut(&(batch.channel.clone(), batch.lane)) {
             // After a digest that Slack called too large its size grows again step by step.
