@@ -146,6 +146,15 @@ impl Problem {
         Self { code, message: message.into(), labels: vec![label], help: None }
     }
 
+    /// The same at another place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        if let Some(first) = self.labels.first_mut() {
+            first.place = place;
+        }
+        self
+    }
+
     /// Adds the way out.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

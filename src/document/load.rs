@@ -1,4 +1,4 @@
-//! Files from disk: finds them, reads them, parses them. The door of the file system for configuration.
+//! Files from disk: finds them and reads them. The door of the file system for configuration.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::OFlags;
-use toml::de::DeTable;
 
 use crate::diagnostic::{Code, Place, Problem, Problems, SourceId, Sources, in_one_line};
 use crate::id::JobName;
@@ -125,44 +124,6 @@ fn bytes(path: &Path) -> Result<Vec<u8>, Unread> {
 #[expect(clippy::disallowed_methods, reason = "the door of files: configuration is read here and nowhere else")]
 fn is_made_up(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0)
-}
-
-/// Parses a file that was read: the table as far as it can be understood, and every syntax error as a problem. The
-/// answer tells whether it was free of them.
-pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (DeTable<'t>, bool) {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let clean = errors.is_empty();
-    // Once for all errors: they do not come in the order of their places.
-    let ends: Vec<usize> = if clean { Vec::new() } else { text.match_indices('\n').map(|(at, _)| at).collect() };
-    let mut last_line = None;
-    for error in errors {
-        let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        let span = error.span().unwrap_or(0..0);
-        // What the parser stumbles over on the same line, or on the lines right after it, follows from the first stumble.
-        let line = ends.partition_point(|end| *end < span.start);
-        let follows = last_line.replace(line).is_some_and(|last| line <= last + 1);
-        if !follows {
-            let help = way_out(&message);
-            problems.push(Problem::new(Code::TomlSyntax, Place::new(source, span), message).help(help));
-        }
-    }
-    (table.into_inner(), clean)
-}
-
-/// What to do about a syntax error.
-fn way_out(message: &str) -> &'static str {
-    let about = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if about(&["duplicate"]) {
-        "a key, or a `[table]`, stands once: keep one of them"
-    } else if about(&["carriage return"]) {
-        "a line ends with a line feed, or with a carriage return before it: save the file with such line ends"
-    } else if about(&["string", "quote", "escape", "newline"]) {
-        "text stands in quotes and ends on its line: `\"…\"`; with quotes in it `'…'`, with several lines `'''…'''`"
-    } else if about(&["`=`", "key"]) {
-        "a line is `key = value`, a `[table]`, or a comment: `# …`"
-    } else {
-        "a value is `\"text\"`, `5`, `true`, `[\"a\", \"b\"]` or `{ key = \"value\" }`"
-    }
 }
 
 /// Every job file below `folder`, sorted by name. Hidden files, files ending in `~` and other endings are no jobs;

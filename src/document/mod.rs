@@ -9,6 +9,7 @@ pub mod load;
 mod sections;
 mod small;
 mod suggest;
+pub mod syntax;
 mod table;
 mod text;
 mod units;

@@ -2,7 +2,7 @@
 
 use super::{ACTION_KEYS, KEYS, MESSAGE_KEYS, read};
 use crate::diagnostic::{Place, Problems, Sources, human};
-use crate::document::{Reader, Table, load};
+use crate::document::{Reader, Table, syntax};
 use crate::message::{GLOBAL_KEYS, Templates, read_templates};
 
 /// Whether a job file with this template is accepted.
@@ -16,8 +16,8 @@ fn read_job(global: &str, job: &str) -> (Vec<String>, bool) {
     let mut sources = Sources::default();
     let mut problems = Problems::default();
     let (global_id, job_id) = (sources.add("slack_alert.toml".as_ref(), global), sources.add("job.toml".as_ref(), job));
-    let (global_table, _) = load::parse(global_id, global, &mut problems);
-    let (job_table, _) = load::parse(job_id, job, &mut problems);
+    let (global_table, _) = syntax::parse(global_id, global, &mut problems);
+    let (job_table, _) = syntax::parse(job_id, job, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     let reader = Reader::default();
     let mut root = Table::root(&reader, global_id, global, &global_table);
@@ -222,7 +222,7 @@ fn many_jobs_with_one_template_share_it() {
     let job = "template = \"{{ stdout | trim }}\"";
     let mut problems = Problems::default();
     let id = Sources::default().add("job.toml".as_ref(), job);
-    let (table, _) = load::parse(id, job, &mut problems);
+    let (table, _) = syntax::parse(id, job, &mut problems);
     let read = || read(&mut Table::root(&reader, id, job, &table), &templates);
     let (first, second) = (read(), read());
     let body = |format: &super::Format| {

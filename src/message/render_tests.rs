@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Rendered, own_words, render, whole_output};
 use crate::diagnostic::{Problems, Sources};
-use crate::document::{Reader, Table, load};
+use crate::document::{Reader, Table, syntax};
 use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
 use crate::id::{JobName, RunId};
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
@@ -22,7 +22,7 @@ fn format_of(job: &str) -> Format {
     let text = format!("{job}\n[templates]\nshort = \"*{{{{ job.name }}}}* {{{{ stdout }}}}\"\n");
     let id = Sources::default().add("job.toml".as_ref(), text.as_str());
     let mut problems = Problems::default();
-    let (table, _) = load::parse(id, &text, &mut problems);
+    let (table, _) = syntax::parse(id, &text, &mut problems);
     let reader = Reader::default();
     let mut root = Table::root(&reader, id, &text, &table);
     let templates = read_templates(&mut root);
@@ -1064,7 +1064,7 @@ fn filters_do_what_they_say() {
 fn read_unchecked(template: &str) -> Option<Format> {
     let text = format!("template = '''{template}'''");
     let id = Sources::default().add("job.toml".as_ref(), text.as_str());
-    let (table, _) = load::parse(id, &text, &mut Problems::default());
+    let (table, _) = syntax::parse(id, &text, &mut Problems::default());
     let reader = Reader::default();
     let format = format::read(&mut Table::root(&reader, id, &text, &table), &Templates::default());
     (reader.errors() == 0).then_some(format)

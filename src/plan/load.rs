@@ -13,7 +13,7 @@ use super::partial::{BadKeys, Partial};
 use super::{Findings, Job, NotLoaded, Options, Plan, chain, spread};
 use crate::diagnostic::{self, Code, Place, Problem, Problems, SourceId, Sources};
 use crate::document::load::{self, JobFile};
-use crate::document::{Layer, Reader, Table};
+use crate::document::{Layer, Reader, Table, syntax};
 use crate::exec::{self, Status};
 use crate::id::{Channel, JobName};
 use crate::schedule::{Expect, Schedule};
@@ -50,9 +50,9 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     let mut findings = Findings::new(options.config.as_deref().unwrap_or(Path::new("(no configuration file)")));
     let folder = folder_of(options);
     let file = read_config_file(options, &mut findings);
-    let (parsed, clean) = load::parse(findings.config, &file.text, &mut findings.problems);
+    let (parsed, clean) = syntax::parse(findings.config, &file.text, &mut findings.problems);
     let probe_source = findings.sources.add(Path::new("(defaults)"), job::PROBE);
-    let (probe, _) = load::parse(probe_source, job::PROBE, &mut Problems::default());
+    let (probe, _) = syntax::parse(probe_source, job::PROBE, &mut Problems::default());
 
     let reader = Reader::of(super::config_sections);
     let mut root = Table::root(&reader, findings.config, &file.text, &parsed);
@@ -132,7 +132,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
 pub fn load_config(options: &Options, around: &Surroundings) -> (Config, Option<Problem>) {
     let mut findings = Findings::new(options.config.as_deref().unwrap_or(Path::new("(no configuration file)")));
     let file = read_config_file(options, &mut findings);
-    let (parsed, _) = load::parse(findings.config, &file.text, &mut findings.problems);
+    let (parsed, _) = syntax::parse(findings.config, &file.text, &mut findings.problems);
     let reader = Reader::default();
     let mut root = Table::root(&reader, findings.config, &file.text, &parsed);
     (config::read(&mut root, options.config.as_deref(), &folder_of(options), around), file.unread)
@@ -142,7 +142,7 @@ pub fn load_config(options: &Options, around: &Surroundings) -> (Config, Option<
 fn job_without_file(defaults: Option<Layer<'_>>, context: &Context<'_>) -> Option<Arc<Job>> {
     const TEXT: &str = "expect = { every = \"1d\", grace = \"0s\" }\n";
     let source = Sources::default().add(Path::new("(none)"), TEXT);
-    let (parsed, _) = load::parse(source, TEXT, &mut Problems::default());
+    let (parsed, _) = syntax::parse(source, TEXT, &mut Problems::default());
     let reader = Reader::default();
     let mut table = Table::root(&reader, source, TEXT, &parsed);
     if let Some(defaults) = defaults {
@@ -359,7 +359,7 @@ fn read_job(file: &JobFile, source: SourceId, base: &Base<'_>, context: &Context
         own.push(problem);
         return Read { text, own, job: None, partial: None, env_file: None, after: Vec::new() };
     }
-    let (parsed, clean) = load::parse(source, &text, &mut own);
+    let (parsed, clean) = syntax::parse(source, &text, &mut own);
     let reader = Reader::of(super::job_sections);
     let mut table = Table::root(&reader, source, &text, &parsed);
     if let Some(defaults) = base.defaults {

@@ -140,7 +140,7 @@ mod tests {
     use super::super::job::{self, Context};
     use super::super::{CONFIG_KEYS, Config, Surroundings};
     use crate::diagnostic::{Problems, Sources};
-    use crate::document::{Key, Kind, Reader, Table, load};
+    use crate::document::{Key, Kind, Reader, Table, syntax};
     use crate::exec::Environment;
     use crate::id::JobName;
 
@@ -155,7 +155,7 @@ mod tests {
     fn asked(text: &str) -> (Vec<&'static str>, Vec<&'static str>) {
         let (mut problems, mut sources) = (Problems::default(), Sources::default());
         let source = sources.add(Path::new("file"), text);
-        let (parsed, _) = load::parse(source, text, &mut problems);
+        let (parsed, _) = syntax::parse(source, text, &mut problems);
         let reader = Reader::default();
         let around = Surroundings {
             environment: Arc::new(Environment::default()),
@@ -204,11 +204,11 @@ mod tests {
         let job = |text: &str| {
             let (mut problems, mut sources) = (Problems::default(), Sources::default());
             let source = sources.add(Path::new("file"), text);
-            let (parsed, _) = load::parse(source, text, &mut problems);
+            let (parsed, _) = syntax::parse(source, text, &mut problems);
             let reader = Reader::default();
             let around =
                 Surroundings { environment: Arc::clone(&environment), zone: TimeZone::UTC, host: "h".to_owned() };
-            let (nothing, _) = load::parse(source, "", &mut problems);
+            let (nothing, _) = syntax::parse(source, "", &mut problems);
             let config =
                 config::read(&mut Table::root(&reader, source, "", &nothing), None, &PathBuf::from("/"), &around);
             let commands = crate::exec::Context::new(&config.folder, &environment);
@@ -230,7 +230,7 @@ mod tests {
         let config = |text: &str| {
             let (mut problems, mut sources) = (Problems::default(), Sources::default());
             let source = sources.add(Path::new("file"), text);
-            let (parsed, _) = load::parse(source, text, &mut problems);
+            let (parsed, _) = syntax::parse(source, text, &mut problems);
             let reader = Reader::default();
             let around =
                 Surroundings { environment: Arc::clone(&environment), zone: TimeZone::UTC, host: "h".to_owned() };

@@ -329,14 +329,14 @@ mod tests {
 
     use super::{Case, EXPECT, GIVEN, KEYS, Step};
     use crate::diagnostic::{Problems, Sources};
-    use crate::document::{Reader, Table, load};
+    use crate::document::{Reader, Table, syntax};
     use crate::exec::Ending;
     use crate::policy::HoldKind;
 
     fn read(text: &str) -> (Vec<Case>, Vec<String>) {
         let mut problems = Problems::default();
         let source = Sources::default().add(Path::new("job.toml"), text);
-        let (parsed, _) = load::parse(source, text, &mut problems);
+        let (parsed, _) = syntax::parse(source, text, &mut problems);
         let reader = Reader::default();
         let mut table = Table::root(&reader, source, text, &parsed);
         let cases = super::read(&mut table);

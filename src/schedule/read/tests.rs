@@ -6,14 +6,14 @@ use jiff::tz::TimeZone;
 use super::super::{CatchUp, EveryFrom, FirstRun, Overlap, Timing};
 use super::{KEYS, read};
 use crate::diagnostic::{Problems, Sources};
-use crate::document::{Reader, Table, load};
+use crate::document::{Reader, Table, syntax};
 
 /// What is read from a job's text over a text of defaults, and the problems: code, culprit and message, a line each.
 fn read_over(job: &str, defaults: &str) -> (Option<Timing>, Vec<String>) {
     let (mut sources, mut problems) = (Sources::default(), Problems::default());
     let (file, below) = (sources.add(Path::new("job.toml"), job), sources.add(Path::new("defaults.toml"), defaults));
-    let (parsed, _) = load::parse(file, job, &mut problems);
-    let (parsed_below, _) = load::parse(below, defaults, &mut problems);
+    let (parsed, _) = syntax::parse(file, job, &mut problems);
+    let (parsed_below, _) = syntax::parse(below, defaults, &mut problems);
     assert!(problems.is_empty(), "the test is valid TOML: {problems:?}");
     let reader = Reader::default();
     let below = Table::root(&reader, below, defaults, &parsed_below);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Component, Path};
 
 use slack_alert::diagnostic::{Problems, Sources};
-use slack_alert::document::load;
+use slack_alert::document::syntax;
 use slack_alert::import::{Machine, Target, crontab};
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -27,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
             if file.path.extension().is_some_and(|ending| ending == "toml") {
                 let mut problems = Problems::default();
                 let source = Sources::default().add(&file.path, file.content.as_str());
-                let (_, clean) = load::parse(source, &file.content, &mut problems);
+                let (_, clean) = syntax::parse(source, &file.content, &mut problems);
                 assert!(clean, "{problems:?} in {}", file.content);
             }
         }

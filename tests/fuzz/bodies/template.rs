@@ -2,7 +2,7 @@
 //! every sample of an outcome. Every place that is pointed at lies inside the template.
 
 use slack_alert::diagnostic::{Problems, Sources};
-use slack_alert::document::{Reader, Table, load};
+use slack_alert::document::{Reader, Table, syntax};
 use slack_alert::message::{self, Templates};
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -22,7 +22,7 @@ pub(crate) fn run(bytes: &[u8]) {
         let text = format!("{before}{template}'''\n");
         let mut problems = Problems::default();
         let source = Sources::default().add("job.toml".as_ref(), text.as_str());
-        let (parsed, clean) = load::parse(source, &text, &mut problems);
+        let (parsed, clean) = syntax::parse(source, &text, &mut problems);
         assert!(clean, "{text:?}: {problems:?}");
         let reader = Reader::default();
         let mut table = Table::root(&reader, source, &text, &parsed);

@@ -513,8 +513,8 @@ fn a_file_of_syntax_errors_is_read_in_a_moment() {
     let lines = "command = 'true'\nevery = '1h'\n".to_owned() + &"= \n".repeat(200_000);
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &lines)]);
     let ran = sandbox.run(&["check"]);
-    assert!(ran.stdout.contains("a.toml:3:1"), "{ran:?}");
-    assert!(ran.stdout.contains("checked 2 files, 1 job: 2 errors"), "{ran:?}");
+    let (first, last) = (ran.stdout.contains("a.toml:3:1"), ran.stdout.lines().last().unwrap_or_default());
+    assert!(first && last.starts_with("checked 2 files, 1 job: 200001 errors"), "{last}");
 }
 
 #[test]

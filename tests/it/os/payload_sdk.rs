@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use slack_alert::diagnostic::{Problems, Sources};
-use slack_alert::document::{Reader, Table, load};
+use slack_alert::document::{Reader, Table, syntax};
 use slack_alert::exec::{Captured, Outcome, Output, Status};
 use slack_alert::id::Channel;
 use slack_alert::message::{self, Edit, Format, Message, Notice, Occasion, Rendered, Route, Templates, edited};
@@ -48,7 +48,7 @@ fn formats() -> Vec<(&'static str, Format)> {
     ];
     let read = |(name, job): (&'static str, &str)| {
         let id = Sources::default().add("job.toml".as_ref(), job);
-        let (table, _) = load::parse(id, job, &mut Problems::default());
+        let (table, _) = syntax::parse(id, job, &mut Problems::default());
         let reader = Reader::default();
         let format = message::read(&mut Table::root(&reader, id, job, &table), &templates);
         assert_eq!(reader.errors(), 0, "{name}: {:?}", reader.into_problems());
