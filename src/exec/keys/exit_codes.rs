@@ -42,7 +42,7 @@ pub enum ExitCodes {
     Plain,
     /// 0 ok, 1 warning, 2 critical, 3 unknown. What a plugin cannot mean is unknown too.
     Nagios,
-    /// As listed; what is not, is as with [`ExitCodes::Plain`].
+    /// As listed; what is not, is as with [`ExitCodes::Plain`]. Where exit codes are listed that are ok, 0 is listed too.
     Listed(Box<[(Exit, Meaning)]>),
 }
 
@@ -58,7 +58,12 @@ pub(super) const KEYS: &[Key] = &[Key {
 }];
 
 const TABLE: &[Key] = &[
-    Key { name: "ok", kind: LIST, default: "[0]", about: "Exit codes and signals that are well." },
+    Key {
+        name: "ok",
+        kind: LIST,
+        default: "[0]",
+        about: "Exit codes and signals that are well. Where exit codes are listed, 0 is well only if it is one of them.",
+    },
     Key { name: "warning", kind: LIST, default: "", about: "Exit codes and signals that are a warning." },
     Key {
         name: "critical",
@@ -142,7 +147,8 @@ fn read_lists(table: &mut Table<'_>) -> Option<Vec<(Exit, Meaning)>> {
         written.into_iter().filter_map(|(name, meaning, value)| Some((name, meaning, value?))).collect();
     // What the job says of a code is before what `[defaults]` say of it.
     written.sort_by_key(|(_, _, value)| value.inherited);
-    for (name, meaning, value) in written {
+    for (name, meaning, value) in &written {
+        let (name, meaning) = (*name, *meaning);
         for item in value.items().unwrap_or_else(|| vec![value.clone()]) {
             let Some(exit) = read_exit(&item) else {
                 good = false;
@@ -162,7 +168,16 @@ fn read_lists(table: &mut Table<'_>) -> Option<Vec<(Exit, Meaning)>> {
             }
         }
     }
-    good.then(|| seen.into_iter().map(|(exit, meaning, ..)| (exit, meaning)).collect())
+    let zero = Exit::Code(0);
+    let is_ok = |value: &Value<'_>| {
+        let items = value.items().unwrap_or_else(|| vec![value.clone()]);
+        // Names of signals say nothing of exit codes.
+        items.is_empty() || items.iter().any(Value::is_integer)
+    };
+    let names_codes = written.iter().any(|(name, _, value)| *name == "ok" && is_ok(value));
+    let is_listed = seen.iter().any(|(exit, ..)| *exit == zero);
+    let rest = (names_codes && !is_listed).then_some((zero, Meaning::Status(Status::Critical)));
+    good.then(|| seen.into_iter().map(|(exit, meaning, ..)| (exit, meaning)).chain(rest).collect())
 }
 
 /// An exit code, or a signal by its name; else a problem.
@@ -257,8 +272,20 @@ mod tests {
         }
         let codes = read_one("command = 'x'\nexit_codes = { ok = ['SIGTERM'], warning = [143] }").exit_codes;
         assert_eq!(meaning(&codes, Exit::Code(143)), "warning", "a code that is listed means what it says");
-        let codes = read_one("command = 'x'\nexit_codes = { critical = [0] }").exit_codes;
-        assert_eq!(meaning(&codes, Exit::Code(0)), "critical");
+        for (listed, zero) in [
+            ("critical = [0]", "critical"),
+            ("ok = [1]", "critical"),
+            ("ok = 1", "critical"),
+            ("ok = []", "critical"),
+            ("ok = [1, 'SIGTERM']", "critical"),
+            ("ok = [1], warning = [0]", "warning"),
+            ("ok = ['SIGTERM']", "ok"),
+            ("ok = 'SIGTERM'", "ok"),
+            ("warning = [1]", "ok"),
+        ] {
+            let codes = read_one(&format!("command = 'x'\nexit_codes = {{ {listed} }}")).exit_codes;
+            assert_eq!(meaning(&codes, Exit::Code(0)), zero, "{listed}");
+        }
     }
 
     #[test]
