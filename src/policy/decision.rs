@@ -93,8 +93,8 @@ impl Suppressed {
             Self::RateLimited => (
                 "rate-limited",
                 true,
-                "the job has used up its `notify.rate_limit`, or its burst pauses; the next message says how many alerts \
-                 were suppressed",
+                "the job has used up its `notify.rate_limit`, and the next message says how many alerts were suppressed; or its \
+                 burst pauses",
             ),
             Self::QuietHours => {
                 ("quiet-hours", true, "it was within `notify.quiet_hours`; the digest at their end reports it")

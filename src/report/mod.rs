@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{self, Now};
-use crate::exec::{Captured, LAST_OUTPUT, Outcome, Output, Run, Status};
+use crate::exec::{Captured, LAST_OUTPUT, Outcome, Output, Run, Status, Trigger};
 use crate::id::{Channel, JobName};
 use crate::message::{self, Attachment, Edit, Message, Notice, Occasion, Rendered, Route, RunFacts, Thread};
 use crate::notify::Capabilities;
@@ -173,8 +173,9 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
     let mut said = match verdict {
         Verdict::NotRun => Said::nothing(Decision::NotRun),
         Verdict::Suppress(why, until) => suppressed(why, until),
-        // A run that was under way when the pause began may not add to exactly so many alerts.
-        Verdict::Notify(notification) if burst == Burst::Paused => {
+        // A run that was under way when the pause began may not add to exactly so many alerts. One that a person asks for is none
+        // of the burst's.
+        Verdict::Notify(notification) if burst == Burst::Paused && end.run.trigger != Trigger::Manual => {
             policy::retract(health, &notification);
             suppressed(Suppressed::RateLimited, None)
         }

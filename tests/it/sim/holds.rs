@@ -508,6 +508,37 @@ async fn a_burst_keeps_its_place_in_a_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_a_person_asks_for_is_told_in_the_pause_of_a_burst_and_one_under_way_is_not() {
+    let text = "command = 'a'\nburst = { every = '10s', alerts = 1, pause = '1h' }\noverlap = 'allow'\nnotify.repeat = 'always'";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() {
+        // It is under way when the next one begins the pause.
+        0 => fails("slow").takes(15),
+        300 => says(""),
+        600 => fails("refused"),
+        _ => fails("no"),
+    })
+    .await;
+    world.pass(minutes(5)).await;
+    trigger(&world, "a").await;
+    world.pass(minutes(5)).await;
+    trigger(&world, "a").await;
+    world.pass(minutes(51)).await;
+    let context = "exit code 2 · web-1 · every 10s until 1 alert, then pause 1h";
+    assert_eq!(
+        world.messages(),
+        [
+            format!("08:00:10 #ops :red_circle: a critical: no / pauses for 1h after this message / {context}"),
+            "08:05:00 #ops :white_check_mark: a is well again after 4m 50s, 2 failures / web-1".to_owned(),
+            format!("08:10:00 #ops :red_circle: a critical: refused / {context}"),
+            format!(
+                "09:00:10 #ops :red_circle: a failing differently since 09:00: no, was refused / pauses for 1h after this message / \
+                 {context}"
+            ),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_waits_for_a_place_passes_when_its_job_is_paused_and_the_run_that_goes_on_is_left_alone() {
     let conf = "limits.max_running = 1\nslack.channel = '#ops'\ntime_zone = 'UTC'";
     let long = "command = 'a'\ncron = '0 8 * * *'";
