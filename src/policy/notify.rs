@@ -281,7 +281,11 @@ impl Health {
         // That it stays critical is news for whoever heard that it changes.
         let stays = matches!(draft.update, Update::FlappingEnds { lasted: Some(_), .. })
             && open.is_some_and(|open| self.acknowledged(open).is_none());
-        let pings = failing && draft.status == Status::Critical && (stays || self.pings(&draft, open, worse));
+        // At the end of quiet hours somebody may have it already.
+        let is_taken = matches!(draft.update, Update::QuietHoursEnd { .. })
+            && open.is_some_and(|open| self.acknowledged(open).is_some());
+        let asks = stays || self.pings(&draft, open, worse);
+        let pings = failing && draft.status == Status::Critical && asks && !is_taken;
         let told_in = self.reported_in(open, before.as_ref());
         let waits = before.as_ref().filter(|_| open.is_some());
         let (pending, substitutes) =

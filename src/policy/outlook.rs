@@ -240,6 +240,7 @@ pub(super) fn expected(
     now: Timestamp,
     told: bool,
 ) -> Option<Expected> {
+    use Suppressed::{BelowAfter, Flapping, QuietHours};
     let by_rule = by_rule(settings, health, open, now);
     if let Some(rule) = by_rule.filter(|rule| rule.why == Suppressed::NotAsked) {
         return Some(rule);
@@ -248,8 +249,8 @@ pub(super) fn expected(
         // What fails still when a silence ends is told then.
         Some((Suppressed::Silenced, until)) => Some(Expected { why: Suppressed::Silenced, at: Some(until) }),
         Some((why, until)) => Some(match by_rule {
-            // That it is steady is told all the same.
-            Some(rule @ Expected { why: Suppressed::Flapping | Suppressed::BelowAfter, .. }) => rule,
+            // That it is steady, and what waits for the end of quiet hours, is told all the same.
+            Some(rule @ Expected { why: Flapping | BelowAfter | QuietHours, .. }) => rule,
             Some(Expected { at: None, .. }) => Expected { why, at: None },
             Some(Expected { at: Some(at), .. }) => Expected { why, at: Some(at.max(until)) },
             None => Expected { why, at: Some(until) },
@@ -279,7 +280,7 @@ pub(super) fn expected(
         None => {
             let (run, told_by) = (run_at(health, now, paused, told)?, with_a_run(now)?);
             let why = match () {
-                () if quiet(told_by) => Suppressed::QuietHours,
+                () if quiet(told_by) => QuietHours,
                 () if told_by > run => Suppressed::RateLimited,
                 () if paused.is_some() => Suppressed::RepeatNotDue,
                 () => return None,
@@ -329,7 +330,7 @@ mod tests {
     use crate::exec::Status;
     use crate::policy::holds::Held;
     use crate::policy::stories::{Life, at, run_as};
-    use crate::policy::{Facts, Suppressed, Verdict, judge};
+    use crate::policy::{Facts, Suppressed, Verdict, judge, wake};
     use crate::schedule::{Ahead, read as read_timing};
 
     #[test]
@@ -505,6 +506,20 @@ mod tests {
             };
             assert_eq!(said, looked, "{now}");
             assert_eq!(looked, Some(Expected { why: Suppressed::Acknowledged, at: Some(at("09:00")) }), "{now}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_the_end_of_quiet_hours_comes_then_and_pings_nobody_where_somebody_has_it() {
+        for acks in [Vec::new(), vec![(1, at("09:00"))]] {
+            let mut life = Life::new("quiet_hours = '00:00-07:00'\n");
+            life.run("critical: no disk", at("03:00"));
+            let pings = acks.is_empty();
+            life.health.hold(Held { acks, ..Held::default() });
+            let next = open(&life.settings, &life.health, &life.zone, at("03:01"))[0].next;
+            assert_eq!(next, Some(Expected { why: Suppressed::QuietHours, at: Some(at("07:00")) }));
+            let told = wake(&life.settings, &mut life.health, None, &life.zone, at("07:00"));
+            assert_eq!(told.iter().map(|told| told.pings).collect::<Vec<_>>(), [pings]);
         }
     }
 
