@@ -172,8 +172,8 @@ impl Health {
         let line = match draft.event {
             // The process may be gone, and more due times have passed, by the time at which that is read.
             Event::Stuck => match draft.update {
-                Update::Hangs(Hang { replaced: false, line, .. }) if line.is_empty() => "a run hung".to_owned(),
-                Update::Hangs(Hang { replaced: false, line, .. }) => format!("a run hung: {line}"),
+                Update::Hangs(Hang { replaced: false, line, .. }) if line.trim().is_empty() => "a run hung".to_owned(),
+                Update::Hangs(Hang { replaced: false, line, .. }) => format!("a run hung: {}", line.trim()),
                 update => update.sentence(moment.zone, now),
             },
             Event::Flapping => draft.update.sentence(moment.zone, now),
