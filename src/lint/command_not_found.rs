@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::accounts::{self, Accounts};
 use super::named_files::{self, NamedFile, Role, SHELLS};
 use super::script::{first_program, is_posix_shell, reads_files};
-use super::{Scope, Subject, Whole};
+use super::{PROGRAM, Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems};
 use crate::document::Value;
 use crate::exec;
@@ -17,6 +17,14 @@ use crate::exec;
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let (command, file) = (&subject.job.command, &subject.file);
     let script = command.script();
+    if !subject.has(PROGRAM) {
+        // Where a program would be looked for is not known; a path needs no looking for.
+        let first = script.and_then(|script| Some(&script[first_program(script)?]));
+        let mut named = command.words().first().copied().into_iter().chain(first);
+        if !named.any(|word| word.starts_with('/') && exec::is_missing(Path::new(word))) {
+            return;
+        }
+    }
     let sentence = match command.locate(subject.programs) {
         Err(sentence) => Some(sentence),
         Ok(program) => barred(command.user(), &program, subject.accounts)

@@ -9,14 +9,21 @@ const SET: &str = "set `timeout` to what it takes at worst, here or for all jobs
 
 /// Without `timeout` nothing ends a command that hangs: `no-timeout`. When nothing tells of it either, it is
 /// `hang-is-silent` in its place: `stuck_after = 0`, or an interval that is measured from the finish, where no due time
-/// is ever skipped. Under `overlap = "replace"` the next run ends the last one, which is as good as a timeout.
+/// is ever skipped. Under `overlap = "replace"` the next run ends the last one, which is as good as a timeout; but with
+/// `stuck_after = 0` nobody hears of that.
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let (job, file) = (subject.job, &subject.file);
-    if !job.timing.enabled || job.command.timeout().is_some() || job.timing.overlap == Overlap::Replace {
+    let replaces = job.timing.overlap == Overlap::Replace;
+    if !job.timing.enabled || job.command.timeout().is_some() || replaces && job.notify.stuck_after > 0 {
         return;
     }
     if job.notify.stuck_after == 0 {
-        let message = "a run that hangs is neither ended nor told of: there is no `timeout`, and `stuck_after` is 0";
+        let message = match replaces {
+            true => {
+                "a run that hangs is ended by the next one and not told of: there is no `timeout`, and `stuck_after` is 0"
+            }
+            false => "a run that hangs is neither ended nor told of: there is no `timeout`, and `stuck_after` is 0",
+        };
         let place = subject.find("notify.stuck_after").map(|value| value.at);
         let problem = Problem::new(Code::HangIsSilent, file.key("command"), message);
         found.push(

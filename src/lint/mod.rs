@@ -89,7 +89,7 @@ const JOB_RULES: &[JobRule] = &[
         check: chatty_job::check,
         needs: &[SCHEDULE, &["working_hours", "command", "notify.on", "notify.rate_limit"]],
     },
-    JobRule { check: command_not_found::check, needs: &[PROGRAM] },
+    JobRule { check: command_not_found::check, needs: &[&["command", "shell"]] },
     JobRule {
         check: hang_is_silent::check,
         needs: &[&["enabled", "overlap", "every_from", "command", "timeout", "notify.stuck_after"]],
