@@ -1,6 +1,7 @@
 //! What can be seen of a shell script without running it: is its shell one that is known, where are its pipes, what is
 //! its first word. Pure, and in doubt silent.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The shells that read the language of POSIX and take `-n` and `-c`.
@@ -14,9 +15,13 @@ const OWN_WORDS: &str = "\
     pwd read readarray readonly repeat return select set setopt shift shopt source suspend test then time times trap \
     true type typeset ulimit umask unalias unset unsetopt until wait whence while zmodload";
 
-/// Whether these are the words of a shell to which a script is then given: `/bin/sh -c`, `bash -euo pipefail -c`.
+/// Whether these are the words of a shell to which a script is then given: `/bin/sh -c`, `bash -euo pipefail -c`,
+/// `/usr/bin/env bash -c`.
 pub(super) fn is_posix_shell(words: &[&str]) -> bool {
-    let [program, options @ .., last] = words else { return false };
+    let base = |word: &&str| word.rsplit('/').next().unwrap_or_default() == "env";
+    let [program, options @ .., last] = (if words.first().is_some_and(base) { &words[1..] } else { words }) else {
+        return false;
+    };
     let name = program.rsplit('/').next().unwrap_or(program);
     let is_cluster = |word: &str| word.starts_with('-') && !word.starts_with("--");
     // After a `-c` that is not the last word, that word is the script, and what is given to the shell an argument of it.
@@ -34,6 +39,18 @@ pub(super) fn is_posix_shell(words: &[&str]) -> bool {
 /// an interactive one (which besides heeds no `-n`).
 pub(super) fn reads_files(words: &[&str]) -> bool {
     words.iter().skip(1).any(|word| word.contains(['l', 'i']) && word.starts_with('-'))
+}
+
+/// The same shell that reads no files at its start, for what only parses.
+pub(super) fn without_files<'w>(words: &[&'w str]) -> Vec<Cow<'w, str>> {
+    let plain = |(index, word): (usize, &&'w str)| match word.starts_with('-') && index > 0 {
+        true if *word == "--login" => None,
+        true if !word.starts_with("--") && word.contains(['l', 'i']) => {
+            Some(Cow::Owned(word.replace(['l', 'i'], ""))).filter(|word| word != "-")
+        }
+        _ => Some(Cow::Borrowed(*word)),
+    };
+    words.iter().enumerate().filter_map(plain).collect()
 }
 
 /// Words that shells of one kind or another take for the beginning of something longer, wherever they stand.
@@ -490,6 +507,11 @@ mod tests {
             (&["/bin/sh", "-c"][..], true),
             (&["bash", "-euo", "pipefail", "-c"], true),
             (&["bash", "-ec"], true),
+            (&["/usr/bin/env", "bash", "-c"], true),
+            (&["/usr/bin/env", "-S", "bash", "-c"], false),
+            (&["env", "X=1", "bash", "-c"], false),
+            (&["env"], false),
+            (&["bash", "-lc"], true),
             (&["bash"], false),
             (&["ssh", "host", "-c"], false),
             (&["python3", "-c"], false),
@@ -503,6 +525,17 @@ mod tests {
             (&[], false),
         ] {
             assert_eq!(is_posix_shell(words), known, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_shell_is_asked_without_what_it_reads() {
+        for (words, plain) in [
+            (&["bash", "-lc"][..], &["bash", "-c"][..]),
+            (&["bash", "-l", "-i", "--login", "-ec"], &["bash", "-ec"]),
+            (&["zsh", "-ilo", "pipefail", "-c"], &["zsh", "-o", "pipefail", "-c"]),
+        ] {
+            assert_eq!(super::without_files(words), plain, "{words:?}");
         }
     }
 
