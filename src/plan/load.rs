@@ -416,7 +416,13 @@ fn refuse_without_channel(found: &mut Found, config: &Config, slack: Place, find
         Status::ALL.into_iter().find(has_none)
     };
     if !found.jobs.is_empty() && found.jobs.iter().all(|(job, _)| lost(job).is_some()) {
-        let problem = Problem::new(Code::MissingKey, slack, "no channel is named for the messages of any job");
+        let names_one =
+            |job: &Job| Status::ALL.into_iter().any(|status| !job.notify.channels_for(status, None).is_empty());
+        let message = match found.jobs.iter().any(|(job, _)| names_one(job)) {
+            false => "no channel is named for the messages of any job",
+            true => "of no job all messages have a channel to go to",
+        };
+        let problem = Problem::new(Code::MissingKey, slack, message);
         findings.problems.push(problem.help("set `channel = \"#ops\"` in [slack]"));
         return;
     }

@@ -42,7 +42,8 @@ pub(super) fn read(table: &mut Table<'_>) -> Limits {
         if !length.is_zero() {
             return Some(length);
         }
-        value.refuse(Code::InvalidDuration, "`timeout` cannot be zero", "leave it out for no limit")
+        let help = "leave it out for no limit; where `[defaults]` has one, write one that is never reached: `timeout = \"365d\"`";
+        value.refuse(Code::InvalidDuration, "`timeout` cannot be zero", help)
     });
     Limits { timeout, kill_after: table.duration("kill_after").unwrap_or(Limits::default().kill_after) }
 }

@@ -89,7 +89,7 @@ fn limits(
     if written.as_ref().and_then(crate::document::Value::as_flag) == Some(false) {
         return None;
     }
-    if let Some(value) = written.filter(|value| !value.is_table() && value.as_flag().is_none()) {
+    if let Some(value) = written.filter(|value| !value.is_table()) {
         return value.wrong_type("a table, or `false`");
     }
     let mut table = table.table_or_empty(key);
