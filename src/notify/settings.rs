@@ -224,11 +224,9 @@ pub fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Settings {
         way: read_way(table, around),
         channel: table.text("channel").and_then(|text| read_channel(&text, table.reader())),
         rate: table.rate("rate").unwrap_or(usual.rate),
-        username: checked(table, "username", "write a name of up to 80 characters", |text| {
-            !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.contains(char::is_control)
-        }),
-        icon_emoji: checked(table, "icon_emoji", "write an emoji's name in colons, such as `:fire:`", is_emoji),
-        icon_url: checked(table, "icon_url", "write the URL of a picture: `https://…`", is_web_address),
+        username: look(table, USERNAME),
+        icon_emoji: look(table, ICON_EMOJI),
+        icon_url: look(table, ICON_URL),
         api_url: checked(table, "api_url", "write a URL such as `https://slack.com/api`", is_api_base)
             .map_or(usual.api_url, |url| url.trim_end_matches('/').to_owned()),
         proxy: read_proxy(table),
@@ -358,6 +356,22 @@ fn checked(table: &mut Table<'_>, key: &'static str, help: &str, good: impl Fn(&
         return Some(text.to_owned());
     }
     value.refuse(Code::InvalidValue, format!("`{text}` is no value for `{}`", value.path()), help)
+}
+
+/// How messages look: a key, what to write, and whether a text will do.
+pub type Look = (&'static str, &'static str, fn(&str) -> bool);
+
+/// The name that messages bear.
+pub const USERNAME: Look = ("username", "write a name of up to 80 characters", |text| {
+    !text.trim().is_empty() && text.chars().count() <= LONGEST_NAME && !text.contains(char::is_control)
+});
+/// The emoji beside that name.
+pub const ICON_EMOJI: Look = ("icon_emoji", "write an emoji's name in colons, such as `:fire:`", is_emoji);
+/// The picture beside it.
+pub const ICON_URL: Look = ("icon_url", "write the URL of a picture: `https://…`", is_web_address);
+
+fn look(table: &mut Table<'_>, (key, help, good): Look) -> Option<String> {
+    checked(table, key, help, good)
 }
 
 /// `:fire:`, `:+1:`, `:wave::skin-tone-2:`.

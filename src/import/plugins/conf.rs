@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::super::{Imported, NewFile, quote};
 use crate::id::Channel;
+use crate::notify::settings::{ICON_EMOJI, ICON_URL, Look, USERNAME};
 use crate::policy::parse_channel;
 
 /// What the Python tool did before it paused a job, and for how long.
@@ -66,9 +67,9 @@ pub(super) fn convert(items: &[Item], origin: &str, imported: &mut Imported) -> 
                     note(format!("{}: {}; write it anew in slack_alert.toml", refusal.message, refusal.help));
                 }
             }
-            "username" => settings.username = kept,
-            "icon_emoji" => settings.icon_emoji = kept,
-            "icon_url" => settings.icon_url = kept,
+            "username" => settings.username = looks(USERNAME, kept, note),
+            "icon_emoji" => settings.icon_emoji = looks(ICON_EMOJI, kept.map(|name| in_colons(&name)), note),
+            "icon_url" => settings.icon_url = looks(ICON_URL, kept, note),
             "working_hours" => settings.hours = hours(&value, &mut note),
             "max_alert" => {
                 match value.parse::<u64>() {
@@ -96,6 +97,21 @@ pub(super) fn convert(items: &[Item], origin: &str, imported: &mut Imported) -> 
     }
     write_settings(&settings, origin, imported);
     pause
+}
+
+/// How messages look, where Slack takes it; else it is left out, and that is said.
+fn looks((key, help, is_good): Look, value: Option<String>, note: impl FnOnce(String)) -> Option<String> {
+    let value = value?;
+    if is_good(&value) {
+        return Some(value);
+    }
+    note(format!("`{key}`: Slack takes no `{value}`, which is left out; {help}"));
+    None
+}
+
+/// The name of an emoji as Slack has it: `:fire:`, of `fire` too.
+fn in_colons(name: &str) -> String {
+    format!(":{}:", name.strip_prefix(':').unwrap_or(name).strip_suffix(':').unwrap_or(name.trim_start_matches(':')))
 }
 
 fn write_settings(settings: &Settings, origin: &str, imported: &mut Imported) {
@@ -244,6 +260,30 @@ mod tests {
             convert(&[("channel".to_owned(), given.to_owned(), Some(1))], "slack_alert.conf", &mut imported);
             let said = format!("{imported:?}").matches("is no channel").count();
             assert_eq!(said, notes, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_slack_takes_for_no_look_is_left_out_and_said() {
+        let long = "x".repeat(100);
+        for (key, given, written) in [
+            ("icon_emoji", ":fire:", Some(":fire:")),
+            ("icon_emoji", "fire", Some(":fire:")),
+            ("icon_emoji", ":fire", Some(":fire:")),
+            ("icon_emoji", "fi re", None),
+            ("icon_url", "https://example.com/x.png", Some("https://example.com/x.png")),
+            ("icon_url", "x", None),
+            ("username", "MovieBot", Some("MovieBot")),
+            ("username", &long, None),
+        ] {
+            let mut imported = Imported::default();
+            convert(&[(key.to_owned(), given.to_owned(), Some(1))], "slack_alert.conf", &mut imported);
+            let line = written.map(|text| format!("\n{key} = \"{text}\"\n"));
+            let content = &imported.files[0].content;
+            assert_eq!(content.contains(key), written.is_some(), "{given}: {content}");
+            assert!(line.is_none_or(|line| content.contains(&line)), "{given}: {content}");
+            let said = imported.notes.iter().any(|note| note.text.contains("is left out"));
+            assert_eq!(said, written.is_none(), "{given}: {:?}", imported.notes);
         }
     }
 
