@@ -3,7 +3,7 @@
 //! The format: "Workflow commands for GitHub Actions", `::error file=…,line=…::message`. In the message `%`, CR and LF
 //! are escaped; in a property `:` and `,` too.
 
-use super::{Problems, Sources, json, mask};
+use super::{Problems, Sources, json};
 
 /// All of them, a line each. Columns are given where a problem is within one line, since GitHub takes none otherwise.
 pub fn render(problems: &Problems, sources: &Sources) -> String {
@@ -27,7 +27,7 @@ pub fn render(problems: &Problems, sources: &Sources) -> String {
         let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
         let message = format!("{}{help}", problem.message);
         let level = json::level(problem.severity());
-        out.push_str(&format!("::{level} {}::{}\n", properties.join(","), data(&mask::secrets(&message))));
+        out.push_str(&format!("::{level} {}::{}\n", properties.join(","), data(&message)));
     }
     out
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
-use super::{Problem, Problems, Severity, Source, SourceId, Sources, mask};
+use super::{Problem, Problems, Severity, Source, SourceId, Sources};
 
 /// So many further places of the same finding are listed; the others are counted.
 const PLACES: usize = 100;
@@ -44,12 +44,9 @@ fn of_block(block: &[&Problem], sources: &Sources, colour: bool) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let message = mask::secrets(&problem.message);
-    let help = problem.help.as_deref().map(mask::secrets);
-    let labels: Vec<_> = problem.labels.iter().map(|label| mask::secrets(&label.text)).collect();
     let places = listed(others, sources);
     let mut group = level
-        .primary_title(message.as_ref())
+        .primary_title(problem.message.as_str())
         .id(problem.code.as_str())
         .elements(Vec::<annotate_snippets::Message<'_>>::new());
     let mut shown: Vec<SourceId> = Vec::new();
@@ -74,13 +71,13 @@ fn of_block(block: &[&Problem], sources: &Sources, colour: bool) -> String {
             let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let span = clamp(&source.text, label.place.span());
             let annotation = kind.span(span.start - lines.start..span.end - lines.start);
-            if label.text.is_empty() { annotation } else { annotation.label(labels[index].as_ref()) }
+            if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
         });
         let snippet = Snippet::source(&source.masked()[lines.clone()]).line_start(first).path(path);
         group = group.element(snippet.annotations(annotations));
     }
-    if let Some(help) = &help {
-        group = group.element(Level::HELP.message(help.as_ref()));
+    if let Some(help) = &problem.help {
+        group = group.element(Level::HELP.message(help.as_str()));
     }
     if !places.is_empty() {
         group = group.element(Level::NOTE.message(places.as_str()));

@@ -1,5 +1,5 @@
-//! Blots secrets out of what is shown: source lines and messages of problems pass through here before anybody sees
-//! them. Before it: nothing; after it: every rendering.
+//! Blots secrets out of what is shown: source lines and the words of problems pass through here before anybody sees
+//! them. Before it: nothing; after it: a problem's words, and every rendering of its lines.
 //!
 //! Each byte of a secret becomes one `*`, so that byte offsets into the text stay true.
 
@@ -76,6 +76,12 @@ fn is_secret(path: &[&str]) -> bool {
     }
 }
 
+/// A secret itself where the path of its file, or the name of its variable, is asked for.
+fn is_in_place_of_path(path: &[&str], text: &str) -> bool {
+    let names_another = path.last().is_some_and(|key| HARMLESS_ENDS.iter().any(|end| key.ends_with(end)));
+    names_another && text.contains("://")
+}
+
 /// Keys of which a table is wanted, or allowed, and under which a text is a secret.
 fn is_instead_of_table(key: &str) -> bool {
     key == "slack" || is_about(key, "ping") || is_environment(key)
@@ -133,7 +139,7 @@ fn below<'t>(
     found: &mut Vec<Range<usize>>,
 ) {
     match value.get_ref() {
-        toml::de::DeValue::String(_) if secret => {
+        toml::de::DeValue::String(value_text) if secret || is_in_place_of_path(path, value_text) => {
             let token = &text[value.span()];
             let quotes = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quotes| token.starts_with(quotes));
             let begin = value.span().start + quotes.map_or(0, str::len);
@@ -278,6 +284,9 @@ mod tests {
                 "[slack]\nchanel = \"#ops\"\ntoken_fil = \"/etc/t\"\n",
                 "[slack]\nchanel = \"#ops\"\ntoken_fil = \"******\"\n",
             ),
+            ("[heartbeat]\nurl_file = \"https://hc/u\"\n", "[heartbeat]\nurl_file = \"************\"\n"),
+            ("ping = { url_file = \"https://hc/u\" }\n", "ping = { url_file = \"************\" }\n"),
+            ("[slack]\ntoken_env = 'https://hc/u'\n", "[slack]\ntoken_env = '************'\n"),
             ("token_file = \"/etc/t\"\ncommand = \"true\"\n", "token_file = \"/etc/t\"\ncommand = \"true\"\n"),
         ] {
             assert_eq!(super::file(text), shown, "{text}");

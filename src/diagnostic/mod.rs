@@ -9,6 +9,7 @@ pub mod json;
 pub mod mask;
 pub mod sarif;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -51,7 +52,7 @@ pub struct Label {
     pub text: String,
 }
 
-/// One thing that is wrong, and the way out.
+/// One thing that is wrong, and the way out. Invariant: nothing in it looks like a secret, whatever the file has in that place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// Its stable name.
@@ -143,7 +144,7 @@ impl Problem {
     /// A problem at a place; the label there is without words, since the message says it.
     pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
         let label = Label { place, text: String::new() };
-        Self { code, message: message.into(), labels: vec![label], help: None }
+        Self { code, message: masked(message), labels: vec![label], help: None }
     }
 
     /// The same at another place.
@@ -158,14 +159,14 @@ impl Problem {
     /// Adds the way out.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(masked(help));
         self
     }
 
     /// Adds the way out, if there is one.
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
+        self.help = help.map(masked).or(self.help);
         self
     }
 
@@ -173,7 +174,7 @@ impl Problem {
     #[must_use]
     pub fn label(mut self, text: impl Into<String>) -> Self {
         if let Some(first) = self.labels.first_mut() {
-            first.text = text.into();
+            first.text = masked(text);
         }
         self
     }
@@ -181,7 +182,7 @@ impl Problem {
     /// Points at a second place that explains the first.
     #[must_use]
     pub fn also(mut self, place: Place, text: impl Into<String>) -> Self {
-        self.labels.push(Label { place, text: text.into() });
+        self.labels.push(Label { place, text: masked(text) });
         self
     }
 
@@ -201,6 +202,14 @@ impl Problem {
     }
 }
 
+fn masked(text: impl Into<String>) -> String {
+    let text = text.into();
+    match mask::secrets(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(masked) => masked,
+    }
+}
+
 impl Source {
     fn new(path: &Path, text: Arc<str>) -> Self {
         Self { path: path.to_owned(), text, lines: OnceLock::new(), masked: OnceLock::new() }
@@ -215,8 +224,8 @@ impl Source {
     /// The text without its secrets, byte for byte as long.
     pub fn masked(&self) -> &Arc<str> {
         self.masked.get_or_init(|| match mask::file(&self.text) {
-            std::borrow::Cow::Borrowed(_) => Arc::clone(&self.text),
-            std::borrow::Cow::Owned(masked) => masked.into(),
+            Cow::Borrowed(_) => Arc::clone(&self.text),
+            Cow::Owned(masked) => masked.into(),
         })
     }
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Code, Problem, Problems, Sources, json::level, mask};
+use super::{Code, Problem, Problems, Sources, json::level};
 
 /// Where the schema of the format is.
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -63,7 +63,7 @@ fn result(problem: &Problem, sources: &Sources) -> Value {
                 "endColumn": spot.end.column,
             },
         });
-        (physical, mask::secrets(&label.text).into_owned())
+        (physical, label.text.clone())
     });
     let first = places.next().map(|(physical, _)| json!({ "physicalLocation": physical }));
     let others = places.enumerate().map(|(index, (physical, text))| {
@@ -74,7 +74,7 @@ fn result(problem: &Problem, sources: &Sources) -> Value {
         "ruleId": problem.code.as_str(),
         "ruleIndex": rule,
         "level": level(problem.severity()),
-        "message": { "text": mask::secrets(&text) },
+        "message": { "text": text },
         "locations": first.into_iter().collect::<Vec<_>>(),
         "relatedLocations": others.collect::<Vec<_>>(),
     })

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
+use crate::diagnostic::mask;
+
 /// A program by name, and where it was when the command was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
@@ -48,6 +50,10 @@ impl Programs {
 /// Finds the file: a name with a slash from `dir`, any other in the folders of `path`. The error is a sentence that says
 /// what is wrong with the nearest thing to it that there is.
 pub(super) fn find(name: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, String> {
+    look_for(name, path, dir).map_err(|why| mask::secrets(&why).into_owned())
+}
+
+fn look_for(name: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, String> {
     if name.contains('/') {
         let file = dir.join(name);
         return match fault(&file) {

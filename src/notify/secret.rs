@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use crate::diagnostic::Code;
+use crate::diagnostic::{Code, mask};
 use crate::document::read_small;
 
 /// No token or URL is longer; what is, is another file.
@@ -116,7 +116,7 @@ impl Source {
     /// In people's words, for "check …".
     pub fn describe(&self, kind: Kind) -> String {
         let key = kind.key();
-        match self {
+        let words = match self {
             Self::Literal(_) if kind == Kind::Watcher => "`url`".to_owned(),
             Self::Literal(_) => format!("`{key}` in [{}]", kind.table()),
             Self::Variable { name, .. } if kind == Kind::Page => format!("http.{key}_env {name}"),
@@ -124,7 +124,9 @@ impl Source {
             Self::File(path) if kind == Kind::Page => format!("http.{key}_file {}", path.display()),
             Self::File(path) => format!("{key}_file {}", path.display()),
             Self::Credential(path) => format!("the systemd credential {}", path.display()),
-        }
+        };
+        // People put the secret itself where its file or its variable is asked for.
+        mask::secrets(&words).into_owned()
     }
 
     /// The secret, as it is now; files are read.

@@ -273,7 +273,7 @@ fn read_way(table: &mut Table<'_>, around: &Surroundings<'_>) -> Way {
         let Some(value) = table.value(key) else { continue };
         let source = match key {
             "token" | "webhook_url" => value.text().and_then(|text| literal(reader, &value, &text, kind)),
-            "token_env" | "webhook_url_env" => value.text().and_then(|text| variable(reader, &value, &text, around)),
+            "token_env" | "webhook_url_env" => variable(&value, around),
             _ => file(reader, &value, around, kind),
         };
         let found = source.map(|source| match kind {
@@ -300,7 +300,7 @@ pub fn read_token(table: &mut Table<'_>, around: &Surroundings<'_>, kind: Kind, 
     table.conflict("token_file", "token_env", "one token is enough: remove one of the two");
     let reader = table.reader();
     let file = table.value("token_file").and_then(|value| file(reader, &value, around, kind));
-    let named = table.value("token_env").and_then(|value| variable(reader, &value, &value.text()?, around));
+    let named = table.value("token_env").and_then(|value| variable(&value, around));
     file.or(named).or_else(|| {
         let path = around.credentials?.join(credential);
         path.is_file().then_some(Source::Credential(path))
@@ -309,7 +309,7 @@ pub fn read_token(table: &mut Table<'_>, around: &Surroundings<'_>, kind: Kind, 
 
 /// A secret in a file of its own.
 fn file(reader: &Reader, value: &Value<'_>, around: &Surroundings<'_>, kind: Kind) -> Option<Source> {
-    let source = Source::File(around.config_dir.join(value.file()?.value));
+    let source = Source::File(around.config_dir.join(path_of_secret(value)?.value));
     note(reader, value, &source, kind);
     Some(source)
 }
@@ -326,18 +326,35 @@ fn literal(reader: &Reader, value: &Value<'_>, text: &Text<'_>, kind: Kind) -> O
     Some(source)
 }
 
-/// A variable by name. That it is not set is no fault of the file: `check` may run elsewhere.
-fn variable(reader: &Reader, value: &Value<'_>, name: &Text<'_>, around: &Surroundings<'_>) -> Option<Source> {
-    if name.value.is_empty() || name.value.contains(['=', '\0', '$', ' ']) || name.value.starts_with("xox") {
-        // Not quoted: people put the secret itself here by mistake.
-        let message = format!("`{}` must be the name of an environment variable", value.path());
-        reader.push(
-            Problem::new(Code::InvalidValue, value.key_at, message).help("write the bare name, such as `SLACK_TOKEN`"),
+/// The path of a file that holds a secret. The secret itself, put here by mistake, is not quoted.
+pub(super) fn path_of_secret<'d>(value: &Value<'d>) -> Option<Text<'d>> {
+    let path = value.file()?;
+    if path.value.contains("://") {
+        let message = format!("`{}` must be the path of a file, and is a URL", value.path());
+        return value.refuse(
+            Code::InvalidValue,
+            message,
+            "put the URL into a file of its own, and write the path of that file",
         );
-        return None;
     }
-    let found = (around.env)(name.value).map(Secret::new);
-    Some(Source::Variable { name: name.value.to_owned(), value: found })
+    Some(path)
+}
+
+/// A variable by name. That it is not set is no fault of the file: `check` may run elsewhere.
+fn variable(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Source> {
+    let name = variable_of_secret(value)?;
+    let found = (around.env)(name).map(Secret::new);
+    Some(Source::Variable { name: name.to_owned(), value: found })
+}
+
+/// The name of a variable that holds a secret. The secret itself, put here by mistake, is not quoted.
+pub(super) fn variable_of_secret<'d>(value: &Value<'d>) -> Option<&'d str> {
+    let name = value.text()?.value;
+    if name.is_empty() || name.contains(['=', '\0', '$', ' ', '/', ':']) || name.starts_with("xox") {
+        let message = format!("`{}` must be the name of an environment variable", value.path());
+        return value.refuse(Code::InvalidValue, message, "write the bare name, such as `SLACK_TOKEN`");
+    }
+    Some(name)
 }
 
 /// Notes what keeps a source from being used; the answer is whether nothing does.

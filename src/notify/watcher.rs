@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::http::Http;
 use super::secret::{Kind, Secret, Source, is_web_address};
-use super::settings::{self, Settings, Surroundings};
+use super::settings::{self, Settings, Surroundings, path_of_secret, variable_of_secret};
 use crate::diagnostic::Code;
 use crate::document::{Key, Kind as Is, Table, Value, default_of};
 
@@ -240,7 +240,7 @@ pub fn read_heartbeat(
         table.conflict(first, second, "one URL is enough: remove one of the two");
     }
     let url = read_url(&mut table, around.config_dir);
-    let named = table.text("url_env").map(|text| text.value.to_owned());
+    let named = table.value("url_env").and_then(|value| variable_of_secret(&value).map(str::to_owned));
     let variable = named.clone().map(|name| {
         let value = (around.env)(&name).map(Secret::new);
         Source::Variable { name, value }
@@ -277,7 +277,8 @@ fn read_url(table: &mut Table<'_>, config_dir: &Path) -> Option<Source> {
     // Of two the one that the file itself has.
     let url = table.value("url").filter(|url| !url.inherited || table.own_value("url_file").is_none());
     let written = url.and_then(|value| literal(&value));
-    let file = table.file("url_file").map(|text| Source::File(config_dir.join(text.value)));
+    let path = table.value("url_file").and_then(|value| path_of_secret(&value));
+    let file = path.map(|path| Source::File(config_dir.join(path.value)));
     written.or(file)
 }
 
