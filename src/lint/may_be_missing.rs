@@ -30,7 +30,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     // A text with an error is another matter.
     let found_in = |keys: &[&'static str]| {
         let good = keys.iter().filter(|key| subject.has(&[key]));
-        good.filter_map(|key| file.find(key)).collect::<Vec<_>>()
+        good.filter_map(|key| subject.find(key)).collect::<Vec<_>>()
     };
     for text in found_in(&CONDITIONS).iter().filter(|value| value.is_text()).filter_map(Value::text) {
         of_condition(&text).into_iter().for_each(|problem| found.push(problem));

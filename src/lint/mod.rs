@@ -144,14 +144,18 @@ struct Entry<'a> {
     source: SourceId,
     /// What cannot be relied on; nothing for a job without an error.
     bad: Option<&'a BadKeys>,
+    /// The same of `[defaults]`.
+    bad_defaults: Option<&'a BadKeys>,
 }
 
 impl<'a> Whole<'a> {
     fn new(plan: &'a Plan, findings: &'a Findings) -> Self {
         let files = plan.jobs.iter().zip(&findings.files);
-        let loaded = files.map(|(job, source)| Entry { job: job.as_ref(), source: *source, bad: None });
+        let bad_defaults = findings.bad_defaults.as_ref();
+        let loaded = files.map(|(job, source)| Entry { job: job.as_ref(), source: *source, bad: None, bad_defaults });
         let partial = findings.partial.iter();
-        let partial = partial.map(|part| Entry { job: &part.job, source: part.source, bad: Some(&part.bad) });
+        let partial =
+            partial.map(|part| Entry { job: &part.job, source: part.source, bad: Some(&part.bad), bad_defaults });
         let service = Service::of(plan.config.file.as_deref()).map(Arc::new);
         Self::of(plan, &findings.sources, findings.config, loaded.chain(partial).collect(), service)
     }
@@ -183,6 +187,7 @@ impl<'a> Whole<'a> {
             job: entry.job,
             file: self.file(entry.source),
             bad: entry.bad,
+            bad_defaults: entry.bad_defaults,
             config: &self.config,
             programs: &self.programs,
             accounts: &self.accounts,
@@ -218,6 +223,7 @@ pub fn check(loaded: &mut Loaded, scope: &Scope) {
         unencrypted_token::check(&whole, &mut found);
         unknown_time_zone_environment::check(&whole, &mut found);
         literal_variable::check_defaults(&whole, &mut found);
+        secret_in_file::check_env_of_defaults(&whole, &mut found);
         writable_configuration::check_config(&whole, &mut found);
         // And these would take a key that is wrong for one that is not there.
         if loaded.plan.is_some() {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Scope, Subject};
+use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Place, Problem, Problems, Sources};
 use crate::document::{Table, Value};
 
@@ -61,7 +61,16 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 /// Variables of a job's `env` whose names say that they hold a secret. One that names a file, or is too short to be one, is
 /// none.
 pub(super) fn check_env(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
-    let env = subject.file.find("env").filter(Value::is_table).and_then(|value| value.table());
+    of_env(subject.file.find("env"), found);
+}
+
+/// The same of `[defaults]`.
+pub(super) fn check_env_of_defaults(whole: &Whole<'_>, found: &mut Problems) {
+    of_env(whole.config.find("defaults.env"), found);
+}
+
+fn of_env(env: Option<Value<'_>>, found: &mut Problems) {
+    let env = env.filter(Value::is_table).and_then(|value| value.table());
     for (name, value) in env.iter().flat_map(Table::free_keys).filter(|(name, _)| is_secret_name(name)) {
         let Some(text) = Some(&value).filter(|value| value.is_text()).and_then(Value::text) else { continue };
         if text.value.chars().count() < SHORTEST || text.value.starts_with('/') || SECRET.is_match(text.value) {

@@ -25,7 +25,8 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
 /// The file of a job's `ping.url_file`.
 pub(super) fn check_ping(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     if let Some(source @ Source::File(_)) = subject.job.ping.as_ref().map(|ping| &ping.url) {
-        judge(source, Kind::Watcher, subject.file.value("ping.url_file"), found);
+        let written = subject.find("ping.url_file").map(|value| value.at);
+        judge(source, Kind::Watcher, written.unwrap_or_else(|| subject.file.start()), found);
     }
 }
 

@@ -93,6 +93,8 @@ pub(super) struct Subject<'s, 'a> {
     pub(super) file: File<'a>,
     /// What of the job cannot be relied on; nothing of a job without an error.
     pub(super) bad: Option<&'a BadKeys>,
+    /// The same of `[defaults]`.
+    pub(super) bad_defaults: Option<&'a BadKeys>,
     /// `slack_alert.toml`, whose `[defaults]` may say what the job does not.
     pub(super) config: &'s File<'a>,
     /// Programs that were looked for already.
@@ -106,7 +108,7 @@ pub(super) struct Subject<'s, 'a> {
 impl Subject<'_, '_> {
     /// Whether these keys of the job can be relied on: whether they are written or not, nothing is wrong with them.
     pub(super) fn has(&self, keys: &[&str]) -> bool {
-        self.bad.is_none_or(|bad| bad.spare(keys))
+        [self.bad, self.bad_defaults].into_iter().flatten().all(|bad| bad.spare(keys))
     }
 
     /// A value that the job has: its own, or the one of `[defaults]`.

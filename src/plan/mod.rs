@@ -392,6 +392,8 @@ pub struct Findings {
     pub files: Vec<SourceId>,
     /// Jobs with errors, as far as they could be read.
     pub partial: Vec<Partial>,
+    /// The keys of `[defaults]` that something is wrong with, and over which no job was laid.
+    pub bad_defaults: Option<BadKeys>,
 }
 
 impl Findings {
@@ -399,7 +401,14 @@ impl Findings {
     fn new(config: &Path) -> Self {
         let mut sources = Sources::default();
         let config = sources.add(config, "");
-        Self { sources, problems: Problems::default(), config, files: Vec::new(), partial: Vec::new() }
+        Self {
+            sources,
+            problems: Problems::default(),
+            config,
+            files: Vec::new(),
+            partial: Vec::new(),
+            bad_defaults: None,
+        }
     }
 
     /// The first error in one line with its place; empty when there is none.

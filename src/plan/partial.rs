@@ -2,6 +2,8 @@
 //!
 //! Before it: the job's file, as far as it could be read. After it: `lint`, whose rules each say which keys they need.
 
+use toml::de::{DeTable, DeValue};
+
 use super::Job;
 use crate::diagnostic::{Code, Place, Problem, Problems, SourceId};
 use crate::document::nearest;
@@ -43,6 +45,20 @@ impl BadKeys {
         let mut keys: Vec<String> = wrong.into_iter().filter_map(under).collect();
         keys.extend(missing.iter().map(|key| (*key).to_owned()));
         Self { keys, unknown: unknown.into_iter().filter_map(under).collect(), certain }
+    }
+
+    /// Takes them out of a table that has them.
+    pub(super) fn take_out_of(&self, table: &mut DeTable<'_>) {
+        for path in self.keys.iter().chain(&self.unknown) {
+            match path.split_once('.') {
+                None => _ = table.remove(path.as_str()),
+                Some((first, rest)) => {
+                    if let Some(DeValue::Table(inner)) = table.get_mut(first).map(toml::Spanned::get_mut) {
+                        inner.remove(rest);
+                    }
+                }
+            }
+        }
     }
 
     /// Whether these keys can be relied on, and what stands below them.
