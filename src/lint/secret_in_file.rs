@@ -49,13 +49,32 @@ const OTHERS: &str =
 const SHORTEST: usize = 6;
 
 /// How the names of variables end whose values are secrets.
-const NAMES: [&str; 8] =
-    ["TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "SECRET_KEY", "API_KEY", "PRIVATE_KEY"];
+const NAMES: [&str; 12] = [
+    "TOKEN",
+    "PASS",
+    "PWD",
+    "PASSPHRASE",
+    "SECRET",
+    "SECRET_KEY",
+    "ACCESS_KEY",
+    "API_KEY",
+    "APIKEY",
+    "PRIVATE_KEY",
+    "CREDENTIAL",
+    "CREDENTIALS",
+];
+
+/// The same, also where they are a part of a word: `PGPASSWORD`.
+const WITHIN_WORDS: [&str; 2] = ["PASSWORD", "PASSWD"];
 
 /// Whether a variable of this name holds a secret.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    NAMES.iter().any(|end| name.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('_')))
+    // Alone it is the folder that a shell is in.
+    let is_word =
+        |before: &str, end: &str| before.is_empty() && end != "PWD" || before.ends_with('_') && before != "OLD_";
+    NAMES.iter().any(|end| name.strip_suffix(end).is_some_and(|before| is_word(before, end)))
+        || WITHIN_WORDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Variables of a job's `env` whose names say that they hold a secret. One that names a file, or is too short to be one, is
@@ -113,7 +132,14 @@ mod tests {
     fn names_that_say_so() {
         for (name, secret) in [
             ("API_TOKEN", true),
-            ("PGPASSWORD", false),
+            ("PGPASSWORD", true),
+            ("MYSQL_PWD", true),
+            ("SMTP_PASS", true),
+            ("AWS_SECRET_ACCESS_KEY", true),
+            ("APIKEY", true),
+            ("PWD", false),
+            ("OLDPWD", false),
+            ("BYPASS", false),
             ("DB_PASSWORD", true),
             ("token", true),
             ("KEYMAP", false),
