@@ -178,7 +178,16 @@ impl Directives {
             return Err(format!("`{name}` says nothing"));
         }
         match name {
-            "status" => self.status = Some(status(value).ok_or("a status is ok, warning, critical or unknown")?),
+            "status" => match status(value) {
+                Some(status) => self.status = Some(status),
+                None => {
+                    // The script says how it is, in a word that nobody knows: that all is well is not known.
+                    let known = self.status.unwrap_or_default();
+                    self.status =
+                        Some(if known.badness() > Status::Unknown.badness() { known } else { Status::Unknown });
+                    return Err("a status is ok, warning, critical or unknown; the run counts as unknown".to_owned());
+                }
+            },
             "title" => self.title = Some(value.to_owned()),
             "key" => self.key = Some(value.to_owned()),
             "attach" => {
@@ -228,7 +237,7 @@ fn plain(part: &str, redactor: &Redactor) -> String {
 }
 
 fn status(word: &str) -> Option<Status> {
-    Status::ALL.into_iter().find(|status| status.as_str() == word)
+    Status::ALL.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -307,7 +316,7 @@ mod tests {
     fn what_is_not_understood_is_taken_out_too_and_is_noted() {
         for (line, why) in [
             ("::slack-alert titel=x", "there is no such directive"),
-            ("::slack-alert status=broken", "a status is ok, warning, critical or unknown"),
+            ("::slack-alert status=broken", "a status is ok, warning, critical or unknown; the run counts as unknown"),
             ("::slack-alert hello", "there is no `=` in it"),
             ("::slack-alert title=", "`title` says nothing"),
             ("::slack-alert field =x", "write `field NAME=VALUE`"),
