@@ -57,7 +57,7 @@ pub use outcome::{
     is_marker, known,
 };
 pub use pass_through::{Going, PassThrough, Passed, TimeLimit, instead};
-pub use program::{Program, Programs, first_line, has_windows_ends, is_missing, script_fault};
+pub use program::{Program, Programs, first_line, has_windows_ends, is_missing, real_path, script_fault};
 pub use run::{HeldBack, Place, ProcessId, Progress, Retry, Run, TellStarted, Trigger};
 pub use signals::{name as signal_name, of_shell as signal_of_shell};
 pub use stop::{Stop, Stopper};

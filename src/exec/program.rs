@@ -48,7 +48,7 @@ impl Programs {
 }
 
 /// Finds the file: a name with a slash from `dir`, any other in the folders of `path`. The error is a sentence that says
-/// what is wrong with the nearest thing to it that there is.
+/// what is wrong with the nearest thing to it that there is; messages, the log and the history have it, and no secret in it.
 pub(super) fn find(name: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, String> {
     look_for(name, path, dir).map_err(|why| mask::secrets(&why).into_owned())
 }
@@ -201,6 +201,12 @@ pub fn first_line(file: &Path) -> Option<(String, String)> {
 #[expect(clippy::disallowed_methods, reason = "the door of programs: whether one is there")]
 pub fn is_missing(file: &Path) -> bool {
     rustix::fs::stat(file).is_err_and(|error| error == rustix::io::Errno::NOENT)
+}
+
+/// Where a file is, whatever links lead there.
+#[expect(clippy::disallowed_methods, reason = "the door of programs: where one is")]
+pub fn real_path(file: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(file).ok()
 }
 
 /// So much of a script is looked at for its line ends.

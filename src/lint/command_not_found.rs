@@ -52,6 +52,9 @@ fn first_of_script(subject: &Subject<'_, '_>) -> Option<Problem> {
     if !is_posix_shell(&words) || reads_files(&words) {
         return None;
     }
+    if let Some(problem) = word_of_bash(subject, script) {
+        return Some(problem);
+    }
     let range = first_program(script)?;
     let sentence = match command.look_up(&script[range.clone()], subject.programs) {
         Err(sentence) => sentence,
@@ -62,6 +65,29 @@ fn first_of_script(subject: &Subject<'_, '_>) -> Option<Problem> {
     };
     let text = subject.file.find("command").and_then(|value| value.text())?;
     Some(problem(text.inside(range), &sentence))
+}
+
+/// Words that bash knows and dash, which is /bin/sh on Debian, looks for as programs.
+const WORDS_OF_BASH: &str = "[[ declare dirs let mapfile popd pushd readarray shopt source typeset";
+
+/// Of a script for dash that begins with one of those words.
+fn word_of_bash(subject: &Subject<'_, '_>, script: &str) -> Option<Problem> {
+    let command = &subject.job.command;
+    let start = script.len() - script.trim_start().len();
+    let word = script[start..].split(|c: char| c.is_ascii_whitespace()).next()?;
+    if !WORDS_OF_BASH.split(' ').any(|known| known == word) || command.look_up(word, subject.programs).is_ok() {
+        return None;
+    }
+    let shell = command.locate(subject.programs).ok()?;
+    let real = exec::real_path(&shell)?;
+    if real.file_name()? != "dash" {
+        return None;
+    }
+    let text = subject.file.find("command").and_then(|value| value.text())?;
+    let sentence =
+        format!("`{word}` is a word of bash, and {} is dash, which finds no program of that name", shell.display());
+    let problem = Problem::new(Code::CommandNotFound, text.inside(start..start + word.len()), sentence);
+    Some(problem.help("let bash read it: `shell = [\"/bin/bash\", \"-c\"]`; or write it as sh knows it"))
 }
 
 /// Of what stands behind the first program: what that one executes, and the scripts that interpreters read.

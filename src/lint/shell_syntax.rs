@@ -164,7 +164,9 @@ fn understood(stderr: &str) -> Option<(usize, String)> {
     let words = rest.trim();
     let mut words =
         words.strip_prefix("Syntax error: ").or(words.strip_prefix("syntax error: ")).unwrap_or(words).to_owned();
-    if let Some(first) = words.get_mut(..1) {
+    // Not of a word in capitals: `EOF`.
+    let is_word = words.chars().nth(1).is_none_or(|second| !second.is_uppercase());
+    if let Some(first) = words.get_mut(..1).filter(|_| is_word) {
         first.make_ascii_lowercase();
     }
     (!words.is_empty()).then_some((line, words))
@@ -244,6 +246,7 @@ mod tests {
             ),
             ("bash: line 1: syntax error: unexpected end of file\n", 1, "unexpected end of file"),
             ("zsh:2: parse error near `)'\n", 2, "parse error near `)'"),
+            ("sh: 1: Syntax error: EOF in backquote substitution\n", 1, "EOF in backquote substitution"),
         ] {
             assert_eq!(understood(stderr), Some((line, words.to_owned())), "{stderr}");
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Scope, Subject, named_files};
 use crate::diagnostic::{Code, Problem, Problems};
+use crate::exec;
 use crate::plan::Job;
 
 /// Others may write.
@@ -21,7 +22,13 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         return;
     }
     for file in named_files::of(&job.command, subject.programs).into_iter().filter(|file| file.missing.is_none()) {
-        let Some((path, who)) = writable_at(&file.path) else { continue };
+        // A link, and what it leads to: either can be replaced.
+        let real = exec::real_path(&file.path).filter(|real| *real != file.path);
+        let Some((path, who)) =
+            [Some(file.path.clone()), real].into_iter().flatten().find_map(|path| writable_at(&path))
+        else {
+            continue;
+        };
         let message =
             format!("this runs as root, and `{}` can be changed by {who}", below_folder(&path, subject).display());
         let problem = Problem::new(Code::WritableScript, file.place(subject), message);
@@ -49,7 +56,7 @@ fn writable_at(file: &Path) -> Option<(PathBuf, String)> {
     }
     let folder = file.parent()?;
     let above = mode(folder)?;
-    let open = (above & OTHERS != 0 && above & STICKY == 0).then(|| "everybody".to_owned());
+    let open = writable(folder).filter(|_| above & STICKY == 0).map(str::to_owned);
     let who = open.or_else(|| owner(folder).map(in_words))?;
     Some((folder.to_owned(), who))
 }
