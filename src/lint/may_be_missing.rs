@@ -20,11 +20,11 @@ const OF_GOOD_NEWS: [&str; 2] = ["template", "message.body"];
 const CONDITIONS: [&str; 2] = ["warning_when", "critical_when"];
 
 /// A failed command seldom prints the JSON that a template takes apart, and the first run has none before it: a part that
-/// needs them cannot be rendered, and is left out. `default` says what stands there instead, and a condition that looks first
+/// needs them cannot be rendered, and is left out. So is one of good news that needs an incident. `default` says what stands there instead, and a condition that looks first
 /// is as good.
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
-    let file = &subject.file;
-    if !file.text().contains("json") && !file.text().contains("previous") {
+    let says_so = |text: &str| ["json", "previous", "incident"].iter().any(|name| text.contains(name));
+    if !says_so(subject.file.text()) && !says_so(subject.config.text()) {
         return;
     }
     // A text with an error is another matter.
@@ -90,6 +90,11 @@ fn problems(text: &Text<'_>, parses: bool, fails: bool) -> Vec<Problem> {
                     format!("say what stands there then: `{name} | default('?')`"),
                 ));
             }
+            "incident" if !fails && !bare => {
+                let message = format!("`{name}` is missing in good news: no incident is open then");
+                let help = format!("look first: `{{% if incident %}}…{{% endif %}}`, or `({name} | default(''))`");
+                problems.push(problem(range, message, help));
+            }
             "previous" if !bare => {
                 let message = format!("`{name}` is missing in the first run, which has none before it");
                 let help = format!("look first: `{{% if previous %}}…{{% endif %}}`, or `({name} | default(''))`");
@@ -101,7 +106,7 @@ fn problems(text: &Text<'_>, parses: bool, fails: bool) -> Vec<Problem> {
     problems
 }
 
-/// A use of `json` or `previous` that nothing looks after.
+/// A use of `json`, `previous` or `incident` that nothing looks after.
 #[derive(Debug, PartialEq, Eq)]
 struct Use {
     /// With the attributes that follow it.
@@ -160,6 +165,7 @@ fn in_block(block: &[(Token<'_>, minijinja::machinery::Span)]) -> Vec<Use> {
         let root = match token {
             Token::Ident("json") if is_root => "json",
             Token::Ident("previous") if is_root => "previous",
+            Token::Ident("incident") if is_root => "incident",
             _ => {
                 at += 1;
                 continue;
