@@ -352,7 +352,12 @@ impl Daemon {
         let plan = &self.plan;
         let is_loaded = |file: &NotLoaded| plan.jobs.iter().any(|job| covers(file, job));
         let absent = &self.reloads.absent;
-        let is_away = |file: &NotLoaded| absent.is_awaited(&file.name);
+        // What a folder hides that cannot be read is as it was, as far as is known.
+        let is_hidden = |file: &NotLoaded| {
+            let mut folders = plan.not_loaded.iter().filter(|other| other.is_folder() && other.file != file.file);
+            folders.any(|folder| file.file.starts_with(&folder.file))
+        };
+        let is_away = |file: &NotLoaded| absent.is_awaited(&file.name) || is_hidden(file);
         let Over { loaded: good, gone } = self.reloads.bad_files.update(&plan.not_loaded, &is_away, &is_loaded, due);
         let names = |files: &[NotLoaded]| files.iter().map(|file| file.name.to_string()).collect::<Vec<_>>().join("\n");
         for file in &gone {

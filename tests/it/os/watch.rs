@@ -506,6 +506,21 @@ fn the_jobs_of_a_folder_whose_link_leads_nowhere_any_more_stay_and_that_is_told(
 }
 
 #[test]
+fn a_bad_file_of_a_folder_that_cannot_be_read_is_not_said_to_be_removed() {
+    let sandbox = with_first("host = 'web-1'\n");
+    sandbox.file("team/bad.toml", "command = 1\n");
+    symlink("../team", sandbox.path().join("jobs.d/team")).expect("a link");
+    let mut going = started(&sandbox);
+    rename(&sandbox, "team", "away");
+    going.wait_for("web-1: the folder ");
+    rename(&sandbox, "away", "team");
+    going.wait_for("web-1: the folder ");
+    let said = ended(going);
+    assert_eq!(said.matches("1 job file has errors").count(), 1, "{said}");
+    assert!(!said.contains("removed: team/bad"), "{said}");
+}
+
+#[test]
 fn a_job_that_is_back_while_its_run_goes_on_is_an_added_one() {
     let job = "command = 'sleep 1000'\nevery = '1h'\ntimeout = '2h'\n";
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", job), ("jobs.d/b.toml", job)]);
