@@ -109,7 +109,7 @@ pub enum Command {
     /// Runs every job on its schedule and posts what is worth a word. A job file with errors is not loaded and is
     /// named in the log and in one message to the default channel; the others run. Errors in slack_alert.toml stop the start.
     /// Without a token or a webhook messages go to the terminal. Alerts wait on disk until Slack has taken them.
-    #[command(after_long_help = help::RUN)]
+    #[command(after_long_help = help::RUN, version, display_name = "slack-alert")]
     Run(RunArgs),
     /// Write a configuration and a first job, explained
     ///
