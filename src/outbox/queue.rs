@@ -315,7 +315,10 @@ impl Queue {
         match answer {
             Ok(receipt) => {
                 self.taken(batch, now);
-                let (thread, follow) = self.after(batch, receipt, now.wall);
+                let (thread, mut follow) = self.after(batch, receipt, now.wall);
+                let heard = self.storms_hear(batch, now.wall);
+                let has_changed = !heard.is_empty();
+                follow.extend(heard);
                 let late = batch.class == Class::Late;
                 let disposition = if late { Disposition::Announced { told: true } } else { Disposition::Delivered };
                 let mut settlement = settlement(disposition, thread, follow);
@@ -323,7 +326,7 @@ impl Queue {
                 if batch.storm.is_some_and(|kind| kind != storm::Kind::Recoveries) && receipt.posted.is_some() {
                     settlement.note = Some(self.storms_note());
                 } else {
-                    settlement.note = self.storm_shown(batch);
+                    settlement.note = self.storm_shown(batch).or_else(|| has_changed.then(|| self.storms_note()));
                 }
                 let reports = match batch.lane {
                     Lane::Posts => reports(batch, &DeliveryResult::Delivered),

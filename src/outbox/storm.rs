@@ -139,6 +139,9 @@ pub struct Member {
     /// Its incident is over, and another one of the job, with another key, is not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fails_still: bool,
+    /// It was well, and fails anew: in this incident, which has messages of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fails_anew: Option<u64>,
     /// Nobody watches it any more: how it is, is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
@@ -373,6 +376,7 @@ impl Member {
             status: message.status,
             well: false,
             fails_still: false,
+            fails_anew: None,
             gone: false,
             note: None,
             unseen: None,
@@ -542,6 +546,34 @@ impl Storm {
             ended.for_each(|member| member.goes_on = false);
         }
         says_else
+    }
+
+    /// A channel took a message about another incident of one of its jobs: the job fails anew, or that is over. The answer is
+    /// whether the storm says something else.
+    pub fn update_by_other(&mut self, message: &Message, now: Timestamp) -> bool {
+        let Some((job, incident)) = message.job.as_ref().zip(message.incident) else { return false };
+        let is_gone = matches!(message.route.edit, Some(Edit::Gone { .. }));
+        let is_over = message.status == Status::Ok || is_gone;
+        let tells_of_failure = |event: Event| event.is_of_an_incident() || event == Event::Flapping;
+        let fails = message.route.edit.is_none() && message.event.is_some_and(tells_of_failure) && !is_over;
+        let of_job =
+            |member: &&mut Member| member.job == *job && member.incident.is_some_and(|known| known != incident);
+        let mut changed = false;
+        for member in self.members.iter_mut().filter(of_job) {
+            if fails && member.well {
+                (member.well, member.fails_anew, member.status) = (false, Some(incident), message.status);
+                if self.quiet.is_none() {
+                    member.cause = Member::of(message).cause;
+                }
+            } else if is_over && member.fails_anew == Some(incident) {
+                (member.well, member.gone, member.fails_anew) = (!is_gone, is_gone, None);
+                self.over = self.over.max(Some(message.created));
+            } else {
+                continue;
+            }
+            (self.changed, changed) = (now, true);
+        }
+        changed
     }
 
     /// What it says of what a message is about.

@@ -131,7 +131,7 @@ impl Event {
     ];
 
     /// Whether it says something of an incident, other than that the status changes too often.
-    fn is_of_an_incident(self) -> bool {
+    pub fn is_of_an_incident(self) -> bool {
         matches!(self, Self::Failure | Self::Missing | Self::Repeat | Self::Recovery | Self::Stuck)
     }
 

@@ -69,15 +69,7 @@ impl Queue {
             }
             ids.push(stored.id);
         }
-        changed.sort_unstable();
-        changed.dedup();
-        for at in changed {
-            follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
-            if self.storms[at].is_over() {
-                self.storms[at].ended = true;
-                follow.push(FollowUp { message: self.storms[at].told_end(now), file_of: None });
-            }
-        }
+        follow.extend(self.tell_changed(changed, now));
         self.forget_storms(now);
         let mut settlement = Settlement {
             ids,
@@ -94,6 +86,31 @@ impl Queue {
             self.storm_unedited(edit, &mut settlement);
         }
         settlement
+    }
+
+    /// A channel took messages of jobs: what storms that know these jobs say of them from now on.
+    pub(super) fn storms_hear(&mut self, batch: &Batch, now: Timestamp) -> Vec<FollowUp> {
+        let mut changed: Vec<usize> = Vec::new();
+        for message in batch.members.iter().map(|stored| &stored.message) {
+            let storms = self.storms.iter_mut().enumerate().filter(|(_, storm)| storm.channel == batch.channel);
+            changed.extend(storms.filter_map(|(at, storm)| storm.update_by_other(message, now).then_some(at)));
+        }
+        self.tell_changed(changed, now)
+    }
+
+    /// The messages of storms that have changed, and the ends of those that are over with that.
+    fn tell_changed(&mut self, mut changed: Vec<usize>, now: Timestamp) -> Vec<FollowUp> {
+        changed.sort_unstable();
+        changed.dedup();
+        let mut follow = Vec::new();
+        for at in changed {
+            follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
+            if self.storms[at].is_over() {
+                self.storms[at].ended = true;
+                follow.push(FollowUp { message: self.storms[at].told_end(now), file_of: None });
+            }
+        }
+        follow
     }
 
     pub(super) fn forget_storms(&mut self, now: Timestamp) {

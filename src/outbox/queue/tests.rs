@@ -828,6 +828,39 @@ fn three_jobs_that_wait_are_one_message_and_the_storm_lives_until_all_are_well()
 }
 
 #[test]
+fn a_storm_is_not_over_while_one_of_its_jobs_fails_anew_in_an_incident_of_its_own() {
+    let mut queue = queue(&[("ops", depth(3, 0, 0))]);
+    let row = |id: u64, job: &str, cause: &str| failure(id, job, &format!(":red_circle: *{job}* {cause}"));
+    let rows = (1..).zip(["a", "b", "c"]).map(|(id, job)| row(id, job, "critical: no db1")).collect();
+    let batch = next(&mut queue, rows);
+    answered(&mut queue, &batch, taken(), at(1));
+    let well = |id: u64| {
+        let mut edit = stored(10 + id, Thread::Edit, true);
+        (edit.message.incident, edit.message.status) = (Some(100 + id), Status::Ok);
+        edit
+    };
+    queue.absorbed(&ops(), &[well(1)], T0);
+    let again = row(20, "a", "critical: disk full");
+    let batch = next(&mut queue, vec![again.clone()]);
+    let Answered { settlement, .. } = answered(&mut queue, &batch, taken(), at(2));
+    let told = follow(&settlement);
+    assert!(told[0].starts_with("Edit #ops :red_circle: *3 jobs fail"), "{told:#?}");
+    assert!(told[0].contains("*a* critical: disk full"), "{told:#?}");
+    assert!(settlement.note.is_some(), "it is known after a restart");
+    let settlement = queue.absorbed(&ops(), &[well(2), well(3)], T0);
+    let told = follow(&settlement);
+    assert!(told[0].starts_with("Edit #ops :red_circle: *2 of 3 are well again*, 1 still fails"), "{told:#?}");
+    assert_eq!(told.len(), 1, "it is not over");
+    let mut recovery = again;
+    (recovery.message.event, recovery.message.status) = (Some(Event::Recovery), Status::Ok);
+    recovery.message.created = now(at(60)).wall;
+    let batch = next(&mut queue, vec![recovery]);
+    let told = follow(&answered(&mut queue, &batch, taken(), at(61)).settlement);
+    let end = ":large_green_circle: *all 3 jobs are well again* after 59s";
+    assert_eq!(told[1], format!("Broadcast #ops {end}"), "{told:#?}");
+}
+
+#[test]
 fn a_storm_that_was_delivered_late_says_so_until_its_end() {
     let mut queue = queue(&[("ops", depth(3, 0, 0))]);
     let row = |id: u64, job: &str| {

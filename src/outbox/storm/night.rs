@@ -29,6 +29,7 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         status: news.status,
         well: !news.is_open,
         fails_still: false,
+        fails_anew: None,
         gone: false,
         note: None,
         unseen: None,
@@ -100,10 +101,12 @@ fn line(member: &Member) -> String {
         _ => ":white_check_mark:",
     };
     // How often it had failed by then is not the whole any more.
-    let since = member.cause.strip_prefix(FAILS).filter(|_| member.well && !member.was_over);
+    let has_ended = member.well && !member.was_over || member.fails_anew.is_some();
+    let now = if member.well { "well again" } else { "fails again" };
+    let since = member.cause.strip_prefix(FAILS).filter(|_| has_ended);
     let parts = since.and_then(|since| Some((since.split_once(" (")?.0, since.split_once(')')?.1)));
     let cause = match parts {
-        Some((at, line)) => format!("failed from {at}{line}; well again"),
+        Some((at, line)) => format!("failed from {at}{line}; {now}"),
         None => member.cause.clone(),
     };
     format!("{icon} *{name}* {cause}")
