@@ -129,6 +129,10 @@ pub enum Update {
         failures: u32,
         /// What its last failure said.
         line: String,
+        /// The status that was told last; none where nobody was told of the incident.
+        was: Option<Status>,
+        /// It fails with the status that was told, and in a way that was not.
+        differs: bool,
     },
     /// The quiet hours are over, and this happened in them.
     QuietHoursEnd {

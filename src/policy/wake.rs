@@ -146,7 +146,10 @@ fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option
     }
     let event = if open.reported.is_some() { Event::Repeat } else { Event::Failure };
     let line = open.line.to_string();
-    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures, line };
+    let told = open.reported.as_ref();
+    let was = told.map(|told| told.status);
+    let differs = was == Some(open.status) && told.is_some_and(|told| !told.kinds.contains(&open.kind));
+    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures, line, was, differs };
     health.of_clock(moment, event, FlapChange::None, open.status, update)
 }
 
