@@ -223,7 +223,7 @@ fn a_flapping_job_that_hangs_is_not_steady_and_ok() {
             ),
             ("03:03", "ok", "held: flapping until 23 03:13"),
             ("03:05", "skip", "stuck critical, in #3 (1 due time skipped in a row)"),
-            ("03:15", "clock", "stuck critical, in #3 (1 due time skipped in a row)"),
+            ("03:15", "clock", "stuck critical, shown in #3, pings (1 due time skipped in a row)"),
             ("03:40", "ok", "recovery ok, closes #3 (2 failures in 38m)"),
         ],
     );

@@ -279,7 +279,8 @@ impl Health {
         let worst = if hangs { draft.update.clone() } else { Update::None };
         let headline = (worsens && thread == Threading::Broadcast).then_some(worst).or(headline);
         // That it stays critical is news for whoever heard that it changes.
-        let stays = matches!(draft.update, Update::FlappingEnds { lasted: Some(_), .. })
+        let hangs_steadily = draft.flap == FlapChange::Ends && hangs;
+        let stays = (hangs_steadily || matches!(draft.update, Update::FlappingEnds { lasted: Some(_), .. }))
             && open.is_some_and(|open| self.acknowledged(open).is_none());
         // At the end of quiet hours somebody may have it already.
         let is_taken = matches!(draft.update, Update::QuietHoursEnd { .. })
@@ -357,7 +358,7 @@ impl Health {
         let Some(open) = open else { return Threading::None };
         let out_of_sight = |at: Timestamp| between(at, now) >= OUT_OF_SIGHT;
         // What is not only about this incident is not hidden in its thread.
-        let wide = more || (draft.event == Event::Flapping && draft.flap != FlapChange::Continues);
+        let wide = more || matches!(draft.flap, FlapChange::Begins | FlapChange::Ends);
         if let Some(conversation) = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id)) {
             let opens = open.has_own_thread() && before.is_none();
             let worse = (open.shown && worse) || draft.status.badness() > conversation.worst().badness();
