@@ -525,6 +525,10 @@ impl Storm {
                 (member.gone, member.note) = (true, Some(unescape(words)));
                 continue;
             }
+            // One that nobody watched for a while fails again.
+            if message.status != Status::Ok && message.route.edit.is_none() && !ends_wait && member.gone {
+                (member.gone, member.note) = (false, None);
+            }
             member.well = message.status == Status::Ok;
             member.fails_still = member.well && (member.fails_still || message.route.fails_still);
             member.gone |= ends_wait && !member.well;
@@ -593,6 +597,13 @@ impl Storm {
         if self.length() > CHARACTERS {
             self.members[at].cause = before;
         }
+    }
+
+    /// Whether all that it tells of is told by another storm too.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let known =
+            |member: &Member| other.members.iter().any(|one| one.job == member.job && one.incident == member.incident);
+        self.channel == other.channel && self.members.iter().all(known)
     }
 
     /// Some job fails still.

@@ -103,11 +103,15 @@ impl Queue {
         changed.sort_unstable();
         changed.dedup();
         let mut follow = Vec::new();
+        let over: Vec<usize> = changed.iter().copied().filter(|at| self.storms[*at].is_over()).collect();
         for at in changed {
             follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
-            if self.storms[at].is_over() {
+            if over.contains(&at) {
                 self.storms[at].ended = true;
-                follow.push(FollowUp { message: self.storms[at].told_end(now), file_of: None });
+                // Of two that tell of the same jobs the later one says that it is over.
+                let told = over.iter().any(|other| *other > at && self.storms[at].is_within(&self.storms[*other]));
+                let end = (!told).then(|| FollowUp { message: self.storms[at].told_end(now), file_of: None });
+                follow.extend(end);
             }
         }
         follow
