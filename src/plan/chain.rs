@@ -29,7 +29,9 @@ pub(super) fn problems(names: &[&JobName], links: &[Link], hidden: &dyn Fn(&str)
                 Some(before) => edges.entry(link.job).or_default().push((*before, *at)),
                 None if hidden(name.as_str()) => {}
                 None => {
-                    let help = did_you_mean(name.as_str(), names.iter().map(|name| name.as_str()));
+                    let own = names.get(link.job);
+                    let others = names.iter().filter(|name| own != Some(name)).map(|name| name.as_str());
+                    let help = did_you_mean(name.as_str(), others);
                     let help = help.unwrap_or_else(|| "see `slack-alert list` for the jobs that there are".to_owned());
                     let problem = Problem::new(Code::UnknownJob, *at, format!("there is no job `{name}`"));
                     found.push((link.job, problem.help(help)));

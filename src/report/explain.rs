@@ -163,7 +163,9 @@ pub fn tells_of(stored: &Stored, row: &RunRow) -> bool {
     let message = &stored.message;
     let Some(run) = message.run else { return false };
     let stands_for = || {
-        let first = message.thread == Thread::Open && message.job.as_ref() == Some(&row.job);
+        // What got worse may be the first message of a channel, and takes no other's place.
+        let begins = message.thread == Thread::Open && message.event != Some(Event::Repeat);
+        let first = begins && message.job.as_ref() == Some(&row.job);
         let earlier = message.incident.is_some_and(|incident| incident <= row.id.0) && row.id < run;
         first && earlier && row.decision == Decision::Notified(Event::Failure)
     };

@@ -366,7 +366,11 @@ fn words(code: &str, fault: Fault, value: &Value, about: Context<'_>) -> String 
             format!("Slack refused the token ({shown}): check {source}")
         }
         (Fault::Credentials, _) => format!("Slack does not let this app in ({shown}): ask who runs the workspace"),
-        (Fault::Channel, "channel_not_found" | "user_not_found") => {
+        (Fault::Channel, "user_not_found" | "user_not_visible") => {
+            let user = about.channel.map_or_else(|| "such a user".to_owned(), |user| format!("user {user}"));
+            format!("there is no {user}, or the token may not see them ({shown}): check the ID")
+        }
+        (Fault::Channel, "channel_not_found") => {
             format!("{channel} does not exist, or the bot may not see it ({shown}): check its name, or invite the bot")
         }
         (Fault::Channel, "not_in_channel") => {
