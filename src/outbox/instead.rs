@@ -58,7 +58,10 @@ pub(super) fn refusals_of<'m>(messages: impl Iterator<Item = &'m Message>) -> Ve
         let line = message.text.lines().rev().find(|line| line.starts_with(REFUSED));
         all.extend(line.filter(|line| !all.iter().any(|known| known == line)).map(ToOwned::to_owned));
     }
+    let more = all.len().saturating_sub(MOST_REFUSALS_SHOWN);
     all.truncate(MOST_REFUSALS_SHOWN);
+    let plural = if more == 1 { "reason" } else { "reasons" };
+    all.extend((more > 0).then(|| format!(":warning: and {more} more {plural}: `slack-alert outbox` has them")));
     all
 }
 
