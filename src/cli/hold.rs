@@ -153,7 +153,10 @@ fn list(world: &World, args: &SilenceListArgs, json: bool) -> Result<ExitCode, F
                 }
                 known
             }
-            Err(_) => return Err(absent.failure),
+            Err(_) => {
+                let kind = absent.code();
+                return Err(absent.failure.of(kind));
+            }
         },
     };
     if let Some(wanted) = args.names {

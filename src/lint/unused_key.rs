@@ -8,6 +8,10 @@ use crate::schedule::Overlap;
 /// Why a channel has no effect beside an incoming webhook.
 const ONE_CHANNEL: &str = "an incoming webhook posts to the one channel that it was made for";
 
+/// Why a job's files and threads have none.
+const NO_FILES: &str = "an incoming webhook takes no files";
+const NO_THREADS: &str = "an incoming webhook knows no threads";
+
 /// Keys that mean nothing where nothing listens.
 const HTTP: [&str; 7] = [
     "http.hosts",
@@ -48,10 +52,10 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
             unused.push(("notify.channels", ONE_CHANNEL, token));
         }
         if !can.files {
-            unused.push(("notify.attach", "an incoming webhook takes no files", token));
+            unused.push(("notify.attach", NO_FILES, token));
         }
         if !can.threads {
-            unused.push(("notify.thread", "an incoming webhook knows no threads", token));
+            unused.push(("notify.thread", NO_THREADS, token));
         }
     }
     if notify.quiet_hours.is_none() && subject.has(&["notify.quiet_hours"]) {
@@ -117,6 +121,12 @@ pub(super) fn check_config(whole: &Whole<'_>, found: &mut Problems) {
         for key in ["slack.channel", "summary.channel", "defaults.notify.channel", "defaults.notify.channels"] {
             tell(key, ONE_CHANNEL);
         }
+    }
+    if !can.files {
+        tell("defaults.notify.attach", NO_FILES);
+    }
+    if !can.threads {
+        tell("defaults.notify.thread", NO_THREADS);
     }
     if !can.names {
         for key in ["slack.username", "slack.icon_emoji", "slack.icon_url"] {
