@@ -52,6 +52,11 @@ pub fn judge(
     let mut judgement = decide(&moment, health, facts, over);
     if let Verdict::Notify(notification) = &mut judgement.verdict {
         notification.beside(&taken_out);
+        // A failure without a key may go on with an incident that has one, and says nothing of that.
+        if key.is_none() && facts.status != Status::Ok && !matches!(notification.update, Update::HangEnds { .. }) {
+            let own = notification.incident.map(|incident| incident.id);
+            notification.keys.retain(|(of, _)| Some(*of) != own);
+        }
     }
     health.put_back(taken_out);
     judgement

@@ -346,3 +346,14 @@ fn without_threads_one_message_says_of_each_key_that_it_is_well() {
     let keys = word.keys(word.incident.map(|incident| incident.id));
     assert_eq!((keys.own.as_str(), keys.ended), ("dns", vec!["db".to_owned(), "web".to_owned()]));
 }
+
+#[test]
+fn a_failure_without_a_key_goes_on_with_an_open_one_and_does_not_say_that_it_is_of_that_key() {
+    let mut life = Life::new("repeat = \"always\"");
+    for (what, minute, own) in
+        [("critical@db: down", "00", ""), ("critical@web: down", "01", "web"), ("critical: crash", "02", "")]
+    {
+        let Verdict::Notify(word) = life.run(what, at(&format!("03:{minute}"))) else { panic!("it is told") };
+        assert_eq!(word.keys(word.incident.map(|incident| incident.id)).own, own, "{what}");
+    }
+}
