@@ -11,7 +11,7 @@ use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, Route, Thread};
 use crate::policy::Event;
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
-use crate::slack::{blocks, cut_plain, escape, unformatted, weight};
+use crate::slack::{blocks, cut_plain, escape, one_line, unformatted, weight};
 use crate::store::{FollowUp, MessageState, OutboxFilter, Settlement, Stored};
 
 /// Messages that are looked through for the ends of incidents, the oldest first.
@@ -137,6 +137,18 @@ pub(super) fn notice(message: &Message, default: &Channel, (why, host): (&str, &
         route: Route { instead_of: Some(message.channel.clone()), ..Route::default() },
         ..message.clone()
     }
+}
+
+/// The same notice of an alert of which nobody is told otherwise: it pings whom that would have.
+pub(super) fn with_pings(notice: Message, alert: &Message) -> Message {
+    let mut pings: Vec<String> = alert.text.lines().flat_map(|line| one_line(line, SECTION).1).collect();
+    pings.sort();
+    pings.dedup();
+    if pings.is_empty() {
+        return notice;
+    }
+    let text = format!("{} {}", pings.join(" "), notice.text);
+    Message { blocks: vec![blocks::section(&text, SECTION)], text, ..notice }
 }
 
 /// It says that a channel did not take a message.

@@ -268,8 +268,10 @@ impl Queue {
             // A notice that is refused too is the last try. It does not say what failed: nobody was told of that.
             Some(default) if message.route.instead_of.as_ref() != Some(&default) && !instead::is_notice(message) => {
                 if message.incident.is_none() || self.untaken.is_first_notice(&batch.channel, message.incident) {
-                    let message = instead::notice(message, &default, (why, &self.host), now.wall);
-                    follow.push(FollowUp { message, file_of: None });
+                    let notice = instead::notice(message, &default, (why, &self.host), now.wall);
+                    let untold = places.contains(&Place::Nowhere);
+                    let notice = if untold { instead::with_pings(notice, message) } else { notice };
+                    follow.push(FollowUp { message: notice, file_of: None });
                 }
                 if places.contains(&Place::Nowhere) { refused } else { elsewhere }
             }

@@ -487,11 +487,13 @@ fn what_the_default_channel_refuses_is_told_there_without_its_words_and_that_is_
         let mut row = stored(1, Thread::Open, false);
         row.progress.refusals = 2;
         row.message.channel = home.clone();
+        row.message.text = "<!here> :red_circle: *disk* critical: full".to_owned();
         row.message.route.instead_of = instead_of.map(Channel::new);
         row.message.incident = Some(instead_of.map_or(0, |name| name.len() as u64));
         row
     };
-    let notice = |from| format!("None #home :warning: a message of *disk* could not be posted to {from}");
+    // Whom the alert would have pinged hears of it nowhere else.
+    let notice = |from| format!("None #home <!here> :warning: a message of *disk* could not be posted to {from}");
     for (instead_of, follows) in [(None, Some("#home")), (Some("pager"), Some("#home")), (Some("home"), None)] {
         let rows = [of(instead_of)];
         let batch = look(queue.ask(&home, Lane::Posts, 30, Timestamp::MIN, now(at(0))), &rows);
