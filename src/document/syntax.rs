@@ -39,24 +39,29 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
 fn told(text: &str, table: &mut DeTable<'_>, errors: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
     let mut swallowed: Vec<Range<usize>> = Vec::new();
     let mut all = Vec::new();
-    let mut open = 0;
+    let mut looked_at = 0;
     for (span, message) in errors {
         let lacks_end = message.starts_with("unclosed") || message.starts_with("invalid multi-line");
-        open += usize::from(lacks_end);
-        if !lacks_end || open > MOST_OPEN {
-            // It ends where it stands.
-        } else if message.starts_with("unclosed table") || message.starts_with("unclosed array table") {
+        if !lacks_end || looked_at == MOST_OPEN {
+            all.push((span, message));
+            continue;
+        }
+        looked_at += 1;
+        if message.starts_with("unclosed table") || message.starts_with("unclosed array table") {
             let end = text[span.start..].find("\n[").map_or(text.len(), |at| span.start + at);
             take_out(table, &(span.start..end));
-        } else if let Some(value) = value_without_end(table, span.start) {
-            // All that follows it was read as a part of it.
-            if !swallowed.contains(&value) {
+            all.push((span, message));
+            continue;
+        }
+        match value_without_end(table, span.start) {
+            None => all.push((span, message)),
+            Some(value) if swallowed.contains(&value) => {}
+            Some(value) => {
+                // All that follows it was read as a part of it.
                 all.push((value.start..value.start + 1, message));
                 swallowed.push(value);
             }
-            continue;
         }
-        all.push((span, message));
     }
     all.sort_by_key(|(span, _)| span.start);
     let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();

@@ -76,11 +76,12 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
         faults = job::check_defaults(&reader, (probe_source, &probe), defaults, &context());
         faults.stopping == 0
     });
-    let own = (findings.config, &*file.text);
-    let rest =
-        (faults.stopping > 0).then(|| rest_of_defaults(own, &parsed, (probe_source, &probe), &context())).flatten();
-    let unheard = Reader::default();
-    let rest_of_them = rest.as_ref().and_then(|(rest, _)| layer_of_defaults(&unheard, own, rest));
+    // For `check`, which says what can be said of jobs all the same.
+    let source = (findings.config, &*file.text);
+    let probe = (probe_source, &probe);
+    let rest = if faults.stopping > 0 { rest_of_defaults(source, &parsed, probe, &context()) } else { None };
+    let silent = Reader::default();
+    let rest_layer = rest.as_ref().and_then(|(rest, _)| layer_of_defaults(&silent, source, rest));
     let without_file = job_without_file(defaults.as_ref().and_then(Table::as_layer), &context());
     let slack = root.own_value("slack").map_or(Place::new(findings.config, 0..0), |slack| slack.key_at);
     let written_keys = root.key_places();
@@ -94,8 +95,8 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
         && BadKeys::new(&written_keys, &[], &findings.problems, clean).spare(&["slack", "defaults"])
         && !findings.problems.iter().any(|problem| problem.code == Code::UnknownKey);
     let base = Base {
-        defaults: defaults.as_ref().and_then(Table::as_layer).or(rest_of_them),
-        certain: readable && clean && (defaults.is_some() == is_written || rest_of_them.is_some()),
+        defaults: defaults.as_ref().and_then(Table::as_layer).or(rest_layer),
+        certain: readable && clean && (defaults.is_some() == is_written || rest_layer.is_some()),
     };
     let mut found = read_jobs(options, &base, context, &config, &in_use, &mut findings);
     findings.bad_defaults = rest.map(|(_, bad)| bad);
@@ -146,14 +147,14 @@ pub fn load_config(options: &Options, around: &Surroundings) -> (Config, Option<
 
 /// `[defaults]` without the keys that something is wrong with, and these keys: the rest is what rules may say something of.
 fn rest_of_defaults<'t>(
-    own: (SourceId, &'t str),
+    source: (SourceId, &'t str),
     parsed: &DeTable<'t>,
     probe: (SourceId, &DeTable<'_>),
     context: &Context<'_>,
 ) -> Option<(DeTable<'t>, BadKeys)> {
     let read = |parsed: &DeTable<'t>| {
         let reader = Reader::of(super::config_sections);
-        let defaults = Table::root(&reader, own.0, own.1, parsed).own_value("defaults")?.table()?;
+        let defaults = Table::root(&reader, source.0, source.1, parsed).own_value("defaults")?.table()?;
         let faults = job::check_defaults(&reader, probe, &defaults, context);
         Some((faults, BadKeys::new(&defaults.key_places(), &[], &reader.take_problems(), true)))
     };
@@ -165,8 +166,12 @@ fn rest_of_defaults<'t>(
     (read(&rest)?.0.stopping == 0).then_some((rest, bad))
 }
 
-fn layer_of_defaults<'d>(reader: &'d Reader, own: (SourceId, &'d str), parsed: &'d DeTable<'d>) -> Option<Layer<'d>> {
-    Table::root(reader, own.0, own.1, parsed).own_value("defaults")?.table()?.as_layer()
+fn layer_of_defaults<'d>(
+    reader: &'d Reader,
+    source: (SourceId, &'d str),
+    parsed: &'d DeTable<'d>,
+) -> Option<Layer<'d>> {
+    Table::root(reader, source.0, source.1, parsed).own_value("defaults")?.table()?.as_layer()
 }
 
 /// What `[defaults]` make of a job that something else runs, and that has no file.
