@@ -509,6 +509,64 @@ fn a_secret_under_a_name_with_a_slip_is_shown_nowhere() {
 }
 
 #[test]
+fn an_error_of_the_defaults_takes_their_other_keys_from_no_job() {
+    let config = "[slack]\nchannel = '#ops'\n[defaults]\nredact = ['(']\ntimeout = '5s'\nenv = { API_TOKEN = 'abcdef123' }\n\
+                  ping = { url_file = 'nix' }\n[defaults.notify]\nchanel = '#a'\n";
+    let job = "command = 'nixprog'\nevery = '1h'\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", config), ("jobs.d/a.toml", job)]);
+    let ran = sandbox.run(&["check", "--format", "json"]);
+    let found: Vec<serde_json::Value> = ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut places: Vec<String> = found
+        .iter()
+        .map(|one| {
+            format!(
+                "{}:{} {}",
+                one["file"].as_str().unwrap_or_default(),
+                one["line"],
+                one["code"].as_str().unwrap_or_default()
+            )
+        })
+        .collect();
+    places.sort();
+    assert_eq!(
+        places,
+        [
+            "jobs.d/a.toml:1 command-not-found",
+            "slack_alert.toml:4 invalid-regex",
+            "slack_alert.toml:6 secret-in-file",
+            "slack_alert.toml:7 missing-file",
+            "slack_alert.toml:9 unknown-key",
+        ],
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_secret_in_the_place_of_another_keys_value_is_shown_by_no_command() {
+    let secret = "https://hooks.slack.com/services/T000/B000/SEKRTXxyz123";
+    let job = format!("command = 'true'\nevery = '1h'\n[notify]\nchannel = '{secret}'\n");
+    let good = "command = ['xoxb-1-SEKRT']\nevery = '1h'\n";
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "state_dir = 'state'\n[heartbeat]\nurl_file = 'https://hc-ping.com/SEKRT'\n"),
+        ("jobs.d/a.toml", &job),
+        ("jobs.d/b.toml", good),
+    ]);
+    for command in [
+        &["check"][..],
+        &["list"],
+        &["once", "a"],
+        &["once", "b"],
+        &["preview", "a"],
+        &["why", "a"],
+        &["status"],
+        &["run", "--dry-run"],
+    ] {
+        let ran = sandbox.run(command);
+        assert!(!ran.stdout.contains("SEKRT") && !ran.stderr.contains("SEKRT"), "{command:?}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_file_of_syntax_errors_is_read_in_a_moment() {
     let lines = "command = 'true'\nevery = '1h'\n".to_owned() + &"= \n".repeat(200_000);
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", &lines)]);
