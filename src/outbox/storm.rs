@@ -488,6 +488,8 @@ impl Storm {
     pub fn join(&mut self, message: &Message, now: Timestamp) {
         (self.changed, self.joined) = (now, Some(now));
         let unseen = Some(Unseen { since: now, pings: pings(std::iter::once(message)) });
+        // One that nobody watched for a while is watched again.
+        self.members.retain(|member| !member.gone || message.job.as_ref() != Some(&member.job));
         self.members.push(Member { unseen, ..Member::of(message) });
     }
 
@@ -564,8 +566,9 @@ impl Storm {
             |member: &&mut Member| member.job == *job && member.incident.is_some_and(|known| known != incident);
         let mut changed = false;
         for member in self.members.iter_mut().filter(of_job) {
-            if fails && member.well {
-                (member.well, member.fails_anew, member.status) = (false, Some(incident), message.status);
+            if fails && !member.fails() {
+                (member.well, member.gone, member.note) = (false, false, None);
+                (member.fails_anew, member.status) = (Some(incident), message.status);
                 if self.quiet.is_none() {
                     member.cause = Member::of(message).cause;
                 }

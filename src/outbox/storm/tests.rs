@@ -360,6 +360,27 @@ fn jobs_that_fail_under_another_key_are_not_all_well_again() {
 }
 
 #[test]
+fn a_job_that_is_put_back_and_fails_is_watched_again() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no db1")).collect();
+    let gone =
+        Route { edit: Some(Edit::Gone { words: "no longer watched since 03:00".to_owned() }), ..Route::default() };
+    let gone = Message { route: gone, thread: Thread::Edit, ..failures[0].clone() };
+    let again = Message { incident: Some(9), ..failures[0].clone() };
+    let back: [&dyn Fn(&mut Storm); 3] =
+        [&|storm| _ = storm.update(&failures[0], T0), &|storm| storm.join(&again, T0), &|storm| {
+            _ = storm.update_by_other(&again, T0);
+        }];
+    for back in back {
+        let mut storm = storm(&failures);
+        storm.update(&gone, T0);
+        assert!(storm.edit(T0).text.contains("no longer watched"));
+        back(&mut storm);
+        let text = storm.edit(T0).text;
+        assert!(text.starts_with(":red_circle: *3 jobs fail") && !text.contains("no longer watched"), "{text}");
+    }
+}
+
+#[test]
 fn a_jobs_name_stays_on_its_line() {
     let failures: Vec<Message> =
         (1..=3).map(|number| failure(number, &format!("says {}", ["a", "b", "c"][number as usize - 1]))).collect();
