@@ -77,9 +77,13 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     let parsed = (command.output.parse == Some(Parse::Json) && !skipped).then(|| parse_json(&output.stdout));
     let stated = directives.status.filter(|stated| *stated != status && may_state(status, reason, skipped));
     let may_worsen = stated.unwrap_or(status) != Status::Critical;
+    let unclear = directives.unclear && !skipped && stated.unwrap_or(status).badness() < Status::Unknown.badness();
     let no_json = parsed.as_ref().and_then(|parsed| parsed.as_ref().err()).filter(|_| may_worsen).cloned();
     let critical = well.then(|| found(command, &output)).flatten().or(no_json).map(|fault| (Status::Critical, fault));
-    let fault = critical.or_else(|| stated.map(|stated| (stated, format!("the script says {}", stated.as_str()))));
+    let fault = critical.or_else(|| match (unclear, stated) {
+        (true, _) => Some((Status::Unknown, "the script states a status that is none".to_owned())),
+        (false, stated) => stated.map(|stated| (stated, format!("the script says {}", stated.as_str()))),
+    });
     if let Some((found, _)) = &fault {
         (status, reason) = (*found, Reason::Output);
     }
@@ -258,6 +262,21 @@ mod tests {
             ("directives = true\nexit_codes = { skip = [3] }", 3, said, "ok exit skipped"),
             ("directives = true\nfail_on = { stdout = 'text' }", 0, said, "critical output stdout matched `text`"),
             ("directives = true\nfail_on = { stdout = 'slack' }", 0, "::slack-alert title=x", "ok exit"),
+            ("directives = true", 0, "::slack-alert status=WARNING", "warning output the script says warning"),
+            (
+                "directives = true",
+                0,
+                "::slack-alert status=crit",
+                "unknown output the script states a status that is none",
+            ),
+            ("directives = true", 2, "::slack-alert status=crit", "critical exit"),
+            (
+                "directives = true",
+                0,
+                "::slack-alert status=critical\n::slack-alert status=x",
+                "critical output the script says critical",
+            ),
+            ("directives = true", 0, "::slack-alert status=x\n::slack-alert status=ok", "ok exit"),
             ("directives = true\nparse = 'json'", 0, "::slack-alert title=x\n{}", "ok exit"),
             ("directives = true\nparse = 'json'", 2, "::slack-alert status=ok\n{}", "ok output the script says ok"),
             (

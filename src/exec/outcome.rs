@@ -238,6 +238,8 @@ pub struct Perfdata {
 pub struct Directives {
     /// `status=`: what the run means, where its end leaves that open.
     pub status: Option<Status>,
+    /// The last `status=` is none: that all is well is not known.
+    pub unclear: bool,
     /// `title=`: the message's title.
     pub title: Option<String>,
     /// `field NAME=VALUE`, in their order; of one name the last.

@@ -178,16 +178,12 @@ impl Directives {
             return Err(format!("`{name}` says nothing"));
         }
         match name {
-            "status" => match status(value) {
-                Some(status) => self.status = Some(status),
-                None => {
-                    // The script says how it is, in a word that nobody knows: that all is well is not known.
-                    let known = self.status.unwrap_or_default();
-                    self.status =
-                        Some(if known.badness() > Status::Unknown.badness() { known } else { Status::Unknown });
-                    return Err("a status is ok, warning, critical or unknown; the run counts as unknown".to_owned());
-                }
-            },
+            "status" => {
+                let stated = status(value);
+                // The script says how it is, in a word that nobody knows.
+                self.unclear = stated.is_none();
+                self.status = Some(stated.ok_or("a status is ok, warning, critical or unknown")?);
+            }
             "title" => self.title = Some(value.to_owned()),
             "key" => self.key = Some(value.to_owned()),
             "attach" => {
@@ -316,7 +312,7 @@ mod tests {
     fn what_is_not_understood_is_taken_out_too_and_is_noted() {
         for (line, why) in [
             ("::slack-alert titel=x", "there is no such directive"),
-            ("::slack-alert status=broken", "a status is ok, warning, critical or unknown; the run counts as unknown"),
+            ("::slack-alert status=broken", "a status is ok, warning, critical or unknown"),
             ("::slack-alert hello", "there is no `=` in it"),
             ("::slack-alert title=", "`title` says nothing"),
             ("::slack-alert field =x", "write `field NAME=VALUE`"),
