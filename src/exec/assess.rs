@@ -15,6 +15,7 @@ use super::keys::Command;
 use super::keys::exit_codes::{Exit, Meaning};
 use super::keys::output::Parse;
 use super::outcome::{Beyond, Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status, Unmasked};
+use crate::diagnostic::mask;
 
 /// What the end of an attempt means.
 #[derive(Debug)]
@@ -76,8 +77,8 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     let well = status == Status::Ok && !skipped;
     let parsed = (command.output.parse == Some(Parse::Json) && !skipped).then(|| parse_json(&output.stdout));
     let stated = directives.status.filter(|stated| *stated != status && may_state(status, reason, skipped));
-    let may_worsen = stated.unwrap_or(status) != Status::Critical;
     let unclear = directives.unclear && !skipped && stated.unwrap_or(status).badness() < Status::Unknown.badness();
+    let may_worsen = stated.unwrap_or(status) != Status::Critical;
     let no_json = parsed.as_ref().and_then(|parsed| parsed.as_ref().err()).filter(|_| may_worsen).cloned();
     let critical = well.then(|| found(command, &output)).flatten().or(no_json).map(|fault| (Status::Critical, fault));
     let fault = critical.or_else(|| match (unclear, stated) {
@@ -108,7 +109,10 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     directives.notes.extend(parsed.as_ref().and_then(perfdata::Found::note));
     let perfdata = parsed.map(|parsed| parsed.items).unwrap_or_default();
     let ending = match ending {
-        Ending::NotStarted { error } => Ending::NotStarted { error: redactor.mask_str(&error).into_owned() },
+        // A token in the place of a user or a path is quoted there.
+        Ending::NotStarted { error } => {
+            Ending::NotStarted { error: mask::secrets(&redactor.mask_str(&error)).into_owned() }
+        }
         ending => ending,
     };
     let detail = fault.map_or(String::new(), |(_, fault)| redactor.mask_str(&fault).into_owned());
@@ -258,10 +262,6 @@ mod tests {
             ("directives = true", 0, said, "warning output the script says warning"),
             ("directives = true", 2, "::slack-alert status=ok", "ok output the script says ok"),
             ("directives = true", 2, "::slack-alert status=critical", "critical exit"),
-            ("", 0, said, "ok exit"),
-            ("directives = true\nexit_codes = { skip = [3] }", 3, said, "ok exit skipped"),
-            ("directives = true\nfail_on = { stdout = 'text' }", 0, said, "critical output stdout matched `text`"),
-            ("directives = true\nfail_on = { stdout = 'slack' }", 0, "::slack-alert title=x", "ok exit"),
             ("directives = true", 0, "::slack-alert status=WARNING", "warning output the script says warning"),
             (
                 "directives = true",
@@ -277,6 +277,10 @@ mod tests {
                 "critical output the script says critical",
             ),
             ("directives = true", 0, "::slack-alert status=x\n::slack-alert status=ok", "ok exit"),
+            ("", 0, said, "ok exit"),
+            ("directives = true\nexit_codes = { skip = [3] }", 3, said, "ok exit skipped"),
+            ("directives = true\nfail_on = { stdout = 'text' }", 0, said, "critical output stdout matched `text`"),
+            ("directives = true\nfail_on = { stdout = 'slack' }", 0, "::slack-alert title=x", "ok exit"),
             ("directives = true\nparse = 'json'", 0, "::slack-alert title=x\n{}", "ok exit"),
             ("directives = true\nparse = 'json'", 2, "::slack-alert status=ok\n{}", "ok output the script says ok"),
             (
