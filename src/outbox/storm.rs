@@ -566,7 +566,8 @@ impl Storm {
             |member: &&mut Member| member.job == *job && member.incident.is_some_and(|known| known != incident);
         let mut changed = false;
         for member in self.members.iter_mut().filter(of_job) {
-            if fails && !member.fails() {
+            let changes = member.fails_anew == Some(incident) && member.status != message.status;
+            if fails && (changes || !member.fails()) {
                 (member.well, member.gone, member.note) = (false, false, None);
                 (member.fails_anew, member.status) = (Some(incident), message.status);
                 if self.quiet.is_none() {

@@ -853,6 +853,13 @@ fn a_storm_is_not_over_while_one_of_its_jobs_fails_anew_in_an_incident_of_its_ow
     let told = follow(&settlement);
     assert!(told[0].starts_with("Edit #ops :red_circle: *2 of 3 are well again*, 1 still fails"), "{told:#?}");
     assert_eq!(told.len(), 1, "it is not over");
+    let mut better = again.clone();
+    (better.message.event, better.message.status) = (Some(Event::Repeat), Status::Warning);
+    better.message.text = ":large_yellow_circle: *a* warning: disk nearly full".to_owned();
+    let batch = next(&mut queue, vec![better]);
+    let told = follow(&answered(&mut queue, &batch, taken(), at(3)).settlement);
+    assert!(told[0].starts_with("Edit #ops :large_yellow_circle: *2 of 3 are well again*"), "{told:#?}");
+    assert!(told[0].contains("*a* warning: disk nearly full"), "{told:#?}");
     let mut recovery = again;
     (recovery.message.event, recovery.message.status) = (Some(Event::Recovery), Status::Ok);
     recovery.message.created = now(at(60)).wall;
