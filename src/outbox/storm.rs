@@ -554,16 +554,17 @@ impl Storm {
         says_else
     }
 
-    /// A channel took a message about another incident of one of its jobs: the job fails anew, or that is over. The answer is
-    /// whether the storm says something else.
+    /// A channel took a message about a later incident of one of its jobs: the job fails anew, or that is over. What is told
+    /// late in a thread is no news. The answer is whether the storm says something else.
     pub fn update_by_other(&mut self, message: &Message, now: Timestamp) -> bool {
         let Some((job, incident)) = message.job.as_ref().zip(message.incident) else { return false };
         let is_gone = matches!(message.route.edit, Some(Edit::Gone { .. }));
         let is_over = message.status == Status::Ok || is_gone;
         let tells_of_failure = |event: Event| event.is_of_an_incident() || event == Event::Flapping;
-        let fails = message.route.edit.is_none() && message.event.is_some_and(tells_of_failure) && !is_over;
-        let of_job =
-            |member: &&mut Member| member.job == *job && member.incident.is_some_and(|known| known != incident);
+        // That all were well was true when it was told.
+        let is_news = message.route.edit.is_none() && !message.route.detail && !self.ended;
+        let fails = is_news && message.event.is_some_and(tells_of_failure) && !is_over;
+        let of_job = |member: &&mut Member| member.job == *job && member.incident.is_some_and(|known| known < incident);
         let mut changed = false;
         for member in self.members.iter_mut().filter(of_job) {
             let changes = member.fails_anew == Some(incident) && member.status != message.status;

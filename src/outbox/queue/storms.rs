@@ -43,6 +43,8 @@ impl Queue {
                     changed.push(at);
                 }
             }
+            let others = self.storms.iter_mut().enumerate().filter(|(_, storm)| storm.channel == *channel);
+            changed.extend(others.filter_map(|(at, storm)| storm.update_by_other(message, now).then_some(at)));
             match (stored.class(), known) {
                 (Class::Edit, Some(_)) => {}
                 (_, Some(at)) => {

@@ -860,6 +860,13 @@ fn a_storm_is_not_over_while_one_of_its_jobs_fails_anew_in_an_incident_of_its_ow
     let told = follow(&answered(&mut queue, &batch, taken(), at(3)).settlement);
     assert!(told[0].starts_with("Edit #ops :large_yellow_circle: *2 of 3 are well again*"), "{told:#?}");
     assert!(told[0].contains("*a* warning: disk nearly full"), "{told:#?}");
+    // What is told late in the thread, and what is about an earlier incident, is no news.
+    let (mut detail, earlier) = (row(2, "b", "critical: no db1"), failure(0, "c", ":red_circle: *c* critical: late"));
+    (detail.message.incident, detail.message.route.detail) = (Some(200), true);
+    for old in [detail, earlier] {
+        let batch = next(&mut queue, vec![old]);
+        assert_eq!(follow(&answered(&mut queue, &batch, taken(), at(4)).settlement), [] as [String; 0]);
+    }
     let mut recovery = again;
     (recovery.message.event, recovery.message.status) = (Some(Event::Recovery), Status::Ok);
     recovery.message.created = now(at(60)).wall;
