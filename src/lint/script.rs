@@ -1,7 +1,6 @@
 //! What can be seen of a shell script without running it: is its shell one that is known, where are its pipes, what is
 //! its first word. Pure, and in doubt silent.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// The shells that read the language of POSIX and take `-n` and `-c`.
@@ -39,18 +38,6 @@ pub(super) fn is_posix_shell(words: &[&str]) -> bool {
 /// an interactive one (which besides heeds no `-n`).
 pub(super) fn reads_files(words: &[&str]) -> bool {
     words.iter().skip(1).any(|word| word.contains(['l', 'i']) && word.starts_with('-'))
-}
-
-/// The same shell that reads no files at its start, for what only parses.
-pub(super) fn without_files<'w>(words: &[&'w str]) -> Vec<Cow<'w, str>> {
-    let plain = |(index, word): (usize, &&'w str)| match word.starts_with('-') && index > 0 {
-        true if *word == "--login" => None,
-        true if !word.starts_with("--") && word.contains(['l', 'i']) => {
-            Some(Cow::Owned(word.replace(['l', 'i'], ""))).filter(|word| word != "-")
-        }
-        _ => Some(Cow::Borrowed(*word)),
-    };
-    words.iter().enumerate().filter_map(plain).collect()
 }
 
 /// Words that shells of one kind or another take for the beginning of something longer, wherever they stand.
@@ -525,17 +512,6 @@ mod tests {
             (&[], false),
         ] {
             assert_eq!(is_posix_shell(words), known, "{words:?}");
-        }
-    }
-
-    #[test]
-    fn a_login_shell_is_asked_without_what_it_reads() {
-        for (words, plain) in [
-            (&["bash", "-lc"][..], &["bash", "-c"][..]),
-            (&["bash", "-l", "-i", "--login", "-ec"], &["bash", "-ec"]),
-            (&["zsh", "-ilo", "pipefail", "-c"], &["zsh", "-o", "pipefail", "-c"]),
-        ] {
-            assert_eq!(super::without_files(words), plain, "{words:?}");
         }
     }
 

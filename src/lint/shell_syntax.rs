@@ -4,13 +4,12 @@
 //! After it: problems. Nothing of a script is ever executed, nor of what a login shell would read: a shell that reads many scripts in one process is first seen to keep `set -n` within `eval`, and a
 //! shell that does not is asked script by script with `-n`.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use super::script::{is_plain, is_posix_shell, without_files};
+use super::script::{is_plain, is_posix_shell, reads_files};
 use super::view::File;
 use super::{Whole, command_not_found};
 use crate::diagnostic::{Code, Place, Problem, Problems};
@@ -41,7 +40,7 @@ const PROBE: &str = "(eval 'set -n\necho executed')\n(eval 'set -n\nif :; then e
 /// Asks each shell about all scripts that it would be given, as many at a time as it can take.
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     let programs = Programs::default();
-    let mut shells: BTreeMap<Vec<Cow<'_, str>>, Vec<usize>> = BTreeMap::new();
+    let mut shells: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
     for (index, entry) in
         whole.jobs.iter().enumerate().filter(|(_, entry)| whole.subject(entry).has(&["command", "shell"]))
     {
@@ -50,14 +49,14 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
         let script = job.command.script().and_then(|_| words.pop());
         if script.is_some_and(|script| script.len() <= LONGEST && !is_plain(script))
             && is_posix_shell(&words)
+            && !reads_files(&words)
             && job.command.locate(&programs).is_ok()
         {
-            shells.entry(without_files(&words)).or_default().push(index);
+            shells.entry(words).or_default().push(index);
         }
     }
-    for (words, jobs) in &shells {
-        let words: Vec<&str> = words.iter().map(Cow::as_ref).collect();
-        for index in suspects(&words, jobs, whole) {
+    for (words, jobs) in shells {
+        for index in suspects(&words, &jobs, whole) {
             let (job, file) = (whole.jobs[index].job, whole.file(whole.jobs[index].source));
             let script = job.command.script().unwrap_or_default();
             if let Some(problem) = ask(&words, &job.command, script, (&file, "command")) {
