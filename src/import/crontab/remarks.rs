@@ -56,13 +56,8 @@ pub(super) fn of(command: &str, whose: bool) -> Vec<String> {
         ));
     }
     if let Some(url) = pings(command) {
-        let of_which = if command.contains(&format!("{}/$", url.trim_end_matches('/'))) {
-            "how a run ended"
-        } else {
-            "of good runs alone"
-        };
         remark(&format!(
-            "this tells a watcher {of_which}: `ping = \"{url}\"` tells it of each and how it ended; take it out"
+            "this tells a watcher by itself: `ping = \"{url}\"` tells it of each run and how it ended; take it out"
         ));
     }
     if command.contains("hooks.slack.com/") {
@@ -390,7 +385,7 @@ mod tests {
             ("run | mail -s 'it ran' root", "`mail` tells people by itself"),
             ("run || echo failed | mailx root", "`mailx` tells people by itself"),
             ("run && curl -fsS https://hc-ping.com/0-1 > /dev/null", "`ping = \"https://hc-ping.com/0-1\"`"),
-            ("run; curl https://hc-ping.com/0-1/$?", "this tells a watcher how a run ended"),
+            ("run; curl https://hc-ping.com/0-1/$?", "this tells a watcher by itself"),
             ("run || curl -d x https://hooks.slack.com/services/x", "posts to Slack by itself"),
             ("run || true", "`|| true` makes each run a good one"),
             ("test -x run && run --all || true", "`|| true` makes each run a good one"),
