@@ -1,7 +1,7 @@
 //! TOML as far as it can be understood: a file with syntax errors still tells most of what it says.
 //!
 //! Before it: the text of a file. After it: `table`, which takes keys. Invariants: every error is told once, whatever the parser
-//! stumbles over because of it; a key that stands below a header which cannot be read is in no table.
+//! stumbles over because of it; a key that stands after a header which cannot be read, or whose value has no end, is in no table.
 
 use std::ops::Range;
 
@@ -34,8 +34,8 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
     (table, clean)
 }
 
-/// The errors that are no consequence of another one, in the order of their places, at most one a line. What stands below a header
-/// that cannot be read is taken out of the table.
+/// The errors that are no consequence of another one, in the order of their places, at most one a line. What stands after a header
+/// that cannot be read, and what has no end, is taken out of the table.
 fn told(text: &str, table: &mut DeTable<'_>, errors: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
     let mut swallowed: Vec<Range<usize>> = Vec::new();
     let mut all = Vec::new();
@@ -48,8 +48,7 @@ fn told(text: &str, table: &mut DeTable<'_>, errors: Vec<(Range<usize>, String)>
         }
         looked_at += 1;
         if message.starts_with("unclosed table") || message.starts_with("unclosed array table") {
-            let end = text[span.start..].find("\n[").map_or(text.len(), |at| span.start + at);
-            take_out(table, &(span.start..end));
+            take_out(table, &|key, _| key.start >= span.start);
             all.push((span, message));
             continue;
         }
@@ -59,6 +58,7 @@ fn told(text: &str, table: &mut DeTable<'_>, errors: Vec<(Range<usize>, String)>
             Some(value) => {
                 // All that follows it was read as a part of it.
                 all.push((value.start..value.start + 1, message));
+                take_out(table, &|_, span| *span == value);
                 swallowed.push(value);
             }
         }
@@ -95,18 +95,18 @@ fn value_without_end(table: &DeTable<'_>, end: usize) -> Option<Range<usize>> {
     })
 }
 
-/// Takes out the keys that stand there.
-fn take_out(table: &mut DeTable<'_>, there: &Range<usize>) {
-    let stand_there = table.keys().filter(|key| there.contains(&key.span().start));
-    for key in stand_there.map(|key| key.get_ref().to_string()).collect::<Vec<_>>() {
+/// Takes out keys by where they stand, and where their values do.
+fn take_out(table: &mut DeTable<'_>, is_lost: &dyn Fn(&Range<usize>, &Range<usize>) -> bool) {
+    let lost = table.iter().filter(|(key, value)| is_lost(&key.span(), &value.span()));
+    for key in lost.map(|(key, _)| key.get_ref().to_string()).collect::<Vec<_>>() {
         table.remove(key.as_str());
     }
     for (_, value) in table.iter_mut() {
         match value.get_mut() {
-            DeValue::Table(inner) => take_out(inner, there),
+            DeValue::Table(inner) => take_out(inner, is_lost),
             DeValue::Array(all) => all.iter_mut().for_each(|one| {
                 if let DeValue::Table(inner) = one.get_mut() {
-                    take_out(inner, there);
+                    take_out(inner, is_lost);
                 }
             }),
             _ => {}
@@ -169,14 +169,14 @@ mod tests {
             (
                 "b=5m\non=[\"failure\"\ntags=[\"x\"]\n[notify]\nc=1\n",
                 &[(1, "string values"), (2, "unclosed array")],
-                "b on",
+                "b",
             ),
-            ("env={A=1,B=\nC=2\n", &[(1, "unclosed inline")], "env"),
-            ("a=[[1,2\nb=3\n", &[(1, "unclosed array")], "a"),
+            ("env={A=1,B=\nC=2\n", &[(1, "unclosed inline")], ""),
+            ("a=[[1,2\nb=3\n", &[(1, "unclosed array")], ""),
             ("a=[1,\n2,,3,\n4]\nb=5m\n", &[(2, "extra comma"), (4, "string values")], "a b"),
-            ("a='''x\nb=1\nc=5m\n", &[(1, "invalid multi-line")], "a"),
+            ("a='''x\nb=1\nc=5m\n", &[(1, "invalid multi-line")], ""),
             ("command df\nevery \"5m\"\n", &[(1, "key with"), (2, "key with")], ""),
-            ("a=1\n[notify\non=[1]\nafter=2\n[x]\ny=1\n", &[(2, "unclosed table")], "a x"),
+            ("a=1\n[notify\non=[1]\nafter=2\n[x]\ny=1\n", &[(2, "unclosed table")], "a"),
             ("a=1\n[[test]\nname=\"x\"\n", &[(2, "unclosed array")], "a"),
         ] {
             let expected = errors.iter().map(|(line, words)| (*line, (*words).to_owned())).collect();
