@@ -52,14 +52,14 @@ fn told(text: &str, table: &mut DeTable<'_>, errors: Vec<(Range<usize>, String)>
             all.push((span, message));
             continue;
         }
-        match value_without_end(table, span.start) {
+        match value_without_end(text, table, span.start) {
             None => all.push((span, message)),
-            Some(value) if swallowed.contains(&value) => {}
+            // All that follows it was read as a part of it.
+            Some(value) if swallowed.iter().any(|known| known.start == value.start) => {}
             Some(value) => {
-                // All that follows it was read as a part of it.
                 all.push((value.start..value.start + 1, message));
-                take_out(table, &|_, span| *span == value);
-                swallowed.push(value);
+                take_out(table, &|key, own| key.start > value.start || *own == value);
+                swallowed.push(value.start..span.start);
             }
         }
     }
@@ -76,18 +76,23 @@ fn told(text: &str, table: &mut DeTable<'_>, errors: Vec<(Range<usize>, String)>
 
 /// A list, an inline table or a text of several lines that goes on to this place, where the parser found an error: it has no end.
 /// The outermost, if one stands in another.
-fn value_without_end(table: &DeTable<'_>, end: usize) -> Option<Range<usize>> {
+fn value_without_end(text: &str, table: &DeTable<'_>, end: usize) -> Option<Range<usize>> {
     table.values().find_map(|value| {
         let span = value.span();
         let is_open = match value.get_ref() {
-            DeValue::Array(_) | DeValue::Table(_) | DeValue::String(_) => span.end == end && span.start + 1 < end,
+            DeValue::Array(_) | DeValue::String(_) => span.end == end && span.start + 1 < end,
+            // That of an inline table may end with any of its values.
+            DeValue::Table(_) => {
+                let written = text.get(span.clone()).unwrap_or_default();
+                span.end <= end && written.starts_with('{') && !written.ends_with('}')
+            }
             _ => false,
         };
         match value.get_ref() {
             _ if is_open => Some(span),
-            DeValue::Table(inner) => value_without_end(inner, end),
+            DeValue::Table(inner) => value_without_end(text, inner, end),
             DeValue::Array(all) => all.iter().find_map(|one| match one.get_ref() {
-                DeValue::Table(inner) => value_without_end(inner, end),
+                DeValue::Table(inner) => value_without_end(text, inner, end),
                 _ => None,
             }),
             _ => None,
@@ -172,6 +177,8 @@ mod tests {
                 "b",
             ),
             ("env={A=1,B=\nC=2\n", &[(1, "unclosed inline")], ""),
+            ("b=1\nretries={times=3\ntimeout='5m'\n[notify]\nafter=2\n", &[(2, "unclosed inline")], "b"),
+            ("env={A=1}\nx=[1\n", &[(2, "unclosed array")], "env"),
             ("a=[[1,2\nb=3\n", &[(1, "unclosed array")], ""),
             ("a=[1,\n2,,3,\n4]\nb=5m\n", &[(2, "extra comma"), (4, "string values")], "a b"),
             ("a='''x\nb=1\nc=5m\n", &[(1, "invalid multi-line")], ""),
