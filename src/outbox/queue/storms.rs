@@ -43,8 +43,7 @@ impl Queue {
                     changed.push(at);
                 }
             }
-            let others = self.storms.iter_mut().enumerate().filter(|(_, storm)| storm.channel == *channel);
-            changed.extend(others.filter_map(|(at, storm)| storm.update_by_other(message, now).then_some(at)));
+            changed.extend(self.changed_by_other(channel, message, now));
             match (stored.class(), known) {
                 (Class::Edit, Some(_)) => {}
                 (_, Some(at)) => {
@@ -92,12 +91,15 @@ impl Queue {
 
     /// A channel took messages of jobs: what storms that know these jobs say of them from now on.
     pub(super) fn storms_hear(&mut self, batch: &Batch, now: Timestamp) -> Vec<FollowUp> {
-        let mut changed: Vec<usize> = Vec::new();
-        for message in batch.members.iter().map(|stored| &stored.message) {
-            let storms = self.storms.iter_mut().enumerate().filter(|(_, storm)| storm.channel == batch.channel);
-            changed.extend(storms.filter_map(|(at, storm)| storm.update_by_other(message, now).then_some(at)));
-        }
+        let messages = batch.members.iter().map(|stored| &stored.message);
+        let changed = messages.flat_map(|message| self.changed_by_other(&batch.channel, message, now)).collect();
         self.tell_changed(changed, now)
+    }
+
+    /// The storms of a channel that say something else because of a message about another incident of one of their jobs.
+    fn changed_by_other(&mut self, channel: &Channel, message: &Message, now: Timestamp) -> Vec<usize> {
+        let storms = self.storms.iter_mut().enumerate().filter(|(_, storm)| storm.channel == *channel);
+        storms.filter_map(|(at, storm)| storm.update_by_other(message, now).then_some(at)).collect()
     }
 
     /// The messages of storms that have changed, and the ends of those that are over with that.
