@@ -18,12 +18,8 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
         return;
     }
     if job.notify.stuck_after == 0 {
-        let message = match replaces {
-            true => {
-                "a run that hangs is ended by the next one and not told of: there is no `timeout`, and `stuck_after` is 0"
-            }
-            false => "a run that hangs is neither ended nor told of: there is no `timeout`, and `stuck_after` is 0",
-        };
+        let what = if replaces { "is ended by the next one and not told of" } else { "is neither ended nor told of" };
+        let message = format!("a run that hangs {what}: there is no `timeout`, and `stuck_after` is 0");
         let place = subject.find("notify.stuck_after").map(|value| value.at);
         let problem = Problem::new(Code::HangIsSilent, file.key("command"), message);
         found.push(

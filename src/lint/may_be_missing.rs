@@ -19,9 +19,9 @@ const OF_GOOD_NEWS: [&str; 2] = ["template", "message.body"];
 /// Expressions: what is missing makes the run critical.
 const CONDITIONS: [&str; 2] = ["warning_when", "critical_when"];
 
-/// A failed command seldom prints the JSON that a template takes apart, and the first run has none before it: a part that
-/// needs them cannot be rendered, and is left out. So is one of good news that needs an incident. `default` says what stands there instead, and a condition that looks first
-/// is as good.
+/// A failed command seldom prints the JSON that a template takes apart, the first run has none before it, and good news has no
+/// incident: a part that needs them cannot be rendered, and is left out. `default` says what stands there instead, and a condition
+/// that looks first is as good.
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
     let says_so = |text: &str| ["json", "previous", "incident"].iter().any(|name| text.contains(name));
     if !says_so(subject.file.text()) && !says_so(subject.config.text()) {

@@ -17,10 +17,9 @@ const OWN_WORDS: &str = "\
 /// Whether these are the words of a shell to which a script is then given: `/bin/sh -c`, `bash -euo pipefail -c`,
 /// `/usr/bin/env bash -c`.
 pub(super) fn is_posix_shell(words: &[&str]) -> bool {
-    let base = |word: &&str| word.rsplit('/').next().unwrap_or_default() == "env";
-    let [program, options @ .., last] = (if words.first().is_some_and(base) { &words[1..] } else { words }) else {
-        return false;
-    };
+    let is_env = |word: &&str| word.rsplit('/').next() == Some("env");
+    let words = if words.first().is_some_and(is_env) { &words[1..] } else { words };
+    let [program, options @ .., last] = words else { return false };
     let name = program.rsplit('/').next().unwrap_or(program);
     let is_cluster = |word: &str| word.starts_with('-') && !word.starts_with("--");
     // After a `-c` that is not the last word, that word is the script, and what is given to the shell an argument of it.

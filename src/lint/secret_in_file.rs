@@ -71,8 +71,7 @@ const WITHIN_WORDS: [&str; 2] = ["PASSWORD", "PASSWD"];
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     // Alone it is the folder that a shell is in.
-    let is_word =
-        |before: &str, end: &str| before.is_empty() && end != "PWD" || before.ends_with('_') && before != "OLD_";
+    let is_word = |before: &str, end: &str| before.is_empty() && end != "PWD" || before.ends_with('_');
     NAMES.iter().any(|end| name.strip_suffix(end).is_some_and(|before| is_word(before, end)))
         || WITHIN_WORDS.iter().any(|end| name.ends_with(end))
 }

@@ -111,7 +111,7 @@ fn looks((key, help, is_good): Look, value: Option<String>, note: impl FnOnce(St
 
 /// The name of an emoji as Slack has it: `:fire:`, of `fire` too.
 fn in_colons(name: &str) -> String {
-    format!(":{}:", name.strip_prefix(':').unwrap_or(name).strip_suffix(':').unwrap_or(name.trim_start_matches(':')))
+    format!(":{}:", name.trim_matches(':'))
 }
 
 fn write_settings(settings: &Settings, origin: &str, imported: &mut Imported) {
