@@ -161,6 +161,8 @@ fn color_of_help(arguments: &[std::ffi::OsString]) -> clap::ColorChoice {
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = json_behind_command(as_options(arguments()));
+    let (command, _) = place_of_command(&arguments);
+    let arguments = wrap::marked(arguments, command);
     let in_json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let parsed = Cli::command().color(color_of_help(&arguments)).try_get_matches_from(&arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {

@@ -5,6 +5,7 @@
 
 mod link;
 mod reporter;
+mod words;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -14,10 +15,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::CommandFactory as _;
 use tokio::sync::mpsc;
 
-use super::args::{Cli, WrapArgs};
+use super::args::WrapArgs;
 use super::locate::World;
 use crate::clock::{self, SharedClock, System};
 use crate::document::{Refusal, format_duration, parse_duration};
@@ -25,6 +25,7 @@ use crate::exec::{Ending, Output, PassThrough, Passed, TimeLimit};
 use crate::id::JobName;
 use crate::store::spool::{End, ExpectedEvery, KEPT, Report, SHORTEST_EXPECTED};
 use reporter::{Done, Event};
+pub(super) use words::{marked, misused};
 
 /// The command is started after so long, whatever is known by then.
 const START: Duration = Duration::from_millis(120);
@@ -37,21 +38,6 @@ const KILL_AFTER: Duration = Duration::from_secs(10);
 
 /// A job's name is not longer.
 const LONGEST_NAME: usize = 200;
-
-/// The command of a `wrap` with options that nobody understands, and what is wrong with them: it runs as if we were not there.
-pub(super) fn misused(arguments: &[OsString], error: &clap::Error) -> Option<(Vec<OsString>, String)> {
-    let end = arguments.iter().position(|word| word == "--")?;
-    let (options, command) = (arguments.get(1..end)?, arguments.get(end + 1..)?);
-    let known = Cli::command();
-    let named = options.iter().filter_map(|word| word.to_str());
-    let first = named.filter_map(|word| known.find_subcommand(word)).next()?;
-    if !error.use_stderr() || first.get_name() != "wrap" || command.is_empty() {
-        return None;
-    }
-    let text = error.to_string();
-    let why = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    Some((command.to_vec(), why))
-}
 
 /// Runs such a command.
 pub(super) fn run_misused(command: &[OsString], why: &str) -> ExitCode {

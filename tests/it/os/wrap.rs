@@ -909,14 +909,30 @@ fn a_mistake_in_an_option_keeps_no_command_from_running() {
         assert!(ran.stderr.contains("nobody is told of it"), "{options:?}: {ran:?}");
     }
     assert_eq!(history(&sandbox).len(), 6);
-    // Nothing says where the command begins, or it is no command of this one.
-    for words in [&["wrap", "--jb", "etl", "echo", "out"][..], &["why", "--jb", "--", "echo"], &["wrap", "--jb", "--"]]
-    {
+    let ran = sandbox.run(&["wrap", "--jb", "etl", "echo", "out"]);
+    assert!((ran.code, ran.stdout.as_str()) == (0, "out\n") && ran.stderr.contains("nobody is told of it"), "{ran:?}");
+    // There is no command, or it is none of this one.
+    for words in [&["wrap", "--jb", "echo"][..], &["why", "--jb", "--", "echo"], &["wrap", "--jb", "--"]] {
         let ran = sandbox.run(words);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{words:?}: {ran:?}");
     }
     let ran = sandbox.run(&["wrap", "--job", "etl", "--expect", "1s", "--", "true"]);
     assert!(ran.code == 0 && !ran.stderr.contains("does not count"), "{ran:?}");
+}
+
+#[test]
+fn a_command_runs_without_dashes_before_it_and_keeps_its_own() {
+    let sandbox = quiet();
+    let script = "printf '<%s>' \"$@\"; exit 3";
+    for words in [
+        &["--job", "etl", "sh", "-c", script, "sh", "--job", "x", "--", "y"][..],
+        &["--job", "etl", "--", "sh", "-c", script, "sh", "--job", "x", "--", "y"],
+    ] {
+        let ran = sandbox.run(&[&["wrap"], words].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, "<--job><x><--><y>"), "{words:?}: {ran:?}");
+    }
+    let rows = history(&sandbox);
+    assert!(rows.len() == 2 && rows.iter().all(|row| row["job"] == "etl"), "{rows:?}");
 }
 
 /// Lines of a crontab: each runs once by itself and once wrapped, and says when.
