@@ -117,6 +117,7 @@ async fn memory(dir: &Path) {
         status,
         seed: 1,
         reports: tokio::sync::mpsc::unbounded_channel().0,
+        standings: watch::channel(slack_alert::outbox::Standings::default()).1,
         wakeup: Wakeup::none(),
         remembered: Remembered::default(),
     };

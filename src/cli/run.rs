@@ -145,12 +145,14 @@ async fn serve(
     let outage = remembered.outage.clone();
     let (status, outbox_status) = watch::channel(outbox::Status::at_start(&store, outage).await);
     let (reports, delivery_reports) = mpsc::unbounded_channel();
+    let (standings, known_standings) = watch::channel(outbox::Standings::default());
     let worker = Worker {
         store: store.clone(),
         clock: Arc::clone(&clock),
         settings: changes,
         status,
         reports,
+        standings: known_standings,
         wakeup: wakeup(world, args, &plan),
         seed: clock.now().wall.as_nanosecond().unsigned_abs() as u64,
         remembered,
@@ -179,6 +181,7 @@ async fn serve(
         outbox,
         watcher: Arc::new(notify::Watchers::new(&plan.config.slack)),
         outbox_status,
+        standings,
         snapshot,
         changes,
         read,

@@ -88,6 +88,8 @@ pub struct Host {
     pub watcher: Arc<dyn Watcher>,
     /// What the outbox worker says of itself: when Slack takes nothing for long, the fallback is run.
     pub outbox_status: watch::Receiver<outbox::Status>,
+    /// Where the daemon says how each job is, before the outbox gets the messages about it.
+    pub standings: watch::Sender<outbox::Standings>,
     /// What came of each message of a job.
     pub delivery_reports: mpsc::UnboundedReceiver<outbox::Report>,
     /// Makes the outbox's settings from a configuration: reads the token anew.
@@ -262,13 +264,14 @@ impl Daemon {
         if numbered.is_some() {
             daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: heartbeat::NOTE, value: numbered }]);
         }
-        daemon.keeping.keep(first);
+        daemon.tell_standings();
+        daemon.keep(first);
         daemon.add_jobs_without_file(|name| jobs.remove(name).unwrap_or_default(), now);
         daemon.take_over_runs_without_file(&mut jobs, now);
         // A job whose file has errors is still watched.
         jobs.retain(|name, _| !daemon.plan.not_loaded.iter().any(|bad| bad.name == *name));
         let gone = daemon.dispatcher.gone_meanwhile(jobs, now);
-        daemon.keeping.keep(gone);
+        daemon.keep(gone);
         let mut unstarted: Vec<dispatcher::Unstarted> = past
             .notes
             .get(dispatcher::UNSTARTED_NOTE)
@@ -287,7 +290,7 @@ impl Daemon {
         if let Some(note) = past.notes.get(dispatcher::STARVED_NOTE) {
             let waited = serde_json::from_str(note).unwrap_or_default();
             let over = daemon.dispatcher.waited_before(waited, now);
-            daemon.keeping.keep(over);
+            daemon.keep(over);
             // Nothing waits for a place any more.
             daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: dispatcher::STARVED_NOTE, value: None }]);
         }
@@ -341,7 +344,8 @@ impl Daemon {
                 self.dispatcher.leave(&job, now);
             } else {
                 let over = self.dispatcher.forget(&job, "its file was removed", now);
-                self.keeping.keep(over.into_iter().collect());
+                self.keep(over.into_iter().collect());
+                self.tell_standing(&job);
             }
         }
     }
@@ -476,7 +480,25 @@ impl Daemon {
             self.host.changes.of_job(job, run);
         }
         self.ping_ends(&turn.entries, self.host.clock.now().mono);
-        self.keeping.keep(turn.entries);
+        self.keep(turn.entries);
+    }
+
+    /// Hands entries to the store. How the jobs are that they are about is said first: whoever reads the messages knows it.
+    fn keep(&mut self, entries: Vec<dispatcher::Entry>) {
+        for (job, _) in entries.iter().filter_map(dispatcher::Entry::about) {
+            self.tell_standing(job);
+        }
+        self.keeping.keep(entries);
+    }
+
+    /// Says how a job is, if that is new.
+    fn tell_standing(&self, job: &JobName) {
+        self.host.standings.send_if_modified(|known| known.set(job, self.dispatcher.standing(job)));
+    }
+
+    /// Says how all jobs are.
+    fn tell_standings(&self) {
+        self.host.standings.send_modify(|known| known.set_all(self.dispatcher.standings()));
     }
 
     fn begin(&mut self, run: Arc<Run>) {

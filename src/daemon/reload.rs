@@ -186,7 +186,8 @@ impl Daemon {
             false => Stays::No,
         };
         let (changes, entries) = self.dispatcher.replace(&jobs, &stays, limits, sender, past, now);
-        self.keeping.keep(entries);
+        self.tell_standings();
+        self.keep(entries);
         self.host.store.keep_history(limits.history);
         let mut also = Vec::new();
         if before.version != self.plan.version {

@@ -230,7 +230,9 @@ impl Daemon {
             let days = FORGOTTEN.as_secs() / 86_400;
             tracing::info!(%job, "has no file, and no run of it was reported for {days} days: it is forgotten");
             let why = format!("it has no file, and no run was reported for {days} days");
-            self.keeping.keep(self.dispatcher.forget(&job, &why, now).into_iter().collect());
+            let over = self.dispatcher.forget(&job, &why, now);
+            self.keep(over.into_iter().collect());
+            self.tell_standing(&job);
             self.wrapped.jobs.remove(&job);
         }
         let note = self.wrapped.jobs_note();

@@ -4,7 +4,7 @@
 //!
 //! The database is the queue: here is only what is known of each channel (how much waits, since when it fails), so that
 //! the memory needed does not grow with what waits. Rules are in plain functions ([`queue`], [`batch`],
-//! [`storm`], [`digest`], [`retry`], [`outage`], [`quota`], [`places`]); [`worker`] is the loop that acts on them.
+//! [`storm`], [`standing`], [`digest`], [`retry`], [`outage`], [`quota`], [`places`]); [`worker`] is the loop that acts on them.
 
 pub mod batch;
 pub mod digest;
@@ -18,6 +18,7 @@ pub mod report;
 mod resume;
 pub mod retry;
 mod settings;
+pub mod standing;
 pub mod storm;
 pub mod wakeup;
 pub mod worker;
@@ -27,5 +28,6 @@ pub use outage::{FAILING, Outage};
 pub use places::Places;
 pub use report::{DeliveryResult, Report};
 pub use settings::{FALLBACK_KEYS, Fallback, LIMIT_KEYS, read_fallback, read_max_age};
+pub use standing::{Standing, Standings};
 pub use wakeup::Wakeup;
 pub use worker::{Held, Remembered, Settings, Status, Worker, run};

@@ -27,9 +27,10 @@ use self::untaken::Untaken;
 use super::batch::{Ask, Batch, Lane};
 use super::digest;
 use super::report::{DeliveryResult, Report};
+use super::standing::Standing;
 use super::storm::{self, Storm};
 use crate::clock::{self, Mono, Now};
-use crate::id::Channel;
+use crate::id::{Channel, JobName};
 use crate::notify::{Receipt, SendError};
 use crate::store::{Class, Depth, Disposition, MessageId, Settlement, Stored};
 
@@ -71,6 +72,8 @@ pub struct Queue {
     limited: BTreeMap<Lane, Hold>,
     refusals: BTreeMap<Lane, u32>,
     storms: Vec<Storm>,
+    /// How the jobs of storms are now, as far as that is known.
+    jobs: BTreeMap<JobName, Standing>,
     /// Where messages go that name no channel.
     default: Option<Channel>,
     /// This host's name.

@@ -8,6 +8,7 @@ mod how;
 mod lines;
 mod night;
 mod unseen;
+mod untold;
 
 use std::collections::BTreeSet;
 
@@ -142,6 +143,9 @@ pub struct Member {
     /// It was well, and fails anew: in this incident, which has messages of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails_anew: Option<u64>,
+    /// It was well, and fails anew, of which its channel has no message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fails_untold: bool,
     /// Nobody watches it any more: how it is, is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
@@ -377,6 +381,7 @@ impl Member {
             well: false,
             fails_still: false,
             fails_anew: None,
+            fails_untold: false,
             gone: false,
             note: None,
             unseen: None,
@@ -531,7 +536,10 @@ impl Storm {
             if message.status != Status::Ok && message.route.edit.is_none() && !ends_wait && member.gone {
                 (member.gone, member.note) = (false, None);
             }
-            member.well = message.status == Status::Ok;
+            if message.status != Status::Ok {
+                member.tell();
+            }
+            member.well = message.status == Status::Ok && !member.fails_untold;
             member.fails_still = member.well && (member.fails_still || message.route.fails_still);
             member.gone |= ends_wait && !member.well;
             if !member.well {
@@ -568,7 +576,8 @@ impl Storm {
         let mut changed = false;
         for member in self.members.iter_mut().filter(of_job) {
             let changes = member.fails_anew == Some(incident) && member.status != message.status;
-            if fails && (changes || !member.fails()) {
+            if fails && (changes || !member.fails() || member.fails_untold) {
+                member.tell();
                 (member.well, member.gone, member.note) = (false, false, None);
                 (member.fails_anew, member.status) = (Some(incident), message.status);
                 if self.quiet.is_none() {
@@ -639,14 +648,7 @@ impl Storm {
                 failing(&open, "", &since)
             }
             _ => {
-                let fail = how::words(left, self.members.iter().filter(|member| member.fails()));
-                let (_, fail) = fail.split_once(' ').unwrap_or_default();
-                let fail = fail.strip_prefix("still ").unwrap_or(fail);
-                let well = no_longer_fail(all, well, gone);
-                match self.ended {
-                    true => format!("{} *{well}*, {left} {fail} again", emoji(status)),
-                    false => format!("{} *{well}*, {left} still {fail}", emoji(status)),
-                }
+                format!("{} *{}*, {}", emoji(status), no_longer_fail(all, well, gone), self.words_of_left(left))
             }
         };
         let mut lines = match self.quiet {

@@ -24,6 +24,7 @@ use super::places::{self, Places};
 use super::queue::{MOST_REMEMBERED, PATIENCE, Queue};
 use super::quota::{Quota, spacing};
 use super::report::{DeliveryResult, Report};
+use super::standing::Standings;
 use super::storm;
 use super::wakeup::Wakeup;
 use crate::clock::{self, Alarm, Mono, SharedClock};
@@ -112,6 +113,8 @@ pub struct Worker {
     pub status: watch::Sender<Status>,
     /// Is told what came of each message of a job.
     pub reports: mpsc::UnboundedSender<Report>,
+    /// How the jobs are, as the daemon says it.
+    pub standings: watch::Receiver<Standings>,
     /// Another process changed the outbox.
     pub wakeup: Wakeup,
     /// Where chance begins.
@@ -172,6 +175,8 @@ enum Done {
     Settled(Channel, Lane),
     /// The channel of this ID has this name, as far as the token may know it.
     Named(Channel, Option<Channel>),
+    /// How jobs are now is said.
+    Said(Result<(), StoreError>),
     /// The store failed.
     Unreadable(Channel, Lane, StoreError),
 }
@@ -188,6 +193,7 @@ struct Loop {
     watch: Watch,
     status: Status,
     reports: mpsc::UnboundedSender<Report>,
+    standings: watch::Receiver<Standings>,
     chance: fastrand::Rng,
     next_poll: Mono,
     /// The waits that are noted on disk.
@@ -208,7 +214,9 @@ struct Loop {
 
 /// Runs until `shutdown`, and then for [`DRAIN`] at most.
 pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
-    let Worker { store, clock, settings: mut changes, status, reports, mut wakeup, seed, remembered } = worker;
+    let Worker { store, clock, settings: mut changes, status, reports, standings, mut wakeup, seed, remembered } =
+        worker;
+    let mut jobs = standings.clone();
     let settings = changes.borrow_and_update().clone();
     let Remembered { outage, storms, waits, failing, places } = remembered;
     let rests_since = status.borrow().rests_since;
@@ -222,6 +230,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         settings,
         queue: Queue::new(storm::from_note(storms.as_ref())),
         reports,
+        standings,
         chance: fastrand::Rng::with_seed(seed),
         next_poll: Mono::default(),
         noted_waits: waits,
@@ -256,6 +265,7 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
                 Ok(()) => this.reload(changes.borrow_and_update().clone()),
                 Err(_) => reloads = false,
             },
+            Ok(()) = jobs.changed(), if this.queue.waits_for_jobs() => this.look_at_jobs(),
             () = this.store.arrived() => {}
             () = wakeup.changed() => this.look_again(),
             () = alarm.towards(wake) => {}
@@ -392,6 +402,20 @@ impl Loop {
         self.queue.anew(self.clock.now().mono);
     }
 
+    /// A storm tells how its jobs are now.
+    fn learn_jobs(&mut self) {
+        self.queue.learn_jobs(&self.standings.borrow());
+    }
+
+    /// A job is otherwise than it was, of which no message tells.
+    fn look_at_jobs(&mut self) {
+        self.learn_jobs();
+        if let Some(settlement) = self.queue.look_at_jobs(self.clock.now().wall) {
+            let store = self.store.clone();
+            self.settling.push(Box::pin(async move { Done::Said(store.settle(settlement).await) }));
+        }
+    }
+
     /// Learns what waits.
     async fn poll(&mut self) {
         let now = self.clock.now();
@@ -469,8 +493,12 @@ impl Loop {
             Done::Named(id, name) => {
                 self.new_places |= name.is_some_and(|name| self.status.places.learn(&name, &id));
             }
+            Done::Said(Ok(())) => {}
+            // That the disk fails is told for all that is written.
+            Done::Said(Err(error)) => tracing::debug!(%error, "what a storm says of its jobs could not be written"),
             Done::Settled(channel, lane) => self.queue.finished(&channel, lane, now.mono, None),
             Done::Absorb(channel, lane, rows) => {
+                self.learn_jobs();
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
                 self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane)));
             }
@@ -501,6 +529,7 @@ impl Loop {
         let now = self.clock.now();
         let chance = self.chance.f64();
         let held = self.queue.held().is_some_and(|hold| hold.credentials);
+        self.learn_jobs();
         let answered = self.queue.answered(batch, answer, now, chance);
         let (channel, count) = (&batch.channel, batch.members.len() as u64);
         let default = self.settings.channel.as_ref().is_none_or(|default| default == channel);

@@ -497,6 +497,8 @@ async fn send(
         settings: changes,
         status,
         reports,
+        // How other jobs are this process does not know.
+        standings: watch::channel(outbox::Standings::default()).1,
         wakeup: outbox::Wakeup::none(),
         seed: begun.as_nanosecond().unsigned_abs() as u64,
         remembered,

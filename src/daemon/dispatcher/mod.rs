@@ -262,6 +262,17 @@ impl Dispatcher {
         self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| (&tracked.job.name, &tracked.health))
     }
 
+    /// How a job is; none where nobody watches it.
+    pub fn standing(&self, job: &JobName) -> Option<Status> {
+        let tracked = &self.jobs[*self.by_name.get(job)? as usize];
+        tracked.job.timing.enabled.then(|| tracked.health.standing().unwrap_or_default())
+    }
+
+    /// The same of all jobs that are watched.
+    pub fn standings(&self) -> impl Iterator<Item = (JobName, Status)> {
+        self.by_name.keys().filter_map(|job| Some((job.clone(), self.standing(job)?)))
+    }
+
     /// How many runs a job has had.
     pub fn runs_of(&self, job: &JobName) -> u64 {
         self.by_name.get(job).map_or(0, |index| self.jobs[*index as usize].health.runs())

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::id::Channel;
 use crate::message::{Message, Thread};
 use crate::outbox::batch::Batch;
+use crate::outbox::standing::Standings;
 use crate::outbox::storm::{self, Storm};
 use crate::store::{Class, Disposition, FollowUp, Settlement, Stored, ThreadChange};
 
@@ -106,6 +107,9 @@ impl Queue {
     fn tell_changed(&mut self, mut changed: Vec<usize>, now: Timestamp) -> Vec<FollowUp> {
         changed.sort_unstable();
         changed.dedup();
+        for at in &changed {
+            self.storms[*at].look(|job| self.jobs.get(job).copied(), now);
+        }
         let mut follow = Vec::new();
         let over: Vec<usize> = changed.iter().copied().filter(|at| self.storms[*at].is_over()).collect();
         for at in changed {
@@ -119,6 +123,38 @@ impl Queue {
             }
         }
         follow
+    }
+
+    /// How the jobs of storms are now.
+    pub fn learn_jobs(&mut self, standings: &Standings) {
+        let members = self.storms.iter().flat_map(|storm| &storm.members);
+        self.jobs = members.filter_map(|member| Some((member.job.clone(), standings.of(&member.job)?))).collect();
+    }
+
+    /// Whether something is to be told when a job is otherwise than it was, though there is no message about that.
+    pub fn waits_for_jobs(&self) -> bool {
+        self.storms.iter().any(Storm::waits_for_jobs)
+    }
+
+    /// What storms say of jobs that are otherwise than they were, of which there is no message.
+    pub fn look_at_jobs(&mut self, now: Timestamp) -> Option<Settlement> {
+        let jobs = &self.jobs;
+        let look = |storm: &mut Storm| storm.waits_for_jobs() && storm.look(|job| jobs.get(job).copied(), now);
+        let all = self.storms.iter_mut().enumerate();
+        let changed: Vec<usize> = all.filter_map(|(at, storm)| look(storm).then_some(at)).collect();
+        let channel = self.storms[*changed.first()?].channel.clone();
+        let follow = self.tell_changed(changed, now);
+        Some(Settlement {
+            ids: Vec::new(),
+            channel,
+            class: Class::Edit,
+            disposition: Disposition::Superseded,
+            thread: ThreadChange::Keep,
+            first: None,
+            follow,
+            note: Some(self.storms_note()),
+            at: now,
+        })
     }
 
     pub(super) fn forget_storms(&mut self, now: Timestamp) {

@@ -851,7 +851,7 @@ fn a_storm_is_not_over_while_one_of_its_jobs_fails_anew_in_an_incident_of_its_ow
     assert!(settlement.note.is_some(), "it is known after a restart");
     let settlement = queue.absorbed(&ops(), &[well(2), well(3)], T0);
     let told = follow(&settlement);
-    assert!(told[0].starts_with("Edit #ops :red_circle: *2 of 3 are well again*, 1 still fails"), "{told:#?}");
+    assert!(told[0].starts_with("Edit #ops :red_circle: *2 of 3 are well again*, 1 fails again"), "{told:#?}");
     assert_eq!(told.len(), 1, "it is not over");
     let mut better = again.clone();
     (better.message.event, better.message.status) = (Some(Event::Repeat), Status::Warning);

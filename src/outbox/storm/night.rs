@@ -30,6 +30,7 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         well: !news.is_open,
         fails_still: false,
         fails_anew: None,
+        fails_untold: false,
         gone: false,
         note: None,
         unseen: None,
@@ -101,7 +102,7 @@ fn line(member: &Member) -> String {
         _ => ":white_check_mark:",
     };
     // How often it had failed by then is not the whole any more.
-    let has_ended = member.well && !member.was_over || member.fails_anew.is_some();
+    let has_ended = member.well && !member.was_over || member.fails_anew();
     let now = if member.well { "well again" } else { "fails again" };
     let since = member.cause.strip_prefix(FAILS).filter(|_| has_ended);
     let parts = since.and_then(|since| Some((since.split_once(" (")?.0, since.split_once(')')?.1)));

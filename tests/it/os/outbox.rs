@@ -50,6 +50,7 @@ async fn a_message_is_sent_when_it_is_on_disk_and_the_outbox_ends_when_it_is_tol
         status: watch::Sender::new(Status::default()),
         seed: 1,
         reports: mpsc::unbounded_channel().0,
+        standings: watch::channel(slack_alert::outbox::Standings::default()).1,
         wakeup: Wakeup::none(),
         remembered: Remembered::default(),
     };

@@ -152,7 +152,9 @@ fn start(
     let notes = futures_now(store.load()).expect("memory is well").notes;
     let remembered = Remembered { outage, ..Remembered::from_notes(&notes) };
     let wakeup = Wakeup::none();
-    let worker = Worker { store, clock: clock.clone(), settings, status, reports, wakeup, seed: 7, remembered };
+    let standings = watch::channel(slack_alert::outbox::Standings::default()).1;
+    let worker =
+        Worker { store, clock: clock.clone(), settings, status, reports, standings, wakeup, seed: 7, remembered };
     let task = tokio::spawn(slack_alert::outbox::run(worker, async move {
         let _dropped = stopped.await;
     }));

@@ -355,7 +355,18 @@ impl World {
         let remembered = outbox::Remembered { outage, ..outbox::Remembered::from_notes(&notes) };
         let wakeup = outbox::Wakeup::none();
         let (store2, clock2) = (store.clone(), clock.clone());
-        let worker = Worker { store: store2, clock: clock2, settings, status, reports, wakeup, seed: 7, remembered };
+        let (standings, known) = watch::channel(outbox::Standings::default());
+        let worker = Worker {
+            store: store2,
+            clock: clock2,
+            settings,
+            status,
+            reports,
+            standings: known,
+            wakeup,
+            seed: 7,
+            remembered,
+        };
         let host = Host {
             clock,
             spawner: self.spawner.clone(),
@@ -365,6 +376,7 @@ impl World {
             outbox,
             watcher: self.watcher.clone(),
             outbox_status,
+            standings,
             snapshot: watch::Sender::new(daemon::Snapshot::default()),
             changes: daemon::Changes::default(),
             read: self.clock.now().wall,
