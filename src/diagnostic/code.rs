@@ -52,7 +52,7 @@ codes! {
     InvalidCron "invalid-cron" Error "A calendar that cannot be understood.";
     UnknownTimeZone "unknown-time-zone" Error "A time zone that this machine does not know.";
     InvalidRegex "invalid-regex" Error "A regular expression that cannot be compiled.";
-    TemplateSyntax "template-syntax" Error "A template that cannot be compiled.";
+    TemplateSyntax "template-syntax" Error "A template that cannot be compiled, or that fails whatever the command writes.";
     InvalidBlocks "invalid-blocks" Error "Blocks that Slack would refuse.";
     InvalidExpression "invalid-expression" Error "A condition that cannot be understood, that would always fail, or that comes out the same at every run.";
     UnknownVariable "unknown-variable" Error "A template uses a variable that does not exist.";

@@ -12,7 +12,7 @@ use crate::document::parse_duration;
 
 /// What a value is known to be before there is a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Number,
     Text,
 }
@@ -41,23 +41,13 @@ pub(super) fn mismatch(source: &str) -> Option<Mismatch> {
 fn find(expr: &Expr<'_>) -> Option<Mismatch> {
     match expr {
         Expr::BinOp(op) => {
-            let compares = matches!(
-                op.op,
-                BinOpKind::Eq
-                    | BinOpKind::Ne
-                    | BinOpKind::Lt
-                    | BinOpKind::Lte
-                    | BinOpKind::Gt
-                    | BinOpKind::Gte
-                    | BinOpKind::In
-            );
-            let own = compares.then(|| differ(&op.left, &op.right)).flatten();
+            let own = compares(op.op).then(|| differ(&op.left, &op.right, &of_run)).flatten();
             own.or_else(|| find(&op.left)).or_else(|| find(&op.right))
         }
         Expr::Compare(chain) => {
             let sides: Vec<&Expr<'_>> =
                 std::iter::once(&chain.expr).chain(chain.ops.iter().map(|step| &step.expr)).collect();
-            let own = sides.windows(2).find_map(|pair| differ(pair[0], pair[1]));
+            let own = sides.windows(2).find_map(|pair| differ(pair[0], pair[1], &of_run));
             own.or_else(|| sides.into_iter().find_map(find))
         }
         Expr::UnaryOp(op) => find(&op.expr),
@@ -73,6 +63,12 @@ fn find(expr: &Expr<'_>) -> Option<Mismatch> {
     }
 }
 
+/// Whether it asks how two values are to each other.
+pub(super) fn compares(op: BinOpKind) -> bool {
+    use BinOpKind::{Eq, Gt, Gte, In, Lt, Lte, Ne};
+    matches!(op, Eq | Ne | Lt | Lte | Gt | Gte | In)
+}
+
 fn in_arguments(arguments: &[CallArg<'_>]) -> Option<Mismatch> {
     arguments.iter().find_map(|argument| match argument {
         CallArg::Pos(value) | CallArg::Kwarg(_, value) => find(value),
@@ -80,8 +76,12 @@ fn in_arguments(arguments: &[CallArg<'_>]) -> Option<Mismatch> {
     })
 }
 
+/// What is known of a variable, or of an attribute of one.
+type Known<'k> = &'k dyn Fn(&Expr<'_>) -> Option<Kind>;
+
 /// Whether one side is a number and the other text; a list is what all of its items are.
-fn differ(left: &Expr<'_>, right: &Expr<'_>) -> Option<Mismatch> {
+pub(super) fn differ(left: &Expr<'_>, right: &Expr<'_>, known: Known<'_>) -> Option<Mismatch> {
+    let kind = |expr: &Expr<'_>| kind(expr, known);
     let items = match right {
         Expr::List(list) => list.items.as_slice(),
         Expr::Tuple(tuple) => tuple.items.as_slice(),
@@ -123,8 +123,8 @@ fn number_for(name: &str, text: &Value) -> String {
     }
 }
 
-/// What a value is, where that is known.
-fn kind(expr: &Expr<'_>) -> Option<Kind> {
+/// What a variable of a condition is.
+fn of_run(expr: &Expr<'_>) -> Option<Kind> {
     match expr {
         Expr::Var(var) => match var.id {
             "exit_code" | "duration" => Some(Kind::Number),
@@ -136,18 +136,26 @@ fn kind(expr: &Expr<'_>) -> Option<Kind> {
             (Expr::Var(var), "status" | "stdout") if var.id == "previous" => Some(Kind::Text),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// What a value is, where that is known.
+fn kind(expr: &Expr<'_>, known: Known<'_>) -> Option<Kind> {
+    match expr {
+        Expr::Var(_) | Expr::GetAttr(_) => known(expr),
         Expr::Const(constant) => match constant.value.kind() {
             ValueKind::Number => Some(Kind::Number),
             ValueKind::String => Some(Kind::Text),
             _ => None,
         },
-        Expr::UnaryOp(op) if matches!(op.op, UnaryOpKind::Neg) => kind(&op.expr),
+        Expr::UnaryOp(op) if matches!(op.op, UnaryOpKind::Neg) => kind(&op.expr, known),
         Expr::BinOp(op) => match op.op {
             BinOpKind::Concat => Some(Kind::Text),
             BinOpKind::Sub | BinOpKind::Div | BinOpKind::FloorDiv | BinOpKind::Rem | BinOpKind::Pow => {
                 Some(Kind::Number)
             }
-            BinOpKind::Add => kind(&op.left).filter(|left| kind(&op.right) == Some(*left)),
+            BinOpKind::Add => kind(&op.left, known).filter(|left| kind(&op.right, known) == Some(*left)),
             _ => None,
         },
         Expr::Filter(filter) if COUNTING.contains(&filter.name) => Some(Kind::Number),

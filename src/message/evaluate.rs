@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use minijinja::value::Value;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, Error, UndefinedBehavior};
 
 use super::filters::{Mode, register};
 use crate::slack::cut_plain;
@@ -29,6 +29,16 @@ pub(super) fn evaluate(text: &str, context: &Value) -> Result<Value, String> {
     compiled.eval(context.clone()).map_err(|error| sentence(&error))
 }
 
+/// A filter applied to a value, which is the first of these, with its arguments.
+pub(super) fn apply(filter: &str, values: &[Value]) -> Result<Value, Error> {
+    ENGINE.empty_state().apply_filter(filter, values)
+}
+
+/// Whether a test holds of a value, which is the first of these, with its arguments.
+pub(super) fn holds_test(test: &str, values: &[Value]) -> Result<bool, Error> {
+    ENGINE.empty_state().perform_test(test, values)
+}
+
 /// Whether an expression looks at a variable.
 pub(super) fn looks_at(text: &str, variable: &str) -> bool {
     ENGINE.compile_expression(text).is_ok_and(|compiled| compiled.undeclared_variables(false).contains(variable))
@@ -49,7 +59,7 @@ pub(super) fn compare(left: &Value, sign: &str, right: &Value) -> Result<bool, S
 }
 
 /// An error of the engine in one sentence.
-pub(super) fn sentence(error: &minijinja::Error) -> String {
+pub(super) fn sentence(error: &Error) -> String {
     let text = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     cut_plain(&text, 200).0
 }

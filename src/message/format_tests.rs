@@ -95,15 +95,15 @@ fn what_is_wrong_is_shown_at_its_characters() {
         ),
         (
             "template = \"{{ host + 1 }}\"",
-            "template-syntax `host + 1`: tried to use + operator on unsupported types string and number (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
+            "template-syntax `host + 1`: `+` cannot be used on text and a number (the filter `int` makes a number of text, and `~` puts values together as text)",
         ),
         (
             "template = \"{{ stdout | replace('a') }}\"",
-            "template-syntax `replace('a')`: missing argument (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
+            "template-syntax `replace('a')`: `replace` needs another argument (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
         ),
         (
             "template = \"{% if event == 'stuck' %}{{ host | link }}{% endif %}\"",
-            "template-syntax `link`: missing argument (slack_alert.toml(5) has the variables and filters; `slack-alert preview` shows what comes of them)",
+            "template-syntax `link`: `link` needs another argument (write it as `link(url)`: the text as a link to a URL (http, https, mailto))",
         ),
         (
             "template = \"{% for x in range(100000) %}{% for y in range(100) %}.{% endfor %}{% endfor %}\"",

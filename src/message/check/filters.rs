@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use minijinja::machinery::ast::{Call, CallArg, CallType, Expr, Filter, Stmt};
 
 use super::purity::pure;
+use super::tried::Applied;
 use super::{BUILTIN_TESTS, Checker, FUNCTIONS, Type, filter_names, range, words};
 use crate::diagnostic::Code;
 use crate::document::{did_you_mean, nearest};
@@ -71,6 +72,7 @@ impl Checker<'_> {
         self.arguments(&filter.args);
         let name_at = at.start..at.start + filter.name.len();
         self.known_filter(filter.name, name_at.clone());
+        self.applied((Applied::Filter, filter.name), (filter.expr.as_ref(), operand), &filter.args, at.clone());
         let first = match filter.args.first() {
             Some(CallArg::Pos(Expr::Const(each))) => each.value.as_str().map(|text| (text, range(each.span()))),
             _ => None,
@@ -80,6 +82,7 @@ impl Checker<'_> {
             ("map", Some((name, at))) => {
                 mentions = *name == "mention";
                 self.known_filter(name, at.clone());
+                self.applied((Applied::Filter, name), (None, Type::Any), &filter.args[1..], at.clone());
             }
             ("map", None) if !matches!(filter.args.first(), Some(CallArg::Kwarg(..))) => {
                 let message = "the filter that `map` applies must be written out";

@@ -6,17 +6,20 @@
 mod filters;
 mod names;
 mod purity;
+mod tried;
 mod unescaped;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt, UnaryOpKind};
 use minijinja::machinery::{Span, Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
 use purity::Purity;
+use tried::Applied;
 
+use super::comparisons::compares;
 use super::filters::FILTERS;
 use super::vars::VarKind;
 use crate::diagnostic::Code;
@@ -197,7 +200,9 @@ impl Checker<'_> {
             }
             Stmt::ForLoop(each) => {
                 self.facts.branches = true;
-                let item = match self.expression(&each.iter) {
+                let kind = self.expression(&each.iter);
+                self.iterated(kind, range(each.iter.span()));
+                let item = match kind {
                     Type::Known(VarKind::Tables(attributes)) => Type::Known(VarKind::Table(attributes)),
                     Type::Known(VarKind::Texts) => Type::Known(VarKind::Text),
                     _ => Type::Any,
@@ -351,17 +356,26 @@ impl Checker<'_> {
                 kind
             }
             Expr::UnaryOp(unary) => {
-                self.expression(&unary.expr);
+                let kind = self.expression(&unary.expr);
+                if matches!((&unary.op, kind), (UnaryOpKind::Neg, Type::Known(VarKind::Text | VarKind::Output))) {
+                    let help = "the filter `int` makes a number of text".to_owned();
+                    self.find(Code::TemplateSyntax, range(unary.span()), "text has no negative", Some(help));
+                }
                 Type::Any
             }
             Expr::BinOp(binary) => {
                 let kinds = (self.expression(&binary.left), self.expression(&binary.right));
+                if compares(binary.op) {
+                    self.different(&binary.left, &binary.right);
+                }
                 match binary.op {
                     BinOpKind::ScAnd | BinOpKind::ScOr => self.facts.branches = true,
                     BinOpKind::Concat | BinOpKind::In => {}
                     _ => {
                         self.not_a_number(kinds.0, &binary.left, &binary.right);
                         self.not_a_number(kinds.1, &binary.right, &binary.left);
+                        let (left, right) = ((&binary.left, kinds.0), (&binary.right, kinds.1));
+                        self.arithmetic(binary.op, left, right, range(binary.span()));
                     }
                 }
                 Type::Any
@@ -372,6 +386,7 @@ impl Checker<'_> {
                     let right = self.expression(&op.expr);
                     self.not_a_number(kind, left, &op.expr);
                     self.not_a_number(right, &op.expr, left);
+                    self.different(left, &op.expr);
                     (left, kind) = (&op.expr, right);
                 }
                 Type::Any
@@ -383,9 +398,10 @@ impl Checker<'_> {
             }
             Expr::Filter(filter) => self.filter(filter, range(filter.span()), false),
             Expr::Test(test) => {
-                self.expression(&test.expr);
+                let kind = self.expression(&test.expr);
                 self.known_test(test.name, range(test.span()));
                 self.arguments(&test.args);
+                self.applied((Applied::Test, test.name), (Some(&test.expr), kind), &test.args, range(test.span()));
                 Type::Any
             }
             Expr::GetAttr(get) => {
@@ -397,7 +413,7 @@ impl Checker<'_> {
                 let base = self.expression(&get.expr);
                 self.expression(&get.subscript_expr);
                 match (&get.subscript_expr, base) {
-                    (Expr::Const(key), Type::Known(VarKind::Table(_))) if key.value.as_str().is_some() => {
+                    (Expr::Const(key), Type::Known(_)) if key.value.as_str().is_some() => {
                         self.attribute(base, key.value.as_str().unwrap_or_default(), range(key.span()))
                     }
                     (_, Type::Known(VarKind::Tables(attributes))) => Type::Known(VarKind::Table(attributes)),

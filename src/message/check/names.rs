@@ -8,6 +8,7 @@ use minijinja::machinery::ast::Expr;
 use super::{Checker, FUNCTIONS, LOOP, Type, list, range, words};
 use crate::diagnostic::Code;
 use crate::document::did_you_mean;
+use crate::message::comparisons::{self, differ};
 use crate::message::vars::{self, MOMENT, SPAN, VARS, Var, VarKind};
 
 impl Checker<'_> {
@@ -71,6 +72,35 @@ impl Checker<'_> {
         };
         self.find(Code::UnknownVariable, at, message, help);
         Type::Any
+    }
+
+    /// A number that is compared with text is never the same, and neither is the greater.
+    pub(super) fn different(&mut self, left: &Expr<'_>, right: &Expr<'_>) {
+        let known = |expr: &Expr<'_>| match self.known(expr) {
+            Type::Known(VarKind::Number) => Some(comparisons::Kind::Number),
+            Type::Known(VarKind::Text | VarKind::Output) => Some(comparisons::Kind::Text),
+            _ => None,
+        };
+        if let Some(found) = differ(left, right, &known) {
+            self.find(Code::TemplateSyntax, range(found.at), found.message, Some(found.help));
+        }
+    }
+
+    /// What is known of a variable, or of an attribute of one.
+    fn known(&self, expression: &Expr<'_>) -> Type {
+        match expression {
+            Expr::Var(var) => self.local(var.id).or_else(|| vars::find(var.id).map(|var| Type::Known(var.kind))),
+            Expr::GetAttr(get) => match self.known(&get.expr) {
+                Type::Known(VarKind::Table(attributes)) => {
+                    let attribute = attributes.iter().find(|attribute| attribute.name == get.name);
+                    attribute.map(|attribute| Type::Known(attribute.kind))
+                }
+                Type::Known(VarKind::Span | VarKind::Moment) => Some(Type::Known(VarKind::Number)),
+                _ => None,
+            },
+            _ => None,
+        }
+        .unwrap_or(Type::Any)
     }
 
     /// A length of time or a point in time is no number: comparing it with one would be wrong without a word.

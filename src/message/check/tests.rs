@@ -82,6 +82,61 @@ fn what_is_wrong_is_found_at_its_place() {
 }
 
 #[test]
+fn what_fails_whatever_a_command_writes_is_found_wherever_it_stands() {
+    for (source, culprit, message) in [
+        ("{{ stdout | tail('x') }}", "tail('x')", "`tail` wants a whole number, and is given text"),
+        ("{{ stdout | tail(1.5) }}", "tail(1.5)", "`tail` wants a whole number"),
+        ("{{ stdout | tail(lines=3) }}", "tail(lines=3)", "`tail` takes its arguments without names"),
+        ("{{ stdout | code(3) }}", "code(3)", "`code` takes fewer arguments"),
+        ("{{ stdout | link('x.example') }}", "link('x.example')", "`link` wants a URL"),
+        ("{{ stdout | replace('a') }}", "replace('a')", "`replace` needs another argument"),
+        ("{{ stdout | truncate(lenght=3) }}", "truncate(lenght=3)", "`lenght` is none of them: `truncate` takes"),
+        ("{{ stdout | lines | map('tail', 'x') | join }}", "'tail'", "`tail` wants a whole number"),
+        ("{{ 'a' | date }}", "date", "`date` wants a point in time"),
+        ("{% if 'x' in stdout %}{{ host | round }}{% endif %}", "round", "`round`: cannot round value (string)"),
+        ("{% if json.x %}{{ json.x | truncate('x') }}{% endif %}", "truncate('x')", "`truncate`: `length` wants"),
+        ("{% macro m(a) %}{{ a | head('x') }}{% endmacro %}", "head('x')", "`head` wants a whole number"),
+        ("{% for l in stdout | lines %}{{ l | upper(1) }}{% endfor %}", "upper(1)", "`upper` takes fewer"),
+        ("{% if status == 'x' and exit_code is divisibleby %}{% endif %}", "divisibleby", "`divisibleby` needs"),
+        ("{% for x in exit_code %}{% endfor %}", "exit_code", "this is a number, and no list"),
+        ("{% for x in duration %}{% endfor %}", "duration", "this is a length of time, and no list"),
+        ("{{ stdout + 1 }}", "stdout + 1", "`+` cannot be used on text and a number"),
+        ("{{ (stdout | trim)[1:] - 1 if json else host - 1 }}", "host - 1", "`-` cannot be used on text and a number"),
+        ("{{ exit_code // 0 }}", "exit_code // 0", "this divides by 0"),
+        ("{{ -stdout }}", "-stdout", "text has no negative"),
+        ("{{ stdout['a'] }}", "'a'", "a text has no attribute `a`"),
+        ("{{ 'x' if exit_code == '1' else 'y' }}", "'1'", "`exit_code` is a number, and is compared with text"),
+        ("{{ previous.status == 2 }}", "2", "`previous.status` is text, and is compared with a number"),
+        ("{{ exit_code in ['1', '2'] }}", "'1'", "`exit_code` is a number, and is compared with text"),
+        ("{{ duration.seconds > '60' }}", "'60'", "`duration.seconds` is a number"),
+    ] {
+        let (findings, _) = check(source, &names(), false);
+        let [found] = &findings[..] else { panic!("{source}: {findings:?}") };
+        assert!(source[found.range.clone()].starts_with(culprit), "{source}: {found:?}");
+        assert!(found.message.starts_with(message), "{source}: {found:?}");
+    }
+}
+
+#[test]
+fn what_may_go_well_with_some_output_is_let_pass() {
+    for source in [
+        "{{ stdout | duration }} {{ stdout | bytes }} {{ stdout | date }} {{ stdout | int + 1 }}",
+        "{{ json.x | tail(3) }} {{ json.a + 1 }} {{ json.a / json.b }} {{ json.t | date('%H:%M') }} {{ json.n | round(1) }}",
+        "{{ json | items | list }} {{ json.list | groupby('a') }} {{ json.list | map(attribute='b') | sum }}",
+        "{{ json.list | sort(attribute='x') }} {{ json.list | batch(2) | list }} {{ json.f | format(1, 2) }}",
+        "{{ stdout | tail(json.n) }} {{ stdout | default('x', true) }} {{ perfdata | map(attribute='label') | join }}",
+        "{{ stdout | lines | select('startingwith', 'E') | list | length }} {{ exit_code is divisibleby(2) }}",
+        "{{ exit_code == 1 }} {{ exit_code == none }} {{ stdout == '5' }} {{ host > 'a' }} {{ json.n > '5' }}",
+        "{{ stdout[0] }} {{ duration['seconds'] + 1 }} {{ job.tags + ['x'] }} {{ host * 2 }} {{ started.timestamp - 60 }}",
+        "{% for c in host %}{{ c }}{% endfor %}{% for x in json %}{{ x }}{% endfor %}",
+        "{% set exit_code = 'x' %}{{ exit_code == 'x' }}",
+        "{{ started | date }} {{ duration | duration }} {{ duration.seconds | round(1) }}",
+    ] {
+        assert_eq!(check(source, &names(), false).0, [], "{source}");
+    }
+}
+
+#[test]
 fn no_output_can_be_mentioned() {
     for source in [
         "{{ stdout | mention }}",
