@@ -3,6 +3,7 @@
 //! The outcome is assumed and goes through the job's own rules; the message is rendered as the daemon would.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,7 +37,7 @@ pub(super) fn run(world: &World, args: &PreviewArgs) -> Result<ExitCode, Failure
     let plan = world.plan_to_render()?;
     // A message looks the same at any time; in quiet hours there is none.
     let mut job = Job::clone(locate::job(&plan, &args.job)?);
-    job.notify.quiet_hours = None;
+    Arc::make_mut(&mut job.notify).quiet_hours = None;
     let job = &job;
     let now = System.now().wall;
     let sender = report::sender(&plan);

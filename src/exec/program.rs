@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::Access;
 
@@ -31,18 +32,18 @@ pub struct Programs {
 }
 
 /// Programs that were looked for in one place.
-type ByName = HashMap<String, Result<PathBuf, String>>;
+type ByName = HashMap<String, Arc<Program>>;
 
 impl Programs {
     /// Finds the file of a program's name, as [`find`].
-    pub(super) fn find(&self, name: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, String> {
+    pub(super) fn find(&self, name: &str, path: &OsStr, dir: &Path) -> Arc<Program> {
         let mut places = self.places.borrow_mut();
         let known = places.entry((path.to_owned(), dir.to_owned())).or_default();
         if let Some(found) = known.get(name) {
-            return found.clone();
+            return Arc::clone(found);
         }
-        let found = find(name, path, dir);
-        known.insert(name.to_owned(), found.clone());
+        let found = Arc::new(Program { name: name.into(), found: find(name, path, dir) });
+        known.insert(name.to_owned(), Arc::clone(&found));
         found
     }
 }

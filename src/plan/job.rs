@@ -11,7 +11,7 @@ use super::config::{Config, read_allow};
 use super::schema::NOT_IN_DEFAULTS;
 use super::{Case, Job, Options, tests_of};
 use crate::diagnostic::{Code, Place, Problem, SourceId, Sources};
-use crate::document::{Reader, Table};
+use crate::document::{Reader, Shared, Table};
 use crate::exec;
 use crate::id::JobName;
 use crate::message::{self, JobFacts};
@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) commands: exec::Context<'a>,
     /// Hash of all that jobs have in common: `[defaults]`, `[templates]`, the zone, the options.
     pub(super) common: u64,
+    /// Most jobs say the same about their messages.
+    pub(super) settings: Shared<policy::Settings>,
 }
 
 /// The parts of a job, each as far as its keys could be read.
@@ -38,7 +40,7 @@ pub(super) struct Parts {
     pub(super) schedule: schedule::Read,
     pub(super) format: message::Format,
     conditions: Option<message::Conditions>,
-    pub(super) notify: policy::Settings,
+    pub(super) notify: Arc<policy::Settings>,
     ping: Option<Arc<notify::PingSettings>>,
     allow: Vec<Code>,
     cases: Vec<Case>,
@@ -138,7 +140,7 @@ pub(super) fn take(name: &JobName, file: &Path, text: &str, table: &mut Table<'_
     let mut schedule = schedule::read(table, &config.zone);
     schedule.timing = with_options(schedule.timing, context.options);
     let format = message::read(table, &config.templates);
-    let notify = policy::read(table.table_or_empty("notify"));
+    let notify = context.settings.once(policy::read(table.table_or_empty("notify")));
     let description = table.text("description").map(|text| text.value.to_owned()).unwrap_or_default();
     let tags = table
         .filled_list("tags", "write a word such as \"db\", or take it out")

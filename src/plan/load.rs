@@ -13,7 +13,7 @@ use super::partial::{BadKeys, Partial};
 use super::{Findings, Job, NotLoaded, Options, Plan, chain, spread};
 use crate::diagnostic::{self, Code, Place, Problem, Problems, SourceId, Sources};
 use crate::document::load::{self, JobFile};
-use crate::document::{Layer, Reader, Table, syntax};
+use crate::document::{Layer, Reader, Shared, Table, syntax};
 use crate::exec::{self, Status};
 use crate::id::{Channel, JobName};
 use crate::schedule::{Expect, Schedule};
@@ -68,6 +68,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
         commands: exec::Context::sharing(&absolute, &config.environment),
         common,
         config: &config,
+        settings: Shared::default(),
     };
     let written = root.own_value("defaults").and_then(|value| value.table());
     let is_written = written.is_some();

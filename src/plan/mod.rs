@@ -63,7 +63,7 @@ pub struct Job {
     /// What it runs.
     pub command: Arc<exec::Command>,
     /// When there is a message, and where.
-    pub notify: policy::Settings,
+    pub notify: Arc<policy::Settings>,
     /// What a message says.
     pub format: message::Format,
     /// `warning_when` and `critical_when`.

@@ -140,7 +140,7 @@ mod tests {
     use super::super::job::{self, Context};
     use super::super::{CONFIG_KEYS, Config, Surroundings};
     use crate::diagnostic::{Problems, Sources};
-    use crate::document::{Key, Kind, Reader, Table, syntax};
+    use crate::document::{Key, Kind, Reader, Shared, Table, syntax};
     use crate::exec::Environment;
     use crate::id::JobName;
 
@@ -167,7 +167,7 @@ mod tests {
         let options = Options::default();
         let environment = Arc::new(Environment::default());
         let commands = crate::exec::Context::new(&config.folder, &environment);
-        let context = Context { config: &config, options: &options, commands, common: 0 };
+        let context = Context { config: &config, options: &options, commands, common: 0, settings: Shared::default() };
         let mut table = Table::root(&reader, source, text, &parsed);
         let _ = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
         (root.asked(), table.asked())
@@ -212,7 +212,8 @@ mod tests {
             let config =
                 config::read(&mut Table::root(&reader, source, "", &nothing), None, &PathBuf::from("/"), &around);
             let commands = crate::exec::Context::new(&config.folder, &environment);
-            let context = Context { config: &config, options: &options, commands, common: 0 };
+            let context =
+                Context { config: &config, options: &options, commands, common: 0, settings: Shared::default() };
             let mut table = Table::root(&reader, source, text, &parsed);
             let parts = job::take(&JobName::new("probe"), Path::new("probe"), text, &mut table, &context);
             let shown =

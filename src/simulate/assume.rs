@@ -70,7 +70,7 @@ pub fn event(job: &Job, event: Event, outcome: &Outcome, sender: &Sender) -> (Ve
 /// edits too, in their order.
 pub fn incident(job: &Job, failed: &Outcome, sender: &Sender) -> Vec<Message> {
     let mut job = job.clone();
-    let notify = &mut job.notify;
+    let notify = Arc::make_mut(&mut job.notify);
     notify.on = Asked::new(&[On::Failure, On::Recovery]);
     (notify.after, notify.quiet_hours, notify.flap, notify.intermittent) = (1, None, None, None);
     let mut health = Health::default();
@@ -104,7 +104,7 @@ fn willing(job: &Job, event: Event) -> Job {
         Event::Change => &[On::Change],
         _ => &[On::Failure, On::Recovery],
     };
-    let notify = &mut job.notify;
+    let notify = Arc::make_mut(&mut job.notify);
     notify.on = Asked::new(on);
     (notify.after, notify.quiet_hours) = (1, None);
     if notify.repeat == Repeat::Never {
@@ -210,7 +210,7 @@ fn hang(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said
 fn slow(job: &Job, health: &mut Health, last: &Outcome, sender: &Sender) -> Said {
     let over = job.notify.slow.unwrap_or(TEN_MINUTES);
     let mut asked = job.clone();
-    asked.notify.slow = Some(over);
+    Arc::make_mut(&mut asked.notify).slow = Some(over);
     let (run, started, now) = going(job, last, over);
     let going = Going { run: &run, started, burst: Burst::Open };
     match report::slow(&asked, health, going, sender, now) {

@@ -41,6 +41,15 @@ pub struct Redactor {
     values: Option<Arc<[Box<[u8]>]>>,
 }
 
+impl PartialEq for Redactor {
+    fn eq(&self, other: &Self) -> bool {
+        let written = |of: &Self| {
+            of.patterns.as_ref().map(|all| all.iter().map(|one| one.as_str().to_owned()).collect::<Vec<_>>())
+        };
+        self.values == other.values && written(self) == written(other)
+    }
+}
+
 /// How much it masks, and never what.
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -33,7 +33,7 @@ use self::start::Start;
 use super::capture::redact::Redactor;
 use super::program::{self, Program, Programs};
 use crate::diagnostic::{Code, Problem};
-use crate::document::{Key, Table, Text};
+use crate::document::{Key, Shared, Table, Text};
 
 /// The keys that [`read`] takes, for the manual and the schema.
 pub fn keys() -> Vec<Key> {
@@ -47,13 +47,13 @@ pub struct Command {
     pub(super) words: Words,
     /// As people see it, masked; `None` where it is the script itself.
     shown: Option<Box<str>>,
-    pub(super) program: Program,
+    pub(super) program: Arc<Program>,
     pub(super) limits: Limits,
-    pub(super) retries: Retries,
+    pub(super) retries: Arc<Retries>,
     pub(super) exit_codes: ExitCodes,
-    pub(super) output: OutputRules,
+    pub(super) output: Arc<OutputRules>,
     pub(super) variables: Variables,
-    pub(super) start: Start,
+    pub(super) start: Arc<Start>,
 }
 
 /// What [`read`] must know besides the table.
@@ -71,13 +71,26 @@ pub struct Context<'a> {
     programs: Programs,
     /// What is wrong with a user's name, if anything: few users are behind many jobs, and each look reads many files.
     users: RefCell<HashMap<String, Option<String>>>,
+    /// What most jobs say alike is kept once.
+    retries: Shared<Retries>,
+    rules: Shared<OutputRules>,
+    starts: Shared<Start>,
 }
 
 impl<'a> Context<'a> {
     /// For the jobs of one configuration. `config_dir` must be absolute.
     pub fn new(config_dir: &'a Path, environment: &'a Arc<Environment>) -> Self {
-        let (patterns, programs, users) = (RefCell::default(), Programs::default(), RefCell::default());
-        Self { config_dir, environment, working_dir: config_dir.into(), patterns, programs, users }
+        Self {
+            config_dir,
+            environment,
+            working_dir: config_dir.into(),
+            patterns: RefCell::default(),
+            programs: Programs::default(),
+            users: RefCell::default(),
+            retries: Shared::default(),
+            rules: Shared::default(),
+            starts: Shared::default(),
+        }
     }
 
     /// For those of them that one thread reads: its caches are its own, the folder is that of all.
@@ -104,15 +117,16 @@ pub fn read(table: &mut Table<'_>, context: &Context<'_>, runs_elsewhere: bool) 
     }
 
     let words = words?;
-    let name: Box<str> = words.all().first().copied().unwrap_or_default().into();
-    let found = match words {
-        Words::Elsewhere => Err("something else runs this job".to_owned()),
-        _ => context.programs.find(&name, path_of(&variables), &start.working_dir),
+    let name = words.all().first().copied().unwrap_or_default();
+    let program = match words {
+        Words::Elsewhere => Program { name: name.into(), found: Err("something else runs this job".to_owned()) }.into(),
+        _ => context.programs.find(name, path_of(&variables), &start.working_dir),
     };
     let written = words.written();
     let masked = output.redactor.mask_str(&written);
     let shown = (words.script() != Some(&*masked)).then(|| masked.as_ref().into());
-    let program = Program { name, found };
+    let (retries, output) = (context.retries.once(retries), context.rules.once(output));
+    let start = context.starts.once(start);
     Some(Command { words, shown, program, limits, retries, exit_codes, output, variables, start })
 }
 
@@ -148,14 +162,14 @@ impl Command {
         let found = program::find(&name, environment.path(), dir);
         Self {
             shown: Some(words.written().into()),
-            program: Program { name, found },
+            program: Program { name, found }.into(),
             words,
             limits: Limits { timeout: Some(timeout), kill_after: Duration::from_secs(5) },
-            retries: Retries::default(),
+            retries: Retries::default().into(),
             exit_codes: ExitCodes::default(),
-            output: OutputRules { max_output: 64 << 10, ..OutputRules::default() },
+            output: OutputRules { max_output: 64 << 10, ..OutputRules::default() }.into(),
             variables: Variables { inherited: environment, ..Variables::default() },
-            start: Start { stdin: Some(stdin.into()), ..Start::plain(dir.into()) },
+            start: Start { stdin: Some(stdin.into()), ..Start::plain(dir.into()) }.into(),
         }
     }
 
@@ -209,7 +223,7 @@ impl Command {
         let file = self.variables.env_file.as_ref().filter(|_| !own).and_then(|path| environment::read_file(path).ok());
         let path = file.into_iter().flatten().rev().find(|(name, _)| name == "PATH");
         let path = path.as_ref().map_or_else(|| self.path(), |(_, value)| OsStr::new(value.as_str()));
-        programs.find(name, path, &self.start.working_dir)
+        programs.find(name, path, &self.start.working_dir).found.clone()
     }
 
     /// Whether two commands of the same words do the same: folder, variables, input and user. For `check` only.
@@ -256,7 +270,7 @@ impl Command {
 
     /// How often a failed attempt is made again.
     pub fn retries(&self) -> Retries {
-        self.retries
+        *self.retries
     }
 
     /// What exit codes and signals mean.
@@ -267,14 +281,14 @@ impl Command {
     /// The same for a job with conditions: they are about what came, and see it before it is masked.
     #[must_use]
     pub fn with_conditions(mut self) -> Self {
-        self.output.conditions = true;
+        Arc::make_mut(&mut self.output).conditions = true;
         self
     }
 
     /// The same for a job that tells of changes: all of stdout is compared, also what is not kept.
     #[must_use]
     pub fn comparing(mut self) -> Self {
-        self.output.compares = true;
+        Arc::make_mut(&mut self.output).compares = true;
         self
     }
 

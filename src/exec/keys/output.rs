@@ -89,6 +89,21 @@ pub(in crate::exec) struct OutputRules {
     pub(in crate::exec) compares: bool,
 }
 
+impl PartialEq for OutputRules {
+    /// Patterns are the same where they are written alike: those of one key are compiled alike.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { fail_on_stdout, fail_on_stderr, parse, directives, max_output, redactor, redact_env, .. } = self;
+        let alike = |one: &Option<Regex>, two: &Option<Regex>| {
+            one.as_ref().map(Regex::as_str) == two.as_ref().map(Regex::as_str)
+        };
+        alike(fail_on_stdout, &other.fail_on_stdout)
+            && alike(fail_on_stderr, &other.fail_on_stderr)
+            && (parse, directives, max_output) == (&other.parse, &other.directives, &other.max_output)
+            && (redactor, redact_env) == (&other.redactor, &other.redact_env)
+            && (self.conditions, self.compares) == (other.conditions, other.compares)
+    }
+}
+
 impl Default for OutputRules {
     fn default() -> Self {
         Self {

@@ -54,7 +54,7 @@ const NUMBERS: std::ops::RangeInclusive<i64> = 0..=(u32::MAX - 1) as i64;
 const ACCOUNT: Kind = Kind::OneOf(&[Kind::Text, Kind::Integer(*NUMBERS.start(), *NUMBERS.end())]);
 
 /// Where a process begins, with what on its standard input, and as whom.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(in crate::exec) struct Start {
     /// Absolute.
     pub(in crate::exec) working_dir: Arc<Path>,
