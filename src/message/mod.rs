@@ -59,7 +59,7 @@ pub struct JobFacts {
     /// `description`.
     pub description: String,
     /// The command as written; an array joined by spaces.
-    pub command: String,
+    pub command: Arc<str>,
     /// The schedule in words: `every 5m`.
     pub schedule: String,
     /// `tags`.

@@ -24,7 +24,7 @@ pub fn samples() -> Vec<Notice> {
     let facts = JobFacts {
         name: JobName::new("db/backup"),
         description: "Nightly dump".to_owned(),
-        command: "pg_dump shop".to_owned(),
+        command: "pg_dump shop".into(),
         schedule: "every 5m".to_owned(),
         tags: vec!["db".to_owned()],
         file: "jobs.d/db/backup.toml".to_owned(),

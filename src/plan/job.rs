@@ -97,7 +97,7 @@ impl Parts {
         let facts = JobFacts {
             name: self.name.clone(),
             description: command.redactor().mask_str(&self.description).into_owned(),
-            command: command.source().to_owned(),
+            command: command.shared_source(),
             schedule: timing.describe_at(&self.home),
             tags: self.tags.iter().map(|tag| command.redactor().mask_str(tag).into_owned()).collect(),
             file: self.file,

@@ -181,7 +181,7 @@ impl Plan {
         let mut hasher = DefaultHasher::new();
         (job.fingerprint, command).hash(&mut hasher);
         job.fingerprint = hasher.finish();
-        let facts = JobFacts { name: name.clone(), command: command.to_owned(), schedule, ..(*job.facts).clone() };
+        let facts = JobFacts { name: name.clone(), command: command.into(), schedule, ..(*job.facts).clone() };
         job.facts = Arc::new(facts);
         Some(Arc::new(job))
     }

@@ -45,8 +45,8 @@ pub fn keys() -> Vec<Key> {
 #[derive(Clone)]
 pub struct Command {
     pub(super) words: Words,
-    /// As people see it, masked; `None` where it is the script itself.
-    shown: Option<Box<str>>,
+    /// As people see it, masked.
+    source: Arc<str>,
     pub(super) program: Arc<Program>,
     pub(super) limits: Limits,
     pub(super) retries: Arc<Retries>,
@@ -123,11 +123,10 @@ pub fn read(table: &mut Table<'_>, context: &Context<'_>, runs_elsewhere: bool) 
         _ => context.programs.find(name, path_of(&variables), &start.working_dir),
     };
     let written = words.written();
-    let masked = output.redactor.mask_str(&written);
-    let shown = (words.script() != Some(&*masked)).then(|| masked.as_ref().into());
+    let source = output.redactor.mask_str(&written).into();
     let (retries, output) = (context.retries.once(retries), context.rules.once(output));
     let start = context.starts.once(start);
-    Some(Command { words, shown, program, limits, retries, exit_codes, output, variables, start })
+    Some(Command { words, source, program, limits, retries, exit_codes, output, variables, start })
 }
 
 /// The text, unless it holds what no argument and no variable of a process can hold.
@@ -161,7 +160,7 @@ impl Command {
         let name: Box<str> = words.all().first().copied().unwrap_or_default().into();
         let found = program::find(&name, environment.path(), dir);
         Self {
-            shown: Some(words.written().into()),
+            source: words.written().into(),
             program: Program { name, found }.into(),
             words,
             limits: Limits { timeout: Some(timeout), kill_after: Duration::from_secs(5) },
@@ -175,7 +174,12 @@ impl Command {
 
     /// The command as written, `redact` applied; the words of an array are joined by spaces, quoted as for a shell.
     pub fn source(&self) -> &str {
-        self.shown.as_deref().or(self.words.script()).unwrap_or_default()
+        &self.source
+    }
+
+    /// The same, not copied.
+    pub fn shared_source(&self) -> Arc<str> {
+        Arc::clone(&self.source)
     }
 
     /// The script that a shell is given, unmasked; `None` for an array. For `check` only.
