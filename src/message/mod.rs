@@ -176,7 +176,7 @@ impl Occasion {
         };
         let output = last.as_ref().map_or_else(Output::default, |last| {
             let ended = last.ended.as_ref();
-            let left_out = ended.map(|ended| ended.left_out).unwrap_or_default();
+            let left_out = ended.map(|ended| *ended.left_out).unwrap_or_default();
             let stdout = captured(&last.stdout, left_out.stdout);
             let both = ended.map(|ended| captured(&ended.output, left_out.output)).filter(|both| !both.is_blank());
             let stderr = ended.map(|ended| match last.stdout.trim() {

@@ -871,9 +871,9 @@ fn what_the_last_run_wrote_is_there_by_stream_when_a_time_has_come() {
             ending: Ending::Exited { code: 7 },
             reason: Reason::Exit,
             took: Duration::from_secs(1),
-            output: both.to_owned(),
-            stderr: stderr.to_owned(),
-            left_out: LeftOut::default(),
+            output: both.to_owned().into(),
+            stderr: stderr.to_owned().into(),
+            left_out: LeftOut::default().into(),
         };
         let last = LastRun {
             run: RunId(811),
@@ -896,9 +896,9 @@ fn of_long_output_of_an_earlier_run_the_end_is_shown_and_nothing_else_is_called_
         ending: Ending::Exited { code: 2 },
         reason: Reason::Exit,
         took: Duration::from_secs(1),
-        output: end.clone(),
-        stderr: String::new(),
-        left_out: LeftOut { stdout: 25_000, output: 25_000, stderr: 0 },
+        output: end.clone().into(),
+        stderr: String::new().into(),
+        left_out: LeftOut { stdout: 25_000, output: 25_000, stderr: 0 }.into(),
     };
     let last = LastRun {
         run: RunId(811),

@@ -116,9 +116,9 @@ pub fn samples() -> Vec<Notice> {
             ending: Ending::Exited { code: 7 },
             reason: Reason::Exit,
             took: Duration::from_secs(1),
-            output: "disk full\n".to_owned(),
-            stderr: "disk full\n".to_owned(),
-            left_out: LeftOut::default(),
+            output: "disk full\n".to_owned().into(),
+            stderr: "disk full\n".to_owned().into(),
+            left_out: LeftOut::default().into(),
         }),
     };
     let critical = |reason, ending| outcome(Status::Critical, reason, ending, "", "");

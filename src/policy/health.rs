@@ -17,6 +17,7 @@ use super::incident::{Failure, OpenIncident, is_default, kept, kept_end, number_
 use super::limit::Budget;
 use super::patterns::{self, Begun, Conversation, Flapping};
 use super::quiet::{Nights, Present, Waiting};
+use super::rare::{Nothing, Rare};
 use super::settings::{MOST_CHANGES, On};
 use super::{Facts, Incident, Settings, same};
 use crate::clock::{between, shift};
@@ -75,10 +76,10 @@ pub struct Health {
     pub(super) suppressed: u32,
     /// When the status changed, the last few times.
     #[serde(alias = "c", skip_serializing_if = "is_default")]
-    pub(super) changes: VecDeque<Timestamp>,
+    pub(super) changes: Rare<VecDeque<Timestamp>>,
     /// It was reported that the job flaps, and not yet that it is steady.
     #[serde(alias = "f", deserialize_with = "patterns::read_flapping", skip_serializing_if = "is_default")]
-    pub(super) flapping: Option<Flapping>,
+    pub(super) flapping: Option<Box<Flapping>>,
     /// When a run was ok, the last time; since version 0.2.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) succeeded: Option<Timestamp>,
@@ -87,28 +88,28 @@ pub struct Health {
     pub(super) failed: u64,
     /// When incidents that were reported began, the last few.
     #[serde(skip_serializing_if = "is_default")]
-    pub(super) begun: VecDeque<Begun>,
+    pub(super) begun: Rare<VecDeque<Begun>>,
     /// The incidents of a job that fails intermittently, as one conversation.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) conversation: Option<Box<Conversation>>,
     /// Nights in a row in whose quiet hours it failed.
     #[serde(skip_serializing_if = "is_default")]
-    pub(super) nights: Nights,
+    pub(super) nights: Rare<Nights>,
     /// Due times in a row that passed because a run was still going.
     #[serde(alias = "s", skip_serializing_if = "is_default")]
     pub(super) skips: u32,
     /// What was reported of that.
     #[serde(alias = "h", skip_serializing_if = "is_default")]
-    pub(super) stuck: Stuck,
+    pub(super) stuck: Rare<Stuck>,
     /// Runs in progress of which it was told that they take long.
     #[serde(skip_serializing_if = "is_default")]
-    pub(super) slow: Vec<RunId>,
+    pub(super) slow: Rare<Vec<RunId>>,
     /// Runs in progress that take long, of which quiet hours keep that back.
     #[serde(skip_serializing_if = "is_default")]
-    pub(super) slow_at_night: Vec<RunId>,
+    pub(super) slow_at_night: Rare<Vec<RunId>>,
     /// What waits for the end of `quiet_hours`.
     #[serde(alias = "w", skip_serializing_if = "is_default")]
-    pub(super) waiting: Waiting,
+    pub(super) waiting: Rare<Waiting>,
     /// Nothing is sent until then.
     #[serde(alias = "q", skip_serializing_if = "is_default")]
     pub(super) silenced: Option<Timestamp>,
@@ -155,7 +156,7 @@ pub(super) struct Last {
     pub(super) at: Timestamp,
     /// Its stdout where it was not ok; an ok run's is in [`LastOk`].
     #[serde(alias = "o", default, skip_serializing_if = "is_default")]
-    pub(super) stdout: String,
+    pub(super) stdout: Rare<String>,
     /// What its headline says of it; not known of a run that an earlier version recorded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) line: String,
@@ -175,13 +176,13 @@ pub struct Ended {
     pub took: Duration,
     /// The end of its output where it was not ok; an ok run's stdout is kept apart.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub output: String,
+    pub output: Rare<String>,
     /// The end of its standard error, where it was not ok and wrote to both streams: else it is the output.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub stderr: String,
+    pub stderr: Rare<String>,
     /// What stood before those ends.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub left_out: LeftOut,
+    pub left_out: Rare<LeftOut>,
 }
 
 /// How many bytes of a run's output are not kept: of each, the end is.
@@ -194,6 +195,10 @@ pub struct LeftOut {
     pub output: u64,
     /// Of its standard error.
     pub stderr: u64,
+}
+
+impl Nothing for LeftOut {
+    const NOTHING: &'static Self = &Self { stdout: 0, output: 0, stderr: 0 };
 }
 
 /// The last run of a job: what a message that no run causes is about.
@@ -256,6 +261,10 @@ pub(super) struct Stuck {
     pub(super) since: Option<Timestamp>,
 }
 
+impl Nothing for Stuck {
+    const NOTHING: &'static Self = &Self { told: false, at: None, replaced: false, since: None };
+}
+
 /// That no run of a job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hung {
@@ -310,7 +319,7 @@ impl Health {
     /// Nobody watches the job any more: its incidents are over, without an end that anybody saw. Those that were reported
     /// and have a message of their own.
     pub fn abandon(&mut self) -> Vec<Abandoned> {
-        self.stuck = Stuck::default();
+        self.stuck = Rare::default();
         // Whether it is steady is known by its runs, and there are none.
         self.flapping = None;
         self.waiting.abandon();
@@ -344,7 +353,9 @@ impl Health {
 
     /// The job is paused now, or is not: of what waits for the end of quiet hours it is not said that it fails still.
     pub fn set_paused(&mut self, paused: bool) {
-        self.waiting.paused = paused;
+        if self.waiting.paused != paused {
+            self.waiting.paused = paused;
+        }
     }
 
     /// Whether alerts wait for quiet hours that end.
@@ -384,7 +395,7 @@ impl Health {
     pub fn last(&self) -> Option<Previous> {
         let last = self.last.as_ref()?;
         let good = self.last_ok.as_ref().filter(|_| last.status == Status::Ok);
-        let stdout = good.map_or(&last.stdout, |good| &good.text).clone();
+        let stdout = good.map_or(&*last.stdout, |good| &good.text).clone();
         Some(Previous { status: last.status, finished: last.at, stdout })
     }
 
@@ -570,13 +581,15 @@ impl Health {
 
     /// Each time at which something happened.
     fn each_time(&mut self, each: &mut dyn FnMut(&mut Timestamp)) {
-        self.changes.iter_mut().for_each(&mut *each);
+        self.changes.known_mut().into_iter().flatten().for_each(&mut *each);
         self.succeeded.as_mut().map(&mut *each);
-        [&mut self.stuck.at, &mut self.stuck.since].into_iter().flatten().for_each(&mut *each);
+        if let Some(stuck) = self.stuck.known_mut() {
+            [&mut stuck.at, &mut stuck.since].into_iter().flatten().for_each(&mut *each);
+        }
         if let Some(last) = &mut self.last {
             each(&mut last.at);
         }
-        self.waiting.times().for_each(&mut *each);
+        self.waiting.known_mut().into_iter().flat_map(Waiting::times).for_each(&mut *each);
         for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
             each(&mut open.since);
             each(&mut open.same_since);
@@ -600,8 +613,8 @@ impl Health {
             each(&mut conversation.last_failure);
             each(&mut conversation.visible_at);
         }
-        self.begun.iter_mut().for_each(|begun| each(&mut begun.at));
-        self.nights.ended.as_mut().map(each);
+        self.begun.known_mut().into_iter().flatten().for_each(|begun| each(&mut begun.at));
+        self.nights.known_mut().and_then(|nights| nights.ended.as_mut()).map(each);
     }
 
     /// Takes a run in that ended then: counts, kinds of failure, what an ok run printed.
@@ -623,8 +636,9 @@ impl Health {
             self.note_change(at);
         }
         let ok = facts.status == Status::Ok;
-        let stdout = if ok { String::new() } else { kept_end(facts.stdout, LONGEST_BAD).to_owned() };
-        let output = if ok { String::new() } else { kept_end(facts.output, LONGEST_END).to_owned() };
+        let end = |of: &str, longest: usize| if ok { String::new() } else { kept_end(of, longest).to_owned() };
+        let stdout = end(facts.stdout, LONGEST_BAD);
+        let output = end(facts.output, LONGEST_END);
         let kept_apart = !ok && !facts.stdout.trim().is_empty();
         let stderr = if kept_apart { kept_end(facts.stderr, LONGEST_END).to_owned() } else { String::new() };
         let ending = match facts.ending {
@@ -637,9 +651,10 @@ impl Health {
             output: rest(facts.output, &output),
             stderr: rest(facts.stderr, &stderr),
         };
+        let (output, stderr, left_out) = (output.into(), stderr.into(), left_out.into());
         let ended = Some(Ended { ending, reason: facts.reason, took: facts.took, output, stderr, left_out });
         let line = kept(facts.line, LONGEST_CAUSE).to_owned();
-        self.last = Some(Last { run: facts.run, status: facts.status, at, stdout, line, ended });
+        self.last = Some(Last { run: facts.run, status: facts.status, at, stdout: stdout.into(), line, ended });
         if ok {
             self.succeeded = self.succeeded.max(Some(at));
             self.streak = 0;
@@ -703,7 +718,8 @@ impl Health {
             flapping.changes = flapping.changes.saturating_add(1);
         }
         // Of what is told late the last may have ended first.
-        self.changes.push_back(self.changes.back().map_or(at, |last| at.max(*last)));
+        let at = self.changes.back().map_or(at, |last| at.max(*last));
+        self.changes.push_back(at);
         while self.changes.len() > MOST_CHANGES as usize {
             self.changes.pop_front();
         }

@@ -3,7 +3,6 @@
 //! Before it: an incident that is reported for the first time. After it: `notify`, which sends its messages into the
 //! conversation's thread. The conversation ends when the job did not fail for as long as the setting says.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use super::incident::{LASTS, OpenIncident};
 use super::notify::Moment;
 use super::patterns::{Begun, Conversation};
 use super::quiet::Deferred;
+use super::rare::Rare;
 use super::settings::{MOST_INCIDENTS, Settings, Statuses};
 use super::{Audience, Event, Incident, Notification, Threading, Update};
 use crate::clock::{between, shift};
@@ -67,7 +67,7 @@ impl Health {
             channels: Vec::new(),
             flat: !settings.thread,
         }));
-        self.begun = VecDeque::new();
+        self.begun = Rare::default();
     }
 
     /// From when on the next run ends the conversation, at once where nobody asks for such any more; never while an incident is

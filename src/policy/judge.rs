@@ -287,9 +287,9 @@ impl Health {
     /// a job that is always too slow is not reported anew each time.
     fn end_hang(&mut self, settings: &Settings) {
         if self.skips < settings.stuck_after.max(1) {
-            self.stuck.at = None;
+            self.stuck = Stuck { at: None, ..*self.stuck }.into();
         }
-        (self.skips, self.stuck) = (0, Stuck { at: self.stuck.at, ..Stuck::default() });
+        (self.skips, self.stuck) = (0, Stuck { at: self.stuck.at, ..Stuck::default() }.into());
     }
 
     /// What is over with this run; of a conversation, that its first message is to say so.

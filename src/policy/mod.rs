@@ -38,6 +38,7 @@ mod outlook;
 mod overnight;
 mod patterns;
 mod quiet;
+mod rare;
 mod same;
 mod settings;
 mod slow;
@@ -83,6 +84,7 @@ use self::keys::TakenOut;
 use self::limit::Budget;
 use self::patterns::{Begun, Conversation};
 use self::quiet::{Nights, Waiting};
+use self::rare::Rare;
 use crate::exec::{Ending, Reason, Status};
 use crate::id::{Channel, RunId};
 
@@ -327,11 +329,11 @@ struct Undo {
     others: Vec<OpenIncident>,
     budget: Budget,
     suppressed: u32,
-    waiting: Waiting,
-    stuck: Stuck,
+    waiting: Rare<Waiting>,
+    stuck: Rare<Stuck>,
     conversation: Option<Box<Conversation>>,
-    begun: VecDeque<Begun>,
-    nights: Nights,
+    begun: Rare<VecDeque<Begun>>,
+    nights: Rare<Nights>,
     /// Incidents that it is not about.
     taken_out: TakenOut,
 }

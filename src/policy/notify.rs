@@ -143,10 +143,10 @@ impl Health {
             budget: self.budget,
             suppressed: self.suppressed,
             waiting: self.waiting.clone(),
-            stuck: self.stuck,
+            stuck: self.stuck.clone(),
             conversation: self.conversation.clone(),
             begun: self.begun.clone(),
-            nights: self.nights,
+            nights: self.nights.clone(),
             taken_out: TakenOut::default(),
         }
     }
@@ -226,7 +226,8 @@ impl Health {
                 let changes = flap::setting(moment.settings).map_or(0, |flap| flap.changes);
                 let first = self.changes.iter().rev().nth((changes as usize).saturating_sub(1)).copied();
                 let (since, key) = (first.or(Some(now)), self.open.as_deref().and_then(|open| open.key));
-                self.flapping = Some(Flapping { since, changes, reported_at: Some(now), repeats: 0, worst, key });
+                let flapping = Flapping { since, changes, reported_at: Some(now), repeats: 0, worst, key };
+                self.flapping = Some(flapping.into());
             }
             FlapChange::Continues => {
                 if let Some(flapping) = &mut self.flapping {
@@ -538,7 +539,7 @@ impl Health {
             self.nights.count(moment.now);
         }
         let (waiting, open) = (std::mem::take(&mut self.waiting), self.open.as_deref());
-        let present = Present { open, nights: self.nights, zone: moment.zone, now: moment.now };
+        let present = Present { open, nights: *self.nights, zone: moment.zone, now: moment.now };
         (waiting.lines(present), Some(Box::new(waiting.overnight(moment.settings, present))))
     }
 

@@ -35,16 +35,16 @@ pub(super) struct Flapping {
 }
 
 /// From what is kept; version 0.1 kept only whether it flaps.
-pub(super) fn read_flapping<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Flapping>, D::Error> {
+pub(super) fn read_flapping<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Flapping>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Kept {
         Flag(bool),
-        Flapping(Flapping),
+        Flapping(Box<Flapping>),
     }
     Ok(match Option::deserialize(deserializer)? {
         None | Some(Kept::Flag(false)) => None,
-        Some(Kept::Flag(true)) => Some(Flapping { worst: Status::Critical, ..Flapping::default() }),
+        Some(Kept::Flag(true)) => Some(Flapping { worst: Status::Critical, ..Flapping::default() }.into()),
         Some(Kept::Flapping(flapping)) => Some(flapping),
     })
 }

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::incident::{OpenIncident, is_default, kept_ends};
+use super::rare::Nothing;
 use super::same::normal;
 use super::telling::telling;
 use super::words::{clock, count, ordinal};
@@ -40,6 +41,10 @@ pub(super) struct Waiting {
     /// The job is paused now: it does not fail on.
     #[serde(skip)]
     pub(super) paused: bool,
+}
+
+impl Nothing for Waiting {
+    const NOTHING: &'static Self = &Self { list: Vec::new(), more: 0, until: None, paused: false };
 }
 
 /// What is known when it is told what waited.
@@ -127,6 +132,10 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Quiet hours that end within this time of the last ones are those of the next night.
 const NEXT_NIGHT: Duration = Duration::from_secs(36 * 3_600);
+
+impl Nothing for Nights {
+    const NOTHING: &'static Self = &Self { count: 0, ended: None };
+}
 
 impl Nights {
     /// How many.

@@ -104,10 +104,13 @@ impl Health {
         zone: &TimeZone,
         now: Timestamp,
     ) {
-        self.slow.retain(|told| *told != run);
-        let known = self.slow_at_night.len();
-        self.slow_at_night.retain(|waits| *waits != run);
-        let waits = self.slow_at_night.len() < known;
+        if self.slow.contains(&run) {
+            self.slow.retain(|told| *told != run);
+        }
+        let waits = self.slow_at_night.contains(&run);
+        if waits {
+            self.slow_at_night.retain(|known| *known != run);
+        }
         let Some(over) = slow_after(settings).filter(|_| waits && quiet::is_quiet(settings, zone, now)) else { return };
         let took = took.map(|took| format!("took {}, ", format_duration(took))).unwrap_or_default();
         let line = format!("run {run} {took}longer than {}", format_duration(over));

@@ -210,7 +210,7 @@ pub fn skipped(
     if settings.stuck_after == 0 || health.skips < settings.stuck_after {
         return None;
     }
-    let before = (health.stuck, health.suppressed, health.open.clone());
+    let before = (*health.stuck, health.suppressed, health.open.clone());
     health.stuck.replaced = hang.replaced;
     // The job fails whether or not anything is said of it. Of runs that take each other's place, those before it failed too.
     let runs = if hang.replaced && !before.0.replaced { health.skips } else { 1 };
@@ -236,17 +236,17 @@ pub fn skipped(
             _ => {}
         }
     }
-    health.stuck = Stuck { told: true, at: Some(now), ..health.stuck };
+    health.stuck = Stuck { told: true, at: Some(now), ..*health.stuck }.into();
     let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
     let draft = health.hanging(hang, first);
     match health.notify(&moment, draft) {
         Ok(mut notification) => {
-            (notification.undo.stuck, notification.undo.open) = (before.0, before.2);
+            (notification.undo.stuck, notification.undo.open) = (before.0.into(), before.2);
             Some(notification)
         }
         Err((Suppressed::RateLimited, _)) => {
             // It is tried again at the next due time, and counts as one.
-            health.stuck = Stuck { replaced: health.stuck.replaced, ..before.0 };
+            health.stuck = Stuck { replaced: health.stuck.replaced, ..before.0 }.into();
             if health.skips > settings.stuck_after {
                 health.suppressed = before.1;
             }
