@@ -56,14 +56,13 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
     let end = RunEnd { run: &run, outcome: &outcome, now: clock.now().wall };
     let sender = report::sender(plan);
     let said = report::judge(job, &mut health, end, Burst::Open, &sender);
-    if args.json {
-        world.terminal.out(&format!("{}\n", report(&run, &outcome, &said)));
-    } else {
+    if !args.json {
         show(world, plan, &outcome, &said);
     }
-    if args.post {
-        // What becomes of the message is none of the command's: its exit code is its own.
-        post(world, plan, &said).await;
+    // What becomes of the message is none of the command's: its exit code is its own.
+    let posted = if args.post { post(world, plan, &said).await } else { Vec::new() };
+    if args.json {
+        world.terminal.out(&format!("{}\n", report(&run, &outcome, (&said, &posted))));
     }
     Ok(exit_code(&outcome))
 }
@@ -145,12 +144,22 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
     }
 }
 
-fn report(run: &Run, outcome: &Outcome, said: &Said) -> serde_json::Value {
-    let messages: Vec<_> = said
-        .messages
-        .iter()
-        .map(|message| json!({"channel": message.channel, "text": message.text, "blocks": message.blocks, "color": message.color}))
-        .collect();
+/// For programs. What came of a message that was posted stands with it: nothing where it was not to be.
+fn report(run: &Run, outcome: &Outcome, (said, posted): (&Said, &[Posted])) -> serde_json::Value {
+    let one = |(index, message): (usize, &Message)| {
+        let posted = posted.get(index);
+        let place = posted.and_then(|posted| posted.as_ref().ok()?.posted.as_ref());
+        json!({
+            "channel": message.channel,
+            "text": message.text,
+            "blocks": message.blocks,
+            "color": message.color,
+            "posted": posted.map(Result::is_ok),
+            "at": place.map(|place| json!({"channel": place.channel, "ts": place.ts})),
+            "error": posted.and_then(|posted| posted.as_ref().err()),
+        })
+    };
+    let messages: Vec<_> = said.messages.iter().enumerate().map(one).collect();
     json!({
         "job": run.job,
         "status": outcome.status,
@@ -168,23 +177,32 @@ fn report(run: &Run, outcome: &Outcome, said: &Said) -> serde_json::Value {
     })
 }
 
-/// Sends what would be sent, once, and says what came of it.
-async fn post(world: &World, plan: &Plan, said: &Said) {
+/// What came of a message, or why it was not posted.
+type Posted = Result<Receipt, String>;
+
+/// Sends what would be sent, once, and says what came of each message.
+async fn post(world: &World, plan: &Plan, said: &Said) -> Vec<Posted> {
     let say = |text: String| world.terminal.err(&format!("slack-alert: {text}"));
     if said.messages.is_empty() {
-        return say("there is no message to post".to_owned());
+        say("there is no message to post".to_owned());
+        return Vec::new();
     }
     let notifier = match notify::connect(&plan.config.slack) {
         Ok(notifier) => notifier,
-        Err(error) => return say(format!("not posted: {error}")),
+        Err(error) => {
+            say(format!("not posted: {error}"));
+            return said.messages.iter().map(|_| Err(error.to_string())).collect();
+        }
     };
+    let mut all = Vec::new();
     for message in &said.messages {
         let message = Arc::new(message.clone());
-        match post_one(&*notifier, &message).await {
+        let answer = post_one(&*notifier, &message).await.map_err(|error| error.to_string());
+        match &answer {
             Ok(receipt) => {
                 say(format!("posted to {}", message.channel));
-                receipt.warnings.into_iter().for_each(say);
-                if let Some(posted) = receipt.posted.filter(|_| message.attachment.is_some()) {
+                receipt.warnings.iter().cloned().for_each(say);
+                if let Some(posted) = receipt.posted.clone().filter(|_| message.attachment.is_some()) {
                     let file = Arc::new(Message { thread: Thread::Upload, ..(*message).clone() });
                     let delivery = Delivery { parent: Some(posted), ..delivery(&file) };
                     if let Err(error) = notifier.send(delivery).await {
@@ -194,7 +212,9 @@ async fn post(world: &World, plan: &Plan, said: &Said) {
             }
             Err(error) => say(format!("not posted to {}: {error}", message.channel)),
         }
+        all.push(answer);
     }
+    all
 }
 
 /// Posts a message; as plain text where Slack calls it malformed, as the outbox does.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::slack_emulator::Emulator;
 use crate::support::program::Sandbox;
-use crate::support::slack::MockSlack;
+use crate::support::slack::{Answer, MockSlack};
 
 /// A configuration that posts to the emulator, with the token in a file. What the emulator has is on disk as delivered
 /// right after: `Sandbox::wait_for` sees it.
@@ -77,6 +77,32 @@ fn a_wrong_token_and_an_unknown_channel_are_told_clearly() {
     assert_eq!((ran.code, ran.stderr.contains("posted to #ops-alerts")), (0, true), "{ran:?}");
     let said = emulator.history(&emulator.channel_id("ops-alerts"));
     assert!(said.iter().any(|message| message["text"].as_str().is_some_and(|text| text.contains("hello"))), "{said:?}");
+}
+
+#[test]
+fn once_says_in_json_what_came_of_each_message() {
+    let slack = MockSlack::start();
+    let config = format!("[slack]\ntoken = 'xoxb-0'\napi_url = '{}'\nchannel = '#ops'\n", slack.url());
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", &config),
+        ("jobs.d/disk.toml", "command = 'echo full; exit 2'\nevery = '1h'\n"),
+        ("jobs.d/well.toml", "command = 'true'\nevery = '1h'\n"),
+    ]);
+    let told = |arguments: &[&str]| {
+        let ran = sandbox.run(arguments);
+        serde_json::from_str::<Value>(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+    };
+    let said = told(&["once", "disk", "--json"]);
+    let of = |said: &Value, key: &str| said["messages"][0][key].clone();
+    assert_eq!((of(&said, "posted"), of(&said, "at"), of(&said, "error")), (Value::Null, Value::Null, Value::Null));
+    let said = told(&["once", "disk", "--post", "--json"]);
+    assert_eq!((of(&said, "posted"), of(&said, "error")), (json!(true), Value::Null), "{said}");
+    assert!(of(&said, "at")["channel"].is_string() && of(&said, "at")["ts"].is_string(), "{said}");
+    slack.answer(Answer::error("not_in_channel"));
+    let said = told(&["once", "disk", "--post", "--json"]);
+    assert_eq!((of(&said, "posted"), of(&said, "at")), (json!(false), Value::Null), "{said}");
+    assert!(of(&said, "error").as_str().is_some_and(|why| why.contains("not_in_channel")), "{said}");
+    assert_eq!(told(&["once", "well", "--post", "--json"])["messages"], json!([]));
 }
 
 #[test]
