@@ -276,10 +276,9 @@ fn unexpected() -> Refusal {
 
 fn limit(query: &Query) -> Result<u32, Refusal> {
     match query.limit {
-        Some(limit) if limit < 1 => {
-            Err(Refusal::bad_request(format!("`limit` is {limit}")).help(format!("write a number from 1 to {MOST}")))
-        }
-        Some(limit) => Ok(u32::try_from(limit).unwrap_or(MOST).min(MOST)),
+        Some(limit) => u32::try_from(limit).ok().filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
+            Refusal::bad_request(format!("`limit` is {limit}")).help(format!("write a number from 1 to {MOST}"))
+        }),
         None => Ok(PAGE),
     }
 }

@@ -150,6 +150,7 @@ fn errors_have_one_shape() {
         ("GET", "/api/v1/runs?limit=x", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?limit=0", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?limit=-1", None, (400, "bad-request")),
+        ("GET", "/api/v1/runs?limit=501", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?before=x", None, (400, "bad-request")),
         ("GET", "/api/v1/runs?status=bad", None, (400, "bad-request")),
         ("GET", "/api/v1/jobs?status=bad", None, (400, "bad-request")),
