@@ -74,21 +74,26 @@ pub(super) fn times<'k>(job: &Job, host: &str, known: Recorded<'k>, from: Timest
     let saved = passed.as_ref().or(known.saved);
     let pauses = saved.is_some_and(|saved| job.timing.pauses(saved, from).is_some());
     let begin = paused.map_or(from, |hold| hold.until);
+    // What something else was to run in a pause is not missed at its end.
+    let upcoming = |saved, begin| match paused {
+        Some(_) => job.timing.upcoming_after(&seed, saved, begin),
+        None => job.timing.upcoming(&seed, saved, begin),
+    };
     let first = known.live.and_then(|live| live.next);
     let waits = paused.is_none() && known.live.is_some_and(|live| live.next.is_none());
     // A job whose hours never come has no time either way.
-    let comes = || job.timing.upcoming(&seed, saved, begin).next().is_some();
+    let comes = || upcoming(saved, begin).next().is_some();
     let after_end = job.timing.interval_from_finish().filter(|_| waits && comes());
     let at = match first {
         // A job whose hours never come has no time either way.
         None if after_end.is_some() => Vec::new(),
-        None => job.timing.upcoming(&seed, saved, begin).take(count).collect(),
+        None => upcoming(saved, begin).take(count).collect(),
         Some(first) => {
             // Without a run on schedule nothing says where its times lie but the daemon's own.
             let has_run = saved.is_some_and(|saved| saved.last().is_some());
             let rest = match has_run {
-                true => job.timing.upcoming(&seed, saved, begin),
-                false => job.timing.upcoming(&seed, None, first.max(begin)),
+                true => upcoming(saved, begin),
+                false => upcoming(None, first.max(begin)),
             };
             let after = shift(first, APART);
             std::iter::once(first).chain(rest.filter(|at| *at > after)).take(count).collect()

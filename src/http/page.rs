@@ -196,7 +196,8 @@ async fn job(
         let sentence = read::sentence(&job, &incidents, zone, now);
         let cadences = Request::Cadences(Some(job.name.clone()));
         let Reply::Cadences(cadences) = core.ask(cadences).await? else { return Err(unexpected()) };
-        let next = cadences.first().map(|(job, saved)| upcoming(job, saved, &core, now)).unwrap_or_default();
+        let from = (now, job.paused.as_ref().map(|paused| paused.until));
+        let next = cadences.first().map(|(job, saved)| upcoming(job, saved, &core, from)).unwrap_or_default();
         let command = declared.as_ref().map(|job| job.facts.command.clone());
         let site = Site { zone: zone.clone(), ..(*site).clone() };
         let page = JobPage {
@@ -374,13 +375,17 @@ async fn asset(State(core): State<Core>, Path(name): Path<String>, headers: Head
     Ok(response)
 }
 
-/// A job's next due times; none while the end of a run decides them.
-fn upcoming(job: &Job, saved: &Saved, core: &Core, now: Timestamp) -> Vec<Timestamp> {
+/// A job's next due times, after its pause where it is paused; none while the end of a run decides them.
+fn upcoming(job: &Job, saved: &Saved, core: &Core, (now, paused): (Timestamp, Option<Timestamp>)) -> Vec<Timestamp> {
     if job.timing.waits_for_end(saved) {
         return Vec::new();
     }
     let seed = job.seed(&core.snapshot.borrow().configuration.host);
-    job.timing.upcoming(&seed, Some(saved), now).take(NEXT_OF_JOB).collect()
+    let upcoming = match paused {
+        Some(until) => job.timing.upcoming_after_pause(&seed, saved.clone(), until),
+        None => job.timing.upcoming(&seed, Some(saved), now),
+    };
+    upcoming.take(NEXT_OF_JOB).collect()
 }
 
 /// How many runs are due in each quarter of an hour from now on, and whether that is an estimate: counted on a thread, since ten

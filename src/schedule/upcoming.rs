@@ -36,6 +36,12 @@ impl Timing {
         upcoming
     }
 
+    /// The same from the end of a pause on: what is due in it passes, whoever runs the job.
+    pub fn upcoming_after_pause(&self, seed: &str, saved: Saved, until: Timestamp) -> Upcoming<'_> {
+        let passed = self.passed_until(seed, saved, Now { wall: until, mono: Mono::default() });
+        self.upcoming_after(seed, Some(&passed), until)
+    }
+
     /// A job's place in its schedule, when everything that was due until then has passed without a run.
     pub fn passed_until(&self, seed: &str, saved: Saved, then: Now) -> Saved {
         let mut cadence = self.begin(seed, Some(&saved), then);

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use super::super::mailbox::JobQuery;
 use super::{AskedFor, Dispatcher, Running, Tracked, Waiting};
 use crate::api::{self, JobState};
-use crate::clock::{Now, between, shift};
+use crate::clock::{Now, shift};
 use crate::exec::{HeldBack, Status, Trigger, known};
 use crate::id::{JobName, RunId};
 use crate::plan::Job;
@@ -289,9 +289,7 @@ impl Dispatcher {
     pub(super) fn next_of(&self, tracked: &Tracked, now: Now) -> Option<Timestamp> {
         if let Some(until) = self.paused_until(tracked).filter(|until| *until > now.wall) {
             let seed = tracked.job.seed(&self.sender.host);
-            let then = Now { wall: until, mono: now.mono + between(now.wall, until) };
-            let saved = tracked.job.timing.passed_until(&seed, tracked.cadence.save(now), then);
-            return tracked.job.timing.upcoming(&seed, Some(&saved), until).next();
+            return tracked.job.timing.upcoming_after_pause(&seed, tracked.cadence.save(now), until).next();
         }
         if let Some((due, _)) = tracked.cadence.expected(&tracked.job.timing) {
             return Some(due);

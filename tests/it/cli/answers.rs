@@ -166,6 +166,27 @@ fn why_says_that_a_job_is_paused_and_when_it_runs_after_that() {
 }
 
 #[test]
+fn next_names_no_time_within_a_pause_of_a_job_that_something_else_runs() {
+    let job = "expect = { every = '1h', grace = '10m' }\n";
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", job)]);
+    let going = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["wrap", "--job", "x", "true"]).code, 0);
+    assert_eq!(sandbox.run(&["pause", "x", "3h"]).code, 0);
+    let times = |ran: &Ran| {
+        let all = json(ran);
+        let all = all.as_array().cloned().unwrap_or_default();
+        let until = all[0]["paused"]["until"].as_str().expect("it is paused").to_owned();
+        let at: Vec<String> = all.iter().map(|next| next["at"].as_str().expect("a time").to_owned()).collect();
+        (at, until)
+    };
+    let (at, until) = times(&sandbox.run(&["next", "--json", "-n", "2", "x"]));
+    assert!(at.len() == 2 && at.iter().all(|at| *at >= until), "{at:?} {until}");
+    going.signal("TERM");
+    drop(going.end());
+    assert_eq!(times(&sandbox.run(&["next", "--json", "-n", "2", "x"])), (at, until), "without a daemon too");
+}
+
+#[test]
 fn of_a_job_that_only_wrap_reports_no_last_good_file_goes_on() {
     let bad = "expect = { evry = \"1d\", grace = \"1h\" }\n";
     let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", bad), ("jobs.d/y.toml", WAITS)]);

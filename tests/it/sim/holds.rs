@@ -845,6 +845,20 @@ async fn what_comes_next_is_not_what_something_else_should_have_run_already() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_something_else_is_to_run_in_a_pause_is_not_what_comes_next() {
+    let text = "expect = { every = '10m', grace = '5m' }";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, _| says("")).await;
+    world.pass(minutes(2)).await;
+    hold(&world, HoldKind::Pause, "a", Some(60)).await;
+    assert_eq!(job(&world, "a").await.next.map(|at| at.to_string()[11..16].to_owned()).as_deref(), Some("09:10"));
+    let next = status(&world).await.next.expect("something is due");
+    assert_eq!(next.at.to_string()[11..16].to_owned(), "09:10");
+    world.pass(minutes(61)).await;
+    let waits_for = job(&world, "a").await.next.map(|at| at.to_string()[11..16].to_owned());
+    assert_eq!(waits_for.as_deref(), Some("09:10"), "it was told so before");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_next_is_shown_page_by_page_to_its_end() {
     let files = [
         ("jobs.d/often.toml", "command = 'a'\nevery = '7s'"),
