@@ -25,8 +25,7 @@ impl Health {
             add(&mut conversation.channels);
         }
         if let Some(open) = self.open_mut(incident) {
-            // What waited in the outbox arrived.
-            open.count_owed();
+            open.arrived();
             new |= open.reported.as_mut().is_some_and(|reported| reported.delivered(channel, now));
         }
         for reported in self.told_with(incident) {
@@ -61,14 +60,18 @@ impl Health {
 
     /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
     /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
-    /// behind that message. The answer is whether that changes anything.
+    /// behind that message. Else the next is made after a while, which grows. The answer is whether that changes anything.
     pub fn undelivered(&mut self, incident: u64, waits: bool) -> bool {
         let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
         let with = |open: &OpenIncident| open.reported.as_ref().and_then(|reported| reported.told_with);
         let along = all.filter(|open| with(open) == Some(incident));
         // The next failure of each is told as the first.
         let along = along.map(|open| open.refused(false)).fold(false, |one, other| one | other);
-        self.open_mut(incident).is_some_and(|open| open.refused(waits)) | along
+        let Some(open) = self.open_mut(incident) else { return along };
+        let (changes, hangs) = (open.refused(waits), open.hung.is_some());
+        // A later due time tells the hang.
+        self.stuck.told &= !(changes && hangs && !waits);
+        changes | along
     }
 
     /// A person dropped a message about an open incident before this channel took it: nothing of the incident waits for the channel

@@ -597,7 +597,8 @@ impl Health {
             if let Some((_, since)) = &mut open.before_ok {
                 each(since);
             }
-            for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()) {
+            let in_vain = open.in_vain.as_mut().map(|in_vain| &mut in_vain.reported);
+            for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()).chain(in_vain) {
                 each(&mut reported.at);
                 each(&mut reported.slot);
                 reported.visible_at.as_mut().map(&mut *each);

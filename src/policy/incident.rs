@@ -65,6 +65,9 @@ pub(super) struct OpenIncident {
     /// What was to be reported of it, no channel took, and waits in the outbox to be tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) owed: Option<Box<Reported>>,
+    /// What was to be reported of it, no channel took, and nothing tries again by itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) in_vain: Option<Box<InVain>>,
     /// What the last of them said; not known of one that an earlier version kept.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) line: Box<str>,
@@ -116,6 +119,28 @@ pub(super) const MOST_OF_A_CHANGE: usize = 3;
 
 /// A channel that refused the first message of an incident is left alone for this long, however often the job fails.
 const LEFT_ALONE: Duration = Duration::from_secs(60);
+
+/// Where nothing tries such a message again by itself, the next failure makes another, once; then one after that long, after twice
+/// as long each time, and after this long at last.
+const LEFT_ALONE_LONGEST: Duration = Duration::from_secs(3_600);
+
+/// What was to report an incident, and Slack refused for good: the next failure is reported as the first, though not at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct InVain {
+    /// So often.
+    pub(super) times: u32,
+    /// The last of it. A person may have it sent again.
+    pub(super) reported: Reported,
+}
+
+impl InVain {
+    /// When the next may be made.
+    fn until(&self) -> Timestamp {
+        let Some(doublings) = self.times.checked_sub(2) else { return self.reported.at };
+        let doubled = LEFT_ALONE.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX));
+        shift(self.reported.at, doubled.min(LEFT_ALONE_LONGEST))
+    }
+}
 
 /// What becomes of the intervals of `repeat` after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +236,7 @@ impl OpenIncident {
             same_since: now,
             reported: None,
             owed: None,
+            in_vain: None,
             line: Box::default(),
             normalized: None,
             hung: None,
@@ -273,15 +299,31 @@ impl OpenIncident {
         let earlier = self.owed.take();
         earlier.iter().flat_map(|owed| owed.statuses.iter()).for_each(|status| reported.statuses.insert(status));
         earlier.iter().flat_map(|owed| &owed.substitutes).for_each(|channel| _ = reported.substituted(channel));
-        self.owed = waits.then(|| Box::new(reported));
+        if waits {
+            self.owed = Some(Box::new(reported));
+        } else {
+            let times = self.in_vain.take().map_or(1, |before| before.times.saturating_add(1));
+            self.in_vain = Some(Box::new(InVain { times, reported }));
+        }
         true
     }
 
-    /// Until when no other message is made of it, since one that says how bad it is waits in the outbox for a channel that has just
-    /// refused it, and would refuse the other too.
+    /// Until when no other message is made of it, since its channel has just refused one that says how bad it is, and would refuse
+    /// the other too: that one waits in the outbox, or was made in vain.
     pub(super) fn waits_until(&self, repeat: Repeat) -> Option<Timestamp> {
-        let owed = self.owed.as_deref().filter(|owed| self.status.badness() <= owed.worst().badness())?;
-        Some(shift(owed.at, repeat.first().map_or(LEFT_ALONE, |first| first.min(LEFT_ALONE))))
+        let says_it = |worst: Status| self.status.badness() <= worst.badness();
+        let owed = self.owed.as_deref().filter(|owed| says_it(owed.worst()));
+        let owed = owed.map(|owed| shift(owed.at, repeat.first().map_or(LEFT_ALONE, |first| first.min(LEFT_ALONE))));
+        let in_vain = self.in_vain.as_deref().filter(|in_vain| says_it(in_vain.reported.worst()));
+        owed.max(in_vain.map(InVain::until))
+    }
+
+    /// A channel took a message of it: what waited in the outbox, or was set waiting again there, is what people know.
+    pub(super) fn arrived(&mut self) {
+        self.count_owed();
+        if let Some(in_vain) = self.in_vain.take() {
+            self.reported.get_or_insert(in_vain.reported);
+        }
     }
 
     /// What waits in the outbox is what people know, or will know before what follows.

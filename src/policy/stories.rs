@@ -975,6 +975,27 @@ fn while_the_message_of_an_incident_waits_for_a_channel_that_refused_it_only_wor
 }
 
 #[test]
+fn a_failure_that_slack_refuses_for_good_is_told_more_and_more_seldom_and_worse_news_at_once() {
+    let mut life = Life::new("");
+    let told = |life: &mut Life, what: &str, time: &str| life.step(what, at(time));
+    for (time, next) in [("03:00", None), ("03:00:31", Some("03:01:31")), ("03:01:31", Some("03:03:31"))] {
+        assert!(told(&mut life, "warning: a", time).starts_with("failure warning, opens #1"), "{time}");
+        assert!(life.health.undelivered(1, false));
+        if let Some(next) = next {
+            let held = format!("held: repeat-not-due until 23 {}", &next[..5]);
+            assert_eq!(told(&mut life, "warning: a", &format!("{}:55", &time[..5])), held, "{time}");
+        }
+    }
+    assert!(told(&mut life, "critical: b", "03:02:10").starts_with("failure critical, opens #1, pings"));
+    assert!(life.health.undelivered(1, false));
+    assert!(told(&mut life, "critical: b", "03:05:10").starts_with("held: repeat-not-due until 23 03:06"));
+    // A person has it sent again, and the channel takes it: it counts as told.
+    assert!(life.health.delivered(1, &Channel::new("ops"), None));
+    assert!(told(&mut life, "critical: b", "03:07").starts_with("held: repeat-not-due until 23 04:0"));
+    assert!(told(&mut life, "ok", "03:08").starts_with("recovery ok, closes #1"));
+}
+
+#[test]
 fn a_status_that_goes_to_and_fro_is_told_three_times_and_then_waits() {
     let worse = "repeat critical, in #1 (worse: was warning)";
     let better = "repeat warning, in #1 (better: was critical)";

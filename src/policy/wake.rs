@@ -233,6 +233,7 @@ pub fn skipped(
             Some(reported) if told && !reported.is_back(HANGS) => repeat_due(&moment, reported, false).ok()?,
             // It waits for the end of quiet hours, or version 0.1 has told it.
             None if health.stuck.told => return None,
+            None if open.waits_until(settings.repeat).is_some_and(|until| until > now) => return None,
             _ => {}
         }
     }

@@ -88,6 +88,9 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
     let id = int(id.0);
     let rows = match disposition {
         Disposition::Delivered | Disposition::Superseded => {
+            if *disposition == Disposition::Delivered {
+                forget_refused(db, id)?;
+            }
             db.prepare_cached("DELETE FROM attachment WHERE message = ?1")?.execute([id])?;
             db.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([id])?
         }
@@ -106,12 +109,27 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
         }
         Disposition::Dead { why, forwarded } => {
             // One that somebody dropped meanwhile stays so.
+            forget_refused(db, id)?;
             let sql = "UPDATE message SET state = 2, attempts = attempts + 1, why = ?2, forwarded = forwarded | ?3 \
                        WHERE id = ?1 AND state < 3";
             db.prepare_cached(sql)?.execute(params![id, why, forwarded])?
         }
     };
     Ok(rows > 0)
+}
+
+/// Dead letters whose place this first message of an incident takes, whatever came of it: what the same channel refused of the same
+/// incident's beginning and repetitions, and was told nowhere.
+fn forget_refused(db: &Connection, id: i64) -> Result<()> {
+    let sql = "SELECT earlier.id FROM message AS earlier JOIN message AS later ON later.id = ?1 AND later.part = 1 \
+               WHERE earlier.state = 2 AND earlier.edit = 0 AND earlier.part < 2 AND earlier.forwarded = 0 AND earlier.timeouts = 0 \
+               AND earlier.id < later.id AND earlier.channel = later.channel AND earlier.incident = later.incident";
+    let ids: Vec<i64> = db.prepare_cached(sql)?.query_map([id], |row| number(row, 0))?.collect::<Result<_>>()?;
+    for id in ids {
+        db.prepare_cached("DELETE FROM attachment WHERE message = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM message WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(())
 }
 
 /// Which count a message is in; `None` for dead letters and for what is not there.

@@ -323,8 +323,9 @@ impl Part {
     pub(in crate::store) fn of(message: &Message) -> Self {
         match (message.event, message.thread) {
             (Some(Event::Recovery), _) => Self::End,
+            (Some(Event::Failure | Event::Missing | Event::Stuck), Thread::Open) => Self::First,
             // Where there are no threads each says all that is to be said.
-            (Some(Event::Failure | Event::Missing), Thread::Open | Thread::None) => Self::First,
+            (Some(Event::Failure | Event::Missing), Thread::None) => Self::First,
             _ => Self::Other,
         }
     }
