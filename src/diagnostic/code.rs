@@ -70,7 +70,7 @@ codes! {
     AfterCycle "after-cycle" Error "Jobs follow each other in a circle, so that none of them would run.";
     NoJobs "no-jobs" Warning "There is no job to run.";
     NoDefaultChannel "no-default-channel" Warning "Messages that belong to no job have no channel of their own.";
-    NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet.";
+    NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet, or it follows a job that is not enabled.";
     TimeoutOutlastsInterval "timeout-outlasts-interval" Warning "The command may run for longer than the time to its next run.";
     NoTimeout "no-timeout" Warning "Nothing ends the command when it hangs.";
     HangIsSilent "hang-is-silent" Warning "A command that hangs is neither ended nor told of.";

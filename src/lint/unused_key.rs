@@ -3,7 +3,7 @@
 use super::{Scope, Subject, Whole};
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::policy::On;
-use crate::schedule::Overlap;
+use crate::schedule::{Overlap, Schedule};
 
 /// Why a channel has no effect beside an incoming webhook.
 const ONE_CHANNEL: &str = "an incoming webhook posts to the one channel that it was made for";
@@ -26,7 +26,7 @@ const HTTP: [&str; 7] = [
 /// A key of the job's own file that has no effect: something that it depends on is not there, or something else makes
 /// it pointless. Keys of `[defaults]` are for jobs that are not all alike, and are left alone.
 pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) {
-    for (key, why, help) in unused(subject) {
+    for (key, why, help) in unused(subject).into_iter().chain(unasked(subject)) {
         // Few files have any of these: the text is looked at before it is parsed.
         let name = key.rsplit('.').next().unwrap_or(key);
         if !subject.file.text().contains(name) {
@@ -39,8 +39,11 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     }
 }
 
-/// Key, why it has no effect, and what to do, when it is written. What depends on a key with an error is not known.
-fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'static str)> {
+/// Key, why it has no effect, and what to do, when it is written.
+type Unused = (&'static str, &'static str, &'static str);
+
+/// What depends on a key with an error is not known.
+fn unused(subject: &Subject<'_, '_>) -> Vec<Unused> {
     let (command, timing, notify) = (&subject.job.command, &subject.job.timing, &subject.job.notify);
     let mut unused = Vec::new();
     let way = &subject.plan.config.slack.way;
@@ -84,11 +87,53 @@ fn unused(subject: &Subject<'_, '_>) -> Vec<(&'static str, &'static str, &'stati
         let why = "no wait is longer than `retries.max_delay`, and that is shorter (5m unless set)";
         unused.push(("retries.delay", why, "raise `retries.max_delay`, or take it out"));
     }
-    if !notify.on.asks(On::Failure) && !notify.on.asks_always() && subject.has(&["notify.on"]) {
-        let why = "`on` does not ask for `failure`";
-        for key in ["notify.after", "notify.repeat", "notify.mention", "notify.flap"] {
-            unused.push((key, why, "add `failure` to `on`, or take it out"));
+    if retries.times == 1 && subject.has(&["retries.times"]) {
+        unused.push((
+            "retries.factor",
+            "there is one wait, which does not grow",
+            "raise `retries.times`, or take it out",
+        ));
+    }
+    let longest = command.timeout().map(|timeout| timeout + command.kill_after());
+    let ends = retries.times == 0 && subject.has(&["timeout", "kill_after", "retries", "command", "notify.slow"]);
+    if ends && !timing.runs_elsewhere() && notify.slow.zip(longest).is_some_and(|(over, longest)| over >= longest) {
+        let why = "`timeout` ends a run before it has taken that long";
+        unused.push(("notify.slow", why, "shorten `slow.over`, or raise `timeout`"));
+    }
+    if !command.directives() && subject.has(&["directives"]) {
+        let why = "no script can ask for a mention without `directives`";
+        unused.push(("notify.mention_allowed", why, "add `directives = true`, or take it out"));
+    }
+    if timing.schedule == Schedule::Reboot {
+        for key in ["jitter", "catch_up"] {
+            unused.push((key, "`@reboot` has no times of its own", "take it out"));
         }
+    }
+    unused
+}
+
+/// Keys of messages for which `notify.on` does not ask.
+fn unasked(subject: &Subject<'_, '_>) -> Vec<Unused> {
+    let on = subject.job.notify.on;
+    let mut unused = Vec::new();
+    if !subject.has(&["notify.on"]) {
+        return unused;
+    }
+    if on.is_empty() {
+        for key in ["notify.slow", "notify.rate_limit"] {
+            unused.push((key, "`on = []` is silence", "ask for something in `on`, or take it out"));
+        }
+    }
+    if !on.asks(On::Failure) {
+        let (why, help) = ("`on` does not ask for `failure`", "add `failure` to `on`, or take it out");
+        let notify = ["notify.after", "notify.repeat", "notify.mention", "notify.flap", "notify.intermittent"];
+        let message = ["failure_template", "message.failure", "message.recovery"];
+        unused.extend(notify.into_iter().chain(message).map(|key| (key, why, help)));
+    }
+    if ![On::Output, On::Success, On::Change].into_iter().any(|good| on.asks(good)) {
+        let why = "`on` does not ask for good news, and nothing else shows it";
+        let help = "add `output`, `success` or `change` to `on`, or write `failure_template`";
+        unused.extend(["template", "message.body"].map(|key| (key, why, help)));
     }
     unused
 }
