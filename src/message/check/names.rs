@@ -82,7 +82,7 @@ impl Checker<'_> {
             _ => None,
         };
         if let Some(found) = differ(left, right, &known) {
-            self.find(Code::TemplateSyntax, range(found.at), found.message, Some(found.help));
+            self.find(Code::MixedComparison, range(found.at), found.message, Some(found.help));
         }
     }
 
