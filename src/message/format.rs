@@ -369,6 +369,15 @@ impl Format {
         self.layouts.is_none()
     }
 
+    /// Renders the job's template for good news, where it has one: alone, or what is wrong with it.
+    pub(super) fn good_body(&self, context: &Value) -> Option<(Option<String>, Option<RenderError>)> {
+        let (template, name) = self.layouts.as_ref()?.message.body.as_ref()?;
+        Some(match self.templates.render(*template, context) {
+            Ok(body) => (Some(body), None),
+            Err(why) => (None, Some(RenderError { template: name.clone(), why, uses_json: template.uses_json })),
+        })
+    }
+
     /// Renders the job's templates for news of this kind. Each part stands alone: one that cannot be rendered is left out.
     pub(super) fn parts(&self, tone: Tone, context: &Value) -> Parts {
         let mut parts = Parts::default();

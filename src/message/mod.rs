@@ -136,6 +136,8 @@ pub struct Notice {
     pub diff: String,
     /// It tells of that change along with what it is about.
     pub changed: bool,
+    /// It is a recovery, and shows what its run is worth besides: this.
+    pub good_news: Option<Event>,
     /// The incident that this belongs to.
     pub incident: Option<Incident>,
     /// The keys that it names, where the job has several incidents.

@@ -73,6 +73,8 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
     // Where the headline says that there is no JSON, a template that wants it has no fault.
     let no_json = notice.outcome().is_some_and(|outcome| outcome.reason == Reason::Output && outcome.json.is_none());
     parts.left_out.retain(|error| !(no_json && error.uses_json) || notice.is_good());
+    let of_run = of_recovered_run(notice, format, &mut parts);
+    let notice = of_run.as_ref().unwrap_or(notice);
     mask(&notice.job.redactor, &mut parts);
     of_directives(notice, &mut parts);
     let blank = match (&parts.body, &parts.blocks) {
@@ -93,6 +95,24 @@ pub fn render(notice: &Notice, format: &Format) -> Option<Rendered> {
         },
         _ => Some(compose(notice, parts)),
     }
+}
+
+/// What a recovery shows of its run besides, as the job's template for good news writes it. Where that renders to blanks, or the
+/// recovery has a body or blocks of its own, it shows nothing else: the answer is the notice without.
+fn of_recovered_run(notice: &Notice, format: &Format, parts: &mut Parts) -> Option<Notice> {
+    let event = notice.good_news?;
+    let none = || Some(Notice { good_news: None, ..notice.clone() });
+    if parts.body.is_some() || parts.blocks.is_some() {
+        return none();
+    }
+    let good = Notice { event, incident: None, update: Update::None, digest: Vec::new(), ..notice.clone() };
+    let (body, left_out) = format.good_body(&TemplateValue::from_object(Context::new(&good)))?;
+    parts.left_out.extend(left_out);
+    if body.as_deref().is_some_and(shows_nothing) {
+        return none();
+    }
+    parts.body = body;
+    None
 }
 
 /// Masks what templates say, as the output is: a secret may stand in one as it stands in a command.
@@ -309,7 +329,7 @@ fn title_block(title: &str) -> Value {
 
 /// Whether the headline is all that there is to say: of a recovery, and of a status that keeps changing.
 fn is_brief(notice: &Notice) -> bool {
-    (notice.event == Event::Recovery && !notice.changed)
+    (notice.event == Event::Recovery && !notice.changed && notice.good_news.is_none())
         || matches!(notice.update, Update::FlappingEnds { status: Status::Ok, .. })
         || (notice.run().is_none() && notice.status == Status::Ok)
 }

@@ -302,6 +302,27 @@ fn a_recovery_whose_output_has_changed_too_says_what_changed() {
 }
 
 #[test]
+fn a_recovery_shows_what_its_run_printed_as_the_job_tells_good_news() {
+    let news = Notice { good_news: Some(Event::Output), ..sample(Event::Recovery) };
+    let line = "is well again after 47m 20s, 3 failures";
+    let shown = |format: &Format| transcript(&rendered(&news, format));
+    let default = shown(&plain());
+    assert!(default.contains(line) && default.contains("```\\nfine\\n```"), "{default}");
+    let template = shown(&format_of("template = ':floppy_disk: {{ stdout | trim }} files, {{ event }}'"));
+    assert!(template.contains(line) && template.contains(":floppy_disk: fine files, output"), "{template}");
+    for own in [
+        "template = '{{ \"\" }}'",
+        "template = 'x'\n[message.recovery]\nbody = 'as before'",
+        "template = 'x'\n[message.recovery]\nblocks = '[{\"type\": \"divider\"}]'",
+    ] {
+        let shown = shown(&format_of(own));
+        assert!(!shown.contains("fine\\n```") && !shown.contains("section x"), "{own}: {shown}");
+    }
+    let bad = shown(&format_of("template = '{{ json.files }}'\nparse = 'json'"));
+    assert!(bad.contains("```\\nfine\\n```") && bad.contains("left out: `template` failed"), "nothing is lost: {bad}");
+}
+
+#[test]
 fn a_failure_whose_script_names_its_incident_says_which_it_is() {
     let keyed = with(sample(Event::Failure), |outcome| outcome.directives.key = Some("db_1_ <x>".to_owned()));
     let shown = transcript(&rendered(&keyed, &plain()));

@@ -65,6 +65,7 @@ pub fn samples() -> Vec<Notice> {
         previous: None,
         diff: String::new(),
         changed: false,
+        good_news: None,
         keys: Keys::default(),
         incident: incident.map(|failures| Incident {
             id: 800,

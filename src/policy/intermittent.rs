@@ -137,6 +137,7 @@ impl Health {
             next: None,
             diff: String::new(),
             changed: false,
+            good_news: None,
             previous: None,
             digest: Vec::new(),
             overnight: None,

@@ -100,6 +100,9 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
     let sent = health.notify(moment, draft);
     let sent = sent.map_err(|(why, next)| {
         health.note_silence();
+        if why == Suppressed::QuietHours && event == Event::Recovery {
+            health.defer_good_news(moment, facts, &seen);
+        }
         (why, health.next_message(moment, (why, next)))
     });
     health.close_if_nothing_due(facts.status, at);
@@ -111,7 +114,8 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
             let diff = old.map_or_else(String::new, |old| diff::unified(old, new, normalized));
             // The next run has nothing to compare with but this one: what changed is told now or never.
             let changed = event == Event::Recovery && settings.on.asks(On::Change) && seen.changed;
-            Verdict::Notify(Box::new(Notification { previous: seen.before, diff, changed, ..notification }))
+            let good_news = if event == Event::Recovery { good_news(settings, facts, changed) } else { None };
+            Verdict::Notify(Box::new(Notification { previous: seen.before, diff, changed, good_news, ..notification }))
         }
         Err((why, next)) => Verdict::Suppress(why, next),
     };
@@ -214,6 +218,15 @@ pub(super) fn repeat_due(moment: &Moment<'_>, reported: &Reported, changed: bool
     Err(Some(if slot > moment.now { slot } else { clock }))
 }
 
+/// What an ok run is worth that printed something and has recovered, apart from that; nothing where its recovery says what has
+/// `changed`. That it is ok, its recovery says.
+fn good_news(settings: &Settings, facts: &Facts<'_>, changed: bool) -> Option<Event> {
+    let asks = |on| settings.on.asks(on);
+    let told = changed || shows_nothing(facts.stdout);
+    let event = if asks(On::Output) { Some(Event::Output) } else { asks(On::Success).then_some(Event::Success) };
+    event.filter(|_| !told)
+}
+
 fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Candidate {
     let asks = |on| moment.settings.on.asks(on);
     let blank = shows_nothing(facts.stdout);
@@ -280,6 +293,17 @@ impl Health {
             // What was counted is told by the first run that may.
             _ if why == RateLimited => next.and_then(|at| outlook::run_at(self, at, None, false)),
             _ => next,
+        }
+    }
+
+    /// A run has recovered in quiet hours: what else it is worth waits too.
+    fn defer_good_news(&mut self, moment: &Moment<'_>, facts: &Facts<'_>, seen: &Seen) {
+        let changed = moment.settings.on.asks(On::Change) && seen.changed;
+        let event = if changed { Some(Event::Change) } else { good_news(moment.settings, facts, false) };
+        if let Some(event) = event {
+            let (run, line) = (Some(facts.run), kept(facts.line, LONGEST_CAUSE).to_owned());
+            let (flap, update) = (FlapChange::None, Update::None);
+            self.defer(moment, Draft { event, flap, status: facts.status, run, update, line, exempt: false });
         }
     }
 

@@ -311,6 +311,8 @@ pub struct Notification {
     pub diff: String,
     /// It is no message about a change, and tells of one along with what it is about.
     pub changed: bool,
+    /// It is a recovery, and the run is worth a message of good news too: this one.
+    pub good_news: Option<Event>,
     /// The run before.
     pub previous: Option<Previous>,
     /// What waited for the end of `quiet_hours` and goes along, a line each: plain text with a line of output in it,
@@ -360,6 +362,27 @@ impl Notification {
     pub fn mentions_anew(&self, settings: &Settings) -> Vec<String> {
         let pinged = self.status == Status::Critical && self.event != Event::Flapping;
         settings.mention.iter().filter(|_| pinged).map(Mention::markup).collect()
+    }
+
+    /// What the run of this recovery is worth besides, by itself: it belongs to no incident.
+    pub fn good_news_alone(&self, event: Event) -> Self {
+        Self {
+            event,
+            incident: None,
+            also: Vec::new(),
+            keys: Vec::new(),
+            keys_open: Vec::new(),
+            keys_ended: Vec::new(),
+            thread: Threading::None,
+            audience: Audience::default(),
+            suppressed: 0,
+            update: Update::None,
+            headline: None,
+            digest: Vec::new(),
+            overnight: None,
+            good_news: None,
+            ..self.clone()
+        }
     }
 
     /// Where it goes: see [`Audience`].

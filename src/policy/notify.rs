@@ -166,7 +166,7 @@ impl Health {
     }
 
     /// It waits for the end of the quiet hours.
-    fn defer(&mut self, moment: &Moment<'_>, draft: Draft) {
+    pub(super) fn defer(&mut self, moment: &Moment<'_>, draft: Draft) {
         let (now, at) = (moment.now, moment.at);
         let of_incident = draft.event.is_of_an_incident();
         let line = match draft.event {
@@ -323,6 +323,7 @@ impl Health {
             next,
             diff: String::new(),
             changed: false,
+            good_news: None,
             previous: None,
             digest,
             overnight,
@@ -576,6 +577,7 @@ impl Health {
             next: None,
             diff: String::new(),
             changed: false,
+            good_news: None,
             previous: None,
             digest: Vec::new(),
             overnight: None,

@@ -81,6 +81,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         next: None,
         diff: String::new(),
         changed: false,
+        good_news: None,
         previous: None,
         digest: Vec::new(),
         overnight: None,

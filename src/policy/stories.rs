@@ -618,7 +618,7 @@ fn what_happens_in_quiet_hours_comes_as_one_digest() {
             (
                 "24 07:00",
                 "clock",
-                "recovery ok, closes #1 (1 alert in quiet hours) | warning from 21:00 to 22:05 (1h 5m), 2 failures: 82%",
+                "recovery ok, closes #1 (3 alerts in quiet hours) | warning from 21:00 to 22:05 (1h 5m), 2 failures: 82% | 22:05 output, 2 times: fine",
             ),
         ],
     );
@@ -705,7 +705,7 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 2 failures, ok in between, failing still",
+                "repeat critical, shown in #1 (2 alerts in quiet hours) | critical since 21:00, 2 failures, ok in between, failing still | 22:05 output: fine",
             ),
         ],
     );

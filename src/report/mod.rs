@@ -6,6 +6,7 @@
 
 pub mod directives;
 pub mod explain;
+mod good_news;
 pub mod starved;
 
 use std::sync::Arc;
@@ -184,9 +185,13 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
             policy::retract(health, &notification);
             suppressed(Suppressed::Acknowledged, notification.next.and_then(|next| next.at))
         }
-        Verdict::Notify(notification) => {
+        Verdict::Notify(mut notification) => {
+            let apart = good_news::apart(job, &mut notification, sender);
             let context = Context { occasion: occasion(), pauses: burst.pauses(), now: end.now };
-            let messages = notify(job, health, &notification, context, sender);
+            let mut messages = notify(job, health, &notification, context.clone(), sender);
+            if let Some(apart) = apart.filter(|_| !messages.is_empty()) {
+                messages.extend(good_news::alone(job, health, &notification, apart, context, sender));
+            }
             match messages.is_empty() {
                 true => suppressed(Suppressed::Blank, None),
                 false => Said { messages, ..Said::nothing(Decision::Notified(notification.event)) },
@@ -224,6 +229,7 @@ pub fn line(job: &Job, end: RunEnd<'_>, host: &Arc<str>) -> String {
         previous: None,
         diff: String::new(),
         changed: false,
+        good_news: None,
         incident: None,
         keys: Keys::default(),
         suppressed: 0,
@@ -649,6 +655,7 @@ fn notice(job: &Job, health: &Health, notification: &Notification, context: Cont
         previous: notification.previous.clone(),
         diff: notification.diff.clone(),
         changed: notification.changed,
+        good_news: notification.good_news,
         incident: notification.incident,
         keys: notification.keys(notification.incident.map(|incident| incident.id)),
         suppressed: notification.suppressed,

@@ -10,6 +10,7 @@ mod now_and_then;
 mod outbox;
 mod outbox_laws;
 mod quiet;
+mod recovered;
 mod refused;
 mod storms;
 mod told;
