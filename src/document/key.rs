@@ -27,6 +27,8 @@ pub enum Kind {
     TextOrList,
     /// `true` or `false`.
     Flag,
+    /// `false` alone.
+    Off,
     /// A whole number between two bounds.
     Integer(i64, i64),
     /// A number, with or without a fraction.

@@ -50,7 +50,7 @@ pub use keys::environment::{Environment, PLUMBING};
 pub use keys::exit_codes::{Exit, ExitCodes, Meaning, read_exit};
 pub use keys::output::Parse;
 pub use keys::retries::Retries;
-pub use keys::start::read_group;
+pub use keys::start::{ACCOUNT, read_group};
 pub use keys::{Command, Context, keys, read};
 pub use outcome::{
     Captured, CutOff, Directives, Ending, File, NOT_YET_KEPT, Outcome, Output, Perfdata, Reason, Status, Unmasked,

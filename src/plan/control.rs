@@ -34,7 +34,7 @@ pub struct Control {
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "group",
-        kind: Kind::Text,
+        kind: exec::ACCOUNT,
         default: "the daemon's group",
         about: "The group whose members may use the control socket, beside root and the daemon's user.",
     },

@@ -107,6 +107,7 @@ fn kind(kind: &Kind, path: &str) -> Value {
         Kind::ListOf(kinds) => json!({ "type": "array", "items": self::kind(&Kind::OneOf(kinds), path) }),
         Kind::TextOrList => json!({ "anyOf": [{ "type": "string" }, texts()] }),
         Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Off => json!({ "const": false }),
         Kind::Integer(low, high) if *high == i64::MAX => json!({ "type": "integer", "minimum": low }),
         Kind::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
         Kind::Number => json!({ "type": "number" }),
@@ -276,3 +277,7 @@ mod tests {
         assert!(seen > 150, "only {seen} keys");
     }
 }
+
+#[cfg(test)]
+#[path = "schema_walk.rs"]
+mod walk;

@@ -179,6 +179,7 @@ fn names_type(kind: &Kind, head: &str, body: &str) -> bool {
         Kind::List | Kind::ListOf(_) | Kind::Choices(_) | Kind::Tables(_) => any(&["list", "hours"]),
         Kind::TextOrList => any(&["hours", "channel"]) || any(&["list"]),
         Kind::Flag => any(&["boolean"]),
+        Kind::Off => any(&["false"]),
         Kind::Integer(..) => any(&["integer"]),
         Kind::Number => any(&["number"]),
         Kind::Duration => any(&["duration"]),

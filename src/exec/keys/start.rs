@@ -51,7 +51,8 @@ pub(super) const KEYS: &[Key] = &[
 /// The numbers that an account may have: the largest says "none" to the kernel.
 const NUMBERS: std::ops::RangeInclusive<i64> = 0..=(u32::MAX - 1) as i64;
 
-const ACCOUNT: Kind = Kind::OneOf(&[Kind::Text, Kind::Integer(*NUMBERS.start(), *NUMBERS.end())]);
+/// A user or a group, by name or number.
+pub const ACCOUNT: Kind = Kind::OneOf(&[Kind::Text, Kind::Integer(*NUMBERS.start(), *NUMBERS.end())]);
 
 /// Where a process begins, with what on its standard input, and as whom.
 #[derive(Clone, PartialEq)]

@@ -140,14 +140,14 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "flap",
-        kind: Kind::OneOf(&[Kind::Table(flap::FLAP), Kind::Flag]),
+        kind: Kind::OneOf(&[Kind::Table(flap::FLAP), Kind::Off]),
         default: "{ changes = 6, within = \"30m\" }",
         about: "A job that changes between ok and not ok too often is reported once, and then not until it is steady; a \
                 status worse than was reported is, and a reminder comes as often as `repeat` says. `false` turns it off.",
     },
     Key {
         name: "intermittent",
-        kind: Kind::OneOf(&[Kind::Table(flap::INTERMITTENT), Kind::Flag]),
+        kind: Kind::OneOf(&[Kind::Table(flap::INTERMITTENT), Kind::Off]),
         default: "{ incidents = 3, within = \"24h\" }",
         about: "A job that fails now and then: from this many incidents on they are one conversation, with one message \
                 that counts, and each failure and recovery in its thread. A failure that lasts is shown in the channel. \
