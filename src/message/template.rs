@@ -13,7 +13,7 @@ use super::check::{Facts, Finding, check, inside};
 use super::filters::{Mode, register, with_inline_code};
 use super::samples::samples;
 use super::vars::Context;
-use crate::diagnostic::{Code, Problem};
+use crate::diagnostic::{Code, Problem, Severity};
 use crate::document::{Key, Kind, Reader, Table, Text};
 use crate::slack::cut_plain;
 
@@ -102,10 +102,10 @@ pub fn read_templates(table: &mut Table<'_>) -> Templates {
     for (name, text) in &texts {
         let (findings, facts) = check(text.value, &shared.names, true);
         shared.named.insert((*name).to_owned(), facts);
-        if !findings.is_empty() {
+        if is_broken(&findings) {
             shared.broken.push((*name).to_owned());
-            push(table.reader(), text, &findings);
         }
+        push(table.reader(), text, &findings);
     }
     for (name, text) in &texts {
         let mut facts = shared.named.get(*name).cloned().unwrap_or_default();
@@ -134,7 +134,7 @@ impl Templates {
     pub(super) fn take(&self, reader: &Reader, text: &Text<'_>, mode: Mode) -> Option<Template> {
         let (id, findings, uses_json) = self.shared.intern(text.value, mode);
         push(reader, text, &findings);
-        findings.is_empty().then_some(Template { id, mode, uses_json })
+        (!is_broken(&findings)).then_some(Template { id, mode, uses_json })
     }
 
     /// The text of a template.
@@ -180,6 +180,11 @@ fn push(reader: &Reader, text: &Text<'_>, findings: &[Finding]) {
     }
 }
 
+/// Whether a template cannot be rendered, or not be trusted; one that is only warned of can.
+fn is_broken(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.code.severity() == Severity::Error)
+}
+
 fn lock(texts: &Mutex<Texts>) -> MutexGuard<'_, Texts> {
     texts.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -211,8 +216,8 @@ impl Shared {
         // Not under the lock: job files are read by several threads.
         let (mut findings, mut facts) = check(text, &self.names, false);
         self.follow(&mut facts);
-        if findings.is_empty() && !self.broken.iter().any(|name| facts.uses.contains(name)) {
-            findings = self.try_out(text, mode, &facts);
+        if !is_broken(&findings) && !self.broken.iter().any(|name| facts.uses.contains(name)) {
+            findings.extend(self.try_out(text, mode, &facts));
         }
         let mut texts = lock(&self.texts);
         if let Some(known) = texts.known(&key) {

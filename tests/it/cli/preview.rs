@@ -77,6 +77,15 @@ fn a_message_is_shown_as_slack_shows_it_and_nothing_is_run() {
 }
 
 #[test]
+fn a_template_that_check_only_warns_of_is_used() {
+    let sandbox = sandbox();
+    let template = "{% if exit_code == '1' %}never{% endif %}in its own words";
+    sandbox.file("jobs.d/mixed.toml", &format!("command = 'true'\nevery = '5m'\ntemplate = \"{template}\"\n"));
+    let ran = sandbox.run(&["preview", "mixed"]);
+    assert!(ran.code == 0 && ran.stdout.contains("in its own words"), "{ran:?}");
+}
+
+#[test]
 fn output_comes_from_a_pipe() {
     let sandbox = sandbox();
     let mut child = sandbox
