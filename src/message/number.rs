@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use minijinja::value::{Object, Value};
 
-/// More digits than this do not survive as a floating-point number: a whole number stays text, and so does one of two fractions
-/// that are the same to a floating-point number.
+/// More digits than this do not survive as a floating-point number: one of two that are the same to a floating-point number stays
+/// text.
 const DIGITS: usize = 17;
 
 /// How the numbers of a run were written.
@@ -75,7 +75,9 @@ impl Written {
         let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
         let digits = mantissa.trim_start_matches(['-', '+', '0', '.']).bytes().filter(u8::is_ascii_digit).count();
         match fraction(text) {
-            Some(number) if digits <= DIGITS || self.stands_for(number, text) => self.keep(number, text),
+            Some(number) if digits <= DIGITS && number.is_finite() || self.stands_for(number, text) => {
+                self.keep(number, text)
+            }
             _ => {
                 self.long.insert(text.to_owned());
                 Value::from(text)
@@ -83,11 +85,10 @@ impl Written {
         }
     }
 
-    /// Whether a fraction with too many digits can be reckoned with and is written as it was all the same: no other is as near to
+    /// Whether a number with too many digits can be reckoned with and is written as it was all the same: no other is as near to
     /// that number.
     fn stands_for(&self, number: f64, text: &str) -> bool {
-        let known = self.known.get(&number.to_bits());
-        text.contains(['.', 'e', 'E']) && known.is_none_or(|known| known.as_deref() == Some(text))
+        self.known.get(&number.to_bits()).is_none_or(|known| known.as_deref() == Some(text))
     }
 
     /// A number that is compared: where its digits are too many, as near as a number comes.
@@ -140,9 +141,11 @@ fn whole(text: &str) -> Option<Value> {
     text.parse::<i128>().ok().filter(|whole| whole.to_string() == text).map(Value::from)
 }
 
-/// Any other number; performance data may have a comma before its fraction.
+/// Any other number; performance data may have a comma before its fraction. One that is too large for a computer is greater than
+/// all others, or less; what is no number at all (`inf`, `nan`) has no digits.
 fn fraction(text: &str) -> Option<f64> {
-    text.replacen(',', ".", 1).parse::<f64>().ok().filter(|number| number.is_finite())
+    let number = text.replacen(',', ".", 1).parse::<f64>().ok();
+    number.filter(|number| number.is_finite() || text.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -166,9 +169,18 @@ mod tests {
             let number = f64::try_from(written.number(text)).expect("it can be rounded");
             assert_eq!(written.get(number), Some(text), "and is written as it was");
         }
+        for text in ["1e999", "-1e999", "123456789012345678901234567890123456789012"] {
+            let number = f64::try_from(written.number(text)).expect("it can be compared");
+            assert_eq!((written.get(number), number > 10.0), (Some(text), !text.starts_with('-')));
+        }
         // The same number to a computer, and another one to people.
-        for text in ["2.14159265358979323847", "1e999", "123456789012345678901234567890123456789012"] {
+        for text in ["2.14159265358979323847", "2e999", "123456789012345678901234567890123456789013"] {
             assert_eq!(written.number(text).as_str(), Some(text));
+            assert!(written.is_long_number(text) && f64::try_from(written.comparable(text)).is_ok(), "{text}");
+        }
+        for text in ["inf", "-infinity", "nan"] {
+            assert_eq!(written.number(text).as_str(), Some(text), "it is a word");
+            assert_eq!(written.comparable(text).as_str(), Some(text), "it is a word");
         }
         let long = written.comparable("2.14159265358979323846");
         assert!(f64::try_from(long).is_ok_and(|number| number > 2.14), "compared, it is a number");

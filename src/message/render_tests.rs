@@ -1324,6 +1324,24 @@ fn json_as_a_whole_keeps_the_digits_of_its_numbers() {
 }
 
 #[test]
+fn a_number_that_is_too_large_for_a_computer_is_compared_as_one_and_shown_as_it_was_written() {
+    let stdout = r#"{"much": 1e999, "little": -1E999, "id": 123456789012345678901234567890123456789012}"#;
+    let notice = with(wrote(sample(Event::Output), stdout.as_bytes(), b""), |outcome| {
+        outcome.json = serde_json::from_str(stdout).ok();
+    });
+    for (template, text) in [
+        ("template = '{{ json.much > 10 }} {{ json.much }}'", "True 1e999"),
+        ("template = '{{ json.little > 10 }} {{ json.little }}'", "False -1E999"),
+        (
+            "template = '{{ json.id > 10 and json.id < json.much }} {{ json.id }}'",
+            "True 123456789012345678901234567890123456789012",
+        ),
+    ] {
+        assert_eq!(rendered(&notice, &format_of(template)).text, text, "{template}");
+    }
+}
+
+#[test]
 fn numbers_of_any_size_stay_numbers_in_json() {
     let stdout = r#"{"card":123456789012345678901234567890123456789012,"id":18446744073709551616,
         "low":-170141183460469231731687303715884105729,"pi":3.14159265358979323846,"text":"12345678901234567890123"}"#;

@@ -72,12 +72,18 @@ fn a_condition_that_holds_is_named_with_its_values() {
 
 #[test]
 fn numbers_are_compared_with_all_their_digits_and_shown_as_they_were_written() {
-    let json = serde_json::from_str(r#"{"free": 0.10, "card": 89445385320123456789, "pi": 3.14159265358979323846}"#);
+    let json = serde_json::from_str(
+        r#"{"free": 0.10, "card": 89445385320123456789, "pi": 3.14159265358979323846,
+            "huge": 1e999, "low": -2e999, "id": 123456789012345678901234567890123456789012}"#,
+    );
     let json: serde_json::Value = json.expect("JSON");
     for (text, detail) in [
         ("json.free < 0.2", "json.free < 0.2 (it is 0.10)"),
         ("json.card > 89445385320123456788", "json.card > 89445385320123456788 (it is 89,445,385,320,123,456,789)"),
         ("json.pi > 3", "json.pi > 3 (it is 3.14159265358979323846)"),
+        ("json.huge > 10", "json.huge > 10 (it is 1e+999)"),
+        ("json.low < 0", "json.low < 0 (it is -2e+999)"),
+        ("json.id > 10", "json.id > 10 (it is 123456789012345678901234567890123456789012)"),
     ] {
         assert_eq!(judged(text, came(json.clone(), "", 0)).detail, detail, "{text}");
     }
