@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::clock;
 use crate::id::Channel;
 use crate::notify::http::Raw;
 use crate::notify::{AuthInfo, Fault, Parent, Receipt, SendError};
@@ -141,9 +142,7 @@ pub fn upload(raw: &Raw) -> Result<(), SendError> {
 fn passing(raw: &Raw, value: Option<&Value>) -> Result<(), SendError> {
     let why = match raw.status {
         429 => {
-            let wait = wait(raw, value);
-            let why = format!("Slack asks to wait {} s (too many messages)", wait.as_secs());
-            return Err(SendError::Transient { why, retry_after: Some(wait) });
+            return Err(limited(asked_wait(raw, value), "too many messages"));
         }
         status @ 500.. => format!("Slack has trouble of its own (HTTP {status})"),
         status @ 300..400 => {
@@ -161,12 +160,29 @@ pub fn redirected(error: SendError) -> SendError {
     SendError::Permanent { why, code: None, fault: Fault::Refused }
 }
 
-/// `Retry-After` in whole seconds; webhooks also gave `retry_after` in the body.
-fn wait(raw: &Raw, value: Option<&Value>) -> Duration {
-    let header = raw.retry_after.as_ref().and_then(|text| text.parse::<u64>().ok());
-    let body = || value?.get("retry_after")?.as_f64().filter(|wait| *wait >= 0.0).map(|wait| wait.ceil() as u64);
-    let seconds = header.or_else(body).map_or(USUAL_WAIT, Duration::from_secs);
-    seconds.clamp(Duration::from_secs(1), LONGEST_WAIT)
+/// The wait that an answer asks for: `Retry-After`, in seconds or as the time when it is over; webhooks also gave `retry_after` in
+/// the body.
+fn asked_wait(raw: &Raw, value: Option<&Value>) -> Option<Duration> {
+    let seconds = |wait: f64| (wait >= 0.0).then(|| Duration::from_secs(wait.ceil() as u64));
+    let time = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
+    let header = raw.retry_after.as_deref().and_then(|text| match text.parse() {
+        Ok(wait) => seconds(wait),
+        Err(_) => Some(clock::between(time(raw.date.as_deref()?)?, time(text)?)),
+    });
+    header.or_else(|| seconds(value?.get("retry_after")?.as_f64()?))
+}
+
+/// There is a limit, of which Slack said to wait so long.
+fn limited(asked: Option<Duration>, what: &str) -> SendError {
+    let wait = asked.unwrap_or(USUAL_WAIT).clamp(Duration::from_secs(1), LONGEST_WAIT);
+    let why = match asked {
+        None => format!("Slack asks to wait, and does not say how long ({what}): {} s", wait.as_secs()),
+        Some(asked) if asked > wait => {
+            format!("Slack asks to wait {} s ({what}): the next try is in {} s", asked.as_secs(), wait.as_secs())
+        }
+        Some(_) => format!("Slack asks to wait {} s ({what})", wait.as_secs()),
+    };
+    SendError::Transient { why, retry_after: Some(wait) }
 }
 
 /// Something that stands before Slack, or another server, refused this request.
@@ -203,14 +219,13 @@ fn refused(value: &Value, about: Context<'_>) -> SendError {
 
 /// A refusal with a code.
 fn coded(code: &str, value: &Value, about: Context<'_>) -> SendError {
-    let transient = |why, wait| SendError::Transient { why, retry_after: Some(wait) };
     match class(code) {
         Class::Again => SendError::Doubtful { why: format!("Slack could not do it just now ({code})") },
-        Class::Limited => {
-            let wait = wait(&Raw::default(), Some(value));
-            transient(format!("Slack asks to wait {} s ({code})", wait.as_secs()), wait)
+        Class::Limited => limited(asked_wait(&Raw::default(), Some(value)), code),
+        Class::Plan => {
+            let why = format!("the workspace has used up its plan ({code})");
+            SendError::Transient { why, retry_after: Some(PLAN_WAIT) }
         }
-        Class::Plan => transient(format!("the workspace has used up its plan ({code})"), PLAN_WAIT),
         Class::Fix(fault) => {
             SendError::Permanent { why: words(code, fault, value, about), code: Some(code.to_owned()), fault }
         }

@@ -125,7 +125,10 @@ fn a_limit_waits_as_long_as_it_is_told_to() {
         (Some("7"), "", 7),
         (Some("0"), "", 1),
         (Some("999999"), "", 3_600),
-        (Some("18446744073709551616"), "", 30),
+        (Some("18446744073709551616"), "", 3_600),
+        (Some("2.5"), "", 3),
+        (Some("Mon, 23 Nov 2026 07:00:41 GMT"), "", 41),
+        (Some("Mon, 23 Nov 2026 06:59:00 GMT"), "", 1),
         (Some("soon"), "", 30),
         (Some("-1"), "", 30),
         (None, "<html>", 30),
@@ -135,12 +138,30 @@ fn a_limit_waits_as_long_as_it_is_told_to() {
         (None, r#"{"retry_after":1e300}"#, 3_600),
         (Some("4"), r#"{"retry_after":9}"#, 4),
     ] {
-        let raw = Raw { retry_after: header.map(str::to_owned), ..raw(429, body) };
+        let date = Some("Mon, 23 Nov 2026 07:00:00 GMT".to_owned());
+        let raw = Raw { retry_after: header.map(str::to_owned), date, ..raw(429, body) };
         let wanted = Some(Duration::from_secs(seconds));
         for error in
             with_context(|about| [method(&raw, about).expect_err("429"), webhook(&raw, about).expect_err("429")])
         {
             assert!(matches!(&error, SendError::Transient { retry_after, .. } if *retry_after == wanted), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_says_what_slack_asked_for_and_what_follows() {
+    for (header, words) in [
+        (Some("7"), "Slack asks to wait 7 s (too many messages)"),
+        (Some("86400"), "Slack asks to wait 86400 s (too many messages): the next try is in 3600 s"),
+        (Some("soon"), "Slack asks to wait, and does not say how long (too many messages): 30 s"),
+        (None, "Slack asks to wait, and does not say how long (too many messages): 30 s"),
+    ] {
+        let raw = Raw { retry_after: header.map(str::to_owned), ..raw(429, "") };
+        for error in
+            with_context(|about| [method(&raw, about).expect_err("429"), webhook(&raw, about).expect_err("429")])
+        {
+            assert_eq!(error.why(), words);
         }
     }
 }
