@@ -121,7 +121,7 @@ async fn memory(dir: &Path) {
         wakeup: Wakeup::none(),
         remembered: Remembered::default(),
     };
-    let worker = tokio::spawn(slack_alert::outbox::run(worker, std::future::pending()));
+    let worker = tokio::spawn(slack_alert::outbox::run(worker, std::future::pending(), std::future::pending()));
     let fill = async |from: u64, to: u64| {
         for first in (from..to).step_by(50) {
             let messages = (first..first + 50).map(|n| message(n % 20, n)).collect();

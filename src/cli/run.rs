@@ -1,6 +1,7 @@
 //! `slack-alert run`: the composition root. Everything that touches the world is made here and handed to the daemon.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,9 @@ const MOST_UNSAVED_LINES: usize = 1_000;
 
 /// A thread that read files, or asked the name server, ends when it had nothing to do for so long: an idle daemon has none.
 const BLOCKING_THREAD_IDLE: Duration = Duration::from_millis(500);
+
+/// The last answers of Slack are waited for no longer than this when a stop is to be at once.
+const LAST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// So long the end of the program waits for threads that read files or write messages to a terminal.
 const LAST_THREADS: Duration = Duration::from_secs(1);
@@ -193,6 +197,7 @@ async fn serve(
     let signals = daemon::signals::listen(mailbox.clone(), daemon::signals::Listener::Daemon, world.terminal.is_gone())
         .map_err(no_signals)?;
     let (drain, drained) = oneshot::channel::<()>();
+    let (hurry, hurried) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
     tasks.spawn(signals);
     tasks.spawn(watcher);
@@ -205,22 +210,25 @@ async fn serve(
     if attended {
         tasks.spawn(stops);
     }
-    let delivery = tasks.spawn(async move { outbox::run(worker, async { drop(drained.await) }).await }).id();
+    let (soon, at_once) = (async { drop(drained.await) }, async { drop(hurried.await) });
+    let delivery = tasks.spawn(async move { outbox::run(worker, soon, at_once).await }).id();
     let stopped = daemon::run(plan, host, loader, &mut inbox).await;
     end_server.send_replace(true);
-    // The runs are over: the outbox gets its time, and what it cannot send waits on disk. A second INT ends that too.
+    // The runs are over: the outbox gets its time, and what it cannot send waits on disk. A second INT ends that too, but for what is
+    // on its way.
     drop(drain);
-    if stopped.mode == ExitMode::Graceful {
-        loop {
-            tokio::select! {
-                ended = tasks.join_next_with_id() => match ended {
-                    Some(Ok((id, ()))) if id != delivery => {}
-                    _ => break,
-                },
-                Some(asked) = inbox.recv() => if asked.request == Request::StopNow {
-                    break;
-                },
-            }
+    let mut hurry = Some(hurry).filter(|_| stopped.mode == ExitMode::Graceful);
+    let mut patience = pin!(tokio::time::sleep(LAST_PATIENCE));
+    loop {
+        tokio::select! {
+            ended = tasks.join_next_with_id() => match ended {
+                Some(Ok((id, ()))) if id != delivery => {}
+                _ => break,
+            },
+            Some(asked) = inbox.recv() => if asked.request == Request::StopNow && hurry.take().is_some() {
+                patience.as_mut().reset(tokio::time::Instant::now() + LAST_PATIENCE);
+            },
+            () = &mut patience, if hurry.is_none() => break,
         }
     }
     if let Some(bound) = bound {

@@ -212,6 +212,11 @@ impl Queue {
         }
     }
 
+    /// Whether an alert for the channel may be on its way.
+    pub fn is_sending_to(&self, channel: &Channel) -> bool {
+        self.lanes.get(&(channel.clone(), Lane::Posts)).is_some_and(|state| state.in_flight)
+    }
+
     fn is_sending(&self) -> bool {
         self.lanes.values().any(|state| state.in_flight)
     }

@@ -39,6 +39,9 @@ pub const MOST_IN_FLIGHT: usize = 32;
 /// What is sent within this long after the order to stop is sent; the rest waits on disk.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
+/// What is on its way when it is told to stop at once has this long to be answered: it would come twice otherwise.
+pub const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
 /// The notifier bounds its own time; this is the bound should it not.
 pub const LONGEST_SEND: Duration = Duration::from_secs(300);
 
@@ -208,12 +211,15 @@ struct Loop {
     asked_names: BTreeSet<Channel>,
     /// What is known of names and IDs is to be noted on disk.
     new_places: bool,
+    /// Somebody dropped these while they may have been on their way: whether they arrived is not known yet.
+    dropped: Vec<Stored>,
     sending: Vec<Task>,
     settling: Vec<Task>,
 }
 
-/// Runs until `shutdown`, and then for [`DRAIN`] at most.
-pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
+/// Runs until `shutdown`, and then for [`DRAIN`] at most; from `at_once` on it begins nothing more, and goes on for
+/// [`LAST_ANSWERS`] at most.
+pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>, at_once: impl Future<Output = ()>) {
     let Worker { store, clock, settings: mut changes, status, reports, standings, mut wakeup, seed, remembered } =
         worker;
     let mut jobs = standings.clone();
@@ -239,20 +245,23 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         refused_files: None,
         asked_names: BTreeSet::new(),
         new_places: false,
+        dropped: Vec::new(),
         sending: Vec::new(),
         settling: Vec::new(),
     };
     this.begin().await;
-    let mut shutdown = pin!(shutdown);
-    let (mut stop_at, mut reloads) = (None, true);
+    let (mut shutdown, mut at_once) = (pin!(shutdown), pin!(at_once));
+    let (mut stop_at, mut begins, mut reloads) = (None, true, true);
     let mut alarm = Alarm::new(Arc::clone(&this.clock));
     loop {
         this.poll().await;
-        this.launch();
+        if begins {
+            this.launch();
+        }
         this.publish(&status).await;
         let now = this.clock.now().mono;
         if let Some(stop_at) = stop_at
-            && this.is_drained(now, stop_at)
+            && this.is_drained(now, stop_at, begins)
         {
             break;
         }
@@ -260,7 +269,12 @@ pub async fn run(worker: Worker, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             biased;
             done = any(&mut this.sending, &mut this.settling) => this.done(done),
-            () = &mut shutdown, if stop_at.is_none() => stop_at = Some(now + DRAIN),
+            () = &mut shutdown, if stop_at.is_none() => stop_at = Some(this.clock.now().mono + DRAIN),
+            () = &mut at_once, if begins => {
+                begins = false;
+                let end = this.clock.now().mono + LAST_ANSWERS;
+                stop_at = Some(stop_at.map_or(end, |known: Mono| known.min(end)));
+            }
             changed = changes.changed(), if reloads => match changed {
                 Ok(()) => this.reload(changes.borrow_and_update().clone()),
                 Err(_) => reloads = false,
@@ -453,12 +467,19 @@ impl Loop {
         }
         self.quotas.iter_mut().for_each(Quota::forget_idle);
         self.dead_letters = poll.dead_letters;
-        for stored in poll.dropped {
-            let report = Report::of(&stored.message, DeliveryResult::Dropped(stored.dropped.clone()));
+        self.dropped.extend(poll.dropped);
+        self.tell_dropped();
+        poll.depths
+    }
+
+    /// Tells what was dropped. Of a channel that is sent something it is told when that is answered: what arrives was not dropped.
+    fn tell_dropped(&mut self) {
+        let queue = &self.queue;
+        for stored in self.dropped.extract_if(.., |stored| !queue.is_sending_to(&stored.message.channel)) {
+            let report = Report::of(&stored.message, DeliveryResult::Dropped(stored.dropped));
             // Without a daemon nobody listens.
             report.into_iter().for_each(|report| drop(self.reports.send(report)));
         }
-        poll.depths
     }
 
     /// Sends off whatever can go.
@@ -496,7 +517,10 @@ impl Loop {
             Done::Said(Ok(())) => {}
             // That the disk fails is told for all that is written.
             Done::Said(Err(error)) => tracing::debug!(%error, "what a storm says of its jobs could not be written"),
-            Done::Settled(channel, lane) => self.queue.finished(&channel, lane, now.mono, None),
+            Done::Settled(channel, lane) => {
+                self.queue.finished(&channel, lane, now.mono, None);
+                self.tell_dropped();
+            }
             Done::Absorb(channel, lane, rows) => {
                 self.learn_jobs();
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
@@ -535,6 +559,7 @@ impl Loop {
         let default = self.settings.channel.as_ref().is_none_or(|default| default == channel);
         match answer {
             Ok(receipt) => {
+                self.dropped.retain(|dropped| batch.members.iter().all(|member| member.id != dropped.id));
                 self.status.last_error = None;
                 self.status.delivered += count;
                 self.status.last_delivered = Some(now.wall);
@@ -693,9 +718,9 @@ impl Loop {
     }
 
     /// Whether nothing more can be done before the stop.
-    fn is_drained(&self, now: Mono, stop_at: Mono) -> bool {
+    fn is_drained(&self, now: Mono, stop_at: Mono, begins: bool) -> bool {
         let in_flight = !self.sending.is_empty() || !self.settling.is_empty();
-        now >= stop_at || (!in_flight && self.queue.due().is_none_or(|due| due >= stop_at))
+        now >= stop_at || (!in_flight && (!begins || self.queue.due().is_none_or(|due| due >= stop_at)))
     }
 }
 

@@ -505,7 +505,7 @@ async fn send(
     };
     let sending = async {
         tokio::select! {
-            () = outbox::run(worker, std::future::ready(())) => {}
+            () = outbox::run(worker, std::future::ready(()), std::future::pending()) => {}
             () = clock::sleep_until(&**clock, ended + SENDING) => {}
         }
     };

@@ -54,9 +54,10 @@ async fn a_message_is_sent_when_it_is_on_disk_and_the_outbox_ends_when_it_is_tol
         wakeup: Wakeup::none(),
         remembered: Remembered::default(),
     };
-    let task = tokio::spawn(slack_alert::outbox::run(worker, async move {
+    let stopped = async move {
         let _dropped = stopped.await;
-    }));
+    };
+    let task = tokio::spawn(slack_alert::outbox::run(worker, stopped, std::future::pending()));
     let mut slowest = Duration::ZERO;
     for n in 0..20 {
         let now = System.now().wall;

@@ -12,7 +12,7 @@ use slack_alert::id::{Channel, JobName};
 use slack_alert::message::{Message, Route, Thread};
 use slack_alert::notify::Fault;
 use slack_alert::outbox::{Outage, Remembered, Report, Settings, Status, Wakeup, Worker};
-use slack_alert::policy::Event;
+use slack_alert::policy::{Dropped, Event};
 use slack_alert::store::{MessageId, MessageState, OutboxFilter, Record, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -32,6 +32,7 @@ pub(crate) struct Rig {
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     tell: mpsc::UnboundedSender<Report>,
     stop: Option<oneshot::Sender<()>>,
+    hurry: Option<oneshot::Sender<()>>,
 }
 
 impl Rig {
@@ -49,10 +50,10 @@ impl Rig {
         };
         let settings = watch::Sender::new(settings);
         let (tell, reports) = mpsc::unbounded_channel();
-        let (status, stop, worker) = start(&store, &clock, &settings, None, tell.clone());
+        let (status, stop, hurry, worker) = start(&store, &clock, &settings, None, tell.clone());
         // The worker looks around before anything happens.
         tokio::time::sleep(Duration::from_millis(1)).await;
-        Self { clock, store, slack, settings, status, worker, reports, tell, stop: Some(stop) }
+        Self { clock, store, slack, settings, status, worker, reports, tell, stop: Some(stop), hurry: Some(hurry) }
     }
 
     /// A message about an incident of a job of its own, in `#ops`.
@@ -109,8 +110,14 @@ impl Rig {
 
     /// Another process on the same state; `outage` is what it read there.
     pub(crate) fn restart(&mut self, outage: Option<Outage>) {
-        let (status, stop, worker) = start(&self.store, &self.clock, &self.settings, outage, self.tell.clone());
-        (self.status, self.stop, self.worker) = (status, Some(stop), worker);
+        let (status, stop, hurry, worker) = start(&self.store, &self.clock, &self.settings, outage, self.tell.clone());
+        (self.status, self.stop, self.hurry, self.worker) = (status, Some(stop), Some(hurry), worker);
+    }
+
+    async fn drop_message(&self, id: MessageId) {
+        let dropped = Dropped { by: "dana".into(), at: self.clock.now().wall };
+        let found = self.store.outbox_drop(vec![id], dropped).await.expect("memory is well");
+        assert_eq!(found, [id]);
     }
 
     pub(crate) async fn dead(&self) -> Vec<(u64, MessageState, String)> {
@@ -144,7 +151,7 @@ fn start(
     settings: &watch::Sender<Settings>,
     outage: Option<Outage>,
     reports: mpsc::UnboundedSender<Report>,
-) -> (watch::Receiver<Status>, oneshot::Sender<()>, JoinHandle<()>) {
+) -> (watch::Receiver<Status>, oneshot::Sender<()>, oneshot::Sender<()>, JoinHandle<()>) {
     let status = watch::Sender::new(Status { outage: outage.clone(), ..Status::default() });
     let told = status.subscribe();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -155,10 +162,10 @@ fn start(
     let standings = watch::channel(slack_alert::outbox::Standings::default()).1;
     let worker =
         Worker { store, clock: clock.clone(), settings, status, reports, standings, wakeup, seed: 7, remembered };
-    let task = tokio::spawn(slack_alert::outbox::run(worker, async move {
-        let _dropped = stopped.await;
-    }));
-    (told, stop, task)
+    let (hurry, hurried) = oneshot::channel::<()>();
+    let (stopped, hurried) = (async { drop(stopped.await) }, async { drop(hurried.await) });
+    let task = tokio::spawn(slack_alert::outbox::run(worker, stopped, hurried));
+    (told, stop, hurry, task)
 }
 
 async fn pass(seconds: u64) {
@@ -708,6 +715,38 @@ async fn a_stop_sends_what_it_can_within_ten_seconds_and_the_rest_waits_for_the_
     rig.say("ops", "late").await;
     pass(200).await;
     assert_eq!(rig.stop().await, Duration::ZERO, "the next try would come after the stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_ten_seconds_from_the_order_for_an_answer_and_at_once_two() {
+    for (at_once, answer, sent, took) in [(false, 14, 2, 6), (false, 20, 1, 10), (true, 9, 1, 1), (true, 14, 1, 2)] {
+        let mut rig = Rig::new().await;
+        rig.slack.play(move |_, at| (Duration::from_secs(if at.as_secs() < 1 { answer } else { 0 }), ok().1));
+        rig.say("ops", "slow").await;
+        rig.say("ops", "behind").await;
+        pass(8).await;
+        if at_once {
+            drop(rig.hurry.take());
+        }
+        let stopped = rig.stop().await.as_secs();
+        assert_eq!((rig.slack.sent().len(), stopped), (sent, took), "{at_once} {answer}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_dropped_while_it_is_on_its_way_counts_as_told_when_it_arrives() {
+    for arrives in [true, false] {
+        let mut rig = Rig::new().await;
+        rig.slack.play(move |_, _| (Duration::from_secs(30), if arrives { ok().1 } else { passing().1 }));
+        let id = rig.put(rig.alert(1, Event::Failure, Thread::Open, RunStatus::Critical, "full")).await;
+        pass(1).await;
+        rig.drop_message(id).await;
+        pass(100).await;
+        let results: Vec<_> = std::iter::from_fn(|| rig.reports.try_recv().ok()).map(|report| report.result).collect();
+        let kinds: Vec<_> = results.iter().map(|result| format!("{result:?}")).collect();
+        let begins = if arrives { "Delivered" } else { "Dropped" };
+        assert!(kinds.len() == 1 && kinds[0].starts_with(begins), "{kinds:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

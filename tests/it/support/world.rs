@@ -387,7 +387,7 @@ impl World {
         };
         let (mailbox, mut inbox) = daemon::mailbox();
         let (drain, drained) = oneshot::channel::<()>();
-        let worker = tokio::spawn(outbox::run(worker, async { drop(drained.await) }));
+        let worker = tokio::spawn(outbox::run(worker, async { drop(drained.await) }, std::future::pending()));
         let daemon = tokio::spawn(async move { daemon::run(plan, host, Arc::new(loader), &mut inbox).await.mode });
         self.store = Some(store);
         self.life = Some(Life { mailbox, daemon, worker, drain: Some(drain) });
