@@ -24,6 +24,7 @@ mod often;
 pub mod online;
 mod page_open;
 mod pipe_hides_failure;
+mod pipes;
 mod quiet_for_ever;
 pub mod reach;
 mod same_command;

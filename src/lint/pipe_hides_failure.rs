@@ -1,6 +1,7 @@
 //! `pipe-hides-failure`: `a | b` where nobody hears that `a` failed.
 
-use super::script::{deciding_pipes, ends_at_failure, has_pipefail, is_posix_shell};
+use super::pipes::deciding_pipes;
+use super::script::{ends_at_failure, has_pipefail, is_posix_shell};
 use super::{Scope, Subject};
 use crate::diagnostic::{Code, Problem, Problems};
 

@@ -1,5 +1,5 @@
-//! What can be seen of a shell script without running it: is its shell one that is known, where are its pipes, what is
-//! its first word. Pure, and in doubt silent.
+//! What can be seen of a shell script without running it: is its shell one that is known, is it plain, what is its first word.
+//! Pure, and in doubt silent.
 
 use std::ops::Range;
 
@@ -291,30 +291,6 @@ pub(super) fn is_silent(script: &str) -> bool {
     !script.contains(['`', '(', '#']) && commands.clone().next().is_some() && commands.into_iter().all(plain)
 }
 
-/// A pipe of a script.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pipe {
-    /// Where the bar stands.
-    pub(super) at: usize,
-    /// The first word of the command before it, whose failure it hides.
-    pub(super) first: String,
-}
-
-/// The pipes that decide the script's exit code: those of its last pipeline, or of any where a failure ends the script
-/// (`set -e`); outside of quotes, comments, here-documents, conditions and everything in brackets.
-pub(super) fn deciding_pipes(script: &str, ends_at_failure: bool) -> Vec<Pipe> {
-    let mut walk =
-        Walk { text: script.as_bytes(), at: 0, current: Pipeline::default(), documents: Vec::new(), done: Vec::new() };
-    while walk.at < walk.text.len() {
-        walk.step();
-    }
-    walk.end_pipeline();
-    match ends_at_failure {
-        true => walk.done.into_iter().flatten().collect(),
-        false => walk.done.pop().unwrap_or_default(),
-    }
-}
-
 /// Whether a failure ends the script: `set -e`, or the same among the words of the shell.
 pub(super) fn ends_at_failure(words: &[&str], script: &str) -> bool {
     let has_e = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains('e');
@@ -323,140 +299,11 @@ pub(super) fn ends_at_failure(words: &[&str], script: &str) -> bool {
         || set.flat_map(str::split_whitespace).any(|word| has_e(word) || word == "errexit")
 }
 
-/// What is between two of `;`, `&&`, `||`, `&` and line ends.
-#[derive(Debug, Default)]
-struct Pipeline {
-    pipes: Vec<Pipe>,
-    /// The first word of the command that is being read.
-    first: Vec<u8>,
-    /// That word is over.
-    named: bool,
-    /// There is a command at all.
-    said: bool,
-}
-
-/// A walk over a script, character by character.
-struct Walk<'t> {
-    text: &'t [u8],
-    at: usize,
-    current: Pipeline,
-    /// The ends of here-documents that begin at the next line.
-    documents: Vec<Vec<u8>>,
-    done: Vec<Vec<Pipe>>,
-}
-
-impl Walk<'_> {
-    fn peek(&self, ahead: usize) -> u8 {
-        self.text.get(self.at + ahead).copied().unwrap_or(0)
-    }
-
-    fn before(&self) -> u8 {
-        self.at.checked_sub(1).and_then(|at| self.text.get(at)).copied().unwrap_or(b'\n')
-    }
-
-    fn step(&mut self) {
-        match (self.peek(0), self.peek(1)) {
-            (b'\n', _) => {
-                self.at += 1;
-                // After a bar the pipeline goes on in the next line.
-                if self.current.said || self.current.pipes.is_empty() {
-                    self.end_pipeline();
-                }
-                self.skip_documents();
-            }
-            (b'#', _) if b" \t\n;|&(".contains(&self.before()) => {
-                while self.at < self.text.len() && self.peek(0) != b'\n' {
-                    self.at += 1;
-                }
-            }
-            (b'|', b'|') | (b'&', b'&') => self.separate(2),
-            (b'|', next) if self.before() != b'>' => {
-                let first = String::from_utf8_lossy(&std::mem::take(&mut self.current.first)).into_owned();
-                self.current.pipes.push(Pipe { at: self.at, first });
-                (self.current.named, self.current.said) = (false, false);
-                self.at += if next == b'&' { 2 } else { 1 };
-            }
-            (b'&', b'>') => self.at += 2,
-            (b'&', _) if !b"<>".contains(&self.before()) => self.separate(1),
-            (b';', _) => self.separate(1),
-            // The end of a pattern of `case`: its bars were no pipes.
-            (b')', _) => {
-                self.current = Pipeline::default();
-                self.at += 1;
-            }
-            (b'<', b'<') if self.peek(2) != b'<' => self.take_document(),
-            (b' ' | b'\t' | b'\r', _) => {
-                self.current.named |= !self.current.first.is_empty();
-                self.at += 1;
-            }
-            (byte, _) => self.word(byte),
-        }
-    }
-
-    /// One more character of a word, or a quoted or bracketed part of it.
-    fn word(&mut self, byte: u8) {
-        let start = self.at;
-        self.at = match byte {
-            b'\\' => self.at + 2,
-            b'\'' | b'"' | b'`' | b'(' | b'$' => end_of_part(self.text, self.at, 0),
-            _ => self.at + 1,
-        };
-        self.current.said = true;
-        if !self.current.named {
-            self.current.first.extend_from_slice(&self.text[start..self.at.min(self.text.len())]);
-        }
-    }
-
-    fn separate(&mut self, length: usize) {
-        self.at += length;
-        self.end_pipeline();
-    }
-
-    fn end_pipeline(&mut self) {
-        let pipeline = std::mem::take(&mut self.current);
-        if !pipeline.said && pipeline.pipes.is_empty() {
-            return;
-        }
-        let first = pipeline.pipes.first().map_or(pipeline.first.as_slice(), |pipe| pipe.first.as_bytes());
-        let asks = ["if", "elif", "while", "until", "!", "case", "for"].iter().any(|word| word.as_bytes() == first);
-        self.done.push(if asks { Vec::new() } else { pipeline.pipes });
-    }
-
-    /// `<<END`, `<<-'END'`: notes the word that ends the document.
-    fn take_document(&mut self) {
-        self.at += if self.peek(2) == b'-' { 3 } else { 2 };
-        while self.peek(0) == b' ' {
-            self.at += 1;
-        }
-        let mut end = Vec::new();
-        while self.at < self.text.len() && !b" \t\n;|&<>()".contains(&self.peek(0)) {
-            if !b"'\"\\".contains(&self.peek(0)) {
-                end.push(self.peek(0));
-            }
-            self.at += 1;
-        }
-        self.documents.push(end);
-    }
-
-    fn skip_documents(&mut self) {
-        for end in std::mem::take(&mut self.documents) {
-            while self.at < self.text.len() {
-                let rest = &self.text[self.at..];
-                let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-                self.at += (length + 1).min(rest.len());
-                if rest[..length].trim_ascii_start() == end {
-                    break;
-                }
-            }
-        }
-    }
-}
-
 /// Brackets nested deeper than this are not followed.
 const DEEPEST: usize = 64;
 
 /// Where the quoted or bracketed part ends that begins at `at`: one past its last byte, or the end of the text.
-fn end_of_part(text: &[u8], at: usize, depth: usize) -> usize {
+pub(super) fn end_of_part(text: &[u8], at: usize, depth: usize) -> usize {
     let close = match (text[at], text.get(at + 1)) {
         _ if depth > DEEPEST => return text.len(),
         (b'$', Some(b'(')) => return end_of_part(text, at + 1, depth + 1),
@@ -485,7 +332,7 @@ mod tests {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
 
-    use super::{deciding_pipes, ends_at_failure, first_program, is_plain, is_posix_shell};
+    use super::{ends_at_failure, first_program, is_plain, is_posix_shell};
 
     #[test]
     fn the_shells_that_are_known() {
@@ -550,42 +397,6 @@ mod tests {
         ] {
             assert!(!is_plain(script), "{script}");
         }
-    }
-
-    #[test]
-    fn the_pipes_that_decide() {
-        for (script, firsts) in [
-            ("df / | tail -1", &["df"][..]),
-            ("a | b | c", &["a", "b"]),
-            ("a | b; c", &[]),
-            ("c; a | b", &["a"]),
-            ("c && a | b\n\n# end | x\n", &["a"]),
-            ("a |\n b", &["a"]),
-            ("a |& b", &["a"]),
-            ("a || b", &[]),
-            ("echo 'a | b'", &[]),
-            ("echo \"a | b $(c | d \"e | f\")\"", &[]),
-            ("echo a\\|b", &[]),
-            ("x=$(a | b)", &[]),
-            ("x=`a | b`", &[]),
-            ("(a | b)", &[]),
-            ("a >| b", &[]),
-            ("a 2>&1 | b", &["a"]),
-            ("a &> x", &[]),
-            ("if a | b; then c; fi", &[]),
-            ("! a | b", &[]),
-            ("case $x in a|b) c;; esac", &[]),
-            ("cat <<EOF\na | b\nEOF\n", &[]),
-            ("cat <<-'EOF' | b\nc; d\n\tEOF\n", &["cat"]),
-            ("été.sh | wc", &["été.sh"]),
-            ("echo ${x#a|b}", &[]),
-            ("echo ${#x} | b # c | d", &["echo"]),
-        ] {
-            let pipes = deciding_pipes(script, false);
-            assert_eq!(pipes.iter().map(|pipe| pipe.first.as_str()).collect::<Vec<_>>(), firsts, "{script}");
-            assert!(pipes.iter().all(|pipe| script.as_bytes()[pipe.at] == b'|'), "{script}");
-        }
-        assert_eq!(deciding_pipes("a | b; c", true).len(), 1);
     }
 
     #[test]
@@ -665,7 +476,7 @@ mod tests {
         #[test]
         fn any_text_is_walked_to_its_end(script in any::<String>(), shell in "[a|b&;()'\"`$\\\\{}<>\n #E]{0,60}") {
             for text in [&script, &shell] {
-                let _ = (deciding_pipes(text, true), first_program(text));
+                let _ = first_program(text);
             }
         }
     }
