@@ -446,6 +446,9 @@ pub struct Route {
     /// More incidents follow in its thread after the end of its own: the job fails now and then.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub goes_on: bool,
+    /// A run that hung has ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ends_hang: bool,
     /// It ends one incident of a job of which another one, with another key, is open.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fails_still: bool,

@@ -244,6 +244,10 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
         Class::Alert if message.event == Some(Event::Starved) && message.status != Status::Critical => {
             ask.storms.iter().any(told)
         }
+        // What was told of the hang is over, whatever the run came to.
+        Class::Alert if message.route.ends_hang && matches!(message.thread, Thread::Broadcast | Thread::None) => {
+            ask.storms.iter().any(told)
+        }
         // It fails again in the thread of the storm: only the storm's message shows that in the channel.
         Class::Alert if message.thread == Thread::Reply && begins(message) => {
             ask.storms.iter().any(|storm| told(storm) && stored.parent.as_ref() == Some(&storm.posted))

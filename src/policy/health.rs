@@ -630,7 +630,7 @@ impl Health {
             (Some(_), _) => !self.fails_under(key),
         };
         // While it hung it was not ok.
-        let hung = self.is_flapping() && self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
+        let hung = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
         let turned = turns && was_ok.is_some_and(|was_ok| (was_ok && !hung) != (facts.status == Status::Ok));
         self.runs += 1;
         if turned {
@@ -659,6 +659,9 @@ impl Health {
         if ok {
             self.succeeded = self.succeeded.max(Some(at));
             self.streak = 0;
+            if hung {
+                self.count_failed(at);
+            }
             self.open.as_deref_mut().into_iter().chain(&mut self.others).for_each(OpenIncident::count_owed);
             self.turn_to_reported();
             let text = kept(facts.stdout, LONGEST_GOOD).to_owned();
@@ -676,10 +679,7 @@ impl Health {
         self.streak = self.streak.saturating_add(1);
         // A run that was reported while it hung is counted.
         let counted = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
-        self.failed += 1;
-        if let Some(conversation) = &mut self.conversation {
-            conversation.last_failure = conversation.last_failure.max(at);
-        }
+        self.count_failed(at);
         let normalized = settings.normalize.failures();
         let kind = same::fingerprint(facts, normalized);
         let failure = Failure { run: facts.run, status: facts.status, kind, normalized };
@@ -711,6 +711,14 @@ impl Health {
             }
         }
         Seen { before, last_ok: self.last_ok.as_ref().map(|good| good.text.clone()), changed: false, turned }
+    }
+
+    /// A run failed, or had hung.
+    fn count_failed(&mut self, at: Timestamp) {
+        self.failed += 1;
+        if let Some(conversation) = &mut self.conversation {
+            conversation.last_failure = conversation.last_failure.max(at);
+        }
     }
 
     /// It was ok and is not, or the other way round.

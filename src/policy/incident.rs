@@ -386,6 +386,11 @@ impl OpenIncident {
         self.conversation.unwrap_or(self.id)
     }
 
+    /// Whether it opened the conversation of which it is part.
+    pub(super) fn opens_conversation(&self) -> bool {
+        self.conversation == Some(self.id)
+    }
+
     /// Whether it opened a conversation, or is no part of one.
     pub(super) fn has_own_thread(&self) -> bool {
         self.thread() == self.id

@@ -192,6 +192,62 @@ fn a_hang_is_an_incident_with_repetitions_and_an_end() {
 }
 
 #[test]
+fn a_job_that_hangs_now_and_then_is_one_conversation_with_one_ping_in_which_a_hang_that_lasts_is_shown() {
+    let hang = "(1 due time skipped in a row)";
+    story(
+        "stuck_after = 1",
+        &[
+            ("01:05", "skip", &format!("stuck critical, opens #1, pings {hang}")),
+            ("01:10", "ok", "recovery ok, closes #1 (ended after 1s, exit code 0)"),
+            ("02:05", "skip", &format!("stuck critical, opens #2, pings {hang}")),
+            ("02:10", "ok", "recovery ok, closes #2 (ended after 1s, exit code 0)"),
+            ("03:05", "skip", &format!("stuck critical, opens #3, pings {hang}")),
+            (
+                "03:10",
+                "ok",
+                "recovery ok, in #3 (ended after 1s, exit code 0) [failed 3 of 3 runs since 00:05, intermittently]",
+            ),
+            (
+                "04:05",
+                "skip",
+                &format!("stuck critical, in #3 {hang} [failed 4 of 4 runs since 00:05, intermittently]"),
+            ),
+            ("04:10", "skip", ""),
+            // It hangs still when a repetition is due.
+            ("05:05", "skip", "stuck critical, shown in #3, pings (3 due times skipped in a row)"),
+            (
+                "05:10",
+                "ok",
+                "recovery ok, shown in #3 (ended after 1s, exit code 0) [failed 4 of 4 runs since 00:05, intermittently]",
+            ),
+            ("05:15", "critical: db", "failure critical, in #3 [failed 5 of 5 runs since 00:05, intermittently]"),
+            ("05:20", "ok", "recovery ok, in #3 (1 failure in 5m)"),
+        ],
+    );
+}
+
+#[test]
+fn hangs_and_their_ends_are_changes_of_status() {
+    story(
+        "stuck_after = 1\nflap = { changes = 4, within = \"30m\" }",
+        &[
+            ("03:00", "ok", "held: blank"),
+            ("03:05", "skip", "stuck critical, opens #2, pings (1 due time skipped in a row)"),
+            ("03:06", "ok", "recovery ok, closes #2 (ended after 1s, exit code 0)"),
+            ("03:10", "skip", "stuck critical, opens #3, pings (1 due time skipped in a row)"),
+            (
+                "03:11",
+                "ok",
+                "flapping ok, shown in #3 (4 changes of status in 6m, no more messages until it is steady for 30m)",
+            ),
+            ("03:15", "skip", ""),
+            ("03:16", "ok", "held: flapping until 23 03:46"),
+            ("03:46", "clock", "flapping ok, closes #3 (steady again: ok for 30m)"),
+        ],
+    );
+}
+
+#[test]
 fn a_hang_that_follows_another_one_is_told_once_and_takes_no_step_of_repeat() {
     story(
         "stuck_after = 1\nintermittent = false",

@@ -21,8 +21,13 @@ use crate::exec::Status;
 impl Health {
     /// Failed runs, and all runs, since the first incident of the conversation began.
     pub(super) fn counts(&self, conversation: &Conversation) -> (u64, u64) {
-        let first = conversation.first;
-        (self.failed.saturating_sub(first.failed), self.runs.saturating_sub(first.runs))
+        let (first, hangs) = (conversation.first, self.hanging_runs());
+        ((self.failed + hangs).saturating_sub(first.failed), (self.runs + hangs).saturating_sub(first.runs))
+    }
+
+    /// Runs that hang now: how they come out is not known, and they count as failed.
+    fn hanging_runs(&self) -> u64 {
+        u64::from(self.hangs_now().is_some())
     }
 
     /// The conversation as its first message says it.
@@ -31,19 +36,17 @@ impl Health {
         Update::Intermittent { failed, runs, since: conversation.since(), opens }
     }
 
-    /// An incident is reported for the first time: whether it belongs to a conversation, or opens one. A hang does neither:
-    /// how a run comes out that has not ended is not known, and that it has ended is news of its own.
+    /// An incident is reported for the first time: whether it belongs to a conversation, or opens one.
     pub(super) fn join_conversation(&mut self, settings: &Settings, now: Timestamp) {
         let Some(setting) = settings.intermittent else { return };
-        let (runs, failed) = (self.runs, self.failed);
-        let Some(open) = self.open.as_deref_mut().filter(|open| open.key.is_none() && open.hung.is_none()) else {
-            return;
-        };
+        let (runs, failed, hangs) = (self.runs, self.failed, self.hanging_runs());
+        let Some(open) = self.open.as_deref_mut().filter(|open| open.key.is_none()) else { return };
         if let Some(conversation) = &self.conversation {
             open.conversation = Some(conversation.id);
             return;
         }
-        let failures = u64::from(open.failures);
+        // What hangs is not among the runs yet.
+        let failures = u64::from(open.failures).saturating_sub(hangs);
         let (runs, failed) = (runs.saturating_sub(failures), failed.saturating_sub(failures));
         let begun = Begun { at: open.since, runs, failed };
         self.begun.retain(|known| between(known.at, now) < setting.within);
@@ -120,6 +123,7 @@ impl Health {
             run: self.last.as_ref().map(|last| last.run),
             incident: Some(incident),
             thread: Threading::CloseByEdit,
+            opens_conversation: false,
             also: Vec::new(),
             keys: Vec::new(),
             keys_open: Vec::new(),

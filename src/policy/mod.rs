@@ -282,6 +282,8 @@ pub struct Notification {
     pub run: Option<RunId>,
     /// The incident that it belongs to.
     pub incident: Option<Incident>,
+    /// It is the first message of a conversation about a job that fails now and then.
+    pub opens_conversation: bool,
     /// Further incidents of the job that end with it: failures under other keys, which were reported.
     pub also: Vec<Along>,
     /// The keys of the job's incidents that it may be about, each with the number of the incident.
@@ -369,6 +371,7 @@ impl Notification {
         Self {
             event,
             incident: None,
+            opens_conversation: false,
             also: Vec::new(),
             keys: Vec::new(),
             keys_open: Vec::new(),

@@ -76,6 +76,11 @@ impl Draft {
     }
 }
 
+/// Whether a run of a job that fails now and then still hangs, though that was told in the thread before.
+fn hang_lasts(draft: &Draft, open: &OpenIncident) -> bool {
+    matches!(draft.update, Update::Hangs(_)) && open.reported.is_some() && !open.shown
+}
+
 /// Takes back a notification that could not be sent: it rendered to blanks, or a pause of `burst` suppressed it. Nothing
 /// was reported and nothing used up. A recovery that was taken back is tried once more, after the next ok run.
 pub fn retract(health: &mut Health, notification: &Notification) {
@@ -273,6 +278,7 @@ impl Health {
         let in_thread_only = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
         let thread = if in_thread_only && thread == Threading::Broadcast { Threading::Reply } else { thread };
         let threads = self.has_thread(settings, open, before.as_ref());
+        let opens_conversation = failing && before.is_none() && open.is_some_and(OpenIncident::opens_conversation);
         let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing, ends);
         // A status worse than any that was reported is the new headline of the first message.
         let worsens = failing && worse && before.is_some() && draft.event != Event::Flapping;
@@ -310,6 +316,7 @@ impl Health {
             run: draft.run,
             incident,
             thread: if threads { thread } else { Threading::None },
+            opens_conversation,
             also,
             keys,
             keys_open: Vec::new(),
@@ -364,7 +371,7 @@ impl Health {
         if let Some(conversation) = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id)) {
             let opens = open.has_own_thread() && before.is_none();
             let worse = (open.shown && worse) || draft.status.badness() > conversation.worst().badness();
-            let lasts = matches!(draft.update, Update::Lasts { .. });
+            let lasts = matches!(draft.update, Update::Lasts { .. }) || hang_lasts(draft, open);
             return match failing {
                 true if opens => Threading::Open,
                 true if wide || worse || lasts || out_of_sight(conversation.visible_at) => Threading::Broadcast,
@@ -393,7 +400,8 @@ impl Health {
         match conversation {
             Some(known) => {
                 let shown = open.is_some_and(|open| open.shown);
-                let lasts = matches!(draft.update, Update::Lasts { .. });
+                let lasts =
+                    matches!(draft.update, Update::Lasts { .. }) || open.is_some_and(|open| hang_lasts(draft, open));
                 lasts || (shown && worse) || draft.status.badness() > known.worst().badness()
             }
             None => worse,
@@ -421,8 +429,15 @@ impl Health {
                 let counted = self.counted(conversation, opens);
                 if opens { (counted, None) } else { (draft.update.clone(), Some(counted)) }
             }
-            // Its first message may say something worse than how often it fails; while it flaps nobody counts.
-            Some(conversation) if ends && open.is_some_and(|open| open.shown || draft.event == Event::Flapping) => {
+            // Its first message may say something worse than how often it fails, or that a run hangs; while it flaps nobody counts.
+            Some(conversation)
+                if ends
+                    && open.is_some_and(|open| {
+                        open.shown
+                            || draft.event == Event::Flapping
+                            || (open.hung.is_some() && open.opens_conversation())
+                    }) =>
+            {
                 (draft.update.clone(), Some(self.counted(conversation, false)))
             }
             // More of its runs have failed than the first message counts.
@@ -462,7 +477,7 @@ impl Health {
                 let known = known.filter(|known| !known.statuses.is_empty());
                 let worse = known.is_some_and(|known| draft.status.badness() > known.worst().badness());
                 // Whatever shows in the channel that it lasts: that is not told a second time.
-                open.shown |= worse || (visible && open.lasts());
+                open.shown |= worse || (visible && (open.lasts() || hang_lasts(draft, open)));
                 open.silenced = None;
                 let reported = open.report(slot, now, visible, draft.intervals());
                 (reported.opened, reported.in_quiet_hours) = (true, reported.in_quiet_hours || quiet);
@@ -558,6 +573,7 @@ impl Health {
             run: Some(facts.run),
             incident: Some(open.incident()),
             thread: Threading::CloseByEdit,
+            opens_conversation: false,
             also: self.others.iter().filter(|other| opened(other)).map(Along::of).collect(),
             keys: Vec::new(),
             keys_open: Vec::new(),

@@ -68,6 +68,7 @@ pub fn slow(settings: &Settings, health: &mut Health, run: Hang, zone: &TimeZone
         run: Some(run.run),
         incident: None,
         thread: Threading::None,
+        opens_conversation: false,
         also: Vec::new(),
         keys: Vec::new(),
         keys_open: Vec::new(),

@@ -278,8 +278,8 @@ impl Health {
         if self.open.as_deref().is_some_and(|open| open.hung == Some(hang.run)) {
             return;
         }
-        // A job that flaps and was ok is that no more; the end of the run is the next change.
-        if self.is_flapping() && self.status() == Some(Status::Ok) {
+        // A job that was ok is that no more; the end of the run is the next change.
+        if self.status() == Some(Status::Ok) {
             self.note_change(now);
         }
         self.turn_to_own(None);

@@ -447,7 +447,8 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
                 since: begun_of(notification),
                 overnight: overnight_of(notification),
                 cause: cause_of(notification, notice),
-                goes_on: matches!(notification.update, Update::Intermittent { opens: true, .. }),
+                goes_on: notification.opens_conversation,
+                ends_hang: matches!(notification.update, Update::HangEnds { .. }),
                 fails_still: !notice.keys.open.is_empty(),
                 ..Route::default()
             },

@@ -3,6 +3,7 @@
 mod chains;
 mod daemon;
 mod elsewhere;
+mod hangs;
 mod holds;
 mod laws;
 mod noisy_week;

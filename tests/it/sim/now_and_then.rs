@@ -134,8 +134,9 @@ async fn a_job_that_is_no_longer_watched_for_flapping_is_not_said_to_be_steady()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_hangs_for_the_third_time_is_told_and_ends_as_the_first_did() {
-    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", "command = 'a'\nevery = '10m'")];
+async fn hangs_from_the_third_on_are_one_conversation_whose_first_message_counts_them() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
     let world = World::started(MORNING, &files, |_, at| match (at.as_secs() / 600) % 6 {
         1 => says("").takes(35 * 60),
         _ => says(""),
@@ -146,8 +147,14 @@ async fn a_run_that_hangs_for_the_third_time_is_told_and_ends_as_the_first_did()
     let opens = ops.iter().filter(|line| line.contains(" Open ") && line.contains("still running after")).count();
     let ends =
         ops.iter().filter(|line| line.contains(" Edit ") && line.contains("ended after 35m, exit code 0")).count();
-    assert_eq!((opens, ends), (4, 4), "{ops:#?}");
-    assert!(!ops.iter().any(|line| line.contains("keeps failing") || line.contains("now and then")), "{ops:#?}");
+    assert_eq!((opens, ends), (3, 2), "{ops:#?}");
+    // It says no longer that a run hangs once that has ended.
+    assert_eq!(having(&ops, "165 Edit", "a fails now and then: 3 of 7 runs since 08:10").len(), 1, "{ops:#?}");
+    assert_eq!(having(&ops, "220 Edit", "a fails now and then: 4 of 10 runs since 08:10").len(), 1, "{ops:#?}");
+    assert_eq!(having(&ops, "220 Reply", "still running after 30m").len(), 1, "{ops:#?}");
+    assert_eq!(having(&ops, "225 Reply", "ended after 35m, exit code 0").len(), 1, "{ops:#?}");
+    let pings = ops.iter().filter(|line| line.contains("<!here>") && !line.contains(" Edit ")).count();
+    assert_eq!(pings, 3, "{ops:#?}");
 }
 
 #[tokio::test(start_paused = true)]
