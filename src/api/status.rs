@@ -290,4 +290,27 @@ pub struct Outage {
     pub waiting: u64,
     /// What went wrong last.
     pub why: String,
+    /// Slack answers, and refuses what it is given where everything is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
+}
+
+impl Outage {
+    /// What happened: it begins a sentence. `since` is the time as its reader reads it.
+    pub fn words(&self, since: &str) -> String {
+        match self.refused {
+            true => format!("Alerts could be posted nowhere since {since}"),
+            false => format!("Slack has taken no message since {since}"),
+        }
+    }
+
+    /// That it is over.
+    pub fn words_of_end(&self, since: &str) -> String {
+        match self.refused {
+            true => {
+                format!("Slack takes messages for slack.channel again. Alerts could be posted nowhere since {since}.")
+            }
+            false => format!("Slack takes messages again. It had taken none since {since}."),
+        }
+    }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{Daemon, Snapshot};
+use crate::api;
 use crate::clock::Mono;
 use crate::exec::{Command, Outcome, Run, Status, Trigger};
 use crate::id::{JobName, RunId};
@@ -192,12 +193,14 @@ impl Daemon {
     fn tell_of_health(&mut self, change: HealthChange) {
         match change {
             HealthChange::OutageBegan(outage) => {
-                let Outage { since, waiting, why, .. } = &outage;
-                tracing::error!(%since, waiting, "Slack has taken nothing for long: {why}");
+                let Outage { since, waiting, why, refused } = &outage;
+                let what = if *refused { "alerts can be posted nowhere" } else { "Slack has taken nothing for long" };
+                tracing::error!(%since, waiting, "{what}: {why}");
                 self.fall_back(outage, false);
             }
             HealthChange::OutageEnded(outage) => {
-                tracing::info!(since = %outage.since, "Slack takes messages again");
+                let by_whom = if outage.refused { "slack.channel" } else { "Slack" };
+                tracing::info!(since = %outage.since, "{by_whom} takes messages again");
                 self.fall_back(outage, true);
             }
             HealthChange::RunsDropped(dropped) => {
@@ -271,6 +274,12 @@ impl Daemon {
     }
 }
 
+/// An outage, as commands and the page show it.
+pub fn shown(outage: Outage) -> api::Outage {
+    let Outage { since, waiting, why, refused } = outage;
+    api::Outage { since, waiting, why, refused }
+}
+
 /// The run of the fallback that tells of an outage, or of its end; none where there is no fallback. What Slack has not taken is
 /// read first.
 pub fn fallback(
@@ -283,13 +292,16 @@ pub fn fallback(
     let (environment, folder) = (Arc::clone(&config.environment), config.folder.clone());
     let (host, zone, store) = (Arc::clone(&config.host), config.zone.clone(), store.clone());
     Some(async move {
-        let Outage { since, waiting, why, .. } = outage;
+        let outage = shown(outage);
+        let api::Outage { since, waiting, .. } = outage;
         // As people read it who get a mail hours later.
         let at = since.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string();
         let text = match is_over {
-            true => format!("slack-alert on {host}: Slack takes messages again. It had taken none since {at}.\n"),
+            true => format!("slack-alert on {host}: {}\n", outage.words_of_end(&at)),
             false => format!(
-                "slack-alert on {host}: Slack has taken no message since {at}.\nLast error: {why}\n{}",
+                "slack-alert on {host}: {}.\nLast error: {}\n{}",
+                outage.words(&at),
+                outage.why,
                 untold(&store, &zone, since, waiting).await
             ),
         };

@@ -50,7 +50,7 @@ use crate::store::{RunRow, RunningRow, Store};
 pub use changes::Changes;
 pub use dispatcher::Dispatcher;
 use dispatcher::Turn;
-pub use health::fallback;
+pub use health::{fallback, shown as shown_outage};
 pub use heartbeat::HeartbeatCounts;
 pub use mailbox::{
     Asked, Asker, Inbox, JobOrder, JobQuery, Mailbox, NewHold, NewRun, NotTaken, Ping, Pinged, Reply, Request, mailbox,

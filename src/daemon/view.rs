@@ -115,11 +115,7 @@ impl Daemon {
                 dead: 0,
                 oldest: None,
                 suspended: outbox.held.map(|held| api::Suspended { why: held.why }),
-                outage: outbox.outage.map(|outage| api::Outage {
-                    since: outage.since,
-                    waiting: outage.waiting,
-                    why: outage.why,
-                }),
+                outage: outbox.outage.map(super::health::shown),
                 last_delivered: outbox.last_delivered,
                 last_error: outbox.last_error,
             },

@@ -292,10 +292,7 @@ pub(super) fn delivery(outbox: &api::OutboxState, present: &Present) -> Verdict 
     }
     if let Some(outage) = &outbox.outage {
         let since = present.time(outage.since).at;
-        return Verdict {
-            class: "critical",
-            text: format!("Slack has taken nothing since {since}; {}", waiting(outbox.waiting)),
-        };
+        return Verdict { class: "critical", text: format!("{}; {}", outage.words(&since), waiting(outbox.waiting)) };
     }
     if outbox.dead + outbox.late > 0 {
         let dead = outbox.dead + outbox.late;

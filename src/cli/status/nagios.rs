@@ -62,7 +62,7 @@ pub(super) fn render(view: &View) -> (Level, String) {
             parts.push(format!("Slack takes no message: {}", suspended.why));
         } else if let Some(outage) = &outbox.outage {
             level = level.max(Level::Critical);
-            parts.push(format!("Slack has taken no message since {}: {}", outage.since, outage.why));
+            parts.push(format!("{}: {}", outage.words(&outage.since.to_string()), outage.why));
         }
         if outbox.dead > 0 {
             level = level.max(Level::Warning);

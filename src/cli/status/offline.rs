@@ -11,7 +11,7 @@ use crate::cli::locate::World;
 use crate::cli::{Failure, state};
 use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::Past;
-use crate::daemon::{Dispatcher, JobQuery};
+use crate::daemon::{Dispatcher, JobQuery, shown_outage};
 use crate::id::JobName;
 use crate::outbox::Remembered;
 use crate::policy::{self, Health, Told};
@@ -101,7 +101,7 @@ fn outbox(reader: &Reader) -> Result<api::OutboxState, Failure> {
     let dead = reader.outbox_list(&dead).map_err(state::failed)?.len() as u64;
     let waiting: u64 = depths.values().map(|depth| depth.alerts + depth.details + depth.edits + depth.uploads).sum();
     let outage = Remembered::from_notes(&notes).outage;
-    let outage = outage.map(|outage| api::Outage { since: outage.since, waiting: outage.waiting, why: outage.why });
+    let outage = outage.map(shown_outage);
     let late = depths.values().map(|depth| depth.late).sum();
     Ok(api::OutboxState { waiting, late, dead, outage, ..api::OutboxState::default() })
 }

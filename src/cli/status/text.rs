@@ -520,7 +520,7 @@ fn slack(view: &View, zone: &TimeZone) -> String {
         format!("{bad}Slack takes no message{bad:#}: {}; {waiting}.", in_one_line(&suspended.why))
     } else if let Some(outage) = &outbox.outage {
         let since = told(outage.since, zone, now);
-        format!("{bad}Slack has taken no message since {since}{bad:#}: {}; {waiting}.", in_one_line(&outage.why))
+        format!("{bad}{}{bad:#}: {}; {waiting}.", outage.words(&since), in_one_line(&outage.why))
     } else {
         match outbox.last_delivered {
             Some(at) => format!("The last message was delivered {} ago; {waiting}.", length(at, now)),

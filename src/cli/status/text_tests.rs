@@ -339,6 +339,10 @@ fn that_slack_takes_nothing_is_said_with_what_waits() {
             json!({ "outage": { "since": "2026-11-28T01:00:00Z", "waiting": 1, "why": "no answer" }, "waiting": 1 }),
             "Slack has taken no message since 01:00: no answer; 1 message waits.",
         ),
+        (
+            json!({ "outage": { "since": "2026-11-28T01:00:00Z", "waiting": 1, "why": "is_archived", "refused": true }, "waiting": 1 }),
+            "Alerts could be posted nowhere since 01:00: is_archived; 1 message waits.",
+        ),
         (json!({}), "No message was delivered since the start; nothing waits."),
         (
             json!({ "waiting": 1, "last_error": "Slack answered HTTP 500" }),

@@ -67,6 +67,9 @@ async fn an_incident_that_no_channel_takes_does_not_count_as_told_and_the_fallba
     world.pass(minutes(12)).await;
     let fallbacks = world.runs().into_iter().filter(|line| line.contains("(fallback)")).count();
     assert_eq!(fallbacks, 1, "though only one alert waits: {:?}", world.runs());
+    let ran = world.spawner.ran();
+    let stdin = ran.iter().find(|ran| ran.run.job.as_str() == "(fallback)").expect("it ran").run.command.stdin();
+    assert!(stdin.contains(": Alerts could be posted nowhere since 2026-11-23 "), "Slack is there: {stdin}");
     world.pass(minutes(48)).await;
     let first = told(&world, "pager");
     assert!(first[0].starts_with("17 Open "), "told as the first that anybody hears: {first:#?}");
