@@ -12,6 +12,9 @@ use crate::diagnostic::{Code, Place, Problem, Problems, SourceId};
 /// Of so many things without an end it is looked where they begin: nobody corrects a file with more from a list.
 const MOST_OPEN: usize = 100;
 
+/// What is said of one.
+const NUL: &str = "a NUL character, which no text has";
+
 /// Parses a file that was read: the table as far as it can be understood, and every syntax error as a problem. The
 /// answer tells whether it was free of them.
 pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (DeTable<'t>, bool) {
@@ -20,9 +23,15 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
     let clean = errors.is_empty();
     if !clean {
         let message = |error: &toml::de::Error| error.message().lines().collect::<Vec<_>>().join(", ");
-        let errors = errors.iter().map(|error| (error.span().unwrap_or(0..0), message(error))).collect();
+        let listed = |errors: Vec<toml::de::Error>| -> Vec<(Range<usize>, String)> {
+            errors.iter().map(|error| (error.span().unwrap_or(0..0), message(error))).collect()
+        };
+        let mut found = told(text, &mut table, listed(errors));
+        if text.contains('\0') {
+            found = told_beside_nul(text, &listed);
+        }
         let counted = Problem::new(Code::TomlSyntax, Place::new(source, 0..0), "one more");
-        for (span, message) in told(text, &mut table, errors) {
+        for (span, message) in found {
             let place = Place::new(source, span);
             problems.push(match problems.is_full(source) {
                 // Of very many the others are only counted.
@@ -32,6 +41,17 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
         }
     }
     (table, clean)
+}
+
+/// The same of a text with a NUL, at which the parser ends without a word: what else is wrong is seen with a blank in its place.
+fn told_beside_nul(
+    text: &str,
+    listed: &dyn Fn(Vec<toml::de::Error>) -> Vec<(Range<usize>, String)>,
+) -> Vec<(Range<usize>, String)> {
+    let blank = text.replace('\0', " ");
+    let (table, errors) = DeTable::parse_recoverable(&blank);
+    let nul = text.match_indices('\0').map(|(at, _)| (at..at + 1, NUL.to_owned()));
+    told(&blank, &mut table.into_inner(), nul.chain(listed(errors)).collect())
 }
 
 /// The errors that are no consequence of another one, in the order of their places, at most one a line. What stands after a header
@@ -122,7 +142,9 @@ fn take_out(table: &mut DeTable<'_>, is_lost: &dyn Fn(&Range<usize>, &Range<usiz
 /// What to do about a syntax error.
 fn way_out(message: &str) -> &'static str {
     let about = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if about(&["duplicate"]) {
+    if message == NUL {
+        "take it out: an editor shows it as `^@`"
+    } else if about(&["duplicate"]) {
         "a key, or a `[table]`, stands once: keep one of them"
     } else if about(&["carriage return"]) {
         "a line ends with a line feed, or with a carriage return before it: save the file with such line ends"
@@ -132,6 +154,8 @@ fn way_out(message: &str) -> &'static str {
         "a list has commas between its values, and brackets around them: `[\"a\", \"b\"]`"
     } else if about(&["inline table", "key-value pairs"]) {
         "a table in a value has commas between its keys, and braces around them: `{ a = 1, b = 2 }`"
+    } else if about(&["unquoted key"]) {
+        "a line is `key = value`, a `[table]`, or a comment: `# …`"
     } else if about(&["string", "quote", "escape", "newline"]) {
         "text stands in quotes and ends on its line: `\"…\"`; with quotes in it `'…'`, with several lines `'''…'''`"
     } else if about(&["`=`", "key"]) {
@@ -185,6 +209,9 @@ mod tests {
             ("command df\nevery \"5m\"\n", &[(1, "key with"), (2, "key with")], ""),
             ("a=1\n[notify\non=[1]\nafter=2\n[x]\ny=1\n", &[(2, "unclosed table")], "a"),
             ("a=1\n[[test]\nname=\"x\"\n", &[(2, "unclosed array")], "a"),
+            ("a=1\n\0\nb=5m\na=2\n", &[(2, "a NUL"), (3, "string values"), (4, "duplicate key")], "a"),
+            ("a=\"x\0y\"\nb=5m\n", &[(1, "a NUL"), (2, "string values")], "a b"),
+            ("a=1\n# \0\nb=2\n", &[(2, "a NUL")], "a b"),
         ] {
             let expected = errors.iter().map(|(line, words)| (*line, (*words).to_owned())).collect();
             assert_eq!(of(text), (expected, keys.to_owned()), "{text}");

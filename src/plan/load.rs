@@ -87,7 +87,9 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     let slack = root.own_value("slack").map_or(Place::new(findings.config, 0..0), |slack| slack.key_at);
     let written_keys = root.key_places();
     root.finish();
-    findings.problems.extend(reader.take_problems());
+    let mut found = reader.take_problems();
+    found.retain(|problem| !follows(problem, &findings.problems));
+    findings.problems.extend(found);
     let readable = file.unread.is_none();
     let config_is_good = readable && clean && findings.problems.errors() == faults.about_the_machine;
 
@@ -413,12 +415,21 @@ fn read_job(file: &JobFile, source: SourceId, base: &Base<'_>, context: &Context
     });
     if !clean {
         // What is missing may be what could not be parsed: only the syntax errors are certain.
-        found.retain(|problem| problem.code != Code::MissingKey);
+        found.retain(|problem| problem.code != Code::MissingKey && !follows(problem, &own));
     }
     own.extend(found);
     own.sort();
     let (env_file, after) = (parts.env_file(), parts.after().to_vec());
     Read { after, job: parts.whole().filter(|_| clean), text, own, partial, env_file }
+}
+
+/// Whether what is wrong with a value follows from a syntax error in it.
+fn follows(problem: &Problem, known: &Problems) -> bool {
+    let about_a_value = !matches!(problem.code, Code::MissingKey | Code::UnknownKey | Code::ConflictingKeys);
+    problem.place().filter(|_| about_a_value).is_some_and(|place| {
+        let mut errors = known.iter().filter(|known| known.code == Code::TomlSyntax).filter_map(Problem::place);
+        errors.any(|at| at.source == place.source && (place.start..=place.end).contains(&at.start))
+    })
 }
 
 /// Whether the job can run; the error is its first problem in one line.
