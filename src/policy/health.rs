@@ -300,6 +300,17 @@ pub(super) struct Seen {
     pub(super) turned: bool,
 }
 
+/// What waits for the end of the quiet hours of a job that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftWaiting {
+    /// The worst status.
+    pub status: Status,
+    /// A line for each alert.
+    pub lines: Vec<String>,
+    /// Where it goes; none: to the default channel.
+    pub channels: Vec<Channel>,
+}
+
 /// An incident whose end nobody will see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abandoned {
@@ -363,12 +374,17 @@ impl Health {
         !self.waiting.is_empty() && self.waiting.until.is_some()
     }
 
-    /// The alerts that wait for the end of quiet hours of a job that is gone: the worst status, and a line each. They wait no
-    /// more.
-    pub fn left_waiting(&mut self, zone: &TimeZone, now: Timestamp) -> Option<(Status, Vec<String>)> {
+    /// Until when alerts wait for the end of quiet hours, where that is known.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        self.waiting.until.filter(|_| !self.waiting.is_empty())
+    }
+
+    /// The alerts that wait for the end of quiet hours of a job that is gone. They wait no more.
+    pub fn left_waiting(&mut self, zone: &TimeZone, now: Timestamp) -> Option<LeftWaiting> {
         let waiting = std::mem::take(&mut self.waiting);
         let present = Present { open: None, nights: Nights::default(), zone, now };
-        (!waiting.is_empty()).then(|| (waiting.worst(), waiting.lines(present)))
+        let (status, lines) = (waiting.worst(), waiting.lines(present));
+        (!waiting.is_empty()).then(|| LeftWaiting { status, lines, channels: waiting.channels.clone() })
     }
 
     /// Runs so far; those that counted as not run (`exit_codes.skip`) are not in it.

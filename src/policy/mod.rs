@@ -63,7 +63,7 @@ use serde::{Deserialize, Serialize};
 pub use address::{Mention, parse_channel, parse_mention};
 pub use audience::{Audience, Dropped, Told};
 pub use decision::{Decision, Expected, Suppressed, UnknownWord};
-pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, LeftOut, Previous};
+pub use health::{Abandoned, Ended, Health, Hung, LastEnd, LastRun, LeftOut, LeftWaiting, Previous};
 pub use holds::{By, Held, Hold, HoldKind, Pattern, Via};
 pub use judge::judge;
 pub use keys::Keys;

@@ -195,6 +195,7 @@ impl Health {
         // Of one that had several, the worst is told, also where that was told at once.
         let before = reported.filter(|_| mixed).map(Reported::worst).unwrap_or_default();
         let status = if before.badness() > draft.status.badness() { before } else { draft.status };
+        self.waiting.goes_to(moment.settings.channels_for(status, None));
         self.waiting.put(Deferred {
             at: open.filter(|_| !recovered).map_or(ended, |open| open.since),
             event: draft.event,

@@ -19,6 +19,7 @@ use super::{Event, Settings};
 use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Status, shows_nothing};
+use crate::id::Channel;
 
 /// So many alerts wait with what they say; of more only the number is kept.
 const MOST: usize = 20;
@@ -38,13 +39,18 @@ pub(super) struct Waiting {
     /// When the hours end; none when they never do.
     #[serde(alias = "u", skip_serializing_if = "is_default")]
     pub(super) until: Option<Timestamp>,
+    /// Where the job's own settings sent it when it came in; none: to the default channel. For a job whose settings are gone by
+    /// then.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) channels: Vec<Channel>,
     /// The job is paused now: it does not fail on.
     #[serde(skip)]
     pub(super) paused: bool,
 }
 
 impl Nothing for Waiting {
-    const NOTHING: &'static Self = &Self { list: Vec::new(), more: 0, until: None, paused: false };
+    const NOTHING: &'static Self =
+        &Self { list: Vec::new(), more: 0, until: None, channels: Vec::new(), paused: false };
 }
 
 /// What is known when it is told what waited.
@@ -233,6 +239,15 @@ impl Waiting {
             };
         }
         self.list.push(alert);
+    }
+
+    /// What comes in goes to these channels.
+    pub(super) fn goes_to(&mut self, channels: Vec<Channel>) {
+        if self.is_empty() {
+            self.channels.clear();
+        }
+        let new = channels.into_iter().filter(|channel| !self.channels.contains(channel)).collect::<Vec<_>>();
+        self.channels.extend(new);
     }
 
     /// An incident is over.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::super::numbers::JobTally;
-use super::{Dispatcher, Entry, Past, Tracked};
+use super::{Dispatcher, Entry, Past, Tracked, left};
 use crate::clock::{self, Now};
 use crate::id::JobName;
 use crate::plan::{Job, Limits, short_file};
 use crate::policy;
-use crate::report::{self, Gone, Sender};
-use crate::store::JobState;
+use crate::report::Sender;
+use crate::report::gone::{Gone, no_longer_watched};
 
 /// Why a job is not watched any more, when its file is still there.
 pub(super) const DISABLED: &str = "enabled = false";
@@ -49,6 +49,7 @@ impl Dispatcher {
             cadence.appeared(&job.timing, boot, now);
         }
         let name = job.name.clone();
+        self.is_back(&name);
         let tracked = Tracked {
             job,
             health: past.health,
@@ -201,7 +202,7 @@ impl Dispatcher {
         let abandoned = tracked.health.abandon();
         let job = &tracked.job;
         let gone = Gone { name: &job.name, why, zone: &job.timing.zone, notify: Some(&job.notify) };
-        let messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
+        let messages = no_longer_watched(&gone, abandoned, &self.sender, now.wall);
         (!messages.is_empty()).then(|| tracked.changed(messages, now))
     }
 
@@ -224,19 +225,16 @@ impl Dispatcher {
         let disabled = (0..self.jobs.len()).filter(|index| !self.jobs[*index].job.timing.enabled).collect::<Vec<_>>();
         let mut entries: Vec<Entry> =
             disabled.into_iter().filter_map(|index| self.abandon(index, DISABLED, now)).collect();
-        for (name, Past { mut health, saved }) in past {
-            let abandoned = health.abandon();
-            let zone = &self.sender.zone;
-            let gone = Gone { name: &name, why: "its file was removed", zone, notify: None };
-            // Its quiet hours are not known any more.
-            let waited = health.left_waiting(zone, now.wall);
-            let mut messages = report::no_longer_watched(&gone, abandoned, &self.sender, now.wall);
-            messages.extend(waited.map(|waited| report::left_waiting(&gone, waited, &self.sender, now.wall)));
-            if messages.is_empty() {
-                continue;
+        for (name, mut past) in past {
+            let abandoned = past.health.abandon();
+            let gone = Gone { name: &name, why: left::REMOVED, zone: &self.sender.zone, notify: None };
+            let messages = no_longer_watched(&gone, abandoned, &self.sender, now.wall);
+            if !messages.is_empty() {
+                entries.push(Entry::Changed { state: left::state(&name, &past), messages });
             }
-            let state = JobState::new(&saved, &health).ok();
-            entries.push(Entry::Changed { state: state.map(|state| (name.clone(), state)), messages });
+            if !self.leave_waiting(&name, &past, now) {
+                entries.extend(self.told_left(&name, past, now));
+            }
         }
         entries
     }

@@ -9,6 +9,7 @@ mod end;
 mod follow;
 mod holds;
 mod jobs;
+mod left;
 mod locks;
 mod ping;
 mod places;
@@ -162,6 +163,8 @@ pub struct Dispatcher {
     /// Jobs whose runs wait for a free place.
     starved: HashMap<u32, starved::Wait>,
     holds: holds::Holds,
+    /// Jobs that are gone, of which something waits for the end of quiet hours.
+    left: Vec<left::Left>,
     /// What was counted since the daemon started.
     tally: Tally,
     sequence: u64,
@@ -198,6 +201,7 @@ impl Dispatcher {
             locks: HashMap::new(),
             starved: HashMap::new(),
             holds: holds::Holds::default(),
+            left: Vec::new(),
             tally: Tally::default(),
             sequence: 0,
             next_run,
@@ -291,7 +295,7 @@ impl Dispatcher {
     /// When to look again: `None` when nothing is due ever.
     pub fn next(&self) -> Option<Mono> {
         let deadline = self.next_deadline();
-        let holds = self.holds.next();
+        let holds = self.holds.next().into_iter().chain(self.next_left());
         if self.stopping {
             None
         } else {
@@ -364,6 +368,7 @@ impl Dispatcher {
             return turn;
         }
         self.pass_deadlines(now, &mut turn);
+        self.tell_left(now, &mut turn);
         // Each job once, and at most so many: whatever a job's next time is, a turn ends.
         self.end_holds_by_time(now, &mut turn);
         let due: Vec<u32> = std::iter::from_fn(|| self.agenda.pop_due(now.mono)).take(AT_A_TURN).collect();

@@ -561,8 +561,9 @@ async fn what_waits_for_the_end_of_quiet_hours_is_told_though_the_job_is_gone_by
         assert_eq!(ops.len(), 1, "{ops:#?}");
         let words = "a is no longer watched (its file was removed); this waited for the end of its quiet hours / critical since 08:00, 2 failures, no longer \
                      watched: boom";
-        assert!(ops[0].contains(words), "{ops:#?}");
+        assert!(ops[0].starts_with("15 ") && ops[0].contains(words), "at the end of its hours: {ops:#?}");
     }
+
     // It comes back before they end.
     let world = started().await;
     world.pass(minutes(5)).await;
@@ -574,6 +575,29 @@ async fn what_waits_for_the_end_of_quiet_hours_is_told_though_the_job_is_gone_by
     world.pass(minutes(30)).await;
     let ops = told(&world, "ops");
     assert_eq!(ops.iter().filter(|line| line.contains("while it was quiet")).count(), 1, "{ops:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_of_a_job_that_is_gone_is_told_in_its_own_channel_or_by_the_job_where_it_comes_back() {
+    let job = "command = 'a'\nevery = '3m'\nnotify.quiet_hours = '00:00-08:15'\nnotify.channel = '#backups'";
+    for comes_back in [false, true] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let mut world = World::started(MORNING, &files, |_, _| fails("boom")).await;
+        world.pass(minutes(5)).await;
+        world.stop().await;
+        world.remove("jobs.d/a.toml");
+        world.start().await;
+        world.pass(minutes(5)).await;
+        if comes_back {
+            world.file("jobs.d/a.toml", job);
+            world.reload().await;
+        }
+        world.pass(minutes(30)).await;
+        assert_eq!(told(&world, "ops"), [""; 0], "{comes_back}");
+        let told = told(&world, "backups");
+        assert!(told.len() == 1 && told[0].starts_with("15 ") && told[0].contains("boom"), "{comes_back}: {told:#?}");
+        assert_eq!(told[0].contains("no longer watched"), !comes_back, "{told:#?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
