@@ -59,7 +59,8 @@ fn judge(expr: &Expr<'_>) -> Option<Mismatch> {
             let all = matches!(op.op, BinOpKind::ScAnd);
             let mut parts = Vec::new();
             flatten(expr, all, &mut parts);
-            parts.iter().find_map(|part| judge(part)).or_else(|| together(&parts, all))
+            let alone = parts.iter().find_map(|part| judge(part));
+            alone.or_else(|| together(&parts, all)).or_else(|| with_its_opposite(&parts, all))
         }
         _ => single(expr),
     }
@@ -178,6 +179,21 @@ fn together(parts: &[&Expr<'_>], all: bool) -> Option<Mismatch> {
     None
 }
 
+/// `x or not x` and its like.
+fn with_its_opposite(parts: &[&Expr<'_>], all: bool) -> Option<Mismatch> {
+    let opposite = |part: &Expr<'_>| match part {
+        Expr::UnaryOp(op) if matches!(op.op, UnaryOpKind::Not) => in_words(&op.expr),
+        _ => None,
+    };
+    let (not, text) = parts.iter().find_map(|part| {
+        let text = opposite(part)?;
+        parts.iter().any(|other| in_words(other).as_ref() == Some(&text)).then_some((part, text))
+    })?;
+    let often = if all { "never true together" } else { "always true, one or the other" };
+    let message = format!("`{text}` and `not {text}` are {often}");
+    Some(Mismatch { at: not.span(), message, help: "leave one of them out".to_owned() })
+}
+
 impl Atom<'_> {
     fn text(&self) -> String {
         let constant = match self.constant.as_str() {
@@ -243,7 +259,13 @@ fn values(atoms: &[&Atom<'_>]) -> Vec<Value> {
     let mut constants = Vec::new();
     for atom in atoms {
         match atom.constant.kind() {
-            ValueKind::Seq | ValueKind::Iterable => constants.extend(atom.constant.try_iter().into_iter().flatten()),
+            // What is compared may be one of the items, or a whole list.
+            ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => {
+                let items: Vec<Value> = atom.constant.try_iter().into_iter().flatten().collect();
+                let longer = items.iter().cloned().chain([Value::from(0)]).collect();
+                constants.extend([atom.constant.clone(), longer, Value::from(Vec::<Value>::new())]);
+                constants.extend(items);
+            }
             _ => constants.push(atom.constant.clone()),
         }
     }
