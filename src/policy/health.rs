@@ -423,6 +423,12 @@ impl Health {
         Some(LastRun { run: last.run, status, finished, stdout, line, ended })
     }
 
+    /// The last run is one that was expected, and did not come.
+    pub(super) fn did_not_come(&self) -> bool {
+        let ended = self.last.as_ref().and_then(|last| last.ended.as_ref());
+        ended.is_some_and(|ended| matches!(ended.ending, Ending::Missing { .. }))
+    }
+
     /// How the last run ended, without what it printed.
     pub fn last_end(&self) -> Option<LastEnd> {
         let last = self.last.as_ref()?;

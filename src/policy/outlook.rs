@@ -291,11 +291,13 @@ pub(super) fn expected(
 }
 
 /// The first run at or after a time; that time itself, where the schedule does not say when runs come. None where none comes by
-/// itself.
+/// itself. Of a job whose runs do not come it is the end of a grace: a run that comes is a change.
 pub(super) fn run_at(health: &Health, at: Timestamp, paused: Option<Timestamp>, told: bool) -> Option<Timestamp> {
     let any = Some(paused.map_or(at, |until| at.max(until)));
     let Some(ahead) = &health.ahead else { return any };
-    match ahead.first(at.saturating_sub(SAME).unwrap_or(at), paused, told) {
+    let from = at.saturating_sub(SAME).unwrap_or(at);
+    let next = if health.did_not_come() { ahead.first_missing(from, paused) } else { ahead.first(from, paused, told) };
+    match next {
         NextRun::At(run) if between(at, run) < SAME => Some(at),
         NextRun::At(run) => Some(run),
         NextRun::AnyTime => any,
@@ -463,6 +465,39 @@ mod tests {
             if !schedule.contains("alerts") {
                 assert_eq!(looked.and_then(|next| next.at), expected, "{case}");
             }
+        }
+    }
+
+    #[test]
+    fn the_next_message_about_runs_that_do_not_come_is_promised_for_the_end_of_a_grace() {
+        let hourly = "expect = { every = '1h', grace = '10m' }\n";
+        let daily = "expect = { cron = '0 3 * * *', grace = '30m' }\n";
+        for (repeat, schedule, what, paused, expected) in [
+            ("30m", hourly, "missing", None, "04:10"),
+            ("70m", hourly, "missing", None, "04:10"),
+            ("90m", hourly, "missing", None, "05:10"),
+            // Due times up to the end of a pause pass.
+            ("30m", hourly, "missing", Some("04:05"), "05:10"),
+            ("30m", hourly, "missing", Some("05:30"), "06:10"),
+            (
+                "90m",
+                "expect = { every = '1h', grace = '10m' }\nworking_hours = '01:00-04:30'\n",
+                "missing",
+                None,
+                "24 01:10",
+            ),
+            ("1h", daily, "missing", None, "24 03:30"),
+            ("24h", daily, "missing", None, "24 03:30"),
+            ("25h", daily, "missing", None, "25 03:30"),
+            // A run that fails may be reported at any time.
+            ("30m", hourly, "critical: no disk", None, "03:30"),
+        ] {
+            let mut life = Life::new(&format!("repeat = '{repeat}'\n"));
+            life.run(what, at("03:00"));
+            life.health.look_ahead(Some(ahead(schedule, "03:00")));
+            life.health.hold(Held { paused: paused.map(at), ..Held::default() });
+            let next = open(&life.settings, &life.health, &life.zone, at("03:01"))[0].next;
+            assert_eq!(next.and_then(|next| next.at), Some(at(expected)), "{repeat} {schedule} {what} {paused:?}");
         }
     }
 

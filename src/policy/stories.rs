@@ -52,6 +52,7 @@ pub(super) fn run_as<T>(what: &str, run: u64, scheduled: Timestamp, with: impl F
     };
     let (reason, ending) = match how {
         "timeout" => (Reason::Timeout, Ending::TimedOut { after: Duration::from_secs(60), killed: false }),
+        "missing" => (Reason::Missing, Ending::Missing { due: scheduled, grace: Duration::from_secs(600), seen: None }),
         _ => (Reason::Exit, Ending::Exited { code }),
     };
     let skipped = how == "not run";

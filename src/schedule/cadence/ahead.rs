@@ -75,6 +75,14 @@ impl Ahead {
         };
         at.map_or(NextRun::Never, NextRun::At)
     }
+
+    /// The first time at or after `from` at which an expected run that goes on not to come is missing. While the job is `paused`
+    /// its due times pass.
+    pub fn first_missing(&self, from: Timestamp, paused: Option<Timestamp>) -> NextRun {
+        let Self { timing, cadence, now } = self;
+        let at = timing.expect().and_then(|expect| cadence.first_missing(timing, expect, (from, paused), *now));
+        at.map_or(NextRun::AnyTime, NextRun::At)
+    }
 }
 
 impl Cadence {

@@ -153,6 +153,29 @@ impl Cadence {
         self.next.map(|slot| (slot.scheduled, shift(slot.scheduled, expect.grace)))
     }
 
+    /// When the grace of a due time is over, at or after `from`, where no run comes; due times up to the end of a pause pass.
+    pub(super) fn first_missing(
+        &self,
+        timing: &Timing,
+        expect: &Expect,
+        (from, paused): (Timestamp, Option<Timestamp>),
+        now: Now,
+    ) -> Option<Timestamp> {
+        let (slot, times) = (self.next?, timing.due_times(expect)?);
+        let passed = |at: Timestamp| paused.is_some_and(|until| at <= until);
+        let over = slot.wall(now);
+        if over >= from && !passed(slot.scheduled) {
+            return Some(over);
+        }
+        let too_early = from.saturating_sub(expect.grace + Duration::from_nanos(1)).unwrap_or(from);
+        let too_early = paused.map_or(too_early, |until| too_early.max(until));
+        let due = match times.passed(slot.scheduled, too_early) {
+            Some(passed) => times.after_due(passed.latest)?,
+            None => slot.scheduled,
+        };
+        Some(shift(due, expect.grace))
+    }
+
     /// The wall clock was set. What is due in the time that it left out has its grace anew.
     pub(super) fn step_expected(&mut self, timing: &Timing, expect: &Expect, before: Timestamp, now: Now) {
         let Some(times) = timing.due_times(expect) else { return };
