@@ -4,10 +4,13 @@
 
 use std::sync::LazyLock;
 
+use minijinja::machinery::ast::{CallArg, Expr};
+use minijinja::machinery::parse_expr;
 use minijinja::value::Value;
-use minijinja::{Environment, Error, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::filters::{Mode, register};
+use super::spelling::written;
 use crate::slack::cut_plain;
 
 /// What an expression may spend: an instruction or 64 bytes of text each cost one.
@@ -25,8 +28,49 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
 
 /// The value of an expression; the error is one sentence.
 pub(super) fn evaluate(text: &str, context: &Value) -> Result<Value, String> {
-    let compiled = ENGINE.compile_expression(text).map_err(|error| sentence(&error))?;
-    compiled.eval(context.clone()).map_err(|error| sentence(&error))
+    value(text, context).map_err(|error| {
+        let missing = || missing(&parse_expr(text).ok()?, context).map(|name| format!("`{name}` is missing"));
+        let missing = if error.kind() == ErrorKind::UndefinedError { missing() } else { None };
+        missing.unwrap_or_else(|| sentence(&error))
+    })
+}
+
+fn value(text: &str, context: &Value) -> Result<Value, Error> {
+    ENGINE.compile_expression(text)?.eval(context.clone())
+}
+
+/// The innermost part of an expression that has no value: `json.a.b`, where nothing is known of `json.a.b.c`.
+fn missing(expr: &Expr<'_>, context: &Value) -> Option<String> {
+    let name = written(expr);
+    let known = name.as_deref().and_then(|name| value(name, context).ok());
+    if known.as_ref().is_some_and(|value| !value.is_undefined()) {
+        return None;
+    }
+    let inner = parts(expr).into_iter().find_map(|part| missing(part, context));
+    inner.or_else(|| name.filter(|_| known.is_some()))
+}
+
+/// The parts of an expression that are evaluated whatever the others are.
+fn parts<'e>(expr: &'e Expr<'e>) -> Vec<&'e Expr<'e>> {
+    match expr {
+        Expr::UnaryOp(op) => vec![&op.expr],
+        Expr::BinOp(op) => vec![&op.left, &op.right],
+        Expr::Compare(chain) => std::iter::once(&chain.expr).chain(chain.ops.iter().map(|step| &step.expr)).collect(),
+        Expr::GetAttr(get) => vec![&get.expr],
+        Expr::GetItem(get) => vec![&get.expr, &get.subscript_expr],
+        Expr::Test(test) => vec![&test.expr],
+        Expr::List(list) => list.items.iter().collect(),
+        Expr::Tuple(tuple) => tuple.items.iter().collect(),
+        Expr::IfExpr(choice) => vec![&choice.test_expr],
+        Expr::Filter(filter) => {
+            let given = filter.args.iter().filter_map(|argument| match argument {
+                CallArg::Pos(value) | CallArg::Kwarg(_, value) => Some(value),
+                CallArg::PosSplat(_) | CallArg::KwargSplat(_) => None,
+            });
+            filter.expr.iter().chain(given).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A filter applied to a value, which is the first of these, with its arguments.

@@ -191,10 +191,14 @@ fn a_condition_that_fails_is_critical_and_says_so() {
         ("json.queue > 1000", "`json.queue` is missing"),
         ("json.name > 1000", "`json.name`, which is text (\"x\") cannot be compared with a number 1,000"),
         ("json.none > 5", "which is nothing (none)"),
-        ("json.a.b.c == 1", "undefined"),
+        ("json.a.b.c == 1", "failed: `json.a` is missing"),
+        ("json.list[3].size > 1", "failed: `json.list[3]` is missing"),
+        ("json.name.first.last | length > 1", "failed: `json.name.first` is missing"),
+        ("(json.absent | default(1)) + json.a.b > 1", "failed: `json.a` is missing"),
+        ("(json.a.b if json.name else 0) > 1", "undefined"),
         ("range(1000000) | list | length > 5", ""),
     ] {
-        let outcome = judged(text, came(json!({"name": "x", "none": null}), "", 0));
+        let outcome = judged(text, came(json!({"name": "x", "none": null, "list": [{"size": 1}]}), "", 0));
         assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Condition), "{text}");
         assert!(outcome.detail.starts_with(&format!("the condition `{text}` failed: ")), "{}", outcome.detail);
         assert!(outcome.detail.contains(why), "{text}: {}", outcome.detail);
