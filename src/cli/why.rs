@@ -228,7 +228,9 @@ fn nothing(world: &World, known: Known<'_>, args: &WhyArgs, at: Option<Timestamp
                 return Ok(ExitCode::SUCCESS);
             }
             let starved = starved(reader, &args.job).filter(|_| args.at.is_none());
-            let why = if let Some(starved) = starved {
+            let why = if !job.timing.enabled {
+                next(known, job)
+            } else if let Some(starved) = starved {
                 let since = state::told(starved.since, zone, now);
                 format!("its run waits for {} since {since}: {}", starved.what(), starved.places())
             } else if let Some(after) = job.timing.after() {

@@ -166,6 +166,22 @@ fn why_says_that_a_job_is_paused_and_when_it_runs_after_that() {
 }
 
 #[test]
+fn why_says_of_whatever_is_not_enabled_that_it_is_not() {
+    let jobs = [
+        ("slack_alert.toml", CONF),
+        ("jobs.d/elsewhere.toml", "expect = { every = '1h', grace = '10m' }\nenabled = false\n"),
+        ("jobs.d/follows.toml", "command = 'true'\nafter = 'elsewhere'\nenabled = false\n"),
+        ("jobs.d/hourly.toml", "command = 'true'\nevery = '1h'\nenabled = false\n"),
+    ];
+    let sandbox = Sandbox::with(&jobs);
+    let _daemon = daemon(&sandbox);
+    for job in ["elsewhere", "follows", "hourly"] {
+        let ran = until(&sandbox, &["why", job], |ran| ran.code == 0);
+        assert_eq!(ran.stdout, format!("no run of {job} is known: it is not enabled\n"), "{ran:?}");
+    }
+}
+
+#[test]
 fn next_names_no_time_within_a_pause_of_a_job_that_something_else_runs() {
     let job = "expect = { every = '1h', grace = '10m' }\n";
     let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/x.toml", job)]);
