@@ -403,7 +403,13 @@ fn mentions(table: &mut Table<'_>, key: &'static str) -> Vec<Mention> {
         Ok(mention) => Some(mention),
         Err(refusal) => refuse(table, text, Code::InvalidValue, refusal),
     };
-    texts.iter().filter_map(read).collect()
+    // Whoever is named twice is pinged once.
+    texts.iter().filter_map(read).fold(Vec::new(), |mut all, mention| {
+        if !all.contains(&mention) {
+            all.push(mention);
+        }
+        all
+    })
 }
 
 impl Normalize {

@@ -91,6 +91,12 @@ fn everything_can_be_said() {
 }
 
 #[test]
+fn whoever_is_named_twice_is_pinged_once() {
+    let (settings, problems) = read_over("mention = ['@here', 'U024BE7LH', '@here', 'U024BE7LH']", "");
+    assert_eq!((problems, settings.mention), (Vec::new(), vec![Mention::Here, Mention::User("U024BE7LH".to_owned())]));
+}
+
+#[test]
 fn a_table_over_a_default_that_is_none_stands_alone() {
     let (settings, problems) = read_over("flap = { changes = 3 }", "flap = false");
     assert_eq!((problems, settings.flap.map(|flap| flap.changes)), (Vec::<String>::new(), Some(3)));
