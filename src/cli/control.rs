@@ -2,7 +2,7 @@
 //!
 //! Before it: `run`, and the commands that ask a running daemon. After it: `http`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::locate::World;
 use crate::clock::SharedClock;
@@ -19,8 +19,8 @@ pub(super) fn folders(world: &World, plan: &Plan) -> Vec<PathBuf> {
         folders.push(PathBuf::from(dirs.split(':').next().unwrap_or(dirs)));
     } else if rustix::process::geteuid().is_root() {
         folders.push(PathBuf::from("/run/slack-alert"));
-    } else if let Some(dir) = world.variable("XDG_RUNTIME_DIR") {
-        folders.push(Path::new(dir).join("slack-alert"));
+    } else if let Some(dir) = world.user_folder("XDG_RUNTIME_DIR") {
+        folders.push(dir.join("slack-alert"));
     }
     folders.extend(world.state_dir(plan).ok());
     folders

@@ -163,7 +163,7 @@ fn configuration(world: &World, dir: &Path) -> Option<PathBuf> {
         folders.push(dir.file_name().and(dir.parent()).map_or_else(|| dir.join(".."), Path::to_owned));
     }
     if !world.global.ignore_global_config {
-        let user = world.variable("XDG_CONFIG_HOME").map(PathBuf::from);
+        let user = world.user_folder("XDG_CONFIG_HOME");
         folders.extend(user.or_else(|| world.variable("HOME").map(|home| Path::new(home).join(".config"))));
     }
     let found = folders.into_iter().map(|folder| folder.join("slack_alert.conf")).find(|file| file.is_file())?;

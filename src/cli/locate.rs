@@ -38,6 +38,12 @@ impl World {
         self.environment.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
     }
 
+    /// A folder of the user's own that a variable names. The XDG Base Directory Specification has a relative one ignored: it would
+    /// be another folder wherever the command is called.
+    pub(super) fn user_folder(&self, name: &str) -> Option<PathBuf> {
+        self.variable(name).map(PathBuf::from).filter(|folder| folder.is_absolute())
+    }
+
     /// What a configuration is read against.
     pub(super) fn surroundings(&self) -> Surroundings {
         // One that is no text names no zone either.
@@ -114,7 +120,7 @@ impl World {
         }
         let mut places = vec![PathBuf::from("slack_alert.toml")];
         if !self.global.ignore_global_config {
-            let user = self.variable("XDG_CONFIG_HOME").map(PathBuf::from);
+            let user = self.user_folder("XDG_CONFIG_HOME");
             let user = user.or_else(|| self.variable("HOME").map(|home| Path::new(home).join(".config")));
             places.extend(user.map(|folder| folder.join("slack-alert/slack_alert.toml")));
             places.push(PathBuf::from("/etc/slack-alert/slack_alert.toml"));
@@ -275,7 +281,7 @@ impl World {
         if rustix::process::geteuid().is_root() {
             return Ok(PathBuf::from("/var/lib/slack-alert"));
         }
-        let state = self.variable("XDG_STATE_HOME").map(PathBuf::from);
+        let state = self.user_folder("XDG_STATE_HOME");
         let state = state.or_else(|| self.variable("HOME").map(|home| Path::new(home).join(".local/state")));
         state.map(|state| state.join("slack-alert")).ok_or_else(|| {
             Failure::usage(

@@ -149,7 +149,7 @@ fn find_as_read(world: &World, limit: Duration) -> (Result<Daemon, Absent>, Opti
 pub(super) fn sockets(world: &World, state_dir: Option<PathBuf>) -> Vec<PathBuf> {
     place::places(&place::Known {
         runtime_directory: world.variable("RUNTIME_DIRECTORY").map(str::to_owned),
-        user_runtime: world.variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+        user_runtime: world.user_folder("XDG_RUNTIME_DIR"),
         is_root: rustix::process::geteuid().is_root(),
         owner: state_dir.as_deref().and_then(owner),
         state_dir,

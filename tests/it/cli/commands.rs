@@ -104,6 +104,17 @@ fn a_job_that_is_not_loaded_says_why() {
 }
 
 #[test]
+fn a_users_folder_that_is_no_absolute_path_is_ignored() {
+    let conf = ("settings/slack-alert/slack_alert.toml", "host = 'web-1'\n");
+    let sandbox = Sandbox::with(&[conf]).variable("XDG_CONFIG_HOME", "settings");
+    let ran = sandbox.run(&["list"]);
+    assert!(ran.code == 2 && ran.stderr.contains("no configuration found"), "{ran:?}");
+    let folder = sandbox.path().join("settings");
+    let sandbox = sandbox.variable("XDG_CONFIG_HOME", folder.to_str().expect("the folder's name is text"));
+    assert!(!sandbox.run(&["list"]).stderr.contains("no configuration found"));
+}
+
+#[test]
 fn next_shows_when_jobs_will_run() {
     let sandbox = jobs(&[
         ("night", "command = \"true\"\ncron = \"30 3 * * Mon-Fri\"\ntime_zone = \"Europe/Berlin\"\n"),
