@@ -51,7 +51,8 @@ struct Field {
 }
 
 const FIELDS: [Field; 5] = [
-    Field { name: "minute", low: 0, high: 59, cycle: Some(60), names: &[] },
+    // Over the end of the hour is nearly the whole hour, or a slip: `5-2`.
+    Field { name: "minute", low: 0, high: 59, cycle: None, names: &[] },
     Field { name: "hour", low: 0, high: 23, cycle: Some(24), names: &[] },
     // Months differ in length: from the 28th to the 3rd has no one meaning under a step.
     Field { name: "day of the month", low: 1, high: 31, cycle: None, names: &[] },
