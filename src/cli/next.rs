@@ -214,7 +214,7 @@ pub(super) fn run(world: &World, args: &NextArgs) -> Result<ExitCode, Failure> {
             }
             true if !job.timing.has_times() => "at the next boot",
             true if job.timing.at_start == AtStart::Always => "at the next start",
-            true => "never",
+            true => "not within ten years",
         };
         vec![why.to_owned(), "-".to_owned(), job.name.to_string(), job.facts.schedule.clone()]
     });

@@ -127,7 +127,7 @@ fn next_shows_when_jobs_will_run() {
     assert_eq!(times, ["2026-03-30T01:30:00Z", "2026-03-31T01:30:00Z", "2026-04-01T01:30:00Z"], "{ran:?}");
     let ran = sandbox.run(&["next"]);
     assert_eq!(ran.code, 0);
-    assert!(ran.stdout.contains("never") && ran.stdout.contains("not enabled"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not within ten years") && ran.stdout.contains("not enabled"), "{}", ran.stdout);
 }
 
 #[test]
