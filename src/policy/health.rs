@@ -637,7 +637,9 @@ impl Health {
             each(&mut conversation.visible_at);
         }
         self.begun.known_mut().into_iter().flatten().for_each(|begun| each(&mut begun.at));
-        self.nights.known_mut().and_then(|nights| nights.ended.as_mut()).map(each);
+        if let Some(nights) = self.nights.known_mut() {
+            [&mut nights.ended, &mut nights.told].into_iter().flatten().for_each(each);
+        }
     }
 
     /// Takes a run in that ended then: counts, kinds of failure, what an ok run printed.

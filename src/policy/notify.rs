@@ -267,6 +267,9 @@ impl Health {
             self.waiting.statuses().for_each(|status| waited.insert(status));
         }
         let waited_open = if quiet { Vec::new() } else { self.waiting.open() };
+        if quiet && failing {
+            self.nights.tells(now, |at| quiet::end(settings, moment.zone, at).unwrap_or(at));
+        }
         let (digest, overnight) = self.digest(moment, quiet);
         let open = self.open.as_deref().filter(|_| of_incident);
         let incident = open.map(OpenIncident::incident);
@@ -553,7 +556,8 @@ impl Health {
             return Default::default();
         }
         if self.waiting.has_failures() {
-            self.nights.count(moment.now);
+            let ended = self.waiting.until.filter(|until| *until <= moment.now).unwrap_or(moment.now);
+            self.nights.count(ended, |at| quiet::end(moment.settings, moment.zone, at).unwrap_or(at));
         }
         let (waiting, open) = (std::mem::take(&mut self.waiting), self.open.as_deref());
         let present = Present { open, nights: *self.nights, zone: moment.zone, now: moment.now };

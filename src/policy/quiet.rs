@@ -132,6 +132,9 @@ pub(super) struct Nights {
     count: u32,
     /// When the last of them ended.
     pub(super) ended: Option<Timestamp>,
+    /// When a failure was told at once in quiet hours that are not counted yet.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) told: Option<Timestamp>,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -140,7 +143,7 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 const NEXT_NIGHT: Duration = Duration::from_secs(36 * 3_600);
 
 impl Nothing for Nights {
-    const NOTHING: &'static Self = &Self { count: 0, ended: None };
+    const NOTHING: &'static Self = &Self { count: 0, ended: None, told: None };
 }
 
 impl Nights {
@@ -149,11 +152,23 @@ impl Nights {
         self.count
     }
 
-    /// One more night ended, with failures in it.
-    pub(super) fn count(&mut self, now: Timestamp) {
-        let next = self.ended.is_some_and(|ended| between(ended, now) < NEXT_NIGHT);
+    /// One more night ended, with failures in it that waited. `end_of` has when the quiet hours around a time end.
+    pub(super) fn count(&mut self, ended: Timestamp, end_of: impl Fn(Timestamp) -> Timestamp) {
+        // What was told at once in the same night is no night of its own.
+        let before = self.told.take().map(end_of).filter(|before| *before < ended);
+        before.into_iter().chain([ended]).for_each(|ended| self.one_more(ended));
+    }
+
+    /// A failure is told at once, though the hours are quiet: nothing of it may be left to be told at their end.
+    pub(super) fn tells(&mut self, now: Timestamp, end_of: impl Fn(Timestamp) -> Timestamp) {
+        let before = self.told.replace(now).map(end_of).filter(|before| *before <= now);
+        before.into_iter().for_each(|ended| self.one_more(ended));
+    }
+
+    fn one_more(&mut self, ended: Timestamp) {
+        let next = self.ended.is_some_and(|last| between(last, ended) < NEXT_NIGHT);
         self.count = if next { self.count.saturating_add(1) } else { 1 };
-        self.ended = Some(now);
+        self.ended = Some(ended);
     }
 }
 

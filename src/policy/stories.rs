@@ -793,6 +793,35 @@ fn what_is_excepted_from_quiet_hours_speaks_and_so_does_its_end() {
 }
 
 #[test]
+fn a_night_of_which_a_failure_was_told_at_once_is_one_of_the_nights_in_a_row() {
+    let night = |nights: &str| {
+        format!("recovery ok (1 alert in quiet hours) | warning from 02:00 to 02:05 (5m), 1 failure{nights}: 81%")
+    };
+    let waits = |day: &str| format!("held: quiet-hours until {day} 07:00");
+    let [until_24, until_26, until_27] = ["24", "26", "27"].map(waits);
+    let [first, third, fourth] = ["", ", 3rd night in a row", ", 4th night in a row"].map(night);
+    story(
+        "quiet_hours = \"22:00-07:00\"\nquiet_except = [\"critical\"]\nintermittent = false",
+        &[
+            ("24 02:00", "warning: 81%", &until_24),
+            ("24 02:05", "ok", &until_24),
+            ("24 07:00", "clock", &first),
+            ("25 02:00", "critical: 99%", "failure critical, opens #3, pings"),
+            ("25 02:05", "ok", "recovery ok, closes #3 in its thread (1 failure in 5m)"),
+            ("26 02:00", "warning: 81%", &until_26),
+            ("26 02:05", "ok", &until_26),
+            ("26 07:00", "clock", &third),
+            // One night is counted once, whatever else waits in it.
+            ("27 01:00", "critical: 99%", "failure critical, opens #7, pings"),
+            ("27 01:05", "ok", "recovery ok, closes #7 in its thread (1 failure in 5m)"),
+            ("27 02:00", "warning: 81%", &until_27),
+            ("27 02:05", "ok", &until_27),
+            ("27 07:00", "clock", &fourth),
+        ],
+    );
+}
+
+#[test]
 fn flapping_through_the_night_is_a_line_of_the_digest() {
     story(
         "quiet_hours = \"22:00-07:00\"\nflap = { changes = 2, within = \"10m\" }",
