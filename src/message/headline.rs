@@ -368,13 +368,15 @@ fn bad(notice: &Notice) -> Draft {
             Draft { words, says_ending: true, says_count: true, ..Draft::default() }
         }
         Update::Better { was } => cause.after(&format!("better: {status}, was {}: ", was.as_str())),
-        Update::SilenceEnds { by, since, failures, line, was, differs } => {
+        Update::SilenceEnds { by, since, failures, line, was, differs, again } => {
             // Of an incident that is not the last run's nothing else is known.
             let cause = if cause.words.is_empty() { Cause { words: line.clone(), ..cause } } else { cause };
             let whose = if by.is_empty() { "the silence".to_owned() } else { format!("the silence by {by}") };
             let failures = count(*failures, "failure");
+            let again = again.map(|again| format!("{status} again since {}", clock(notice, again)));
             let how = match was {
                 None => status.to_owned(),
+                Some(was) if *was == notice.status && again.is_some() => again.unwrap_or_default(),
                 Some(was) if *was == notice.status && *differs => format!("still {status}, failing differently"),
                 Some(was) if *was == notice.status => format!("still {status}"),
                 Some(was) if notice.status == Status::Unknown => format!("state unknown, was {}", was.as_str()),
@@ -383,7 +385,8 @@ fn bad(notice: &Notice) -> Draft {
                 }
                 Some(was) => format!("worse: {status}, was {}", was.as_str()),
             };
-            counted(cause.after(&format!("{how}, {failures} since {} ({whose} ended): ", clock(notice, *since))))
+            let (since, gap) = (clock(notice, *since), gap(notice));
+            counted(cause.after(&format!("{how}, {failures} since {since}{gap} ({whose} ended): ")))
         }
         Update::QuietHoursEnd { alerts } => quiet_hours_end(notice, *alerts, cause),
         _ => cause.after(&format!("{status}: ")),

@@ -346,6 +346,12 @@ impl OpenIncident {
         (self.failures.saturating_sub(before), since)
     }
 
+    /// Since when it fails again, where it was reported and then was ok, and nobody heard of either since.
+    pub(super) fn fails_again(&self) -> Option<Timestamp> {
+        let told = self.reported.as_ref()?;
+        self.before_ok.map(|(_, since)| since).filter(|since| *since > told.at)
+    }
+
     /// Whether it has failed so often in a row that it is no failure now and then.
     pub(super) fn lasts(&self) -> bool {
         self.row().0 >= LASTS

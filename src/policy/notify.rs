@@ -274,9 +274,13 @@ impl Health {
         let open = self.open.as_deref().filter(|_| of_incident);
         let incident = open.map(OpenIncident::incident);
         let worse = before.as_ref().is_none_or(|known| draft.status.badness() > known.worst().badness());
+        // Another failure after one that was told and is over: nobody heard of its end, and this is no repetition. That a job
+        // changes is what is said of one that flaps.
+        let flaps = draft.event == Event::Flapping || self.is_flapping();
+        let again = failing && !flaps && open.is_some_and(|open| open.fails_again().is_some());
         // What ends along with it has its own thread, and is told there.
         let more = !digest.is_empty();
-        let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse, more, now);
+        let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse || again, more, now);
         // Whoever has it hears in the thread that it got better; nobody else needs to.
         let better = matches!(draft.update, Update::Better { .. } | Update::Unknown { .. });
         let in_thread_only = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
@@ -296,7 +300,7 @@ impl Health {
         // At the end of quiet hours somebody may have it already.
         let is_taken = matches!(draft.update, Update::QuietHoursEnd { .. })
             && open.is_some_and(|open| self.acknowledged(open).is_some());
-        let asks = stays || self.pings(&draft, open, worse);
+        let asks = stays || self.pings(&draft, open, worse || again);
         let pings = failing && draft.status == Status::Critical && asks && !is_taken;
         let told_in = self.reported_in(open, before.as_ref());
         let waits = before.as_ref().filter(|_| open.is_some());

@@ -692,7 +692,7 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #1 (1 alert in quiet hours) | critical since 21:00, 3 failures, ok in between, \
+                "repeat critical, shown in #1, pings (1 alert in quiet hours) | critical since 21:00, 3 failures, ok in between, \
              failing still: disk full",
             ),
         ],
@@ -706,7 +706,7 @@ fn an_incident_told_before_the_night_is_closed_or_goes_on_in_the_morning() {
             (
                 "24 07:00",
                 "clock",
-                "repeat critical, shown in #1 (2 alerts in quiet hours) | critical since 21:00, 2 failures, ok in between, failing still | 22:05 output: fine",
+                "repeat critical, shown in #1, pings (2 alerts in quiet hours) | critical since 21:00, 2 failures, ok in between, failing still | 22:05 output: fine",
             ),
         ],
     );
@@ -876,7 +876,11 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
             ("03:01", "silence 1h", ""),
             ("03:10", "ok", "held: silenced until 23 04:01"),
             ("03:15", "critical: x", "held: repeat-not-due until 23 04:01"),
-            ("04:01", "clock", "repeat critical, in #1 (still failing, 2 failures since 03:00: the silence ended)"),
+            (
+                "04:01",
+                "clock",
+                "repeat critical, shown in #1, pings (failing again since 03:15, 2 failures since 03:00, ok in between: the silence ended)",
+            ),
             ("04:10", "ok", "recovery ok, closes #1 (2 failures in 1h 10m)"),
         ],
     );
@@ -1097,7 +1101,7 @@ fn a_job_that_hangs_is_told_once() {
             (
                 "24 07:00",
                 "clock",
-                "stuck critical, shown in #1 (2 due times skipped in a row) | critical since 20:01, 2 failures, ok in between, failing still: a run hung: copying",
+                "stuck critical, shown in #1, pings (2 due times skipped in a row) | critical since 20:01, 2 failures, ok in between, failing still: a run hung: copying",
             ),
             ("24 07:10", "ok", "recovery ok, closes #1 (2 failures in 11h 9m)"),
         ],

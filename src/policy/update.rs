@@ -133,6 +133,8 @@ pub enum Update {
         was: Option<Status>,
         /// It fails with the status that was told, and in a way that was not.
         differs: bool,
+        /// Since when it fails again, where it was ok in between, of which nobody heard.
+        again: Option<Timestamp>,
     },
     /// The quiet hours are over, and this happened in them.
     QuietHoursEnd {
@@ -236,10 +238,14 @@ impl Update {
             Self::FlappingEnds { status, lasted: None } => {
                 format!("no longer watched for changes of status: {} now", status.as_str())
             }
-            Self::SilenceEnds { by, since, failures, .. } => {
+            Self::SilenceEnds { by, since, failures, again, .. } => {
                 let whose = if by.is_empty() { "the silence".to_owned() } else { format!("the silence by {by}") };
+                let (how, gap) = match again {
+                    Some(again) => (format!("failing again since {}", clock(*again, zone, now)), ", ok in between"),
+                    None => ("still failing".to_owned(), ""),
+                };
                 let since = clock(*since, zone, now);
-                format!("still failing, {} since {since}: {whose} ended", count(*failures, "failure"))
+                format!("{how}, {} since {since}{gap}: {whose} ended", count(*failures, "failure"))
             }
             Self::QuietHoursEnd { alerts } => format!("{} in quiet hours", count(*alerts, "alert")),
             Self::Hangs(hang) => {

@@ -149,7 +149,8 @@ fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option
     let told = open.reported.as_ref();
     let was = told.map(|told| told.status);
     let differs = was == Some(open.status) && told.is_some_and(|told| !told.kinds.contains(&open.kind));
-    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures, line, was, differs };
+    let again = open.fails_again();
+    let update = Update::SilenceEnds { by, since: open.since, failures: open.failures, line, was, differs, again };
     health.of_clock(moment, event, FlapChange::None, open.status, update)
 }
 

@@ -580,6 +580,22 @@ async fn the_end_of_a_silence_says_still_only_of_what_was_told_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_end_of_a_silence_says_that_the_job_was_ok_in_it_and_pings_for_the_failure_that_followed() {
+    let text = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'";
+    let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() / 60 {
+        0..20 | 40.. => fails("no"),
+        _ => says(""),
+    })
+    .await;
+    world.pass(minutes(5)).await;
+    hold(&world, HoldKind::Silence, "a", Some(50)).await;
+    world.pass(minutes(55)).await;
+    let told = world.messages().join("\n");
+    let end = "<!here> :red_circle: a critical again since 08:40, 4 failures since 08:00, ok in between (the silence by dana ended): no";
+    assert!(told.contains(end), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silence_keeps_the_recovery_and_says_at_its_end_what_fails_still() {
     let text = "command = 'a'\nevery = '10m'\nnotify.repeat = '1h'";
     let files = [("jobs.d/mended.toml", text), ("jobs.d/broken.toml", text), ("jobs.d/new.toml", text)];
