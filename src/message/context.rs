@@ -3,7 +3,7 @@
 //! Before it: a [`Notice`] and its headline, whose facts are not said twice. After it: `render`. Everything here is mrkdwn,
 //! already escaped.
 
-use super::headline::{Headline, found, line};
+use super::headline::{Headline, found};
 use super::words::{JUST_NOW, clock, ended, format_bytes, one_line, short};
 use super::{Notice, Occasion};
 use crate::clock::between;
@@ -25,17 +25,11 @@ pub(super) fn context(notice: &Notice, headline: &Headline, named: bool) -> Stri
     }
     let clean = matches!(notice.ending(), Some(Ending::Exited { code: 0 } | Ending::Reported { ok: true }));
     let clean_exit = clean && notice.status == Status::Ok;
-    // A headline that will be edited keeps nothing.
-    let is_edited = matches!(notice.update, Update::Intermittent { opens: true, .. });
     let found = found(notice).map(|found| unformatted(&found));
-    let found = found.filter(|found| is_edited || !headline.plain.contains(found));
+    let found = found.filter(|found| !headline.plain.contains(found));
     // What was found in a run says more than that it exited well.
     let says_less = headline.says_ending || clean_exit || (clean && found.is_some());
-    facts.extend(notice.ending().filter(|_| !says_less).map(|ending| match ending {
-        // When it was due is only there.
-        Ending::Missing { .. } if is_edited => unformatted(&line(notice)),
-        ending => escape(&ended(ending)),
-    }));
+    facts.extend(notice.ending().filter(|_| !says_less).map(|ending| escape(&ended(ending))));
     facts.extend(found);
     facts.extend(often(notice, headline).map(|often| escape(&often)));
     facts.extend(took(notice));

@@ -326,16 +326,16 @@ fn bad(notice: &Notice) -> Draft {
         Update::Unknown { since, was } => {
             counted(cause.after(&format!("state unknown since {}, was {}: ", clock(notice, *since), was.as_str())))
         }
-        Update::Intermittent { failed, runs, since, opens } => {
+        Update::Intermittent { failed, runs, since, opens, line } => {
             let often = if failed < runs { "fails now and then" } else { "keeps failing" };
             let words = format!(
                 "{often}: {failed} of {runs} runs since {} ({} %)",
                 clock(notice, *since),
                 percent(*failed, *runs)
             );
-            // An edit stands above what is said of the run that was told first: all of that is below, since the headline changes.
-            let cause = if *opens { cause } else { Cause::default() };
-            Draft { shows_all: false, says_ending: false, ..counted(cause.after(&format!("{words}: "))) }
+            // An edit stands above what is said of the run that was told first, and keeps what its headline said of it.
+            let cause = if *opens { cause } else { Cause { words: shorten(line), ..Cause::default() } };
+            counted(cause.after(&format!("{words}: ")))
         }
         Update::IntermittentEnds { failed, runs, steady } => {
             let words = format!(

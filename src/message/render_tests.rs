@@ -258,12 +258,12 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
             ":twisted_rightwards_arrows: db/backup keeps changing: 6 times in 4m; no more messages until it is steady for 10m (critical now)",
         ),
         (
-            update(Update::Intermittent { failed: 3, runs: 40, since, opens: true }),
+            update(Update::Intermittent { failed: 3, runs: 40, since, opens: true, line: String::new() }),
             ":large_orange_circle: db/backup fails now and then: 3 of 40 runs since 23:45 (8 %): connection refused",
         ),
         (
-            update(Update::Intermittent { failed: 4, runs: 50, since, opens: false }),
-            ":large_orange_circle: db/backup fails now and then: 4 of 50 runs since 23:45 (8 %)",
+            update(Update::Intermittent { failed: 4, runs: 50, since, opens: false, line: "disk full".to_owned() }),
+            ":large_orange_circle: db/backup fails now and then: 4 of 50 runs since 23:45 (8 %): disk full",
         ),
         (
             flapping(Update::FlappingContinues { changes: 9, since }),
@@ -829,8 +829,9 @@ fn what_was_found_is_said_once_whatever_stands_in_it_and_formats_nothing() {
 }
 
 #[test]
-fn of_what_fails_now_and_then_the_cause_stands_below_the_headline_too_which_is_edited() {
-    let update = Update::Intermittent { failed: 3, runs: 7, since: sample(Event::Failure).now, opens: true };
+fn of_what_fails_now_and_then_the_cause_is_said_once() {
+    let since = sample(Event::Failure).now;
+    let update = Update::Intermittent { failed: 3, runs: 7, since, opens: true, line: String::new() };
     let missing = |outcome: &mut Outcome| {
         let due = outcome.finished;
         outcome.ending = Ending::Missing { due, grace: Duration::from_secs(60), seen: None };
@@ -852,10 +853,12 @@ fn of_what_fails_now_and_then_the_cause_stands_below_the_headline_too_which_is_e
     ];
     for (change, cause) in changes {
         let notice = with(wrote(sample(Event::Failure), b"", b""), change);
-        let shown = rendered(&Notice { update: update.clone(), ..notice }, &format_of(""));
-        let below: Vec<String> = shown.blocks.iter().skip(1).map(ToString::to_string).collect();
-        assert_eq!(below.concat().matches(cause).count(), 1, "{cause}: {below:#?}");
+        let shown = rendered(&Notice { update: update.clone(), ..notice }, &format_of("")).text;
+        assert_eq!(shown.matches(cause).count(), 1, "{cause}: {shown}");
     }
+    let notice = wrote(sample(Event::Failure), b"", b"disk full\n");
+    let shown = rendered(&Notice { update, ..notice }, &format_of("")).text;
+    assert_eq!(shown.matches("disk full").count(), 1, "{shown}");
 }
 
 #[test]

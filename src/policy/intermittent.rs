@@ -33,7 +33,8 @@ impl Health {
     /// The conversation as its first message says it.
     pub(super) fn counted(&self, conversation: &Conversation, opens: bool) -> Update {
         let (failed, runs) = self.counts(conversation);
-        Update::Intermittent { failed, runs, since: conversation.since(), opens }
+        let line = conversation.line.to_string();
+        Update::Intermittent { failed, runs, since: conversation.since(), opens, line }
     }
 
     /// An incident is reported for the first time: whether it belongs to a conversation, or opens one.
@@ -63,6 +64,7 @@ impl Health {
         open.conversation = Some(open.id);
         self.conversation = Some(Box::new(Conversation {
             id: open.id,
+            line: open.line.clone(),
             first,
             last_failure: now,
             visible_at: now,

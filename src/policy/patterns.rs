@@ -64,6 +64,9 @@ pub(super) struct Begun {
 pub(super) struct Conversation {
     /// The incident whose first message opened it.
     pub(super) id: u64,
+    /// What the failure said that opened it; not known of one that an earlier version kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) line: Box<str>,
     /// What is counted from.
     pub(super) first: Begun,
     /// When the last run that failed ended.

@@ -70,6 +70,8 @@ pub enum Update {
         since: Timestamp,
         /// This is its first message, and so tells of a failure too.
         opens: bool,
+        /// What the failure said that opened it.
+        line: String,
     },
     /// The job did not fail for long enough: the conversation is over.
     IntermittentEnds {
