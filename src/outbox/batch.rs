@@ -157,7 +157,11 @@ impl Batch {
 /// What to do with the messages that the store gave. Edits of what is not there, and edits that a later one follows, are
 /// needless.
 pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
-    let rows = heads.rows;
+    let mut rows = heads.rows;
+    // Nobody is called to what is over already.
+    for stored in rows.iter_mut().filter(|stored| stored.over) {
+        stored.message = storm::pinging_nobody(&stored.message);
+    }
     let Some(first) = rows.first() else {
         let passed_over = ask.passed_over.iter().map(|(_, until)| *until);
         return Turn::Nothing(heads.later.into_iter().chain(passed_over).min());

@@ -701,6 +701,12 @@ impl Storm {
 
 /// A job's own message, in the thread of the storm or of its incident: it pings nobody a second time.
 pub fn detail(message: &Message, target: Option<Parent>) -> Message {
+    let route = Route { target, detail: true, also: Vec::new(), ..message.route.clone() };
+    Message { thread: Thread::Reply, attachment: None, route, ..pinging_nobody(message) }
+}
+
+/// The same message, which pings nobody.
+pub fn pinging_nobody(message: &Message) -> Message {
     let mut blocks = message.blocks.clone();
     blocks.iter_mut().for_each(without_pings);
     if let Some(serde_json::Value::String(text)) = blocks.first_mut().and_then(|block| block.pointer_mut("/text/text"))
@@ -710,8 +716,7 @@ pub fn detail(message: &Message, target: Option<Parent>) -> Message {
     let mut text = serde_json::Value::from(message.text.as_str());
     without_pings(&mut text);
     let text = text.as_str().unwrap_or_default().trim_start().to_owned();
-    let route = Route { target, detail: true, also: Vec::new(), ..message.route.clone() };
-    Message { thread: Thread::Reply, text, blocks, attachment: None, route, ..message.clone() }
+    Message { text, blocks, ..message.clone() }
 }
 
 /// As the store keeps them; the oldest are forgotten.

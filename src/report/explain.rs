@@ -476,6 +476,7 @@ mod tests {
             parent: None,
             first: None,
             superseded: false,
+            over: false,
         };
         let (dead, waiting) = (MessageState::Dead, MessageState::Waiting);
         let (a, b) = (stored("a", dead), stored("b", dead));

@@ -48,6 +48,7 @@ fn waiting(message: Message, queued: Timestamp) -> Stored {
         message,
         first: None,
         superseded: false,
+        over: false,
     }
 }
 

@@ -296,6 +296,10 @@ const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 AND part =
           AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
           AND later.part = 1))";
 
+/// A message of an incident whose end waits behind it.
+const OVER: &str = "edit = 0 AND part < 2 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+     AND later.state = 0 AND later.id > message.id AND later.incident = message.incident AND later.part = 2)";
+
 /// The end of an incident whose first message was refused and waits for another try: it comes behind that.
 const END_OF_WAITING: &str = "part = 2 \
      AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel AND earlier.state = 0 \
@@ -306,7 +310,7 @@ fn columns() -> String {
     format!(
         "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
          ({OUTDATED_EDIT}) OR ({OUTDATED_FIRST}), message.job, not_before, timeouts, refusals, forwarded, \
-         CASE edit WHEN 1 THEN thread.first END, message.dropped"
+         CASE edit WHEN 1 THEN thread.first END, message.dropped, ({OVER})"
     )
 }
 
@@ -465,6 +469,7 @@ fn row(row: &Row<'_>) -> Result<Stored> {
         first: maybe_text(row, 15)?.and_then(|first| serde_json::from_str(&first).ok()),
         message,
         superseded: number(row, 9)? == 1,
+        over: number(row, 17)? == 1,
     })
 }
 

@@ -80,6 +80,12 @@ fn is_outdated(stored: &Stored, first: Option<&Message>, peers: &[Peer]) -> bool
     }
 }
 
+/// Whether the end of its incident waits behind it.
+fn is_over(stored: &Stored, peers: &[Peer]) -> bool {
+    let ends = |peer: &Peer| peer.id > stored.id && peer.part == Part::End;
+    !stored.is_edit() && Part::of(&stored.message) != Part::End && peers.iter().any(ends)
+}
+
 /// Whether it comes behind another message of its incident, which waits: `has_root` says that the thread has a first message.
 fn is_blocked(stored: &Stored, has_root: bool, peers: &[Peer], now: Timestamp) -> bool {
     let mut earlier = peers.iter().filter(|peer| peer.id < stored.id && peer.class == Class::Alert);
@@ -248,6 +254,7 @@ impl Overlay {
             let peers = peers.get(&incident).map_or(&[][..], Vec::as_slice);
             let (parent, first) = self.root(row, incident, channel, known);
             row.superseded |= is_outdated(row, first.as_deref(), peers);
+            row.over |= is_over(row, peers);
             let has_root = parent.is_some();
             if row.message.route.target.is_none() {
                 row.parent = parent;

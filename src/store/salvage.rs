@@ -470,6 +470,7 @@ fn stand_in_for_unreadable(index: Index, new: &Connection, now: Timestamp) -> Re
             parent: None,
             first: None,
             superseded: false,
+            over: false,
         };
         mail::insert(new, &stored)?;
         count += 1;

@@ -771,6 +771,24 @@ fn a_refused_first_message_that_an_earlier_schema_kept_is_still_outdated_by_a_la
 }
 
 #[test]
+fn of_a_message_it_is_known_that_the_end_of_its_incident_waits_behind_it() {
+    for on_disk in [true, false] {
+        let store = memory();
+        let told = |text, event, thread| Message { event: Some(event), ..threaded("ops", text, 7, thread) };
+        put(&store, vec![told("fails", Event::Failure, Thread::Open)]);
+        fill(&store, !on_disk);
+        put(&store, vec![message("dev", &"x".repeat(50_000))]);
+        put(
+            &store,
+            vec![told("fails still", Event::Failure, Thread::Reply), told("well", Event::Recovery, Thread::Reply)],
+        );
+        let heads = now(store.heads(Channel::new("ops"), Class::Alert, 9, Vec::new(), at(60))).expect("it can be read");
+        let seen: Vec<_> = heads.rows.iter().map(|row| (row.message.text.as_str(), row.over)).collect();
+        assert_eq!(seen, [("fails", true), ("fails still", true), ("well", false)]);
+    }
+}
+
+#[test]
 fn of_an_incident_without_a_thread_the_last_message_alone_waits_for_a_channel_that_refuses() {
     let store = memory();
     let told = |text| Message { event: Some(Event::Failure), ..threaded("ops", text, 7, Thread::None) };

@@ -704,6 +704,7 @@ mod tests {
             parent: None,
             first: None,
             superseded: false,
+            over: false,
         }
     }
 

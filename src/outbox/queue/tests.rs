@@ -78,6 +78,7 @@ fn stored(id: u64, thread: Thread, parent: bool) -> Stored {
         parent,
         first: None,
         superseded: false,
+        over: false,
     }
 }
 

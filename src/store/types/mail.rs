@@ -58,6 +58,8 @@ pub struct Stored {
     /// A later message of the same kind makes this one needless: an edit that another edit follows, or the first message
     /// of an incident that was refused and that another first message follows.
     pub superseded: bool,
+    /// The end of its incident waits behind it for the same channel.
+    pub over: bool,
 }
 
 impl Stored {
@@ -75,6 +77,7 @@ impl Stored {
             parent: None,
             first: None,
             superseded: false,
+            over: false,
         }
     }
 }

@@ -346,6 +346,30 @@ async fn what_a_channel_does_not_take_is_told_in_the_default_channel_and_tried_a
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_alert_that_comes_when_its_incident_is_over_pings_nobody() {
+    for is_over in [false, true] {
+        let rig = Rig::new().await;
+        rig.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+            "ops" if at < Duration::from_secs(30) => lasting(Fault::Channel),
+            _ => ok(),
+        });
+        rig.put(Message {
+            text: "<!here> job-1 critical".to_owned(),
+            ..rig.alert(1, Event::Failure, Thread::Open, RunStatus::Critical, "")
+        })
+        .await;
+        if is_over {
+            pass(9).await;
+            rig.put(rig.alert(1, Event::Recovery, Thread::Reply, RunStatus::Ok, "well")).await;
+        }
+        pass(100).await;
+        let sent = rig.slack.transcript();
+        let words = if is_over { "60.001 #ops job-1 critical" } else { "60.001 #ops <!here> job-1 critical" };
+        assert!(sent.contains(&words.to_owned()), "{sent:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_letter_can_be_set_waiting_again() {
     let rig = Rig::new().await;
     rig.slack.play(|delivery, at| match delivery.message.channel.as_str() {
