@@ -277,7 +277,8 @@ impl Health {
         // Another failure after one that was told and is over: nobody heard of its end, and this is no repetition. That a job
         // changes is what is said of one that flaps.
         let flaps = draft.event == Event::Flapping || self.is_flapping();
-        let again = failing && !flaps && open.is_some_and(|open| open.fails_again().is_some());
+        let is_news = |open: &OpenIncident| open.fails_again().is_some() && !self.is_below_after(settings, open);
+        let again = failing && !flaps && open.is_some_and(is_news);
         // What ends along with it has its own thread, and is told there.
         let more = !digest.is_empty();
         let thread = self.threading(&draft, open, before.as_ref(), failing, ends, worse || again, more, now);

@@ -884,6 +884,22 @@ fn a_silence_delays_a_recovery_and_does_not_lose_it() {
             ("04:10", "ok", "recovery ok, closes #1 (2 failures in 1h 10m)"),
         ],
     );
+    // By itself it would not be reported yet.
+    story(
+        "after = 2",
+        &[
+            ("02:55", "critical: x", "held: below-after"),
+            ("03:00", "critical: x", "failure critical, opens #1, pings (failing since 02:55, 2 failures)"),
+            ("03:01", "silence 1h", ""),
+            ("03:10", "ok", "held: silenced until 23 04:01"),
+            ("03:55", "critical: x", "held: repeat-not-due until 23 04:01"),
+            (
+                "04:01",
+                "clock",
+                "repeat critical, in #1 (failing again since 03:55, 3 failures since 02:55, ok in between: the silence ended)",
+            ),
+        ],
+    );
     story(
         "",
         &[
