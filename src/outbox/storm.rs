@@ -466,7 +466,10 @@ impl Storm {
         let member = Member::of(message);
         let alike = || !member.is_silent() && self.members.iter().any(|other| other.key() == member.key());
         let pinged = || pings(std::iter::once(message)).iter().all(|ping| self.pinged.contains(ping));
+        // Of one that nobody watched for a while, that it fails is news.
+        let is_back = self.members.iter().any(|member| member.gone && message.job.as_ref() == Some(&member.job));
         !self.ended
+            && !is_back
             && !self.fixed
             && self.quiet.is_none()
             && soon

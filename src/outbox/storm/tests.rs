@@ -381,6 +381,18 @@ fn a_job_that_is_put_back_and_fails_is_watched_again() {
 }
 
 #[test]
+fn a_job_that_is_put_back_and_fails_as_before_has_an_alert_of_its_own() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no db1 <!here>")).collect();
+    let again = Message { incident: Some(9), ..failures[0].clone() };
+    let mut storm = storm(&failures);
+    assert!(storm.takes(&again, T0), "one that was watched all the time says nothing new");
+    let words = "no longer watched since 03:00".to_owned();
+    let route = Route { edit: Some(Edit::Gone { words }), ..Route::default() };
+    storm.update(&Message { route, thread: Thread::Edit, ..failures[0].clone() }, T0);
+    assert!(!storm.takes(&again, T0) && storm.takes(&failure(4, "critical: no db1"), T0));
+}
+
+#[test]
 fn a_jobs_name_stays_on_its_line() {
     let failures: Vec<Message> =
         (1..=3).map(|number| failure(number, &format!("says {}", ["a", "b", "c"][number as usize - 1]))).collect();
