@@ -188,7 +188,7 @@ pub fn turn(heads: Heads, ask: &Ask, at: Timestamp) -> Turn {
             if !needless.is_empty() {
                 return Turn::Settle(Box::new(settled(ask, needless, Class::Edit, Disposition::Superseded, at)));
             }
-            if first.queued < ask.expires {
+            if first.queued < ask.expires && !is_untried_end(first) {
                 let of_storm = |storm: &Storm| first.is_edit() && first.message.incident == Some(storm.id);
                 if ask.storms.iter().any(of_storm) {
                     return Turn::Absorb(vec![first.clone()]);
@@ -369,6 +369,13 @@ fn alone(rows: Vec<Stored>, ask: &Ask, at: Timestamp) -> Turn {
 fn is_gone(stored: &Stored) -> bool {
     let is_gone = matches!(stored.message.route.edit, Some(Edit::Gone { .. }));
     is_gone && stored.is_edit() && !stored.superseded && stored.parent.is_none()
+}
+
+/// An edit that says that an incident is over, and that Slack has not refused: it waits for as long as Slack takes nothing, since its
+/// message would be there for ever as if it went on. It ends when nothing is known of the message any more.
+fn is_untried_end(stored: &Stored) -> bool {
+    let is_end = matches!(stored.message.route.edit, Some(Edit::Resolved { .. } | Edit::Gone { .. }));
+    is_end && stored.is_edit() && stored.progress.refusals == 0
 }
 
 /// An edit that is not sent since another follows it, and what the message says before it.

@@ -4,7 +4,7 @@ use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
 
 use super::told::{CONF, MORNING, minutes, told};
-use crate::support::notifier::{lasting, ok};
+use crate::support::notifier::{lasting, ok, passing};
 use crate::support::world::{World, fails, says};
 
 /// Slack refuses every edit.
@@ -30,6 +30,27 @@ async fn the_end_of_a_single_failed_run_is_shown_in_the_channel_where_its_messag
                 ops.iter().filter(|line| line.contains(" Broadcast ") && line.contains("is well again after 10m"));
             assert_eq!(shown.count(), 1, "{fault:?} {on}: {ops:#?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_whose_end_slack_could_not_be_told_for_more_than_a_day_is_closed_when_slack_is_there() {
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", "command = 'a'\nevery = '1h'")];
+    for failures in [1, 2] {
+        let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 3_600 {
+            hour if hour < failures => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.slack.play(|_, at| if minutes(70) < at && at < minutes(30 * 60) { passing() } else { ok() });
+        // The first message is taken, and nothing after it for 29 hours.
+        if failures == 1 {
+            world.slack.play(|_, at| if minutes(5) < at && at < minutes(30 * 60) { passing() } else { ok() });
+        }
+        world.pass(minutes(31 * 60)).await;
+        let ops = told(&world, "ops");
+        let closed = ops.iter().filter(|line| line.contains(" Edit ") && line.contains("resolved after")).count();
+        assert_eq!(closed, 1, "{failures}: {ops:#?}");
     }
 }
 
