@@ -64,7 +64,8 @@ fn is_secret(path: &[&str]) -> bool {
     };
     let parent = path.iter().rev().nth(1).map(|parent| parent.to_ascii_lowercase());
     match parent.as_deref() {
-        // A job's variables, whose names are in words of their own.
+        // A job's variables, whose names are in words of their own; more of them than `redact_env` masks, since a line of a file
+        // that is blotted out in vain hides nothing that anybody needs.
         Some(parent) if is_environment(parent) => {
             ["pass", "secret", "token", "key", "credential", "pwd", "auth", "dsn", "url"]
                 .iter()

@@ -48,7 +48,7 @@ const OTHERS: &str =
 /// What is shorter is no secret (as with `redact_env`).
 const SHORTEST: usize = 6;
 
-/// How the names of variables end whose values are secrets.
+/// How the names of variables end whose values are secrets. Narrower than what `redact_env` masks: `KEYMAP` is no finding.
 const NAMES: [&str; 12] = [
     "TOKEN",
     "PASS",

@@ -65,7 +65,9 @@ pub(in crate::exec) struct Variables {
     pub(in crate::exec) env_file: Option<PathBuf>,
 }
 
-/// What the name of a variable contains whose value is nobody's to see.
+/// What the name of a variable contains whose value is nobody's to see: the words of the manual, of which people know what is
+/// masked. `diagnostic::mask` knows more, since nobody misses what it blots out, and the rule `secret-in-file` asks how a name
+/// ends, since a finding that is none is in the way.
 const SECRET_NAMES: [&str; 5] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL"];
 
 /// What every environment has and nobody hides: to mask the value of one of these would mask every path.
