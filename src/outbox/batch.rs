@@ -86,6 +86,8 @@ pub struct Batch {
     pub storm: Option<storm::Kind>,
     /// So many alerts of the storm did not fit, and are told next.
     pub more: u64,
+    /// It goes on where another storm had not taken all.
+    pub follows: bool,
     /// What is sent.
     pub message: Arc<Message>,
     /// As plain text alone; why.
@@ -293,6 +295,7 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
             merged: None,
             storm: Some(kind),
             more,
+            follows: pinged.is_some(),
             message: Arc::new(message),
             plain,
             parent: None,
@@ -321,6 +324,7 @@ fn merged(rows: &[Stored], ask: &Ask, at: Timestamp) -> Option<Turn> {
         merged: Some(kind),
         storm: None,
         more: 0,
+        follows: false,
         message: Arc::new(message),
         plain,
         parent: None,
@@ -352,6 +356,7 @@ fn alone(rows: Vec<Stored>, ask: &Ask, at: Timestamp) -> Turn {
         merged: None,
         storm: None,
         more: 0,
+        follows: false,
         parent: stored.parent.clone().filter(|_| !own),
         message: Arc::new(match stored.class() {
             Class::Alert => late::sent(as_sent(&stored), at, ask.failed),

@@ -6,53 +6,61 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use crate::exec::Status;
 use crate::id::JobName;
 
 /// How a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It does not fail.
+    /// It does not fail, and a message says so.
     Well,
+    /// It does not fail since then, which no message says yet: it is silenced, it flaps, quiet hours keep that back.
+    WellUntold(Timestamp),
+    /// It does not fail, which no message is to say: its recoveries are not asked for.
+    WellUnasked,
     /// It fails.
     Fails(Status),
     /// Nobody watches it any more.
     Gone,
 }
 
+impl Standing {
+    /// Since when it is so, where that is known.
+    pub fn since(self) -> Option<Timestamp> {
+        match self {
+            Self::WellUntold(since) => Some(since),
+            Self::Well | Self::WellUnasked | Self::Fails(_) | Self::Gone => None,
+        }
+    }
+}
+
 /// How all jobs are.
 #[derive(Clone, Debug, Default)]
 pub struct Standings {
     /// None as long as no daemon has said it.
-    jobs: Option<HashMap<JobName, Status>>,
+    jobs: Option<HashMap<JobName, Standing>>,
 }
 
 impl Standings {
     /// These are all jobs that are watched.
-    pub fn set_all(&mut self, jobs: impl IntoIterator<Item = (JobName, Status)>) {
+    pub fn set_all(&mut self, jobs: impl IntoIterator<Item = (JobName, Standing)>) {
         self.jobs = Some(jobs.into_iter().collect());
     }
 
     /// One of them is so; none where it is not watched any more. The answer is whether that is new.
-    pub fn set(&mut self, job: &JobName, status: Option<Status>) -> bool {
+    pub fn set(&mut self, job: &JobName, standing: Option<Standing>) -> bool {
         let jobs = self.jobs.get_or_insert_default();
-        match status {
-            Some(status) if jobs.get(job) == Some(&status) => false,
-            Some(status) => {
-                jobs.insert(job.clone(), status);
-                true
-            }
+        match standing {
+            Some(standing) => jobs.insert(job.clone(), standing) != Some(standing),
             None => jobs.remove(job).is_some(),
         }
     }
 
     /// How a job is, where that is known.
     pub fn of(&self, job: &JobName) -> Option<Standing> {
-        Some(match self.jobs.as_ref()?.get(job) {
-            Some(Status::Ok) => Standing::Well,
-            Some(status) => Standing::Fails(*status),
-            None => Standing::Gone,
-        })
+        Some(self.jobs.as_ref()?.get(job).copied().unwrap_or(Standing::Gone))
     }
 }
 
@@ -65,15 +73,13 @@ mod tests {
     #[test]
     fn of_no_job_is_anything_known_before_the_daemon_has_said_it() {
         let (a, b) = (JobName::new("a"), JobName::new("b"));
+        let warns = Standing::Fails(Status::Warning);
         let mut standings = Standings::default();
         assert_eq!(standings.of(&a), None);
-        standings.set_all([(a.clone(), Status::Ok)]);
+        standings.set_all([(a.clone(), Standing::Well)]);
         assert_eq!((standings.of(&a), standings.of(&b)), (Some(Standing::Well), Some(Standing::Gone)));
-        assert!(
-            standings.set(&a, Some(Status::Warning)) && !standings.set(&a, Some(Status::Warning)),
-            "it is news once"
-        );
-        assert_eq!(standings.of(&a), Some(Standing::Fails(Status::Warning)));
+        assert!(standings.set(&a, Some(warns)) && !standings.set(&a, Some(warns)), "it is news once");
+        assert_eq!(standings.of(&a), Some(warns));
         assert!(standings.set(&a, None) && standings.of(&a) == Some(Standing::Gone));
     }
 }

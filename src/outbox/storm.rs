@@ -4,6 +4,7 @@
 //! Before it: alerts that wait for a channel at the moment when its rate lets the next message out. After it: one message
 //! that names each alert with its cause, those with the same cause together.
 
+mod end;
 mod how;
 mod lines;
 mod night;
@@ -20,7 +21,6 @@ use self::lines::{counts, emoji, groups, jobs, laid_out, lines, no_longer_fail, 
 use self::unseen::Unseen;
 use super::{instead, late};
 use crate::clock;
-use crate::document::format_duration;
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, NO_OUTPUT, Route, Thread, short};
@@ -97,6 +97,9 @@ pub struct Storm {
     /// The host that its message names.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub host: Box<str>,
+    /// It goes on where another storm's message had no room left: the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<u64>,
     /// The line of its message that says that it was delivered late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<String>,
@@ -146,6 +149,12 @@ pub struct Member {
     /// It was well, and fails anew, of which its channel has no message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fails_untold: bool,
+    /// It is well again, which a message says later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
+    /// No message is to say that it is well again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// Nobody watches it any more: how it is, is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
@@ -382,6 +391,8 @@ impl Member {
             fails_still: false,
             fails_anew: None,
             fails_untold: false,
+            untold: false,
+            unasked: false,
             gone: false,
             note: None,
             unseen: None,
@@ -444,6 +455,7 @@ impl Storm {
             left_out: night::left_out(taken.iter().copied().filter(|_| kind == Kind::Night)),
             over: None,
             host: Box::default(),
+            part_of: None,
             late: None,
             refusals: instead::refusals_of(taken.iter().copied()),
             pinged,
@@ -508,7 +520,9 @@ impl Storm {
         if matches!(message.route.edit, Some(Edit::Headline)) {
             return false;
         }
-        let (was_open, before) = (self.is_open(), self.of(message).cloned().collect::<Vec<_>>());
+        // Of a storm that is over it is no news that its message may say so now.
+        let known = |member: &Member| Member { untold: member.untold && !self.ended, ..member.clone() };
+        let (was_open, before) = (self.is_open(), self.of(message).map(known).collect::<Vec<_>>());
         // Why a run does not wait any more and was not started either, its own message says.
         let ends_wait = message.event == Some(Event::Starved);
         let noted = match &message.route.edit {
@@ -519,7 +533,9 @@ impl Storm {
         if noted.is_none() {
             self.changed = now;
         }
-        if message.status == Status::Ok || ends_wait || matches!(message.route.edit, Some(Edit::Gone { .. })) {
+        let ends = message.status == Status::Ok || ends_wait || matches!(message.route.edit, Some(Edit::Gone { .. }));
+        // One that is known to be well was so before.
+        if ends && before.iter().any(Member::fails) {
             self.over = self.over.max(Some(message.created));
         }
         let job = message.job.as_ref().filter(|_| self.quiet.is_some() && message.status == Status::Ok);
@@ -539,6 +555,7 @@ impl Storm {
             if message.status != Status::Ok && message.route.edit.is_none() && !ends_wait && member.gone {
                 (member.gone, member.note) = (false, None);
             }
+            member.untold = false;
             if message.status != Status::Ok {
                 member.tell();
             }
@@ -581,13 +598,17 @@ impl Storm {
             let changes = member.fails_anew == Some(incident) && member.status != message.status;
             if fails && (changes || !member.fails() || member.fails_untold) {
                 member.tell();
-                (member.well, member.gone, member.note) = (false, false, None);
+                (member.well, member.untold, member.gone, member.note) = (false, false, false, None);
                 (member.fails_anew, member.status) = (Some(incident), message.status);
                 if self.quiet.is_none() {
                     member.cause = Member::of(message).cause;
                 }
-            } else if is_over && member.fails_anew == Some(incident) {
-                (member.well, member.gone, member.fails_anew) = (!is_gone, is_gone, None);
+            } else if is_over && member.fails_anew.take_if(|known| *known == incident).is_some() {
+                if (member.well, member.gone) == (!is_gone, is_gone) {
+                    // It is known to be well since before.
+                    continue;
+                }
+                (member.well, member.gone) = (!is_gone, is_gone);
                 self.over = self.over.max(Some(message.created));
             } else {
                 continue;
@@ -628,11 +649,6 @@ impl Storm {
         self.members.iter().any(Member::fails)
     }
 
-    /// No job fails any more, as far as is known, which was not told yet.
-    pub fn is_over(&self) -> bool {
-        !self.ended && !self.members.iter().any(Member::fails)
-    }
-
     /// The storm's message as it is to be now.
     pub fn edit(&self, now: Timestamp) -> Message {
         let jobs = jobs(&self.members);
@@ -669,36 +685,6 @@ impl Storm {
             None => message,
         };
         Message { thread: Thread::Edit, incident: Some(self.id), route, ..message }
-    }
-
-    /// That it is over, for the channel to see.
-    pub fn told_end(&self, now: Timestamp) -> Message {
-        let message = laid_out(&self.end(now), &[], Status::Ok, self.channel.clone(), now);
-        let message = late::on_host(message, &self.host);
-        let route = Route { target: Some(self.posted.clone()), ..Route::default() };
-        Message { thread: Thread::Broadcast, route, ..message }
-    }
-
-    fn end(&self, now: Timestamp) -> String {
-        if self.quiet.is_some() {
-            return night::end(self, now);
-        }
-        // By when it happened, not by when a channel took it.
-        let took = format_duration(clock::between(self.since.unwrap_or(self.began), self.over.unwrap_or(now)));
-        let jobs = jobs(&self.members);
-        let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
-        let still: BTreeSet<&JobName> =
-            self.members.iter().filter(|member| member.fails_still).map(|member| &member.job).collect();
-        match gone {
-            _ if !still.is_empty() => {
-                let fail =
-                    if still.len() == 1 { "1 job fails".to_owned() } else { format!("{} jobs fail", still.len()) };
-                let mark = emoji(Status::Warning);
-                format!("{mark} *these failures of {all} jobs are over* after {took}; {fail} still under another key")
-            }
-            0 => format!("{} *all {all} jobs are well again* after {took}", emoji(Status::Ok)),
-            gone => format!(":black_circle: *{}* after {took}", no_longer_fail(all, all - gone, gone)),
-        }
     }
 }
 

@@ -620,6 +620,10 @@ impl Loop {
             _ => {}
         }
         self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane)));
+        if batch.storm.is_some() {
+            // One of its jobs may be well again, of which nothing is told.
+            self.look_at_jobs();
+        }
     }
 
     /// Slack's answer has the ID of a channel that is configured by its name. The name of one that is configured by its ID is asked

@@ -480,6 +480,12 @@ impl Health {
         self.status().into_iter().chain(hangs).chain(keyed).max_by_key(|status| status.badness())
     }
 
+    /// It is ok again since then, and no message has said so yet: it is silenced, it flaps, quiet hours keep that back.
+    pub fn resolved_untold(&self) -> Option<Timestamp> {
+        let all = self.open.as_deref().into_iter().chain(&self.others);
+        all.map(|open| open.resolved_at).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
     /// Whether there is something that a later message may be about.
     pub fn is_failing(&self) -> bool {
         self.open.is_some() || !self.others.is_empty()

@@ -34,9 +34,9 @@ use crate::clock::{self, Mono, Now};
 use crate::exec::{Run, Status, Stop, Trigger};
 use crate::id::{JobName, RunId};
 use crate::message::Message;
-use crate::outbox::{DeliveryResult, Places, Report};
+use crate::outbox::{DeliveryResult, Places, Report, Standing};
 use crate::plan::{Job, Limits};
-use crate::policy::Health;
+use crate::policy::{Health, On};
 use crate::report::{self, Burst, Sender};
 use crate::schedule::{Agenda, Cadence, Saved};
 use crate::store::JobState;
@@ -225,7 +225,7 @@ impl Dispatcher {
     }
 
     /// The jobs, those whose file has errors and whose last good version goes on among them.
-    pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+    pub fn jobs(&self) -> impl Iterator<Item = &Arc<Job>> + Clone {
         self.jobs.iter().filter(|tracked| !tracked.removed).map(|tracked| &tracked.job)
     }
 
@@ -267,13 +267,20 @@ impl Dispatcher {
     }
 
     /// How a job is; none where nobody watches it.
-    pub fn standing(&self, job: &JobName) -> Option<Status> {
+    pub fn standing(&self, job: &JobName) -> Option<Standing> {
         let tracked = &self.jobs[*self.by_name.get(job)? as usize];
-        tracked.job.timing.enabled.then(|| tracked.health.standing().unwrap_or_default())
+        let health = &tracked.health;
+        let is_asked = tracked.job.notify.on.asks(On::Recovery);
+        tracked.job.timing.enabled.then(|| match (health.standing(), health.resolved_untold()) {
+            (Some(status), _) if status != Status::Ok => Standing::Fails(status),
+            (_, Some(since)) => Standing::WellUntold(since),
+            (_, None) if is_asked => Standing::Well,
+            (_, None) => Standing::WellUnasked,
+        })
     }
 
     /// The same of all jobs that are watched.
-    pub fn standings(&self) -> impl Iterator<Item = (JobName, Status)> {
+    pub fn standings(&self) -> impl Iterator<Item = (JobName, Standing)> {
         self.by_name.keys().filter_map(|job| Some((job.clone(), self.standing(job)?)))
     }
 

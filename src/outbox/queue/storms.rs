@@ -71,7 +71,7 @@ impl Queue {
             }
             ids.push(stored.id);
         }
-        follow.extend(self.tell_changed(changed, now));
+        follow.extend(self.tell_changed(changed, true, now));
         self.forget_storms(now);
         let mut settlement = Settlement {
             ids,
@@ -94,7 +94,7 @@ impl Queue {
     pub(super) fn storms_hear(&mut self, batch: &Batch, now: Timestamp) -> Vec<FollowUp> {
         let messages = batch.members.iter().map(|stored| &stored.message);
         let changed = messages.flat_map(|message| self.changed_by_other(&batch.channel, message, now)).collect();
-        self.tell_changed(changed, now)
+        self.tell_changed(changed, true, now)
     }
 
     /// The storms of a channel that say something else because of a message about another incident of one of their jobs.
@@ -103,8 +103,9 @@ impl Queue {
         storms.filter_map(|(at, storm)| storm.update_by_other(message, now).then_some(at)).collect()
     }
 
-    /// The messages of storms that have changed, and the ends of those that are over with that.
-    fn tell_changed(&mut self, mut changed: Vec<usize>, now: Timestamp) -> Vec<FollowUp> {
+    /// The messages of storms that have changed, since their channel was `told` something or is not, and the ends of those that
+    /// are over with that.
+    fn tell_changed(&mut self, mut changed: Vec<usize>, told: bool, now: Timestamp) -> Vec<FollowUp> {
         changed.sort_unstable();
         changed.dedup();
         for at in &changed {
@@ -114,15 +115,29 @@ impl Queue {
         let over: Vec<usize> = changed.iter().copied().filter(|at| self.storms[*at].is_over()).collect();
         for at in changed {
             follow.push(FollowUp { message: self.storms[at].edit(now), file_of: None });
-            if over.contains(&at) {
-                self.storms[at].ended = true;
-                // Of two that tell of the same jobs the later one says that it is over.
-                let told = over.iter().any(|other| *other > at && self.storms[at].is_within(&self.storms[*other]));
-                let end = (!told).then(|| FollowUp { message: self.storms[at].told_end(now), file_of: None });
-                follow.extend(end);
-            }
+            follow.extend(self.ended((at, told), &over, now).map(|message| FollowUp { message, file_of: None }));
         }
         follow
+    }
+
+    /// The end of a storm, once all parts of it are over; where the channel is to see it, and it is one of those that are
+    /// over now.
+    fn ended(&mut self, (at, told): (usize, bool), over: &[usize], now: Timestamp) -> Option<Message> {
+        let storm = self.storms.get(at).filter(|storm| storm.is_over())?;
+        let all = self.storms.iter().enumerate();
+        let parts: Vec<usize> = all.filter(|(_, part)| part.is_part_with(storm)).map(|(part, _)| part).collect();
+        if !parts.iter().all(|part| self.storms[*part].is_over()) {
+            return None;
+        }
+        let whole = Storm::whole(parts.iter().map(|part| self.storms[*part].clone()))?;
+        if whole.is_kept_back() && !told {
+            return None;
+        }
+        parts.iter().for_each(|part| self.storms[*part].ended = true);
+        // Of two that tell of the same jobs the later one says that it is over.
+        let later = |other: &&usize| **other > at && !parts.contains(other);
+        let is_within = over.iter().filter(later).any(|other| whole.is_within(&self.storms[*other]));
+        (!is_within && whole.tells_end()).then(|| whole.told_end(now))
     }
 
     /// How the jobs of storms are now.
@@ -143,7 +158,7 @@ impl Queue {
         let all = self.storms.iter_mut().enumerate();
         let changed: Vec<usize> = all.filter_map(|(at, storm)| look(storm).then_some(at)).collect();
         let channel = self.storms[*changed.first()?].channel.clone();
-        let follow = self.tell_changed(changed, now);
+        let follow = self.tell_changed(changed, false, now);
         Some(Settlement {
             ids: Vec::new(),
             channel,

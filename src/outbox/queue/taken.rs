@@ -103,9 +103,13 @@ impl Queue {
         let late = late::note_of(&batch.message).map(str::to_owned);
         let host = self.host.as_ref().into();
         let storm = Storm::new((id, kind), batch.channel.clone(), posted.clone(), &messages, now);
+        let goes_on =
+            |before: &&Storm| before.channel == batch.channel && before.quiet.is_some() == storm.quiet.is_some();
+        let before = self.storms.iter().rfind(goes_on).filter(|before| batch.follows && !before.ended);
+        let part_of = before.map(|before| before.part_of.unwrap_or(before.id));
         // Of quiet hours there may be nothing left to follow.
         if storm.is_open() {
-            self.storms.push(Storm { late, host, ..storm });
+            self.storms.push(Storm { late, host, part_of, ..storm });
         }
         // A job whose incident has its own thread already keeps it, and what is over needs none.
         let opened = messages.iter().filter(|message| {

@@ -31,6 +31,8 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         fails_still: false,
         fails_anew: None,
         fails_untold: false,
+        untold: false,
+        unasked: false,
         gone: false,
         note: None,
         unseen: None,

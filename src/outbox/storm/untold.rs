@@ -1,5 +1,5 @@
-//! What a storm says of a job that fails anew while its channel has no message about that: the job is silenced or acknowledged,
-//! fails less often than `after` says, is told elsewhere. Pure.
+//! What a storm says of a job that fails anew, or is well again, while its channel has no message about that: the job is silenced
+//! or acknowledged, flaps, fails less often than `after` says, is told elsewhere. Pure.
 //!
 //! Before it: how jobs are now. After it: the storm's message, and its end, which is told when all of them are well.
 
@@ -30,30 +30,46 @@ impl Member {
 }
 
 impl Storm {
-    /// Whether some job fails of which its channel has no message: nothing but how the jobs are now tells that it is well.
+    /// Whether some job fails, or is well again, of which there may be no message.
     pub fn waits_for_jobs(&self) -> bool {
-        self.members.iter().any(|member| member.fails_untold)
+        self.members.iter().any(|member| member.incident.is_some() && (member.fails() || member.untold))
     }
 
-    /// How its jobs are now: one that is well again may fail anew. The answer is whether the storm says something else.
+    /// A job is well again, which a message says later: the channel is to hear of the end no sooner, but for what it hears anyway.
+    pub fn is_kept_back(&self) -> bool {
+        self.members.iter().any(|member| member.untold)
+    }
+
+    /// How its jobs are now: one that is well again may fail anew, and one that fails be well again of which nothing is told. The
+    /// answer is whether the storm says something else.
     pub fn look(&mut self, standing: impl Fn(&JobName) -> Option<Standing>, now: Timestamp) -> bool {
         let told = self.members.iter().filter(|member| member.fails() && !member.fails_untold);
         let told: BTreeSet<JobName> = told.map(|member| member.job.clone()).collect();
         let note = self.quiet.is_none().then(|| NOTE.to_owned());
-        let mut changed = false;
+        let (mut changed, ended) = (false, self.ended);
         for member in self.members.iter_mut().filter(|member| member.incident.is_some() && !member.was_over) {
             let is_told = told.contains(&member.job);
-            match standing(&member.job) {
-                Some(Standing::Fails(status)) if !is_told && member.may_fail_anew() => {
+            let Some(is) = standing(&member.job) else { continue };
+            member.unasked = is == Standing::WellUnasked;
+            match is {
+                Standing::Fails(status) if !is_told && member.may_fail_anew() => {
                     changed |= !member.fails_untold || member.status != status;
-                    (member.well, member.fails_untold, member.status) = (false, true, status);
+                    (member.well, member.untold, member.fails_untold, member.status) = (false, false, true, status);
                     (member.how, member.note) = (How::default(), note.clone());
                 }
-                None | Some(Standing::Fails(_)) if !is_told => {}
-                Some(is) if member.fails_untold => {
+                Standing::Fails(_) if !is_told => {}
+                is if member.fails_untold => {
                     (member.fails_untold, member.note, changed) = (false, None, true);
                     (member.well, member.gone) = (is != Standing::Gone, is == Standing::Gone);
-                    self.over = self.over.max(Some(now));
+                    member.untold = is.since().is_some();
+                    self.over = self.over.max(Some(is.since().unwrap_or(now)));
+                }
+                is @ (Standing::WellUntold(_) | Standing::WellUnasked) if member.fails() => {
+                    (member.well, member.untold, changed) = (true, is.since().is_some(), true);
+                    self.over = self.over.max(Some(is.since().unwrap_or(now)));
+                }
+                Standing::Well | Standing::WellUnasked if member.untold => {
+                    (member.untold, changed) = (false, changed || !ended);
                 }
                 _ => {}
             }

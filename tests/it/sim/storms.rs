@@ -1,9 +1,9 @@
-//! Shows what a storm says of jobs that fail anew while nothing of that is told in its channel: it never says that all are well
-//! when they are not.
+//! Shows what a storm says of jobs of which nothing is told in its channel: it never says that all are well when they are not, nor
+//! that one fails which is well.
 
 use std::time::Duration;
 
-use slack_alert::exec::Status;
+use slack_alert::exec::{Run, Status};
 
 use super::told::{CONF, MORNING, minutes, told};
 use crate::support::world::{Act, World, fails, says};
@@ -104,4 +104,64 @@ async fn a_storm_ends_without_a_job_that_failed_in_silence_and_is_removed() {
     let ops = of_ends(&world, 45);
     let end = "*3 of 4 are well again, 1 is no longer watched*";
     assert_eq!(ops.iter().filter(|line| line.contains(end)).count(), 2, "{ops:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_says_of_no_job_that_is_well_that_it_fails_though_its_recovery_is_kept_back() {
+    // `a` is silenced by its second failure; or it flaps, and changes no more.
+    let silenced = |run: &Run, at: Duration| match (run.job.as_str(), at.as_secs() / 600) {
+        ("a", 2) => Act { silence: Some(Duration::from_secs(7_200)), ..refused() },
+        (_, 1 | 2) => refused(),
+        _ => says(""),
+    };
+    let flaps = |run: &Run, at: Duration| match (run.job.as_str(), at.as_secs() / 600) {
+        ("a", 2) => says(""),
+        (_, 1..=3) => refused(),
+        _ => says(""),
+    };
+    type Runs = fn(&Run, Duration) -> Act;
+    let cases: [(&str, Runs, u64); 2] =
+        [("notify.flap = false", silenced, 30), ("notify.flap = { changes = 3, within = '2h' }", flaps, 40)];
+    for (flap, runs, end) in cases {
+        let job = format!("command = 'x'\nevery = '10m'\n{flap}");
+        let files = ["a", "b", "c", "d"].map(|name| (format!("jobs.d/{name}.toml"), job.as_str()));
+        let files: Vec<_> = [("slack_alert.toml".to_owned(), CONF)].into_iter().chain(files).collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let world = World::started(MORNING, &files, runs).await;
+        world.pass(minutes(200)).await;
+        let ops = of_ends(&world, 11);
+        let told = ops.iter().rfind(|line| line.contains(" Edit :")).expect("it is edited");
+        let words = format!("*all 4 jobs are well again* after {}m", end - 10);
+        assert!(told.contains(&words) && told.starts_with(&end.to_string()), "{flap}: {ops:#?}");
+        let ends: Vec<_> = ops.iter().filter(|line| line.contains("Broadcast") && line.contains("all 4")).collect();
+        assert!(ends.len() == 1 && ends[0].contains(&words), "{flap}: {ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_storm_of_jobs_whose_recoveries_nobody_asks_for_is_a_silent_edit() {
+    for thread in [true, false] {
+        let job = format!("notify.on = ['failure']\nnotify.thread = {thread}");
+        let world = world(&job, || says(""), || says("")).await;
+        world.pass(minutes(60)).await;
+        let ops = of_ends(&world, 20);
+        assert!(ops.iter().all(|line| line.contains(" Edit :")), "{thread}: {ops:#?}");
+        assert!(
+            ops.last().is_some_and(|line| line.contains("*all 4 jobs are well again* after 30m")),
+            "{thread}: {ops:#?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_storm_in_quiet_hours_waits_for_their_end_though_its_message_says_it() {
+    let world = world("notify.quiet_hours = '08:25-09:00'", || says(""), || says("")).await;
+    world.pass(minutes(59)).await;
+    let ops = of_ends(&world, 26);
+    assert!(!ops.is_empty() && ops.iter().all(|line| line.contains(" Edit :")), "{ops:#?}");
+    assert!(ops.last().is_some_and(|line| line.contains("*all 4 jobs are well again* after 30m")), "{ops:#?}");
+    world.pass(minutes(10)).await;
+    let ops = of_ends(&world, 60);
+    let ends: Vec<_> = ops.iter().filter(|line| line.contains("Broadcast")).collect();
+    assert!(ends.len() == 1 && ends[0].contains("*all 4 jobs are well again* after 30m"), "{ops:#?}");
 }

@@ -149,3 +149,35 @@ fn a_storm_of_jobs_that_wait_says_so_names_what_they_wait_for_and_ends_as_they_r
         ]
     );
 }
+
+#[test]
+fn the_end_of_a_storm_that_had_no_room_in_one_message_is_told_once() {
+    let mut queue = queue(&[("ops", depth(100, 0, 0))]);
+    let letter = |id: u64| char::from(b'a' + u8::try_from(id % 26).expect("a letter")).to_string();
+    let cause = |id: u64| format!("{} {}", letter(id).repeat(90), letter(id / 26).repeat(90));
+    let row = |id| failure(id, &format!("job-{id}"), &format!(":red_circle: *job-{id}* critical: {}", cause(id)));
+    let all: Vec<Stored> = (1..=100).map(row).collect();
+    let (mut rows, mut parts) = (all.clone(), 0);
+    while !rows.is_empty() {
+        let batch = next(&mut queue, rows.clone());
+        assert!(batch.storm.is_some(), "{}", batch.message.text);
+        rows.drain(..batch.members.len());
+        queue.update(vec![(ops(), depth(rows.len() as u64, 0, 0))], at(1));
+        answered(&mut queue, &batch, taken(), at(1));
+        parts += 1;
+    }
+    assert!(parts > 1);
+    let mut told = Vec::new();
+    for mut row in all {
+        (row.message.event, row.message.status) = (Some(Event::Recovery), Status::Ok);
+        (row.message.thread, row.message.created) = (Thread::Broadcast, now(at(61)).wall);
+        let ask = queue.ask(&ops(), Lane::Posts, 30, Timestamp::MIN, now(at(61)));
+        let Turn::Absorb(taken) = turn(Heads { rows: vec![row], later: None }, &ask, now(at(61)).wall) else {
+            panic!("the storm tells it")
+        };
+        told.extend(follow(&queue.absorbed(&ops(), &taken, now(at(61)).wall)));
+    }
+    let ends: Vec<_> = told.iter().filter(|line| line.starts_with("Broadcast")).collect();
+    assert_eq!(ends, ["Broadcast #ops :large_green_circle: *all 100 jobs are well again* after 1m"], "{told:#?}");
+    assert!(queue.storms.iter().all(|storm| storm.ended));
+}
