@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{between, shift};
+use crate::document::{did_you_mean, nearest};
 
 /// A pause for which no length is said.
 const PAUSE: Duration = Duration::from_secs(3_600);
@@ -248,6 +249,27 @@ impl Pattern {
             // A job may have such a name all the same.
             Some(tag) => self.0 == name || tags.into_iter().any(|known| matches(tag, known)),
             None => matches(&self.0, name),
+        }
+    }
+
+    /// What may have been meant where it names no job, in a line of help.
+    pub fn meant<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str> + Clone,
+        tags: impl IntoIterator<Item = &'a str>,
+    ) -> Option<String> {
+        if self.is_one_job() {
+            return did_you_mean(&self.0, names);
+        }
+        if let Some(tag) = self.0.strip_prefix(TAG) {
+            return nearest(tag, tags).map(|near| format!("did you mean `{TAG}{near}`?"));
+        }
+        // What stands before the first `*` may be a folder with a slip in it, or a name.
+        let stem = self.0.split('*').next().filter(|stem| !stem.is_empty())?;
+        let folders = names.clone().filter_map(|name| name.rsplit_once('/').map(|(folder, _)| folder));
+        match nearest(stem.trim_end_matches('/'), folders) {
+            Some(folder) => Some(format!("did you mean `{folder}/*`?")),
+            None => did_you_mean(stem, names),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::api;
 use crate::cli::Failure;
 use crate::cli::time::coming;
 use crate::clock::between;
-use crate::document::{calendar_unit, did_you_mean, format_duration, nearest, parse_duration};
+use crate::document::{calendar_unit, format_duration, parse_duration};
 use crate::id::{in_one_line, listed};
 use crate::policy::{HoldKind, Pattern};
 use crate::report::explain::told;
@@ -75,30 +75,16 @@ fn too_long(kind: HoldKind) -> Failure {
 /// A name or a pattern that no job has.
 pub(in crate::cli) fn matches_nothing(pattern: &Pattern, jobs: &[api::Job]) -> Failure {
     let text = in_one_line(pattern.as_str());
-    let names = || jobs.iter().map(|job| job.name.as_str());
-    if pattern.is_one_job() {
-        let help =
-            did_you_mean(pattern.as_str(), names()).unwrap_or_else(|| "`slack-alert list` shows all jobs".to_owned());
-        return Failure::usage(format!("there is no job `{text}`\n  help: {help}"));
-    }
-    let tag = pattern.as_str().strip_prefix("tag:");
-    let help = match tag {
-        Some(tag) => {
-            let near = nearest(tag, jobs.iter().flat_map(|job| job.tags.iter().map(String::as_str)));
-            near.map(|near| format!("did you mean `tag:{near}`?"))
-        }
-        None => {
-            // What stands before the first `*` may be a folder with a slip in it.
-            let stem = pattern.as_str().split('*').next().unwrap_or_default();
-            let folder = stem.trim_end_matches('/');
-            let folders = names().filter_map(|name| name.rsplit_once('/').map(|(folder, _)| folder));
-            nearest(folder, folders).map(|near| format!("did you mean `{near}/*`?"))
-        }
+    let tags = jobs.iter().flat_map(|job| job.tags.iter().map(String::as_str));
+    let meant = pattern.meant(jobs.iter().map(|job| job.name.as_str()), tags);
+    let (what, all) = match pattern.is_one_job() {
+        true => (format!("there is no job `{text}`"), "`slack-alert list` shows all jobs"),
+        false => (
+            format!("no job matches `{text}`"),
+            "`slack-alert list` shows all jobs; `*` stands for anything, `tag:NAME` for a tag",
+        ),
     };
-    let help = help.unwrap_or_else(|| {
-        "`slack-alert list` shows all jobs; `*` stands for anything, `tag:NAME` for a tag".to_owned()
-    });
-    Failure::usage(format!("no job matches `{text}`\n  help: {help}"))
+    Failure::usage(format!("{what}\n  help: {}", meant.as_deref().unwrap_or(all)))
 }
 
 /// So many things, with the word that fits.

@@ -19,7 +19,6 @@ use super::view::covers;
 use super::{Dispatcher, Entry, Tracked, Turn};
 use crate::api::{self, Code, Failure};
 use crate::clock::{Mono, Now, between};
-use crate::document::did_you_mean;
 use crate::exec::{Redactor, Status, Trigger};
 use crate::id::{in_one_line, listed};
 use crate::policy::{self, AckEnd, Event, Held, Hold, HoldKind, Pattern};
@@ -499,18 +498,13 @@ impl Dispatcher {
     fn no_match(&self, pattern: &Pattern) -> Failure {
         let text = pattern.as_str();
         let shown: String = in_one_line(text).chars().take(200).collect();
-        let (message, near) = match text.strip_prefix("tag:") {
-            Some(tag) => {
-                let tags = self.jobs().flat_map(|job| job.facts.tags.iter().map(String::as_str));
-                let near = did_you_mean(tag, tags).map(|near| near.replacen('`', "`tag:", 1));
-                (format!("no job has the tag `{}`", shown.trim_start_matches("tag:")), near)
-            }
-            None if pattern.is_one_job() => {
-                let near = did_you_mean(text, self.jobs().map(|job| job.name.as_str()));
-                (format!("there is no job `{shown}`"), near)
-            }
-            None => (format!("no job's name matches `{shown}`"), None),
+        let message = match text.strip_prefix("tag:") {
+            Some(_) => format!("no job has the tag `{}`", shown.trim_start_matches("tag:")),
+            None if pattern.is_one_job() => format!("there is no job `{shown}`"),
+            None => format!("no job's name matches `{shown}`"),
         };
+        let tags = self.jobs().flat_map(|job| job.facts.tags.iter().map(String::as_str));
+        let near = pattern.meant(self.jobs().map(|job| job.name.as_str()), tags);
         let help = near.unwrap_or_else(|| "`slack-alert list` shows all jobs".to_owned());
         Failure::new(Code::NoSuchJob, message).help(help)
     }

@@ -338,7 +338,10 @@ async fn what_is_told_of_one_incident_of_a_job_ends_no_acknowledgement_of_anothe
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_for_what_there_is_not_is_told_what_was_meant() {
-    let files = [("jobs.d/backup.toml", "command = 'a'\nevery = '1h'\ntags = ['nightly']")];
+    let files = [
+        ("jobs.d/backup.toml", "command = 'a'\nevery = '1h'\ntags = ['nightly']"),
+        ("jobs.d/etl/orders.toml", "command = 'b'\nevery = '1h'"),
+    ];
     let world = World::started(MORNING, &files, |_, _| says("")).await;
     world.pass(minutes(1)).await;
     let no_job = Code::NoSuchJob;
@@ -348,7 +351,10 @@ async fn whoever_asks_for_what_there_is_not_is_told_what_was_meant() {
     for (pattern, message, help) in [
         ("bakup", "there is no job `bakup`", did("backup")),
         ("tag:nightli", "no job has the tag `nightli`", did("tag:nightly")),
-        ("db/*", "no job's name matches `db/*`", list()),
+        ("metrics/*", "no job's name matches `metrics/*`", list()),
+        ("*x", "no job's name matches `*x`", list()),
+        ("etk/*", "no job's name matches `etk/*`", did("etl/*")),
+        ("etl/ordrs*", "no job's name matches `etl/ordrs*`", did("etl/orders")),
     ] {
         let came = refusal(world.ask(Request::Hold(new(HoldKind::Pause, pattern, None))).await);
         assert_eq!(came, (no_job, message.to_owned(), help));
