@@ -255,8 +255,8 @@ impl OpenIncident {
 
     /// A run that does not end, the last of so many in a row.
     pub(super) fn hanging((run, failures): (RunId, u32), since: Timestamp, now: Timestamp) -> Self {
-        let same_since = now;
-        Self { since, same_since, failures, hung: Some(run), ..Self::new(run, Status::Critical, HANGS, now) }
+        let (same, same_since) = (failures, now);
+        Self { since, same, same_since, failures, hung: Some(run), ..Self::new(run, Status::Critical, HANGS, now) }
     }
 
     /// One more run does not end, the last of so many in a row, and is a failure of this incident.
@@ -264,7 +264,11 @@ impl OpenIncident {
         self.note_ok(now);
         self.failures = self.failures.saturating_add(runs);
         (self.status, self.hung) = (Status::Critical, Some(run));
-        (self.kind, self.same, self.same_since) = (HANGS, 1, now);
+        // One that takes the place of another that hung hangs as that did.
+        match self.kind {
+            HANGS => self.same = self.same.saturating_add(runs),
+            _ => (self.kind, self.same, self.same_since) = (HANGS, runs, now),
+        }
     }
 
     /// One more failure. One after an ok run of which nobody heard goes on with the same incident.

@@ -732,6 +732,7 @@ async fn a_job_whose_runs_are_always_replaced_before_they_end_is_told_once_and_w
     let status = status(&world).await;
     let open = &status.incidents[0];
     assert_eq!(open.line, "8 runs in a row were replaced before they ended, the last was run 8", "{open:?}");
+    assert_eq!((open.failures, open.same), (8, 8), "they are all alike: {open:?}");
     world.pass(seconds(100)).await;
     let messages = world.messages();
     assert_eq!(messages.len(), 2, "{messages:?}");
