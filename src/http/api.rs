@@ -233,9 +233,8 @@ async fn why(
     let mut why = read::explained(&core, &job.name, declared.as_deref(), &rows).await?;
     sight.limit(&mut why, api::Explained::hide_output);
     let zone = declared.as_ref().map_or(jiff::tz::TimeZone::UTC, |job| job.timing.zone.clone());
-    let sentence = read::sentence(&job, &incidents, &zone, core.clock.now().wall);
-    let Reply::Status(status) = core.ask(Request::Status).await? else { return Err(unexpected()) };
-    let waits = status.starved.into_iter().find(|starved| starved.job == job.name);
+    let waits = read::waits(&core, &job.name).await?;
+    let sentence = read::sentence(&job, &incidents, waits.as_ref(), (&zone, core.clock.now().wall));
     let before = rows.last().filter(|_| more).map(|row| row.id);
     Ok(Json(api::WhyList { job: job.name, sentence, waits, why, before }))
 }

@@ -193,7 +193,8 @@ async fn job(
         }
         let now = core.clock.now().wall;
         let zone = declared.as_ref().map_or(&site.zone, |job| &job.timing.zone);
-        let sentence = read::sentence(&job, &incidents, zone, now);
+        let waits = read::waits(&core, &job.name).await?;
+        let sentence = read::sentence(&job, &incidents, waits.as_ref(), (zone, now));
         let cadences = Request::Cadences(Some(job.name.clone()));
         let Reply::Cadences(cadences) = core.ask(cadences).await? else { return Err(unexpected()) };
         let from = (now, job.paused.as_ref().map(|paused| paused.until));

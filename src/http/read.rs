@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::answer::Refusal;
+use super::answer::{Refusal, busy};
 use super::core::Core;
 use crate::api;
 use crate::daemon::{JobQuery, Reply, Request};
@@ -201,8 +201,21 @@ async fn last_run(core: &Core, name: &JobName) -> Option<(RunId, Option<Expected
     Some((job.last?.run, incident.expected()))
 }
 
+/// What a run of a job waits for now.
+pub(super) async fn waits(core: &Core, job: &JobName) -> Result<Option<api::Starved>, Refusal> {
+    let Reply::Status(status) = core.ask(Request::Status).await? else {
+        return Err(busy("the daemon did not answer the question"));
+    };
+    Ok(status.starved.into_iter().find(|starved| starved.job == *job))
+}
+
 /// How a job is, and what comes next, in a sentence.
-pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZone, now: Timestamp) -> String {
+pub(super) fn sentence(
+    job: &api::Job,
+    incidents: &[api::Incident],
+    waits: Option<&api::Starved>,
+    (zone, now): (&TimeZone, Timestamp),
+) -> String {
     let at = |at| told(at, zone, now);
     let mut parts = Vec::new();
     match (&job.last, incidents.iter().find(|incident| incident.job == job.name)) {
@@ -241,6 +254,12 @@ pub(super) fn sentence(job: &api::Job, incidents: &[api::Incident], zone: &TimeZ
         let retry = running.without_process(|next| format!("at {}", at(next)));
         parts.push(format!("run {} goes on since {}{retry}", running.run, at(running.started)));
     }
+    // Of an attempt that waits, its run says it.
+    let is_said = job.running.iter().any(|running| running.waits.is_some());
+    parts.extend(waits.filter(|_| !is_said).map(|api::Starved { since, what, why, run, .. }| {
+        let run = run.map_or("its run".to_owned(), |run| format!("run {run}"));
+        format!("{run} waits for {what} since {}: {why}", at(*since))
+    }));
     for (held, what) in [(&job.paused, "paused"), (&job.silenced, "silenced")] {
         parts.extend(held.as_ref().map(|held| format!("{what} until {}", at(held.until))));
     }

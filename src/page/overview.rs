@@ -1,5 +1,7 @@
 //! The first page: is anything broken, who has it, does Slack take messages, what runs and what is next. Pure.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::view::{self, Choice, Fact, HoldView, IncidentView, Links, Row, Verdict, address, fact, number};
@@ -64,6 +66,7 @@ impl Pages {
         });
         let narrowed = data.state.is_some() || !data.pattern.is_empty() || data.after.is_some();
         let shown = if narrowed { 0 } else { INCIDENTS };
+        let waits: HashMap<_, _> = status.starved.iter().map(|starved| (&starved.job, starved)).collect();
         let overview = Overview {
             verdict: verdict(status),
             facts: facts(status, site, &present),
@@ -77,7 +80,7 @@ impl Pages {
             states: states(status, data, site),
             state: data.state.map_or("", JobState::as_str),
             pattern: data.pattern,
-            rows: data.jobs.iter().map(|job| Row::new(job, site, &present)).collect(),
+            rows: data.jobs.iter().map(|job| Row::new(job, waits.get(&job.name).copied(), site, &present)).collect(),
             pages: links(data, site),
         };
         self.render(site, status.now, "overview", "overview.html", &overview)

@@ -153,14 +153,16 @@ pub(super) fn bars(strip: &[(Status, Option<f64>)]) -> Vec<Bar> {
 }
 
 impl Row {
-    pub(super) fn new(job: &api::Job, site: &Site, present: &Present) -> Self {
+    pub(super) fn new(job: &api::Job, waits: Option<&api::Starved>, site: &Site, present: &Present) -> Self {
         let took = job.last.as_ref().and_then(|last| last.took);
         let state = job.state;
         let failing = matches!(state, JobState::Critical | JobState::Warning | JobState::Unknown);
+        let waits = waits.map(|waits| format!("waits for {}", waits.what));
         let note = match (&job.paused, &job.silenced) {
             (Some(held), _) => Some(held_until(held, present, "")),
             (None, Some(held)) => Some(format!("silenced {}", held_until(held, present, ""))),
             (None, None) if job.error.is_some() && state != JobState::NotLoaded => Some(job.of_bad_file().to_owned()),
+            (None, None) if waits.is_some() => waits,
             (None, None) if failing && job.streak > 1 => Some(format!("{} in a row", job.streak)),
             (None, None) => None,
         };

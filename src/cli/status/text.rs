@@ -5,6 +5,7 @@
 //! the terminal, and every line fits it.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use crate::api::{HeldJob, HoldKind, Incident, Job, JobState, Next, RemovedRunnin
 use crate::cli::client::words::{because, count, length};
 use crate::cli::state::told;
 use crate::cli::terminal::{columns, cut};
+use crate::clock::between;
 use crate::diagnostic::Code;
 use crate::document::format_duration;
 use crate::id::{JobName, in_one_line};
@@ -51,6 +53,9 @@ struct Row {
     what: String,
     more: Vec<Line>,
 }
+
+/// A run that waits for what others hold, and not for longer, is nothing that fails.
+const A_MOMENT: Duration = Duration::from_secs(5);
 
 /// Of a run that waits for what others hold.
 const WAITS: &str = "waits";
@@ -441,8 +446,9 @@ fn starved(view: &View, look: Look<'_>) -> Vec<Row> {
         let what = format!("for {} since {since} ({waited})", in_one_line(&starved.what));
         let more = vec![Line::Words(in_one_line(&starved.why).into_owned())];
         let name = in_one_line(starved.job.as_str()).into_owned();
-        // What a person has asked for a moment ago, and nobody was told of, is nothing that fails.
-        let state = if starved.run.is_some() { JobState::Never } else { JobState::Warning };
+        // What a person has asked for a moment ago, or waits for a moment, and nobody was told of, is nothing that fails.
+        let is_short = between(starved.since, view.status.now) < A_MOMENT;
+        let state = if starved.run.is_some() || is_short { JobState::Never } else { JobState::Warning };
         let run = starved.run.map(|run| format!(" (run {run})")).unwrap_or_default();
         Row { state, word: WAITS, name, what: format!("{what}{run}"), more }
     };

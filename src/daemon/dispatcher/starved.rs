@@ -394,15 +394,18 @@ impl Dispatcher {
         };
         let mut all: Vec<api::Starved> = self.starved.iter().filter_map(view).collect();
         // The oldest come first. Before its third due time such a run is no news, but who asks is to know of it.
-        let late = self.waiting.iter().take_while(|((due, _), _)| now.mono - *due >= SHOWN);
         let mut known: HashSet<&JobName> = all.iter().map(|one| &one.job).collect();
         let mut more = Vec::new();
-        for (_, waiting) in late {
-            let job = &self.jobs[waiting.job as usize].job.name;
-            if waiting.asked.is_none() && known.insert(job) {
+        for ((due, _), waiting) in &self.waiting {
+            let job = &self.jobs[waiting.job as usize].job;
+            // At the limit of what can run each may wait a moment for a place. A lock is held for as long as another run takes.
+            let is_long = now.mono - *due >= SHOWN;
+            let may_be_shown = waiting.asked.is_none() && (is_long || !job.timing.locks.is_empty());
+            if may_be_shown && known.insert(&job.name) {
                 let starved = self.starving(waiting.job, now.wall);
                 let api::Waits { what, why } = starved.waits();
-                more.push(api::Starved { job: job.clone(), since: starved.since, what, why, run: None });
+                let shown = api::Starved { job: job.name.clone(), since: starved.since, what, why, run: None };
+                more.extend((is_long || starved.lock.is_some()).then_some(shown));
             }
         }
         drop(known);

@@ -426,6 +426,26 @@ fn nothing_that_a_command_printed_is_shown_where_output_is_not() {
 }
 
 #[test]
+fn a_run_that_waits_for_a_lock_is_seen_on_the_pages_and_in_the_sentence_of_the_api() {
+    let job = |command: &str| format!("command = '{command}'\nevery = '1h'\ntimeout = '5m'\nlock = 'L'");
+    let sandbox = Sandbox::with(&[
+        ("slack_alert.toml", "http.listen = '127.0.0.1:0'\nlimits.shutdown_grace = '1s'"),
+        ("jobs.d/a.toml", &job("sleep 300")),
+        ("jobs.d/b.toml", &job("true")),
+    ]);
+    let (daemon, address) = served(&sandbox);
+    let (waits, holds) = ("waits for the lock L", "run 1 of a holds the lock L");
+    until(&address, "/", |page| page.body.contains(waits));
+    for path in ["/job/b", "/api/v1/why/b"] {
+        let shown = get(&address, path).body;
+        assert!(shown.contains(waits) && shown.contains(holds), "{path}: {shown}");
+    }
+    assert!(!get(&address, "/job/a").body.contains(waits));
+    daemon.signal("TERM");
+    daemon.end();
+}
+
+#[test]
 fn an_event_tells_of_a_run_that_ended() {
     let sandbox = Sandbox::with(&[
         ("slack_alert.toml", "[http]\nlisten = '127.0.0.1:0'\n"),

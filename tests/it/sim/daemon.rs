@@ -1068,6 +1068,17 @@ async fn a_job_that_gets_no_place_is_told_once_after_three_due_times_and_when_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_is_told_at_once_of_a_run_that_waits_for_a_lock() {
+    let job = "command = 'a'\nevery = '1h'\nlock = 'L'";
+    let files = [("jobs.d/a.toml", job), ("jobs.d/b.toml", job)];
+    let world = World::started(MORNING, &files, |_, _| says("").takes(60)).await;
+    world.pass(seconds(1)).await;
+    let starved = status(&world).await.starved;
+    let starved: Vec<String> = starved.iter().map(|one| format!("{}: {}: {}", one.job, one.what, one.why)).collect();
+    assert_eq!(starved, ["b: the lock L: run 1 of a holds the lock L"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_waits_again_within_the_hour_is_told_where_it_waits_twice_as_long() {
     let hog = |cron: &str| format!("command = 'a'\ncron = '{cron}'\nnotify.on = []");
     let waits =
