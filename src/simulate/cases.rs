@@ -61,6 +61,10 @@ pub fn check(plan: &Plan, partial: &[Partial]) -> Vec<Problem> {
 /// What to do about a case that does not come out.
 const WRONG: &str = "change the job, or what the test expects; `slack-alert simulate` shows what the job would say";
 
+/// What a run of a job that the daemon runs itself cannot be.
+const NOT_EXPECTED: &str =
+    "no run of this job can be missing: the daemon runs it itself; `missing` is for a job with `expect`";
+
 /// Who holds a job in a case.
 const SOMEBODY: &str = "somebody";
 
@@ -162,6 +166,9 @@ fn play(job: &Job, case: &Case, sender: &Sender) -> Result<Option<Came>, Box<Pro
             }
             Step::Run(run) => run,
         };
+        if matches!(given_run.ending, Ending::Missing { .. }) && job.timing.expect().is_none() {
+            return Err(Box::new(not_possible(case, given, NOT_EXPECTED)));
+        }
         if !given_run.triggered && pause.is_some_and(|until| until > now) {
             let said = Said::nothing(Decision::Paused);
             last = Some(Came { outcome: None, said });
@@ -270,18 +277,23 @@ fn told(came: &Came) -> String {
     }
 }
 
-/// Every text of the messages, unescaped: as Slack is given it, and as people read it.
+/// Every text of the messages, unescaped: as Slack is given it, and as people read it. What a block says again in other marks is
+/// read once.
 fn shown(messages: &[Message]) -> (String, String) {
-    let mut all = String::new();
+    let (mut all, mut read) = (String::new(), String::new());
     for message in messages {
+        let plain: Vec<String> = message.text.lines().map(view::plain).collect();
         for text in std::iter::once(message.text.as_str()).chain(message.blocks.iter().flat_map(texts)) {
-            if !all.contains(text) {
-                all.push_str(text);
-                all.push('\n');
+            if all.contains(text) {
+                continue;
             }
+            all.push_str(text);
+            all.push('\n');
+            let is_text = std::ptr::eq(text, message.text.as_str());
+            let lines = text.lines().map(view::plain).filter(|line| is_text || !plain.contains(line));
+            lines.for_each(|line| read.extend([line.as_str(), "\n"]));
         }
     }
-    let read = all.lines().map(|line| format!("{}\n", view::plain(line))).collect();
     (unescape(&all), read)
 }
 

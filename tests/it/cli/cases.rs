@@ -126,6 +126,24 @@ expect = { suppressed = "below-after" }
 }
 
 #[test]
+fn a_case_that_fails_shows_each_line_of_the_message_once() {
+    let (_, said) = checked("[[test]]\ngiven = [{ exit = 1 }, { exit = 1 }]\nexpect.contains = 'bang'\n");
+    assert_eq!(said.matches("disk warning: ").count(), 1, "{said}");
+}
+
+#[test]
+fn a_run_is_missing_only_where_something_else_runs_the_job() {
+    let case = "[[test]]\ngiven = { missing = true }\nexpect.event = 'missing'\n";
+    let (code, said) = checked(case);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("no run of this job can be missing: the daemon runs it itself"), "{said}");
+    let job = format!("expect = {{ every = '1d', grace = '1h' }}\ntimeout = '1h'\n{case}");
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "slack.channel = '#ops'\n"), ("jobs.d/a.toml", &job)]);
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+}
+
+#[test]
 fn people_pause_silence_acknowledge_and_trigger_in_a_case() {
     let (code, said) = checked(
         r##"
