@@ -93,8 +93,12 @@ fn without_refused(numbered: Vec<(usize, Value)>, notes: &mut Vec<String>) -> Ve
         match reason {
             None => taken.push(block),
             Some(why) => {
-                taken.extend(paragraphs(&plain("", std::slice::from_ref(&block)), ALL_BLOCKS).0);
-                notes.push(format!("block {number} is shown as plain text, since Slack would refuse it: {why}"));
+                let shown = paragraphs(&plain("", std::slice::from_ref(&block)), ALL_BLOCKS).0;
+                notes.push(match shown.is_empty() {
+                    true => format!("block {number} is left out, since Slack would refuse it: {why}"),
+                    false => format!("block {number} is shown as plain text, since Slack would refuse it: {why}"),
+                });
+                taken.extend(shown);
             }
         }
     }
@@ -194,6 +198,14 @@ mod tests {
         let Fitted { blocks, whole, .. } = fit(vec![section; 6]);
         assert!(!whole && blocks.len() == 4 && weight(&blocks) <= ALL_BLOCKS);
         assert!(blocks[3].to_string().contains("shortened"));
+    }
+
+    #[test]
+    fn a_block_that_slack_would_refuse_and_that_has_no_text_is_left_out() {
+        let text = json!({"type": "mrkdwn", "text": "all is well"});
+        let fitted = fit(vec![json!({"type": "x"}), json!({"type": "section", "text": text})]);
+        assert_eq!(fitted.blocks.len(), 1);
+        assert_eq!(fitted.notes, ["block 1 is left out, since Slack would refuse it: there is no block of type `x`"]);
     }
 
     #[test]
