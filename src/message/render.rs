@@ -286,7 +286,7 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
     let mut foot: Vec<Value> = (!context.is_empty()).then(|| blocks::context(&context)).into_iter().collect();
     foot.extend((!left_out.is_empty()).then(|| blocks::context(&left_out.join("\n"))));
     foot.extend(blocks::actions(&parts.actions).filter(|actions| weight_of(actions) <= ACTIONS));
-    let fields = blocks::fields(&parts.fields, FIELDS);
+    let (fields, whole_fields) = blocks::fields(&parts.fields, FIELDS);
     let room = ALL_BLOCKS.saturating_sub(weight(&head) + weight(&foot) + fields.as_ref().map_or(0, weight_of) + 600);
     let mut middle = match &own_body {
         Some(body) => of_body(body, room),
@@ -296,6 +296,14 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
     if whole || !headline.says_digest {
         of_digest(notice, room, &mut middle);
     }
+    let field_lines: Vec<String> =
+        parts.fields.iter().map(|(name, value)| format!("{}: {value}", escape(name))).collect();
+    if !whole_fields {
+        // What the template wrote is one file: the body, if there is one, and the fields below it.
+        let body = middle.whole.take().or_else(|| own_body.clone()).map(|body| body.trim().to_owned());
+        middle.whole = Some(body.into_iter().chain(field_lines.iter().cloned()).collect::<Vec<_>>().join("\n"));
+        middle.notes.push("fields shortened".to_owned());
+    }
     let mut small = std::mem::take(&mut middle.notes);
     small.extend(if whole { always(notice) } else { notes(notice) });
     let mut all = head;
@@ -303,8 +311,7 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
     all.extend(fields);
     all.extend((!small.is_empty()).then(|| blocks::context(&small.join(BETWEEN))));
     all.append(&mut foot);
-    let field_lines = parts.fields.iter().map(|(name, value)| format!("{}: {value}", escape(name)));
-    let end: Vec<String> = field_lines.chain(small).chain([context]).chain(left_out).collect();
+    let end: Vec<String> = field_lines.into_iter().chain(small).chain([context]).chain(left_out).collect();
     let text = full_text(&title, &middle.text, &end);
     let bar = parts.color.or_else(|| (!whole).then(|| color(notice.status).to_owned()));
     let attachment = if middle.cut { whole_output(notice) } else { None };
@@ -454,7 +461,8 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
     let said = plain("", &own);
     let Fitted { blocks: mut fitted, mut whole, notes } = fit(own);
     if fitted.is_empty() {
-        return Err(refuse("nothing is left of the blocks: their texts are empty".to_owned()));
+        let why = if notes.is_empty() { "their texts are empty".to_owned() } else { notes.join("; ") };
+        return Err(refuse(format!("nothing is left of the blocks: {why}")));
     }
     let changed = notes.iter().map(|note| format!(":warning: `message.blocks`: {}", one_line(note)));
     let small: Vec<String> = always(notice).into_iter().chain(left_out).chain(changed).collect();

@@ -966,6 +966,24 @@ fn a_block_that_slack_would_refuse_is_sent_as_its_text_and_the_message_says_whic
 }
 
 #[test]
+fn fields_that_do_not_fit_are_said_to_be_shortened_and_what_was_written_is_attached_whole() {
+    let long = "fields = { A = '''{{ \"x\" * 3000 }} <END>''', B = 'b' }";
+    for (body, event) in [("body = 'short &amp; sweet'", Event::Output), ("", Event::Failure)] {
+        let message =
+            rendered(&wrote(sample(event), b"boom\n", b""), &format_of(&format!("[message]\n{body}\n{long}")));
+        let texts = transcript(&message);
+        assert_eq!(texts.matches("fields shortened").count(), 1, "{texts}");
+        assert_eq!(crate::slack::validate(&Value::from(message.blocks.clone())), []);
+        let whole = message.written.expect("the whole is attached").content;
+        let end = "x".repeat(3_000) + " <END>\nB: b";
+        assert!(whole.ends_with(&end) && whole.contains("A: x"), "{whole}");
+        assert_eq!(whole.starts_with("short & sweet\nA: "), event == Event::Output, "{whole}");
+    }
+    let fits = rendered(&sample(Event::Output), &format_of("[message]\nbody = 'short'\nfields = { A = 'a' }"));
+    assert!(fits.written.is_none() && !transcript(&fits).contains("shortened"));
+}
+
+#[test]
 fn the_plain_text_of_own_blocks_has_the_whole_content() {
     let blocks =
         "[message]\nblocks = '''[{\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"x\"}}]'''";

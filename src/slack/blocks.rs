@@ -39,14 +39,18 @@ pub fn paragraphs(text: &str, room: usize) -> (Vec<Value>, bool) {
     }
 }
 
-/// Names with values, side by side; at most `limit` units together. `None` when there is none.
-pub fn fields(fields: &[(String, String)], limit: usize) -> Option<Value> {
+/// Names with values, side by side; at most `limit` units together: `None` when there is none. And `false` when one was shortened.
+pub fn fields(fields: &[(String, String)], limit: usize) -> (Option<Value>, bool) {
     let each = FIELD.min(limit / fields.len().max(1));
+    let mut whole = true;
     let text = |(name, value): &(String, String)| {
-        mrkdwn(&cut(&format!("*{}*\n{value}", unformatted(&cut_plain(name, 100).0)), each).0)
+        let (name, whole_name) = cut_plain(name, 100);
+        let (text, whole_text) = cut(&format!("*{}*\n{value}", unformatted(&name)), each);
+        whole &= whole_name && whole_text;
+        mrkdwn(&text)
     };
     let texts: Vec<Value> = fields.iter().map(text).collect();
-    (!texts.is_empty()).then(|| json!({ "type": "section", "fields": texts }))
+    ((!texts.is_empty()).then(|| json!({ "type": "section", "fields": texts })), whole)
 }
 
 /// Buttons that open URLs. `None` when there is none.
