@@ -3,6 +3,8 @@
 //! Before it: a [`Notice`] and its headline, whose facts are not said twice. After it: `render`. Everything here is mrkdwn,
 //! already escaped.
 
+use std::time::Duration;
+
 use super::headline::{Headline, found};
 use super::words::{JUST_NOW, clock, ended, format_bytes, one_line, short};
 use super::{Notice, Occasion};
@@ -88,7 +90,11 @@ fn took(notice: &Notice) -> Option<String> {
     let attempts = notice.outcome().map(|outcome| outcome.attempts).filter(|attempts| *attempts > 1);
     let attempts = attempts.map(|attempts| count(attempts, "attempt"));
     let known = match notice.ending() {
-        Some(Ending::NotStarted { .. } | Ending::TimedOut { .. }) => true,
+        Some(Ending::NotStarted { .. }) => true,
+        // With the time until it was killed, or with other attempts, it took longer than the ending says.
+        Some(Ending::TimedOut { after, .. }) => {
+            notice.took().is_none_or(|took| took < after.saturating_add(Duration::from_secs(1)))
+        }
         Some(Ending::Missing { .. } | Ending::Unfinished { .. }) => true,
         // It has not ended.
         _ => matches!(notice.occasion, Occasion::Running { .. }),

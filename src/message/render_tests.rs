@@ -984,6 +984,20 @@ fn fields_that_do_not_fit_are_said_to_be_shortened_and_what_was_written_is_attac
 }
 
 #[test]
+fn how_long_a_run_took_is_said_where_its_timeout_does_not_say_it() {
+    let after = Duration::from_secs(3);
+    for (took, killed, shown) in [(3, false, false), (6, true, true), (6, false, true)] {
+        let late = |outcome: &mut Outcome| {
+            (outcome.reason, outcome.ending) = (Reason::Timeout, Ending::TimedOut { after, killed });
+            outcome.took = Duration::from_secs(took);
+        };
+        let text = rendered(&with(wrote(sample(Event::Failure), b"", b""), late), &format_of("")).text;
+        assert_eq!(text.contains("took 6s"), shown, "{text}");
+        assert!(shown || !text.contains("took"), "{text}");
+    }
+}
+
+#[test]
 fn the_plain_text_of_own_blocks_has_the_whole_content() {
     let blocks =
         "[message]\nblocks = '''[{\"type\": \"section\", \"text\": {\"type\": \"mrkdwn\", \"text\": \"x\"}}]'''";
