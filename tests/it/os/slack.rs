@@ -133,7 +133,7 @@ async fn bad_answers_are_tried_again() {
     let slack = MockSlack::start();
     for (answer, words, wait) in [
         (Answer::rate_limited(7), "wait 7 s", Some(7)),
-        (Answer::status(429, ""), "wait 30 s", Some(30)),
+        (Answer::status(429, ""), "does not say how long", Some(30)),
         (Answer::status(503, "<html>Server Error</html>").header("Content-Type", "text/html"), "HTTP 503", None),
         (Answer::Reset, "127.0.0.1", None),
         (Answer::Bytes(Vec::new()), "127.0.0.1", None),
