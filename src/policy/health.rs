@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::holds::Held;
@@ -20,7 +20,6 @@ use super::quiet::{Nights, Present, Waiting};
 use super::rare::{Nothing, Rare};
 use super::settings::{MOST_CHANGES, On};
 use super::{Facts, Incident, Settings, same};
-use crate::clock::{between, shift};
 use crate::exec::{Ending, Reason, Status, known};
 use crate::id::{Channel, RunId};
 use crate::schedule::Ahead;
@@ -39,10 +38,6 @@ const LONGEST_KEY: usize = 200;
 
 /// What a headline says of a run, and what how it ended adds to a line of its output.
 pub(super) const LONGEST_CAUSE: usize = 800;
-
-/// So many incidents of one job, told apart by the keys of its directives, are open beside the present one; a failure
-/// under yet another key belongs to that.
-const MOST_OTHERS: usize = 8;
 
 /// What is remembered of a job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -580,74 +575,6 @@ impl Health {
         }
     }
 
-    /// Brings what claims to be in the future back to the present: the clock was set back, and nothing may wait for it
-    /// to get there again. (What is silenced until a future time is meant so, but for no longer than was asked for.)
-    pub(super) fn clamp_to_now(&mut self, now: Timestamp) {
-        self.each_time(&mut |at| *at = (*at).min(now));
-        if let (Some(until), Some(since)) = (&mut self.silenced, &mut self.silenced_since)
-            && *since > now
-        {
-            (*until, *since) = (shift(now, between(*since, *until)), now);
-        }
-        self.silenced = self.silenced.filter(|until| *until > now);
-        if let Some(held) = &mut self.held {
-            held.silence.take_if(|(until, _)| *until <= now);
-            held.paused.take_if(|until| *until <= now);
-            held.acks.retain(|(_, until)| *until > now);
-        }
-    }
-
-    /// The wall clock was set, by so much: what is remembered moves with it, so that nothing has lasted longer or shorter by
-    /// that. Not so quiet hours, which end at a time of day.
-    pub fn clock_stepped(&mut self, by: SignedDuration) {
-        self.each_time(&mut |at| *at = at.saturating_add(by).unwrap_or(*at));
-        for silence in self.silenced.iter_mut().chain(&mut self.silenced_since) {
-            *silence = silence.saturating_add(by).unwrap_or(*silence);
-        }
-        self.budget.clock_stepped(by);
-    }
-
-    /// Each time at which something happened.
-    fn each_time(&mut self, each: &mut dyn FnMut(&mut Timestamp)) {
-        self.changes.known_mut().into_iter().flatten().for_each(&mut *each);
-        self.succeeded.as_mut().map(&mut *each);
-        if let Some(stuck) = self.stuck.known_mut() {
-            [&mut stuck.at, &mut stuck.since].into_iter().flatten().for_each(&mut *each);
-        }
-        if let Some(last) = &mut self.last {
-            each(&mut last.at);
-        }
-        self.waiting.known_mut().into_iter().flat_map(Waiting::times).for_each(&mut *each);
-        for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
-            each(&mut open.since);
-            each(&mut open.same_since);
-            open.resolved_at.as_mut().map(&mut *each);
-            if let Some((_, since)) = &mut open.before_ok {
-                each(since);
-            }
-            let in_vain = open.in_vain.as_mut().map(|in_vain| &mut in_vain.reported);
-            for reported in open.reported.iter_mut().chain(open.owed.as_deref_mut()).chain(in_vain) {
-                each(&mut reported.at);
-                each(&mut reported.slot);
-                reported.visible_at.as_mut().map(&mut *each);
-                reported.taken.iter_mut().for_each(|(_, at)| each(at));
-            }
-        }
-        if let Some(flapping) = &mut self.flapping {
-            flapping.since.as_mut().map(&mut *each);
-            flapping.reported_at.as_mut().map(&mut *each);
-        }
-        if let Some(conversation) = &mut self.conversation {
-            each(&mut conversation.first.at);
-            each(&mut conversation.last_failure);
-            each(&mut conversation.visible_at);
-        }
-        self.begun.known_mut().into_iter().flatten().for_each(|begun| each(&mut begun.at));
-        if let Some(nights) = self.nights.known_mut() {
-            [&mut nights.ended, &mut nights.told].into_iter().flatten().for_each(each);
-        }
-    }
-
     /// Takes a run in that ended then: counts, kinds of failure, what an ok run printed.
     pub(super) fn record(&mut self, settings: &Settings, facts: &Facts<'_>, at: Timestamp) -> Seen {
         let before = self.last();
@@ -763,92 +690,11 @@ impl Health {
             self.changes.pop_front();
         }
     }
-
-    /// A failure under a key that is not the present incident's: that one stays open beside it, and the key's own
-    /// takes its place, if there is one. A failure without a key belongs to the incident without one, else to whatever is open.
-    fn turn_to(&mut self, key: Option<u64>) {
-        if key.is_some() || self.others.iter().any(|other| other.key.is_none()) {
-            self.turn_to_own(key);
-        }
-    }
-
-    /// The same of a run that hangs: what it is about is not known.
-    pub(super) fn turn_to_own(&mut self, key: Option<u64>) {
-        let Some(open) = self.open.as_deref().filter(|open| open.key != key) else { return };
-        let known = self.others.iter().position(|others| others.key == key);
-        // What was not reported needs no place: it is over, as far as anybody knows.
-        let is_known = |open: &OpenIncident| open.reported.is_some() || open.owed.is_some();
-        // One whose failures are counted makes room for one that was reported.
-        let is_counted = open.key.is_some() && self.others.len() < MOST_OTHERS;
-        let keep = is_known(open) || is_counted || self.waiting.has(open.id);
-        if known.is_none() && keep && self.others.len() >= MOST_OTHERS {
-            let waiting = &self.waiting;
-            let Some(at) = self.others.iter().position(|other| !is_known(other) && !waiting.has(other.id)) else {
-                return;
-            };
-            self.others.remove(at);
-        }
-        let known = self.others.iter().position(|others| others.key == key);
-        let own = known.map(|at| Box::new(self.others.remove(at)));
-        if let Some(open) = std::mem::replace(&mut self.open, own).filter(|_| keep) {
-            self.others.push(*open);
-        }
-    }
-
-    /// Whether the job fails under this key.
-    fn fails_under(&self, key: Option<u64>) -> bool {
-        let mut all = self.open.as_deref().into_iter().chain(&self.others);
-        all.any(|open| open.key == key && open.resolved_at.is_none())
-    }
-
-    /// Where the present incident is over, one that fails still and waits is what the end of quiet hours is about.
-    pub(super) fn turn_to_waiting(&mut self) {
-        let waits = |open: &OpenIncident| open.resolved_at.is_none() && self.waiting.has(open.id);
-        if self.open.as_deref().is_none_or(|open| open.resolved_at.is_some())
-            && let Some(at) = self.others.iter().rposition(waits)
-        {
-            self.make_present(at);
-        }
-    }
-
-    /// It is ok: where the present incident was not reported, one that was is what the recovery is about.
-    pub(super) fn turn_to_reported(&mut self) {
-        let told = |open: &OpenIncident| open.reported.is_some();
-        if !self.open.as_deref().is_some_and(told)
-            && let Some(at) = self.others.iter().rposition(told)
-        {
-            self.make_present(at);
-        }
-        if self.open.is_none() {
-            self.open = self.others.pop().map(Box::new);
-        }
-    }
-
-    /// This one of the others is the present incident, and the present one is one of the others.
-    fn make_present(&mut self, at: usize) {
-        let own = Box::new(self.others.remove(at));
-        self.others.extend(self.open.replace(own).map(|open| *open));
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::Health;
-
-    #[test]
-    fn a_silence_that_was_asked_for_while_the_clock_was_ahead_lasts_its_own_length() {
-        let at = |seconds| Timestamp::from_second(seconds).expect("a time");
-        let mut health = Health::default();
-        health.silence(Some(at(100_008)), at(100_000));
-        health.clamp_to_now(at(50));
-        assert_eq!(health.silenced_by_script(), Some(at(58)));
-        health.clamp_to_now(at(55));
-        assert_eq!(health.silenced_by_script(), Some(at(58)), "once is enough");
-        health.clamp_to_now(at(58));
-        assert_eq!(health.silenced_by_script(), None);
-    }
 
     #[test]
     fn what_was_never_run_takes_no_room() {

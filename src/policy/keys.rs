@@ -18,6 +18,10 @@ pub struct Keys {
     pub ended: Vec<String>,
 }
 
+/// So many incidents of one job, told apart by the keys of its directives, are open beside the present one; a failure
+/// under yet another key belongs to that.
+const MOST_OTHERS: usize = 8;
+
 /// Incidents that a run is not about, while it is judged.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct TakenOut {
@@ -35,6 +39,72 @@ impl OpenIncident {
 }
 
 impl Health {
+    /// A failure under a key that is not the present incident's: that one stays open beside it, and the key's own
+    /// takes its place, if there is one. A failure without a key belongs to the incident without one, else to whatever is open.
+    pub(super) fn turn_to(&mut self, key: Option<u64>) {
+        if key.is_some() || self.others.iter().any(|other| other.key.is_none()) {
+            self.turn_to_own(key);
+        }
+    }
+
+    /// The same of a run that hangs: what it is about is not known.
+    pub(super) fn turn_to_own(&mut self, key: Option<u64>) {
+        let Some(open) = self.open.as_deref().filter(|open| open.key != key) else { return };
+        let known = self.others.iter().position(|others| others.key == key);
+        // What was not reported needs no place: it is over, as far as anybody knows.
+        let is_known = |open: &OpenIncident| open.reported.is_some() || open.owed.is_some();
+        // One whose failures are counted makes room for one that was reported.
+        let is_counted = open.key.is_some() && self.others.len() < MOST_OTHERS;
+        let keep = is_known(open) || is_counted || self.waiting.has(open.id);
+        if known.is_none() && keep && self.others.len() >= MOST_OTHERS {
+            let waiting = &self.waiting;
+            let Some(at) = self.others.iter().position(|other| !is_known(other) && !waiting.has(other.id)) else {
+                return;
+            };
+            self.others.remove(at);
+        }
+        let known = self.others.iter().position(|others| others.key == key);
+        let own = known.map(|at| Box::new(self.others.remove(at)));
+        if let Some(open) = std::mem::replace(&mut self.open, own).filter(|_| keep) {
+            self.others.push(*open);
+        }
+    }
+
+    /// Whether the job fails under this key.
+    pub(super) fn fails_under(&self, key: Option<u64>) -> bool {
+        let mut all = self.open.as_deref().into_iter().chain(&self.others);
+        all.any(|open| open.key == key && open.resolved_at.is_none())
+    }
+
+    /// Where the present incident is over, one that fails still and waits is what the end of quiet hours is about.
+    pub(super) fn turn_to_waiting(&mut self) {
+        let waits = |open: &OpenIncident| open.resolved_at.is_none() && self.waiting.has(open.id);
+        if self.open.as_deref().is_none_or(|open| open.resolved_at.is_some())
+            && let Some(at) = self.others.iter().rposition(waits)
+        {
+            self.make_present(at);
+        }
+    }
+
+    /// It is ok: where the present incident was not reported, one that was is what the recovery is about.
+    pub(super) fn turn_to_reported(&mut self) {
+        let told = |open: &OpenIncident| open.reported.is_some();
+        if !self.open.as_deref().is_some_and(told)
+            && let Some(at) = self.others.iter().rposition(told)
+        {
+            self.make_present(at);
+        }
+        if self.open.is_none() {
+            self.open = self.others.pop().map(Box::new);
+        }
+    }
+
+    /// This one of the others is the present incident, and the present one is one of the others.
+    fn make_present(&mut self, at: usize) {
+        let own = Box::new(self.others.remove(at));
+        self.others.extend(self.open.replace(own).map(|open| *open));
+    }
+
     /// Takes out the incidents that what follows is not about.
     pub(super) fn take_out(&mut self, stays: impl Fn(&OpenIncident) -> bool) -> TakenOut {
         let open = self.open.take_if(|open| !stays(open));

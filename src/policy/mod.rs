@@ -45,6 +45,7 @@ mod slow;
 #[cfg(test)]
 mod stories;
 mod telling;
+mod times;
 mod update;
 #[cfg(test)]
 mod upgrade_stories;
