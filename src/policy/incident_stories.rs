@@ -227,6 +227,28 @@ fn a_job_that_hangs_now_and_then_is_one_conversation_with_one_ping_in_which_a_ha
 }
 
 #[test]
+fn a_hang_that_follows_a_failure_in_a_conversation_is_not_yet_one_that_lasts() {
+    story(
+        "stuck_after = 1\nintermittent = { incidents = 2, within = \"24h\" }",
+        &[
+            ("01:00", "critical: db", "failure critical, opens #1, pings"),
+            ("01:05", "ok", "recovery ok, closes #1 in its thread (1 failure in 5m)"),
+            (
+                "02:00",
+                "critical: db",
+                "failure critical, opens #3, pings (failed 2 of 3 runs since 01:00, intermittently)",
+            ),
+            (
+                "02:10",
+                "skip",
+                "stuck critical, in #3 (1 due time skipped in a row) [failed 3 of 4 runs since 01:00, intermittently]",
+            ),
+            ("02:15", "ok", "recovery ok, in #3 (2 failures in 15m) [failed 3 of 4 runs since 01:00, intermittently]"),
+        ],
+    );
+}
+
+#[test]
 fn hangs_and_their_ends_are_changes_of_status() {
     story(
         "stuck_after = 1\nflap = { changes = 4, within = \"30m\" }",

@@ -96,7 +96,8 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
     let reported = health.open.as_deref().and_then(|open| open.reported.as_ref());
     let worsens = !ok && reported.is_some_and(|known| facts.status.badness() > known.worst().badness());
     let exempt = worsens || matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
-    let draft = Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt };
+    let draft =
+        Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt, hangs_still: false };
     let sent = health.notify(moment, draft);
     let sent = sent.map_err(|(why, next)| {
         health.note_silence();
@@ -303,7 +304,10 @@ impl Health {
         if let Some(event) = event {
             let (run, line) = (Some(facts.run), kept(facts.line, LONGEST_CAUSE).to_owned());
             let (flap, update) = (FlapChange::None, Update::None);
-            self.defer(moment, Draft { event, flap, status: facts.status, run, update, line, exempt: false });
+            self.defer(
+                moment,
+                Draft { event, flap, status: facts.status, run, update, line, exempt: false, hangs_still: false },
+            );
         }
     }
 

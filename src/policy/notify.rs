@@ -61,6 +61,8 @@ pub(super) struct Draft {
     pub(super) line: String,
     /// No rate limit suppresses it.
     pub(super) exempt: bool,
+    /// That this run hangs was told before.
+    pub(super) hangs_still: bool,
 }
 
 impl Draft {
@@ -78,7 +80,7 @@ impl Draft {
 
 /// Whether a run of a job that fails now and then still hangs, though that was told in the thread before.
 fn hang_lasts(draft: &Draft, open: &OpenIncident) -> bool {
-    matches!(draft.update, Update::Hangs(_)) && open.reported.is_some() && !open.shown
+    draft.hangs_still && open.reported.is_some() && !open.shown
 }
 
 /// Takes back a notification that could not be sent: it rendered to blanks, or a pause of `burst` suppressed it. Nothing

@@ -240,7 +240,7 @@ pub fn skipped(
     }
     health.stuck = Stuck { told: true, at: Some(now), ..*health.stuck }.into();
     let first = health.open.as_deref().is_some_and(|open| open.reported.is_none());
-    let draft = health.hanging(hang, first);
+    let draft = Draft { hangs_still: before.0.told, ..health.hanging(hang, first) };
     match health.notify(&moment, draft) {
         Ok(mut notification) => {
             (notification.undo.stuck, notification.undo.open) = (before.0.into(), before.2);
@@ -269,6 +269,7 @@ impl Health {
             line: hang.line.clone(),
             update: Update::Hangs(Hang { skipped: self.skips, ..hang }),
             exempt,
+            hangs_still: false,
         }
     }
 
@@ -305,7 +306,16 @@ impl Health {
         let line = self.open.as_deref().and_then(|open| open.reported.as_ref()).map(|known| known.line.clone());
         let last = self.last.as_ref().filter(|last| last.status != Status::Ok).map(|last| last.line.clone());
         let line = line.or(last);
-        let draft = Draft { event, flap, status, run, update, line: line.unwrap_or_default(), exempt: true };
+        let draft = Draft {
+            event,
+            flap,
+            status,
+            run,
+            update,
+            line: line.unwrap_or_default(),
+            exempt: true,
+            hangs_still: false,
+        };
         self.notify(moment, draft).ok()
     }
 }
