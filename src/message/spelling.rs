@@ -65,6 +65,15 @@ fn literal(value: &Value) -> Option<String> {
 
 fn sign(op: BinOpKind) -> &'static str {
     match op {
+        BinOpKind::Concat => "~",
+        BinOpKind::ScAnd => "and",
+        BinOpKind::ScOr => "or",
+        other => arithmetic(other).or_else(|| comparison(other)).unwrap_or("=="),
+    }
+}
+
+pub(super) fn arithmetic(op: BinOpKind) -> Option<&'static str> {
+    Some(match op {
         BinOpKind::Add => "+",
         BinOpKind::Sub => "-",
         BinOpKind::Mul => "*",
@@ -72,11 +81,8 @@ fn sign(op: BinOpKind) -> &'static str {
         BinOpKind::FloorDiv => "//",
         BinOpKind::Rem => "%",
         BinOpKind::Pow => "**",
-        BinOpKind::Concat => "~",
-        BinOpKind::ScAnd => "and",
-        BinOpKind::ScOr => "or",
-        other => comparison(other).unwrap_or("=="),
-    }
+        _ => return None,
+    })
 }
 
 pub(super) fn comparison(op: BinOpKind) -> Option<&'static str> {

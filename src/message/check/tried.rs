@@ -13,6 +13,7 @@ use super::{Checker, Type};
 use crate::diagnostic::Code;
 use crate::message::evaluate::{apply, evaluate, holds_test};
 use crate::message::filters::FILTERS;
+use crate::message::spelling::arithmetic;
 use crate::message::vars::VarKind;
 
 /// Of these the value itself says what their arguments may be, or another check has looked already.
@@ -63,16 +64,7 @@ impl Checker<'_> {
         (right, of_right): (&Expr<'_>, Type),
         at: Range<usize>,
     ) {
-        let sign = match op {
-            BinOpKind::Add => "+",
-            BinOpKind::Sub => "-",
-            BinOpKind::Mul => "*",
-            BinOpKind::Div => "/",
-            BinOpKind::FloorDiv => "//",
-            BinOpKind::Rem => "%",
-            BinOpKind::Pow => "**",
-            _ => return,
-        };
+        let Some(sign) = arithmetic(op) else { return };
         let is_known = |expr: &Expr<'_>, kind: Type| {
             expr.as_const().is_some()
                 || matches!(kind, Type::Known(VarKind::Text | VarKind::Output | VarKind::Number | VarKind::Texts))
