@@ -105,6 +105,9 @@ pub(super) fn differ(left: &Expr<'_>, right: &Expr<'_>, known: Known<'_>) -> Opt
     let help = match (named_kind, constant.as_ref()) {
         (Kind::Number, Some(text)) => number_for(&named, text),
         (Kind::Number, None) => format!("compare `{named}` with a number"),
+        (Kind::Text, Some(_)) if named == "status" => {
+            format!("`{named}` is a word: compare it with `'ok'`, or `exit_code` with the number")
+        }
         (Kind::Text, Some(number)) => format!("write `{named} | int`, or the number in quotes: `'{number}'`"),
         (Kind::Text, None) => format!("write `{named} | int`"),
     };
