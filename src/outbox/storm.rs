@@ -8,6 +8,7 @@ mod end;
 mod how;
 mod lines;
 mod night;
+mod state;
 mod unseen;
 mod untold;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::how::How;
 use self::lines::{counts, emoji, groups, jobs, laid_out, lines, no_longer_fail, notes};
+use self::state::{End, FAILS_UNTOLD, State};
 use self::unseen::Unseen;
 use super::{instead, late};
 use crate::clock;
@@ -138,26 +140,9 @@ pub struct Member {
     pub how: How,
     /// The job's status.
     pub status: Status,
-    /// It is well again.
-    pub well: bool,
-    /// Its incident is over, and another one of the job, with another key, is not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub fails_still: bool,
-    /// It was well, and fails anew: in this incident, which has messages of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fails_anew: Option<u64>,
-    /// It was well, and fails anew, of which its channel has no message.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub fails_untold: bool,
-    /// It is well again, which a message says later.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub untold: bool,
-    /// No message is to say that it is well again.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unasked: bool,
-    /// Nobody watches it any more: how it is, is not known.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gone: bool,
+    /// How it is now.
+    #[serde(default)]
+    pub state: State,
     /// Who has it, or since when nobody watches it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -387,13 +372,7 @@ impl Member {
             cause,
             how: How::of(message),
             status: message.status,
-            well: false,
-            fails_still: false,
-            fails_anew: None,
-            fails_untold: false,
-            untold: false,
-            unasked: false,
-            gone: false,
+            state: State::Fails,
             note: None,
             unseen: None,
             goes_on: message.route.goes_on,
@@ -412,7 +391,7 @@ impl Member {
 
     /// It is known to fail still.
     fn fails(&self) -> bool {
-        !self.well && !self.gone
+        self.state.fails()
     }
 
     /// Characters of its name in a storm.
@@ -479,7 +458,8 @@ impl Storm {
         let alike = || !member.is_silent() && self.members.iter().any(|other| other.key() == member.key());
         let pinged = || pings(std::iter::once(message)).iter().all(|ping| self.pinged.contains(ping));
         // Of one that nobody watched for a while, that it fails is news.
-        let is_back = self.members.iter().any(|member| member.gone && message.job.as_ref() == Some(&member.job));
+        let is_back =
+            self.members.iter().any(|member| member.state == State::Gone && message.job.as_ref() == Some(&member.job));
         !self.ended
             && !is_back
             && !self.fixed
@@ -509,7 +489,7 @@ impl Storm {
         (self.changed, self.joined) = (now, Some(now));
         let unseen = Some(Unseen { since: now, pings: pings(std::iter::once(message)) });
         // One that nobody watched for a while is watched again.
-        self.members.retain(|member| !member.gone || message.job.as_ref() != Some(&member.job));
+        self.members.retain(|member| member.state != State::Gone || message.job.as_ref() != Some(&member.job));
         self.members.push(Member { unseen, ..Member::of(message) });
     }
 
@@ -521,7 +501,11 @@ impl Storm {
             return false;
         }
         // Of a storm that is over it is no news that its message may say so now.
-        let known = |member: &Member| Member { untold: member.untold && !self.ended, ..member.clone() };
+        let ended = self.ended;
+        let known = |member: &Member| match member.state {
+            State::Well(End::Later) if ended => Member { state: State::Well(End::Told), ..member.clone() },
+            _ => member.clone(),
+        };
         let (was_open, before) = (self.is_open(), self.of(message).map(known).collect::<Vec<_>>());
         // Why a run does not wait any more and was not started either, its own message says.
         let ends_wait = message.event == Some(Event::Starved);
@@ -548,22 +532,22 @@ impl Storm {
                 continue;
             }
             if let Some(Edit::Gone { words }) = &message.route.edit {
-                (member.gone, member.note) = (true, Some(unescape(words)));
+                (member.state, member.note) = (member.state.after_leaving(), Some(unescape(words)));
                 continue;
             }
-            // One that nobody watched for a while fails again.
-            if message.status != Status::Ok && message.route.edit.is_none() && !ends_wait && member.gone {
-                (member.gone, member.note) = (false, None);
-            }
-            member.untold = false;
+            let before = member.state;
+            member.state = match message.status {
+                Status::Ok => before.after_end(message.incident, message.route.fails_still),
+                _ if ends_wait => State::Gone,
+                // One that nobody watched for a while fails again.
+                _ if before != State::Gone || message.route.edit.is_none() => before.after_failure(),
+                _ => before,
+            };
             if message.status != Status::Ok {
-                member.tell();
-            }
-            member.well = message.status == Status::Ok && !member.fails_untold;
-            member.fails_still = member.well && (member.fails_still || message.route.fails_still);
-            member.gone |= ends_wait && !member.well;
-            if !member.well {
                 member.status = message.status;
+                if before != member.state && matches!(before, State::Gone | FAILS_UNTOLD) {
+                    member.note = None;
+                }
             }
         }
         let fails_again = message.route.edit.is_none() && message.status != Status::Ok && !ends_wait;
@@ -595,20 +579,15 @@ impl Storm {
         let of_job = |member: &&mut Member| member.job == *job && member.incident.is_some_and(|known| known < incident);
         let mut changed = false;
         for member in self.members.iter_mut().filter(of_job) {
-            let changes = member.fails_anew == Some(incident) && member.status != message.status;
-            if fails && (changes || !member.fails() || member.fails_untold) {
-                member.tell();
-                (member.well, member.untold, member.gone, member.note) = (false, false, false, None);
-                (member.fails_anew, member.status) = (Some(incident), message.status);
+            let anew = State::FailsAnew(Some(incident));
+            let changes = member.state == anew && member.status != message.status;
+            if fails && (changes || !member.fails() || member.state == FAILS_UNTOLD) {
+                (member.state, member.status, member.note) = (anew, message.status, None);
                 if self.quiet.is_none() {
                     member.cause = Member::of(message).cause;
                 }
-            } else if is_over && member.fails_anew.take_if(|known| *known == incident).is_some() {
-                if (member.well, member.gone) == (!is_gone, is_gone) {
-                    // It is known to be well since before.
-                    continue;
-                }
-                (member.well, member.gone) = (!is_gone, is_gone);
+            } else if is_over && member.state == anew {
+                member.state = if is_gone { State::Gone } else { State::Well(End::Told) };
                 self.over = self.over.max(Some(message.created));
             } else {
                 continue;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::lines::{emoji, jobs, laid_out, no_longer_fail};
+use super::state::{End, State};
 use super::{Member, Storm, night};
 use crate::clock;
 use crate::document::format_duration;
@@ -41,8 +42,9 @@ impl Storm {
 
     /// Whether the channel is to see that it is over: not where none of its jobs asks for that. Its message says it.
     pub fn tells_end(&self) -> bool {
-        let mut watched = self.members.iter().filter(|member| !member.was_over && !member.gone).peekable();
-        watched.peek().is_none() || watched.any(|member| !member.unasked)
+        let watched = self.members.iter().filter(|member| !member.was_over && member.state != State::Gone);
+        let mut watched = watched.peekable();
+        watched.peek().is_none() || watched.any(|member| member.state != State::Well(End::Unasked))
     }
 
     /// That it is over, for the channel to see.
@@ -62,7 +64,7 @@ impl Storm {
         let jobs = jobs(&self.members);
         let (all, gone) = (jobs.len(), jobs.iter().filter(|job| job.gone).count());
         let still: BTreeSet<&JobName> =
-            self.members.iter().filter(|member| member.fails_still).map(|member| &member.job).collect();
+            self.members.iter().filter(|member| member.state == State::OtherFails).map(|member| &member.job).collect();
         match gone {
             _ if !still.is_empty() => {
                 let fail =

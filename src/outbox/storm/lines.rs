@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::state::State;
 use super::{Member, RANGES};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
@@ -108,8 +109,8 @@ pub(super) fn jobs<'m>(members: impl IntoIterator<Item = &'m Member>) -> Vec<Job
             jobs.len() - 1
         });
         let job = &mut jobs[at];
-        job.well &= member.well;
-        job.gone |= member.gone && !member.well;
+        job.well &= member.state.is_over();
+        job.gone |= member.state == State::Gone;
         if member.fails() && member.status.badness() > job.status.badness() {
             job.status = member.status;
         }
@@ -140,7 +141,7 @@ pub(super) fn lines(members: &[Member]) -> Vec<String> {
 
 /// Who has which of the jobs that fail, a line each, as far as there is room: what fails comes first.
 pub(super) fn notes(members: &[Member], room: usize) -> Vec<String> {
-    let noted = members.iter().filter(|member| !member.well);
+    let noted = members.iter().filter(|member| !member.state.is_over());
     let line = |(member, note): (&Member, &String)| {
         format!("{} · _{}_", unformatted(&member.job.to_string()), escape(note).replace('_', "-"))
     };

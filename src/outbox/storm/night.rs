@@ -2,6 +2,7 @@
 //! as in a storm: the message is edited as the jobs recover. Pure.
 
 use super::how::How;
+use super::state::{End, State};
 use super::{GROUP, Member, Storm, emoji};
 use crate::clock;
 use crate::document::format_duration;
@@ -27,13 +28,7 @@ pub(super) fn members(message: &Message) -> Vec<Member> {
         how: How::default(),
         cause: unformatted(&cut_plain(&news.text, LINE).0),
         status: news.status,
-        well: !news.is_open,
-        fails_still: false,
-        fails_anew: None,
-        fails_untold: false,
-        untold: false,
-        unasked: false,
-        gone: false,
+        state: if news.is_open { State::Fails } else { State::Well(End::Told) },
         note: None,
         unseen: None,
         goes_on: message.route.goes_on,
@@ -98,14 +93,18 @@ pub(super) fn lines(members: &[Member], left_out: u32) -> Vec<String> {
 fn line(member: &Member) -> String {
     let name = unformatted(&short(member.job.as_str()));
     let icon = match member {
-        member if member.gone => ":black_circle:",
+        member if member.state == State::Gone => ":black_circle:",
         member if member.fails() => emoji(member.status),
         member if member.is_news => emoji(member.status),
         _ => ":white_check_mark:",
     };
     // How often it had failed by then is not the whole any more.
-    let has_ended = member.well && !member.was_over || member.fails_anew();
-    let now = if member.well { "well again" } else { "fails again" };
+    let has_ended = match member.state {
+        State::Well(_) | State::OtherFails => !member.was_over,
+        State::FailsAnew(_) => true,
+        State::Fails | State::Gone => false,
+    };
+    let now = if member.state.is_over() { "well again" } else { "fails again" };
     let since = member.cause.strip_prefix(FAILS).filter(|_| has_ended);
     let parts = since.and_then(|since| Some((since.split_once(" (")?.0, since.split_once(')')?.1)));
     let cause = match parts {
@@ -120,7 +119,7 @@ pub(super) fn end(storm: &Storm, now: jiff::Timestamp) -> String {
     let mut names: Vec<&str> =
         storm.members.iter().filter(|member| !member.was_over).map(|member| member.job.as_str()).collect();
     names.dedup();
-    let is_gone = storm.members.iter().any(|member| member.gone);
+    let is_gone = storm.members.iter().any(|member| member.state == State::Gone);
     let took = format_duration(clock::between(storm.since.unwrap_or(storm.began), storm.over.unwrap_or(now)));
     let jobs = match names.as_slice() {
         [one] => format!("*{}*", unformatted(&short(one))),

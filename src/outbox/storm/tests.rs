@@ -7,6 +7,7 @@ use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, Route, Thread};
 use crate::notify::Parent;
+use crate::outbox::Standing;
 use crate::policy::Event;
 use crate::slack::limits::SECTION;
 
@@ -378,6 +379,36 @@ fn a_job_that_is_put_back_and_fails_is_watched_again() {
         let text = storm.edit(T0).text;
         assert!(text.starts_with(":red_circle: *3 jobs fail") && !text.contains("no longer watched"), "{text}");
     }
+}
+
+#[test]
+fn a_late_end_of_the_first_incident_hides_no_failure_that_came_after_it() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no db1")).collect();
+    let mut storm = storm(&failures);
+    let end = |failure: &Message| Message { status: Status::Ok, ..failure.clone() };
+    let anew = Message { incident: Some(9), ..failures[0].clone() };
+    for message in [&end(&failures[0]), &end(&failures[1])] {
+        storm.update(message, T0);
+    }
+    storm.update_by_other(&anew, T0);
+    assert!(!storm.update(&end(&failures[0]), T0), "it is no news");
+    let text = storm.edit(T0).text;
+    assert!(text.contains("1 of 3 is well again") && text.contains("*job-001*"), "{text}");
+    assert!(storm.update_by_other(&end(&anew), T0) && storm.edit(T0).text.contains("2 of 3 are well again"));
+}
+
+#[test]
+fn a_job_that_is_removed_before_its_recovery_was_told_keeps_no_end_back() {
+    let failures: Vec<Message> = (1..=3).map(|number| failure(number, "critical: no db1")).collect();
+    let mut storm = storm(&failures);
+    for failure in &failures[1..] {
+        storm.update(&Message { status: Status::Ok, ..failure.clone() }, T0);
+    }
+    let is =
+        |first: Standing| move |job: &JobName| Some(if job.as_str() == "job-001" { first } else { Standing::Well });
+    assert!(storm.look(is(Standing::WellUntold(T0)), T0) && storm.is_over() && storm.is_kept_back());
+    assert!(storm.look(is(Standing::Gone), T0) && !storm.is_kept_back());
+    assert!(storm.told_end(T0).text.contains("all 3 jobs are well again"));
 }
 
 #[test]

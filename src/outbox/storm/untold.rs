@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::how::{self, How};
+use super::state::{End, FAILS_UNTOLD, State};
 use super::{Member, Storm};
 use crate::id::JobName;
 use crate::outbox::standing::Standing;
@@ -15,64 +16,47 @@ use crate::outbox::standing::Standing;
 /// What stands beside the name of such a job.
 const NOTE: &str = "fails again";
 
-impl Member {
-    /// It was well, and fails anew.
-    pub(super) fn fails_anew(&self) -> bool {
-        self.fails_anew.is_some() || self.fails_untold
-    }
-
-    /// Its channel has a message that it fails.
-    pub(super) fn tell(&mut self) {
-        if std::mem::take(&mut self.fails_untold) {
-            self.note = None;
-        }
-    }
-}
-
 impl Storm {
     /// Whether some job fails, or is well again, of which there may be no message.
     pub fn waits_for_jobs(&self) -> bool {
-        self.members.iter().any(|member| member.incident.is_some() && (member.fails() || member.untold))
+        let may_change = |member: &Member| member.fails() || member.state == State::Well(End::Later);
+        self.members.iter().any(|member| member.incident.is_some() && may_change(member))
     }
 
     /// A job is well again, which a message says later: the channel is to hear of the end no sooner, but for what it hears anyway.
     pub fn is_kept_back(&self) -> bool {
-        self.members.iter().any(|member| member.untold)
+        self.members.iter().any(|member| member.state == State::Well(End::Later))
     }
 
     /// How its jobs are now: one that is well again may fail anew, and one that fails be well again of which nothing is told. The
     /// answer is whether the storm says something else.
     pub fn look(&mut self, standing: impl Fn(&JobName) -> Option<Standing>, now: Timestamp) -> bool {
-        let told = self.members.iter().filter(|member| member.fails() && !member.fails_untold);
+        let told = self.members.iter().filter(|member| member.fails() && member.state != FAILS_UNTOLD);
         let told: BTreeSet<JobName> = told.map(|member| member.job.clone()).collect();
         let note = self.quiet.is_none().then(|| NOTE.to_owned());
-        let (mut changed, ended) = (false, self.ended);
+        let mut changed = false;
         for member in self.members.iter_mut().filter(|member| member.incident.is_some() && !member.was_over) {
-            let is_told = told.contains(&member.job);
             let Some(is) = standing(&member.job) else { continue };
-            member.unasked = is == Standing::WellUnasked;
-            match is {
-                Standing::Fails(status) if !is_told && member.may_fail_anew() => {
-                    changed |= !member.fails_untold || member.status != status;
-                    (member.well, member.untold, member.fails_untold, member.status) = (false, false, true, status);
-                    (member.how, member.note) = (How::default(), note.clone());
+            let before = member.state;
+            member.state = before.seen(is, told.contains(&member.job));
+            changed |= match (before, member.state) {
+                (before, FAILS_UNTOLD) => {
+                    let status = if let Standing::Fails(status) = is { status } else { member.status };
+                    let differs = before != FAILS_UNTOLD || member.status != status;
+                    (member.status, member.how, member.note) = (status, How::default(), note.clone());
+                    differs
                 }
-                Standing::Fails(_) if !is_told => {}
-                is if member.fails_untold => {
-                    (member.fails_untold, member.note, changed) = (false, None, true);
-                    (member.well, member.gone) = (is != Standing::Gone, is == Standing::Gone);
-                    member.untold = is.since().is_some();
+                (before, after) if before.fails() && !after.fails() => {
                     self.over = self.over.max(Some(is.since().unwrap_or(now)));
+                    if before == FAILS_UNTOLD {
+                        member.note = None;
+                    }
+                    true
                 }
-                is @ (Standing::WellUntold(_) | Standing::WellUnasked) if member.fails() => {
-                    (member.well, member.untold, changed) = (true, is.since().is_some(), true);
-                    self.over = self.over.max(Some(is.since().unwrap_or(now)));
-                }
-                Standing::Well | Standing::WellUnasked if member.untold => {
-                    (member.untold, changed) = (false, changed || !ended);
-                }
-                _ => {}
-            }
+                // Of a storm that is over it is no news that its message may say so now.
+                (State::Well(End::Later), after) => after != before && !self.ended,
+                _ => false,
+            };
         }
         if changed {
             self.changed = now;
@@ -86,16 +70,32 @@ impl Storm {
         let (_, fail) = fail.split_once(' ').unwrap_or_default();
         let fail = fail.strip_prefix("still ").unwrap_or(fail);
         let mut of_left = self.members.iter().filter(|member| member.fails());
-        match self.ended || of_left.all(Member::fails_anew) {
+        match self.ended || of_left.all(|member| matches!(member.state, State::FailsAnew(_))) {
             true => format!("{left} {fail} again"),
             false => format!("{left} still {fail}"),
         }
     }
 }
 
-impl Member {
-    /// It is well, or was until it failed anew. Of one that fails under another key, that is said already.
-    fn may_fail_anew(&self) -> bool {
-        self.fails_untold || (self.well && !self.fails_still)
+impl State {
+    /// The daemon says how the job is; whether the storm tells of another of its alerts that it fails.
+    fn seen(self, is: Standing, is_told: bool) -> Self {
+        let by_daemon = match is {
+            Standing::Fails(_) if !is_told => FAILS_UNTOLD,
+            Standing::Well | Standing::Fails(_) => Self::Well(End::Told),
+            Standing::WellUntold(_) => Self::Well(End::Later),
+            Standing::WellUnasked => Self::Well(End::Unasked),
+            Standing::Gone => Self::Gone,
+        };
+        match self {
+            FAILS_UNTOLD => by_daemon,
+            // That it ends, or that nobody watches it, a message is to say.
+            Self::Fails | Self::FailsAnew(_) if matches!(by_daemon, Self::Well(End::Later | End::Unasked)) => by_daemon,
+            Self::Well(_) if by_daemon == Self::Gone => Self::Well(End::Told),
+            // Only one that failed can have an end that is still to be told.
+            Self::Well(End::Told | End::Unasked) if by_daemon == Self::Well(End::Later) => Self::Well(End::Told),
+            Self::Well(_) => by_daemon,
+            Self::Fails | Self::FailsAnew(_) | Self::OtherFails | Self::Gone => self,
+        }
     }
 }
