@@ -293,6 +293,8 @@ pub(super) struct Seen {
     pub(super) changed: bool,
     /// The status is another than that of the run before.
     pub(super) turned: bool,
+    /// It was reported that this run hangs.
+    pub(super) hung: bool,
 }
 
 /// What waits for the end of the quiet hours of a job that is gone.
@@ -589,6 +591,7 @@ impl Health {
         // While it hung it was not ok.
         let hung = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
         let turned = turns && was_ok.is_some_and(|was_ok| (was_ok && !hung) != (facts.status == Status::Ok));
+        let told = hung && self.stuck.told;
         self.runs += 1;
         if turned {
             self.note_change(at);
@@ -631,7 +634,7 @@ impl Health {
             // Digests of another setting cannot be compared: that it was changed is no change of the output.
             let known = old.as_ref().filter(|old| old.normalized == Some(normalized)).and_then(|old| old.digest);
             let changed = known.zip(digest).is_some_and(|(known, digest)| known != digest);
-            return Seen { before, last_ok: old.map(|old| old.text), changed, turned };
+            return Seen { before, last_ok: old.map(|old| old.text), changed, turned, hung: told };
         }
         self.streak = self.streak.saturating_add(1);
         // A run that was reported while it hung is counted.
@@ -667,7 +670,8 @@ impl Health {
                 }));
             }
         }
-        Seen { before, last_ok: self.last_ok.as_ref().map(|good| good.text.clone()), changed: false, turned }
+        let last_ok = self.last_ok.as_ref().map(|good| good.text.clone());
+        Seen { before, last_ok, changed: false, turned, hung: told }
     }
 
     /// A run failed, or had hung.

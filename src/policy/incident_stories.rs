@@ -308,6 +308,33 @@ fn a_flapping_job_that_hangs_is_not_steady_and_ok() {
 }
 
 #[test]
+fn the_end_of_a_hang_that_was_told_while_the_job_flaps_is_told_and_it_flaps_still() {
+    let settings = "flap = { changes = 2, within = \"10m\" }\nintermittent = false\nrepeat = \"never\"\nstuck_after = 1";
+    let flaps = [
+        ("03:00", "critical: a", "failure critical, opens #1, pings"),
+        ("03:01", "ok", "recovery ok, closes #1 in its thread (1 failure in 1m)"),
+        (
+            "03:02",
+            "critical: a",
+            "flapping critical, opens #3, pings (2 changes of status in 1m, no more messages until it is steady for 10m)",
+        ),
+        ("03:03", "ok", "held: flapping until 23 03:13"),
+        ("03:05", "skip", "stuck critical, in #3 (1 due time skipped in a row)"),
+    ];
+    let told = |more: &[(&str, &str, &str)]| story(settings, &[&flaps[..], more].concat());
+    told(&[
+        ("03:06", "ok", "flapping ok, in #3 (ended after 1s, exit code 0)"),
+        ("03:10", "skip", ""),
+        ("03:11", "ok", "held: flapping until 23 03:21"),
+        ("03:21", "clock", "flapping ok, closes #3 (steady again: ok for 10m)"),
+    ]);
+    told(&[
+        ("03:06", "critical: late", "repeat critical, in #3 (ended after 1s, exit code 2)"),
+        ("03:07", "ok", "held: flapping until 23 03:17"),
+    ]);
+}
+
+#[test]
 fn a_run_that_follows_one_that_hung_does_not_hang_before_it_does() {
     let mut life = Life::new("stuck_after = 2");
     let skip = |life: &mut Life, minute: u8| {

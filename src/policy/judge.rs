@@ -253,7 +253,7 @@ fn well(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) ->
 }
 
 /// While the job flaps, what there is to report of its status is suppressed; but for a status that is worse than what was
-/// reported, and for a reminder where nobody has the incident.
+/// reported, for the end of a run that was reported to hang, and for a reminder where nobody has the incident.
 fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen, until: Timestamp) -> Candidate {
     let worst = health.flapping.as_ref().map(|flapping| flapping.worst).unwrap_or_default();
     let failing = facts.status != Status::Ok;
@@ -267,6 +267,11 @@ fn while_flapping(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen:
     match candidate(moment, health, facts, seen) {
         Candidate::Report(event, _) if failing && facts.status.badness() > worst.badness() => {
             Candidate::Report(event, Update::Worse { was: worst })
+        }
+        // That the run is over is known; that the job is well, when it is steady.
+        _ if seen.hung && health.is_reported() => {
+            let event = if failing { Event::Repeat } else { Event::Flapping };
+            Candidate::Report(event, Update::HangEnds { took: facts.took, ending: facts.ending.clone() })
         }
         Candidate::Report(..) | Candidate::Suppress(Suppressed::NeverReported | Suppressed::RepeatNotDue, _) => {
             let acknowledged = health.open.as_deref().and_then(|open| health.acknowledged(open));

@@ -101,7 +101,8 @@ pub fn retract(health: &mut Health, notification: &Notification) {
     health.conversation = undo.conversation;
     health.begun = undo.begun;
     health.nights = undo.nights;
-    if notification.event == Event::Flapping && !matches!(notification.update, Update::FlappingContinues { .. }) {
+    let goes_on = matches!(notification.update, Update::FlappingContinues { .. } | Update::HangEnds { .. });
+    if notification.event == Event::Flapping && !goes_on {
         health.flapping = None;
     }
     // What waited goes along with the next message: with a time of its own it would come again at once.
