@@ -90,6 +90,7 @@ fn took(notice: &Notice) -> Option<String> {
     let attempts = notice.outcome().map(|outcome| outcome.attempts).filter(|attempts| *attempts > 1);
     let attempts = attempts.map(|attempts| count(attempts, "attempt"));
     let known = match notice.ending() {
+        _ if matches!(notice.update, Update::HangEnds { .. }) => true,
         Some(Ending::NotStarted { .. }) => true,
         // With the time until it was killed, or with other attempts, it took longer than the ending says.
         Some(Ending::TimedOut { after, .. }) => {

@@ -815,6 +815,7 @@ fn the_end_of_a_hang_between_two_attempts_says_how_the_last_one_ended() {
     let update = Update::HangEnds { took: Duration::from_secs(13), ending };
     let shown = rendered(&Notice { update, ..notice }, &format_of("")).text;
     assert!(shown.contains(&format!("ended after 13s, {detail}")), "{shown}");
+    assert!(!shown.contains("took"), "the headline says how long it took: {shown}");
 }
 
 #[test]
