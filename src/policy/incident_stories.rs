@@ -309,7 +309,8 @@ fn a_flapping_job_that_hangs_is_not_steady_and_ok() {
 
 #[test]
 fn the_end_of_a_hang_that_was_told_while_the_job_flaps_is_told_and_it_flaps_still() {
-    let settings = "flap = { changes = 2, within = \"10m\" }\nintermittent = false\nrepeat = \"never\"\nstuck_after = 1";
+    let settings =
+        "flap = { changes = 2, within = \"10m\" }\nintermittent = false\nrepeat = \"never\"\nstuck_after = 1";
     let flaps = [
         ("03:00", "critical: a", "failure critical, opens #1, pings"),
         ("03:01", "ok", "recovery ok, closes #1 in its thread (1 failure in 1m)"),

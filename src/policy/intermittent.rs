@@ -14,7 +14,7 @@ use super::patterns::{Begun, Conversation};
 use super::quiet::Deferred;
 use super::rare::Rare;
 use super::settings::{MOST_INCIDENTS, Settings, Statuses};
-use super::{Audience, Event, Incident, Notification, Threading, Update};
+use super::{Audience, Event, Facts, Incident, Notification, Threading, Update};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 
@@ -35,6 +35,26 @@ impl Health {
         let (failed, runs) = self.counts(conversation);
         let line = conversation.line.to_string();
         Update::Intermittent { failed, runs, since: conversation.since(), opens, line }
+    }
+
+    /// The same where a run of the incident hung and the job is well: with how that run ended, where it is this one.
+    pub(super) fn counted_after_hang(
+        &self,
+        open: &OpenIncident,
+        facts: &Facts<'_>,
+        moment: &Moment<'_>,
+    ) -> Option<Update> {
+        let conversation = self.conversation.as_deref().filter(|known| open.conversation == Some(known.id))?;
+        let hung = open.hung?;
+        let mut counted = self.counted(conversation, false);
+        if let Update::Intermittent { line, .. } = &mut counted
+            && hung == facts.run
+        {
+            let end = Update::HangEnds { took: facts.took, ending: facts.ending.clone() };
+            let gap = if line.is_empty() { "" } else { "; " };
+            line.push_str(&format!("{gap}the last {}", end.sentence(moment.zone, moment.now)));
+        }
+        Some(counted)
     }
 
     /// An incident is reported for the first time: whether it belongs to a conversation, or opens one.

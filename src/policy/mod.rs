@@ -253,7 +253,7 @@ pub enum Threading {
     /// The thread's first message is edited to say that it is over; the message goes into the thread and is not shown in
     /// the channel.
     CloseInThread,
-    /// The thread's first message is edited to say that it is over, and there is no other message.
+    /// The thread's first message is edited to say that it is over, or how often the job fails, and there is no other message.
     CloseByEdit,
 }
 

@@ -573,12 +573,16 @@ impl Health {
     }
 
     /// The end of an incident of which no message is asked for: its first message is edited all the same, and nothing
-    /// else comes.
+    /// else comes. That of a conversation counts failures and needs no edit, unless a run hung.
     pub(super) fn close_by_edit(&self, moment: &Moment<'_>, facts: &Facts<'_>) -> Option<Box<Notification>> {
         let settings = moment.settings;
         let open = self.open.as_deref().filter(|open| !settings.on.asks(On::Recovery) && open.resolved_at.is_none())?;
         let has_thread = |reported: &&Reported| reported.opened && !reported.flat;
-        let reported = open.reported.as_ref().filter(has_thread).filter(|_| open.conversation.is_none())?;
+        let reported = open.reported.as_ref().filter(has_thread)?;
+        let headline = self.counted_after_hang(open, facts, moment);
+        if open.conversation.is_some() && headline.is_none() {
+            return None;
+        }
         let opened = |other: &OpenIncident| other.reported.as_ref().filter(has_thread).is_some();
         Some(Box::new(Notification {
             event: Event::Recovery,
@@ -602,7 +606,7 @@ impl Health {
             pings: false,
             suppressed: 0,
             update: open.ends(facts, moment.at),
-            headline: None,
+            headline,
             next: None,
             diff: String::new(),
             changed: false,

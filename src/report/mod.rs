@@ -512,8 +512,9 @@ fn cause_of(notification: &Notification, notice: &Notice) -> Option<String> {
 /// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets
 /// another headline. As it stands it is for a message of which nothing is known.
 fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message) -> Option<Message> {
-    let (change, notice) = match &notification.headline {
-        _ if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
+    // The headline is that of the incident which the message is about.
+    let headline = notification.headline.as_ref().filter(|_| notice.incident == notification.incident);
+    let (change, notice) = match headline {
         Some(update) => {
             let is_worse = matches!(update, Update::None | Update::Hangs(_));
             let edit = if is_worse { Edit::Worse } else { Edit::Headline };
@@ -522,6 +523,7 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
             let status = worst.unwrap_or(notice.status);
             (edit, Notice { update: update.clone(), status, ..notice.clone() })
         }
+        None if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
         None => return None,
     };
     let Rendered { text, blocks, color, .. } = render(job, &notice)?;

@@ -158,6 +158,40 @@ async fn hangs_from_the_third_on_are_one_conversation_whose_first_message_counts
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_no_recovery_is_asked_for_an_edit_says_how_a_hang_of_a_conversation_ended() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.on = ['failure']\nnotify.flap = false";
+    for opens in [true, false] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let world = World::started(MORNING, &files, move |run, at| match at.as_secs() / 600 {
+            1 | 3 => fails("db1 refused"),
+            5 if !opens => fails("db1 refused"),
+            5 | 12 => {
+                *run.progress.last_output.lock().expect("nobody panics") = b"waiting for a lock\n".to_vec();
+                says("").takes(35 * 60)
+            }
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(170)).await;
+        let ops = told(&world, "ops");
+        let edits = having(&ops, "155 Edit", "a fails now and then: 4 of 9 runs since 08:10");
+        let edits =
+            if opens { edits } else { having(&ops, "155 Edit", "a fails now and then: 4 of 12 runs since 08:10") };
+        assert_eq!(edits.len(), 1, "{ops:#?}");
+        assert!(edits[0].contains("the last ended after 35m, exit code 0"), "{ops:#?}");
+        let cause = if opens {
+            "still running after 30m (process 4000), 3 due times passed; last line: waiting for a lock"
+        } else {
+            "db1 refused"
+        };
+        assert!(edits[0].contains(cause), "what opened it stays: {ops:#?}");
+        let first = having(&ops, "85 Edit", "a fails now and then: 3 of 5 runs");
+        assert_eq!(first.len(), usize::from(opens), "{ops:#?}");
+        assert_eq!(having(&ops, "", "Reply").len(), 1, "nothing but failures is told: {ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_is_steady_again_says_so_once_and_its_first_message_with_it() {
     for (turns_bad, after) in [(false, "ok"), (true, "critical")] {
         let files =
