@@ -138,6 +138,15 @@ impl Batch {
         self.members.iter().map(|stored| stored.progress.timeouts).max().unwrap_or(0)
     }
 
+    /// The incident of which the channel has heard nothing, where this is its first message and is given up.
+    pub fn unheard(&self, disposition: &Disposition) -> Option<u64> {
+        let Disposition::Dead { .. } = disposition else { return None };
+        let [stored] = self.members.as_slice() else { return None };
+        let message = &stored.message;
+        let is_first = message.event.is_some() && message.thread == Thread::Open && stored.parent.is_none();
+        message.incident.filter(|_| is_first && self.timeouts() == 0)
+    }
+
     /// How often Slack refused it.
     pub fn refusals(&self) -> u32 {
         self.members.iter().map(|stored| stored.progress.refusals).max().unwrap_or(0)

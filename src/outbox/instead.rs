@@ -12,10 +12,12 @@ use crate::message::{Edit, Message, Route, Thread};
 use crate::policy::Event;
 use crate::slack::limits::{ALL_BLOCKS, BLOCKS, SECTION};
 use crate::slack::{blocks, cut_plain, escape, one_line, unformatted, weight};
-use crate::store::{FollowUp, MessageState, OutboxFilter, Settlement, Stored};
+use crate::store::{
+    Class, Disposition, FollowUp, MessageId, MessageState, OutboxFilter, Settlement, Stored, ThreadChange,
+};
 
-/// Messages that are looked through for the ends of incidents, the oldest first.
-const MOST_ENDS: u32 = 1_000;
+/// Messages that are looked through for what follows in incidents, the oldest first.
+const MOST_BEHIND: u32 = 1_000;
 
 /// That a channel did not take an alert, and what Slack said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +67,8 @@ pub(super) fn refusals_of<'m>(messages: impl Iterator<Item = &'m Message>) -> Ve
     all
 }
 
-/// The same message for the default channel, which says why it is there. The thread of its incident begins there.
+/// The same message for the default channel, which says why it is there. The thread of its incident begins there, or goes on where
+/// an earlier message of it is.
 pub(super) fn forwarded(message: &Message, default: &Channel, refused: &[Refusal], now: Timestamp) -> Message {
     let note = refusals(refused);
     let mut shown = message.blocks.clone();
@@ -76,14 +79,12 @@ pub(super) fn forwarded(message: &Message, default: &Channel, refused: &[Refusal
     {
         shown.push(note_block);
     }
-    let thread = if message.thread == Thread::None { Thread::None } else { Thread::Open };
     let overnight = message.route.overnight.clone();
     let route = Route { instead_of: Some(message.channel.clone()), overnight, ..Route::default() };
     Message {
         channel: default.clone(),
         text: format!("{}\n{note}", message.text),
         blocks: shown,
-        thread,
         attachment: None,
         created: now,
         route,
@@ -161,28 +162,53 @@ fn on(host: &str) -> String {
     if host.is_empty() { String::new() } else { format!("{}: ", unformatted(&cut_plain(host, LONGEST_HOST).0)) }
 }
 
-/// Where the end may wait of an incident whose failure is told elsewhere by a settlement; none where it tells none.
-pub(super) fn ends_of(settlement: &Settlement) -> Option<OutboxFilter> {
+/// Where what follows in an incident may wait behind a message that is told elsewhere by a settlement, or that is given up while
+/// its channel heard nothing of the incident (`unheard`).
+pub(super) fn behind_of(settlement: &Settlement, unheard: Option<u64>) -> Option<OutboxFilter> {
     let after = settlement.ids.iter().min().copied();
-    settlement.follow.iter().any(|follow| is_substitute(&follow.message)).then(|| OutboxFilter {
+    let is_told = settlement.follow.iter().any(|follow| is_substitute(&follow.message));
+    (is_told || unheard.is_some()).then(|| OutboxFilter {
         channel: Some(settlement.channel.clone()),
         state: Some(MessageState::Waiting),
         after,
-        limit: MOST_ENDS,
+        limit: MOST_BEHIND,
         ..OutboxFilter::default()
     })
 }
 
-/// The end of an incident that is over already follows its failure to the channel that is told in the place of its own.
-pub(super) fn ends(follow: &[FollowUp], waiting: &[Stored]) -> Vec<FollowUp> {
+/// What waits of an incident behind its first message, which is given up: nobody there would know what it is about.
+pub(super) fn needless(incident: u64, waiting: &[Stored], given_up: &Settlement) -> Option<Settlement> {
+    let of_it = waiting.iter().filter(|stored| {
+        let is_of_it = stored.message.incident == Some(incident) && stored.message.event.is_some();
+        is_of_it && stored.class() == Class::Alert && stored.progress.timeouts == 0
+    });
+    let ids: Vec<MessageId> = of_it.map(|stored| stored.id).collect();
+    (!ids.is_empty()).then(|| Settlement {
+        ids,
+        channel: given_up.channel.clone(),
+        class: Class::Alert,
+        disposition: Disposition::Superseded,
+        thread: ThreadChange::Keep,
+        first: None,
+        follow: Vec::new(),
+        note: None,
+        at: given_up.at,
+    })
+}
+
+/// What waits already behind a failure follows it to the channel that is told in the place of its own: what became of it since, and
+/// its end.
+pub(super) fn behind(follow: &[FollowUp], waiting: &[Stored]) -> Vec<FollowUp> {
     let of = |told: &Message| {
         let told = told.clone();
-        let is_end = move |stored: &&Stored| {
+        let is_behind = move |stored: &&Stored| {
             let message = &stored.message;
             let same = message.incident == told.incident && message.route.target.is_none();
-            same && ends_incident(message) && !stored.superseded && !message.route.also.contains(&told.channel)
+            // A file of its own has no other words.
+            let says = ends_incident(message) || !message.blocks.is_empty();
+            same && says && !stored.superseded && !message.route.also.contains(&told.channel)
         };
-        waiting.iter().filter(is_end)
+        waiting.iter().filter(is_behind)
     };
     let copies = follow.iter().filter(|follow| is_substitute(&follow.message)).flat_map(|follow| {
         of(&follow.message).map(|stored| Message {
@@ -318,7 +344,7 @@ mod tests {
             let refused = [Refusal { channel: Channel::new("ops"), why: "is_archived".to_owned() }];
             let told = forwarded(&message, &Channel::new("home"), &refused, Timestamp::UNIX_EPOCH);
             let note = ":warning: could not be posted to #ops: is_archived";
-            assert_eq!((told.text.as_str(), told.thread), (format!("db is down\n{note}").as_str(), Thread::Open));
+            assert_eq!((told.text.as_str(), told.thread), (format!("db is down\n{note}").as_str(), Thread::Reply));
             assert_eq!(told.blocks.len(), count + usize::from(has_note), "{count} blocks");
             let last = told.blocks.last().map(ToString::to_string).unwrap_or_default();
             assert_eq!(last.contains(note), has_note, "{last}");

@@ -30,6 +30,8 @@ pub enum DeliveryResult {
     Elsewhere {
         /// What Slack said.
         why: String,
+        /// It waits for the channel still, and is tried again.
+        waits: bool,
     },
     /// No answer came, however often it was sent: the channel may have it.
     InDoubt {

@@ -524,7 +524,7 @@ impl Loop {
             Done::Absorb(channel, lane, rows) => {
                 self.learn_jobs();
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
-                self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane)));
+                self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane, None)));
             }
             Done::Nothing(channel, lane, Some(later)) => {
                 let later = now.mono + clock::between(now.wall, later).max(Duration::from_millis(1));
@@ -619,7 +619,8 @@ impl Loop {
             None if held => tracing::info!("Slack takes the credentials again"),
             _ => {}
         }
-        self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane)));
+        let unheard = batch.unheard(&answered.settlement.disposition);
+        self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane, unheard)));
         if batch.storm.is_some() {
             // One of its jobs may be well again, of which nothing is told.
             self.look_at_jobs();
@@ -749,16 +750,23 @@ fn waits_from(note: Option<&str>) -> Vec<(Channel, Lane, Timestamp)> {
     known.into_iter().filter_map(wait).collect()
 }
 
-/// Writes what came of a batch. The store holds it in memory when the disk fails, so that nothing is sent twice.
-async fn settle(store: Store, mut settlement: Settlement, lane: Lane) -> Done {
+/// Writes what came of a batch. The store holds it in memory when the disk fails, so that nothing is sent twice. Of an `unheard`
+/// incident nothing that waits for the channel is sent there.
+async fn settle(store: Store, mut settlement: Settlement, lane: Lane, unheard: Option<u64>) -> Done {
     let channel = settlement.channel.clone();
-    if let Some(filter) = instead::ends_of(&settlement) {
-        // Where the store cannot be read, the end is told in the incident's own channel alone.
+    let mut needless = None;
+    if let Some(filter) = instead::behind_of(&settlement, unheard) {
+        // Where the store cannot be read, what follows is told in the incident's own channel alone.
         let waiting = store.outbox_list(filter).await.unwrap_or_default();
-        let ends = instead::ends(&settlement.follow, &waiting);
-        settlement.follow.extend(ends);
+        let behind = instead::behind(&settlement.follow, &waiting);
+        settlement.follow.extend(behind);
+        needless = unheard.and_then(|incident| instead::needless(incident, &waiting, &settlement));
     }
-    match store.settle(settlement).await {
+    let mut written = store.settle(settlement).await;
+    if let (Ok(()), Some(needless)) = (&written, needless) {
+        written = store.settle(needless).await;
+    }
+    match written {
         Ok(()) => Done::Settled(channel, lane),
         Err(error) => Done::Unreadable(channel, lane, error),
     }

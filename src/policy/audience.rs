@@ -43,6 +43,8 @@ pub struct Audience {
     pub pending: Vec<Channel>,
     /// The channels for which a message of it waits in the place of another one, which did not take it.
     pub substitutes: Vec<Channel>,
+    /// The channels that did not take what was made for them, and have taken nothing of it since.
+    pub refused: Vec<Channel>,
     /// The statuses of incidents that waited for the end of quiet hours and are told along: the message goes to whoever hears of
     /// these too.
     pub waited: Statuses,
@@ -50,13 +52,14 @@ pub struct Audience {
 
 impl Audience {
     /// Whether one of the channels to which it goes hears of the incident for the first time, though others have heard of it:
-    /// because the configuration names it now, or because of the status. What waits for a channel that is named no more goes to
-    /// the one that is, as it is.
+    /// because the configuration names it now, because of the status, or because it refused what it was to hear before. What waits
+    /// for a channel that is named no more goes to the one that is, as it is.
     pub fn is_new_to(&self, channel: &Channel, all: &[Channel]) -> bool {
-        let is_known = !self.channels.is_empty() || !self.pending.is_empty();
+        let is_known = !self.channels.is_empty() || !self.pending.is_empty() || !self.substitutes.is_empty();
         let moves = self.pending.iter().any(|pending| !all.contains(pending));
         let known =
             [&self.channels, &self.pending, &self.substitutes].into_iter().flatten().any(|known| known == channel);
+        let known = known && !self.refused.contains(channel);
         !self.statuses.is_empty() && is_known && !moves && !known
     }
 
@@ -84,9 +87,11 @@ impl Audience {
             false => all.extend(self.statuses.iter().flat_map(of)),
         }
         let apart = settings.channels.iter().any(|(of, _)| *of == status);
-        // Where the configuration names other channels by now, the present ones hear of the end too.
+        // Where the configuration names other channels by now, the present ones hear of the end too. One that refused the failure
+        // is none of those.
         let mut configured = self.statuses.iter().flat_map(of);
-        let moved = !self.channels.is_empty() && !configured.any(|channel| self.channels.contains(&channel));
+        let was_meant = |channel: &Channel| self.channels.contains(channel) || self.refused.contains(channel);
+        let moved = !self.channels.is_empty() && !configured.any(|channel| was_meant(&channel));
         let own = match status {
             Status::Ok => apart || moved,
             _ => !better || apart,

@@ -58,6 +58,15 @@ impl Health {
         known.is_some_and(|reported| reported.substituted(channel))
     }
 
+    /// A channel did not take a message of an open incident, of which another is told in its place. Where it waits there, the
+    /// end comes behind it; the next failure tells that channel of the incident as the first does. The answer is whether that
+    /// changes anything.
+    pub fn told_elsewhere(&mut self, incident: u64, channel: &Channel, waits: bool) -> bool {
+        let Some(open) = self.open_mut(incident) else { return false };
+        let known = open.reported.as_mut().or(open.owed.as_deref_mut());
+        known.is_some_and(|reported| reported.refused(channel, waits))
+    }
+
     /// No channel took what was to report an open incident: it does not count as reported, and the next failure is reported
     /// as the first. Where the message `waits` to be tried again, the end of the incident is told all the same: it comes
     /// behind that message. Else the next is made after a while, which grows. The answer is whether that changes anything.

@@ -190,6 +190,10 @@ pub(super) struct Reported {
     /// The channels for which a message of it waits in the place of another channel: what follows goes there too.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) substitutes: Vec<Channel>,
+    /// The channels that did not take what was made for them, and have taken nothing of it since: whatever they take first tells
+    /// them of it as a first message does.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) refused: Vec<Channel>,
     /// It was told in the message of this other incident, at the end of quiet hours: what became of that message holds for it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) told_with: Option<u64>,
@@ -465,6 +469,7 @@ impl Reported {
             channels: Vec::new(),
             pending: Vec::new(),
             substitutes: Vec::new(),
+            refused: Vec::new(),
             told_with: None,
             taken: Vec::new(),
             in_doubt: false,
@@ -499,6 +504,19 @@ impl Reported {
         self.pending.extend(new);
     }
 
+    /// A channel did not take a message, which waits there or not. The answer is whether that is other than was known.
+    pub(super) fn refused(&mut self, channel: &Channel, waits: bool) -> bool {
+        let before = self.pending.len();
+        if !waits {
+            self.pending.retain(|pending| pending != channel);
+        }
+        let is_known = self.channels.contains(channel) || self.refused.contains(channel);
+        if !is_known {
+            self.refused.push(channel.clone());
+        }
+        !is_known || self.pending.len() < before
+    }
+
     /// A message waits for this channel in the place of another one; the answer is whether that is new.
     pub(super) fn substituted(&mut self, channel: &Channel) -> bool {
         let known =
@@ -519,6 +537,7 @@ impl Reported {
         let known = self.channels.contains(channel);
         self.pending.retain(|pending| pending != channel);
         self.substitutes.retain(|substitute| substitute != channel);
+        self.refused.retain(|refused| refused != channel);
         if !known {
             self.channels.push(channel.clone());
         }

@@ -308,8 +308,9 @@ impl Health {
         let pings = failing && draft.status == Status::Critical && asks && !is_taken;
         let told_in = self.reported_in(open, before.as_ref());
         let waits = before.as_ref().filter(|_| open.is_some());
-        let (pending, substitutes) =
-            waits.map(|known| (known.pending.clone(), known.substitutes.clone())).unwrap_or_default();
+        let (pending, substitutes, refused) = waits
+            .map(|known| (known.pending.clone(), known.substitutes.clone(), known.refused.clone()))
+            .unwrap_or_default();
         self.set_flapping(moment, draft.flap, draft.status);
         let next = self.note(moment, &draft, failing, ends, thread, quiet);
         if let Some(reported) = self.open.as_deref_mut().filter(|_| failing).and_then(|open| open.reported.as_mut()) {
@@ -333,7 +334,7 @@ impl Health {
             keys,
             keys_open: Vec::new(),
             keys_ended,
-            audience: Audience { statuses, channels: told_in, pending, substitutes, waited },
+            audience: Audience { statuses, channels: told_in, pending, substitutes, refused, waited },
             in_thread_only,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
@@ -600,6 +601,7 @@ impl Health {
                 channels: reported.channels.clone(),
                 pending: reported.pending.clone(),
                 substitutes: reported.substitutes.clone(),
+                refused: reported.refused.clone(),
                 waited: Statuses::default(),
             },
             in_thread_only: false,

@@ -104,6 +104,9 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
             let sql = "UPDATE message SET attempts = attempts + 1, why = ?2, not_before = ?3, timeouts = ?4, refusals = ?5, \
                        forwarded = ?6 WHERE id = ?1 AND state = 0";
             let Progress { not_before, timeouts, refusals, .. } = *progress;
+            if refusals > 0 {
+                forget_refused(db, id)?;
+            }
             let elsewhere = elsewhere(*progress);
             db.prepare_cached(sql)?.execute(params![id, why, moment(not_before), timeouts, refusals, elsewhere])?
         }
@@ -118,12 +121,13 @@ pub(super) fn settle(db: &Connection, id: MessageId, disposition: &Disposition) 
     Ok(rows > 0)
 }
 
-/// Dead letters whose place this first message of an incident takes, whatever came of it: what the same channel refused of the same
-/// incident's beginning and repetitions, and was told nowhere.
+/// Dead letters whose place this message of an incident takes, whatever came of it: what the same channel refused of the same
+/// incident's repetitions, and where this tells the incident as a first message does, of its beginning too.
 fn forget_refused(db: &Connection, id: i64) -> Result<()> {
-    let sql = "SELECT earlier.id FROM message AS earlier JOIN message AS later ON later.id = ?1 AND later.part = 1 \
-               WHERE earlier.state = 2 AND earlier.edit = 0 AND earlier.part < 2 AND earlier.forwarded = 0 AND earlier.timeouts = 0 \
-               AND earlier.id < later.id AND earlier.channel = later.channel AND earlier.incident = later.incident";
+    let sql = "SELECT earlier.id FROM message AS earlier JOIN message AS later ON later.id = ?1 AND later.edit = 0 \
+               WHERE earlier.state = 2 AND earlier.edit = 0 AND earlier.part <> 2 AND (later.part = 1 OR later.part = 3 AND earlier.part = 3) \
+               AND earlier.forwarded < 2 AND earlier.timeouts = 0 \
+               AND earlier.queued < later.queued AND earlier.id < later.id AND earlier.channel = later.channel AND earlier.incident = later.incident";
     let ids: Vec<i64> = db.prepare_cached(sql)?.query_map([id], |row| number(row, 0))?.collect::<Result<_>>()?;
     for id in ids {
         db.prepare_cached("DELETE FROM attachment WHERE message = ?1")?.execute([id])?;
@@ -213,7 +217,8 @@ pub(super) fn root(db: &Connection, channel: &Channel, incident: u64) -> Result<
 
 /// The alerts and edits of incidents that wait for a channel.
 pub(super) fn peers(db: &Connection, channel: &Channel) -> Result<Vec<Peer>> {
-    let sql = "SELECT id, incident, edit, part, refusals, not_before FROM message \
+    let sql = "SELECT id, incident, edit, part, refusals, not_before, queued, \
+               CASE WHEN json_valid(body) THEN json_extract(body, '$.thread') END IS 'reply' FROM message \
                WHERE channel = ?1 AND state < 2 AND state = 0 AND edit IN (0, 1) AND incident IS NOT NULL";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map([channel.as_str()], |row| {
@@ -224,6 +229,8 @@ pub(super) fn peers(db: &Connection, channel: &Channel) -> Result<Vec<Peer>> {
             part: Part::from_number(number(row, 3)?),
             refusals: u32::try_from(count(row, 4)?).unwrap_or(u32::MAX),
             not_before: (number(row, 5)? > 0).then(|| time(row, 5)).transpose()?,
+            queued: time(row, 6)?,
+            is_reply: number(row, 7)? == 1,
         })
     })?;
     rows.collect()
@@ -296,12 +303,24 @@ const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 AND part =
           AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
           AND later.part = 1))";
 
+/// Another message of an incident that waits for another try, or waits behind one, and that a later one of the same incident
+/// takes the place of: what it says is no longer so. What is shown in the channel stays until something else is, or the end.
+const OUTDATED_OTHER: &str = "edit = 0 AND state = 0 AND part > 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+     AND later.state = 0 AND later.edit = 0 AND later.part > 0 AND later.id > message.id AND later.queued > message.queued \
+     AND later.incident = message.incident \
+     AND (message.refusals > 0 AND (later.part = 2 \
+         OR CASE WHEN json_valid(message.body) THEN json_extract(message.body, '$.thread') END IS 'reply' \
+         OR CASE WHEN json_valid(later.body) THEN json_extract(later.body, '$.thread') END IS NOT 'reply') \
+       OR later.part = 1 AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel \
+         AND earlier.state = 0 AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident \
+         AND earlier.refusals > 0)))";
+
 /// A message of an incident whose end waits behind it.
-const OVER: &str = "edit = 0 AND part < 2 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+const OVER: &str = "edit = 0 AND part <> 2 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
      AND later.state = 0 AND later.id > message.id AND later.incident = message.incident AND later.part = 2)";
 
-/// The end of an incident whose first message was refused and waits for another try: it comes behind that.
-const END_OF_WAITING: &str = "part = 2 \
+/// A message of an incident, not its first, before which another one was refused and waits for another try: it comes behind that.
+const BEHIND_WAITING: &str = "part > 1 \
      AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel AND earlier.state = 0 \
           AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident \
           AND earlier.refusals > 0 AND earlier.not_before > ?3)";
@@ -309,7 +328,7 @@ const END_OF_WAITING: &str = "part = 2 \
 fn columns() -> String {
     format!(
         "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
-         ({OUTDATED_EDIT}) OR ({OUTDATED_FIRST}), message.job, not_before, timeouts, refusals, forwarded, \
+         ({OUTDATED_EDIT}) OR ({OUTDATED_FIRST}) OR ({OUTDATED_OTHER}), message.job, not_before, timeouts, refusals, forwarded, \
          CASE edit WHEN 1 THEN thread.first END, message.dropped, ({OVER})"
     )
 }
@@ -343,15 +362,18 @@ pub(super) fn heads(
              AND earlier.state = 0 AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident))"
             .to_owned()
         }
-        Class::Alert => format!("AND NOT ({END_OF_WAITING})"),
+        Class::Alert => format!("AND NOT ({BEHIND_WAITING})"),
         Class::Detail | Class::Upload | Class::Late => String::new(),
     };
     // What is outdated goes at once, though not to the channel.
-    let outdated = if class == Class::Alert { format!("OR ({OUTDATED_FIRST})") } else { String::new() };
+    let outdated = match class {
+        Class::Alert => format!("OR ({OUTDATED_FIRST}) OR ({OUTDATED_OTHER})"),
+        _ => String::new(),
+    };
     // Walks the partial index: its condition is repeated.
     let sql = format!(
         "SELECT {} FROM {TABLES} WHERE message.channel = ?1 AND state < 2 AND state = {state} AND edit = {kind} \
-         AND (not_before <= ?3 {outdated}) {blocked} ORDER BY message.id LIMIT ?2",
+         AND (not_before <= ?3 {blocked} {outdated}) ORDER BY message.id LIMIT ?2",
         columns()
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -539,7 +561,7 @@ pub(super) fn repair(db: &Connection, now: Timestamp) -> Result<usize> {
         ("timeouts", "timeouts BETWEEN 0 AND 1000".to_owned(), 0),
         ("refusals", "refusals BETWEEN 0 AND 1000".to_owned(), 0),
         ("forwarded", "forwarded IN (0, 1, 2, 3)".to_owned(), 0),
-        ("part", "part IN (0, 1, 2)".to_owned(), 0),
+        ("part", "part IN (0, 1, 2, 3)".to_owned(), 0),
     ] {
         let bad = format!("typeof({column}) <> 'integer' OR NOT ({good})");
         // A disk that is full must not be written to for nothing.

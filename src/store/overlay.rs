@@ -12,7 +12,7 @@ use super::types::{
 };
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
-use crate::message::Message;
+use crate::message::{Message, Thread};
 use crate::notify::Parent;
 use crate::policy::Event;
 
@@ -55,14 +55,23 @@ pub(super) struct Peer {
     pub(super) part: Part,
     pub(super) refusals: u32,
     pub(super) not_before: Option<Timestamp>,
+    pub(super) queued: Timestamp,
+    /// It is shown in the thread alone.
+    pub(super) is_reply: bool,
 }
 
 impl Peer {
     fn of(stored: &Stored) -> Option<Self> {
         let (id, class, part) = (stored.id, stored.class(), Part::of(&stored.message));
         let Progress { refusals, not_before, .. } = stored.progress;
-        Some(Self { id, incident: stored.message.incident?, class, part, refusals, not_before })
+        let (queued, is_reply) = (stored.queued, stored.message.thread == Thread::Reply);
+        Some(Self { id, incident: stored.message.incident?, class, part, refusals, not_before, queued, is_reply })
     }
+}
+
+/// Whether it comes after the first message of its incident.
+fn follows(part: Part) -> bool {
+    matches!(part, Part::Between | Part::End)
 }
 
 /// Whether another message of its incident makes this one needless: `first` is what its thread says first.
@@ -75,6 +84,14 @@ fn is_outdated(stored: &Stored, first: Option<&Message>, peers: &[Peer]) -> bool
             // That the job keeps changing does not say what fails.
             let is_told = first.and_then(|first| first.event).is_some_and(|event| event != Event::Flapping);
             is_told || later(Class::Alert).any(|peer| peer.part == Part::First)
+        }
+        Class::Alert if follows(Part::of(&stored.message)) => {
+            let is_reply = stored.message.thread == Thread::Reply;
+            let replaces = |peer: &Peer| peer.part == Part::End || is_reply || !peer.is_reply;
+            let mut earlier = peers.iter().filter(|peer| peer.id < stored.id && peer.class == Class::Alert);
+            let waits_behind = earlier.any(|peer| peer.refusals > 0);
+            let mut later = later(Class::Alert).filter(|peer| peer.part != Part::Other && peer.queued > stored.queued);
+            later.any(|peer| stored.progress.refusals > 0 && replaces(peer) || waits_behind && peer.part == Part::First)
         }
         _ => false,
     }
@@ -92,7 +109,7 @@ fn is_blocked(stored: &Stored, has_root: bool, peers: &[Peer], now: Timestamp) -
     match stored.class() {
         // An edit waits for the message that it changes, should that still be on its way.
         Class::Edit => !has_root && earlier.next().is_some(),
-        Class::Alert if Part::of(&stored.message) == Part::End => {
+        Class::Alert if follows(Part::of(&stored.message)) => {
             earlier.any(|peer| peer.refusals > 0 && peer.not_before.is_some_and(|at| at > now))
         }
         _ => false,

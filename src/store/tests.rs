@@ -802,6 +802,49 @@ fn of_an_incident_without_a_thread_the_last_message_alone_waits_for_a_channel_th
 }
 
 #[test]
+fn of_what_waits_of_an_incident_after_a_refusal_the_last_takes_the_place_of_what_is_seen_no_more_than_it() {
+    const REPLY: Thread = Thread::Reply;
+    const SHOWN: Thread = Thread::Broadcast;
+    for (before, later, is_outdated) in [
+        ((Event::Repeat, REPLY), (Event::Repeat, REPLY), true),
+        ((Event::Repeat, REPLY), (Event::Failure, SHOWN), true),
+        ((Event::Failure, SHOWN), (Event::Failure, SHOWN), true),
+        ((Event::Failure, SHOWN), (Event::Repeat, REPLY), false),
+        ((Event::Failure, SHOWN), (Event::Recovery, REPLY), true),
+        ((Event::Failure, SHOWN), (Event::Failure, Thread::Open), true),
+        ((Event::Failure, Thread::Open), (Event::Repeat, Thread::Open), true),
+        ((Event::Failure, Thread::Open), (Event::Repeat, REPLY), false),
+    ] {
+        // The disk is full from the beginning, from the refusal on, and never.
+        for full_from in [0, 1, 3] {
+            let store = memory();
+            let fill_at = |step| {
+                if step == full_from {
+                    fill_for_good(&store);
+                }
+            };
+            let told = |text, (event, thread), created| Message {
+                event: Some(event),
+                created,
+                ..threaded("ops", text, 7, thread)
+            };
+            fill_at(0);
+            let refused = put(&store, vec![told("before", before, at(1))]).ids;
+            fill_at(1);
+            let progress = Progress { refusals: 1, not_before: Some(at(600)), ..Progress::default() };
+            settle(&store, &refused, "ops", Class::Alert, Disposition::Retry { why: "no".into(), progress });
+            put(&store, vec![told("later", later, at(2))]);
+            let soon = now(store.heads(Channel::new("ops"), Class::Alert, 9, Vec::new(), at(10)));
+            let soon = soon.expect("it can be read").rows;
+            let first = soon.into_iter().next().map(|row| (row.message.text, row.superseded));
+            // Where it is not, the later one comes behind it.
+            let wanted = is_outdated.then(|| ("before".to_owned(), true));
+            assert_eq!(first, wanted, "{before:?} {later:?} {full_from}");
+        }
+    }
+}
+
+#[test]
 fn a_message_with_any_value_in_any_column_still_goes_out() {
     for change in [
         "body = CAST(x'7bff7d' AS TEXT)",

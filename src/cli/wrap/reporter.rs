@@ -718,7 +718,7 @@ mod tests {
         use MessageState::{Dead, Dropped, Waiting};
 
         let untold = |why: &str, waits| Some(Untold { why: why.to_owned(), waits });
-        let elsewhere = || DeliveryResult::Elsewhere { why: "is_archived".into() };
+        let elsewhere = || DeliveryResult::Elsewhere { why: "is_archived".into(), waits: true };
         let well = Stored {
             message: Message { status: Status::Ok, ..stored(7, Waiting, None).message },
             ..stored(7, Waiting, None)

@@ -444,7 +444,7 @@ impl Dispatcher {
         let incident = report.incident?;
         let changed = match &report.result {
             DeliveryResult::Delivered => tracked.health.delivered(incident, &report.channel, Some(now.wall)),
-            DeliveryResult::Elsewhere { .. } => false,
+            DeliveryResult::Elsewhere { waits, .. } => tracked.health.told_elsewhere(incident, &report.channel, *waits),
             DeliveryResult::InDoubt { why } => {
                 tracing::error!(job = %report.job, incident, channel = %report.channel, "it is not known whether anybody was told of this failure: {why}");
                 tracked.health.in_doubt(incident)

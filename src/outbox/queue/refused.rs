@@ -187,7 +187,9 @@ impl Queue {
         let nowhere = has(Place::Nowhere).then(|| why.clone());
         let result = |place: Place| match place {
             Place::Nowhere => DeliveryResult::Refused { why: why.clone(), waits: true },
-            Place::Told | Place::Another | Place::Default => DeliveryResult::Elsewhere { why: why.clone() },
+            Place::Told | Place::Another | Place::Default => {
+                DeliveryResult::Elsewhere { why: why.clone(), waits: true }
+            }
         };
         let reports = members.iter().filter_map(|(stored, place)| Report::of(&stored.message, result(*place)));
         let reports = reports.chain(further).collect();
@@ -244,7 +246,7 @@ impl Queue {
         let (mut follow, mut nowhere, mut forwarded) = (Vec::new(), None, false);
         let elsewhere = match in_doubt {
             true => DeliveryResult::InDoubt { why: why.to_owned() },
-            false => DeliveryResult::Elsewhere { why: why.to_owned() },
+            false => DeliveryResult::Elsewhere { why: why.to_owned(), waits: false },
         };
         let refused = DeliveryResult::Refused { why: why.to_owned(), waits: false };
         let mut further = Vec::new();

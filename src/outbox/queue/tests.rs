@@ -477,7 +477,7 @@ fn a_message_that_is_refused_waits_by_itself_and_is_a_dead_letter_after_three_tr
     let Answered { settlement, reports, nowhere } = answered(&mut queue, &batch, lasting(Fault::Refused), at(30));
     assert_eq!((&settlement.disposition, nowhere), (&dead_and_forwarded(), None));
     assert_eq!(follow(&settlement), ["Open #home m1 / :warning: could not be posted to #ops: no_code"]);
-    assert_eq!(reports[0].result, DeliveryResult::Elsewhere { why: "no".into() });
+    assert_eq!(reports[0].result, DeliveryResult::Elsewhere { why: "no".into(), waits: false });
 }
 
 #[test]

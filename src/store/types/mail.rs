@@ -188,6 +188,8 @@ pub(in crate::store) enum Part {
     First,
     /// Its end.
     End,
+    /// What comes between them.
+    Between,
     /// Anything else.
     Other,
 }
@@ -326,10 +328,11 @@ impl Part {
     pub(in crate::store) fn of(message: &Message) -> Self {
         match (message.event, message.thread) {
             (Some(Event::Recovery), _) => Self::End,
-            (Some(Event::Failure | Event::Missing | Event::Stuck), Thread::Open) => Self::First,
+            (Some(Event::Failure | Event::Missing | Event::Stuck | Event::Repeat), Thread::Open) => Self::First,
             // Where there are no threads each says all that is to be said.
             (Some(Event::Failure | Event::Missing), Thread::None) => Self::First,
-            _ => Self::Other,
+            (Some(_), _) => Self::Between,
+            (None, _) => Self::Other,
         }
     }
 
@@ -339,6 +342,7 @@ impl Part {
             Self::Other => 0,
             Self::First => 1,
             Self::End => 2,
+            Self::Between => 3,
         }
     }
 
@@ -347,6 +351,7 @@ impl Part {
         match number {
             1 => Self::First,
             2 => Self::End,
+            3 => Self::Between,
             _ => Self::Other,
         }
     }

@@ -2,12 +2,13 @@
 //! and of jobs that are gone.
 
 use slack_alert::clock::Clock;
+use slack_alert::exec::Status;
 use slack_alert::notify::Fault;
 use slack_alert::policy::Dropped;
 
 use super::told::{CONF, MORNING, minutes, told};
 use crate::support::notifier::{lasting, ok, passing};
-use crate::support::world::{World, fails, says};
+use crate::support::world::{Act, World, fails, says};
 
 #[tokio::test(start_paused = true)]
 async fn an_alert_that_several_channels_refuse_is_told_once_in_the_default_channel_and_closed_there() {
@@ -222,4 +223,29 @@ async fn a_failure_told_in_the_place_of_a_channel_after_it_was_over_is_ended_at_
     let (begun, ended) = (place("critical: boom"), place("is well again"));
     assert!(begun.is_some() && ended > begun, "{ops:#?}");
     assert_eq!(ops.len(), 3, "the failure, the edit and the end: {ops:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_got_worse_before_its_channel_turned_out_to_be_gone_is_told_in_its_place_with_the_ping() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.channel = '#pager'\nnotify.mention = '@here'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+        1 => Act { status: Status::Warning, ..says("slow") },
+        2..=5 => fails("gone"),
+        _ => says(""),
+    })
+    .await;
+    // Slack is away until it has got worse; then its channel turns out to be archived.
+    world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        _ if (minutes(9)..minutes(35)).contains(&at) => passing(),
+        "pager" => lasting(Fault::Channel),
+        _ => ok(),
+    });
+    world.pass(minutes(80)).await;
+    let ops = told(&world, "ops");
+    let place = |words: &str| ops.iter().position(|line| line.contains(words));
+    let (begun, worse, ended) = (place("warning: slow"), place("<!here>"), place("is well again"));
+    assert!(begun.is_some() && worse > begun && ended > worse, "{ops:#?}");
+    assert!(worse.is_some_and(|at| ops[at].contains("worse: critical")), "{ops:#?}");
+    assert_eq!(ops.iter().filter(|line| line.contains(" Open ")).count(), 1, "{ops:#?}");
 }

@@ -1,12 +1,15 @@
 //! Shows what becomes of the alerts of a job that keeps failing while Slack refuses its messages with a code that is not known
 //! here: they are made more and more seldom, and of an incident one is left.
 
+use std::time::Duration;
+
+use slack_alert::exec::Status;
 use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
 
 use super::told::{CONF, MORNING, minutes, told};
 use crate::support::notifier::{lasting, ok};
-use crate::support::world::{World, fails, says};
+use crate::support::world::{Act, World, fails, says};
 
 /// A job that fails each ten seconds from the first minute on, or whose second run hangs, and a channel that refuses every message
 /// for three hours.
@@ -32,8 +35,7 @@ async fn a_job_that_keeps_failing_while_slack_refuses_it_leaves_one_dead_letter_
         assert!((15..=30).contains(&tries), "three tries each, at once and after 1, 2, 4 … 60 minutes: {job}: {tries}");
         let dead = world.outbox(true).await;
         let of_job = dead.iter().filter(|stored| stored.message.incident.is_some()).count();
-        let most = if job.contains("always") { 4 } else { 1 };
-        assert!((1..=most).contains(&of_job), "{job}: {dead:#?}");
+        assert_eq!(of_job, 1, "{job}: {dead:#?}");
         // The next that is made is taken, and nothing of what was refused is left.
         world.pass(minutes(62)).await;
         let ops = told(&world, "ops");
@@ -59,4 +61,98 @@ async fn dead_letters_that_are_set_waiting_again_tell_an_incident_once() {
     let ops = told(&world, "ops");
     assert_eq!(ops.iter().filter(|line| line.contains(" Open ")).count(), 1, "{ops:#?}");
     assert!(ops.iter().all(|line| !line.contains("critical: db1") || line.contains(" Open ")), "{ops:#?}");
+}
+
+/// A job each ten minutes that fails so in the second, third … of them, and a channel that refuses what it is sent in a time.
+async fn refused_between(notify: &str, acts: &'static [(Status, &'static str)], from: u64, until: u64) -> World {
+    let job = format!("command = 'a'\nevery = '10m'\nnotify.channel = '#pager'\nnotify.mention = '@here'\n{notify}");
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+    let world = World::started(MORNING, &files, move |_, at| {
+        let nth = (at.as_secs() / 600).checked_sub(1).and_then(|nth| acts.get(usize::try_from(nth).ok()?));
+        nth.map_or_else(|| says(""), |(status, line)| Act { status: *status, ..says(line) })
+    })
+    .await;
+    world.slack.play(move |delivery, at| match delivery.message.channel.as_str() {
+        "pager" if (minutes(from)..minutes(until)).contains(&at) => lasting(Fault::Channel),
+        _ => ok(),
+    });
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_refused_the_first_alert_is_told_by_the_next_that_it_takes_and_pinged_once() {
+    const BAD: Status = Status::Critical;
+    for (notify, acts, words) in [
+        ("notify.repeat = '10m'", &[(BAD, "boom"), (BAD, "boom"), (BAD, "boom")], "a critical: boom"),
+        ("notify.repeat = '1h'", &[(BAD, "boom"), (BAD, "no route"), (BAD, "boom")], "a critical: no route"),
+        ("notify.repeat = '1h'", &[(Status::Warning, "slow"), (BAD, "gone"), (BAD, "gone")], "a critical: gone"),
+    ] {
+        // It is tried again after 1, 2 and 4 minutes; the next message is made before it is tried a fourth time.
+        let world = refused_between(notify, acts, 0, 19).await;
+        world.pass(minutes(70)).await;
+        let pager = told(&world, "pager");
+        assert!(pager[0].starts_with("20 Open <!here> :red_circle: ") && pager[0].contains(words), "{pager:#?}");
+        let count = |words: &str| pager.iter().filter(|line| line.contains(words)).count();
+        assert_eq!((count("<!here>"), count(" Open ")), (1, 1), "{words}: {pager:#?}");
+        assert!(count("resolved after") == 1 && count("is well again") == 1, "{pager:#?}");
+        let ops = told(&world, "ops");
+        assert!(ops[0].starts_with("10 Open ") && ops.iter().any(|line| line.contains("is well again")), "{ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_of_an_incident_is_not_posted_after_something_newer_of_it() {
+    const ACTS: &[(Status, &str)] = &[
+        (Status::Critical, "gone"),
+        (Status::Warning, "slow"),
+        (Status::Critical, "gone"),
+        (Status::Critical, "gone"),
+        (Status::Critical, "gone"),
+        (Status::Critical, "gone"),
+    ];
+    // Before its first message, and after it.
+    for from in [0, 15] {
+        let world = refused_between("notify.repeat = '1h'", ACTS, from, 33).await;
+        world.pass(minutes(120)).await;
+        let pager = told(&world, "pager");
+        assert!(pager.iter().all(|line| !line.contains("slow")), "{from}: {pager:#?}");
+        assert_eq!(pager.iter().filter(|line| line.contains(" Open ")).count(), 1, "{from}: {pager:#?}");
+        assert!(pager.last().is_some_and(|last| last.starts_with("70 ")), "{from}: {pager:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_refuses_every_repetition_keeps_one_of_them_and_the_end_is_told_in_its_place() {
+    let job =
+        "command = 'a'\nevery = '10s'\nnotify.channel = '#pager'\nnotify.mention = '@here'\nnotify.repeat = 'always'";
+    for differs in [false, true] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let world = World::started(MORNING, &files, move |_, at| match at.as_secs() {
+            60..300 if differs && at.as_secs() % 20 == 0 => fails("no route"),
+            60..300 => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.slack.play(|delivery, _| match delivery.message.channel.as_str() {
+            "pager" => lasting(Fault::Refused),
+            _ => ok(),
+        });
+        for minute in [3, 5, 20] {
+            world.pass((minutes(minute) - Duration::from_secs(5)).saturating_sub(world.clock.elapsed())).await;
+            let left = world.outbox(false).await.into_iter().chain(world.outbox(true).await);
+            let mut ids: Vec<_> = left
+                .filter(|left| left.message.channel.as_str() == "pager" && !left.is_edit())
+                .map(|left| left.id)
+                .collect();
+            ids.sort_unstable_by_key(|id| id.0);
+            ids.dedup();
+            assert_eq!(ids.len(), 1, "{differs} {minute}: {:#?}", world.outbox(true).await);
+        }
+        let ops = told(&world, "ops");
+        let count = |words: &str| ops.iter().filter(|line| line.contains(words)).count();
+        assert_eq!((count(" Open "), count("<!here>")), (1, 1), "{ops:#?}");
+        assert_eq!((count("resolved after"), count("is well again")), (1, 1), "{ops:#?}");
+        let end = ops.iter().position(|line| line.contains("is well again")).expect("it is there");
+        assert!(ops[end + 1..].iter().all(|line| line.contains(" Edit ")), "nothing comes after the end: {ops:#?}");
+    }
 }
