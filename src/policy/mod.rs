@@ -305,7 +305,7 @@ pub struct Notification {
     pub suppressed: u32,
     /// What has changed against what was reported of the incident before.
     pub update: Update,
-    /// What the first message of the thread is edited to say, where this one changes that.
+    /// What the first message of the thread is edited to say, where this one changes that. Without a thread no message is edited.
     pub headline: Option<Update>,
     /// When the next message about the incident comes, unless it changes before; none where the next failure is told, or where it
     /// is over.

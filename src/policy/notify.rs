@@ -339,7 +339,7 @@ impl Health {
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
             update,
-            headline: headline.filter(|_| threads),
+            headline,
             next,
             diff: String::new(),
             changed: false,
@@ -435,7 +435,8 @@ impl Health {
             // How a run hangs is said first.
             Some(conversation) if first && draft.event == Event::Stuck => {
                 let opens = open.is_some_and(OpenIncident::has_own_thread);
-                (draft.update.clone(), (!opens).then(|| self.counted(conversation, opens)))
+                let counts = !opens || conversation.flat;
+                (draft.update.clone(), counts.then(|| self.counted(conversation, false)))
             }
             Some(conversation) if first => {
                 let opens = open.is_some_and(OpenIncident::has_own_thread);

@@ -560,10 +560,16 @@ fn render(job: &Job, notice: &Notice) -> Option<Rendered> {
 }
 
 fn notice(job: &Job, health: &Health, notification: &Notification, context: Context, sender: &Sender) -> Notice {
-    let (asked, notes) = match &context.occasion {
+    let (asked, mut notes) = match &context.occasion {
         Occasion::Run { outcome, .. } => directives::asked(outcome, &job.notify, sender.can.files),
         _ => Default::default(),
     };
+    // Where no first message counts how often the job fails, this one does.
+    if let Some(counted @ Update::Intermittent { .. }) = &notification.headline
+        && !in_thread(notification, sender)
+    {
+        notes.push(counted.sentence(&job.timing.zone, context.now));
+    }
     let run = match &context.occasion {
         Occasion::Run { run, .. } | Occasion::Running { run, .. } => Some(run.id),
         Occasion::Clock { .. } => None,

@@ -158,6 +158,31 @@ async fn hangs_from_the_third_on_are_one_conversation_whose_first_message_counts
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_thread_each_message_counts_how_often_a_job_fails_now_and_then() {
+    let job = "command = 'a'\nevery = '10m'\nnotify.thread = false\nnotify.flap = false";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    for hangs in [5, 12] {
+        let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 600 {
+            turn if turn == hangs => says("").takes(35 * 60),
+            1 | 3 | 5 | 12 => fails("db1 refused"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(180)).await;
+        let ops = told(&world, "ops");
+        assert!(having(&ops, "", " None ").len() == ops.len() && ops.len() == 8, "{ops:#?}");
+        let third = if hangs == 5 {
+            "failed 3 of 5 runs since 08:10, intermittently"
+        } else {
+            "fails now and then: 3 of 5 runs"
+        };
+        assert!(ops[4].contains(third), "{ops:#?}");
+        let still = if hangs == 5 { "4 of 9 runs" } else { "4 of 12 runs" };
+        assert!(ops[6].contains(&format!("failed {still} since 08:10, intermittently")), "{ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_no_recovery_is_asked_for_an_edit_says_how_a_hang_of_a_conversation_ended() {
     let job = "command = 'a'\nevery = '10m'\nnotify.on = ['failure']\nnotify.flap = false";
     for opens in [true, false] {
