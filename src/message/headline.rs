@@ -43,6 +43,20 @@ pub(super) struct Headline {
     pub(super) says_digest: bool,
 }
 
+impl Headline {
+    /// Whether it shows all of this stream: one line, whole. A code block would say it twice.
+    pub(super) fn shows(&self, stream: &Captured, status: Status) -> bool {
+        let line = last_line(stream).filter(|line| line.complete && is_one_line(&[stream]));
+        let Some(line) = line else { return false };
+        let line = format!(": {}", unformatted(&tidy(without_status(line.text.trim(), status))));
+        let ends = |(at, _)| {
+            let rest: &str = &self.plain[at + line.len()..];
+            rest.is_empty() || rest.starts_with([',', ';'])
+        };
+        self.plain.match_indices(&line).any(ends) && !has_joined_url(&line)
+    }
+}
+
 /// Parts of a headline before they are put together: plain text.
 #[derive(Default)]
 struct Draft {

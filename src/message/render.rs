@@ -291,7 +291,7 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
     let mut middle = match &own_body {
         Some(body) => of_body(body, room),
         None if headline.shows_all || is_brief(notice) => Middle::default(),
-        None => of_output(notice, OUTPUT.min(room)),
+        None => of_output(notice, &headline, OUTPUT.min(room)),
     };
     if whole || !headline.says_digest {
         of_digest(notice, room, &mut middle);
@@ -411,8 +411,9 @@ fn of_body(body: &str, room: usize) -> Middle {
     Middle { blocks, notes, cut: false, whole: (!whole).then(|| text.clone()), text }
 }
 
-/// The end of the output: with a failure stderr first; of a plugin without its performance data; of a change what changed.
-fn of_output(notice: &Notice, limit: usize) -> Middle {
+/// The end of the output: with a failure stderr first; of a plugin without its performance data; of a change what changed. A
+/// stream of which the headline shows all is not in it.
+fn of_output(notice: &Notice, headline: &Headline, limit: usize) -> Middle {
     let streams = notice.output();
     let plugin = notice.job.plugin.then(|| as_plugin(&streams.stdout));
     let stdout = plugin.as_ref().unwrap_or(&streams.stdout);
@@ -425,7 +426,8 @@ fn of_output(notice: &Notice, limit: usize) -> Middle {
         _ if streams.stderr.is_blank() && stdout.is_blank() && plugin.is_none() => vec![(both, "")],
         _ => vec![(&streams.stderr, "stderr: "), (stdout, "")],
     };
-    let sources: Vec<_> = sources.into_iter().filter(|(stream, _)| !stream.is_blank()).collect();
+    let news = |stream: &Captured| !stream.is_blank() && !headline.shows(stream, notice.status);
+    let sources: Vec<_> = sources.into_iter().filter(|(stream, _)| news(stream)).collect();
     let mut middle = Middle::default();
     let (mut lines, mut limit, mut shown) = (LINES, limit, Vec::new());
     for (index, (stream, name)) in sources.iter().enumerate() {
@@ -484,7 +486,7 @@ fn own_blocks(notice: &Notice, parts: &Parts, own: Vec<Value>) -> Result<Rendere
         fitted.insert(0, title_block(&format!("{pings}{}", headline.block)));
     }
     let title = format!("{pings}{}", headline.plain);
-    let content = if headline.shows_all { String::new() } else { of_output(notice, OUTPUT).text };
+    let content = if headline.shows_all { String::new() } else { of_output(notice, &headline, OUTPUT).text };
     let end: Vec<String> = small.into_iter().chain([context(notice, &headline, false)]).collect();
     let bar = parts.color.clone().or_else(|| (!notice.is_good()).then(|| color(notice.status).to_owned()));
     Ok(Rendered {

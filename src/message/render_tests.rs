@@ -805,6 +805,26 @@ fn what_was_found_in_a_run_is_said_also_where_the_headline_says_something_else()
 }
 
 #[test]
+fn a_line_that_is_all_of_its_stream_is_said_in_the_headline_alone() {
+    let shown = |stdout: &str, stderr: &str| {
+        let notice = wrote(sample(Event::Failure), stdout.as_bytes(), stderr.as_bytes());
+        rendered(&notice, &format_of("")).text
+    };
+    let error = "error: no *space* left";
+    let text = shown("12 of 14 files copied\n", &format!("{error}\n"));
+    assert!(text.starts_with(":red_circle: db/backup critical: error: no"), "{text}");
+    assert_eq!(text.matches("left").count(), 1, "{text}");
+    assert!(text.contains("```\n12 of 14 files copied\n```"), "the other stream is shown: {text}");
+    // What stands beside other lines, or is not whole in the headline, is shown.
+    for stderr in [format!("cp: a\n{error}\n"), format!("{} {error}", "x".repeat(400))] {
+        let text = shown("12 of 14 files copied\n", &stderr);
+        assert_eq!(text.matches("left").count(), 2, "{text}");
+    }
+    let text = shown("left\n", &format!("{error}\n"));
+    assert!(text.contains("```\nleft\n```"), "a part of the headline is no line of it: {text}");
+}
+
+#[test]
 fn the_end_of_a_hang_between_two_attempts_says_how_the_last_one_ended() {
     let ending = Ending::CutOff { by: crate::exec::CutOff::Stop };
     let detail = "stopped before its next attempt; the last one timed out after 4s";
