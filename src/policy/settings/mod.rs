@@ -432,6 +432,19 @@ impl Settings {
         own.or_else(|| self.channel.clone()).unwrap_or_else(|| default.cloned().into_iter().collect())
     }
 
+    /// Where something may be told, whatever the status: by what is asked for, and in any case where critical failures go.
+    pub fn all_channels(&self, default: Option<&Channel>) -> Vec<Channel> {
+        let news = [On::Output, On::Success, On::Change].iter().any(|on| self.on.asks(*on));
+        let apart = self.channels.iter().any(|(of, _)| *of == Status::Ok);
+        let may_be = |status: &Status| match status {
+            Status::Critical => true,
+            // A recovery goes where its failure was told, too.
+            Status::Ok => news || (apart && self.on.asks(On::Recovery)),
+            Status::Warning | Status::Unknown => self.on.asks(On::Failure),
+        };
+        Status::ALL.iter().filter(|status| may_be(status)).flat_map(|of| self.channels_for(*of, default)).collect()
+    }
+
     /// Who is pinged, as Slack writes it in mrkdwn: on the first message of a critical failure. Of a notification ask
     /// [`Notification::mentions`](super::Notification::mentions), which also knows of a status that got worse.
     pub fn mentions_for(&self, event: Event, status: Status) -> Vec<String> {

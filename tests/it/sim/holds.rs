@@ -67,6 +67,35 @@ async fn hold(world: &World, kind: HoldKind, pattern: &str, length: Option<u64>)
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_told_wherever_what_it_keeps_back_would_go() {
+    let all = ["#log", "#ops", "#pager"];
+    let failures = "notify.on = ['failure', 'recovery']\n";
+    for (notify, expected) in [
+        ("", &["#ops"][..]),
+        ("notify.channels = { critical = '#pager', ok = '#log' }", &all),
+        (&format!("{failures}notify.channels = {{ critical = '#pager', ok = '#log' }}"), &all),
+        (&format!("{failures}notify.channels = {{ critical = '#pager' }}"), &all[1..]),
+        ("notify.on = ['output']\nnotify.channels = { ok = '#log', critical = '#pager' }", &["#log", "#pager"]),
+        ("notify.channel = '#log'\nnotify.channels = { warning = '#ops', critical = '#pager' }", &all),
+    ] {
+        let job = format!("command = 'a'\nevery = '10m'\n{notify}");
+        let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+        let world =
+            World::started(MORNING, &[("slack_alert.toml", conf), ("jobs.d/a.toml", &job)], |_, _| says("")).await;
+        world.pass(minutes(5)).await;
+        hold(&world, HoldKind::Silence, "a", Some(120)).await;
+        world.pass(minutes(125)).await;
+        for words in ["dana has silenced a", "the silence of a by dana is over"] {
+            let sent = world.slack.sent();
+            let mut told: Vec<_> =
+                sent.iter().filter(|sent| sent.text.contains(words)).map(|sent| sent.channel.as_str()).collect();
+            told.sort_unstable();
+            assert_eq!(told, expected, "{notify}: {words}: {sent:#?}");
+        }
+    }
+}
+
 async fn trigger(world: &World, job: &str) -> Reply {
     let note = Some("after the mend".to_owned());
     world.ask(Request::Trigger(NewRun { job: JobName::new(job), note, asker: dana() })).await

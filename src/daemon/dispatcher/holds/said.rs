@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::super::{Dispatcher, Entry, Turn};
 use super::End;
 use crate::clock::Now;
-use crate::exec::Status;
 use crate::id::{Channel, listed};
 use crate::policy::{self, Expected, Hold, HoldKind, Pattern, count};
 use crate::report::{self, explain::told};
@@ -24,7 +23,7 @@ impl Dispatcher {
         let mut channels = Vec::new();
         for index in self.covered(pattern) {
             let notify = &self.jobs[index as usize].job.notify;
-            for channel in notify.channels_for(Status::Critical, self.sender.channel.as_ref()) {
+            for channel in notify.all_channels(self.sender.channel.as_ref()) {
                 if !channels.contains(&channel) {
                     channels.push(channel);
                 }
