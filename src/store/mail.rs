@@ -670,7 +670,23 @@ pub(super) fn retry(db: &Connection, ids: &[MessageId], now: Timestamp) -> Resul
         "UPDATE message SET attempts = iif(state = 0, attempts, 0), queued = iif(state = 0, queued, ?2),
             state = 0, not_before = 0, timeouts = 0, refusals = 0 WHERE id = ?1 AND state < 3",
     )?;
-    each(ids, |id| Ok(statement.execute(params![id, now.as_microsecond()])? > 0))
+    let found = each(ids, |id| Ok(statement.execute(params![id, now.as_microsecond()])? > 0))?;
+    for id in ids {
+        drop_replaced(db, int(id.0))?;
+    }
+    Ok(found)
+}
+
+/// A first message of an incident that was given up, and set waiting again while another one waits that tells the incident as a first
+/// message does, is told by that.
+fn drop_replaced(db: &Connection, id: i64) -> Result<()> {
+    let sql = "DELETE FROM message WHERE id = ?1 AND state = 0 AND part = 1 AND EXISTS (SELECT 1 FROM message AS later \
+               WHERE later.channel = message.channel AND later.incident = message.incident AND later.id > message.id \
+               AND later.state = 0 AND later.edit = 0 AND later.part = 1)";
+    if db.prepare_cached(sql)?.execute([id])? > 0 {
+        db.prepare_cached("DELETE FROM attachment WHERE message = ?1")?.execute([id])?;
+    }
+    Ok(())
 }
 
 /// Throws messages away. What is no message of a run leaves no trace; of any other it stays known that it was dropped. The answer

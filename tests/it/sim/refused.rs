@@ -8,7 +8,7 @@ use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
 
 use super::told::{CONF, MORNING, minutes, told};
-use crate::support::notifier::{lasting, ok};
+use crate::support::notifier::{lasting, ok, passing};
 use crate::support::world::{Act, World, fails, says};
 
 /// A job that fails each ten seconds from the first minute on, or whose second run hangs, and a channel that refuses every message
@@ -155,4 +155,26 @@ async fn a_channel_that_refuses_every_repetition_keeps_one_of_them_and_the_end_i
         let end = ops.iter().position(|line| line.contains("is well again")).expect("it is there");
         assert!(ops[end + 1..].iter().all(|line| line.contains(" Edit ")), "nothing comes after the end: {ops:#?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_is_set_waiting_while_a_newer_alert_of_its_incident_waits_is_told_by_that() {
+    const ACTS: &[(Status, &str)] = &[(Status::Critical, "boom"), (Status::Critical, "boom")];
+    let world = refused_between("notify.repeat = '10m'", ACTS, 0, 0).await;
+    world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+        "pager" if at < minutes(15) => lasting(Fault::Refused),
+        "pager" if at < minutes(25) => passing(),
+        _ => ok(),
+    });
+    world.pass(minutes(22)).await;
+    let ids: Vec<_> = world.outbox(true).await.iter().map(|stored| stored.id).collect();
+    assert_eq!((ids.len(), world.outbox(false).await.len()), (1, 2), "{:#?}", world.outbox(false).await);
+    let now = slack_alert::clock::Clock::now(&*world.clock).wall;
+    assert_eq!(world.store().outbox_retry(ids.clone(), now).await.expect("the store is well"), ids);
+    world.pass(minutes(40)).await;
+    let pager = told(&world, "pager");
+    let opens: Vec<_> = pager.iter().filter(|line| line.contains(" Open ")).collect();
+    assert!(opens.len() == 1 && opens[0].contains("2nd failure in a row"), "{pager:#?}");
+    assert!(pager.iter().any(|line| line.contains("resolved after")), "{pager:#?}");
+    assert!(world.outbox(false).await.is_empty());
 }
