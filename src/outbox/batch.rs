@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::retry::{MOST_REFUSALS, What};
+use super::standing::{Standing, Standings};
 use super::storm::{self, Storm};
 use super::{digest, instead, late};
 use crate::exec::Status;
@@ -14,6 +15,7 @@ use crate::id::Channel;
 use crate::message::{self, Edit, Message, Thread};
 use crate::notify::{Delivery, Parent, Sent};
 use crate::policy::Event;
+use crate::slack::unformatted;
 use crate::store::{Class, Disposition, FollowUp, Heads, MessageId, Settlement, Stored, ThreadChange};
 
 /// What waits for a channel waits in one of three lanes, since each of Slack's methods has a limit of its own: trouble in
@@ -163,6 +165,28 @@ impl Batch {
             sent,
         }
     }
+}
+
+/// The same messages as they are to be sent, now that jobs are so. That an alert could not be posted calls nobody to what is over by
+/// then, which its end would say of any other message.
+pub fn by_now(heads: Heads, standings: &Standings) -> Heads {
+    let over = |message: &Message| {
+        let failed = matches!(message.event, Some(Event::Failure | Event::Missing | Event::Stuck | Event::Repeat));
+        let job = message.job.as_ref().filter(|_| failed && instead::is_notice(message))?;
+        let name = unformatted(job.as_str());
+        match standings.of(job)? {
+            Standing::Fails(_) => None,
+            Standing::Gone => Some(format!("it is over: *{name}* is no longer watched")),
+            Standing::Well | Standing::WellUntold(_) | Standing::WellUnasked => {
+                Some(format!("it is over: *{name}* is ok by now"))
+            }
+        }
+    };
+    let rows = heads.rows.into_iter().map(|stored| match over(&stored.message) {
+        Some(note) => Stored { message: late::with_note(storm::pinging_nobody(&stored.message), &note), ..stored },
+        None => stored,
+    });
+    Heads { rows: rows.collect(), later: heads.later }
 }
 
 /// What to do with the messages that the store gave. Edits of what is not there, and edits that a later one follows, are

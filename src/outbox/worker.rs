@@ -310,7 +310,13 @@ async fn any(sending: &mut Vec<Task>, settling: &mut Vec<Task>) -> Done {
 }
 
 /// Takes what is next in a lane out of the store, and sends it.
-async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock, mut ask: Ask) -> Done {
+async fn send_next(
+    store: Store,
+    notifier: Arc<dyn Notifier>,
+    clock: SharedClock,
+    standings: watch::Receiver<Standings>,
+    mut ask: Ask,
+) -> Done {
     let mut later: Option<Timestamp> = None;
     let mut classes = ask.classes.clone().into_iter();
     let passed_over: Vec<MessageId> = ask.passed_over.iter().map(|(id, _)| *id).collect();
@@ -321,6 +327,7 @@ async fn send_next(store: Store, notifier: Arc<dyn Notifier>, clock: SharedClock
             Ok(heads) => heads,
             Err(error) => return Done::Unreadable(ask.channel, ask.lane, error),
         };
+        let heads = batch::by_now(heads, &standings.borrow());
         match batch::turn(heads, &ask, now) {
             Turn::Nothing(then) => {
                 later = [later, then].into_iter().flatten().min();
@@ -495,7 +502,8 @@ impl Loop {
             let expires = now.wall.saturating_sub(self.settings.max_age).unwrap_or(Timestamp::MIN);
             let ask = self.queue.ask(&channel, lane, quota.capacity(PATIENCE), expires, now);
             let notifier = Arc::clone(&self.settings.notifier);
-            self.sending.push(Box::pin(send_next(self.store.clone(), notifier, self.clock.clone(), ask)));
+            let standings = self.standings.clone();
+            self.sending.push(Box::pin(send_next(self.store.clone(), notifier, self.clock.clone(), standings, ask)));
         }
     }
 

@@ -178,3 +178,28 @@ async fn a_dead_letter_that_is_set_waiting_while_a_newer_alert_of_its_incident_w
     assert!(pager.iter().any(|line| line.contains("resolved after")), "{pager:#?}");
     assert!(world.outbox(false).await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn that_an_alert_could_not_be_posted_pings_nobody_when_it_is_over_by_then_and_says_so() {
+    for (until, is_over) in [(3, true), (9, false)] {
+        let job = "command = 'a'\nevery = '1m'\nnotify.mention = '@here'\nnotify.repeat = 'never'";
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 60 {
+            minute if (1..until).contains(&minute) => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        // The alert is refused three times within a minute, and nothing is taken for some time.
+        world.slack.play(|_, at| match at.as_secs() {
+            ..91 => lasting(Fault::Refused),
+            91..300 => passing(),
+            _ => ok(),
+        });
+        world.pass(minutes(8)).await;
+        let ops = told(&world, "ops");
+        let notices: Vec<_> = ops.iter().filter(|line| line.contains("could not be posted")).collect();
+        assert_eq!(notices.len(), 1, "{is_over}: {ops:#?}");
+        assert_eq!(notices[0].contains("<!here>"), !is_over, "{ops:#?}");
+        assert_eq!(notices[0].contains("it is over: *a* is ok by now"), is_over, "{ops:#?}");
+    }
+}
