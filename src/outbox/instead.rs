@@ -17,7 +17,7 @@ use crate::store::{
 };
 
 /// Messages that are looked through for what follows in incidents, the oldest first.
-const MOST_BEHIND: u32 = 1_000;
+pub(super) const MOST_BEHIND: u32 = 1_000;
 
 /// That a channel did not take an alert, and what Slack said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,11 @@ impl Alert {
         let job = message.job.clone().filter(|_| message.route.instead_of.is_none())?;
         Some(Self { job, incident, event, created })
     }
+
+    /// Whether it tells of this incident of this job.
+    pub(super) fn is_of(&self, job: &JobName, incident: u64) -> bool {
+        self.job == *job && self.incident == Some(incident)
+    }
 }
 
 /// That a channel did not take a message, for the default channel, without what it says: it may be just that which Slack does not
@@ -176,8 +181,8 @@ pub(super) fn behind_of(settlement: &Settlement, unheard: Option<u64>) -> Option
     })
 }
 
-/// What waits of an incident behind its first message, which is given up: nobody there would know what it is about.
-pub(super) fn needless(incident: u64, waiting: &[Stored], given_up: &Settlement) -> Option<Settlement> {
+/// What waits of an incident for a channel that has heard nothing of it and is to hear no more: its first message is given up, say.
+pub(super) fn needless(incident: u64, waiting: &[Stored], (channel, at): (&Channel, Timestamp)) -> Option<Settlement> {
     let of_it = waiting.iter().filter(|stored| {
         let is_of_it = stored.message.incident == Some(incident) && stored.message.event.is_some();
         is_of_it && stored.class() == Class::Alert && stored.progress.timeouts == 0
@@ -185,15 +190,28 @@ pub(super) fn needless(incident: u64, waiting: &[Stored], given_up: &Settlement)
     let ids: Vec<MessageId> = of_it.map(|stored| stored.id).collect();
     (!ids.is_empty()).then(|| Settlement {
         ids,
-        channel: given_up.channel.clone(),
+        channel: channel.clone(),
         class: Class::Alert,
         disposition: Disposition::Superseded,
         thread: ThreadChange::Keep,
         first: None,
         follow: Vec::new(),
         note: None,
-        at: given_up.at,
+        at,
     })
+}
+
+/// What was to be told of an incident in the default channel in the place of a `channel` that has taken it after all.
+pub(super) fn told_after_all(
+    incident: u64,
+    (channel, at): (&Channel, Timestamp),
+    waiting: &[Stored],
+) -> Option<Settlement> {
+    let default = waiting.iter().map(|stored| &stored.message).find(|message| {
+        let in_its_place = message.route.instead_of.as_ref() == Some(channel);
+        in_its_place && message.incident == Some(incident) && is_substitute(message)
+    })?;
+    needless(incident, waiting, (&default.channel, at))
 }
 
 /// What waits already behind a failure follows it to the channel that is told in the place of its own: what became of it since, and

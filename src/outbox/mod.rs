@@ -4,7 +4,8 @@
 //!
 //! The database is the queue: here is only what is known of each channel (how much waits, since when it fails), so that
 //! the memory needed does not grow with what waits. Rules are in plain functions ([`queue`], [`batch`],
-//! [`storm`], [`standing`], [`digest`], [`retry`], [`outage`], [`quota`], [`places`]); [`worker`] is the loop that acts on them.
+//! [`storm`], [`standing`], [`digest`], [`retry`], [`outage`], [`quota`], [`places`]); [`worker`] is the loop that acts on them,
+//! and `settling` what it writes.
 
 pub mod batch;
 pub mod digest;
@@ -18,6 +19,7 @@ pub mod report;
 mod resume;
 pub mod retry;
 mod settings;
+mod settling;
 pub mod standing;
 pub mod storm;
 pub mod wakeup;

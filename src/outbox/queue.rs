@@ -212,6 +212,13 @@ impl Queue {
         }
     }
 
+    /// The default channel, and the incidents of these messages of which something was told there in the place of their own.
+    pub fn told_elsewhere(&self, batch: &Batch) -> Option<(Channel, Vec<(JobName, u64)>)> {
+        let default = self.default.clone().filter(|default| *default != batch.channel)?;
+        let incidents = self.untaken.told_elsewhere(batch);
+        (batch.lane == Lane::Posts && !incidents.is_empty()).then_some((default, incidents))
+    }
+
     /// Whether an alert for the channel may be on its way.
     pub fn is_sending_to(&self, channel: &Channel) -> bool {
         self.lanes.get(&(channel.clone(), Lane::Posts)).is_some_and(|state| state.in_flight)

@@ -18,12 +18,12 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::batch::{self, Ask, Batch, Lane, Turn};
-use super::instead;
 use super::outage::{self, Outage, Watch};
 use super::places::{self, Places};
 use super::queue::{MOST_REMEMBERED, PATIENCE, Queue};
 use super::quota::{Quota, spacing};
 use super::report::{DeliveryResult, Report};
+use super::settling::{self, Known};
 use super::standing::Standings;
 use super::storm;
 use super::wakeup::Wakeup;
@@ -174,8 +174,8 @@ enum Done {
     Nothing(Channel, Lane, Option<Timestamp>),
     /// A storm tells these.
     Absorb(Channel, Lane, Vec<Stored>),
-    /// What came of it is written.
-    Settled(Channel, Lane),
+    /// What came of it is written; what the daemon is told besides.
+    Settled(Channel, Lane, Vec<Report>),
     /// The channel of this ID has this name, as far as the token may know it.
     Named(Channel, Option<Channel>),
     /// How jobs are now is said.
@@ -489,6 +489,11 @@ impl Loop {
         }
     }
 
+    fn report(&self, reports: Vec<Report>) {
+        // Without a daemon nobody listens.
+        reports.into_iter().for_each(|report| drop(self.reports.send(report)));
+    }
+
     /// Sends off whatever can go.
     fn launch(&mut self) {
         while self.sending.len() < MOST_IN_FLIGHT {
@@ -525,14 +530,15 @@ impl Loop {
             Done::Said(Ok(())) => {}
             // That the disk fails is told for all that is written.
             Done::Said(Err(error)) => tracing::debug!(%error, "what a storm says of its jobs could not be written"),
-            Done::Settled(channel, lane) => {
+            Done::Settled(channel, lane, reports) => {
+                self.report(reports);
                 self.queue.finished(&channel, lane, now.mono, None);
                 self.tell_dropped();
             }
             Done::Absorb(channel, lane, rows) => {
                 self.learn_jobs();
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
-                self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane, None)));
+                self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane, Known::default())));
             }
             Done::Nothing(channel, lane, Some(later)) => {
                 let later = now.mono + clock::between(now.wall, later).max(Duration::from_millis(1));
@@ -615,10 +621,7 @@ impl Loop {
             tracing::error!(%channel, "an alert could be posted nowhere: {why}");
             self.watch.nowhere(now, count, why);
         }
-        for report in answered.reports {
-            // Without a daemon nobody listens.
-            let _gone = self.reports.send(report);
-        }
+        self.report(answered.reports);
         match self.queue.held() {
             Some(hold) if hold.credentials && !held => tracing::error!(
                 "Slack refuses the credentials ({}): every message waits; correct them and reload, or wait for a probe",
@@ -627,8 +630,11 @@ impl Loop {
             None if held => tracing::info!("Slack takes the credentials again"),
             _ => {}
         }
-        let unheard = batch.unheard(&answered.settlement.disposition);
-        self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane, unheard)));
+        let known = Known {
+            unheard: batch.unheard(&answered.settlement.disposition),
+            told_elsewhere: self.queue.told_elsewhere(batch).filter(|_| answer.is_ok()),
+        };
+        self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane, known)));
         if batch.storm.is_some() {
             // One of its jobs may be well again, of which nothing is told.
             self.look_at_jobs();
@@ -758,24 +764,11 @@ fn waits_from(note: Option<&str>) -> Vec<(Channel, Lane, Timestamp)> {
     known.into_iter().filter_map(wait).collect()
 }
 
-/// Writes what came of a batch. The store holds it in memory when the disk fails, so that nothing is sent twice. Of an `unheard`
-/// incident nothing that waits for the channel is sent there.
-async fn settle(store: Store, mut settlement: Settlement, lane: Lane, unheard: Option<u64>) -> Done {
+/// Writes what came of a batch.
+async fn settle(store: Store, settlement: Settlement, lane: Lane, known: Known) -> Done {
     let channel = settlement.channel.clone();
-    let mut needless = None;
-    if let Some(filter) = instead::behind_of(&settlement, unheard) {
-        // Where the store cannot be read, what follows is told in the incident's own channel alone.
-        let waiting = store.outbox_list(filter).await.unwrap_or_default();
-        let behind = instead::behind(&settlement.follow, &waiting);
-        settlement.follow.extend(behind);
-        needless = unheard.and_then(|incident| instead::needless(incident, &waiting, &settlement));
-    }
-    let mut written = store.settle(settlement).await;
-    if let (Ok(()), Some(needless)) = (&written, needless) {
-        written = store.settle(needless).await;
-    }
-    match written {
-        Ok(()) => Done::Settled(channel, lane),
+    match settling::write(&store, settlement, known).await {
+        Ok(reports) => Done::Settled(channel, lane, reports),
         Err(error) => Done::Unreadable(channel, lane, error),
     }
 }

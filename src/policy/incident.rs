@@ -506,15 +506,16 @@ impl Reported {
 
     /// A channel did not take a message, which waits there or not. The answer is whether that is other than was known.
     pub(super) fn refused(&mut self, channel: &Channel, waits: bool) -> bool {
-        let before = self.pending.len();
+        let before = self.pending.len() + self.substitutes.len();
         if !waits {
             self.pending.retain(|pending| pending != channel);
+            self.substitutes.retain(|substitute| substitute != channel);
         }
         let is_known = self.channels.contains(channel) || self.refused.contains(channel);
         if !is_known {
             self.refused.push(channel.clone());
         }
-        !is_known || self.pending.len() < before
+        !is_known || self.pending.len() + self.substitutes.len() < before
     }
 
     /// A message waits for this channel in the place of another one; the answer is whether that is new.

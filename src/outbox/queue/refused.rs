@@ -169,6 +169,8 @@ impl Queue {
             let untold: Vec<&Stored> =
                 members.iter().filter(|(_, place)| *place == Place::Default).map(|(stored, _)| *stored).collect();
             further = substituted(&untold, &default);
+            // What is told says that the channel takes nothing.
+            let _told = self.untaken.is_first_notice(&batch.channel, None);
             if batch.storm.is_some() {
                 // Each by itself: an incident has its thread there, and is one of a storm there too if so many wait.
                 let each = untold.iter().map(|stored| self.forward(&stored.message, stored.id, &default, now.wall));

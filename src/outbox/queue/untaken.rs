@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::id::Channel;
+use crate::id::{Channel, JobName};
 use crate::message::Message;
 use crate::outbox::batch::Batch;
 use crate::outbox::instead::{Alert, Refusal};
@@ -90,6 +90,14 @@ impl Untaken {
             self.refused.retain(|(known, refusal)| *known != alert || refusal.channel != batch.channel);
             remembered(&mut self.refused, Some((alert, Refusal::new(&batch.channel, why))));
         }
+    }
+
+    /// The incidents of these messages of which something was told in the default channel.
+    pub(super) fn told_elsewhere(&self, batch: &Batch) -> Vec<(JobName, u64)> {
+        let of = |stored: &Stored| Some((stored.message.job.clone()?, stored.message.incident?));
+        let mut all: Vec<_> = batch.members.iter().filter_map(of).collect();
+        all.retain(|(job, incident)| self.forwarded.iter().any(|alert| alert.is_of(job, *incident)));
+        all
     }
 
     /// A channel took these.

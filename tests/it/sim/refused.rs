@@ -203,3 +203,35 @@ async fn that_an_alert_could_not_be_posted_pings_nobody_when_it_is_over_by_then_
         assert_eq!(notices[0].contains("it is over: *a* is ok by now"), is_over, "{ops:#?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_its_channel_takes_after_all_is_not_told_in_its_place_any_more() {
+    // Which channel takes messages again first; either had refused all.
+    for (pager, ops) in [(35, 45), (45, 35)] {
+        for over_at in [40, 70] {
+            let job = "command = 'a'\nevery = '10m'\nnotify.channel = '#pager'\nnotify.mention = '@here'\nnotify.repeat = '10m'";
+            let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+            let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 60 {
+                minute if (10..over_at).contains(&minute) => fails("boom"),
+                _ => says(""),
+            })
+            .await;
+            world.slack.play(move |delivery, at| match delivery.message.channel.as_str() {
+                "pager" if at < minutes(pager) => lasting(Fault::Channel),
+                "ops" if at < minutes(ops) => lasting(Fault::Channel),
+                _ => ok(),
+            });
+            world.pass(minutes(180)).await;
+            let (in_ops, in_pager) = (told(&world, "ops"), told(&world, "pager"));
+            let count = |told: &[String], words: &str| told.iter().filter(|line| line.contains(words)).count();
+            assert!(count(&in_pager, " Open ") == 1 && count(&in_pager, "is well again") == 1, "{in_pager:#?}");
+            if pager < ops {
+                assert_eq!(in_ops, [""; 0], "{over_at}: it is where it belongs");
+            } else {
+                assert!(count(&in_ops, " Open ") == 1 && count(&in_ops, "is well again") == 1, "{in_ops:#?}");
+                assert_eq!(count(&in_ops, " None "), 0, "no notice besides: {in_ops:#?}");
+            }
+            assert!(world.outbox(false).await.is_empty(), "{:#?}", world.outbox(false).await);
+        }
+    }
+}

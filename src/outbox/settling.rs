@@ -1,0 +1,50 @@
+//! Writes what came of a batch, and what else that means for messages of the same incidents that wait. It has no rule of its own.
+//!
+//! Before it: the worker, with the settlement and what it knows of these incidents. After it: the store, and reports for the daemon.
+
+use super::instead;
+use super::report::{DeliveryResult, Report};
+use crate::id::{Channel, JobName};
+use crate::store::{MessageState, OutboxFilter, Settlement, Store, StoreError};
+
+/// What is known of the incidents of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Its channel has heard nothing of this one, whose first message is given up: nothing that waits there of it is sent.
+    pub(super) unheard: Option<u64>,
+    /// Its channel has taken a message of these, of which this other one was or is to be told in its place.
+    pub(super) told_elsewhere: Option<(Channel, Vec<(JobName, u64)>)>,
+}
+
+/// Writes it. The store holds it in memory when the disk fails, so that nothing is sent twice.
+pub(super) async fn write(store: &Store, mut settlement: Settlement, known: Known) -> Result<Vec<Report>, StoreError> {
+    let (channel, at) = (settlement.channel.clone(), settlement.at);
+    let mut needless = Vec::new();
+    if let Some(filter) = instead::behind_of(&settlement, known.unheard) {
+        // Where the store cannot be read, what follows is told in the incident's own channel alone.
+        let waiting = store.outbox_list(filter).await.unwrap_or_default();
+        let behind = instead::behind(&settlement.follow, &waiting);
+        settlement.follow.extend(behind);
+        needless.extend(known.unheard.and_then(|incident| instead::needless(incident, &waiting, (&channel, at))));
+    }
+    store.settle(settlement).await?;
+    let mut reports = Vec::new();
+    if let Some((default, incidents)) = known.told_elsewhere {
+        let (channel_of, state) = (Some(default.clone()), Some(MessageState::Waiting));
+        let filter =
+            OutboxFilter { channel: channel_of, state, limit: instead::MOST_BEHIND, ..OutboxFilter::default() };
+        // Where it cannot be read, it is told there too.
+        let waiting = store.outbox_list(filter).await.unwrap_or_default();
+        for (job, incident) in incidents {
+            let Some(settlement) = instead::told_after_all(incident, (&channel, at), &waiting) else { continue };
+            needless.push(settlement);
+            let result = DeliveryResult::Elsewhere { why: format!("{channel} has taken it"), waits: false };
+            let (incident, channel) = (Some(incident), default.clone());
+            reports.push(Report { job, run: None, incident, event: None, channel, result });
+        }
+    }
+    for settlement in needless {
+        store.settle(settlement).await?;
+    }
+    Ok(reports)
+}
