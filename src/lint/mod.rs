@@ -101,6 +101,7 @@ const JOB_RULES: &[JobRule] = &[
     },
     JobRule { check: interval_too_short::check, needs: &[SCHEDULE] },
     JobRule { check: invalid_blocks::check, needs: &[] },
+    JobRule { check: invalid_blocks::check_parts, needs: &[] },
     JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env", "env_file"]] },
     JobRule { check: may_be_missing::check, needs: &[] },
     JobRule { check: never_runs::check, needs: &[SCHEDULE] },

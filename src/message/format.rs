@@ -364,6 +364,24 @@ impl Format {
         blocks.map(|(tone, (name, text))| (tone, name, text)).collect()
     }
 
+    /// The colours and the URLs of buttons that a template spells out and no message can have: which part, and what is wrong. What
+    /// stands there without a template was refused when it was read.
+    pub fn bad_parts(&self) -> Vec<(String, String)> {
+        let Some(layouts) = &self.layouts else { return Vec::new() };
+        let bad = |(template, name): &Named, why: fn(&str) -> Option<String>| {
+            if is_literal(&self.templates.text(*template)) {
+                return None;
+            }
+            let all = self.templates.spelled_out(*template);
+            all.iter().find_map(|shown| why(shown.trim())).map(|why| (name.clone(), why))
+        };
+        let of = |layout: &Layout| {
+            let urls = layout.actions.iter().flatten().filter_map(|(_, url)| bad(url, no_url));
+            layout.color.iter().filter_map(|color| bad(color, no_color)).chain(urls).collect::<Vec<_>>()
+        };
+        [&layouts.message, &layouts.failure, &layouts.recovery].into_iter().flat_map(of).collect()
+    }
+
     /// Whether the job has a template of its own.
     pub fn is_plain(&self) -> bool {
         self.layouts.is_none()
@@ -407,19 +425,17 @@ impl Format {
                 // A template that writes nothing at all of a button wants none.
                 (true, true) => {}
                 (true, false) => refuse(text, "the button's text is blank".to_owned()),
-                _ if is_url(&target) => parts.actions.push((shown, target)),
-                _ if units(&target) > URL => {
-                    refuse(url, format!("the button's URL is longer than {URL} characters"));
-                }
-                _ => refuse(url, format!("`{}` is no URL that a button can open", cut_plain(&target, 100).0)),
+                (false, true) => refuse(url, "the button's URL is blank".to_owned()),
+                (false, false) => match no_url(&target) {
+                    Some(why) => refuse(url, why),
+                    None => parts.actions.push((shown, target)),
+                },
             }
         }
         if let Some((named, color)) = layout.color.as_ref().and_then(|named| Some((named, render(named)?))) {
-            let color = color.trim();
-            if is_color(color) {
-                parts.color = Some(color.to_owned());
-            } else if !color.is_empty() {
-                refuse(named, format!("`{}` is no colour", cut_plain(color, 40).0));
+            match no_color(color.trim()) {
+                Some(why) => refuse(named, why),
+                None => parts.color = Some(color.trim().to_owned()).filter(|color| !color.is_empty()),
             }
         }
         if let Some((named, text)) = layout.blocks.as_ref().and_then(|named| Some((named, render(named)?))) {
@@ -431,6 +447,21 @@ impl Format {
         left_out.append(&mut refused);
         parts.left_out = left_out;
         parts
+    }
+}
+
+/// Why this is no colour of a message; blanks are none at all.
+fn no_color(color: &str) -> Option<String> {
+    (!color.is_empty() && !is_color(color)).then(|| format!("`{}` is no colour", cut_plain(color, 40).0))
+}
+
+/// Why no button can open this; blanks are nothing to open.
+fn no_url(url: &str) -> Option<String> {
+    let target = link_safe(url);
+    match units(&target) > URL {
+        true => Some(format!("the button's URL is longer than {URL} characters")),
+        false => (!target.is_empty() && !is_url(&target))
+            .then(|| format!("`{}` is no URL that a button can open", cut_plain(&target, 100).0)),
     }
 }
 

@@ -145,6 +145,14 @@ impl Templates {
             .map_or_else(Arc::default, |entry| Arc::clone(&entry.text))
     }
 
+    /// What a template writes with the samples, where it spells all of that out and only chooses.
+    pub(super) fn spelled_out(&self, template: Template) -> Vec<String> {
+        if !super::check::spells_out(&self.text(template)) {
+            return Vec::new();
+        }
+        self.shared.samples.iter().filter_map(|sample| self.render(template, sample).ok()).collect()
+    }
+
     /// A text rendered with every one of the samples, `None` where it fails.
     pub(super) fn try_out_as(&self, text: &str, mode: Mode) -> Vec<Option<String>> {
         let template = self.shared.engines[mode as usize].template_from_named_str("template", text).ok();

@@ -116,6 +116,12 @@ pub fn unescaped(source: &str, writes_json: bool) -> Vec<(Range<usize>, &'static
     found.into_iter().map(|(at, variable)| (inside(source, at), variable)).collect()
 }
 
+/// Whether a template writes nothing but what it spells out, whatever chooses among that.
+pub(super) fn spells_out(source: &str) -> bool {
+    let tree = if too_much(source).is_none() { parse(source, "template", SyntaxConfig::default()).ok() } else { None };
+    tree.is_some_and(|tree| purity::writes_pure(std::slice::from_ref(&tree), &Purity::of(&tree, false)))
+}
+
 /// What would be too much for the engine.
 fn too_much(source: &str) -> Option<Finding> {
     let refuse = |range, message: &str| {

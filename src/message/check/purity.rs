@@ -1,6 +1,6 @@
 //! Which expressions of a template can yield only what the template spells out: the guard of the filter `mention`.
 //!
-//! Before it: a syntax tree. After it: `check`. An expression is pure when it is made of literals alone, whatever chooses
+//! Before it: a syntax tree. After it: `check`, and `own_parts` for templates of which all that they write is pure. An expression is pure when it is made of literals alone, whatever chooses
 //! among them; a name is pure when everything that is ever assigned to it is. In doubt it is not.
 
 use std::collections::HashSet;
@@ -69,6 +69,17 @@ pub(super) fn pure(expression: &Expr<'_>, purity: &Purity, block: bool) -> bool 
         }
         Expr::GetAttr(_) | Expr::Call(_) => false,
     }
+}
+
+/// Whether statements write nothing but what the template spells out, whatever chooses among that.
+pub(super) fn writes_pure(list: &[Stmt<'_>], purity: &Purity) -> bool {
+    list.iter().all(|statement| match statement {
+        Stmt::Template(template) => writes_pure(&template.children, purity),
+        Stmt::EmitExpr(emit) => pure(&emit.expr, purity, false),
+        Stmt::IfCond(cond) => writes_pure(&cond.true_body, purity) && writes_pure(&cond.false_body, purity),
+        Stmt::EmitRaw(_) | Stmt::Set(_) => true,
+        _ => false,
+    })
 }
 
 struct Collector<'t, 's> {
