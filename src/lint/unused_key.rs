@@ -120,7 +120,7 @@ fn unasked(subject: &Subject<'_, '_>) -> Vec<Unused> {
         return unused;
     }
     if on.is_empty() {
-        for key in ["notify.slow", "notify.rate_limit"] {
+        for key in ["notify.slow", "notify.rate_limit", "notify.quiet_hours", "notify.quiet_except"] {
             unused.push((key, "`on = []` is silence", "ask for something in `on`, or take it out"));
         }
     }
@@ -129,6 +129,10 @@ fn unasked(subject: &Subject<'_, '_>) -> Vec<Unused> {
         let notify = ["notify.after", "notify.repeat", "notify.mention", "notify.flap", "notify.intermittent"];
         let message = ["failure_template", "message.failure", "message.recovery"];
         unused.extend(notify.into_iter().chain(message).map(|key| (key, why, help)));
+    }
+    if !on.asks(On::Failure) && !on.asks(On::Change) {
+        let why = "`on` asks neither for `failure` nor for `change`, and nothing else is compared";
+        unused.push(("notify.normalize", why, "add one of them to `on`, or take it out"));
     }
     if ![On::Output, On::Success, On::Change].into_iter().any(|good| on.asks(good)) {
         let why = "`on` does not ask for good news, and nothing else shows it";
