@@ -45,6 +45,8 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     // `overlap` says nothing of runs that something else starts, and is refused.
     found.push(problem.help(match timing.runs_elsewhere() {
         true => "shorten `timeout`, or expect a run less often",
-        false => "shorten `timeout`, run it less often, or set `overlap` to \"replace\" or \"allow\"",
+        false => {
+            "shorten `timeout`, run it less often, or set `overlap`: \"allow\" lets both run, \"replace\" stops the first"
+        }
     }));
 }
