@@ -201,6 +201,22 @@ pub(super) fn needless(incident: u64, waiting: &[Stored], (channel, at): (&Chann
     })
 }
 
+/// What a channel refused of earlier incidents of a job that were told elsewhere, and are over: it has taken a newer alert of the job,
+/// after which their end would say that the job is well.
+pub(super) fn overtaken(
+    (job, newer): &(JobName, MessageId),
+    waiting: &[Stored],
+    (channel, at): (&Channel, Timestamp),
+) -> Vec<Settlement> {
+    let is_overtaken = |stored: &&Stored| {
+        let is_told = stored.progress.forwarded || !stored.message.route.also.is_empty();
+        let is_earlier = stored.message.job.as_ref() == Some(job) && stored.id < *newer;
+        is_earlier && is_told && stored.over && stored.progress.refusals > 0
+    };
+    let incidents = waiting.iter().filter(is_overtaken).filter_map(|stored| stored.message.incident);
+    incidents.filter_map(|incident| needless(incident, waiting, (channel, at))).collect()
+}
+
 /// What was to be told of an incident in the default channel in the place of a `channel` that has taken it after all.
 pub(super) fn told_after_all(
     incident: u64,

@@ -30,7 +30,9 @@ use super::report::{DeliveryResult, Report};
 use super::standing::Standing;
 use super::storm::{self, Storm};
 use crate::clock::{self, Mono, Now};
+use crate::exec::Status;
 use crate::id::{Channel, JobName};
+use crate::message::Thread;
 use crate::notify::{Receipt, SendError};
 use crate::store::{Class, Depth, Disposition, MessageId, Settlement, Stored};
 
@@ -217,6 +219,16 @@ impl Queue {
         let default = self.default.clone().filter(|default| *default != batch.channel)?;
         let incidents = self.untaken.told_elsewhere(batch);
         (batch.lane == Lane::Posts && !incidents.is_empty()).then_some((default, incidents))
+    }
+
+    /// The jobs of these alerts, each with its message, where the channel refused something before that may still wait.
+    pub fn overtaking(&self, batch: &Batch) -> Vec<(JobName, MessageId)> {
+        let begins = |stored: &&Stored| stored.message.thread == Thread::Open && stored.message.status != Status::Ok;
+        let of = |stored: &Stored| Some((stored.message.job.clone()?, stored.id));
+        match batch.lane == Lane::Posts && self.untaken.has_refused(&batch.channel) {
+            true => batch.members.iter().filter(begins).filter_map(of).collect(),
+            false => Vec::new(),
+        }
     }
 
     /// Whether an alert for the channel may be on its way.

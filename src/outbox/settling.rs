@@ -5,13 +5,15 @@
 use super::instead;
 use super::report::{DeliveryResult, Report};
 use crate::id::{Channel, JobName};
-use crate::store::{MessageState, OutboxFilter, Settlement, Store, StoreError};
+use crate::store::{MessageId, MessageState, OutboxFilter, Settlement, Store, StoreError, Stored};
 
 /// What is known of the incidents of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Its channel has heard nothing of this one, whose first message is given up: nothing that waits there of it is sent.
     pub(super) unheard: Option<u64>,
+    /// Its channel has taken these alerts of jobs, and may have refused earlier ones.
+    pub(super) overtaking: Vec<(JobName, MessageId)>,
     /// Its channel has taken a message of these, of which this other one was or is to be told in its place.
     pub(super) told_elsewhere: Option<(Channel, Vec<(JobName, u64)>)>,
 }
@@ -28,13 +30,13 @@ pub(super) async fn write(store: &Store, mut settlement: Settlement, known: Know
         needless.extend(known.unheard.and_then(|incident| instead::needless(incident, &waiting, (&channel, at))));
     }
     store.settle(settlement).await?;
+    if !known.overtaking.is_empty() {
+        let waiting = waiting_for(store, &channel).await;
+        needless.extend(known.overtaking.iter().flat_map(|newer| instead::overtaken(newer, &waiting, (&channel, at))));
+    }
     let mut reports = Vec::new();
     if let Some((default, incidents)) = known.told_elsewhere {
-        let (channel_of, state) = (Some(default.clone()), Some(MessageState::Waiting));
-        let filter =
-            OutboxFilter { channel: channel_of, state, limit: instead::MOST_BEHIND, ..OutboxFilter::default() };
-        // Where it cannot be read, it is told there too.
-        let waiting = store.outbox_list(filter).await.unwrap_or_default();
+        let waiting = waiting_for(store, &default).await;
         for (job, incident) in incidents {
             let Some(settlement) = instead::told_after_all(incident, (&channel, at), &waiting) else { continue };
             needless.push(settlement);
@@ -47,4 +49,11 @@ pub(super) async fn write(store: &Store, mut settlement: Settlement, known: Know
         store.settle(settlement).await?;
     }
     Ok(reports)
+}
+
+/// What waits for a channel. Where it cannot be read, nothing of it is taken for needless.
+async fn waiting_for(store: &Store, channel: &Channel) -> Vec<Stored> {
+    let (channel, state) = (Some(channel.clone()), Some(MessageState::Waiting));
+    let filter = OutboxFilter { channel, state, limit: instead::MOST_BEHIND, ..OutboxFilter::default() };
+    store.outbox_list(filter).await.unwrap_or_default()
 }

@@ -632,6 +632,7 @@ impl Loop {
         }
         let known = Known {
             unheard: batch.unheard(&answered.settlement.disposition),
+            overtaking: if answer.is_ok() { self.queue.overtaking(batch) } else { Vec::new() },
             told_elsewhere: self.queue.told_elsewhere(batch).filter(|_| answer.is_ok()),
         };
         self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane, known)));

@@ -100,6 +100,11 @@ impl Untaken {
         all
     }
 
+    /// Whether a channel did not take an alert that it has not taken since.
+    pub(super) fn has_refused(&self, channel: &Channel) -> bool {
+        self.refused.iter().any(|(_, refusal)| refusal.channel == *channel)
+    }
+
     /// A channel took these.
     pub(super) fn taken(&mut self, batch: &Batch) {
         self.noticed.retain(|(channel, incident)| incident.is_some() || *channel != batch.channel);

@@ -235,3 +235,29 @@ async fn an_alert_that_its_channel_takes_after_all_is_not_told_in_its_place_any_
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_is_over_and_was_told_elsewhere_is_not_told_after_a_newer_one_of_its_job() {
+    for others in ["", ", '#b'"] {
+        let job = format!("command = 'a'\nevery = '10m'\nnotify.channel = ['#pager'{others}]\nnotify.flap = false");
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+            1 | 2 => fails("boom"),
+            4.. => fails("no route"),
+            _ => says(""),
+        })
+        .await;
+        // It is tried again after 1, 2, 4, 8 and 16 minutes: at 41.
+        world.slack.play(|delivery, at| match delivery.message.channel.as_str() {
+            "pager" if at < minutes(38) => lasting(Fault::Channel),
+            _ => ok(),
+        });
+        world.pass(minutes(95)).await;
+        let pager = told(&world, "pager");
+        assert!(pager[0].starts_with("40 Open ") && pager[0].contains("no route"), "{others}: {pager:#?}");
+        assert!(
+            pager.iter().all(|line| !line.contains("boom") && !line.contains("well again")),
+            "{others}: {pager:#?}"
+        );
+    }
+}
