@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use crate::id::{Channel, JobName};
-use crate::message::{Message, Thread};
+use crate::message::{Edit, Message, Thread};
 use crate::notify::Parent;
 use crate::policy::{Dropped, Event};
 
@@ -328,6 +328,7 @@ impl Part {
     pub(in crate::store) fn of(message: &Message) -> Self {
         match (message.event, message.thread) {
             (Some(Event::Recovery), _) => Self::End,
+            _ if matches!(message.route.edit, Some(Edit::Gone { .. })) => Self::End,
             (Some(Event::Failure | Event::Missing | Event::Stuck | Event::Repeat), Thread::Open) => Self::First,
             // Where there are no threads each says all that is to be said.
             (Some(Event::Failure | Event::Missing), Thread::None) => Self::First,

@@ -261,3 +261,17 @@ async fn an_incident_that_is_over_and_was_told_elsewhere_is_not_told_after_a_new
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_its_channel_takes_when_its_job_is_gone_pings_nobody() {
+    const ACTS: &[(Status, &str)] = &[(Status::Critical, "boom"); 9];
+    let world = refused_between("", ACTS, 0, 15).await;
+    world.file("jobs.d/b.toml", "command = 'b'\nevery = '1h'");
+    world.pass(minutes(14)).await;
+    world.remove("jobs.d/a.toml");
+    world.reload().await;
+    world.pass(minutes(20)).await;
+    let pager = told(&world, "pager");
+    assert!(pager[0].contains("a critical: boom") && !pager[0].contains("<!here>"), "{pager:#?}");
+    assert!(pager.last().is_some_and(|last| last.contains("no longer watched since 08:14")), "{pager:#?}");
+}
