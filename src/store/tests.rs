@@ -759,7 +759,7 @@ fn a_refused_first_message_that_an_earlier_schema_kept_is_still_outdated_by_a_la
     let db = Connection::open(dir.path().join("state.db")).expect("a database");
     db.execute_batch(
         "ALTER TABLE message DROP COLUMN part; ALTER TABLE running DROP COLUMN process;
-         ALTER TABLE message DROP COLUMN dropped; PRAGMA user_version = 6",
+         ALTER TABLE message DROP COLUMN dropped; DROP INDEX message_of_incident; PRAGMA user_version = 6",
     )
     .expect("the schema before");
     drop(db);
