@@ -575,17 +575,23 @@ impl Health {
     }
 
     /// The end of an incident of which no message is asked for: its first message is edited all the same, and nothing
-    /// else comes. That of a conversation counts failures and needs no edit, unless a run hung.
+    /// else comes. That of a conversation counts failures and needs no edit, unless a run hung or something ends along.
     pub(super) fn close_by_edit(&self, moment: &Moment<'_>, facts: &Facts<'_>) -> Option<Box<Notification>> {
         let settings = moment.settings;
         let open = self.open.as_deref().filter(|open| !settings.on.asks(On::Recovery) && open.resolved_at.is_none())?;
         let has_thread = |reported: &&Reported| reported.opened && !reported.flat;
         let reported = open.reported.as_ref().filter(has_thread)?;
-        let headline = self.counted_after_hang(open, facts, moment);
-        if open.conversation.is_some() && headline.is_none() {
-            return None;
-        }
-        let opened = |other: &OpenIncident| other.reported.as_ref().filter(has_thread).is_some();
+        let own = |other: &&OpenIncident| {
+            other.reported.as_ref().filter(has_thread).is_some() && other.conversation.is_none()
+        };
+        let also: Vec<Along> = self.others.iter().filter(own).map(Along::of).collect();
+        let headline = match open.conversation {
+            None => None,
+            Some(_) => Some(self.counted_after_hang(open, facts, moment).or_else(|| {
+                let conversation = self.conversation.as_deref().filter(|_| !also.is_empty())?;
+                Some(self.counted(conversation, false))
+            })?),
+        };
         Some(Box::new(Notification {
             event: Event::Recovery,
             status: Status::Ok,
@@ -593,7 +599,7 @@ impl Health {
             incident: Some(open.incident()),
             thread: Threading::CloseByEdit,
             opens_conversation: false,
-            also: self.others.iter().filter(|other| opened(other)).map(Along::of).collect(),
+            also,
             keys: Vec::new(),
             keys_open: Vec::new(),
             keys_ended: Vec::new(),

@@ -458,12 +458,10 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
         if threading != Threading::None && first.is_none() {
             messages.extend(edit(job, notice, notification, &base));
         }
-        if threading.closes() {
-            for other in &notification.also {
-                let keys = notification.keys(Some(other.incident.id));
-                let notice = Notice { incident: Some(other.incident), keys, ..notice.clone() };
-                messages.extend(closed(job, &notice, notification, &base, other.shown));
-            }
+        for other in notification.also.iter().filter(|_| sender.can.threads) {
+            let keys = notification.keys(Some(other.incident.id));
+            let notice = Notice { incident: Some(other.incident), keys, ..notice.clone() };
+            messages.extend(closed(job, &notice, notification, &base, other.shown));
         }
         let further = more.iter().filter(|_| threaded).map(|(file, what)| Message {
             thread: Thread::Reply,
@@ -512,8 +510,9 @@ fn cause_of(notification: &Notification, notice: &Notice) -> Option<String> {
 /// The edit of an incident's first message: over, it keeps its text and says so; with something new to say, it gets
 /// another headline. As it stands it is for a message of which nothing is known.
 fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message) -> Option<Message> {
-    // The headline is that of the incident which the message is about.
-    let headline = notification.headline.as_ref().filter(|_| notice.incident == notification.incident);
+    // The headline is that of the incident which the message is about; another one has ended with it.
+    let ends_along = notice.incident != notification.incident;
+    let headline = notification.headline.as_ref().filter(|_| !ends_along);
     let (change, notice) = match headline {
         Some(update) => {
             let is_worse = matches!(update, Update::None | Update::Hangs(_));
@@ -523,7 +522,9 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
             let status = worst.unwrap_or(notice.status);
             (edit, Notice { update: update.clone(), status, ..notice.clone() })
         }
-        None if notification.thread.closes() => (Edit::Resolved { words: message::resolved(notice)? }, notice.clone()),
+        None if ends_along || notification.thread.closes() => {
+            (Edit::Resolved { words: message::resolved(notice)? }, notice.clone())
+        }
         None => return None,
     };
     let Rendered { text, blocks, color, .. } = render(job, &notice)?;

@@ -158,6 +158,28 @@ async fn hangs_from_the_third_on_are_one_conversation_whose_first_message_counts
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ends_along_with_a_failure_of_a_conversation_ends_in_its_own_thread() {
+    for on in ["['failure', 'recovery']", "['failure']"] {
+        let job = format!("command = 'a'\nevery = '10m'\ndirectives = true\nnotify.flap = false\nnotify.on = {on}");
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+        let world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+            1 | 3 | 5 | 7 | 9 => fails("db1 refused"),
+            8 => fails("no space").keyed("disk"),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(105)).await;
+        let ops = told(&world, "ops");
+        let of_disk = "resolved after 20m (1 failure): a critical: no space";
+        assert_eq!(having(&ops, "100 Edit", of_disk).len(), 1, "{on}: {ops:#?}");
+        let replies = having(&ops, "100 Reply", "is well again after 20m, 1 failure").len();
+        assert_eq!(replies, usize::from(on.contains("recovery")), "{on}: {ops:#?}");
+        let counted = having(&ops, "100 Edit", "a fails now and then: 6 of 10 runs").len();
+        assert_eq!(counted, 1, "the conversation goes on: {on}: {ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_thread_each_message_counts_how_often_a_job_fails_now_and_then() {
     let job = "command = 'a'\nevery = '10m'\nnotify.thread = false\nnotify.flap = false";
     let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
