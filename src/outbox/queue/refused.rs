@@ -260,6 +260,8 @@ impl Queue {
             // Another channel may take what this one does not.
             Some(default) if places.contains(&Place::Default) => {
                 forwarded = true;
+                // What is told says that the channel does not take it.
+                let _told = self.untaken.is_first_notice(&batch.channel, message.incident);
                 further = substituted(&batch.members.iter().collect::<Vec<_>>(), &default);
                 follow.push(self.forward_batch(batch, code, &default, now.wall));
                 elsewhere
