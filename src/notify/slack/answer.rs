@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clock;
 use crate::id::Channel;
@@ -110,6 +110,9 @@ pub fn webhook(raw: &Raw, about: Context<'_>) -> Result<Receipt, SendError> {
     }
     let code = looks_like_code(text).then_some(text);
     match raw.status {
+        // A page is a login's, or a gate's: nobody has passed anything on.
+        200..300 if text.starts_with('<') => Err(not_slack(raw.status)),
+        200..300 if code.is_some_and(is_listed) => Err(refused(&json!({ "error": text }), about)),
         400..500 => Err(match code {
             Some(code) => coded(code, &Value::Null, about),
             None => foreign(raw.status, about),
@@ -337,6 +340,11 @@ const CLASSES: &[(Class, &[&str])] = &[
         ],
     ),
 ];
+
+/// Whether it is known as a code of Slack's.
+fn is_listed(code: &str) -> bool {
+    CLASSES.iter().any(|(_, codes)| codes.contains(&code))
+}
 
 /// What a code means; of one that is not listed, that Slack does not take this message.
 fn class(code: &str) -> Class {
