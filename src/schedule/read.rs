@@ -443,12 +443,32 @@ pub fn read_zone(text: &Text<'_>, reader: &Reader) -> Option<TimeZone> {
     let help = match names().find(|name| city(name)) {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => "this machine has no time zones; install its `tzdata` package".to_owned(),
-        None => did_you_mean(text.value, names())
+        None => of_offset(text.value)
+            .or_else(|| did_you_mean(text.value, names()))
             .unwrap_or_else(|| "write its IANA name, such as `Europe/Berlin` or `UTC`".to_owned()),
     };
     let message = format!("the time zone `{}` is not known on this machine", text.value);
     reader.push(Problem::new(Code::UnknownTimeZone, text.at, message).help(help));
     None
+}
+
+/// `UTC+2`, `+02:00`: of a time that far from UTC the zone, whose name has the other sign.
+fn of_offset(text: &str) -> Option<String> {
+    let text = text.trim().to_ascii_uppercase();
+    let offset = text.strip_prefix("UTC").or_else(|| text.strip_prefix("GMT")).unwrap_or(&text);
+    let (from_utc, sign) = match offset.get(..1)? {
+        "+" => ("ahead of", '-'),
+        "-" => ("behind", '+'),
+        _ => return None,
+    };
+    let hours: u8 = offset[1..].trim_end_matches(":00").parse().ok()?;
+    let most = if sign == '-' { 14 } else { 12 };
+    (1..=most).contains(&hours).then(|| {
+        format!(
+            "`Etc/GMT{sign}{hours}` is {hours}h {from_utc} UTC (the sign in its name is the other one), all year; a place, such as \
+             `Europe/Berlin`, follows the summer time"
+        )
+    })
 }
 
 /// Keys that mean something beside an interval only: `every_from` beside `every`, `first_run` beside `burst` too. From

@@ -241,3 +241,19 @@ fn a_bad_default_fails_every_job_though_it_is_told_once() {
     let (timing, problems) = read_over("every = '5m'", "working_hours = 'x'\noverlap = 'x'");
     assert_eq!((timing, problems.len()), (None, 2));
 }
+
+#[test]
+fn a_zone_that_is_written_as_an_offset_gets_the_name_with_the_other_sign() {
+    for (text, wanted) in [
+        ("GMT+2", "`Etc/GMT-2` is 2h ahead of UTC"),
+        ("utc-5", "`Etc/GMT+5` is 5h behind UTC"),
+        ("+02:00", "`Etc/GMT-2` is 2h ahead of UTC"),
+        ("UTC+05:30", ""),
+        ("GMT-13", ""),
+        ("+", ""),
+        ("Ü+1", ""),
+    ] {
+        let help = super::of_offset(text).unwrap_or_default();
+        assert!(if wanted.is_empty() { help.is_empty() } else { help.starts_with(wanted) }, "{text}: {help}");
+    }
+}
