@@ -1,4 +1,5 @@
-//! Comparisons in a condition of which one side is a number and the other text, as far as the expression itself tells.
+//! Comparisons in a condition of which one side is a number and the other text, or a number within a text, as far as the
+//! expression itself tells.
 //!
 //! Before it: an expression that can be read. After it: what is wrong with the first such comparison, for `conditions`. Such
 //! a comparison is always false, or fails at each run.
@@ -7,7 +8,9 @@ use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
 use minijinja::machinery::{Span, parse_expr};
 use minijinja::value::{Value, ValueKind};
 
-use super::spelling::written;
+use super::evaluate::orders;
+use super::order::NumberInText;
+use super::spelling::{compared, comparison, written};
 use crate::document::parse_duration;
 
 /// What a value is known to be before there is a run.
@@ -33,7 +36,7 @@ pub(super) const COUNTING: [&str; 6] = ["int", "float", "length", "count", "roun
 pub(super) const WRITING: [&str; 9] =
     ["trim", "lower", "upper", "string", "title", "capitalize", "replace", "strip_ansi", "join"];
 
-/// The first comparison of a number with text.
+/// The first comparison of a number with text, or with a number that is written as text.
 pub(super) fn mismatch(source: &str) -> Option<Mismatch> {
     find(&parse_expr(source).ok()?)
 }
@@ -41,13 +44,14 @@ pub(super) fn mismatch(source: &str) -> Option<Mismatch> {
 fn find(expr: &Expr<'_>) -> Option<Mismatch> {
     match expr {
         Expr::BinOp(op) => {
-            let own = compares(op.op).then(|| differ(&op.left, &op.right, &of_run)).flatten();
+            let own = comparison(op.op).and_then(|sign| unlike(&op.left, sign, &op.right, &of_run));
             own.or_else(|| find(&op.left)).or_else(|| find(&op.right))
         }
         Expr::Compare(chain) => {
             let sides: Vec<&Expr<'_>> =
                 std::iter::once(&chain.expr).chain(chain.ops.iter().map(|step| &step.expr)).collect();
-            let own = sides.windows(2).find_map(|pair| differ(pair[0], pair[1], &of_run));
+            let own = (sides.windows(2).zip(&chain.ops))
+                .find_map(|(pair, step)| unlike(pair[0], compared(step.op), pair[1], &of_run));
             own.or_else(|| sides.into_iter().find_map(find))
         }
         Expr::UnaryOp(op) => find(&op.expr),
@@ -63,12 +67,6 @@ fn find(expr: &Expr<'_>) -> Option<Mismatch> {
     }
 }
 
-/// Whether it asks how two values are to each other.
-pub(super) fn compares(op: BinOpKind) -> bool {
-    use BinOpKind::{Eq, Gt, Gte, In, Lt, Lte, Ne};
-    matches!(op, Eq | Ne | Lt | Lte | Gt | Gte | In)
-}
-
 fn in_arguments(arguments: &[CallArg<'_>]) -> Option<Mismatch> {
     arguments.iter().find_map(|argument| match argument {
         CallArg::Pos(value) | CallArg::Kwarg(_, value) => find(value),
@@ -79,8 +77,32 @@ fn in_arguments(arguments: &[CallArg<'_>]) -> Option<Mismatch> {
 /// What is known of a variable, or of an attribute of one.
 type Known<'k> = &'k dyn Fn(&Expr<'_>) -> Option<Kind>;
 
+/// What is wrong with a comparison whose sides can never be told apart as they are meant.
+pub(super) fn unlike(left: &Expr<'_>, sign: &str, right: &Expr<'_>, known: Known<'_>) -> Option<Mismatch> {
+    differ(left, sign, right, known).or_else(|| number_in_text(left, sign, right))
+}
+
+/// Whether something is to be less or greater than a number that is written as text.
+fn number_in_text(left: &Expr<'_>, sign: &str, right: &Expr<'_>) -> Option<Mismatch> {
+    if !orders(sign) {
+        return None;
+    }
+    let (other, constant, at, turned) = match (left.as_const(), right.as_const()) {
+        (None, Some(constant)) => (left, constant, right.span(), false),
+        (Some(constant), None) => (right, constant, left.span(), true),
+        _ => return None,
+    };
+    let text = constant.as_str()?;
+    let number = NumberInText::of(text)?;
+    let filters = if number.filters().contains("replace") { number.filters() } else { "| float".to_owned() };
+    let (named, digits) = (format!("{} {filters}", written(other)?), number.number);
+    let better = if turned { format!("{digits} {sign} {named}") } else { format!("{named} {sign} {digits}") };
+    let message = format!("`'{text}'` is text, and is not compared as a number");
+    Some(Mismatch { at, message, help: format!("write `{better}`") })
+}
+
 /// Whether one side is a number and the other text; a list is what all of its items are.
-pub(super) fn differ(left: &Expr<'_>, right: &Expr<'_>, known: Known<'_>) -> Option<Mismatch> {
+fn differ(left: &Expr<'_>, sign: &str, right: &Expr<'_>, known: Known<'_>) -> Option<Mismatch> {
     let kind = |expr: &Expr<'_>| kind(expr, known);
     let items = match right {
         Expr::List(list) => list.items.as_slice(),
@@ -108,8 +130,10 @@ pub(super) fn differ(left: &Expr<'_>, right: &Expr<'_>, known: Known<'_>) -> Opt
         (Kind::Text, Some(_)) if named == "status" => {
             format!("`{named}` is a word: compare it with `'ok'`, or `exit_code` with the number")
         }
-        (Kind::Text, Some(number)) => format!("write `{named} | int`, or the number in quotes: `'{number}'`"),
-        (Kind::Text, None) => format!("write `{named} | int`"),
+        (Kind::Text, Some(number)) if !orders(sign) => {
+            format!("write `{named} | int`, or the number in quotes: `'{number}'`")
+        }
+        (Kind::Text, _) => format!("write `{named} | int`"),
     };
     Some(Mismatch { at, message: format!("`{named}` is {is}, and is compared with {not}"), help })
 }
@@ -181,10 +205,19 @@ mod tests {
             ("json.x and duration > '10m'", "`duration` is a number", "in seconds: write `600`"),
             ("not (1 < duration < '9')", "`duration` is a number", "without quotes: `9`"),
             ("stdout > 5", "`stdout` is text, and is compared with a number", "write `stdout | int`"),
+            ("stdout == 5", "`stdout` is text, and is compared with a number", "in quotes: `'5'`"),
             ("stdout | length > '5'", "`stdout | length` is a number", "without quotes: `5`"),
             ("previous.status == 2", "`previous.status` is text", "in quotes: `'2'`"),
             ("previous.finished < stderr", "`previous.finished` is a number", "with a number"),
             ("true if exit_code == '1' else false", "`exit_code` is a number", "without quotes: `1`"),
+            (
+                "stdout | trim > '90%'",
+                "`'90%'` is text, and is not compared as a number",
+                "write `stdout | trim | replace('%', '') | float > 90`",
+            ),
+            ("json.queue > '5'", "`'5'` is text", "write `json.queue | float > 5`"),
+            ("'5' < json.queue", "`'5'` is text", "write `5 < json.queue | float`"),
+            ("json.a and 1 < json.queue <= '9.5'", "`'9.5'` is text", "write `json.queue | float <= 9.5`"),
         ] {
             let found = mismatch(source).unwrap_or_else(|| panic!("{source}: nothing is found"));
             assert!(found.message.starts_with(message), "{source}: {}", found.message);
@@ -197,7 +230,11 @@ mod tests {
         for source in [
             "exit_code == 2",
             "exit_code in [1, 2]",
-            "json.queue > '5'",
+            "json.queue == '5'",
+            "json.day > '2026-11-28'",
+            "json.version >= '1.9.0'",
+            "'12:30' < json.time < '13:00'",
+            "json.grade > 'b'",
             "stdout | int > 5",
             "'ERROR' in stdout",
             "previous.status != 'ok'",

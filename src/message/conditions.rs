@@ -15,6 +15,7 @@ use super::comparisons::mismatch;
 use super::constancy::fault;
 use super::evaluate::{compare, evaluate, looks_at, orders, sentence};
 use super::number::Written;
+use super::order::{have_order, why_not_as_text};
 use super::spelling::{compared, comparison, written};
 use super::text::clean;
 use crate::diagnostic::{Code, Problem};
@@ -483,12 +484,14 @@ impl Leaf {
 
 /// Compares two values, and names them where they cannot be compared.
 fn compared_by_name(left: &Value, sign: &str, right: &Value, (first, second): (&Leaf, &Leaf)) -> Result<bool, String> {
-    if orders(sign) && left.kind() != right.kind() {
+    let as_text = if orders(sign) { why_not_as_text(left, right) } else { None };
+    if as_text.is_some() || orders(sign) && !have_order(left, right) {
         let name = |leaf: &Leaf, value: &Value| match leaf.constant {
             true => format!("{} {}", article(value), shown(value)),
             false => format!("`{}`, which is {} ({})", leaf.text, article(value), shown(value)),
         };
-        return Err(format!("{} cannot be compared with {}", name(first, left), name(second, right)));
+        let why = as_text.map_or_else(String::new, |why| format!(": {why}"));
+        return Err(format!("{} cannot be compared with {}{why}", name(first, left), name(second, right)));
     }
     compare(left, sign, right)
 }

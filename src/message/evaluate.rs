@@ -10,6 +10,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::filters::{Mode, register};
+use super::order::have_order;
 use super::spelling::written;
 use crate::slack::cut_plain;
 
@@ -88,14 +89,14 @@ pub(super) fn looks_at(text: &str, variable: &str) -> bool {
     ENGINE.compile_expression(text).is_ok_and(|compiled| compiled.undeclared_variables(false).contains(variable))
 }
 
-/// Whether a sign tells which of two values is the greater: of a number and a text, nobody can say.
+/// Whether a sign tells which of two values is the greater.
 pub(super) fn orders(sign: &str) -> bool {
     matches!(sign, "<" | "<=" | ">" | ">=")
 }
 
-/// Compares two values; nothing where they cannot be.
+/// Compares two values; nothing where they cannot be. Texts are compared as they are, whatever stands in them.
 pub(super) fn compare(left: &Value, sign: &str, right: &Value) -> Result<bool, String> {
-    if orders(sign) && left.kind() != right.kind() {
+    if orders(sign) && !have_order(left, right) {
         return Err(format!("{} and {} cannot be compared", left.kind(), right.kind()));
     }
     let context = Value::from_pairs([("left", left.clone()), ("right", right.clone())]);

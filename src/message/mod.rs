@@ -14,6 +14,7 @@ pub mod filters;
 mod format;
 mod headline;
 mod number;
+mod order;
 mod own_blocks;
 mod render;
 mod samples;

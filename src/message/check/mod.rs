@@ -19,8 +19,8 @@ use minijinja::syntax::SyntaxConfig;
 use purity::Purity;
 use tried::Applied;
 
-use super::comparisons::compares;
 use super::filters::FILTERS;
+use super::spelling::{compared, comparison};
 use super::vars::VarKind;
 use crate::diagnostic::Code;
 use crate::document::did_you_mean;
@@ -371,8 +371,8 @@ impl Checker<'_> {
             }
             Expr::BinOp(binary) => {
                 let kinds = (self.expression(&binary.left), self.expression(&binary.right));
-                if compares(binary.op) {
-                    self.different(&binary.left, &binary.right);
+                if let Some(sign) = comparison(binary.op) {
+                    self.different(&binary.left, sign, &binary.right);
                 }
                 match binary.op {
                     BinOpKind::ScAnd | BinOpKind::ScOr => self.facts.branches = true,
@@ -392,7 +392,7 @@ impl Checker<'_> {
                     let right = self.expression(&op.expr);
                     self.not_a_number(kind, left, &op.expr);
                     self.not_a_number(right, &op.expr, left);
-                    self.different(left, &op.expr);
+                    self.different(left, compared(op.op), &op.expr);
                     (left, kind) = (&op.expr, right);
                 }
                 Type::Any

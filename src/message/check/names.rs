@@ -8,7 +8,7 @@ use minijinja::machinery::ast::Expr;
 use super::{Checker, FUNCTIONS, LOOP, Type, list, range, words};
 use crate::diagnostic::Code;
 use crate::document::did_you_mean;
-use crate::message::comparisons::{self, differ};
+use crate::message::comparisons::{self, unlike};
 use crate::message::vars::{self, MOMENT, SPAN, VARS, Var, VarKind};
 
 impl Checker<'_> {
@@ -74,14 +74,14 @@ impl Checker<'_> {
         Type::Any
     }
 
-    /// A number that is compared with text is never the same, and neither is the greater.
-    pub(super) fn different(&mut self, left: &Expr<'_>, right: &Expr<'_>) {
+    /// A number that is compared with text is never the same, and neither is the greater. Nor is a number within a text.
+    pub(super) fn different(&mut self, left: &Expr<'_>, sign: &str, right: &Expr<'_>) {
         let known = |expr: &Expr<'_>| match self.known(expr) {
             Type::Known(VarKind::Number) => Some(comparisons::Kind::Number),
             Type::Known(VarKind::Text | VarKind::Output) => Some(comparisons::Kind::Text),
             _ => None,
         };
-        if let Some(found) = differ(left, right, &known) {
+        if let Some(found) = unlike(left, sign, right, &known) {
             self.find(Code::MixedComparison, range(found.at), found.message, Some(found.help));
         }
     }

@@ -108,6 +108,7 @@ fn what_fails_whatever_a_command_writes_is_found_wherever_it_stands() {
         ("{{ 'x' if exit_code == '1' else 'y' }}", "'1'", "`exit_code` is a number, and is compared with text"),
         ("{{ previous.status == 2 }}", "2", "`previous.status` is text, and is compared with a number"),
         ("{{ exit_code in ['1', '2'] }}", "'1'", "`exit_code` is a number, and is compared with text"),
+        ("{{ json.used > '90%' }}", "'90%'", "`'90%'` is text, and is not compared as a number"),
         ("{{ duration.seconds > '60' }}", "'60'", "`duration.seconds` is a number"),
     ] {
         let (findings, _) = check(source, &names(), false);
@@ -126,7 +127,7 @@ fn what_may_go_well_with_some_output_is_let_pass() {
         "{{ json.list | sort(attribute='x') }} {{ json.list | batch(2) | list }} {{ json.f | format(1, 2) }}",
         "{{ stdout | tail(json.n) }} {{ stdout | default('x', true) }} {{ perfdata | map(attribute='label') | join }}",
         "{{ stdout | lines | select('startingwith', 'E') | list | length }} {{ exit_code is divisibleby(2) }}",
-        "{{ exit_code == 1 }} {{ exit_code == none }} {{ stdout == '5' }} {{ host > 'a' }} {{ json.n > '5' }}",
+        "{{ exit_code == 1 }} {{ exit_code == none }} {{ stdout == '5' }} {{ host > 'a' }} {{ json.n > '5-a' }}",
         "{{ stdout[0] }} {{ duration['seconds'] + 1 }} {{ job.tags + ['x'] }} {{ host * 2 }} {{ started.timestamp - 60 }}",
         "{% for c in host %}{{ c }}{% endfor %}{% for x in json %}{{ x }}{% endfor %}",
         "{% set exit_code = 'x' %}{{ exit_code == 'x' }}",

@@ -185,12 +185,35 @@ fn a_condition_about_how_long_a_run_took_does_not_hold_where_that_is_not_known()
     }
 }
 
+/// Performance data of which the value could not be determined.
+fn unknown(label: &str) -> Perfdata {
+    Perfdata { label: label.to_owned(), value: None, unit: String::new(), warn: None, crit: None, min: None, max: None }
+}
+
 #[test]
 fn a_condition_that_fails_is_critical_and_says_so() {
     for (text, why) in [
         ("json.queue > 1000", "`json.queue` is missing"),
         ("json.name > 1000", "`json.name`, which is text (\"x\") cannot be compared with a number 1,000"),
         ("json.none > 5", "which is nothing (none)"),
+        (
+            "json.none > json.null",
+            "`json.none`, which is nothing (none) cannot be compared with `json.null`, which is nothing (none)",
+        ),
+        ("json.none >= json.null", "cannot be compared"),
+        ("not json.none < json.null", "cannot be compared"),
+        ("1 > json.list", "cannot be compared with `json.list`, which is a list"),
+        ("json.list >= json.list", "cannot be compared"),
+        ("json.list[0] <= json.list[0]", "which is a table"),
+        ("json.used > json.limit", "`json.used` is missing"),
+        ("json.used | default(none) >= json.limit | default(none)", "which is nothing (none)"),
+        ("perfdata[0].value > perfdata[1].value", "which is nothing (none) cannot be compared"),
+        (
+            "json.big > json.small",
+            "`json.big`, which is text (\"100\") cannot be compared with `json.small`, which is text (\"90\"): both are \
+             text; write `| int` or `| float`",
+        ),
+        ("stdout | trim > '90%'", "both are text; write `| replace('%', '') | float`"),
         ("json.a.b.c == 1", "failed: `json.a` is missing"),
         ("json.list[3].size > 1", "failed: `json.list[3]` is missing"),
         ("json.name.first.last | length > 1", "failed: `json.name.first` is missing"),
@@ -198,7 +221,12 @@ fn a_condition_that_fails_is_critical_and_says_so() {
         ("(json.a.b if json.name else 0) > 1", "undefined"),
         ("range(1000000) | list | length > 5", ""),
     ] {
-        let outcome = judged(text, came(json!({"name": "x", "none": null, "list": [{"size": 1}]}), "", 0));
+        let json = json!({
+            "name": "x", "none": null, "null": null, "list": [{"size": 1}], "big": "100", "small": "90",
+        });
+        let mut outcome = came(json, " 100%\n", 0);
+        outcome.perfdata = vec![unknown("used"), unknown("limit")];
+        let outcome = judged(text, outcome);
         assert_eq!((outcome.status, outcome.reason), (Status::Critical, Reason::Condition), "{text}");
         assert!(outcome.detail.starts_with(&format!("the condition `{text}` failed: ")), "{}", outcome.detail);
         assert!(outcome.detail.contains(why), "{text}: {}", outcome.detail);
