@@ -106,7 +106,7 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     }
     let mut directives = directives;
     let parsed = perfdata(&output);
-    directives.notes.extend(parsed.as_ref().and_then(perfdata::Found::note));
+    directives.notes.extend(parsed.iter().flat_map(perfdata::Found::notes));
     let perfdata = parsed.map(|parsed| parsed.items).unwrap_or_default();
     let ending = match ending {
         // A token in the place of a user or a path is quoted there.

@@ -1,7 +1,8 @@
 //! Nagios performance data (monitoring-plugins developer guidelines, "Performance data" and "Plugin output").
 //!
-//! Before it: stdout of a plugin. After it: templates. What is malformed is left out, never an error: the guidelines
-//! ask the same of every reader. But it is told of.
+//! Before it: stdout of a plugin. After it: templates. What is malformed is never an error: the guidelines ask the same of every
+//! reader. But it is told of. An entry whose value is no number stays, without a value, so that the others keep their places;
+//! what is no `label=value` is left out.
 
 use crate::exec::outcome::Perfdata;
 
@@ -21,29 +22,56 @@ pub(in crate::exec) fn parse(stdout: &str) -> Found {
 #[derive(Debug, Default)]
 pub(in crate::exec) struct Found {
     pub(in crate::exec) items: Vec<Perfdata>,
-    /// The first entry that could not be understood.
-    malformed: Option<String>,
-    malformed_count: usize,
+    /// Entries that are no `label=value`.
+    malformed: Told,
+    /// Entries whose value is no number.
+    without_value: Told,
+}
+
+/// Entries that could not be understood: the first, and how many.
+#[derive(Debug, Default)]
+struct Told {
+    first: Option<String>,
+    count: usize,
+}
+
+impl Told {
+    fn add(&mut self, written: &str) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| written.to_owned());
+    }
+
+    /// In words: `x`, or `x` and 2 more.
+    fn words(&self) -> Option<String> {
+        let first: String = self.first.as_ref()?.chars().take(60).collect();
+        let more = self.count - 1;
+        Some(if more == 0 { format!("`{first}`") } else { format!("`{first}` and {more} more") })
+    }
 }
 
 impl Found {
-    /// What could not be understood, in a sentence.
-    pub(in crate::exec) fn note(&self) -> Option<String> {
-        let first: String = self.malformed.as_ref()?.chars().take(60).collect();
-        Some(match self.malformed_count {
-            1 => format!("performance data left out: `{first}` is not `label=value`"),
-            many => format!("performance data left out: `{first}` and {} more are not `label=value`", many - 1),
-        })
+    /// What could not be understood, in a sentence for each kind.
+    pub(in crate::exec) fn notes(&self) -> Vec<String> {
+        let are = |told: &Told| if told.count == 1 { "is" } else { "are" };
+        let malformed = self.malformed.words().map(|words| {
+            let are = are(&self.malformed);
+            format!("performance data left out: {words} {are} not `label=value`")
+        });
+        let without_value = self.without_value.words().map(|words| {
+            let is_none =
+                if self.without_value.count == 1 { "the value is no number" } else { "the values are no numbers" };
+            format!("performance data without a value: of {words} {is_none}")
+        });
+        malformed.into_iter().chain(without_value).collect()
     }
 
-    fn add(&mut self, item: Option<Perfdata>, written: &str) {
-        match item {
-            Some(item) => self.items.push(item),
-            None => {
-                self.malformed_count += 1;
-                self.malformed.get_or_insert_with(|| written.to_owned());
-            }
+    fn add(&mut self, label: Option<String>, values: Option<&str>, written: &str) {
+        let (Some(label), Some(values)) = (label, values) else { return self.malformed.add(written) };
+        let (item, is_understood) = item(label, values);
+        if !is_understood {
+            self.without_value.add(written);
         }
+        self.items.push(item);
     }
 }
 
@@ -58,7 +86,7 @@ fn items(mut data: &str, found: &mut Found) {
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         let (values, rest) = rest.split_at(end);
         let written = data[..data.len() - rest.len()].trim_end();
-        found.add(label.and_then(|label| item(label, values.strip_prefix('=')?)), written);
+        found.add(label, values.strip_prefix('='), written);
         data = rest;
     }
 }
@@ -87,23 +115,18 @@ fn label(data: &str) -> (Option<String>, &str) {
     (None, "")
 }
 
-/// `value[UOM];[warn];[crit];[min];[max]`.
-fn item(label: String, values: &str) -> Option<Perfdata> {
-    let mut fields = values.split(';');
-    let first = fields.next()?;
-    let (value, unit) = match first {
-        "U" => (None, ""),
-        _ => {
-            let (written, unit) = first.split_at(number_length(first));
-            (Some(number(written)?), unit)
-        }
-    };
-    if !unit.chars().all(|c| c.is_alphabetic() || matches!(c, '%' | '/' | '°')) {
-        return None;
-    }
-    let mut range = || fields.next().filter(|text| !text.is_empty());
+/// `value[UOM];[warn];[crit];[min];[max]`, and whether its value is a number, or `U`, for one that could not be determined.
+fn item(label: String, values: &str) -> (Perfdata, bool) {
+    let mut fields = values.split(';').map(|field| Some(field).filter(|text| !text.is_empty()));
+    let first = fields.next().flatten().unwrap_or_default();
+    let (written, unit) = first.split_at(number_length(first));
+    let is_unit = unit.chars().all(|c| c.is_alphabetic() || matches!(c, '%' | '/' | '°'));
+    let value = number(written).filter(|_| is_unit);
+    let unit = if value.is_some() { unit } else { "" };
+    let is_understood = value.is_some() || first == "U";
+    let mut range = || fields.next().flatten();
     let (warn, crit, min, max) = (range(), range(), range(), range());
-    Some(Perfdata {
+    let item = Perfdata {
         label,
         value,
         unit: unit.to_owned(),
@@ -111,7 +134,8 @@ fn item(label: String, values: &str) -> Option<Perfdata> {
         crit: crit.map(str::to_owned),
         min: min.and_then(number),
         max: max.and_then(number),
-    })
+    };
+    (item, is_understood)
 }
 
 /// A number as it is written. Where the locale says so, plugins write a comma before the fraction.
@@ -164,15 +188,27 @@ mod tests {
             ),
             ("OK | a=1\nlong text\nmore | b=2%\nc=3", &["a=1  - - - -", "b=2 % - - - -", "c=3  - - - -"]),
             ("OK | x=U;1;2", &["x=-  1 2 - -"]),
-            ("OK | n=-3.5e2 w=@10:20", &["n=-3.5e2  - - - -"]),
+            ("OK | n=-3.5e2 w=@10:20", &["n=-3.5e2  - - - -", "w=-  - - - -"]),
             ("OK | a=1;~:5;@2:3", &["a=1  ~:5 @2:3 - -"]),
             ("no bar", &[]),
-            ("bad | =1 a= b 'open=1", &[]),
+            ("bad | =1 a= b 'open=1", &["a=-  - - - -"]),
             (
                 "OK | a=0,123s;0,5;;0,0 b=20,% c=0.10 d=12085620736B",
                 &["a=0,123 s 0,5 - 0,0 -", "b=20, % - - - -", "c=0.10  - - - -", "d=12085620736 B - - - -"],
             ),
-            ("bad | a=1,000,000 b=.= c==1 'x' d=inf e=,", &[]),
+            (
+                "bad | a=1,000,000;5 b=.= c==1 'x' d=inf e=, f=;;;0 g=7",
+                &[
+                    "a=-  5 - - -",
+                    "b=-  - - - -",
+                    "c=-  - - - -",
+                    "d=-  - - - -",
+                    "e=-  - - - -",
+                    "f=-  - - 0 -",
+                    "g=7  - - - -",
+                ],
+            ),
+            ("OK | cpu_pct=NaN uptime_s=86400", &["cpu_pct=-  - - - -", "uptime_s=86400  - - - -"]),
             ("", &[]),
         ] {
             assert_eq!(shown(output), items, "{output}");
@@ -180,16 +216,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_told_of() {
-        for (output, note) in [
-            ("OK | a=1 b=2", None),
-            ("no bar", None),
-            ("OK | a=0,5s b=1", None),
-            ("OK | a=1,2,3 b=1", Some("performance data left out: `a=1,2,3` is not `label=value`")),
-            ("OK | a = 1", Some("performance data left out: `a` and 2 more are not `label=value`")),
-            ("OK | 'open=1", Some("performance data left out: `'open=1` is not `label=value`")),
+    fn what_is_not_understood_is_told_of() {
+        for (output, notes) in [
+            ("OK | a=1 b=2 c=U", &[][..]),
+            ("no bar", &[]),
+            ("OK | a=0,5s b=1", &[]),
+            ("OK | a=1,2,3 b=1", &["performance data without a value: of `a=1,2,3` the value is no number"]),
+            ("OK | cpu_pct=NaN up=1", &["performance data without a value: of `cpu_pct=NaN` the value is no number"]),
+            (
+                "OK | source=cli a= b=1",
+                &["performance data without a value: of `source=cli` and 1 more the values are no numbers"],
+            ),
+            ("OK | a = 1", &["performance data left out: `a` and 2 more are not `label=value`"]),
+            (
+                "OK | x=inf 'open=1",
+                &[
+                    "performance data left out: `'open=1` is not `label=value`",
+                    "performance data without a value: of `x=inf` the value is no number",
+                ],
+            ),
         ] {
-            assert_eq!(parse(output).note().as_deref(), note, "{output}");
+            assert_eq!(parse(output).notes(), notes, "{output}");
         }
     }
 
