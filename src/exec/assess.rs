@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::capture::redact::Redactor;
-use super::capture::{directives, output, perfdata};
+use super::capture::{directives, json, output, perfdata};
 use super::keys::Command;
 use super::keys::exit_codes::{Exit, Meaning};
 use super::keys::output::Parse;
@@ -95,7 +95,7 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     };
     let mut unmasked = None;
     if !redactor.is_empty() {
-        let masked = json.is_some().then(|| redactor.mask_json(json_text(&output.stdout)));
+        let masked = json.is_some().then(|| redactor.mask_json(&json::text(&output.stdout.head)));
         let json = std::mem::replace(&mut json, masked);
         unmasked = command.output.conditions.then(|| {
             let (stdout, stderr) = (output.stdout.clone(), output.stderr.clone());
@@ -198,12 +198,7 @@ fn parse_json(stdout: &Captured) -> Result<Value, String> {
     if stdout.is_blank() {
         return Err("stdout is not JSON: it is empty".to_owned());
     }
-    serde_json::from_slice(json_text(stdout)).map_err(|error| format!("stdout is not JSON: {error}"))
-}
-
-/// Without the byte order mark, which is no part of the text (RFC 8259, 8.1: a parser may ignore it).
-fn json_text(stdout: &Captured) -> &[u8] {
-    stdout.head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&stdout.head)
+    json::read(&stdout.head)
 }
 
 #[cfg(test)]
@@ -246,6 +241,14 @@ mod tests {
                 "critical output stdout is not JSON: expected value at line 2 column 6",
             ),
             ("parse = 'json'", 1, "not json", "critical exit"),
+            ("parse = 'json'", 0, "\u{feff}{}", "ok exit"),
+            ("parse = 'json'", 0, r#"{"v": "\ud83d"}"#, "ok exit"),
+            (
+                "parse = 'json'",
+                0,
+                "\x1b[32m{}\x1b[0m",
+                "critical output stdout is not JSON: a colour code (ESC) stands at line 1 column 1",
+            ),
             ("parse = 'json'\nexit_codes = 'nagios'", 1, "", "critical output stdout is not JSON: it is empty"),
             ("parse = 'json'\nexit_codes = 'nagios'", 1, "{}", "warning exit"),
             ("parse = 'json'\nexit_codes = 'nagios'", 3, "", "critical output stdout is not JSON: it is empty"),

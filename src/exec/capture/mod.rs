@@ -6,6 +6,7 @@ mod beyond;
 mod broken_off;
 mod directive_lines;
 pub(super) mod directives;
+pub(super) mod json;
 pub(super) mod output;
 pub(super) mod perfdata;
 pub(super) mod redact;
