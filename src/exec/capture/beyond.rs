@@ -10,7 +10,7 @@ use std::hash::Hasher;
 use fnv::FnvHasher;
 use regex::bytes::Regex;
 
-use super::directives::PREFIX;
+use super::directives::Line;
 use crate::exec::outcome::Beyond;
 
 /// So much is searched at once.
@@ -40,14 +40,8 @@ struct Directives {
     /// The beginning of a line, as long as it may be one.
     line: Vec<u8>,
     kind: Line,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Line {
-    #[default]
-    Unknown,
-    Directive,
-    Other,
+    /// It is not the first.
+    has_line: bool,
 }
 
 /// What it looked at may hold secrets.
@@ -120,14 +114,11 @@ impl Directives {
         for mut part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let ends = part.ends_with(b"\n");
             if self.kind == Line::Unknown {
-                let (begin, rest) = part.split_at(part.len().min(PREFIX.len() - self.line.len()));
-                self.line.extend_from_slice(begin);
-                part = rest;
-                self.kind = match self.line == PREFIX.as_bytes() {
-                    true => Line::Directive,
-                    false if PREFIX.as_bytes().starts_with(&self.line) => Line::Unknown,
-                    false => Line::Other,
-                };
+                while let (Line::Unknown, [byte, rest @ ..]) = (self.kind, part) {
+                    self.line.push(*byte);
+                    part = rest;
+                    self.kind = Line::of(&self.line, !self.has_line);
+                }
                 if self.kind == Line::Other {
                     output(&self.line);
                 }
@@ -138,6 +129,7 @@ impl Directives {
             if ends {
                 self.line.clear();
                 self.kind = Line::Unknown;
+                self.has_line = true;
             }
         }
     }
@@ -196,7 +188,8 @@ mod tests {
 
     #[test]
     fn what_is_written_as_a_directive_matches_nothing_and_is_no_change() {
-        let text = "a\n::slack-alert title=ERROR\nb ::slack-alert\n::slack-alerts\n::slack";
+        let text =
+            "a\n::slack-alert title=ERROR\n\x1b[1m::slack-alert key=ERROR\nb ::slack-alert\n::slack-alerts\n::slack";
         for (pattern, matches) in [("ERROR", false), ("b ::slack", true), ("slack-alerts", true), ("::slack\\z", true)]
         {
             let single: Vec<String> = text.chars().map(String::from).collect();

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::directives::{LONGEST, PREFIX};
+use super::directives::{LONGEST, Line};
 use crate::exec::outcome::Captured;
 
 /// So many bytes of directives are kept of one run: hundreds of them.
@@ -19,6 +19,8 @@ pub(super) struct DirectiveLines {
     line: Vec<u8>,
     /// The line that goes on is none.
     is_other: bool,
+    /// It is not the first.
+    has_line: bool,
     head: Vec<u8>,
     tail: VecDeque<Vec<u8>>,
     tail_length: usize,
@@ -34,8 +36,7 @@ impl DirectiveLines {
                 // One that is longer is not understood: no more of it is needed to know that.
                 let room = (LONGEST + 2).saturating_sub(self.line.len());
                 self.line.extend_from_slice(&text[..room.min(text.len())]);
-                let begun = self.line.len().min(PREFIX.len());
-                self.is_other = self.line[..begun] != PREFIX.as_bytes()[..begun];
+                self.is_other = Line::of(&self.line, !self.has_line) == Line::Other;
             }
             if text.len() < part.len() {
                 self.end_line();
@@ -45,7 +46,8 @@ impl DirectiveLines {
 
     fn end_line(&mut self) {
         let is_other = std::mem::take(&mut self.is_other);
-        if is_other || self.line.len() < PREFIX.len() {
+        let is_first = !std::mem::replace(&mut self.has_line, true);
+        if is_other || Line::of(&self.line, is_first) != Line::Directive {
             return self.line.clear();
         }
         let mut line = std::mem::take(&mut self.line);
@@ -84,8 +86,8 @@ mod tests {
 
     #[test]
     fn directives_are_found_however_the_output_is_cut_into_reads() {
-        let text = "a\n::slack-alert title=x\nb ::slack-alert title=no\n::slack-alerts\n::slack\n\n::slack-alert key=y";
-        let expected = "::slack-alert title=x\n::slack-alert key=y\n";
+        let text = "\u{feff}\x1b[1m::slack-alert title=x\n\u{feff}::slack-alert key=no\nb ::slack-alert title=no\n::slack-alerts\n::slack\n\n::slack-alert key=y";
+        let expected = "\u{feff}\x1b[1m::slack-alert title=x\n::slack-alert key=y\n";
         assert_eq!(of(&[text]), (expected.to_owned(), 0));
         let single: Vec<String> = text.chars().map(String::from).collect();
         assert_eq!(of(&single.iter().map(String::as_str).collect::<Vec<_>>()), (expected.to_owned(), 0));

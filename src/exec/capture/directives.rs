@@ -3,13 +3,15 @@
 //! Before it: output as it was written, unmasked. After it: `assess`, which lets a status count; the rest goes with the
 //! [`Outcome`](super::Outcome) to `policy` and `message`. Pure.
 //!
-//! One directive a line: `::slack-alert title=The words to its end`. Invariants: none counts that is longer than [`LONGEST`];
+//! One directive a line: `::slack-alert title=The words to its end`. What people do not see may stand before it: terminal codes,
+//! and a byte order mark at the beginning of all. Invariants: none counts that is longer than [`LONGEST`];
 //! a line that begins like one is in neither of the outputs, and what is not understood is noted, at most [`MOST`] of them.
 //! Where directives were not kept apart and output was dropped, the lines at the gap are not whole: half of one is not obeyed.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::json::BYTE_ORDER_MARK;
 use super::redact::Redactor;
 use super::visible::{clean, clean_str};
 use crate::document::{format_duration, parse_duration};
@@ -17,6 +19,9 @@ use crate::exec::outcome::{Captured, Directives, Output, Status};
 
 /// What such a line begins with.
 pub(in crate::exec) const PREFIX: &str = "::slack-alert ";
+
+/// Codes before a directive that are longer together, in bytes, make it a line like any other.
+const LONGEST_LEAD: usize = 128;
 
 /// So many notes of one kind are kept of one run.
 pub(in crate::exec) const MOST: usize = 64;
@@ -33,6 +38,64 @@ const MOST_MENTIONS: usize = 10;
 /// No directive silences its job for longer: a slip of the pen must not do so for ever.
 pub(in crate::exec) const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 86_400);
 
+/// What a line is, as far as its beginning tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Too little of it is there.
+    #[default]
+    Unknown,
+    Directive,
+    Other,
+}
+
+impl Line {
+    /// A line of which this is the beginning, or all; the first of all output may have a byte order mark.
+    pub(super) fn of(text: &[u8], is_first: bool) -> Self {
+        let Some(lead) = lead(text, is_first) else { return Self::Unknown };
+        let begin = &text[lead..];
+        let prefix = PREFIX.as_bytes();
+        match begin.get(..prefix.len()) {
+            _ if lead > LONGEST_LEAD => Self::Other,
+            Some(begin) if begin == prefix => Self::Directive,
+            None if prefix.starts_with(begin) => Self::Unknown,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How much of a line's beginning people do not see: terminal codes, and a byte order mark where it is the first of all. `None` where
+/// the line ends within that.
+fn lead(line: &[u8], is_first: bool) -> Option<usize> {
+    let marked = is_first && line.starts_with(BYTE_ORDER_MARK);
+    if is_first && !marked && BYTE_ORDER_MARK.starts_with(line) {
+        return None;
+    }
+    let mut lead = if marked { BYTE_ORDER_MARK.len() } else { 0 };
+    while lead <= LONGEST_LEAD && line.get(lead) == Some(&0x1b) {
+        let length = code(&line[lead..])?;
+        if length == 0 {
+            break;
+        }
+        lead += length;
+    }
+    Some(lead)
+}
+
+/// How long the terminal code is at the start, 0 where there is none (ECMA-48: a control sequence, or an escape sequence with
+/// intermediate bytes); `None` where the text ends within it.
+fn code(text: &[u8]) -> Option<usize> {
+    let (begin, inner, last) = match text.get(1)? {
+        b'[' => (2, b' '..=b'?', b'@'..=b'~'),
+        b' '..=b'/' => (1, b' '..=b'/', b'0'..=b'~'),
+        _ => return Some(0),
+    };
+    let Some(end) = text[begin..].iter().position(|byte| !inner.contains(byte)) else {
+        return (text.len() > LONGEST_LEAD).then_some(0);
+    };
+    let end = begin + end;
+    Some(if last.contains(&text[end]) { end + 1 } else { 0 })
+}
+
 /// Takes the directives out of a run's output.
 pub(in crate::exec) fn take(output: &mut Output, redactor: &Redactor) -> Directives {
     let mut found = Found { directives: Directives::default(), lines: HashMap::new(), redactor };
@@ -40,7 +103,7 @@ pub(in crate::exec) fn take(output: &mut Output, redactor: &Redactor) -> Directi
     if let Some(apart) = &apart {
         found.all_of(apart);
     }
-    strip(&mut output.stdout, |line, whole| {
+    strip(&mut output.stdout, false, |line, whole| {
         if apart.is_none() {
             found.line(line, whole);
         } else if whole && line.len() > LONGEST {
@@ -61,21 +124,25 @@ pub(in crate::exec) fn take(output: &mut Output, redactor: &Redactor) -> Directi
         // The other stream moves the gap: what is cut here may be whole there.
         _ => !whole,
     };
-    strip(&mut output.both, &mut again);
+    // What stdout began with may stand behind what the other stream wrote.
+    strip(&mut output.both, true, &mut again);
     found.directives
 }
 
-/// Takes whole lines out that are directives.
-fn strip(captured: &mut Captured, mut is_directive: impl FnMut(&[u8], bool) -> bool) {
+/// Takes whole lines out that are directives. A byte order mark stands before the first line, or may stand before any.
+fn strip(captured: &mut Captured, any_marked: bool, mut is_directive: impl FnMut(&[u8], bool) -> bool) {
     let gap = captured.dropped > 0;
-    keep(&mut captured.head, false, gap, &mut is_directive);
+    let may_begin = |index: usize, line: &[u8]| Line::of(line, any_marked || index == 0) == Line::Directive;
+    keep(&mut captured.head, gap, |index, line, whole| may_begin(index, line) && is_directive(line, whole));
     // After a gap the first line is the end of one: where it begins is not known.
-    keep(&mut captured.tail, gap, false, &mut is_directive);
+    let is_known = |index: usize| !gap || index > 0;
+    keep(&mut captured.tail, false, |index, line, whole| {
+        is_known(index) && may_begin(index, line) && is_directive(line, whole)
+    });
 }
 
-/// Keeps the lines that are no directives. The first is none when it is `cut_first`; the last, without a new line,
-/// is not whole when it is `cut_last`.
-fn keep(text: &mut Vec<u8>, cut_first: bool, cut_last: bool, is_directive: &mut impl FnMut(&[u8], bool) -> bool) {
+/// Keeps the lines that are no directives. The last, without a new line, is not whole when it is `cut_last`.
+fn keep(text: &mut Vec<u8>, cut_last: bool, mut is_directive: impl FnMut(usize, &[u8], bool) -> bool) {
     let holds = text.windows(PREFIX.len()).any(|part| part == PREFIX.as_bytes());
     if !holds {
         return;
@@ -83,9 +150,7 @@ fn keep(text: &mut Vec<u8>, cut_first: bool, cut_last: bool, is_directive: &mut 
     let mut kept = Vec::with_capacity(text.len());
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let whole = line.ends_with(b"\n") || !cut_last;
-        let bare = without_end(line);
-        let begins = !(cut_first && index == 0) && bare.starts_with(PREFIX.as_bytes());
-        if !begins || !is_directive(bare, whole) {
+        if !is_directive(index, without_end(line), whole) {
             kept.extend_from_slice(line);
         }
     }
@@ -144,7 +209,8 @@ impl Found<'_> {
         // Masked as a whole, so that a pattern sees name and value together.
         let masked = self.redactor.mask(line);
         let text = String::from_utf8_lossy(&masked);
-        let words = text.strip_prefix(PREFIX).unwrap_or_default();
+        let begin = lead(text.as_bytes(), true).and_then(|lead| text.get(lead..));
+        let words = begin.and_then(|begin| begin.strip_prefix(PREFIX)).unwrap_or_default();
         let redactor = self.redactor;
         if let Err(why) = self.directives.obey(words.trim(), &|part| plain(part, redactor)) {
             let note = format!("{why}: `{}`", shown());
@@ -306,6 +372,39 @@ mod tests {
         };
         assert_eq!(said, expected);
         assert!(of("nothing\n::slack-alertx title=x\n").0.is_empty());
+    }
+
+    #[test]
+    fn what_people_do_not_see_before_a_directive_does_not_hide_it() {
+        for (stdout, left) in [
+            ("\u{feff}::slack-alert status=warning\nrest\n", "rest\n"),
+            ("\u{feff}\x1b[1m::slack-alert status=warning\r\nrest\n", "rest\n"),
+            ("first\n\x1b[33m::slack-alert status=warning\x1b[0m\n", "first\n"),
+            ("first\n\x1b[01;31m\x1b[K::slack-alert status=warning\x1b[m\x1b[K\n", "first\n"),
+            ("\x1b(B\x1b[m::slack-alert \x1b[1mstatus=\x1b[0mwarning", ""),
+        ] {
+            let (said, kept) = of(stdout);
+            assert_eq!((said.status, kept.as_str()), (Some(Status::Warning), left), "{stdout:?}");
+            let plain = Redactor::default();
+            let mut capture = Capture::new(1 << 20, &plain).with_directives(true);
+            for byte in stdout.as_bytes() {
+                capture.push(Stream::Stderr, b"e\n");
+                capture.push(Stream::Stdout, &[*byte]);
+            }
+            let mut output = capture.finish();
+            assert_eq!(take(&mut output, &plain).status, Some(Status::Warning), "{stdout:?}");
+            assert_eq!((output.stdout.head.as_slice(), output.both.head.contains(&b':')), (left.as_bytes(), false));
+        }
+        for stdout in [
+            "first\n\u{feff}::slack-alert status=warning\n",
+            "\x1b[33mtext ::slack-alert status=warning\n",
+            "\x1b[33\n::slack-alerts status=warning\n",
+            "\x1b::slack-alert status=warning\n",
+            &format!("{}::slack-alert status=warning\n", "\x1b[0m".repeat(40)),
+            &format!("\x1b[{}m::slack-alert status=warning\n", "0".repeat(200)),
+        ] {
+            assert_eq!(of(stdout), (Directives::default(), stdout.to_owned()), "{stdout:?}");
+        }
     }
 
     #[test]

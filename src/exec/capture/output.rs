@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 
 use super::beyond::Passing;
 use super::directive_lines::DirectiveLines;
-use super::directives::PREFIX;
+use super::directives::Line;
 use super::redact::Redactor;
 use crate::exec::outcome::{Captured, Output};
 
@@ -310,8 +310,9 @@ fn whole_lines(text: &[u8], cut: bool) -> &[u8] {
 
 /// Lines without directives.
 fn without_directives(lines: &[u8]) -> Cow<'static, [u8]> {
-    let shown = lines.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(PREFIX.as_bytes()));
-    Cow::Owned(shown.flatten().copied().collect())
+    let lines = lines.split_inclusive(|byte| *byte == b'\n').enumerate();
+    let shown = lines.filter(|(index, line)| Line::of(line, *index == 0) != Line::Directive);
+    Cow::Owned(shown.flat_map(|(_, line)| line).copied().collect())
 }
 
 /// Masks what was captured. Where bytes were dropped the lines at the gap are thrown away too: half a secret is not

@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Flag,
         default: "false",
         about: "Lines of stdout that begin with `::slack-alert ` are directives to the tool, one a line, and are taken out \
-                of the output: `status=warning` (what the run means, where it exited; it cannot undo a timeout, a \
+                of the output (colours around it, and a byte order mark at the beginning of all, are no part of it): `status=warning` (what the run means, where it exited; it cannot undo a timeout, a \
                 signal or `fail_on`), `title=…`, `field NAME=VALUE` (10 at most), `mention=…` (only whom \
                 `notify.mention_allowed` has; others are shown as text), `key=…` (failures with different keys are \
                 different incidents; one without a key belongs to the one that is open), `silence=30m` (nothing is said \
