@@ -88,6 +88,7 @@ codes! {
     CanStarveOthers "can-starve-others" Warning "Runs of the job can pile up until no other job runs.";
     ChattyJob "chatty-job" Warning "Good news more often than anybody reads.";
     LiteralVariable "literal-variable" Warning "A variable in a place where nothing expands it.";
+    IdleLine "idle-line" Warning "A line of an `env_file` that sets no variable.";
     MayBeMissing "may-be-missing" Warning "A template needs what will be missing just when it matters.";
     MixedComparison "mixed-comparison" Warning "A template compares a number with text: they are never the same.";
     UnknownTimeZoneEnvironment "unknown-time-zone-environment" Warning "The time zone of this machine is not known, so that times are UTC.";

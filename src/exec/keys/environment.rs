@@ -92,6 +92,14 @@ impl Variables {
     }
 }
 
+/// What an `env_file` says.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::exec) struct FileOfVariables {
+    pub(in crate::exec) variables: Vec<(String, String)>,
+    /// Lines that set nothing, and are passed over.
+    pub(in crate::exec) idle: Vec<BadLine>,
+}
+
 /// A line of an `env_file` that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::exec) struct BadLine {
@@ -200,8 +208,13 @@ fn read_env(table: &mut Table<'_>) -> Box<[(Box<str>, Box<str>)]> {
 fn read_env_file(table: &mut Table<'_>, context: &Context<'_>, working_dir: &Path) -> Option<PathBuf> {
     let text = table.file("env_file")?;
     let path = found(Path::new(text.value), working_dir, context.config_dir);
-    match read_file(&path) {
-        Ok(_) => {}
+    match examine_file(&path) {
+        Ok(FileOfVariables { idle, .. }) if idle.is_empty() => {}
+        Ok(FileOfVariables { idle, .. }) => {
+            let message = format!("`env_file`: {}: {}", path.display(), listed(&idle));
+            let help = "write one `NAME=VALUE` a line; comments begin with `#`";
+            table.push(Problem::new(Code::IdleLine, text.at, message).help(help));
+        }
         Err(FileError::Io(error)) => {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
             let code = if missing { Code::MissingFile } else { Code::UnreadableFile };
@@ -211,7 +224,7 @@ fn read_env_file(table: &mut Table<'_>, context: &Context<'_>, working_dir: &Pat
         }
         Err(error @ FileError::Bad(_)) => {
             let message = format!("`env_file`: {}: {error}", path.display());
-            let help = "write one `NAME=VALUE` a line; comments begin with `#`";
+            let help = "write the file as UTF-8 text, and close each quote that a value begins with";
             table.push(Problem::new(Code::InvalidValue, text.at, message).help(help));
         }
     }
@@ -245,8 +258,12 @@ fn bad_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// Reads an `env_file` from disk.
+/// The variables of an `env_file`, read from disk.
 pub(in crate::exec) fn read_file(path: &Path) -> Result<Vec<(String, String)>, FileError> {
+    examine_file(path).map(|file| file.variables)
+}
+
+fn examine_file(path: &Path) -> Result<FileOfVariables, FileError> {
     let too_large = || FileError::Io(std::io::Error::other("it is larger than 1 MiB"));
     let bytes = read_small(path, LARGEST_FILE).map_err(FileError::Io)?.ok_or_else(too_large)?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -263,17 +280,19 @@ fn as_written_here(text: String) -> String {
     if bare.len() == text.len() && !text.contains("\r\n") { text } else { bare.replace("\r\n", "\n") }
 }
 
-/// The variables of an `env_file`, written as for systemd's EnvironmentFile= (systemd.exec(5)), or every line that is
-/// wrong. An `export ` before the name is taken off, since the same file is often read by a shell.
-fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<BadLine>> {
+/// What an `env_file` says, read as systemd reads that of EnvironmentFile= (systemd.exec(5)), or every line that is wrong. A
+/// line that is no assignment, or whose name is none, sets nothing there either. An `export ` before the name is taken off,
+/// since the same file is often read by a shell.
+fn parse(text: &str) -> Result<FileOfVariables, Vec<BadLine>> {
     let mut variables: Vec<(String, String)> = Vec::new();
-    let mut bad = Vec::new();
+    let (mut idle, mut bad) = (Vec::new(), Vec::new());
     let mut cursor = Cursor { rest: text, line: 1 };
     while !cursor.rest.is_empty() {
         let line = cursor.line;
         match cursor.assignment() {
-            Ok(None) => {}
-            Ok(Some((name, value))) => {
+            Ok(Line::Blank) => {}
+            Ok(Line::Idle(message)) => idle.push(BadLine { line, message }),
+            Ok(Line::Sets(name, value)) => {
                 variables.retain(|(known, _)| *known != name);
                 variables.push((name, value));
             }
@@ -283,7 +302,15 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<BadLine>> {
             }
         }
     }
-    if bad.is_empty() { Ok(variables) } else { Err(bad) }
+    if bad.is_empty() { Ok(FileOfVariables { variables, idle }) } else { Err(bad) }
+}
+
+/// What a line of an `env_file` is, with those in which its value goes on.
+enum Line {
+    Blank,
+    Sets(String, String),
+    /// It sets nothing, for this reason.
+    Idle(&'static str),
 }
 
 /// Where the reading of an `env_file` is.
@@ -304,54 +331,60 @@ impl Cursor<'_> {
         while self.next().is_some_and(|c| c != '\n') {}
     }
 
-    /// One line, or several where a value goes on; nothing for blanks and comments.
-    fn assignment(&mut self) -> Result<Option<(String, String)>, &'static str> {
+    fn assignment(&mut self) -> Result<Line, &'static str> {
         self.rest = self.rest.trim_start_matches([' ', '\t', '\r']);
         if self.rest.starts_with(['\n', '#', ';']) || self.rest.is_empty() {
             self.skip_line();
-            return Ok(None);
+            return Ok(Line::Blank);
         }
         let line = self.rest.split('\n').next().unwrap_or(self.rest);
-        let (name, _) = line.split_once('=').ok_or("there is no `=`")?;
+        let Some((name, _)) = line.split_once('=') else {
+            self.skip_line();
+            return Ok(Line::Idle("there is no `=`"));
+        };
         let length = name.len() + 1;
         let name = name.trim();
         let name = name.strip_prefix("export ").map_or(name, str::trim_start).to_owned();
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err("the name before `=` may hold only letters, digits and `_`");
-        }
-        if name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err("the name before `=` cannot begin with a digit");
-        }
         self.rest = &self.rest[length..];
         let value = self.value()?;
-        if value.contains('\0') { Err("the value holds a NUL") } else { Ok(Some((name, value))) }
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            return Ok(Line::Idle("the name before `=` may hold only letters, digits and `_`"));
+        }
+        if name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Ok(Line::Idle("the name before `=` cannot begin with a digit"));
+        }
+        if value.contains('\0') { Err("the value holds a NUL") } else { Ok(Line::Sets(name, value)) }
     }
 
-    /// What follows the `=`, to the end of the line: quoted parts, escapes, bare text without its outer blanks.
+    /// What follows the `=`: quoted parts, with nothing between them but blanks, then bare text to the end of the line.
     fn value(&mut self) -> Result<String, &'static str> {
         let mut value = String::new();
+        loop {
+            self.rest = self.rest.trim_start_matches([' ', '\t', '\r']);
+            match self.rest.chars().next() {
+                Some(quote @ ('\'' | '"')) => {
+                    self.next();
+                    self.until(quote, &mut value)?;
+                }
+                _ => break,
+            }
+        }
+        self.bare(&mut value);
+        Ok(value)
+    }
+
+    /// Text in which a quote is a character like any other, to the end of the line and without the blanks there.
+    fn bare(&mut self, value: &mut String) {
         // The value up to here stays as it is; blanks after it are dropped at the end of the line.
-        let mut kept = 0;
-        self.rest = self.rest.trim_start_matches([' ', '\t']);
+        let mut kept = value.len();
         while let Some(c) = self.next() {
             match c {
                 '\n' => break,
-                '\'' => {
-                    self.until('\'', &mut value)?;
+                '\\' => {
+                    // At the end of a line it means that the value goes on in the next one.
+                    value.extend(self.next().filter(|c| *c != '\n'));
                     kept = value.len();
                 }
-                '"' => {
-                    self.until('"', &mut value)?;
-                    kept = value.len();
-                }
-                '\\' => match self.next() {
-                    // The line goes on in the next one.
-                    Some('\n') | None => {}
-                    Some(c) => {
-                        value.push(c);
-                        kept = value.len();
-                    }
-                },
                 c => {
                     value.push(c);
                     if !c.is_ascii_whitespace() {
@@ -361,7 +394,6 @@ impl Cursor<'_> {
             }
         }
         value.truncate(kept);
-        Ok(value)
     }
 
     /// The quoted text up to its closing quote, which may be lines below.
@@ -381,15 +413,17 @@ impl Cursor<'_> {
     }
 }
 
+/// The first of these lines, each with what is wrong with it.
+fn listed(lines: &[BadLine]) -> String {
+    let shown: Vec<_> = lines.iter().take(5).map(|bad| format!("line {}: {}", bad.line, bad.message)).collect();
+    shown.join("; ")
+}
+
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "{}", plain(error)),
-            Self::Bad(lines) => {
-                let shown: Vec<_> =
-                    lines.iter().take(5).map(|bad| format!("line {}: {}", bad.line, bad.message)).collect();
-                write!(f, "{}", shown.join("; "))
-            }
+            Self::Bad(lines) => f.write_str(&listed(lines)),
         }
     }
 }
@@ -400,7 +434,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Environment, PLUMBING, parse};
+    use super::{BadLine, Environment, FileOfVariables, PLUMBING, parse};
 
     fn environment(names: &[&str]) -> Environment {
         Environment::new(names.iter().map(|name| ((*name).into(), format!("value of {name}").into())))
@@ -416,6 +450,11 @@ mod tests {
         assert_eq!(Environment::default().path(), OsStr::new("/bin:/usr/bin"));
     }
 
+    fn read(variables: &[(&str, &str)]) -> FileOfVariables {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        FileOfVariables { variables: variables.iter().map(owned).collect(), idle: Vec::new() }
+    }
+
     #[test]
     fn a_file_is_read_as_systemd_reads_it() {
         for (text, name, value) in [
@@ -426,7 +465,14 @@ mod tests {
             (r#"A="double \"q\" \$x \\ \n""#, "A", r#"double "q" $x \ \n"#),
             ("A=one \\\n  two", "A", "one   two"),
             ("A=\"lines\nof text\"", "A", "lines\nof text"),
-            ("A=a'b c'\"d e\"f", "A", "ab cd ef"),
+            (r#"A={"a": "x y", "b": 1}"#, "A", r#"{"a": "x y", "b": 1}"#),
+            (r#"A=a"b"c"#, "A", r#"a"b"c"#),
+            ("A=it's", "A", "it's"),
+            (r#"A="x" "y""#, "A", "xy"),
+            ("A='x' y 'z' ", "A", "xy 'z'"),
+            (r"A=\'x'", "A", "'x'"),
+            ("A='x\ny' # why", "A", "x\ny# why"),
+            ("A=one \\\n", "A", "one "),
             (r"A=back\ slash\\", "A", r"back slash\"),
             ("A=", "A", ""),
             ("A='  '", "A", "  "),
@@ -434,33 +480,35 @@ mod tests {
             ("A=a=b", "A", "a=b"),
             ("A=1\nA=2", "A", "2"),
         ] {
-            assert_eq!(parse(text), Ok(vec![(name.to_owned(), value.to_owned())]), "{text:?}");
+            assert_eq!(parse(text), Ok(read(&[(name, value)])), "{text:?}");
         }
-        assert_eq!(parse(""), Ok(vec![]));
+        assert_eq!(parse(""), Ok(read(&[])));
     }
 
     #[test]
     fn a_file_of_an_editor_of_another_system_is_read_like_any_other() {
         let text = "\u{feff}A=a\\\r\nb\r\nB=\"x\r\ny\"\r\nC='p\r\nq'\r\n# end\r\n".to_owned();
-        let read = parse(&super::as_written_here(text)).map_err(|bad| bad.len());
-        let pairs =
-            [("A", "ab"), ("B", "x\ny"), ("C", "p\nq")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(read, Ok(pairs.to_vec()));
+        let found = parse(&super::as_written_here(text)).map_err(|bad| bad.len());
+        assert_eq!(found, Ok(read(&[("A", "ab"), ("B", "x\ny"), ("C", "p\nq")])));
     }
 
     #[test]
-    fn every_bad_line_is_told() {
-        let bad = parse("GOOD=1\nno equals sign\nA B=2\n1A=3\nX='open\n").expect_err("bad lines");
-        let lines: Vec<_> = bad.iter().map(|bad| (bad.line, bad.message)).collect();
-        assert_eq!(
-            lines,
-            [
-                (2, "there is no `=`"),
-                (3, "the name before `=` may hold only letters, digits and `_`"),
-                (4, "the name before `=` cannot begin with a digit"),
-                (5, "a quote is never closed"),
-            ]
+    fn a_line_that_sets_nothing_is_passed_over_and_told() {
+        let text = "GOOD=1\nno equals sign, it's said\nA B='2\n3=4'\n1A=3\n=x\nLAST=2\n";
+        let file = parse(text).expect("nothing is wrong with the rest");
+        assert_eq!(file.variables, read(&[("GOOD", "1"), ("LAST", "2")]).variables);
+        let lines: Vec<_> = file.idle.iter().map(|line| (line.line, line.message)).collect();
+        let (no_name, digit) = (
+            "the name before `=` may hold only letters, digits and `_`",
+            "the name before `=` cannot begin with a digit",
         );
+        assert_eq!(lines, [(2, "there is no `=`"), (3, no_name), (5, digit), (6, no_name)]);
+    }
+
+    #[test]
+    fn a_quote_that_swallows_the_rest_of_the_file_is_refused() {
+        let bad = parse("GOOD=1\nX='open\nY=2\n").expect_err("a bad line");
+        assert_eq!(bad, [BadLine { line: 2, message: "a quote is never closed" }]);
     }
 
     proptest! {
@@ -473,7 +521,7 @@ mod tests {
         #[test]
         fn single_quotes_keep_everything(value in "[^'\0]{0,30}") {
             let text = format!("A='{value}'\n");
-            prop_assert_eq!(parse(&text), Ok(vec![("A".to_owned(), value)]));
+            prop_assert_eq!(parse(&text), Ok(read(&[("A", &value)])));
         }
     }
 }

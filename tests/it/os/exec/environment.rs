@@ -81,8 +81,10 @@ fn a_change_of_the_file_counts_at_the_next_run() {
     assert_eq!(told().0, "1\n");
     fs::write(&file, "A=2\n").expect("a file");
     assert_eq!(told().0, "2\n");
-    fs::write(&file, "A=2\nnonsense\n").expect("a file");
-    assert!(told().1.ends_with("job.env cannot be used: line 2: there is no `=`"), "{:?}", told());
+    fs::write(&file, "nonsense, it's said\nA=3\n").expect("a file");
+    assert_eq!(told().0, "3\n");
+    fs::write(&file, "A=3\nB='3\n").expect("a file");
+    assert!(told().1.ends_with("job.env cannot be used: line 2: a quote is never closed"), "{:?}", told());
     fs::remove_file(&file).expect("it is there");
     assert!(told().1.ends_with("job.env cannot be used: no such file or directory"), "{:?}", told());
 }
