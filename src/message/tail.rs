@@ -2,12 +2,14 @@
 //!
 //! Before it: `Captured` bytes. After it: the default message.
 
+use std::borrow::Cow;
+
 use super::text::clean;
 use crate::exec::{Captured, is_marker, shows_nothing};
 use crate::policy::telling;
 use crate::slack::{cut_plain, escape, units};
 
-/// So many bytes of the end are looked at, whatever was captured.
+/// So many bytes of the end are looked at, whatever was captured; those of a progress bar count as its last state.
 const WINDOW: usize = 64 << 10;
 
 /// A headline shows a few hundred characters of a line: more of its end is never needed.
@@ -44,6 +46,7 @@ pub(super) fn telling_line(captured: &Captured) -> Option<Line> {
 }
 
 fn picked(captured: &Captured, pick: impl Fn(&str) -> Option<&str>) -> Option<Line> {
+    let captured = &*collapsed(captured);
     let (bytes, windowed) = window(captured);
     let cleaned = written(captured, &bytes);
     let line = pick(&cleaned)?;
@@ -67,6 +70,7 @@ pub(super) fn first_line(captured: &Captured) -> Option<Line> {
 
 /// The first line that is neither blank nor one of these.
 pub(super) fn first_line_but(captured: &Captured, skip: impl Fn(&str) -> bool) -> Option<Line> {
+    let captured = &*collapsed(captured);
     let all = captured.head.len() <= WINDOW;
     let head = if all { captured.bytes() } else { captured.head[..WINDOW].to_vec() };
     let cleaned = written(captured, &head);
@@ -78,8 +82,9 @@ pub(super) fn first_line_but(captured: &Captured, skip: impl Fn(&str) -> bool) -
 /// Whether all the streams together have no more than one line that is not blank.
 pub(super) fn is_one_line(streams: &[&Captured]) -> bool {
     let lines = |captured: &&Captured| {
-        let (bytes, windowed) = window(captured);
-        written(captured, &bytes).lines().filter(|line| !shows_nothing(line)).take(2).count() + usize::from(windowed)
+        let captured = collapsed(captured);
+        let (bytes, windowed) = window(&captured);
+        written(&captured, &bytes).lines().filter(|line| !shows_nothing(line)).take(2).count() + usize::from(windowed)
     };
     streams.iter().map(lines).sum::<usize>() <= 1
 }
@@ -126,6 +131,7 @@ fn is_perfdata(line: &str) -> bool {
 
 /// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when nothing is kept of it but blanks.
 pub(super) fn tail(captured: &Captured, lines: usize, limit: usize) -> Option<Tail> {
+    let captured = &*collapsed(captured);
     let (bytes, windowed) = window(captured);
     if captured.dropped > 0 && shows_nothing(&written(captured, &bytes)) {
         return None;
@@ -173,6 +179,33 @@ fn end_of(line: &str, limit: usize) -> String {
         Some((at, c)) => format!("…{}", &line[at + c.len_utf8()..]),
         None => cut_plain(line, limit).0,
     }
+}
+
+/// The same with each progress bar as it was left: a long one must not push out of the window what stands before it. What fits
+/// the window needs none of this. The work is bounded by `max_output`.
+fn collapsed(captured: &Captured) -> Cow<'_, Captured> {
+    let Captured { head, tail, dropped } = captured;
+    let takes_away = |bytes: &[u8]| memchr::memchr2(b'\r', b'\x08', bytes).is_some();
+    if head.len() + tail.len() <= WINDOW || !(takes_away(head) || takes_away(tail)) {
+        return Cow::Borrowed(captured);
+    }
+    Cow::Owned(match dropped {
+        // A bar may go on from the one to the other.
+        0 => Captured { head: without_bars(&[head.as_slice(), tail].concat()), ..Captured::default() },
+        _ => Captured { head: without_bars(head), tail: without_bars(tail), dropped: *dropped },
+    })
+}
+
+/// Lines that were written over, as they were left; all others as they are. No escape sequence goes on in the next line.
+fn without_bars(bytes: &[u8]) -> Vec<u8> {
+    let mut left = Vec::new();
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match memchr::memchr2(b'\r', b'\x08', line.strip_suffix(b"\r\n").unwrap_or(line)) {
+            Some(_) => left.extend_from_slice(clean(line).as_bytes()),
+            None => left.extend_from_slice(line),
+        }
+    }
+    left
 }
 
 /// The last [`WINDOW`] bytes, from a line's start where there is one; and whether there is more before them.
@@ -232,6 +265,32 @@ mod tests {
         let blank_end = Captured { head: b"the cause\n".to_vec(), tail: b"\n\n".to_vec(), dropped: 8 };
         assert_eq!(text(last_line(&blank_end)), Some(("the cause".to_owned(), true)));
         assert!(!is_one_line(&[&captured("one\n"), &captured("two\n")]) && !is_one_line(&[&captured(&long)]));
+    }
+
+    #[test]
+    fn a_long_progress_bar_hides_nothing_of_what_stands_before_it() {
+        let bar = |step: fn(u32) -> String| (0..9_000).map(step).collect::<String>();
+        for bar in [bar(|n| format!("\r{n:5} of 9000 files")), bar(|n| format!("{n:5} of 9000{}", "\x08".repeat(13)))] {
+            let all = format!("cannot open /srv/important.db\n{bar}\n1 file could not be copied\n");
+            let (head, tail_end) = all.as_bytes().split_at(all.len() / 2);
+            let kept = |dropped| Captured { head: head.to_vec(), tail: tail_end.to_vec(), dropped };
+            for whole in [captured(&all), kept(0)] {
+                let (text, what) = cut(&whole, 20, 2500);
+                let lines: Vec<&str> = text.lines().collect();
+                assert_eq!(
+                    (lines[0], lines[2], lines.len()),
+                    ("cannot open /srv/important.db", "1 file could not be copied", 3)
+                );
+                assert!(lines[1].len() < 20 && what.is_none(), "{text} {what:?}");
+                assert_eq!(cut(&whole, 1, 2500).1.as_deref(), Some("last 1 of 3 lines"));
+                assert!(!is_one_line(&[&whole]));
+            }
+            // Where the middle is missing, the beginning is shown all the same.
+            assert!(cut(&kept(7), 20, 2500).0.starts_with("cannot open /srv/important.db\n"));
+            let first = first_line(&captured(&format!("{bar}\nlast\n"))).expect("not blank");
+            assert!(first.complete && first.text.len() < 20, "{first:?}");
+            assert!(is_one_line(&[&captured(&format!("{bar}\n"))]));
+        }
     }
 
     #[test]
