@@ -133,6 +133,11 @@ impl Calendar<'_> {
         None
     }
 
+    /// Whether this is one of its slots.
+    pub(super) fn has(&self, at: Timestamp) -> bool {
+        self.next(before(at)) == Some(at)
+    }
+
     /// The slots from `first`, which is one, to `now`. The count goes no further than [`COUNTED`].
     pub(super) fn passed(&self, first: Timestamp, now: Timestamp) -> Option<Passed> {
         let mut passed = Passed { latest: Some(first).filter(|first| *first <= now)?, count: 1 };

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::slots::Passed;
 use super::super::{CatchUp, Cron, Timing};
 use super::{Cadence, Due, Saved, Slot};
-use crate::clock::Now;
+use crate::clock::{Now, shift};
 
 /// A clock that is set by this much or more was wrong before, and nothing is made up for, as cron(8) has it.
 const CORRECTION: SignedDuration = SignedDuration::from_hours(3);
@@ -17,17 +17,27 @@ const NUDGE: SignedDuration = SignedDuration::from_mins(1);
 impl Cadence {
     pub(super) fn begin_calendar(&mut self, timing: &Timing, past: Option<&Saved>, now: Now) {
         let Some(calendar) = timing.calendar(self.jitter) else { return };
-        let missed = past.and_then(|past| past.next).filter(|next| *next <= now.wall);
-        if timing.catch_up == CatchUp::Once
+        // Another jitter moves what is planned, and what ran: each stands for the same time of the calendar as before.
+        let (before, jitter) = (past.map_or(self.jitter, |past| past.jitter), self.jitter);
+        let moved = |at: Timestamp| at.saturating_sub(before).map_or(at, |at| shift(at, jitter));
+        let planned = past.and_then(|past| past.next);
+        let missed = planned.map(moved).filter(|next| *next <= now.wall);
+        // It lay ahead, and with less jitter it would have been by now.
+        let lay_ahead = planned.is_some_and(|next| next > now.wall) && missed.is_some_and(|first| calendar.has(first));
+        if (timing.catch_up == CatchUp::Once || lay_ahead)
             && let Some(first) = missed
             && let Some(passed) = calendar.passed(first, now.wall)
             && let Some(open) = timing.open().next_open(now.wall)
         {
             self.owe(first, passed, open);
         }
-        // The clock was set back a little since: what ran does not run again.
-        let ran =
-            self.last.filter(|last| *last > now.wall && is_made_up_for(calendar.cron, now.wall.duration_until(*last)));
+        self.last = self.last.map(moved);
+        // What ran does not run again: neither with more jitter, nor where the clock was set back a little since.
+        let began = |last: Timestamp| last.saturating_sub(self.jitter).is_ok_and(|time| time <= now.wall);
+        let ran = self.last.filter(|last| {
+            let ahead = now.wall.duration_until(*last);
+            ahead.is_positive() && (began(*last) || is_made_up_for(calendar.cron, ahead))
+        });
         self.next = wall_slot(calendar.next(ran.unwrap_or(now.wall)));
     }
 

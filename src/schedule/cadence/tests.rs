@@ -239,6 +239,45 @@ fn jitter_shifts_the_whole_grid_by_the_same_amount_each_time() {
 }
 
 #[test]
+fn another_jitter_neither_repeats_a_time_of_the_calendar_nor_loses_one() {
+    let own = shift_by_jitter("job on host", secs(600));
+    let change = |jitter: u64, from: &str, until_change: Duration| {
+        let mut bench = Bench::new(cron("0 * * * *", "UTC"), from);
+        bench.timing.jitter = secs(jitter);
+        bench.cadence = bench.timing.begin("job on host", None, bench.now);
+        bench.run_for(until_change);
+        bench.told();
+        bench
+    };
+    let shown = |at: Timestamp| at.to_zoned(TimeZone::UTC).strftime("%a %H:%M:%S%.f").to_string();
+    let next = |bench: &Bench| shown(bench.cadence.slot().expect("there is one").scheduled);
+    // It ran at 01:00, and then its times move on: the next run is that of 02:00, also after one more change, and a restart.
+    let mut bench = change(0, "2026-06-05T00:30:00Z", secs(1_800) + secs(1));
+    let ran = shown(shift(at("2026-06-05T02:00:00Z"), own));
+    bench.timing.jitter = secs(600);
+    bench.restart_after(secs(0));
+    assert_eq!(next(&bench), ran);
+    bench.restart_after(secs(0));
+    assert_eq!(next(&bench), ran);
+    bench.timing.jitter = secs(900);
+    bench.restart_after(secs(1));
+    bench.timing.jitter = secs(600);
+    bench.restart_after(secs(1));
+    assert_eq!(next(&bench), ran);
+    // It was to run a little after 01:00: without jitter it runs at once, and once.
+    let mut bench = change(600, "2026-06-05T00:30:00Z", secs(1_801));
+    bench.timing.jitter = Duration::ZERO;
+    bench.restart_after(secs(0)).run_for(secs(3_600));
+    assert_eq!(bench.told(), ["restart", "Fri 01:00:01 for 01:00:00 missed 0 late 1s", "Fri 02:00:00"]);
+    // A daemon that was down at 01:00 makes up for it where it should, and never twice.
+    let mut bench = change(0, "2026-06-05T00:30:00Z", secs(60));
+    bench.timing = bench.timing.catching_up();
+    bench.timing.jitter = secs(600);
+    bench.restart_after(secs(1_741)).run_for(secs(3_000));
+    assert_eq!(bench.told().len(), 2);
+}
+
+#[test]
 fn jitter_is_below_its_bound_spread_out_and_never_changes() {
     assert_eq!(shift_by_jitter("db/backup@web-1", secs(60)), Duration::from_millis(14_159));
     assert_eq!(shift_by_jitter("x", Duration::ZERO), Duration::ZERO);
