@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
 
+use super::cron::instants;
 use super::hours::{DAY, HELP as HOURS, parse_days, parse_time, pieces, refusal, trimmed};
 use crate::document::Refusal;
 
@@ -32,9 +33,7 @@ impl Times {
         let days = (0..=9).filter_map(|ahead| first.checked_add(Span::new().days(ahead)).ok());
         let days = days.filter(|day| self.days >> day.weekday().to_monday_zero_offset() & 1 == 1);
         let times = days.flat_map(|day| self.minutes.iter().filter_map(move |minute| at(day, *minute)));
-        times
-            .filter_map(|wall| Some(zone.to_ambiguous_zoned(wall).compatible().ok()?.timestamp()))
-            .find(|at| *at > after)
+        times.filter_map(|wall| instants(wall, zone).map(|(first, _)| first)).find(|at| *at > after)
     }
 }
 
@@ -104,7 +103,8 @@ mod tests {
             ("Sun 00:00", "2026-11-23T08:00:00Z", "Sun 2026-11-29 00:00 CET"),
             ("monday, thu 8:30", "2026-11-23T08:00:00Z", "Thu 2026-11-26 08:30 CET"),
             // The clock skips 02:30, and on another day it comes twice.
-            ("02:30", "2026-03-28T20:00:00Z", "Sun 2026-03-29 03:30 CEST"),
+            ("02:30", "2026-03-28T20:00:00Z", "Sun 2026-03-29 03:00 CEST"),
+            ("02:30,03:10", "2026-03-29T01:00:00Z", "Sun 2026-03-29 03:10 CEST"),
             ("02:30", "2026-10-24T20:00:00Z", "Sun 2026-10-25 02:30 CEST"),
             ("02:30", "2026-10-25T00:30:00Z", "Mon 2026-10-26 02:30 CET"),
         ] {
