@@ -26,6 +26,7 @@ mod ping;
 mod preview;
 mod reload;
 mod run;
+mod runtime;
 mod schema;
 mod simulate;
 mod state;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::args::OnceArgs;
 use super::locate::{self, World};
-use super::{Failure, logs};
+use super::{Failure, logs, runtime};
 use crate::clock::{SharedClock, System};
 use crate::document::format_duration;
 use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger, known};
@@ -33,8 +33,7 @@ pub(super) fn run(world: &World, args: &OnceArgs) -> Result<ExitCode, Failure> {
     if job.timing.runs_elsewhere() {
         return Err(runs_elsewhere(&job));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
+    let runtime = runtime::of_command()?;
     runtime.block_on(carry_out(world, args, &plan, &job))
 }
 

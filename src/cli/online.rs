@@ -1,12 +1,7 @@
 //! `check --online`, and what `ping` shares with it: asks Slack about the token and about every channel, within a bound of time and of questions. Decides
 //! nothing: `lint` judges what came.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::Failure;
+use super::{Failure, runtime};
 use crate::clock::{Clock, Mono, System, sleep_until};
 use crate::document::nearest;
 use crate::id::Channel;
@@ -14,6 +9,10 @@ use crate::lint::online;
 use crate::lint::reach::{self, Reach};
 use crate::notify::{self, AuthInfo, Looked, Lookup, Notifier, SendError, Sort, Target};
 use crate::plan::Loaded;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How long Slack is asked in all, waits that it asks for included; what is left then is told of as not looked for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,8 +32,7 @@ struct Asked {
 
 /// Asks about each configuration once, however many of its files are checked, and adds what is wrong to the findings.
 pub(super) fn ask(all: &mut [(Loaded, bool)], notes: &mut Vec<String>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
+    let runtime = runtime::of_command()?;
     let mut wanted: HashMap<Option<PathBuf>, Vec<Channel>> = HashMap::new();
     for (loaded, _) in all.iter() {
         let Some(plan) = &loaded.plan else { continue };

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::args::PingArgs;
 use super::locate::World;
 use super::online::Questions;
+use super::{Failure, runtime};
 use crate::clock::{Clock, System, between};
 use crate::diagnostic::Code;
 use crate::document::format_duration;
@@ -90,8 +90,7 @@ pub(super) fn run(world: &World, args: &PingArgs) -> Result<ExitCode, Failure> {
     if !can.channels && args.channel.is_some() {
         world.terminal.err("slack-alert: a webhook posts to the channel that it was made for, and to no other");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))?;
+    let runtime = runtime::of_command()?;
     let mut report = Report::default();
     match notify::connect(settings) {
         Ok(notifier) if can.lookups => runtime.block_on(report.with_token(&plan, notifier.as_ref(), &channel)),

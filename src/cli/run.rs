@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::args::{LogFormat, RunArgs, Scheduler};
 use super::locate::World;
-use super::{Failure, attended, control, logs};
+use super::{Failure, attended, control, logs, runtime};
 use crate::api;
 use crate::clock::{Clock, SharedClock, System};
 use crate::daemon::systemd::Systemd;
@@ -28,9 +28,6 @@ use crate::store::{Opened, Store, Stored};
 
 /// Messages that a stop could not save are named one by one, so many of them.
 const MOST_UNSAVED_LINES: usize = 1_000;
-
-/// A thread that read files, or asked the name server, ends when it had nothing to do for so long: an idle daemon has none.
-const BLOCKING_THREAD_IDLE: Duration = Duration::from_millis(500);
 
 /// The last answers of Slack are waited for no longer than this when a stop is to be at once.
 const LAST_PATIENCE: Duration = Duration::from_secs(3);
@@ -75,7 +72,7 @@ fn start(world: &World, args: &RunArgs, attended: bool, read: Read) -> Result<Ex
     let around = world.clone();
     // The system's zone and the host's name are asked for anew: a reload takes them over.
     let loader: daemon::Loader = Arc::new(move |in_use| plan::load_again(&options, &around.surroundings(), in_use));
-    let runtime = runtime(args.scheduler)?;
+    let runtime = runtime::of_daemon(args.scheduler)?;
     let ended = runtime.block_on(serve(world, args, Start { plan, read, problems, attended }, loader));
     // A thread that reads a file of a disk that hangs, or writes where nobody reads, must not hold up the end.
     runtime.shutdown_timeout(LAST_THREADS);
@@ -85,24 +82,12 @@ fn start(world: &World, args: &RunArgs, attended: bool, read: Read) -> Result<Ex
 /// In a container without an init: the daemon is a child, and this process looks after it and after orphans.
 #[expect(clippy::disallowed_methods, reason = "the door of process 1: the same program again, with the same arguments")]
 fn as_process_1() -> Result<ExitCode, Failure> {
-    let runtime = runtime(Scheduler::CurrentThread)?;
+    let runtime = runtime::of_daemon(Scheduler::CurrentThread)?;
     let program = std::env::current_exe();
     let code = program.and_then(|program| {
         runtime.block_on(daemon::init::look_after(&program, std::env::args_os().skip(1).collect()))
     });
     code.map_err(|error| Failure::new(format!("the daemon cannot be started as a child of process 1: {error}")))
-}
-
-fn runtime(scheduler: Scheduler) -> Result<tokio::runtime::Runtime, Failure> {
-    let mut builder = match scheduler {
-        Scheduler::CurrentThread => tokio::runtime::Builder::new_current_thread(),
-        Scheduler::MultiThread => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder
-        .thread_keep_alive(BLOCKING_THREAD_IDLE)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("the runtime cannot be started: {error}")))
 }
 
 /// What the daemon starts with.

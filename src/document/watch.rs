@@ -321,14 +321,26 @@ impl Watcher {
         let shared: Arc<Mutex<Shared>> = Arc::default();
         let (sender, notices) = mpsc::channel(1);
         let sorted = Arc::clone(&shared);
+        // Held by the thread that receives the notices.
+        let alive = Arc::new(());
+        let is_alive = Arc::downgrade(&alive);
         let kernel = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let _alive = &alive;
             let mut shared = sorted.lock().unwrap_or_else(PoisonError::into_inner);
             // An error means that notices were lost. When one waits already, it stands for this one too.
             if event.map_or(true, |event| shared.matters(&event)) {
                 let _ = sender.try_send(());
             }
         });
-        let why = kernel.as_ref().err().map(ToString::to_string);
+        let kernel = match kernel {
+            // It says nothing when it could make no thread, and panics at every later call, even when it is dropped.
+            Ok(deaf) if is_alive.strong_count() == 0 => {
+                std::mem::forget(deaf);
+                Err("no more threads are allowed (see `ulimit -u`, TasksMax=)".to_owned())
+            }
+            kernel => kernel.map_err(|error| error.to_string()),
+        };
+        let why = kernel.as_ref().err().cloned();
         (
             Self {
                 kernel: kernel.ok(),

@@ -53,7 +53,9 @@ fn at_a_time<T: Sync, S, R: Send>(
         }
     };
     let mut parts = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        // Where no more threads are allowed, fewer do it: the caller is one of them.
+        let begin = |_| std::thread::Builder::new().spawn_scoped(scope, take).ok();
+        let others: Vec<_> = (1..threads).map_while(begin).collect();
         let mut parts = take();
         for other in others {
             // What made it panic makes the caller panic, as if it had done the work itself.

@@ -12,6 +12,7 @@ mod exec;
 mod http;
 mod init;
 mod left_behind;
+mod no_threads;
 mod outbox;
 mod page;
 mod parent;

@@ -131,18 +131,27 @@ impl Sandbox {
 
     /// The same, of a user to whom nothing here belongs. Only root can become one.
     pub(crate) fn run_as_stranger(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        self.as_stranger(65_534, &[])(&mut command);
+        told(&command.output().expect("setpriv(1) exists"))
+    }
+
+    /// Makes a command one of another user, started by a program that changes what it inherits.
+    pub(crate) fn as_stranger(&self, user: u32, parent: &[&str]) -> impl FnOnce(&mut Command) {
         fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755)).expect("modes can be set");
-        let plain = self.command(arguments);
         // The program itself may lie where a stranger cannot go.
         let copy = self.path().join("slack-alert");
         if !copy.exists() {
-            super::files::copy_program(Path::new(plain.get_program()), &copy);
+            super::files::copy_program(Path::new(env!("CARGO_BIN_EXE_slack-alert")), &copy);
         }
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]).arg(&copy);
-        command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
-        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        told(&command.output().expect("setpriv(1) exists"))
+        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
+        command.arg("--").args(parent).arg(&copy).current_dir(self.path()).env_clear().stdin(Stdio::null());
+        move |plain| {
+            command.args(plain.get_args());
+            command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            *plain = command;
+        }
     }
 
     /// Starts the program; its output, both streams together, comes line by line.
