@@ -28,6 +28,8 @@ pub struct Stopper {
     level: AtomicU8,
     /// No further attempt begins for now.
     held: AtomicBool,
+    /// Its job is gone or disabled: no further attempt begins at all.
+    withdrawn: AtomicBool,
     /// Between two attempts it has no place of `limits.max_running`.
     placeless: AtomicBool,
     /// No attempt begins at this instant or later, in nanoseconds; zero is never.
@@ -58,6 +60,12 @@ impl Stopper {
         self.wake();
     }
 
+    /// Its job is gone or disabled, so that the run ends with the attempt that it is at; or the job is back.
+    pub fn withdraw(&self, withdrawn: bool) {
+        self.withdrawn.store(withdrawn, Ordering::Release);
+        self.wake();
+    }
+
     /// The daemon stops: whatever would begin at this instant or later does not begin, and nobody waits for it.
     pub fn no_attempt_from(&self, at: Mono) {
         let nanoseconds = u64::try_from(at.0.as_nanos()).unwrap_or(u64::MAX);
@@ -71,14 +79,15 @@ impl Stopper {
             // It is heard of what comes after this look.
             let _ = self.poll(cx, Stop::No);
             let last = self.last_start.load(Ordering::Acquire);
-            if last > 0 && begins.0.as_nanos() >= u128::from(last) { Poll::Ready(()) } else { Poll::Pending }
+            let is_late = last > 0 && begins.0.as_nanos() >= u128::from(last);
+            if is_late || self.is_withdrawn() { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 
     /// Waits until a further attempt may begin; `false` when it is asked to end, or when nobody will let it begin any more.
     pub fn released(&self) -> impl Future<Output = bool> + use<'_> {
         poll_fn(move |cx| {
-            let asked_to_end = self.poll(cx, Stop::No).is_ready();
+            let asked_to_end = self.poll(cx, Stop::No).is_ready() || self.is_withdrawn();
             let (held, stops) = (self.held.load(Ordering::Acquire), self.last_start.load(Ordering::Acquire) > 0);
             match (asked_to_end, held) {
                 (true, _) => Poll::Ready(false),
@@ -100,13 +109,18 @@ impl Stopper {
         self.wake();
     }
 
-    /// Waits until it has a place; `false` when it is asked to end. The daemon gives places while it stops too.
+    /// Waits until it has a place; `false` when it is asked to end, or its job is gone. The daemon gives places while it stops too.
     pub fn has_place(&self) -> impl Future<Output = bool> + use<'_> {
         poll_fn(move |cx| match (self.poll(cx, Stop::No), self.placeless.load(Ordering::Acquire)) {
             (Poll::Ready(_), _) => Poll::Ready(false),
+            (Poll::Pending, _) if self.is_withdrawn() => Poll::Ready(false),
             (Poll::Pending, false) => Poll::Ready(true),
             (Poll::Pending, true) => Poll::Pending,
         })
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
     }
 
     fn wake(&self) {
@@ -173,6 +187,24 @@ mod tests {
         // What a person holds back is released by nobody while the daemon stops.
         stopper.hold(true);
         assert!(!stopper.released().await);
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_job_is_gone_begins_no_further_attempt_until_the_job_is_back() {
+        let (stopper, at) = (Stopper::default(), Mono(Duration::from_secs(30)));
+        tokio::join!(stopper.is_too_late(at), async { stopper.withdraw(true) });
+        stopper.hold(true);
+        assert!(!stopper.released().await);
+        stopper.leave_place();
+        assert!(!stopper.has_place().await);
+        // A stop of the daemon that would leave it time changes nothing.
+        stopper.no_attempt_from(Mono(Duration::from_secs(60)));
+        stopper.is_too_late(at).await;
+        stopper.withdraw(false);
+        stopper.hold(false);
+        stopper.give_place();
+        let early = tokio::select! { biased; () = stopper.is_too_late(at) => false, () = async {} => true };
+        assert!(early && stopper.released().await && stopper.has_place().await);
     }
 
     #[tokio::test]

@@ -267,7 +267,7 @@ impl Dispatcher {
         let tracked = &self.jobs[index];
         if tracked.running > 0 {
             let runs = tracked.running;
-            tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end");
+            tracing::info!(job = %tracked.job.name, runs, "the job is removed; what runs of it goes on to its end, and is not tried again");
         }
         self.take_out(index, now);
     }
@@ -284,8 +284,17 @@ impl Dispatcher {
         self.behind.remove(&index);
         self.waits_no_more(index);
         self.waiting.retain(|_, waiting| waiting.job != index);
+        self.withdraw(index, true);
         self.release(index);
         self.arm(index, now);
+    }
+
+    /// Runs of a job that is gone or disabled begin no further attempt, until it is back.
+    fn withdraw(&self, index: u32, withdrawn: bool) {
+        if self.jobs[index as usize].running > 0 {
+            let of_job = self.running.values().filter(|running| running.job == index);
+            of_job.for_each(|running| running.run.stop.withdraw(withdrawn));
+        }
     }
 
     /// A job whose file is gone is forgotten once its runs are over and what waited for the end of quiet hours is told.
@@ -303,6 +312,8 @@ impl Dispatcher {
         self.by_name.insert(name.clone(), index);
         let tracked = &mut self.jobs[index as usize];
         (tracked.removed, tracked.away) = (false, false);
+        let enabled = tracked.job.timing.enabled;
+        self.withdraw(index, !enabled);
         self.hold_job(index, now);
         self.arm(index, now);
         Some(index)
@@ -328,7 +339,11 @@ impl Dispatcher {
             cadence.changed(&tracked.cadence, &job.timing, self.boot.as_deref().unwrap_or_default(), now);
             tracked.cadence = cadence;
         }
+        let was_enabled = tracked.job.timing.enabled;
         tracked.job = Arc::clone(job);
+        if was_enabled != job.timing.enabled {
+            self.withdraw(index, was_enabled);
+        }
         self.hold_job(index, now);
         let tracked = &mut self.jobs[index as usize];
         if !job.timing.enabled {

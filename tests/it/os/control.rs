@@ -411,6 +411,25 @@ fn no_new_attempt_of_a_run_starts_in_a_pause_and_the_run_goes_on_after_it() {
 }
 
 #[test]
+fn a_run_between_two_attempts_ends_when_its_job_is_disabled_or_gone() {
+    let job =
+        "command = 'echo x >> tries; exit 1'\nevery = '1h'\nretries = { times = 5, delay = '1h', max_delay = '1h' }\n";
+    for change in ["disabled", "gone"] {
+        let (sandbox, _going, socket) = daemon(&[("slack_alert.toml", ""), ("jobs.d/a.toml", job)]);
+        ask_until(&socket, "/api/v1/jobs/a", |job| job["running"][0]["retry"]["failed"] == 1);
+        match change {
+            "gone" => fs::remove_file(sandbox.path().join("jobs.d/a.toml")).expect("it can be removed"),
+            _ => drop(sandbox.file("jobs.d/a.toml", &format!("enabled = false\n{job}"))),
+        }
+        let (code, answer) = ask(&socket, "POST", "/api/v1/reload", None);
+        assert_eq!(code, 200, "{answer}");
+        let runs = ask_until(&socket, "/api/v1/runs?job=a&status=critical", |runs| !runs["runs"][0].is_null());
+        assert_eq!(runs["runs"][0]["attempts"], 1, "{change}: {runs}");
+        assert!(runs.to_string().contains("the last one exited with 1"), "{change}: {runs}");
+    }
+}
+
+#[test]
 fn a_run_between_two_attempts_leaves_its_place_to_others_and_waits_for_one_again() {
     let tries = "command = 'echo x >> tries; test $(wc -l < tries) -ge 2'\nevery = '1h'\n\
                  retries = { times = 1, delay = '10ms' }\n";

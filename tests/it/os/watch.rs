@@ -448,7 +448,7 @@ fn a_run_that_outlives_its_file_is_shown_and_jobs_that_come_back_are_told() {
     going.wait_for(
         "the job file is not there; no run begins until it is back, and the job is removed if it stays away job=first",
     );
-    going.wait_for("the job is removed; what runs of it goes on to its end job=long runs=1");
+    going.wait_for("what runs of it goes on to its end, and is not tried again job=long runs=1");
     going.wait_for("reloaded jobs=0 added=0 changed=0 removed=2");
     let status = sandbox.run(&["status"]).stdout;
     assert!(
