@@ -10,10 +10,23 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use nix::sys::signal::SigSet;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
 /// The soft limit of open files that this process was started with, where it was raised.
 static STARTED_WITH: OnceLock<u64> = OnceLock::new();
+
+/// Whether this process has a terminal of its own, tty(4): commands would have it too.
+pub(super) fn has_terminal() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(terminal_opens)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door of the terminal: whether there is one is known by opening it")]
+fn terminal_opens() -> bool {
+    let how = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open("/dev/tty", how, Mode::empty()).is_ok()
+}
 
 /// Signals that get no handler. Those of job control (TSTP, TTIN, TTOU) must not: one that does nothing would have the kernel
 /// repeat a write to the terminal for ever. PIPE is the Rust runtime's, and is put back for commands by the standard library.

@@ -19,6 +19,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::unix::AsyncFd;
@@ -268,6 +269,7 @@ impl Child {
             Err(error) => {
                 // A process that cannot be followed (no more open files) is not left alone.
                 let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
                 let _ = handle.wait();
                 Err(error)
             }
@@ -276,7 +278,10 @@ impl Child {
 
     /// Signals the whole group. SIGTERM reaches a stopped process only once it goes on, so it is made to.
     pub(super) fn signal(&self, signal: Signal) {
-        let _ = rustix::process::kill_process_group(self.pid, signal);
+        if rustix::process::kill_process_group(self.pid, signal) == Err(Errno::SRCH) {
+            // setsid(1) has yet to make the group.
+            let _ = rustix::process::kill_process(self.pid, signal);
+        }
         if signal == Signal::TERM {
             let _ = rustix::process::kill_process_group(self.pid, Signal::CONT);
         }

@@ -2,7 +2,8 @@
 //!
 //! Before it: a [`Command`] and the run. After it: `process`. Invariant: nothing is done between fork and exec. Another user, a
 //! umask, a niceness and a limit of open files are set by small programs of the system (setpriv, nice, sh) that stand before
-//! the command and execute it; only a job that needs them pays for them.
+//! the command and execute it; only a job that needs them pays for them. So it is where this process has a terminal: setsid(1)
+//! takes it from the command, which would be stopped for ever at its first question on /dev/tty.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,6 +22,7 @@ use crate::exec::{account, foreign, host, os, program};
 
 const NICE: &str = "/usr/bin/nice";
 const SH: &str = "/bin/sh";
+const SETSID: &str = "/usr/bin/setsid";
 
 /// One attempt, ready to be started.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Launch {
     program: PathBuf,
     /// Words that stand before the command's own: the small programs that set what it asked for.
     prefix: Vec<String>,
+    /// It becomes the leader of a session by itself, and so of a group.
+    leads: bool,
     /// What comes after the inherited variables and before the job's own.
     variables: Vec<(OsString, OsString)>,
     /// What masks this run's output, where the file of its variables has a say in that.
@@ -45,6 +49,10 @@ impl Launch {
         let mut variables = Vec::new();
         let mut prefix = Vec::new();
         let mut redacted = None;
+        let leads = host::has_terminal() && is_there(SETSID);
+        if leads {
+            prefix.extend([SETSID.to_owned(), "--".to_owned()]);
+        }
         if let Some(script) = script(command.start.umask, open_files()) {
             prefix.extend([SH.to_owned(), "-c".to_owned(), script, "slack-alert".to_owned()]);
         }
@@ -72,7 +80,8 @@ impl Launch {
             ("SLACK_ALERT_SCHEDULED", run.scheduled.to_string()),
             ("SLACK_ALERT_ATTEMPT", attempt.to_string()),
         ];
-        let mut launch = Self { command, program: PathBuf::new(), prefix, variables, redactor: redacted, about };
+        let mut launch =
+            Self { command, program: PathBuf::new(), prefix, leads, variables, redactor: redacted, about };
         launch.program = launch.find()?;
         Ok(launch)
     }
@@ -129,6 +138,7 @@ impl Launch {
             command,
             program,
             prefix,
+            leads: self.leads,
             variables: self.variables.clone(),
             redactor: self.redactor.clone(),
             about: self.about.clone(),
@@ -149,7 +159,10 @@ impl Launch {
         child.envs(self.variables.iter().map(|(name, value)| (name, value)));
         child.envs(self.command.variables.env.iter().map(|(name, value)| (name.as_ref(), value.as_ref())));
         child.envs(self.about.iter().map(|(name, value)| (name, value)));
-        child.process_group(0);
+        // setsid(1) leaves one that leads a group already as it is, and makes another process for the command.
+        if !self.leads {
+            child.process_group(0);
+        }
     }
 
     /// Standard input as a file in memory: whoever reads it finds it whole, and nobody waits when nobody does.
@@ -241,11 +254,11 @@ impl NotStarted {
 pub(super) fn complaint(command: &Command, ending: &Ending, output: &Output) -> Option<String> {
     let start = &command.start;
     let asks = start.umask.is_some() || start.nice.is_some() || start.user.is_some() || start.group.is_some();
-    let prefixed = asks || open_files().is_some();
+    let prefixed = asks || open_files().is_some() || host::has_terminal();
     let Ending::Exited { code } = ending else { return None };
     let names: &[&str] = match code {
         1 => &["setpriv: "],
-        125..=127 => &["setpriv: ", "nice: ", "slack-alert: "],
+        125..=127 => &["setpriv: ", "nice: ", "setsid: ", "slack-alert: "],
         _ => &[],
     };
     let line = output.stderr.head.split(|b| *b == b'\n').next().filter(|_| prefixed)?;
@@ -263,7 +276,11 @@ fn cannot_be_run(file: &Path, fault: &str) -> String {
 
 /// The limit that sh(1) has to set. Where there is no sh(1), a command that needs none runs all the same, with our limit.
 fn open_files() -> Option<u64> {
-    host::open_files_of_commands().filter(|_| program::find(SH, OsStr::new(""), Path::new("/")).is_ok())
+    host::open_files_of_commands().filter(|_| is_there(SH))
+}
+
+fn is_there(program: &str) -> bool {
+    program::find(program, OsStr::new(""), Path::new("/")).is_ok()
 }
 
 /// What sh(1) does before it executes its arguments, where there is something to do.

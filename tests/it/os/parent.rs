@@ -586,3 +586,17 @@ fn a_first_run_is_none_that_is_made_up_for() {
     let history = sandbox.run(&["history", "--json"]).stdout;
     assert!(history.contains("\"trigger\":\"schedule\""), "{history}");
 }
+
+#[test]
+fn a_command_has_no_terminal_to_ask_on_and_is_ended_like_any_other() {
+    let on_terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+    for more in ["", "umask = '027'\n"] {
+        let job =
+            format!("command = 'read -r x < /dev/tty || echo no terminal'\nevery = '1h'\ntimeout = '20s'\n{more}");
+        let (code, said) = once(&["python3", "-c", on_terminal], &job);
+        assert!(code == Some(0) && said.contains("no terminal"), "{code:?} {said}");
+        let job = format!("command = 'echo begins; sleep 60 & sleep 60'\nevery = '1h'\ntimeout = '500ms'\n{more}");
+        let (code, said) = once(&["python3", "-c", on_terminal], &job);
+        assert!(code == Some(124) && said.contains("timed out after 500ms"), "{code:?} {said}");
+    }
+}
