@@ -80,6 +80,13 @@ fn look_for(name: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, String> {
     })
 }
 
+/// Every file in the folders of `path` that could be executed under this name.
+pub(super) fn all(name: &str, path: &OsStr, dir: &Path) -> Vec<PathBuf> {
+    let folders = path.as_bytes().split(|b| *b == b':');
+    let files = folders.map(|folder| dir.join(OsStr::from_bytes(folder)).join(name));
+    files.filter(|file| fault(file).is_none()).collect()
+}
+
 /// Why a file cannot be executed.
 #[derive(Clone, Copy)]
 enum Fault {

@@ -1,6 +1,6 @@
 //! `command-not-found`: a program that no run would find.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +27,10 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     }
     let sentence = match command.locate(subject.programs) {
         Err(sentence) => Some(sentence),
-        Ok(program) => barred(command.user(), &program, subject.accounts)
-            .or_else(|| unstartable(&program, command, subject.programs, false)),
+        Ok(program) => match reached(subject, &command.program().name, program) {
+            Ok(program) => unstartable(&program, command, subject.programs, false),
+            Err(barred) => Some(barred),
+        },
     };
     if let Some(sentence) = sentence {
         let key = if script.is_some() { "shell" } else { "command" };
@@ -58,10 +60,10 @@ fn first_of_script(subject: &Subject<'_, '_>) -> Option<Problem> {
     let range = first_program(script)?;
     let sentence = match command.look_up(&script[range.clone()], subject.programs) {
         Err(sentence) => sentence,
-        Ok(program) => {
-            let barred = barred(command.user(), &program, subject.accounts);
-            barred.or_else(|| unstartable(&program, command, subject.programs, true))?
-        }
+        Ok(program) => match reached(subject, &script[range.clone()], program) {
+            Ok(program) => unstartable(&program, command, subject.programs, true)?,
+            Err(barred) => barred,
+        },
     };
     let text = subject.file.find("command").and_then(|value| value.text())?;
     Some(problem(text.inside(range), &sentence))
@@ -194,6 +196,16 @@ fn unstartable(program: &Path, command: &exec::Command, programs: &exec::Program
     let wanted = arguments.split_whitespace().find(|word| !word.starts_with('-') && !word.contains('='))?;
     let missing = command.look_up(wanted, programs).is_err();
     missing.then(|| format!("program `{shown}` cannot be started: its interpreter `{wanted}` is not in PATH"))
+}
+
+/// The program that the user of the job reaches: what it may not enter or execute in PATH is passed over. A sentence where
+/// there is none.
+fn reached(subject: &Subject<'_, '_>, name: &str, first: PathBuf) -> Result<PathBuf, String> {
+    let command = &subject.job.command;
+    let bars = |program: &Path| barred(command.user(), program, subject.accounts);
+    let Some(sentence) = bars(&first) else { return Ok(first) };
+    let all = if name.contains('/') { Vec::new() } else { command.look_up_all(name) };
+    all.into_iter().find(|program| bars(program).is_none()).ok_or(sentence)
 }
 
 /// Why another user may not execute a program that we may: a sentence, when that is so. Access lists are not looked at.

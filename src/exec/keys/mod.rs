@@ -15,7 +15,7 @@ pub(super) mod start;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -223,11 +223,20 @@ impl Command {
 
     /// Any other program, as the command would find it. For `check` only.
     pub fn look_up(&self, name: &str, programs: &Programs) -> Result<PathBuf, String> {
+        programs.find(name, &self.path_now(), &self.start.working_dir).found.clone()
+    }
+
+    /// Every program of this name in PATH: the user may not reach the first. For `check` only.
+    pub fn look_up_all(&self, name: &str) -> Vec<PathBuf> {
+        program::all(name, &self.path_now(), &self.start.working_dir)
+    }
+
+    /// PATH, with `env_file` as it is now.
+    fn path_now(&self) -> OsString {
         let own = self.variables.env.iter().any(|(name, _)| name.as_ref() == "PATH");
         let file = self.variables.env_file.as_ref().filter(|_| !own).and_then(|path| environment::read_file(path).ok());
         let path = file.into_iter().flatten().rev().find(|(name, _)| name == "PATH");
-        let path = path.as_ref().map_or_else(|| self.path(), |(_, value)| OsStr::new(value.as_str()));
-        programs.find(name, path, &self.start.working_dir).found.clone()
+        path.map_or_else(|| self.path().to_owned(), |(_, value)| value.into())
     }
 
     /// Whether two commands of the same words do the same: folder, variables, input and user. For `check` only.

@@ -87,8 +87,8 @@ enum Read<'b> {
 fn read<'b>(end: &OwnedFd, buffer: &'b mut [u8]) -> Read<'b> {
     loop {
         match rustix::io::read(end, &mut *buffer) {
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => return Read::Nothing,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Read::Nothing,
             Ok(0) | Err(_) => return Read::End,
             Ok(length) => return Read::Bytes(&buffer[..length]),
         }
@@ -235,6 +235,12 @@ impl Child {
         };
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
+        if launch.user().is_some() {
+            // For a command that opens /dev/stdout: a pipe may be opened by its owner alone. Without CAP_CHOWN it cannot.
+            for end in [&stdout_end, &stderr_end] {
+                let _ = rustix::fs::fchown(end, launch.user(), None);
+            }
+        }
         let filling = Arc::clone(launch);
         // Given to the child as they are: duct would keep a second of each open until its expression is gone.
         let ends = Mutex::new(Some([stdin, stdout_end, stderr_end]));

@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::MemfdFlags;
+use rustix::fs::{MemfdFlags, Uid};
 
 use crate::exec::capture::redact::Redactor;
 use crate::exec::keys::{Command, environment};
@@ -22,6 +22,7 @@ use crate::exec::{account, foreign, host, os, program};
 
 const NICE: &str = "/usr/bin/nice";
 const SH: &str = "/bin/sh";
+const ENV: &str = "/usr/bin/env";
 const SETSID: &str = "/usr/bin/setsid";
 
 /// One attempt, ready to be started.
@@ -34,6 +35,8 @@ pub(super) struct Launch {
     prefix: Vec<String>,
     /// It becomes the leader of a session by itself, and so of a group.
     leads: bool,
+    /// The user that it becomes, if that is another.
+    user: Option<Uid>,
     /// What comes after the inherited variables and before the job's own.
     variables: Vec<(OsString, OsString)>,
     /// What masks this run's output, where the file of its variables has a say in that.
@@ -48,7 +51,7 @@ impl Launch {
         let command = Arc::clone(&run.command);
         let mut variables = Vec::new();
         let mut prefix = Vec::new();
-        let mut redacted = None;
+        let (mut redacted, mut user) = (None, None);
         let leads = host::has_terminal() && is_there(SETSID);
         if leads {
             prefix.extend([SETSID.to_owned(), "--".to_owned()]);
@@ -63,6 +66,7 @@ impl Launch {
         if command.start.user.is_some() || command.start.group.is_some() {
             let switch = account::switch(command.start.user.as_deref(), command.start.group.as_deref())?;
             setpriv(&mut prefix, &switch);
+            user = switch.uid.map(Uid::from_raw);
             variables.extend(switch.variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         }
         if let Some(path) = &command.variables.env_file {
@@ -81,7 +85,7 @@ impl Launch {
             ("SLACK_ALERT_ATTEMPT", attempt.to_string()),
         ];
         let mut launch =
-            Self { command, program: PathBuf::new(), prefix, leads, variables, redactor: redacted, about };
+            Self { command, program: PathBuf::new(), prefix, leads, user, variables, redactor: redacted, about };
         launch.program = launch.find()?;
         Ok(launch)
     }
@@ -120,6 +124,11 @@ impl Launch {
         self.prefix.first().map_or(&self.program, Path::new)
     }
 
+    /// The user that its process becomes, if that is another than the daemon's.
+    pub(super) fn user(&self) -> Option<Uid> {
+        self.user
+    }
+
     /// What masks everything of this run that leaves the process.
     pub(super) fn redactor(&self) -> Redactor {
         self.redactor.as_ref().unwrap_or(self.command.redactor()).clone()
@@ -139,6 +148,7 @@ impl Launch {
             program,
             prefix,
             leads: self.leads,
+            user: self.user,
             variables: self.variables.clone(),
             redactor: self.redactor.clone(),
             about: self.about.clone(),
@@ -153,7 +163,12 @@ impl Launch {
             child.args(own.skip(1));
         } else {
             own.next();
-            child.args(&self.prefix[1..]).arg(&self.program).args(own);
+            child.args(&self.prefix[1..]);
+            match self.user.is_some() && is_found_by_user(&self.command) {
+                true => child.args([ENV, &self.command.program.name]),
+                false => child.arg(&self.program),
+            };
+            child.args(own);
         }
         child.envs(self.command.variables.inherited.iter());
         child.envs(self.variables.iter().map(|(name, value)| (name, value)));
@@ -258,7 +273,11 @@ pub(super) fn complaint(command: &Command, ending: &Ending, output: &Output) -> 
     let Ending::Exited { code } = ending else { return None };
     let names: &[&str] = match code {
         1 => &["setpriv: "],
-        125..=127 => &["setpriv: ", "nice: ", "setsid: ", "slack-alert: "],
+        // coreutils say the whole path by which they were called.
+        125..=127 if is_found_by_user(command) => {
+            &["setpriv: ", "nice: ", "/usr/bin/nice: ", "setsid: ", "slack-alert: ", "/usr/bin/env: "]
+        }
+        125..=127 => &["setpriv: ", "nice: ", "/usr/bin/nice: ", "setsid: ", "slack-alert: "],
         _ => &[],
     };
     let line = output.stderr.head.split(|b| *b == b'\n').next().filter(|_| prefixed)?;
@@ -268,6 +287,13 @@ pub(super) fn complaint(command: &Command, ending: &Ending, output: &Output) -> 
         Some(user) => format!("as user `{user}`: {line}"),
         None => line.into_owned(),
     })
+}
+
+/// Whether another user's command has env(1) look for its program in PATH: it passes over folders that the user may not enter.
+/// setpriv(1) itself has root's permissions still when it executes what follows.
+fn is_found_by_user(command: &Command) -> bool {
+    let is_plain = |name: &str| !name.contains(['/', '=']) && !name.starts_with('-');
+    command.start.user.is_some() && is_plain(&command.program.name) && is_there(ENV)
 }
 
 fn cannot_be_run(file: &Path, fault: &str) -> String {

@@ -1,6 +1,10 @@
 //! `slack-alert check`: every problem of every file, each with its place; and what `run` makes of bad files.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::program::Sandbox;
+use crate::support::skip::skip;
 
 const GOOD: &str = "command = \"true\"\nevery = \"1h\"\n";
 
@@ -578,7 +582,7 @@ fn a_file_of_syntax_errors_is_read_in_a_moment() {
 #[test]
 fn what_another_user_owns_is_what_that_user_can_make_root_run() {
     if !rustix::process::geteuid().is_root() {
-        return crate::support::skip::skip("only root can give a file to somebody else");
+        return skip("only root can give a file to somebody else");
     }
     let job = "command = 'true'\nevery = '1h'\ntimeout = '1m'\nenv_file = 'env'\n";
     let sandbox = Sandbox::with(&[("slack_alert.toml", ""), ("jobs.d/a.toml", job), ("env", "A=1\n")]);
@@ -664,5 +668,32 @@ fn a_channel_that_is_missing_hides_nothing_that_is_wrong_with_the_token() {
         "error[invalid-token]: token_env NOT_SET_ANYWHERE is not set",
     ] {
         assert!(ran.stdout.contains(words), "{words}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_program_that_the_user_of_a_job_finds_further_on_in_path_is_there() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("only root may switch users");
+    }
+    let sandbox = Sandbox::with(&[("slack_alert.toml", "")]);
+    let mode = |path: &str, mode| {
+        std::fs::set_permissions(sandbox.path().join(path), Permissions::from_mode(mode)).expect("modes can be set");
+    };
+    mode("", 0o755);
+    for folder in ["closed", "open"] {
+        sandbox.script(&format!("{folder}/hello"), "#!/bin/sh\n");
+    }
+    mode("closed", 0o700);
+    let (closed, open) = (sandbox.path().join("closed"), sandbox.path().join("open"));
+    for command in ["'hello'", "['hello']"] {
+        for (path, code) in [(format!("{}:{}", closed.display(), open.display()), 0), (closed.display().to_string(), 1)]
+        {
+            let job =
+                format!("command = {command}\nevery = '1h'\ntimeout = '1m'\nuser = 'nobody'\nenv.PATH = '{path}'\n");
+            sandbox.file("jobs.d/job.toml", &job);
+            let ran = sandbox.run(&["check"]);
+            assert_eq!((ran.code, ran.stdout.contains("command-not-found")), (code, code == 1), "{ran:?}");
+        }
     }
 }

@@ -44,6 +44,33 @@ fn a_command_becomes_the_user_with_all_that_belongs_to_it() {
 }
 
 #[test]
+fn a_command_of_another_user_may_open_its_output_and_finds_in_path_what_that_user_finds() {
+    if !root() {
+        return;
+    }
+    let job = "user = 'nobody'\nworking_dir = '/tmp'\n";
+    let outcome = run(&format!("command = 'echo x > /dev/stdout; echo y | tee /dev/stderr'\n{job}"));
+    assert_eq!(stdout(&outcome), "x\ny\n", "{outcome:?}");
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("its mode");
+    for (name, mode) in [("closed", 0o700), ("open", 0o755)] {
+        let folder = dir.path().join(name);
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("hello"), format!("#!/bin/sh\necho from {name}\n")).expect("a program");
+        fs::set_permissions(folder.join("hello"), Permissions::from_mode(0o755)).expect("its mode");
+        fs::set_permissions(&folder, Permissions::from_mode(mode)).expect("its mode");
+    }
+    let path = format!("{0}/closed:{0}/open", dir.path().display());
+    for more in ["", "umask = '077'\nnice = 1\n"] {
+        let outcome = run(&format!("command = ['hello']\n{job}{more}env = {{ PATH = '{path}' }}"));
+        let stderr = String::from_utf8_lossy(&outcome.output.stderr.head).into_owned();
+        assert_eq!((stdout(&outcome).as_str(), stderr.as_str()), ("from open\n", ""));
+    }
+    let outcome = run(&format!("command = ['hello']\n{job}env = {{ PATH = '{}/closed' }}", dir.path().display()));
+    assert_eq!(outcome.reason, Reason::Spawn, "{outcome:?}");
+}
+
+#[test]
 fn a_number_needs_no_entry_on_this_machine() {
     if !root() {
         return;
