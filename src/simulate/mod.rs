@@ -12,13 +12,14 @@ mod scenario;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::{self, Mono, Now};
 use crate::daemon::dispatcher::{Dispatcher, Entry, Past, RunReport, Turn};
 use crate::daemon::{Asker, NewHold, NewRun, Reply, Request};
-use crate::exec::{Outcome, Run, Status};
+use crate::exec::{self, Ending, Outcome, Output, Run, Status};
 use crate::id::{Channel, JobName, RunId};
 use crate::message::{Conditions, Message, Thread, first_line};
 use crate::outbox::{DeliveryResult, Report, storm};
@@ -105,7 +106,7 @@ struct Simulation<'a, T> {
     dispatcher: Dispatcher,
     /// Ends of the runs in progress.
     going: BinaryHeap<Reverse<(Mono, RunId)>>,
-    runs: HashMap<RunId, Arc<Run>>,
+    runs: HashMap<RunId, Going>,
     /// The due times of expected runs about which it is settled whether one comes.
     settled: HashMap<JobName, Timestamp>,
     /// Whether there is any job that something else runs.
@@ -121,6 +122,14 @@ struct Simulation<'a, T> {
     requests: Vec<Pending>,
     /// The rows of due times that have passed, each with its job and its count.
     passed: HashMap<RunId, (JobName, u64)>,
+}
+
+/// A run in progress.
+struct Going {
+    run: Arc<Run>,
+    started: Timestamp,
+    /// What ends it, when it is not its command.
+    ended_by: Option<Ending>,
 }
 
 /// Something that a person will ask for.
@@ -198,14 +207,15 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
             self.take(turn, now);
             while let Some(Reverse((at, id))) = self.going.peek().copied().filter(|Reverse((at, _))| *at <= now.mono) {
                 self.going.pop();
-                let Some(run) = self.runs.remove(&id) else { continue };
-                let outcome = self.outcome(&run, self.now_at(at).wall);
+                // A run that was stopped has an end that does not come any more.
+                let Some(going) = self.runs.remove(&id) else { continue };
+                let outcome = self.outcome(&going, self.now_at(at).wall);
                 let turn = self.dispatcher.finished(id, outcome, now);
                 self.take(turn, now);
             }
             let expected = self.expected(now);
             self.tell_nights(now);
-            self.tell_until(self.going.peek().map(|Reverse((at, _))| *at));
+            self.tell_until(self.runs.values().map(|going| going.started).min());
             let ends = self.going.peek().map(|Reverse((at, _))| *at);
             let Some(next) = self
                 .dispatcher
@@ -299,12 +309,17 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
     /// Takes what a turn starts, and notes what it tells.
     fn take(&mut self, turn: Turn, now: Now) {
         for (run, _) in turn.reported {
-            self.going.push(Reverse((now.mono + self.scenario.took, run.id)));
-            self.runs.insert(run.id, run);
+            self.begin(run, None, now);
         }
         for run in turn.start {
-            self.going.push(Reverse((now.mono + self.scenario.took, run.id)));
-            self.runs.insert(run.id, run);
+            let timeout = run.command.timeout().filter(|timeout| *timeout < self.scenario.took);
+            self.begin(run, timeout, now);
+        }
+        for (run, _) in turn.stop {
+            if let Some(going) = self.runs.get_mut(&run.id) {
+                going.ended_by = Some(Ending::Interrupted);
+                self.going.push(Reverse((now.mono, run.id)));
+            }
         }
         for entry in turn.entries {
             self.note_passed(&entry);
@@ -328,6 +343,12 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
                 }
             }
         }
+    }
+
+    fn begin(&mut self, run: Arc<Run>, timeout: Option<Duration>, now: Now) {
+        let ended_by = timeout.map(|after| Ending::TimedOut { after, killed: false });
+        self.going.push(Reverse((now.mono + timeout.unwrap_or(self.scenario.took), run.id)));
+        self.runs.insert(run.id, Going { run, started: now.wall, ended_by });
     }
 
     fn tell_message(&mut self, message: Message, now: Now) {
@@ -376,25 +397,27 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
     }
 
     /// Tells what nothing earlier can come before any more: runs in progress are told under the time of their start.
-    fn tell_until(&mut self, next_end: Option<Mono>) {
-        let Some(next_end) = next_end else {
+    fn tell_until(&mut self, started: Option<Timestamp>) {
+        let Some(started) = started else {
             std::mem::take(&mut self.untold).into_values().for_each(&mut self.tell);
             return;
         };
-        let started = self.now_at(Mono(next_end.0.saturating_sub(self.scenario.took))).wall;
         while let Some(first) = self.untold.first_entry().filter(|first| first.key().0 < started) {
             (self.tell)(first.remove());
         }
     }
 
-    /// What a run is assumed to come to: ok and silent, unless the scenario says otherwise.
-    fn outcome(&self, run: &Run, finished: Timestamp) -> Outcome {
-        let scenario = self.scenario;
-        let started = finished.saturating_sub(scenario.took).unwrap_or(finished);
+    /// What a run is assumed to come to: ok and silent, unless something ends it before or the scenario says otherwise.
+    fn outcome(&self, going: &Going, finished: Timestamp) -> Outcome {
+        let (Going { run, started, ended_by }, scenario) = (going, self.scenario);
+        let (started, took) = (*started, clock::between(*started, finished));
+        if let Some(ending) = ended_by {
+            return exec::assumed(&run.command, ending.clone(), Output::default(), started, took);
+        }
         let zone = || self.plan.job(run.job.as_str()).map_or(&self.plan.config.zone, |job| &job.timing.zone);
         let status =
             if scenario.assumptions.is_empty() { Status::Ok } else { scenario.status(&run.job, started, zone()) };
         let printed = scenario.printed(&run.job).map(|text| format!("{text}\n")).unwrap_or_default();
-        assume::outcome(&run.command, status, &printed, started, scenario.took)
+        assume::outcome(&run.command, status, &printed, started, took)
     }
 }

@@ -238,3 +238,21 @@ fn the_end_of_quiet_hours_is_one_message_and_of_a_paused_job_it_says_so() {
     let one = told(&sandbox, &[&night[..], &["--pause", "a@06:00-08:00", "a"]].concat());
     assert!(one.contains("paused now") && !one.contains("failing still"), "{one}");
 }
+
+#[test]
+fn a_run_that_takes_longer_than_it_may_is_ended_as_the_daemon_ends_it() {
+    let sandbox = jobs(&[
+        ("late", "command = \"sleep 3\"\nevery = \"6s\"\ntimeout = \"1s\"\n"),
+        ("replaced", "command = \"sleep 3\"\nevery = \"2s\"\noverlap = \"replace\"\n"),
+    ]);
+    let told = told(&sandbox, &["-v", "--from", "2026-11-23T09:00", "--for", "14s", "--took", "3s"]);
+    for said in [
+        "run late critical",
+        "timed out after 1s",
+        "run replaced critical",
+        "replaced by the next run, 3 runs in a row",
+    ] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert!(!told.contains("run replaced ok") && !told.contains("run late ok"), "{told}");
+}
