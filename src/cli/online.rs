@@ -1,6 +1,11 @@
 //! `check --online`, and what `ping` shares with it: asks Slack about the token and about every channel, within a bound of time and of questions. Decides
 //! nothing: `lint` judges what came.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::{Failure, runtime};
 use crate::clock::{Clock, Mono, System, sleep_until};
 use crate::document::nearest;
@@ -9,10 +14,6 @@ use crate::lint::online;
 use crate::lint::reach::{self, Reach};
 use crate::notify::{self, AuthInfo, Looked, Lookup, Notifier, SendError, Sort, Target};
 use crate::plan::Loaded;
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// How long Slack is asked in all, waits that it asks for included; what is left then is told of as not looked for.
 const PATIENCE: Duration = Duration::from_secs(60);
