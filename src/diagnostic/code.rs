@@ -91,6 +91,7 @@ codes! {
     IdleLine "idle-line" Warning "A line of an `env_file` that sets no variable.";
     MayBeMissing "may-be-missing" Warning "A template needs what will be missing just when it matters.";
     MixedComparison "mixed-comparison" Warning "A template compares a number with text, or numbers as text.";
+    CutMarkup "cut-markup" Warning "A template changes text after it has become markup, and takes the markup apart.";
     UnknownTimeZoneEnvironment "unknown-time-zone-environment" Warning "The time zone of this machine is not known, so that times are UTC.";
     PageOpen "page-open" Warning "Others than this machine can open the status page without a token.";
     UserToken "user-token" Warning "The token is a person's, and messages come from that person.";

@@ -4,6 +4,7 @@
 //! mention anybody by output: `check` lets `mention` be applied only to names that the template itself spells out.
 
 mod jinja;
+mod markup;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use super::vars::{Literal, Moment, Span, WRITTEN};
 use super::words::format_bytes;
 use crate::document::format_duration;
 use crate::slack::{closed, code as inline, escape, fence, literal, mention_markup};
+
+pub(super) use markup::OF_TEXT;
 
 /// A filter on top of Jinja's.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +85,12 @@ impl Mode {
         }
     }
 
+    /// Mrkdwn that was written already, by a filter, a block or a macro, without what this mode adds to it.
+    fn mrkdwn_of(self, value: &Value) -> Option<String> {
+        let text = value.as_str().filter(|_| value.is_safe() && self.is_markup())?;
+        if self == Self::Json { serde_json::from_str(&format!("\"{text}\"")).ok() } else { Some(text.to_owned()) }
+    }
+
     /// Mrkdwn made by a filter, as this mode has it: not escaped again.
     fn markup(self, mrkdwn: String) -> Value {
         match self {
@@ -101,8 +110,8 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     jinja::register(environment, mode);
     environment.add_filter("code", move |value: Value| code(mode, &value));
     environment.add_filter(AS_CODE, move |state: &mut State<'_, '_>, value: Value| as_code(mode, state, &value));
-    environment.add_filter("tail", |value: Value, lines: Option<i64>| lines_of(&value, lines, true));
-    environment.add_filter("head", |value: Value, lines: Option<i64>| lines_of(&value, lines, false));
+    environment.add_filter("tail", move |value: Value, lines: Option<i64>| lines_of(mode, &value, lines, true));
+    environment.add_filter("head", move |value: Value, lines: Option<i64>| lines_of(mode, &value, lines, false));
     environment.add_filter("duration", |value: Value| duration(&value));
     environment.add_filter("date", date);
     environment.add_filter("bytes", |value: Value| bytes(&value));
@@ -110,7 +119,11 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     environment.add_filter("literal", move |value: Value| literal_text(mode, &value));
     environment.add_filter("urlize", move |value: Value| urlize(mode, &value));
     environment.add_filter("mention", move |value: Value| mention(mode, &value));
-    environment.add_filter("strip_ansi", |value: Value| Value::from(clean_str(&text_of(&value))));
+    environment.add_filter("strip_ansi", |value: Value| match value.is_safe() {
+        true => value,
+        false => Value::from(clean_str(&text_of(&value))),
+    });
+    markup::register(environment, mode);
     if mode == Mode::Json {
         // Unescaped for Slack, and still within its JSON string.
         environment.add_filter("safe", |value: Value| match value.is_safe() {
@@ -266,9 +279,10 @@ fn code(mode: Mode, value: &Value) -> Value {
     if !mode.is_markup() || text.trim().is_empty() {
         return Value::from(text.trim_end());
     }
-    match value.is_safe() {
-        true => Value::from_safe_string(fence(&text)),
-        false => mode.markup(fence(&escape(&clean_str(&text)))),
+    match (mode.mrkdwn_of(value), value.is_safe()) {
+        (Some(mrkdwn), _) => mode.markup(fence(&mrkdwn)),
+        (None, true) => Value::from_safe_string(fence(&text)),
+        (None, false) => mode.markup(fence(&escape(&clean_str(&text)))),
     }
 }
 
@@ -311,11 +325,23 @@ fn urlize(mode: Mode, value: &Value) -> Value {
     mode.markup(out)
 }
 
-fn lines_of(value: &Value, count: Option<i64>, last: bool) -> Value {
+fn lines_of(mode: Mode, value: &Value, count: Option<i64>, last: bool) -> Value {
     let count = usize::try_from(count.unwrap_or(10).max(0)).unwrap_or(usize::MAX);
     let text = text_of(value);
-    let body = text.strip_suffix('\n').unwrap_or(&text);
-    let kept = match last {
+    match mode.mrkdwn_of(value) {
+        Some(mrkdwn) => mode.markup(match mrkdwn.strip_prefix("```\n").and_then(|rest| rest.strip_suffix("\n```")) {
+            // A block of code stays one.
+            Some(code) if !code.contains("```") => fence(some_lines(code, count, last)),
+            _ => some_lines(&mrkdwn, count, last).to_owned(),
+        }),
+        None if value.is_safe() => Value::from_safe_string(some_lines(&text, count, last).to_owned()),
+        None => Value::from(some_lines(&text, count, last)),
+    }
+}
+
+fn some_lines(text: &str, count: usize, last: bool) -> &str {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    match last {
         _ if count == 0 => "",
         true => {
             let start = body.rmatch_indices('\n').nth(count - 1).map_or(0, |(at, _)| at + 1);
@@ -325,8 +351,7 @@ fn lines_of(value: &Value, count: Option<i64>, last: bool) -> Value {
             let end = body.match_indices('\n').nth(count - 1).map_or(body.len(), |(at, _)| at);
             &body[..end]
         }
-    };
-    if value.is_safe() { Value::from_safe_string(kept.to_owned()) } else { Value::from(kept) }
+    }
 }
 
 /// A number, or text that is one.
@@ -400,7 +425,7 @@ fn link(mode: Mode, value: &Value, url: &str) -> Result<Value, Error> {
     if !mode.is_markup() {
         return Ok(Value::from(text_of(value)));
     }
-    let label = text_of(value);
+    let label = text_of(&markup::words(mode, value));
     let label = clean_str(&label).split_whitespace().collect::<Vec<_>>().join(" ");
     Ok(mode.markup(match label.as_str() {
         "" => format!("<{url}>"),

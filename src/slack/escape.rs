@@ -136,6 +136,42 @@ pub fn unescape(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
+/// The words that mrkdwn shows: of a link its label, of a ping the name, without fences and entities. What keeps marks from
+/// formatting stays.
+pub fn shown(mrkdwn: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(mrkdwn.len()), mrkdwn);
+    while let Some(open) = rest.find('<') {
+        let (before, token) = (&rest[..open], &rest[open + 1..]);
+        out.push_str(before);
+        let end = token.find(['<', '>', '\n']).filter(|end| token[*end..].starts_with('>'));
+        match end.and_then(|end| Some((label(&token[..end])?, end))) {
+            Some((label, end)) => {
+                out.push_str(&label);
+                rest = &token[end + 1..];
+            }
+            None => {
+                out.push('<');
+                rest = token;
+            }
+        }
+    }
+    out.push_str(rest);
+    unescape(&out.replace("```\n", "").replace("\n```", "")).replace(APART, "")
+}
+
+/// What stands for a link or a ping; nothing where it is neither.
+fn label(token: &str) -> Option<String> {
+    let link = ["http://", "https://", "mailto:"].iter().any(|scheme| token.to_ascii_lowercase().starts_with(scheme));
+    match token.split_once('|') {
+        _ if !link && !token.starts_with(['@', '!', '#']) => None,
+        Some((_, label)) => Some(label.to_owned()),
+        None => Some(match token.strip_prefix("!subteam^").or_else(|| token.strip_prefix('!')) {
+            Some(name) => format!("@{name}"),
+            None => token.to_owned(),
+        }),
+    }
+}
+
 /// A code block in mrkdwn that its content, already escaped, cannot break out of.
 pub fn fence(escaped: &str) -> String {
     let content = escaped.trim_end_matches('\n').replace("```", "``\u{200b}`");

@@ -5,6 +5,7 @@ use std::ops::Range;
 use jiff::tz::TimeZone;
 use minijinja::machinery::ast::{Call, CallArg, CallType, Expr, Filter, Stmt};
 
+use super::markup::{keeps_markup, writes_markup};
 use super::purity::pure;
 use super::tried::Applied;
 use super::{BUILTIN_TESTS, Checker, FUNCTIONS, Type, filter_names, range, words};
@@ -18,6 +19,9 @@ impl Checker<'_> {
     pub(super) fn call(&mut self, call: &Call<'_>, at: Range<usize>) -> Type {
         self.arguments(&call.args);
         match call.identify_call() {
+            CallType::Function(name) if matches!(self.local(name), Some(Type::Markup("macro"))) => {
+                return Type::Markup("macro");
+            }
             CallType::Function(name) if self.local(name).is_some() || FUNCTIONS.contains(&name) => {}
             CallType::Function(name) => {
                 let help = match vars::find(name) {
@@ -72,6 +76,7 @@ impl Checker<'_> {
         self.arguments(&filter.args);
         let name_at = at.start..at.start + filter.name.len();
         self.known_filter(filter.name, name_at.clone());
+        self.after_markup(filter.name, operand, name_at.clone());
         self.applied((Applied::Filter, filter.name), (filter.expr.as_ref(), operand), &filter.args, at.clone());
         let first = match filter.args.first() {
             Some(CallArg::Pos(Expr::Const(each))) => each.value.as_str().map(|text| (text, range(each.span()))),
@@ -108,6 +113,8 @@ impl Checker<'_> {
             self.mention(filter, name_at, block);
         }
         match (filter.name, operand) {
+            (name, Type::Markup(_)) if keeps_markup(name) => operand,
+            (name, _) if writes_markup(name).is_some() => writes_markup(name).map_or(Type::Any, Type::Markup),
             ("first" | "last" | "min" | "max", Type::Known(VarKind::Tables(attributes))) => {
                 Type::Known(VarKind::Table(attributes))
             }

@@ -4,6 +4,7 @@
 //! Before it: a template's text. After it: `template`, which maps each [`Finding`] to its place in the file.
 
 mod filters;
+mod markup;
 mod names;
 mod purity;
 mod tried;
@@ -151,6 +152,8 @@ enum Type {
     Any,
     Known(VarKind),
     Loop,
+    /// Written for Slack: by this filter, or by a block or a macro.
+    Markup(&'static str),
 }
 
 struct Checker<'a> {
@@ -237,7 +240,8 @@ impl Checker<'_> {
             Stmt::SetBlock(set) => {
                 self.scoped(|this| this.statements(&set.body));
                 self.block_filter(set.filter.as_ref(), &set.body);
-                self.assign(&set.target, Type::Any);
+                let kind = if set.filter.is_none() { Type::Markup("set") } else { Type::Any };
+                self.assign(&set.target, kind);
             }
             Stmt::FilterBlock(block) => {
                 self.scoped(|this| this.statements(&block.body));
@@ -268,7 +272,7 @@ impl Checker<'_> {
             }
             Stmt::Macro(each) => {
                 self.facts.branches = true;
-                self.bind(each.name, Type::Any);
+                self.bind(each.name, Type::Markup("macro"));
                 self.macro_body(&each.args, &each.defaults, &each.body);
             }
             Stmt::CallBlock(call) => {
@@ -358,6 +362,7 @@ impl Checker<'_> {
             Expr::Const(_) => Type::Any,
             Expr::Slice(slice) => {
                 let kind = self.expression(&slice.expr);
+                self.sliced(kind, range(slice.span()));
                 self.expressions([&slice.start, &slice.stop, &slice.step].into_iter().flatten());
                 kind
             }

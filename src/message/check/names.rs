@@ -51,7 +51,7 @@ impl Checker<'_> {
                 self.find(Code::UnknownVariable, at, format!("a loop has no attribute `{name}`"), help);
                 return Type::Any;
             }
-            Type::Known(VarKind::Any) => return Type::Any,
+            Type::Known(VarKind::Any) | Type::Markup(_) => return Type::Any,
             Type::Known(VarKind::Table(attributes)) => ("it", attributes),
             Type::Known(VarKind::Span) => ("a length of time", SPAN),
             Type::Known(VarKind::Moment) => ("a point in time", MOMENT),

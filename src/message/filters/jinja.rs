@@ -6,6 +6,7 @@
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, filters};
 
+use super::markup::applied;
 use super::{Mode, as_json, escape_json, percent_encode, refuse, text_of};
 
 /// No message is as wide as that; a width out of hand must not fill the memory.
@@ -38,27 +39,27 @@ pub(super) fn register(environment: &mut Environment<'static>, mode: Mode) {
     engines_own(environment);
     for (name, parameters, wants) in OF_ENGINE {
         environment.add_filter(name, move |state: &mut State<'_, '_>, value: Value, args: Rest<ValueOrKwargs>| {
-            passed_on(state, (name, parameters, wants), value, args)
+            passed_on(mode, state, (name, parameters, wants), value, args)
         });
     }
-    environment.add_filter("center", center);
+    environment.add_filter(" center", center);
     environment.add_filter("filesizeformat", filesizeformat);
     environment.add_filter("forceescape", move |value: Value| mode.markup(crate::slack::escape(&text_of(&value))));
-    environment.add_filter("indent", indent);
+    environment.add_filter("indent", move |value: Value, args: Rest<ValueOrKwargs>| indent(mode, &value, args));
     environment.add_filter("random", random);
-    environment.add_filter("replace", replace);
+    environment.add_filter(" replace", replace);
     environment.add_filter("striptags", |value: Value| striptags(&text_of(&value)));
     environment.add_filter("tojson", move |state: &mut State<'_, '_>, value: Value, args: Rest<ValueOrKwargs>| {
         tojson(mode, state, &value, args)
     });
-    environment.add_filter("truncate", truncate);
-    environment.add_filter("urlencode", move |value: Value| {
+    environment.add_filter(" truncate", truncate);
+    environment.add_filter(" urlencode", move |value: Value| {
         // A URL encodes what is written into it: this is encoded already.
         let encoded = |text: String| if mode == Mode::Url { Value::from_safe_string(text) } else { Value::from(text) };
         urlencode(value).map(encoded)
     });
-    environment.add_filter("wordcount", |value: Value| text_of(&value).split_whitespace().count());
-    environment.add_filter("wordwrap", wordwrap);
+    environment.add_filter(" wordcount", |value: Value| text_of(&value).split_whitespace().count());
+    environment.add_filter(" wordwrap", wordwrap);
     environment.add_filter("xmlattr", move |value: Value, args: Rest<ValueOrKwargs>| xmlattr(mode, &value, args));
 }
 
@@ -79,12 +80,15 @@ fn engines_own(environment: &mut Environment<'static>) {
 
 /// A filter of the engine, with its arguments in the way in which it wants them.
 fn passed_on(
+    mode: Mode,
     state: &mut State<'_, '_>,
     (name, parameters, wants): (&str, &[&str], Wants),
     value: Value,
     args: Rest<ValueOrKwargs>,
 ) -> Result<Value, Error> {
     let given = arguments(name, parameters, args)?;
+    // Single characters could be a part of markup; blanks are none.
+    let characters = name == "trim" && given[0].is_some();
     let mut all = vec![value];
     match wants {
         Wants::Names => {
@@ -97,7 +101,11 @@ fn passed_on(
             all.extend(given.into_iter().take(last).map(|given| given.unwrap_or(Value::UNDEFINED)));
         }
     }
-    state.apply_filter(&format!(" {name}"), &all)
+    let behind = format!(" {name}");
+    match characters {
+        true => applied(mode, &all, |words| state.apply_filter(&behind, words)),
+        false => state.apply_filter(&behind, &all),
+    }
 }
 
 /// What a filter is given for each of its parameters, by its place or by its name.
@@ -164,14 +172,16 @@ fn center(value: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
 }
 
 /// Every line but the first, and but those that are blank, with blanks or a text of one's own before it.
-fn indent(value: Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+fn indent(mode: Mode, value: &Value, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let given = arguments("indent", &["width", "first", "blank"], args)?;
     let (first, blank) = (yes(given[1].as_ref(), false), yes(given[2].as_ref(), false));
     let lead = match given[0].as_ref().and_then(Value::as_str) {
+        // Before markup it would be taken for markup, whoever wrote it.
+        Some(lead) if value.is_safe() && !given[0].as_ref().is_some_and(Value::is_safe) => mode.escape(lead),
         Some(lead) => lead.to_owned(),
         None => " ".repeat(size("indent", "width", given[0].as_ref(), 4)?.min(WIDEST)),
     };
-    let text = text_of(&value);
+    let text = text_of(value);
     let mut out = String::new();
     for (at, line) in text.lines().enumerate() {
         if at > 0 {
@@ -264,8 +274,12 @@ fn tojson(mode: Mode, state: &State<'_, '_>, value: &Value, args: Rest<ValueOrKw
         Some(indent) if indent.is_none() || indent.kind() == ValueKind::Bool => indent.is_true().then_some(2),
         indent => Some(size("tojson", "indent", indent, 0)?.min(16)),
     };
-    let mut json = as_json(state, value).or_else(|error| refuse(error.to_string()))?;
-    if mode == Mode::Json {
+    // What is markup already is escaped, and has to be quoted alone.
+    let written = mode.mrkdwn_of(value).filter(|_| mode == Mode::Json);
+    let escaped = written.is_some();
+    let json = written.map_or_else(|| as_json(state, value), |mrkdwn| Ok(mrkdwn.into()));
+    let mut json = json.or_else(|error| refuse(error.to_string()))?;
+    if mode == Mode::Json && !escaped {
         escape_json(&mut json);
     }
     let text = match indent {
@@ -292,11 +306,13 @@ fn truncate(value: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
         leeway => size("truncate", "leeway", leeway, 5)?,
     };
     let text = text_of(&value);
-    if text.chars().count() <= length.saturating_add(leeway) {
+    // What keeps marks from formatting takes no room.
+    let seen = || text.char_indices().filter(|(_, c)| *c != '\u{2060}');
+    if seen().count() <= length.saturating_add(leeway) {
         return Ok(text);
     }
     let room = length.saturating_sub(end.chars().count());
-    let cut = text.char_indices().nth(room).map_or(text.as_str(), |(at, _)| &text[..at]);
+    let cut = seen().nth(room).map_or(text.as_str(), |(at, _)| &text[..at]);
     let kept = if killwords { cut } else { cut.rsplit_once(' ').map_or(cut, |(kept, _)| kept) };
     Ok(format!("{kept}{end}"))
 }
