@@ -20,7 +20,7 @@ use super::text::{clean, clean_str};
 use super::vars::{Literal, Moment, Span, WRITTEN};
 use super::words::format_bytes;
 use crate::document::format_duration;
-use crate::slack::{closed, code as inline, escape, fence, literal, mention_markup};
+use crate::slack::{closed, code as inline, escape, fence, literal, mention_markup, urls};
 
 pub(super) use markup::OF_TEXT;
 
@@ -303,25 +303,18 @@ fn urlize(mode: Mode, value: &Value) -> Value {
         return value.clone();
     }
     let text = clean_str(&text);
-    let (mut out, mut rest) = (String::new(), &*text);
-    let next = |rest: &str| {
-        let starts = ["https://", "http://"].into_iter().filter_map(|scheme| rest.find(scheme));
-        starts.min()
-    };
-    while let Some(start) = next(rest) {
-        let (before, tail) = rest.split_at(start);
-        let end =
-            tail.find(|c: char| c.is_whitespace() || c.is_control() || "<>\"'`|".contains(c)).unwrap_or(tail.len());
-        // What closes a sentence or a bracket is no part of it.
-        let url = tail[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}', '*', '_', '~']);
-        out.push_str(&escape(before));
-        match link_url(url).filter(|_| !url.ends_with("://")) {
-            Some(target) => out.push_str(&format!("<{target}|{}>", escape(url))),
+    let (mut out, mut at) = (String::new(), 0);
+    for range in urls(&text) {
+        let url = &text[range.clone()];
+        out.push_str(&escape(&text[at..range.start]));
+        match link_url(url) {
+            // A bar would end the address.
+            Some(target) => out.push_str(&format!("<{target}|{}>", escape(&url.replace('|', "%7C")))),
             None => out.push_str(&escape(url)),
         }
-        rest = &tail[url.len()..];
+        at = range.end;
     }
-    out.push_str(&escape(rest));
+    out.push_str(&escape(&text[at..]));
     mode.markup(out)
 }
 

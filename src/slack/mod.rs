@@ -11,6 +11,7 @@ pub mod limits;
 mod mention;
 mod parent;
 mod plain;
+mod url;
 mod validate;
 mod weight;
 
@@ -20,5 +21,6 @@ pub use fit::{Fitted, fit};
 pub use mention::{is_mention_markup, is_ping, mention_markup, without_pings};
 pub use parent::Parent;
 pub use plain::plain;
+pub use url::urls;
 pub use validate::{Flaw, validate};
 pub use weight::{weight, weight_of};
