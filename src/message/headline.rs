@@ -15,7 +15,7 @@ use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Reason, Status, known};
 use crate::policy::{Event, Update};
 use crate::policy::{count, ordinal};
-use crate::slack::{cut, has_joined_url, unformatted, units};
+use crate::slack::{cut, cut_middle_plain, has_joined_url, unformatted};
 
 /// What stands in the place of a cause where the command has said nothing, behind how it ended.
 pub const NO_OUTPUT: &str = ", no output";
@@ -674,30 +674,7 @@ fn tidy(text: &str) -> String {
 
 /// A line of at most [`LINE`] units: its beginning and its end, which tell most.
 fn shorten(line: &str) -> String {
-    let line = tidy(line);
-    if units(&line) <= LINE {
-        return line;
-    }
-    let half = LINE / 2 - 2;
-    let upto = |chars: &mut dyn Iterator<Item = (usize, char)>| {
-        let mut used = 0;
-        let fits = |c: char| {
-            used += c.len_utf16();
-            used <= half
-        };
-        let mut fits = fits;
-        let mut last = None;
-        for (at, c) in chars {
-            if !fits(c) {
-                break;
-            }
-            last = Some((at, c));
-        }
-        last
-    };
-    let head = upto(&mut line.char_indices()).map_or(0, |(at, c)| at + c.len_utf8());
-    let tail = upto(&mut line.char_indices().rev()).map_or(line.len(), |(at, _)| at);
-    format!("{} … {}", line[..head].trim_end(), line[tail..].trim_start())
+    cut_middle_plain(&tidy(line), LINE)
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ use crate::exec::{Captured, Reason, Redactor, Status, shows_nothing};
 use crate::policy::{Event, Update};
 use crate::slack::limits::{ALL_BLOCKS, ATTACHMENT_BLOCKS, BLOCKS, FIELDS as MOST_FIELDS, PLAIN};
 use crate::slack::{
-    Fitted, blocks, closed, cut, cut_middle, escape, fence, fit, is_mention_markup, plain, unescape, unformatted,
-    units, weight, weight_of,
+    Fitted, blocks, characters, closed, cut, cut_middle, escape, fence, fit, is_mention_markup, plain, unescape,
+    unformatted, units, weight, weight_of,
 };
 
 /// Lines of output in a message.
@@ -365,14 +365,14 @@ fn keep_end(text: &str, limit: usize) -> String {
     }
     const OPEN: &str = "```\n…";
     let mut left = limit.saturating_sub(units(OPEN));
-    let start = text.char_indices().rev().find(|(_, c)| match left.checked_sub(c.len_utf16()) {
+    let start = characters(text).rev().find(|(_, character)| match left.checked_sub(units(character)) {
         Some(rest) => {
             left = rest;
             false
         }
         None => true,
     });
-    let mut rest = start.map_or(text, |(at, c)| &text[at + c.len_utf8()..]);
+    let mut rest = start.map_or(text, |(at, character)| &text[at + character.len()..]);
     let entity = rest.bytes().take(5).take_while(u8::is_ascii_lowercase).count();
     if rest.as_bytes().get(entity) == Some(&b';') {
         rest = &rest[entity + 1..];

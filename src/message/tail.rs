@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::text::clean;
 use crate::exec::{Captured, is_marker, shows_nothing};
 use crate::policy::telling;
-use crate::slack::{cut_plain, escape, units};
+use crate::slack::{characters, cut_plain, escape, units};
 
 /// So many bytes of the end are looked at, whatever was captured; those of a progress bar count as its last state.
 const WINDOW: usize = 64 << 10;
@@ -171,12 +171,12 @@ fn number_of(lines: usize) -> String {
 /// The end of one line that alone is too long, marked at its start.
 fn end_of(line: &str, limit: usize) -> String {
     let mut used = 8;
-    let start = line.char_indices().rev().find(|(_, c)| {
-        used += units(&escape(c.encode_utf8(&mut [0; 4])));
+    let start = characters(line).rev().find(|(_, character)| {
+        used += units(&escape(character));
         used > limit
     });
     match start {
-        Some((at, c)) => format!("…{}", &line[at + c.len_utf8()..]),
+        Some((at, character)) => format!("…{}", &line[at + character.len()..]),
         None => cut_plain(line, limit).0,
     }
 }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use super::escape::units;
 use super::limits::URL;
 use super::mention::is_ping;
@@ -19,6 +21,8 @@ const OPEN: &str = "```\n";
 const MARKUP: usize = 1_000;
 /// What a cut needs at most: the mark and the closing fence.
 const RESERVE: usize = 5;
+/// Bytes of what counts as one character: the longest emoji have 35.
+const LONGEST_CHARACTER: usize = 100;
 
 /// Mrkdwn of at most `limit` units, every code block closed; `false` when something was left out.
 pub fn cut(text: &str, limit: usize) -> (String, bool) {
@@ -32,12 +36,45 @@ pub fn cut_plain(text: &str, limit: usize) -> (String, bool) {
         return (text.to_owned(), true);
     }
     let mut used = 1;
-    let kept = text.char_indices().find(|(_, c)| {
-        used += c.len_utf16();
+    let kept = characters(text).find(|(_, character)| {
+        used += units(character);
         used > limit
     });
     let end = kept.map_or(text.len(), |(at, _)| at);
     (format!("{}{CUT}", &text[..end]), false)
+}
+
+/// What people see as one character each, with where it begins: a letter and its accents, a flag, a family. A cut through one
+/// would make another of it. More than anybody writes is taken apart.
+pub fn characters(text: &str) -> impl DoubleEndedIterator<Item = (usize, &str)> {
+    text.grapheme_indices(true).flat_map(|(start, cluster)| {
+        let whole = cluster.len() <= LONGEST_CHARACTER;
+        let parts = cluster.char_indices().filter(move |(at, _)| !whole || *at == 0);
+        parts.map(move |(at, c)| (start + at, if whole { cluster } else { &cluster[at..at + c.len_utf8()] }))
+    })
+}
+
+/// One line of plain text of at most `limit` units: of a longer one the middle is left out.
+pub fn cut_middle_plain(line: &str, limit: usize) -> String {
+    if units(line) <= limit {
+        return line.to_owned();
+    }
+    let all: Vec<&str> = characters(line).map(|(_, character)| character).collect();
+    without_middle(&all, limit)
+}
+
+/// The first and the last of these, with a mark between them.
+fn without_middle(atoms: &[&str], limit: usize) -> String {
+    let half = limit.saturating_sub(units(GAP)) / 2;
+    let fits = |used: &mut usize, atom: &str| {
+        *used += units(atom);
+        *used <= half
+    };
+    let (mut head, mut tail) = (0, 0);
+    let begin = atoms.iter().take_while(|atom| fits(&mut head, atom)).count();
+    let end = atoms.iter().rev().take_while(|atom| fits(&mut tail, atom)).count();
+    let (begin, end) = (atoms[..begin].concat(), atoms[atoms.len() - end..].concat());
+    format!("{}{GAP}{}", begin.trim_end(), end.trim_start())
 }
 
 /// One line of mrkdwn of at most `limit` units: of a longer one the middle is left out, since its beginning says what it is
@@ -53,16 +90,7 @@ pub fn cut_middle(line: &str, limit: usize) -> String {
         atoms.push(atom);
         rest = after;
     }
-    let half = limit.saturating_sub(units(GAP)) / 2;
-    let fits = |used: &mut usize, atom: &str| {
-        *used += units(atom);
-        *used <= half
-    };
-    let (mut head, mut tail) = (0, 0);
-    let begin = atoms.iter().take_while(|atom| fits(&mut head, atom)).count();
-    let end = atoms.iter().rev().take_while(|atom| fits(&mut tail, atom)).count();
-    let (begin, end) = (atoms[..begin].concat(), atoms[atoms.len() - end..].concat());
-    closed_code(&format!("{}{GAP}{}", begin.trim_end(), end.trim_start())).into_owned()
+    closed_code(&without_middle(&atoms, limit)).into_owned()
 }
 
 /// Code that would not be closed any more is none.
@@ -156,8 +184,8 @@ fn scan(text: &str, mut open: bool, limit: usize) -> Scan {
 
 /// The length of the first thing in `rest` that must not be broken.
 fn atom_length(rest: &str) -> usize {
-    match rest.as_bytes()[0] {
-        b'`' if rest.starts_with("```") => 3,
+    let length = match rest.as_bytes()[0] {
+        b'`' if rest.starts_with("```") => return 3,
         b'&' => ["&amp;", "&lt;", "&gt;"].into_iter().find(|entity| rest.starts_with(entity)).map_or(1, str::len),
         b'<' => {
             let near = &rest.as_bytes()[..rest.len().min(URL + 100)];
@@ -167,7 +195,16 @@ fn atom_length(rest: &str) -> usize {
             }
         }
         _ => rest.chars().next().map_or(1, char::len_utf8),
+    };
+    // Nothing joins what is ASCII, line ends apart.
+    if rest.as_bytes().get(length).is_none_or(u8::is_ascii) {
+        return length;
     }
+    let last = rest[..length].chars().next_back().map_or(0, char::len_utf8);
+    let near = &rest[length - last..];
+    let near = near.char_indices().nth(LONGEST_CHARACTER).map_or(near, |(end, _)| &near[..end]);
+    let joined = characters(near).next().map_or(last, |(_, character)| character.len());
+    length - last + joined
 }
 
 /// One line of mrkdwn with at most `limit` characters shown: of a longer one the middle is left out, never a part of an escape
@@ -214,7 +251,7 @@ pub fn one_line(line: &str, limit: usize) -> (String, Vec<String>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{cut, cut_middle, cut_plain, split};
+    use super::{characters, cut, cut_middle, cut_middle_plain, cut_plain, one_line, split};
     use crate::slack::escape::{escape, fence, units};
     use crate::slack::limits::SECTION;
 
@@ -248,6 +285,34 @@ mod tests {
             assert_eq!(cut_middle(line, limit), shown, "{line}");
             assert!(units(shown) <= limit);
         }
+    }
+
+    #[test]
+    fn no_cut_goes_through_what_people_see_as_one_character() {
+        let (flag, family, accent) = ("\u{1f1e9}\u{1f1ea}", "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}", "e\u{301}");
+        for character in [flag, family, accent, "&amp;\u{301}"] {
+            let whole = |text: &str| {
+                let rest = text.replace(character, "").replace(['…', ' ', 'x'], "");
+                assert!(rest.is_empty(), "{character} in {}: {rest:?}", text.escape_unicode());
+            };
+            for before in ["", "x", "xx"] {
+                let text = format!("{before}{}", character.repeat(60));
+                for limit in 40..56 {
+                    whole(&cut(&text, limit).0);
+                    whole(&cut_middle(&text, limit));
+                    whole(&one_line(&text, limit / 2).0);
+                    split(&text, limit, 10_000).0.iter().for_each(|piece| whole(piece));
+                    if !character.starts_with('&') {
+                        whole(&cut_plain(&text, limit).0);
+                        whole(&cut_middle_plain(&text, limit));
+                    }
+                }
+            }
+        }
+        // Nobody sees one character in this.
+        let heap = format!("e{}", "\u{301}".repeat(500));
+        assert_eq!((units(&cut(&heap, 100).0), units(&cut_plain(&heap, 100).0)), (96, 100));
+        assert_eq!(characters("ae\u{301}").map(|(at, _)| at).collect::<Vec<_>>(), [0, 1]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod url;
 mod validate;
 mod weight;
 
-pub use cut::{cut, cut_middle, cut_plain, one_line, split};
+pub use cut::{characters, cut, cut_middle, cut_middle_plain, cut_plain, one_line, split};
 pub use escape::{closed, code, escape, fence, has_joined_url, literal, shown, unescape, unformatted, units};
 pub use fit::{Fitted, fit};
 pub use mention::{is_mention_markup, is_ping, mention_markup, without_pings};

@@ -8,6 +8,7 @@ use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 use super::markup::applied;
 use super::{Mode, as_json, escape_json, percent_encode, refuse, text_of};
+use crate::slack::characters;
 
 /// No message is as wide as that; a width out of hand must not fill the memory.
 const WIDEST: usize = 4_000;
@@ -312,7 +313,9 @@ fn truncate(value: Value, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
         return Ok(text);
     }
     let room = length.saturating_sub(end.chars().count());
-    let cut = seen().nth(room).map_or(text.as_str(), |(at, _)| &text[..at]);
+    let at = seen().nth(room).map_or(text.len(), |(at, _)| at);
+    let at = characters(&text).map(|(start, _)| start).chain([text.len()]).take_while(|start| *start <= at).last();
+    let cut = &text[..at.unwrap_or_default()];
     let kept = if killwords { cut } else { cut.rsplit_once(' ').map_or(cut, |(kept, _)| kept) };
     Ok(format!("{kept}{end}"))
 }
