@@ -278,7 +278,7 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
         head.push(title_block(&format!("{pings}{}", headline.block)));
         format!("{pings}{}", headline.plain)
     };
-    let mut context = context_line(notice, &headline, whole, own_title.is_some());
+    let mut context = context_line(notice, &headline, whole, own_title);
     if let Some(page) = notice.page.as_deref().filter(|_| !context.is_empty()) {
         context = format!("{context}{BETWEEN}<{page}|Open>");
     }
@@ -320,12 +320,18 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
     Rendered { text, color, blocks: all, attachment, written, left_out: parts.left_out }
 }
 
-/// The context line: none below a job's own message, and none below a recovery, which is one line.
-fn context_line(notice: &Notice, headline: &Headline, whole: bool, titled: bool) -> String {
+/// The context line: none below a job's own message; below a recovery, which is one line, the host, and the job where its title
+/// does not name it.
+fn context_line(notice: &Notice, headline: &Headline, whole: bool, title: Option<&str>) -> String {
     match notice.event {
         _ if whole => String::new(),
-        Event::Recovery if notice.run().is_some() => one_line(&notice.host),
-        _ => context(notice, headline, titled),
+        Event::Recovery if notice.run().is_some() => {
+            let job = unformatted(&short(notice.job.name.as_str()));
+            let named = title.is_none_or(|title| title.contains(&job));
+            let facts = [job, one_line(&notice.host)];
+            facts.into_iter().skip(usize::from(named)).collect::<Vec<_>>().join(BETWEEN)
+        }
+        _ => context(notice, headline, title.is_some()),
     }
 }
 

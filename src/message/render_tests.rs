@@ -98,6 +98,19 @@ fn first_line(notice: &Notice) -> String {
 const WHERE: &str = "web-1 · every 5m · Nightly dump";
 
 #[test]
+fn a_recovery_says_of_which_job_it_is_where_its_title_does_not() {
+    for (title, below) in [
+        ("The nightly thing", "db/backup · web-1"),
+        ("{{ stdout }}", "db/backup · web-1"),
+        ("back: {{ job.name }}", "web-1"),
+    ] {
+        let message = rendered(&sample(Event::Recovery), &format_of(&format!("message.title = '{title}'")));
+        let context = message.blocks.last().map(|block| block["elements"][0]["text"].clone());
+        assert_eq!(context, Some(below.into()), "{title}");
+    }
+}
+
+#[test]
 fn what_the_script_says_itself_goes_first_and_is_obeyed_by_nobody() {
     let said = |event| {
         let notice = with(sample(event), |outcome| {
