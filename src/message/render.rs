@@ -297,7 +297,7 @@ fn compose(notice: &Notice, parts: Parts) -> Rendered {
         of_digest(notice, room, &mut middle);
     }
     let field_lines: Vec<String> =
-        parts.fields.iter().map(|(name, value)| format!("{}: {value}", escape(name))).collect();
+        parts.fields.iter().map(|(name, value)| format!("{}: {value}", unformatted(&short(name)))).collect();
     if !whole_fields {
         // What the template wrote is one file: the body, if there is one, and the fields below it.
         let body = middle.whole.take().or_else(|| own_body.clone()).map(|body| body.trim().to_owned());

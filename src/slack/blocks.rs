@@ -39,13 +39,18 @@ pub fn paragraphs(text: &str, room: usize) -> (Vec<Value>, bool) {
     }
 }
 
+/// What stands for a star in bold type.
+const STAR: &str = "\u{2217}";
+
 /// Names with values, side by side; at most `limit` units together: `None` when there is none. And `false` when one was shortened.
 pub fn fields(fields: &[(String, String)], limit: usize) -> (Option<Value>, bool) {
     let each = FIELD.min(limit / fields.len().max(1));
     let mut whole = true;
     let text = |(name, value): &(String, String)| {
-        let (name, whole_name) = cut_plain(name, 100);
-        let (text, whole_text) = cut(&format!("*{}*\n{value}", unformatted(&name)), each);
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (name, whole_name) = cut_plain(&name, 100);
+        // No star can stand within bold type.
+        let (text, whole_text) = cut(&format!("*{}*\n{value}", unformatted(&name.replace('*', STAR))), each);
         whole &= whole_name && whole_text;
         mrkdwn(&text)
     };
@@ -81,9 +86,24 @@ const FENCES: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use super::preformatted;
+    use super::{fields, preformatted};
     use crate::slack::escape::units;
     use crate::slack::limits::SECTION;
+
+    #[test]
+    fn the_name_of_a_field_is_one_line_in_bold_type_whatever_stands_in_it() {
+        for (name, shown) in [
+            ("Queue", "*Queue*\n3"),
+            ("A *b*", "*A \u{2217}b\u{2217}*\n3"),
+            ("*", "*\u{2217}*\n3"),
+            ("max_conn", "*max_conn*\n3"),
+            ("_a_ <b>", "*\u{2060}_\u{2060}a\u{2060}_\u{2060} &lt;b&gt;*\n3"),
+            ("of\nlast\tnight", "*of last night*\n3"),
+        ] {
+            let (block, whole) = fields(&[(name.to_owned(), "3".to_owned())], 2_000);
+            assert_eq!((block.expect("a block")["fields"][0]["text"].as_str(), whole), (Some(shown), true), "{name}");
+        }
+    }
 
     #[test]
     fn a_code_block_keeps_its_limit_whatever_stands_in_it() {

@@ -20,7 +20,10 @@ pub fn plain(text: &str, blocks: &[Value]) -> String {
 /// A text as it reads without markup: what a block says in bold type stands in the text as plain words.
 fn words(text: &str) -> String {
     let is_markup = |c: char| {
-        matches!(c, '*' | '_' | '~' | '`' | ':' | '·') || c.is_whitespace() || c == '\u{200b}' || c == '\u{2060}'
+        matches!(c, '*' | '\u{2217}' | '_' | '~' | '`' | ':' | '·')
+            || c.is_whitespace()
+            || c == '\u{200b}'
+            || c == '\u{2060}'
     };
     let words: Vec<&str> = text.split(is_markup).filter(|word| !word.is_empty()).collect();
     format!(" {} ", words.join(" "))
