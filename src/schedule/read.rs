@@ -440,12 +440,15 @@ pub fn read_zone(text: &Text<'_>, reader: &Reader) -> Option<TimeZone> {
     let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
     let names = || known.iter().map(String::as_str);
     let city = |name: &str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text.value.trim()));
-    let help = match names().find(|name| city(name)) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None if known.is_empty() => "this machine has no time zones; install its `tzdata` package".to_owned(),
-        None => of_offset(text.value)
-            .or_else(|| did_you_mean(text.value, names()))
-            .unwrap_or_else(|| "write its IANA name, such as `Europe/Berlin` or `UTC`".to_owned()),
+    // Before names: `Etc/GMT+2` ends like `GMT+2`, and is another time.
+    let help = match of_offset(text.value) {
+        _ if known.is_empty() => "this machine has no time zones; install its `tzdata` package".to_owned(),
+        Some(help) => help,
+        None => match names().find(|name| city(name)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => did_you_mean(text.value, names())
+                .unwrap_or_else(|| "write its IANA name, such as `Europe/Berlin` or `UTC`".to_owned()),
+        },
     };
     let message = format!("the time zone `{}` is not known on this machine", text.value);
     reader.push(Problem::new(Code::UnknownTimeZone, text.at, message).help(help));

@@ -191,6 +191,12 @@ fn every_mistake_is_shown_at_its_characters() {
                 "unknown-time-zone ['Berlin'] the time zone `Berlin` is not known on this machine (did you mean `Europe/Berlin`?)",
             ],
         ),
+        (
+            "every = '5m'\ntime_zone = 'GMT+2'",
+            &[
+                "unknown-time-zone ['GMT+2'] the time zone `GMT+2` is not known on this machine (`Etc/GMT-2` is 2h ahead of UTC (the sign in its name is the other one), all year; a place, such as `Europe/Berlin`, follows the summer time)",
+            ],
+        ),
         ("every = '5m'\ntime_zone = '../../etc/passwd'", &["unknown-time-zone"]),
         ("every = '5m'\ntime_zone = ''", &["unknown-time-zone"]),
         ("every = '5m'\nworking_hours = '9:00-25:00'", &["invalid-hours [25:00] `25:00` is no time of day"]),
