@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::capture::redact::Redactor;
+use super::capture::visible::clean;
 use super::capture::{directives, json, output, perfdata};
 use super::keys::Command;
 use super::keys::exit_codes::{Exit, Meaning};
@@ -90,7 +91,8 @@ pub(super) fn assess(command: &Command, redactor: &Redactor, ending: Ending, mut
     }
     let mut json = parsed.and_then(Result::ok);
     let perfdata = |output: &Output| match command.output.parse {
-        Some(Parse::Perfdata) => Some(perfdata::parse(&String::from_utf8_lossy(&output.stdout.head))),
+        // As it is shown: what a terminal code hides parts no word, and no secret, in two.
+        Some(Parse::Perfdata) => Some(perfdata::parse(&clean(&output.stdout.head))),
         _ => None,
     };
     let mut unmasked = None;
@@ -184,9 +186,7 @@ pub struct Parsed {
 pub fn read_again(parse: Option<Parse>, stdout: &Captured) -> Parsed {
     match parse {
         Some(Parse::Json) => Parsed { json: parse_json(stdout).ok(), ..Parsed::default() },
-        Some(Parse::Perfdata) => {
-            Parsed { perfdata: perfdata::parse(&String::from_utf8_lossy(&stdout.head)).items, ..Parsed::default() }
-        }
+        Some(Parse::Perfdata) => Parsed { perfdata: perfdata::parse(&clean(&stdout.head)).items, ..Parsed::default() },
         None => Parsed::default(),
     }
 }

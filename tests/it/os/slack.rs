@@ -150,8 +150,10 @@ async fn bad_answers_are_tried_again() {
     }
     slack.answer(Answer::status(200, "<html>Please log in</html>"));
     assert!(transient(send(&settings(&slack.url())).await).0.contains("not Slack's"));
-    // What answers for a webhook may have passed it on.
     slack.answer(Answer::status(200, "<html>Please log in</html>"));
+    assert!(transient(send(&hook(&slack.webhook_url())).await).0.contains("not Slack's"));
+    // What answers for a webhook may have passed it on.
+    slack.answer(Answer::status(200, "queued"));
     let unsure = send(&hook(&slack.webhook_url())).await;
     assert!(matches!(unsure, Err(SendError::Uncertain { .. })), "{unsure:?}");
     slack.answer(Answer::error("never_heard_of"));

@@ -207,7 +207,7 @@ fn the_configuration_itself_and_files_that_jobs_name_are_taken_too() {
     sandbox.file("variables", "NAME=one\n");
     sandbox.file("jobs.d/named.toml", "command = 'echo named $NAME'\nevery = '1h'\nenv_file = 'variables'\n");
     let mut going = started(&sandbox);
-    sandbox.file("variables", "NAME two\n");
+    sandbox.file("variables", "NAME='two\n");
     going.wait_for("reloaded jobs=2");
     going.wait_for("named.toml");
     sandbox.file("variables", "NAME=two\n");
