@@ -169,8 +169,8 @@ impl Queue {
             let untold: Vec<&Stored> =
                 members.iter().filter(|(_, place)| *place == Place::Default).map(|(stored, _)| *stored).collect();
             further = substituted(&untold, &default);
-            // What is told says that the channel takes nothing.
-            let _told = self.untaken.is_first_notice(&batch.channel, None);
+            // What is told says it.
+            self.untaken.notice_told(&batch.channel, None);
             if batch.storm.is_some() {
                 // Each by itself: an incident has its thread there, and is one of a storm there too if so many wait.
                 let each = untold.iter().map(|stored| self.forward(&stored.message, stored.id, &default, now.wall));
@@ -260,8 +260,8 @@ impl Queue {
             // Another channel may take what this one does not.
             Some(default) if places.contains(&Place::Default) => {
                 forwarded = true;
-                // What is told says that the channel does not take it.
-                let _told = self.untaken.is_first_notice(&batch.channel, message.incident);
+                // What is told says it.
+                self.untaken.notice_told(&batch.channel, message.incident);
                 further = substituted(&batch.members.iter().collect::<Vec<_>>(), &default);
                 follow.push(self.forward_batch(batch, code, &default, now.wall));
                 elsewhere

@@ -147,11 +147,16 @@ impl Untaken {
     /// Whether this would be the first notice that a channel does not take a message of an incident, or that it takes nothing:
     /// there is one, however often it refuses them.
     pub(super) fn is_first_notice(&mut self, channel: &Channel, incident: Option<u64>) -> bool {
+        let is_first = !self.noticed.contains(&(channel.clone(), incident));
+        self.notice_told(channel, incident);
+        is_first
+    }
+
+    /// It is told that a channel does not take a message of an incident, or that it takes nothing: no notice is to say it again.
+    pub(super) fn notice_told(&mut self, channel: &Channel, incident: Option<u64>) {
         let of = (channel.clone(), incident);
-        if self.noticed.contains(&of) {
-            return false;
+        if !self.noticed.contains(&of) {
+            remembered(&mut self.noticed, Some(of));
         }
-        remembered(&mut self.noticed, Some(of));
-        true
     }
 }
