@@ -1,4 +1,4 @@
-//! \[db\] The SQL of the outbox: rows in, rows out, no decisions.
+//! \[db\] The SQL of the outbox: rows in, rows out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params, params_from_iter};
 
-use super::columns::{self, MOST, count, maybe_number, maybe_text, number, text, time};
+use super::columns::{self as column, MOST, count, maybe_number, maybe_text, number, text, time};
 use super::overlay::{Peer, Root};
+use super::rows::{ANNOUNCED, BEHIND_WAITING, OUTDATED_FIRST, OUTDATED_OTHER, TABLES, columns, row};
 use super::runs::{PAGE, int};
 use super::types::{
     Class, Depth, Disposition, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, Part, Progress, Stored,
     ThreadChange, Untold,
 };
-use crate::exec::Status;
 use crate::id::{Channel, JobName, RunId};
-use crate::message::{Attachment, Message, Route, Thread};
+use crate::message::{Attachment, Message};
 use crate::notify::Parent;
 use crate::policy::{Dropped, Event, Told};
 
@@ -288,60 +288,12 @@ pub(super) fn depths(db: &Connection) -> Result<HashMap<Channel, Depth>> {
     Ok(depths)
 }
 
-/// An edit that a later one follows.
-const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
-     AND later.state = 0 AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
-
-/// That its channel was told of it in a digest of late messages, as column `forwarded` has it beside the 1 of a message that
-/// was told elsewhere.
-const ANNOUNCED: i64 = 2;
-
-/// The first message of an incident that was refused, and that a later first message of the same incident follows, or whose
-/// channel has taken a later message since that says what fails. That the job keeps changing does not say it.
-const OUTDATED_FIRST: &str = "edit = 0 AND state = 0 AND refusals > 0 AND part = 1 \
-     AND (CASE WHEN json_valid(thread.first) THEN json_extract(thread.first, '$.event') <> 'flapping' END IS TRUE OR EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
-          AND later.state = 0 AND later.edit = 0 AND later.id > message.id AND later.incident = message.incident \
-          AND later.part = 1))";
-
-/// Another message of an incident that waits for another try, or waits behind one, and that a later one of the same incident
-/// takes the place of: what it says is no longer so. What is shown in the channel stays until something else is, or the end.
-const OUTDATED_OTHER: &str = "edit = 0 AND state = 0 AND part > 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
-     AND later.state = 0 AND later.edit = 0 AND later.part > 0 AND later.id > message.id AND later.queued > message.queued \
-     AND later.incident = message.incident \
-     AND (message.refusals > 0 AND (later.part = 2 \
-         OR CASE WHEN json_valid(message.body) THEN json_extract(message.body, '$.thread') END IS 'reply' \
-         OR CASE WHEN json_valid(later.body) THEN json_extract(later.body, '$.thread') END IS NOT 'reply') \
-       OR later.part = 1 AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel \
-         AND earlier.state = 0 AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident \
-         AND earlier.refusals > 0)))";
-
-/// A message of an incident whose end waits behind it.
-const OVER: &str = "edit = 0 AND part <> 2 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
-     AND later.state = 0 AND later.id > message.id AND later.incident = message.incident AND later.part = 2)";
-
-/// A message of an incident, not its first, before which another one was refused and waits for another try: it comes behind that.
-const BEHIND_WAITING: &str = "part > 1 \
-     AND EXISTS (SELECT 1 FROM message AS earlier WHERE earlier.channel = message.channel AND earlier.state = 0 \
-          AND earlier.edit = 0 AND earlier.id < message.id AND earlier.incident = message.incident \
-          AND earlier.refusals > 0 AND earlier.not_before > ?3)";
-
-fn columns() -> String {
-    format!(
-        "message.id, state, queued, attempts, why, message.channel, body, thread.place, thread.ts, \
-         ({OUTDATED_EDIT}) OR ({OUTDATED_FIRST}) OR ({OUTDATED_OTHER}), message.job, not_before, timeouts, refusals, forwarded, \
-         CASE edit WHEN 1 THEN thread.first END, message.dropped, ({OVER})"
-    )
-}
-
 /// What was dropped, whether the daemon has heard of it or not.
 const DROPPED: &str = "state > 2";
 
 /// Dropped, and the daemon is still to hear of it; and as it is when it has.
 const DROPPED_UNHEARD: i64 = 3;
 const DROPPED_HEARD: i64 = 4;
-
-const TABLES: &str =
-    "message LEFT JOIN thread ON thread.incident = message.incident AND thread.channel = message.channel";
 
 /// What waits of a class is found by its state.
 fn state_of(class: Class) -> i64 {
@@ -469,78 +421,12 @@ pub(super) fn attachment(db: &Connection, id: MessageId) -> Result<Option<Attach
         .optional()
 }
 
-fn row(row: &Row<'_>) -> Result<Stored> {
-    let thread = maybe_text(row, 7)?.zip(maybe_text(row, 8)?).map(|(channel, ts)| Parent { channel, ts });
-    let (id, queued) = (MessageId(count(row, 0)?), time(row, 2)?);
-    let channel = Channel::new(&text(row, 5)?);
-    let message = match serde_json::from_str::<Message>(&text(row, 6)?) {
-        // The column says where it goes now.
-        Ok(message) => Message { channel, ..message },
-        Err(error) => {
-            let job = maybe_text(row, 10)?.map(JobName::new);
-            unreadable(id, channel, job, queued, &error.to_string())
-        }
-    };
-    let small = |column| -> Result<u32> { Ok(u32::try_from(count(row, column)?).unwrap_or(u32::MAX)) };
-    Ok(Stored {
-        id,
-        state: MessageState::from_number(number(row, 1)?),
-        queued,
-        attempts: small(3)?,
-        why: maybe_text(row, 4)?,
-        dropped: maybe_text(row, 16)?.and_then(|dropped| serde_json::from_str(&dropped).ok()),
-        progress: Progress {
-            not_before: (number(row, 11)? > 0).then(|| time(row, 11)).transpose()?,
-            timeouts: small(12)?,
-            refusals: small(13)?,
-            forwarded: number(row, 14)? & 1 == 1,
-            announced: number(row, 14)? & ANNOUNCED == ANNOUNCED,
-        },
-        parent: message.route.target.clone().or(thread),
-        // One that cannot be read is as one that is not known: the edit takes its place as it stands.
-        first: maybe_text(row, 15)?.and_then(|first| serde_json::from_str(&first).ok()),
-        message,
-        superseded: number(row, 9)? == 1,
-        over: number(row, 17)? == 1,
-    })
-}
-
-/// What is sent in the place of a message whose content is damaged: all that is known of it.
-pub(super) fn unreadable(
-    id: MessageId,
-    channel: Channel,
-    job: Option<JobName>,
-    queued: Timestamp,
-    why: &str,
-) -> Message {
-    let of = job.as_ref().map(|job| format!(" of job {job}")).unwrap_or_default();
-    let since = queued.strftime("%Y-%m-%d %H:%M:%S UTC");
-    Message {
-        job,
-        run: None,
-        event: None,
-        status: Status::Unknown,
-        channel,
-        text: crate::slack::escape(&format!(
-            "a message that cannot be read: number {id} in the outbox{of}, queued {since}. Its row in the database is damaged ({why}); \
-             `slack-alert history` may still show the run."
-        )),
-        blocks: Vec::new(),
-        color: None,
-        incident: None,
-        thread: Thread::None,
-        attachment: None,
-        created: queued,
-        route: Route::default(),
-    }
-}
-
 /// A channel whose name is no text is one that nobody can ask for: the message itself says where it goes.
 fn mend_channels(db: &Connection) -> Result<usize> {
     let mut changed = 0;
     let names: Vec<Vec<u8>> = db
         .prepare("SELECT DISTINCT CAST(channel AS BLOB) FROM message")?
-        .query_map((), |row| columns::bytes(row, 0))?
+        .query_map((), |row| column::bytes(row, 0))?
         .collect::<Result<_>>()?;
     for name in names.iter().filter(|name| std::str::from_utf8(name).is_err()) {
         let rows: Vec<(i64, String)> = db

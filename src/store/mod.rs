@@ -18,6 +18,7 @@ mod mail;
 mod overlay;
 mod reader;
 mod retention;
+mod rows;
 mod runs;
 mod salvage;
 mod schema;

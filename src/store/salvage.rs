@@ -21,7 +21,7 @@ use super::columns::{self, MOST};
 use super::folder::{self, DATABASE, OpenError};
 use super::leaves::{self, Found};
 use super::types::{CarriedOver, MessageId, MessageState, Progress, StoreError, Stored};
-use super::{mail, runs, schema};
+use super::{mail, rows, runs, schema};
 use crate::id::Channel;
 
 /// The note in a database that took the place of a damaged one, until that was told.
@@ -466,7 +466,7 @@ fn stand_in_for_unreadable(index: Index, new: &Connection, now: Timestamp) -> Re
             why: None,
             dropped: None,
             progress: Progress::default(),
-            message: mail::unreadable(id, channel, None, now, "its page cannot be read"),
+            message: rows::unreadable(id, channel, None, now, "its page cannot be read"),
             parent: None,
             first: None,
             superseded: false,
