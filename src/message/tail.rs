@@ -185,7 +185,7 @@ fn end_of(line: &str, limit: usize) -> String {
 /// the window needs none of this. The work is bounded by `max_output`.
 fn collapsed(captured: &Captured) -> Cow<'_, Captured> {
     let Captured { head, tail, dropped } = captured;
-    let takes_away = |bytes: &[u8]| memchr::memchr2(b'\r', b'\x08', bytes).is_some();
+    let takes_away = |bytes: &[u8]| written_over(bytes).is_some();
     if head.len() + tail.len() <= WINDOW || !(takes_away(head) || takes_away(tail)) {
         return Cow::Borrowed(captured);
     }
@@ -196,11 +196,16 @@ fn collapsed(captured: &Captured) -> Cow<'_, Captured> {
     })
 }
 
+/// Where the first byte is that may write over others: a carriage return, a backspace, the beginning of an escape sequence.
+fn written_over(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr3(b'\r', b'\x08', b'\x1b', bytes)
+}
+
 /// Lines that were written over, as they were left; all others as they are. No escape sequence goes on in the next line.
 fn without_bars(bytes: &[u8]) -> Vec<u8> {
     let mut left = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        match memchr::memchr2(b'\r', b'\x08', line.strip_suffix(b"\r\n").unwrap_or(line)) {
+        match written_over(line.strip_suffix(b"\r\n").unwrap_or(line)) {
             Some(_) => left.extend_from_slice(clean(line).as_bytes()),
             None => left.extend_from_slice(line),
         }
@@ -270,7 +275,12 @@ mod tests {
     #[test]
     fn a_long_progress_bar_hides_nothing_of_what_stands_before_it() {
         let bar = |step: fn(u32) -> String| (0..9_000).map(step).collect::<String>();
-        for bar in [bar(|n| format!("\r{n:5} of 9000 files")), bar(|n| format!("{n:5} of 9000{}", "\x08".repeat(13)))] {
+        for bar in [
+            bar(|n| format!("\r{n:5} of 9000 files")),
+            bar(|n| format!("{n:5} of 9000{}", "\x08".repeat(13))),
+            bar(|n| format!("\x1b[2K\x1b[1G{n:5} of 9000")),
+            bar(|n| format!("{n:5} of 9000\x1b[G")),
+        ] {
             let all = format!("cannot open /srv/important.db\n{bar}\n1 file could not be copied\n");
             let (head, tail_end) = all.as_bytes().split_at(all.len() / 2);
             let kept = |dropped| Captured { head: head.to_vec(), tail: tail_end.to_vec(), dropped };

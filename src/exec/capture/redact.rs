@@ -201,7 +201,7 @@ impl Redactor {
         }
         let mut found = self.matches_as_written(text);
         self.add_matches_of_json(text, DEEPEST_JSON, &mut found);
-        for seen in View::of(text).into_iter().chain(View::of_what_was_written_over(text)) {
+        for seen in View::all_of(text) {
             let mut matches = self.matches_as_written(&seen.text);
             self.add_matches_of_json(&seen.text, DEEPEST_JSON, &mut matches);
             found.extend(matches.iter().map(|stretch| seen.origin(stretch)));
@@ -333,7 +333,14 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_written_over_is_masked_too_for_whoever_picks_words_of_the_output() {
-        for text in ["| hun\u{1b}[0mter2 a=1\r100%", "| hun\u{1b}[0mter2 a=1\u{8}\u{8}", "hun\u{1b}[0mter2 x\r\n"] {
+        for text in [
+            "| hun\u{1b}[0mter2 a=1\r100%",
+            "| hun\u{1b}[0mter2 a=1\u{8}\u{8}",
+            "hun\u{1b}[0mter2 x\r\n",
+            "| hun\u{1b}[0mter2 a=1\u{1b}[2K\u{1b}[G100%",
+            "| hun\u{1b}[0mter2 a=1\u{1b}[99D100%",
+            "| hun\u{1b}[0mter2 a=1\r\u{1b}[K",
+        ] {
             let masked = redactor(&["hunter2"]).mask_str(text).into_owned();
             let words: Vec<String> =
                 masked.split_whitespace().map(|word| crate::exec::clean(word.as_bytes())).collect();

@@ -9,10 +9,13 @@ use std::ops::Range;
 /// An escape sequence longer than this is none: what it swallowed is shown.
 const LONGEST_SEQUENCE: usize = 2048;
 
+/// More columns than this are the whole line, so that no step of the cursor costs more.
+const WIDEST_STEP: usize = 1000;
+
 /// Output as text: ANSI escapes gone (ECMA-48), progress bars collapsed to their last state, control and
 /// bidirectional characters gone, bytes that are not UTF-8 as `\xNN`. New lines and tabs stay.
 pub fn clean(bytes: &[u8]) -> String {
-    let mut cleaner = Cleaner::new(bytes.len(), ());
+    let mut cleaner = Cleaner::new(bytes.len(), Reading::AsSeen, ());
     cleaner.take_all(bytes);
     cleaner.finish().0
 }
@@ -31,36 +34,28 @@ pub(super) struct View {
 }
 
 impl View {
-    /// What people see of these bytes; `None` where they see them as they are, or where there are too many to be counted.
-    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
-        u32::try_from(bytes.len()).ok()?;
+    /// What people see of these bytes, where they do not see them as they are; and the same with what was written over, where
+    /// something was. Nobody sees that in the whole output, but what picks single words of the output (performance data) would
+    /// show it. There is none where there are too many bytes to be counted.
+    pub(super) fn all_of(bytes: &[u8]) -> Vec<Self> {
         let is_plain = |byte: &u8| matches!(byte, b'\n' | b'\t' | b' '..=b'~');
-        if bytes.iter().all(is_plain) {
-            return None;
+        if u32::try_from(bytes.len()).is_err() || bytes.iter().all(is_plain) {
+            return Vec::new();
         }
-        let mut cleaner = Cleaner::new(bytes.len(), Vec::new());
+        let (seen, written_over) = Self::of(bytes, Reading::AsSeen);
+        let all = written_over.then(|| Self::of(bytes, Reading::AsWritten).0);
+        std::iter::once(seen).chain(all).filter(|view| view.text != bytes).collect()
+    }
+
+    /// And whether something was written over.
+    fn of(bytes: &[u8], reading: Reading) -> (Self, bool) {
+        let mut cleaner = Cleaner::new(bytes.len(), reading, Vec::new());
         cleaner.take_all(bytes);
+        let written_over = cleaner.written_over;
         let (text, from) = cleaner.finish();
         let mut view = Self { text: text.into_bytes(), from };
         view.drop_blanks_of_no_width();
-        (view.text != bytes).then_some(view)
-    }
-
-    /// The same with what carriage returns and backspaces take away. Nobody sees it in the whole output, but what picks single
-    /// words of the output (performance data) would show it.
-    pub(super) fn of_what_was_written_over(bytes: &[u8]) -> Option<Self> {
-        let keeping = |byte: &u8| match byte {
-            b'\r' => b'\n',
-            // It shows nothing, and takes nothing away.
-            b'\x08' => b'\0',
-            byte => *byte,
-        };
-        let takes_away = |byte: &u8| matches!(byte, b'\r' | b'\x08');
-        bytes
-            .iter()
-            .any(takes_away)
-            .then(|| bytes.iter().map(keeping).collect::<Vec<u8>>())
-            .and_then(|all| Self::of(&all))
+        (view, written_over)
     }
 
     /// Characters that show nothing stay in a message, since some scripts need them; but nobody sees a secret cut in two by them.
@@ -193,17 +188,33 @@ enum State {
     TextEscape,
 }
 
+/// What becomes of what is written over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is gone.
+    AsSeen,
+    /// It stays, and what is written in its place begins a line.
+    AsWritten,
+}
+
 struct Cleaner<O> {
     out: String,
+    reading: Reading,
     /// Where the bytes of `out` come from.
     origins: O,
     /// Where the character comes from that is taken.
     from: (u32, u32),
     /// Where the line that is being written starts.
     line: usize,
-    /// A carriage return was read: the next character starts the line anew.
-    returned: bool,
+    /// Where the next character goes. It takes the place of all of the line that stands from there on: a bar is drawn as a whole.
+    cursor: usize,
+    /// The cursor was moved to another line, which is not followed: until the end of this one it may be anywhere.
+    elsewhere: bool,
+    /// Something was written over or erased.
+    written_over: bool,
     state: State,
+    /// The parameters of the control sequence that is read.
+    parameters: String,
     /// What a string sequence has swallowed so far: shown after all when it never ends.
     held: Vec<(char, (u32, u32))>,
     /// How many characters the sequence has.
@@ -211,17 +222,20 @@ struct Cleaner<O> {
 }
 
 impl<O: Origins> Cleaner<O> {
-    fn new(size: usize, origins: O) -> Self {
-        let (line, length) = (0, 0);
+    fn new(size: usize, reading: Reading, origins: O) -> Self {
         Self {
             out: String::with_capacity(size),
+            reading,
             origins,
             from: (0, 0),
-            line,
-            returned: false,
+            line: 0,
+            cursor: 0,
+            elsewhere: false,
+            written_over: false,
             state: State::Ground,
+            parameters: String::new(),
             held: Vec::new(),
-            length,
+            length: 0,
         }
     }
 
@@ -253,8 +267,8 @@ impl<O: Origins> Cleaner<O> {
                 _ => self.resume(c),
             },
             State::Control => match c {
-                ' '..='?' if self.length < LONGEST_SEQUENCE => {}
-                '@'..='~' => self.state = State::Ground,
+                ' '..='?' if self.length < LONGEST_SEQUENCE => self.parameters.push(c),
+                '@'..='~' => self.control(c),
                 _ => self.resume(c),
             },
             State::Text => match c {
@@ -276,7 +290,81 @@ impl<O: Origins> Cleaner<O> {
     fn enter(&mut self, state: State) {
         self.state = state;
         self.length = 0;
+        self.parameters.clear();
         self.held.clear();
+    }
+
+    /// A control sequence is complete: what moves the cursor within the line or erases some of it does so, as progress bars are
+    /// drawn without a carriage return too.
+    fn control(&mut self, last: char) {
+        self.state = State::Ground;
+        let number = match self.parameters.as_str() {
+            "" => None,
+            digits => match digits.parse::<usize>() {
+                Ok(number) => Some(number),
+                Err(_) => return,
+            },
+        };
+        let count = number.unwrap_or(1).max(1);
+        match (last, number.unwrap_or(0)) {
+            ('A' | 'B' | 'E' | 'F' | 'H' | 'd' | 'e', _) => self.elsewhere = true,
+            _ if self.elsewhere => {}
+            ('G' | '`', _) => {
+                self.begin_again();
+                self.forward(count - 1);
+            }
+            ('C' | 'a', _) => self.forward(count),
+            ('D', _) => self.back(count),
+            ('K' | 'J', 0) => self.erase(self.cursor),
+            ('K', 2) => self.erase(self.line),
+            ('K', 1) if self.cursor == self.out.len() => self.erase(self.line),
+            _ => {}
+        }
+    }
+
+    /// To the beginning of the line.
+    fn begin_again(&mut self) {
+        match self.reading {
+            Reading::AsSeen => self.cursor = self.line,
+            Reading::AsWritten => self.end_line(),
+        }
+    }
+
+    fn back(&mut self, columns: usize) {
+        if self.reading == Reading::AsWritten {
+            return;
+        }
+        let before = &self.out[self.line..self.cursor];
+        let start = before.char_indices().rev().nth(columns - 1).filter(|_| columns < WIDEST_STEP);
+        self.cursor = self.line + start.map_or(0, |(at, _)| at);
+    }
+
+    fn forward(&mut self, columns: usize) {
+        let after = &self.out[self.cursor..];
+        let there = after.char_indices().nth(columns.min(WIDEST_STEP)).filter(|_| columns < WIDEST_STEP);
+        self.cursor += there.map_or(after.len(), |(at, _)| at);
+    }
+
+    /// What stands in the line from there on is gone.
+    fn erase(&mut self, from: usize) {
+        if from == self.out.len() {
+            return;
+        }
+        self.written_over = true;
+        match self.reading {
+            Reading::AsSeen => {
+                self.out.truncate(from);
+                self.origins.truncate(from);
+                self.cursor = self.cursor.min(from);
+            }
+            Reading::AsWritten => self.end_line(),
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.put('\n');
+        self.line = self.out.len();
+        self.elsewhere = false;
     }
 
     /// The sequence was none: goes on with `c` as text.
@@ -306,18 +394,9 @@ impl<O: Origins> Cleaner<O> {
             '\x1b' => self.enter(State::Escape),
             '\u{9b}' => self.enter(State::Control),
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => self.enter(State::Text),
-            '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                self.put('\n');
-                self.line = self.out.len();
-                self.returned = false;
-            }
-            '\r' => self.returned = true,
-            '\x08' => {
-                if self.out.len() > self.line {
-                    self.out.pop();
-                    self.origins.truncate(self.out.len());
-                }
-            }
+            '\n' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.end_line(),
+            '\r' => self.begin_again(),
+            '\x08' => self.back(1),
             '\t' => self.print(c),
             _ if c.is_control() || is_invisible(c) => {}
             _ => self.print(c),
@@ -325,16 +404,14 @@ impl<O: Origins> Cleaner<O> {
     }
 
     fn print(&mut self, c: char) {
-        if std::mem::take(&mut self.returned) {
-            self.out.truncate(self.line);
-            self.origins.truncate(self.line);
-        }
+        self.erase(self.cursor);
         self.put(c);
     }
 
     fn put(&mut self, c: char) {
         self.out.push(c);
         self.origins.push(c, self.from);
+        self.cursor = self.out.len();
     }
 
     fn finish(mut self) -> (String, O) {
@@ -357,17 +434,19 @@ mod tests {
             (b"\x1b]0;title\x07hunter2", "hunter2", "hunter2", "hunter2"),
             (b"hunx\x08ter2", "hunter2", "hunter2", "hunx\x08ter2"),
             (b"old\rhunter2", "hunter2", "hunter2", "hunter2"),
+            (b"old\x1b[2K\x1b[Ghunter2", "hunter2", "hunter2", "hunter2"),
             ("hun\u{200b}ter\u{202e}2\u{feff}".as_bytes(), "hunter2", "hunter2", "hun\u{200b}ter\u{202e}2"),
             ("é\0é".as_bytes(), "éé", "éé", "é\0é"),
             (b"\xffhunter2", "\\xFFhunter2", "hunter2", "hunter2"),
         ] {
-            let view = View::of(written).expect("it is not seen as it is");
+            let views = View::all_of(written);
+            let view = views.first().expect("it is not seen as it is");
             assert_eq!(String::from_utf8_lossy(&view.text), seen);
             let at = seen.find(found).expect(found);
             let origin = view.origin(&(at..at + found.len()));
             assert_eq!(String::from_utf8_lossy(&written[origin]), from, "{seen}");
         }
-        assert!(View::of(b"plain\ttext\n").is_none() && View::of("gr\u{fc}n".as_bytes()).is_none());
+        assert!(View::all_of(b"plain\ttext\n").is_empty() && View::all_of("gr\u{fc}n".as_bytes()).is_empty());
     }
 
     #[test]
