@@ -173,7 +173,7 @@ impl Run {
     }
 
     /// Whether another attempt could make this better.
-    pub(super) fn failed(&self, outcome: &Outcome) -> bool {
+    pub fn failed(&self, outcome: &Outcome) -> bool {
         if outcome.skipped || outcome.reason == Reason::Interrupted {
             return false;
         }

@@ -12,7 +12,6 @@ mod scenario;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -130,6 +129,8 @@ struct Going {
     started: Timestamp,
     /// What ends it, when it is not its command.
     ended_by: Option<Ending>,
+    /// How often it is tried.
+    attempts: u32,
 }
 
 /// Something that a person will ask for.
@@ -290,8 +291,15 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
             return None;
         }
         loop {
-            let waited = self.dispatcher.expected().filter(|(job, due)| self.settled.get(*job) != Some(due));
-            let (job, due) = waited.min_by_key(|(_, due)| *due).map(|(job, due)| (job.clone(), due))?;
+            // While the grace of a run that does not come goes on, the next ones come.
+            let unsettled = |(job, due): (&JobName, Timestamp)| {
+                let due = match self.settled.get(job).filter(|settled| **settled >= due) {
+                    Some(settled) => self.plan.job(job.as_str())?.timing.due_after(*settled)?,
+                    None => due,
+                };
+                Some((job.clone(), due))
+            };
+            let (job, due) = self.dispatcher.expected().filter_map(unsettled).min_by_key(|(_, due)| *due)?;
             if due > now.wall {
                 return Some(now.mono + clock::between(now.wall, due));
             }
@@ -309,11 +317,10 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
     /// Takes what a turn starts, and notes what it tells.
     fn take(&mut self, turn: Turn, now: Now) {
         for (run, _) in turn.reported {
-            self.begin(run, None, now);
+            self.begin(run, now);
         }
         for run in turn.start {
-            let timeout = run.command.timeout().filter(|timeout| *timeout < self.scenario.took);
-            self.begin(run, timeout, now);
+            self.begin(run, now);
         }
         for (run, _) in turn.stop {
             if let Some(going) = self.runs.get_mut(&run.id) {
@@ -333,8 +340,8 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
                     until: ended.decision.until(),
                 });
             }
-            for message in entry.into_messages() {
-                if !self.delivered(&message, now) {
+            for mut message in entry.into_messages() {
+                if !self.delivered(&mut message, now) {
                     continue;
                 }
                 match message.route.overnight {
@@ -345,10 +352,18 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
         }
     }
 
-    fn begin(&mut self, run: Arc<Run>, timeout: Option<Duration>, now: Now) {
+    /// A failed attempt fails again until there is none left: what runs come to is assumed by the time at which they start.
+    fn begin(&mut self, run: Arc<Run>, now: Now) {
+        let timeout =
+            run.command.timeout().filter(|timeout| !run.command.runs_elsewhere() && *timeout < self.scenario.took);
         let ended_by = timeout.map(|after| Ending::TimedOut { after, killed: false });
-        self.going.push(Reverse((now.mono + timeout.unwrap_or(self.scenario.took), run.id)));
-        self.runs.insert(run.id, Going { run, started: now.wall, ended_by });
+        let (retries, mut length) = (run.command.retries(), timeout.unwrap_or(self.scenario.took));
+        let mut going = Going { run, started: now.wall, ended_by, attempts: 1 };
+        if retries.times > 0 && going.run.failed(&self.outcome(&going, clock::shift(now.wall, length))) {
+            (going.attempts, length) = (retries.times + 1, retries.longest(length));
+        }
+        self.going.push(Reverse((now.mono + length, going.run.id)));
+        self.runs.insert(going.run.id, going);
     }
 
     fn tell_message(&mut self, message: Message, now: Now) {
@@ -375,15 +390,17 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
         }
     }
 
-    /// Slack takes every message, and what follows in an incident goes where it was told. The answer is whether there is
-    /// anything to see: an edit of what was never posted is none.
-    fn delivered(&mut self, message: &Message, now: Now) -> bool {
+    /// Slack takes every message, and what follows in an incident goes where it was told; in a channel without a thread of it
+    /// there is nothing to reply to. The answer is whether there is anything to see: an edit of what was never posted is none.
+    fn delivered(&mut self, message: &mut Message, now: Now) -> bool {
         let (Some(job), Some(incident)) = (&message.job, message.incident) else { return true };
         let place = (incident, message.channel.clone());
         if message.thread == Thread::Edit {
             return self.told.contains(&place);
         }
-        self.told.insert(place);
+        if self.told.insert(place) && message.thread != Thread::Open {
+            message.thread = Thread::None;
+        }
         let (run, event, channel) = (message.run, message.event, message.channel.clone());
         let result = DeliveryResult::Delivered;
         let report = Report { job: job.clone(), run, incident: Some(incident), event, channel, result };
@@ -409,15 +426,16 @@ impl<'a, T: FnMut(Happening)> Simulation<'a, T> {
 
     /// What a run is assumed to come to: ok and silent, unless something ends it before or the scenario says otherwise.
     fn outcome(&self, going: &Going, finished: Timestamp) -> Outcome {
-        let (Going { run, started, ended_by }, scenario) = (going, self.scenario);
+        let (Going { run, started, ended_by, attempts }, scenario) = (going, self.scenario);
         let (started, took) = (*started, clock::between(*started, finished));
         if let Some(ending) = ended_by {
-            return exec::assumed(&run.command, ending.clone(), Output::default(), started, took);
+            let ended = exec::assumed(&run.command, ending.clone(), Output::default(), started, took);
+            return Outcome { attempts: *attempts, ..ended };
         }
         let zone = || self.plan.job(run.job.as_str()).map_or(&self.plan.config.zone, |job| &job.timing.zone);
         let status =
             if scenario.assumptions.is_empty() { Status::Ok } else { scenario.status(&run.job, started, zone()) };
         let printed = scenario.printed(&run.job).map(|text| format!("{text}\n")).unwrap_or_default();
-        assume::outcome(&run.command, status, &printed, started, took)
+        Outcome { attempts: *attempts, ..assume::outcome(&run.command, status, &printed, started, took) }
     }
 }

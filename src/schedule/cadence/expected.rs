@@ -65,6 +65,11 @@ impl Timing {
         first.and_then(|first| times.passed(first, now)).map_or(0, |passed| passed.count)
     }
 
+    /// The due time of an expected run that follows another, where no run comes.
+    pub fn due_after(&self, due: Timestamp) -> Option<Timestamp> {
+        self.due_times(self.expect()?)?.after_due(due)
+    }
+
     fn due_times<'a>(&'a self, expect: &'a Expect) -> Option<DueTimes<'a>> {
         match &expect.times {
             Expected::Every(every) => Some(DueTimes::Every(Grid { every: *every, open: self.open() })),

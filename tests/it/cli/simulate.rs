@@ -256,3 +256,48 @@ fn a_run_that_takes_longer_than_it_may_is_ended_as_the_daemon_ends_it() {
     }
     assert!(!told.contains("run replaced ok") && !told.contains("run late ok"), "{told}");
 }
+
+#[test]
+fn a_run_that_fails_is_tried_as_often_as_the_daemon_tries_it() {
+    let retries = "every = \"1m\"\nretries = { times = 2, delay = \"3s\", factor = 2 }\n";
+    let sandbox = jobs(&[
+        ("late", &format!("command = \"true\"\ntimeout = \"2s\"\n{retries}")),
+        ("bad", &format!("command = \"true\"\n{retries}")),
+        ("good", &format!("command = \"true\"\n{retries}")),
+    ]);
+    let of =
+        |options: &[&str]| told(&sandbox, &[&["-v", "--from", "2026-11-23T09:00", "--for", "50s"], options].concat());
+    let told = of(&["--took", "3s", "late"]);
+    assert!(told.contains("09:00:15 CET  message #ops failure: 🔴 late critical: timed out after 2s"), "{told}");
+    let told = of(&["--outcome", "bad=critical", "bad", "good"]);
+    assert!(told.contains("09:00:12 CET  message #ops failure: 🔴 bad critical"), "{told}");
+    assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
+fn with_a_grace_beyond_the_next_run_only_several_that_do_not_come_are_missing() {
+    let sandbox = jobs(&[("backup", "expect = { every = \"1h\", grace = \"150m\" }\n")]);
+    let told = |window: &str| {
+        let outcome = format!("backup=missing@{window}");
+        told(&sandbox, &["--from", "2026-11-23T09:00", "--for", "12h", "--outcome", &outcome])
+    };
+    let one = told("12:00-12:30");
+    assert!(!one.contains("message"), "{one}");
+    let three = told("12:00-14:30");
+    assert!(
+        three.contains("14:30:00 CET  message #ops missing: 🔴 backup critical: did not run; due 12:00"),
+        "{three}"
+    );
+    assert_eq!(three.matches("  message").count(), 2, "and its end: {three}");
+}
+
+#[test]
+fn a_recovery_in_a_channel_of_its_own_is_in_no_thread() {
+    let job = "command = \"true\"\nevery = \"10m\"\nnotify.channels = { ok = \"#log\" }\n";
+    let sandbox = jobs(&[("a", job)]);
+    let config = "time_zone = \"Europe/Berlin\"\n[slack]\ntoken = \"xoxb-1-2-abcdefgh\"\nchannel = \"#ops\"\n";
+    sandbox.file("slack_alert.toml", config);
+    let told = told(&sandbox, &["--from", "2026-11-24T07:55", "--for", "1h", "--outcome", "a=critical@08:00-08:30"]);
+    assert!(told.contains("message #ops recovery, in the thread and the channel: "), "{told}");
+    assert!(told.contains("message #log recovery: "), "{told}");
+}
