@@ -72,6 +72,7 @@ codes! {
     NoDefaultChannel "no-default-channel" Warning "Messages that belong to no job have no channel of their own.";
     NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet, or it follows a job that is not enabled.";
     TimeoutOutlastsInterval "timeout-outlasts-interval" Warning "The command may run for longer than the time to its next run.";
+    GraceOutlastsInterval "grace-outlasts-interval" Warning "A single run that does not come is not noticed, since the next one comes within its grace.";
     NoTimeout "no-timeout" Warning "Nothing ends the command when it hangs.";
     HangIsSilent "hang-is-silent" Warning "A command that hangs is neither ended nor told of.";
     IntervalTooShort "interval-too-short" Warning "The job runs more often than once a second.";

@@ -10,6 +10,7 @@ mod can_starve_others;
 mod cannot_switch_user;
 mod chatty_job;
 mod command_not_found;
+mod grace_outlasts_interval;
 mod hang_is_silent;
 mod interval_too_short;
 mod invalid_blocks;
@@ -99,6 +100,7 @@ const JOB_RULES: &[JobRule] = &[
         check: hang_is_silent::check_expected,
         needs: &[&["enabled", "expect", "timeout", "notify.stuck_after"]],
     },
+    JobRule { check: grace_outlasts_interval::check, needs: &[SCHEDULE, &["working_hours"]] },
     JobRule { check: interval_too_short::check, needs: &[SCHEDULE] },
     JobRule { check: invalid_blocks::check, needs: &[] },
     JobRule { check: invalid_blocks::check_parts, needs: &[] },
