@@ -194,6 +194,16 @@ impl Hang {
 }
 
 impl Update {
+    /// The end of a silence for whoever was told nothing before it.
+    pub fn as_first(&self) -> Self {
+        match self.clone() {
+            Self::SilenceEnds { by, since, failures, line, .. } => {
+                Self::SilenceEnds { by, since, failures, line, was: None, differs: false, again: None }
+            }
+            other => other,
+        }
+    }
+
     /// As a clause after what happened; empty where there is nothing to add.
     pub fn sentence(&self, zone: &TimeZone, now: Timestamp) -> String {
         match self {

@@ -384,7 +384,9 @@ fn anew(job: &Job, notice: &Notice, notification: &Notification) -> Notice {
     let begun = notification.incident.map(|known| Update::First { since: known.started, failures: known.failures });
     let update = match &notice.update {
         // What these say begins with how it began.
-        Update::Hangs(_) | Update::QuietHoursEnd { .. } | Update::SilenceEnds { .. } => None,
+        Update::Hangs(_) | Update::QuietHoursEnd { .. } => None,
+        // It compares with what this channel was not told.
+        Update::SilenceEnds { .. } => Some(notice.update.as_first()),
         _ if notification.event == Event::Flapping => None,
         _ => begun,
     };

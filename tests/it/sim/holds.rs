@@ -615,6 +615,37 @@ async fn the_end_of_a_silence_says_still_only_of_what_was_told_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_end_of_a_silence_compares_with_nothing_in_a_channel_that_was_told_nothing_before() {
+    use exec::Status::{Critical, Ok, Warning};
+    let text = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'\n\
+                notify.channels = { warning = '#load', critical = '#pager' }";
+    for (acts, first, known) in [
+        ([Warning, Critical, Critical], "critical, 3 failures since 08:00 (", "worse: critical, was warning, 3 "),
+        (
+            [Warning, Ok, Critical],
+            "critical, 2 failures since 08:00, ok in between (",
+            "worse: critical, was warning, 2 ",
+        ),
+    ] {
+        let act = move |at: Duration| match acts[usize::try_from(at.as_secs() / 600).unwrap_or(9).min(2)] {
+            Ok => says(""),
+            status => Act { status, ..fails("no") },
+        };
+        let world = World::started(MORNING, &[("jobs.d/a.toml", text)], move |_, at| act(at)).await;
+        world.pass(minutes(5)).await;
+        hold(&world, HoldKind::Silence, "a", Some(18)).await;
+        world.pass(minutes(19)).await;
+        let told = world.messages();
+        let of = |channel: &str| told.iter().rfind(|line| line.contains(channel)).expect("a message").clone();
+        assert!(
+            of(" #pager ").contains(&format!("<!here> :red_circle: a {first}the silence by dana ended): no")),
+            "{told:#?}"
+        );
+        assert!(of(" #load ").contains(known), "{told:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_silence_says_that_the_job_was_ok_in_it_and_pings_for_the_failure_that_followed() {
     let text = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'";
     let world = World::started(MORNING, &[("jobs.d/a.toml", text)], |_, at| match at.as_secs() / 60 {
