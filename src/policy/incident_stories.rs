@@ -192,6 +192,68 @@ fn a_hang_is_an_incident_with_repetitions_and_an_end() {
 }
 
 #[test]
+fn the_end_of_a_hang_is_told_at_once_though_the_run_counts_as_not_run() {
+    let hang = ("03:05", "skip", "stuck critical, opens #1, pings (1 due time skipped in a row)");
+    let told = |notify: &str, steps: &[(&str, &str, &str)]| story(&format!("stuck_after = 1\n{notify}"), steps);
+    told(
+        "",
+        &[
+            hang,
+            ("03:30", "not run", "not run && recovery ok, closes #1 (ended after 1s, exit code 2)"),
+            ("03:40", "not run", "not run"),
+            ("03:45", "ok", "held: blank"),
+            ("03:55", "skip", "stuck critical, opens #4, pings (1 due time skipped in a row)"),
+        ],
+    );
+    // What failed before fails still, as far as anybody knows.
+    told(
+        "",
+        &[
+            ("03:00", "critical: a", "failure critical, opens #1, pings"),
+            ("03:05", "skip", "stuck critical, in #1 (1 due time skipped in a row)"),
+            ("03:30", "not run", "not run && repeat critical, in #1 (ended after 1s, exit code 2)"),
+            ("03:35", "skip", ""),
+            ("03:50", "ok", "recovery ok, closes #1 (3 failures in 50m)"),
+        ],
+    );
+    told(
+        "on = [\"failure\"]",
+        &[hang, ("03:30", "not run", "not run && recovery ok, only edits #1 (ended after 1s, exit code 2)")],
+    );
+    // In a silence it is owed; what nobody heard of has no end to tell.
+    told(
+        "",
+        &[
+            hang,
+            ("03:10", "silence 1h", ""),
+            ("03:30", "not run", "not run"),
+            ("04:10", "clock", "recovery ok, closes #1 (ok since 03:30, 1 failure in 1h 25m)"),
+        ],
+    );
+    told(
+        "",
+        &[
+            ("03:00", "silence 1h", ""),
+            ("03:05", "skip", ""),
+            ("03:30", "not run", "not run"),
+            ("04:30", "ok", "held: blank"),
+        ],
+    );
+    told(
+        "quiet_hours = \"02:00-07:00\"",
+        &[
+            ("03:05", "skip", ""),
+            ("03:30", "not run", "not run"),
+            (
+                "07:00",
+                "clock",
+                "recovery ok (1 alert in quiet hours) | critical from 02:05 to 03:30 (1h 25m), 1 failure: a run hung: copying",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn a_job_that_hangs_now_and_then_is_one_conversation_with_one_ping_in_which_a_hang_that_lasts_is_shown() {
     let hang = "(1 due time skipped in a row)";
     story(

@@ -13,6 +13,7 @@ use super::flap::{self, Step};
 use super::health::{Health, LONGEST_CAUSE, LONGEST_GOOD, Seen, Stuck};
 use super::incident::{HANGS, Intervals, MOST_KINDS, MOST_OF_A_CHANGE, OpenIncident, Reported, kept, number_of};
 use super::keys::TakenOut;
+use super::not_run::not_run;
 use super::notify::{Draft, FlapChange, Moment};
 use super::settings::On;
 use super::{
@@ -40,8 +41,7 @@ pub fn judge(
     let moment = Moment { settings, zone, now, at, slot: facts.scheduled };
     health.clamp_to_now(now);
     if facts.skipped {
-        health.end_hang(settings);
-        return Judgement::from(Verdict::NotRun);
+        return not_run(&moment, health, facts);
     }
     let over = health.settle(&moment, facts.status);
     let key = number_of(facts.key);
@@ -318,7 +318,7 @@ impl Health {
 
     /// A run ended, so it no longer hangs. That one hung for long enough to be reported is remembered until one does not:
     /// a job that is always too slow is not reported anew each time.
-    fn end_hang(&mut self, settings: &Settings) {
+    pub(super) fn end_hang(&mut self, settings: &Settings) {
         if self.skips < settings.stuck_after.max(1) {
             self.stuck = Stuck { at: None, ..*self.stuck }.into();
         }
@@ -352,7 +352,7 @@ impl Health {
 
     /// It is ok: a recovery is due to who was told that it is not, if such are asked for, or if the job flaps: that it is over
     /// is not known before it is steady.
-    fn mark_recovery_due(&mut self, settings: &Settings, at: Timestamp, flaps: bool) {
+    pub(super) fn mark_recovery_due(&mut self, settings: &Settings, at: Timestamp, flaps: bool) {
         let asks = flaps || settings.on.asks(On::Recovery);
         let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
         all.filter(|open| asks && open.reported.is_some()).for_each(|open| _ = open.resolved_at.get_or_insert(at));
@@ -368,7 +368,7 @@ impl Health {
     }
 
     /// It is ok, and no recovery is due: the incident is closed.
-    fn close_if_nothing_due(&mut self, status: Status, at: Timestamp) {
+    pub(super) fn close_if_nothing_due(&mut self, status: Status, at: Timestamp) {
         let over = |open: &mut Box<OpenIncident>| status == Status::Ok && open.resolved_at.is_none();
         let Some(open) = self.open.take_if(over) else { return };
         for other in std::mem::take(&mut self.others) {

@@ -115,7 +115,7 @@ fn live(notify: &str, life: &[Happens]) -> (Life, Vec<Step>) {
             Happens::Run(what, _) | Happens::NotReported(what, _) => {
                 let judged = job.run(what, now);
                 taken = matches!(happens, Happens::NotReported(..));
-                if let Verdict::Notify(word) = &judged {
+                if let Verdict::Notify(word) | Verdict::NotRun(Some(word)) = &judged {
                     words.push(Notification::clone(word));
                     if taken {
                         retract(&mut job.health, word);
@@ -234,7 +234,7 @@ proptest! {
         for told in told {
             let (Some(run), Some(verdict)) = (told.run, &told.verdict) else { continue };
             match verdict {
-                Verdict::NotRun => prop_assert_eq!(run, "not run"),
+                Verdict::NotRun(_) => prop_assert_eq!(run, "not run"),
                 Verdict::Notify(_) => prop_assert!(told.retracted || told.health.silenced().is_none()),
                 Verdict::Suppress(why, next) => {
                     let ok = run.starts_with("ok");

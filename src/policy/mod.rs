@@ -33,6 +33,7 @@ mod laws;
 mod limit;
 #[cfg(test)]
 mod noisy_week;
+mod not_run;
 mod notify;
 mod outlook;
 mod overnight;
@@ -217,8 +218,8 @@ pub enum Verdict {
     Notify(Box<Notification>),
     /// Send nothing, for this reason; the next message about it is possible then, if that is known.
     Suppress(Suppressed, Option<Timestamp>),
-    /// Its precondition was not met: there is nothing to say, nor to count.
-    NotRun,
+    /// Its precondition was not met: there is nothing to count, nor to say but that it hangs no more.
+    NotRun(Option<Box<Notification>>),
 }
 
 /// What is decided about a run.

@@ -537,7 +537,7 @@ mod tests {
             let said = match told {
                 Verdict::Notify(notification) => notification.next,
                 Verdict::Suppress(why, next) => Some(Expected { why, at: next }),
-                Verdict::NotRun => panic!("it is a run"),
+                Verdict::NotRun(_) => panic!("it is a run"),
             };
             assert_eq!(said, looked, "{now}");
             assert_eq!(looked, Some(Expected { why: Suppressed::Acknowledged, at: Some(at("09:00")) }), "{now}");

@@ -101,7 +101,7 @@ impl Life {
         let Judgement { verdict, close } = verdict;
         self.closed = close.map(|close| *close);
         self.last = match &verdict {
-            Verdict::Notify(word) => Some(Notification::clone(word)),
+            Verdict::Notify(word) | Verdict::NotRun(Some(word)) => Some(Notification::clone(word)),
             _ => None,
         };
         verdict
@@ -170,7 +170,8 @@ impl Life {
             Verdict::Notify(word) => self.shown(word, now),
             Verdict::Suppress(why, None) => format!("held: {why}"),
             Verdict::Suppress(why, Some(next)) => format!("held: {why} until {}", clock(*next)),
-            Verdict::NotRun => "not run".to_owned(),
+            Verdict::NotRun(None) => "not run".to_owned(),
+            Verdict::NotRun(Some(word)) => format!("not run && {}", self.shown(word, now)),
         }
     }
 }

@@ -24,7 +24,7 @@ fn week(notify: &str, every: Duration, outcome: impl Fn(u64) -> String) -> Strin
         }
         match life.run(&outcome(number), now) {
             Verdict::Notify(word) => said.push((now, shown(&word, &life.zone, now))),
-            Verdict::NotRun => {}
+            Verdict::NotRun(_) => {}
             Verdict::Suppress(why, _) => match held.iter_mut().find(|(known, _)| *known == why) {
                 Some((_, count)) => *count += 1,
                 None => held.push((why, 1)),

@@ -173,7 +173,11 @@ pub fn judge(job: &Job, health: &mut Health, end: RunEnd<'_>, burst: Burst, send
     let policy::Judgement { verdict, close } = policy::judge(&job.notify, health, &facts, &job.timing.zone, end.now);
     let occasion = || Occasion::Run { run: facts_of(end.run), outcome: Arc::clone(outcome) };
     let mut said = match verdict {
-        Verdict::NotRun => Said::nothing(Decision::NotRun),
+        Verdict::NotRun(told) => {
+            let context = Context { occasion: occasion(), pauses: None, now: end.now };
+            let messages = told.map(|told| notify(job, health, &told, context, sender)).unwrap_or_default();
+            Said { messages, ..Said::nothing(Decision::NotRun) }
+        }
         Verdict::Suppress(why, until) => suppressed(why, until),
         // A run that was under way when the pause began may not add to exactly so many alerts. One that a person asks for is none
         // of the burst's.
@@ -357,6 +361,12 @@ struct Context {
     /// The job pauses for this long after it.
     pauses: Option<Duration>,
     now: Timestamp,
+}
+
+impl Context {
+    fn outcome(&self) -> Option<&Outcome> {
+        if let Occasion::Run { outcome, .. } = &self.occasion { Some(outcome) } else { None }
+    }
 }
 
 /// The messages of a notification. One that renders to nothing goes back to `policy`, as if it had not been: this is the
@@ -567,6 +577,10 @@ fn notice(job: &Job, health: &Health, notification: &Notification, context: Cont
         Occasion::Run { outcome, .. } => directives::asked(outcome, &job.notify, sender.can.files),
         _ => Default::default(),
     };
+    // It has the mark of what is well, and its run came to nothing.
+    if context.outcome().is_some_and(|outcome| outcome.skipped) {
+        notes.push("counts as not run (exit_codes.skip)".to_owned());
+    }
     // Where no first message counts how often the job fails, this one does.
     if let Some(counted @ Update::Intermittent { .. }) = &notification.headline
         && !in_thread(notification, sender)

@@ -16,6 +16,8 @@ impl Dispatcher {
     pub(super) fn count_end(tracked: &mut Tracked, tally: &mut Tally, entry: &Entry) {
         let Some(ended) = entry.ended() else { return };
         if ended.decision == Decision::NotRun {
+            // That it hangs no more.
+            tally.told(entry.messages());
             return tracked.tally.skipped(Skip::NotRun, 1);
         }
         count(&mut tracked.tally.runs.0, &Status::ALL, ended.outcome.status);

@@ -127,6 +127,11 @@ impl Entry {
         }
     }
 
+    /// What is to be sent, of a run that ended.
+    pub fn messages(&self) -> &[Message] {
+        if let Self::Ended { messages, .. } = self { messages } else { &[] }
+    }
+
     /// What is to be sent.
     pub fn into_messages(self) -> Vec<Message> {
         match self {

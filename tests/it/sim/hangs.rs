@@ -18,6 +18,36 @@ async fn world(job: &str, length: u64, ends_ok: bool) -> World {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hang_that_ends_as_a_run_that_does_not_count_is_over_at_once_and_the_next_failure_is_another() {
+    for job in ["", "notify.thread = false", "notify.on = ['failure']"] {
+        let job = format!("command = 'a'\nevery = '5m'\nnotify.mention = '@here'\n{job}");
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+        let world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 60 {
+            10 => says("the lock is held").takes(42 * 60).not_run(),
+            90.. => fails("boom"),
+            55.. => says("the lock is held").not_run(),
+            _ => says(""),
+        })
+        .await;
+        world.pass(minutes(53)).await;
+        let ops = told(&world, "ops");
+        assert!(ops[0].contains("<!here> :red_circle: a critical: still running after 15m"), "{ops:#?}");
+        let end = ops.iter().find(|line| line.starts_with("52 ") && line.contains("ended after 42m")).expect("an end");
+        let is_edit = end.contains(" Edit ");
+        assert!(
+            is_edit == job.contains("notify.on")
+                && (is_edit || end.contains(":white_check_mark: a ended after 42m, exit code 0")),
+            "{ops:#?}"
+        );
+        assert!(is_edit || end.contains("counts as not run"), "{ops:#?}");
+        world.pass(minutes(40)).await;
+        let ops = told(&world, "ops");
+        let failure = ops.iter().find(|line| line.contains("a critical: boom")).expect("a failure");
+        assert!(failure.starts_with("90 ") && failure.contains("<!here>") && !failure.contains("in a row"), "{ops:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_ends_the_hangs_of_a_storm_is_told_in_that_storm_and_is_no_other() {
     // Without a thread, and when nothing was visible in the channel for long, each end is shown there.
     for (job, length) in [("", 42), ("notify.thread = false", 42), ("notify.repeat = 'never'", 800)] {

@@ -46,6 +46,8 @@ pub(crate) struct Act {
     pub(crate) silence: Option<Duration>,
     /// It says which incident of its job it belongs to, by a directive.
     pub(crate) key: Option<&'static str>,
+    /// A precondition was not met (`exit_codes.skip`).
+    pub(crate) skipped: bool,
 }
 
 /// Ok, at once, and says this.
@@ -58,6 +60,7 @@ pub(crate) fn says(stdout: &str) -> Act {
         panics: false,
         silence: None,
         key: None,
+        skipped: false,
     }
 }
 
@@ -73,6 +76,10 @@ impl Act {
 
     pub(crate) fn keyed(self, key: &'static str) -> Self {
         Self { key: Some(key), ..self }
+    }
+
+    pub(crate) fn not_run(self) -> Self {
+        Self { skipped: true, ..self }
     }
 
     pub(crate) fn deaf(self, seconds: u64) -> Self {
@@ -158,6 +165,7 @@ impl Spawner for FakeSpawner {
             let ended = Outcome {
                 started: began.wall,
                 took: now.mono - began.mono,
+                skipped: act.skipped,
                 output,
                 directives: Directives {
                     silence: act.silence,
