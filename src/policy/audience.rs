@@ -48,6 +48,8 @@ pub struct Audience {
     /// The statuses of incidents that waited for the end of quiet hours and are told along: the message goes to whoever hears of
     /// these too.
     pub waited: Statuses,
+    /// The incident is one of a conversation, which goes on after its end.
+    pub in_conversation: bool,
 }
 
 impl Audience {

@@ -290,6 +290,7 @@ impl Health {
         let in_thread_only = failing && better && !more && open.is_some_and(|open| self.acknowledged(open).is_some());
         let thread = if in_thread_only && thread == Threading::Broadcast { Threading::Reply } else { thread };
         let threads = self.has_thread(settings, open, before.as_ref());
+        let in_conversation = open.is_some_and(|open| open.conversation.is_some());
         let opens_conversation = failing && before.is_none() && open.is_some_and(OpenIncident::opens_conversation);
         let (update, headline) = self.of_conversation(&draft, open, before.is_none() && failing, ends);
         // A status worse than any that was reported is the new headline of the first message.
@@ -334,7 +335,7 @@ impl Health {
             keys,
             keys_open: Vec::new(),
             keys_ended,
-            audience: Audience { statuses, channels: told_in, pending, substitutes, refused, waited },
+            audience: Audience { statuses, channels: told_in, pending, substitutes, refused, waited, in_conversation },
             in_thread_only,
             pings,
             suppressed: std::mem::take(&mut self.suppressed),
@@ -610,6 +611,7 @@ impl Health {
                 substitutes: reported.substitutes.clone(),
                 refused: reported.refused.clone(),
                 waited: Statuses::default(),
+                in_conversation: open.conversation.is_some(),
             },
             in_thread_only: false,
             pings: false,

@@ -441,8 +441,13 @@ fn messages(job: &Job, notification: &Notification, notice: &Notice, sender: &Se
         named.iter().filter(|channel| !(notification.in_thread_only && new_to(channel))).cloned().collect();
     let first = all.iter().any(new_to).then(|| render(job, &anew(job, notice, notification))).flatten();
     let first = first.map(|first| Rendered { attachment: rendered.attachment.clone(), ..first });
-    // Of an incident that goes on after its end, the good news stand by themselves where none of its failures was told.
-    let goes_on = matches!(threading, Threading::None | Threading::Reply | Threading::Broadcast);
+    // Of an incident that goes on after its end, the good news stand by themselves where none of its failures was told. Without
+    // threads too, the end of any other comes behind its failure.
+    let ends = notification.event == Event::Recovery && !notification.audience.in_conversation;
+    let goes_on = match threading {
+        Threading::None => !ends,
+        threading => matches!(threading, Threading::Reply | Threading::Broadcast),
+    };
     let goes_on = goes_on && notification.status == Status::Ok;
     for channel in &all {
         let apart = goes_on && notification.audience.is_new_to(channel, &named);

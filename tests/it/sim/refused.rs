@@ -6,6 +6,7 @@ use std::time::Duration;
 use slack_alert::exec::Status;
 use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
+use slack_alert::policy::Event;
 
 use super::told::{CONF, MORNING, minutes, told};
 use crate::support::notifier::{lasting, ok, passing};
@@ -275,4 +276,34 @@ async fn an_alert_that_its_channel_takes_when_its_job_is_gone_pings_nobody() {
     let pager = told(&world, "pager");
     assert!(pager[0].contains("a critical: boom") && !pager[0].contains("<!here>"), "{pager:#?}");
     assert!(pager.last().is_some_and(|last| last.contains("no longer watched since 08:14")), "{pager:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_threads_or_without_the_end_of_an_incident_comes_behind_the_failure_that_its_channel_refused() {
+    for thread in ["", "\nnotify.thread = false"] {
+        // Until then the channel takes nothing; or it never takes the failure.
+        for until in [25, u64::MAX / 60] {
+            let notify = format!("notify.repeat = 'never'{thread}");
+            let world = refused_between(&notify, &[(Status::Critical, "boom")], 0, 0).await;
+            world.slack.play(move |delivery, at| {
+                let message = &delivery.message;
+                let refuses = until == 25 || message.event == Some(Event::Failure);
+                match message.channel.as_str() {
+                    "pager" if refuses && at < minutes(until) => lasting(Fault::Channel),
+                    _ => ok(),
+                }
+            });
+            world.pass(minutes(90)).await;
+            let (pager, ops) = (told(&world, "pager"), told(&world, "ops"));
+            let first = pager.first().map(String::as_str).unwrap_or_default();
+            assert_eq!(first.contains("a critical: boom"), until == 25, "{pager:#?}");
+            assert_eq!(
+                pager.iter().any(|line| line.contains("well again")),
+                until == 25,
+                "{thread} {until}: {pager:#?}"
+            );
+            assert!(!first.contains("<!here>"), "it is over by then: {pager:#?}");
+            assert!(ops.iter().any(|line| line.contains("well again")), "{ops:#?}");
+        }
+    }
 }
