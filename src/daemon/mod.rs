@@ -23,6 +23,7 @@ mod summary;
 pub mod systemd;
 mod view;
 mod watcher;
+mod way;
 mod wrapped;
 
 use std::any::Any;
@@ -266,6 +267,7 @@ impl Daemon {
         }
         daemon.tell_standings();
         daemon.keep(first);
+        daemon.goes_its_way(past.notes.get(way::NOTE).map(String::as_str), now);
         daemon.add_jobs_without_file(|name| jobs.remove(name).unwrap_or_default(), now);
         daemon.take_over_runs_without_file(&mut jobs, now);
         // A job whose file has errors is still watched.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::audience::{Dropped, Told};
 use super::health::Health;
 use super::incident::{OpenIncident, Reported};
+use super::rare::Rare;
 use crate::id::Channel;
 
 impl Health {
@@ -124,6 +125,19 @@ impl Health {
                 open.dropped = told.dropped.get(&id).cloned().map(Box::new);
             }
         }
+    }
+
+    /// Whoever was told of the job until now is not who is told from now on: what fails still is told anew, as a first message tells
+    /// it. The answer is whether there is something.
+    pub fn tell_anew(&mut self) -> bool {
+        let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        let fails = all.filter(|open| open.resolved_at.is_none());
+        let any = fails.map(OpenIncident::forget_told).fold(false, |one, other| one | other);
+        let knew = self.conversation.take().is_some() | self.flapping.take().is_some();
+        if any {
+            self.stuck = Rare::default();
+        }
+        any || knew
     }
 
     /// What was told in the message of an incident, of others.

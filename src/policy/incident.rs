@@ -102,6 +102,9 @@ pub(super) struct OpenIncident {
     /// is empty.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) silenced: Option<String>,
+    /// Whoever was told of it is not who is told from now on: it is to be told anew at once.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) untold: bool,
     /// What was to report it was dropped by a person, and nobody was told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) dropped: Option<Box<Dropped>>,
@@ -252,6 +255,7 @@ impl OpenIncident {
             resolved_at: None,
             limited: None,
             silenced: None,
+            untold: false,
             dropped: None,
             retracted: false,
         }
@@ -324,6 +328,15 @@ impl OpenIncident {
         let owed = owed.map(|owed| shift(owed.at, repeat.first().map_or(LEFT_ALONE, |first| first.min(LEFT_ALONE))));
         let in_vain = self.in_vain.as_deref().filter(|in_vain| says_it(in_vain.reported.worst()));
         owed.max(in_vain.map(InVain::until))
+    }
+
+    /// Nobody of those who are told from now on was told of it. The answer is whether others were.
+    pub(super) fn forget_told(&mut self) -> bool {
+        let told = self.reported.take().is_some() | self.owed.take().is_some();
+        if told {
+            (self.untold, self.conversation, self.shown, self.limited) = (true, None, false, None);
+        }
+        told
     }
 
     /// A channel took a message of it: what waited in the outbox, or was set waiting again there, is what people know.

@@ -34,9 +34,10 @@ fn recovery_is_due(health: &Health) -> bool {
     !health.is_flapping() && all.any(|open| open.resolved_at.is_some() && !open.retracted)
 }
 
-/// Something about an open incident was not told because of a silence, and is to be told when that ends.
+/// Something about an open incident was not told because of a silence, and is to be told when that ends; or others than those who
+/// were told of it are to know.
 fn is_owed(health: &Health) -> bool {
-    health.open.as_deref().into_iter().chain(&health.others).any(|open| open.silenced.is_some())
+    health.open.as_deref().into_iter().chain(&health.others).any(|open| open.silenced.is_some() || open.untold)
 }
 
 /// The notifications that the time has come for. `hang` is the run that goes on, where the job hangs.
@@ -55,6 +56,7 @@ pub fn wake(
     let owed = health.open.as_deref_mut().and_then(fails);
     let others: Vec<(u64, String)> =
         health.others.iter_mut().filter_map(|open| Some((open.id, fails(open)?))).collect();
+    let untold = health.take_untold();
     let moment = Moment { settings, zone, now, at: now, slot: now };
     let mut all = Vec::new();
     let status = health.status().unwrap_or_default();
@@ -88,6 +90,13 @@ pub fn wake(
     }
     for (id, by) in others {
         all.extend(of_one(health, id, |health| still_failing(&moment, health, by)));
+    }
+    let present = health.open.as_deref().map(|open| open.id);
+    for id in untold {
+        all.extend(match present == Some(id) {
+            true => told_anew(&moment, health, hang),
+            false => of_one(health, id, |health| told_anew(&moment, health, None)),
+        });
     }
     all
 }
@@ -152,6 +161,23 @@ fn still_failing(moment: &Moment<'_>, health: &mut Health, by: String) -> Option
     let again = open.fails_again();
     let update = Update::SilenceEnds { by, since: open.since, failures: open.failures, line, was, differs, again };
     health.of_clock(moment, event, FlapChange::None, open.status, update)
+}
+
+/// Others than those who were told of it are to know that the job fails.
+fn told_anew(moment: &Moment<'_>, health: &mut Health, hang: Option<&Hang>) -> Option<Notification> {
+    let open = health.open.as_deref().filter(|open| open.resolved_at.is_none() && open.reported.is_none())?;
+    let is_kept_back = health.waiting.has(open.id) || health.acknowledged(open).is_some();
+    if is_kept_back || !moment.settings.on.asks(On::Failure) {
+        return None;
+    }
+    if let Some(hang) = hang.filter(|hang| open.hung == Some(hang.run)) {
+        health.stuck = Stuck { told: true, at: Some(moment.now), ..*health.stuck }.into();
+        let draft = health.hanging(hang.clone(), true);
+        return health.notify(moment, draft).ok();
+    }
+    let event = if health.did_not_come() { Event::Missing } else { Event::Failure };
+    let (status, update) = (open.status, Update::First { since: open.since, failures: open.failures });
+    health.of_clock(moment, event, FlapChange::None, status, update)
 }
 
 /// One message of what waited: about what fails still, if anything does, else about the last that is over, else about
@@ -259,6 +285,12 @@ pub fn skipped(
 }
 
 impl Health {
+    /// The incidents that are to be told anew, which they are once.
+    fn take_untold(&mut self) -> Vec<u64> {
+        let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+        all.filter_map(|open| std::mem::take(&mut open.untold).then_some(open.id)).collect()
+    }
+
     /// That a run does not end.
     fn hanging(&self, hang: Hang, exempt: bool) -> Draft {
         Draft {

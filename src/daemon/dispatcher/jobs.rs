@@ -174,6 +174,19 @@ impl Dispatcher {
         (changes, entries)
     }
 
+    /// Whoever was told of the jobs until now is not who is told from now on: what fails still is told anew.
+    pub(in crate::daemon) fn tell_anew(&mut self, now: Now) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for index in 0..u32::try_from(self.jobs.len()).unwrap_or(u32::MAX) {
+            let tracked = &mut self.jobs[index as usize];
+            if !tracked.removed && tracked.health.tell_anew() {
+                entries.push(tracked.changed(Vec::new(), now));
+                self.arm(index, now);
+            }
+        }
+        entries
+    }
+
     /// A job that has no file is forgotten: its open incidents say why, and are over.
     pub(in crate::daemon) fn forget(&mut self, job: &JobName, why: &str, now: Now) -> Option<Entry> {
         let index = *self.by_name.get(job)? as usize;

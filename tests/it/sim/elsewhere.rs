@@ -7,7 +7,7 @@ use slack_alert::notify::Fault;
 use slack_alert::policy::Dropped;
 
 use super::told::{CONF, MORNING, minutes, told};
-use crate::support::notifier::{lasting, ok, passing};
+use crate::support::notifier::{Sent, lasting, ok, passing};
 use crate::support::world::{Act, World, fails, says};
 
 #[tokio::test(start_paused = true)]
@@ -248,4 +248,60 @@ async fn what_got_worse_before_its_channel_turned_out_to_be_gone_is_told_in_its_
     assert!(begun.is_some() && worse > begun && ended > worse, "{ops:#?}");
     assert!(worse.is_some_and(|at| ops[at].contains("worse: critical")), "{ops:#?}");
     assert_eq!(ops.iter().filter(|line| line.contains(" Open ")).count(), 1, "{ops:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_when_slack_is_connected_is_told_there_at_once_with_its_ping_and_then_its_end() {
+    // The one fails each ten minutes from 08:10 to 08:30; the other hangs from 08:10 to 08:50.
+    let fails_job = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'";
+    let hangs_job = "command = 'b'\nevery = '5m'\nnotify.mention = '@here'";
+    for terminal in
+        ["host = 'web-1'\ntime_zone = 'UTC'\n", "slack.channel = '#ops'\nhost = 'web-1'\ntime_zone = 'UTC'\n"]
+    {
+        for restarts in [false, true] {
+            let files = [("slack_alert.toml", terminal), ("jobs.d/a.toml", fails_job), ("jobs.d/b.toml", hangs_job)];
+            let mut world = World::started(MORNING, &files, |run, at| match (run.job.as_str(), at.as_secs() / 60) {
+                ("a", 10..40) => fails("boom"),
+                ("b", 10..15) => says("").takes(40 * 60),
+                _ => says(""),
+            })
+            .await;
+            world.pass(minutes(27)).await;
+            let before = world.slack.sent().len();
+            world.file("slack_alert.toml", CONF);
+            match restarts {
+                true => {
+                    world.crash().await;
+                    world.start().await;
+                }
+                false => world.reload().await,
+            }
+            world.pass(minutes(40)).await;
+            let sent = world.slack.sent().split_off(before);
+            let line = |sent: &Sent| {
+                format!("{} {:?} {}", sent.at.as_secs() / 60, sent.thread, sent.text.replace('\n', " / "))
+            };
+            let lines: Vec<String> = sent.iter().map(line).collect();
+            let case = format!("{terminal} {restarts}: {lines:#?}");
+            let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
+            assert!(sent.iter().all(|sent| sent.channel == "#ops"), "{case}");
+            assert_eq!(
+                count(
+                    "27 Open <!here> :red_circle: a critical: boom / exit code 2 · 2nd failure in a row, since 08:10"
+                ),
+                1,
+                "{case}"
+            );
+            assert_eq!(
+                (count("Edit :white_check_mark: resolved after 30m"), count("a is well again after 30m")),
+                (1, 1),
+                "{case}"
+            );
+            assert!(count("a critical: boom") == 2, "once, and its edit: {case}");
+            // A run that a crash put an end to is a failure of its own.
+            let hang = if restarts { "b critical: " } else { "b critical: still running after 17m" };
+            assert_eq!(count(&format!("27 Open <!here> :red_circle: {hang}")), 1, "{case}");
+            assert_eq!(count("<!here>"), 2, "{case}");
+        }
+    }
 }
