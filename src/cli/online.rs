@@ -78,6 +78,9 @@ pub(super) fn ask(all: &mut [(Loaded, bool)], notes: &mut Vec<String>) -> Result
                         names.join(", ")
                     ));
                 }
+                for (name, id) in reach::named_twice(&reached) {
+                    notes.push(format!("{name} and {id} are one channel: an alert that goes to both comes once"));
+                }
                 asked.push(Asked { file: file.clone(), answer, reached });
                 asked.len() - 1
             }

@@ -72,6 +72,14 @@ pub fn without_files<'r>(plan: &Plan, reached: &'r [(Channel, Reach)]) -> Vec<&'
     reached.iter().filter(|(_, reach)| attaches && apart(reach)).map(|(channel, _)| channel).collect()
 }
 
+/// Channels that are named twice, by their names and by their IDs.
+pub fn named_twice(reached: &[(Channel, Reach)]) -> Vec<(&Channel, &Channel)> {
+    let id = |reach: &Reach| if let Reach::Seen(target) = reach { Some(Channel::new(&target.id)) } else { None };
+    let names = reached.iter().filter(|(channel, _)| !channel.is_id());
+    let by_id = |own: Channel| reached.iter().map(|(channel, _)| channel).find(|channel| **channel == own);
+    names.filter_map(|(channel, reach)| Some((channel, by_id(id(reach)?)?))).collect()
+}
+
 /// By `[check] allow`, or by that of the job in whose file it is.
 fn is_allowed(problem: &Problem, whole: &Whole<'_>) -> bool {
     let source = problem.place().map(|place| place.source);

@@ -3,6 +3,7 @@
 //! Before it: what the store says is oldest. After it: a [`Batch`] for the notifier, or a settlement of what is needless.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -10,6 +11,7 @@ use super::retry::{MOST_REFUSALS, What};
 use super::standing::{Standing, Standings};
 use super::storm::{self, Storm};
 use super::{digest, instead, late};
+use crate::clock::shift;
 use crate::exec::Status;
 use crate::id::Channel;
 use crate::message::{self, Edit, Message, Thread};
@@ -17,6 +19,9 @@ use crate::notify::{Delivery, Parent, Sent};
 use crate::policy::Event;
 use crate::slack::unformatted;
 use crate::store::{Class, Disposition, FollowUp, Heads, MessageId, Settlement, Stored, ThreadChange};
+
+/// A channel that may be one that is configured by its name, too, waits for so long to hear whether it is.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// What waits for a channel waits in one of three lanes, since each of Slack's methods has a limit of its own: trouble in
 /// one makes nothing in another wait.
@@ -65,6 +70,8 @@ pub struct Ask {
     pub pinged: Option<(storm::Kind, Vec<String>)>,
     /// The same of a digest.
     pub digest_pinged: Option<(digest::Kind, Vec<String>)>,
+    /// Names of channels, each of which may be this one, as far as is known before Slack has answered to it.
+    pub names: Vec<Channel>,
     /// When the way to Slack failed last.
     pub failed: Option<Timestamp>,
     /// This host's name.
@@ -152,6 +159,14 @@ impl Batch {
     /// How often Slack refused it.
     pub fn refusals(&self) -> u32 {
         self.members.iter().map(|stored| stored.progress.refusals).max().unwrap_or(0)
+    }
+
+    /// Until when it waits for the answer to the same alert in one of these channels, which may be this one by its name: then it is
+    /// there already.
+    pub fn waits_for(&self, names: &[Channel]) -> Option<Timestamp> {
+        let waits =
+            self.members.iter().filter(|stored| stored.message.route.also.iter().any(|also| names.contains(also)));
+        waits.map(|stored| shift(stored.message.created, FIRST_ANSWER)).max()
     }
 
     /// As the notifier takes it, which says when it was `sent`.

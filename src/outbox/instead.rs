@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::late::LONGEST_HOST;
+use super::report::{DeliveryResult, Report};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Edit, Message, Route, Thread};
@@ -187,7 +188,11 @@ pub(super) fn needless(incident: u64, waiting: &[Stored], (channel, at): (&Chann
         let is_of_it = stored.message.incident == Some(incident) && stored.message.event.is_some();
         is_of_it && stored.class() == Class::Alert && stored.progress.timeouts == 0
     });
-    let ids: Vec<MessageId> = of_it.map(|stored| stored.id).collect();
+    superseded(of_it.map(|stored| stored.id).collect(), channel, at)
+}
+
+/// These alerts are not sent, where there are any.
+fn superseded(ids: Vec<MessageId>, channel: &Channel, at: Timestamp) -> Option<Settlement> {
     (!ids.is_empty()).then(|| Settlement {
         ids,
         channel: channel.clone(),
@@ -228,6 +233,22 @@ pub(super) fn told_after_all(
         in_its_place && message.incident == Some(incident) && is_substitute(message)
     })?;
     needless(incident, waiting, (&default.channel, at))
+}
+
+/// What waits for a channel that has taken the same alerts, in the same words, under another name; and that it is told.
+pub(super) fn said_already(
+    told: &[Message],
+    waiting: &[Stored],
+    (channel, at): (&Channel, Timestamp),
+) -> (Option<Settlement>, Vec<Report>) {
+    let is_said = |message: &Message| {
+        let alert = Alert::of(message);
+        alert.is_some() && told.iter().any(|told| Alert::of(told) == alert && told.text == message.text)
+    };
+    let said: Vec<&Stored> =
+        waiting.iter().filter(|stored| stored.class() == Class::Alert && is_said(&stored.message)).collect();
+    let reports = said.iter().filter_map(|stored| Report::of(&stored.message, DeliveryResult::Delivered)).collect();
+    (superseded(said.iter().map(|stored| stored.id).collect(), channel, at), reports)
 }
 
 /// What waits already behind a failure follows it to the channel that is told in the place of its own: what became of it since, and

@@ -44,6 +44,16 @@ impl Places {
         self.0.values().any(|known| known == id)
     }
 
+    /// Whether it is the ID of a channel whose name is not known.
+    pub fn may_have_a_name(&self, channel: &Channel) -> bool {
+        channel.is_id() && channel.as_str().starts_with(['C', 'G']) && !self.names(channel)
+    }
+
+    /// Whether it is a name whose ID is not known.
+    pub fn is_unknown(&self, channel: &Channel) -> bool {
+        !channel.is_id() && !channel.is_unnamed() && !self.0.contains_key(channel)
+    }
+
     /// Whether both are one channel.
     pub fn are_same(&self, one: &Channel, other: &Channel) -> bool {
         self.id(one) == self.id(other)

@@ -14,7 +14,7 @@ mod taken;
 mod untaken;
 mod way;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub use self::untaken::MOST_REMEMBERED;
 use self::untaken::Untaken;
 use super::batch::{Ask, Batch, Lane};
 use super::digest;
+use super::places::Places;
 use super::report::{DeliveryResult, Report};
 use super::standing::Standing;
 use super::storm::{self, Storm};
@@ -84,6 +85,8 @@ pub struct Queue {
     failed: Option<Timestamp>,
     /// Alerts that their channels did not take.
     untaken: Untaken,
+    /// Channels that wait to hear whether they are those that were just written to by their names.
+    wait_for_names: BTreeSet<Channel>,
 }
 
 impl Queue {
@@ -231,6 +234,22 @@ impl Queue {
         }
     }
 
+    /// The channels that are configured by names whose IDs are not known, that something is being sent to or is to be sent, and that
+    /// have not failed to take it.
+    pub fn unknown_names(&self, places: &Places) -> Vec<Channel> {
+        let is_open = |state: &State| state.failures == 0 && (state.in_flight || !state.depth.is_empty());
+        let lanes = self.lanes.iter().filter(|((channel, lane), state)| {
+            *lane == Lane::Posts && places.is_unknown(channel) && is_open(state) && !self.untaken.is_shut(channel)
+        });
+        lanes.map(|((channel, _), _)| channel.clone()).collect()
+    }
+
+    /// A channel waits, not longer than until then, for the answer to an alert in a channel that may be the same.
+    pub fn waits_for_name(&mut self, channel: &Channel, until: Mono, now: Mono) {
+        self.finished(channel, Lane::Posts, now, Some(until));
+        self.wait_for_names.insert(channel.clone());
+    }
+
     /// Whether an alert for the channel may be on its way.
     pub fn is_sending_to(&self, channel: &Channel) -> bool {
         self.lanes.get(&(channel.clone(), Lane::Posts)).is_some_and(|state| state.in_flight)
@@ -288,6 +307,7 @@ impl Queue {
             lane,
             classes,
             limit,
+            names: Vec::new(),
             passed_over,
             lines,
             follows: state.follows && merge == Some(digest::Kind::Many),
@@ -315,6 +335,13 @@ impl Queue {
                 // There was none behind it: what comes meanwhile waits in its order.
                 state.wait_in_order();
                 state.probed.clear();
+            }
+        }
+        if lane == Lane::Posts && !channel.is_id() {
+            for waits in std::mem::take(&mut self.wait_for_names) {
+                if let Some(state) = self.lanes.get_mut(&(waits, Lane::Posts)) {
+                    state.idle_until = None;
+                }
             }
         }
         // An edit may have waited for the message that it changes.

@@ -2,9 +2,14 @@
 //!
 //! Before it: the worker, with the settlement and what it knows of these incidents. After it: the store, and reports for the daemon.
 
+use std::collections::BTreeSet;
+
+use super::batch::{Batch, Lane};
 use super::instead;
+use super::places::Places;
 use super::report::{DeliveryResult, Report};
 use crate::id::{Channel, JobName};
+use crate::message::Message;
 use crate::store::{MessageId, MessageState, OutboxFilter, Settlement, Store, StoreError, Stored};
 
 /// What is known of the incidents of a batch.
@@ -16,6 +21,19 @@ pub(super) struct Known {
     pub(super) overtaking: Vec<(JobName, MessageId)>,
     /// Its channel has taken a message of these, of which this other one was or is to be told in its place.
     pub(super) told_elsewhere: Option<(Channel, Vec<(JobName, u64)>)>,
+    /// The channel, which is configured by this other name or ID too, has taken these.
+    pub(super) twins: Vec<(Channel, Vec<Message>)>,
+}
+
+/// The other names and IDs of a channel under which the alerts of a batch were to go there too, each with what it would say.
+pub(super) fn twins(batch: &Batch, places: &Places) -> Vec<(Channel, Vec<Message>)> {
+    if batch.lane != Lane::Posts {
+        return Vec::new();
+    }
+    let also = batch.members.iter().flat_map(|stored| &stored.message.route.also);
+    let same: BTreeSet<&Channel> = also.filter(|other| places.are_same(other, &batch.channel)).collect();
+    let told = || batch.members.iter().map(|stored| stored.message.clone()).collect();
+    same.into_iter().map(|other| (other.clone(), told())).collect()
 }
 
 /// Writes it. The store holds it in memory when the disk fails, so that nothing is sent twice.
@@ -44,6 +62,12 @@ pub(super) async fn write(store: &Store, mut settlement: Settlement, known: Know
             let (incident, channel) = (Some(incident), default.clone());
             reports.push(Report { job, run: None, incident, event: None, channel, result });
         }
+    }
+    for (twin, told) in known.twins {
+        let waiting = waiting_for(store, &twin).await;
+        let (settlement, told) = instead::said_already(&told, &waiting, (&twin, at));
+        needless.extend(settlement);
+        reports.extend(told);
     }
     for settlement in needless {
         store.settle(settlement).await?;

@@ -172,6 +172,8 @@ enum Done {
     Answered(Box<Batch>, Result<Receipt, SendError>, Option<Mono>),
     /// There is nothing to send; when there will be.
     Nothing(Channel, Lane, Option<Timestamp>),
+    /// It waits to hear whether the channel is the one of a name that is being written to, until then.
+    WaitsForName(Channel, Timestamp),
     /// A storm tells these.
     Absorb(Channel, Lane, Vec<Stored>),
     /// What came of it is written; what the daemon is told besides.
@@ -344,6 +346,9 @@ async fn send_next(
             Turn::Absorb(rows) => return Done::Absorb(ask.channel, ask.lane, rows),
             Turn::Alone => ask.limit = 1,
             Turn::Send(batch) => {
+                if let Some(until) = batch.waits_for(&ask.names).filter(|until| *until > now) {
+                    return Done::WaitsForName(ask.channel, until);
+                }
                 let sent = Sent::by(clock.clone());
                 let answer = send(&*notifier, &*clock, &batch, &sent).await;
                 return Done::Answered(batch, answer, sent.at());
@@ -505,7 +510,10 @@ impl Loop {
                 continue;
             }
             let expires = now.wall.saturating_sub(self.settings.max_age).unwrap_or(Timestamp::MIN);
-            let ask = self.queue.ask(&channel, lane, quota.capacity(PATIENCE), expires, now);
+            let mut ask = self.queue.ask(&channel, lane, quota.capacity(PATIENCE), expires, now);
+            if lane == Lane::Posts && self.status.places.may_have_a_name(&channel) {
+                ask.names = self.queue.unknown_names(&self.status.places);
+            }
             let notifier = Arc::clone(&self.settings.notifier);
             let standings = self.standings.clone();
             self.sending.push(Box::pin(send_next(self.store.clone(), notifier, self.clock.clone(), standings, ask)));
@@ -539,6 +547,10 @@ impl Loop {
                 self.learn_jobs();
                 let settlement = self.queue.absorbed(&channel, &rows, now.wall);
                 self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane, Known::default())));
+            }
+            Done::WaitsForName(channel, until) => {
+                let until = now.mono + clock::between(now.wall, until).max(Duration::from_millis(1));
+                self.queue.waits_for_name(&channel, until, now.mono);
             }
             Done::Nothing(channel, lane, Some(later)) => {
                 let later = now.mono + clock::between(now.wall, later).max(Duration::from_millis(1));
@@ -634,6 +646,7 @@ impl Loop {
             unheard: batch.unheard(&answered.settlement.disposition),
             overtaking: if answer.is_ok() { self.queue.overtaking(batch) } else { Vec::new() },
             told_elsewhere: self.queue.told_elsewhere(batch).filter(|_| answer.is_ok()),
+            twins: if answer.is_ok() { settling::twins(batch, &self.status.places) } else { Vec::new() },
         };
         self.settling.push(Box::pin(settle(self.store.clone(), answered.settlement, batch.lane, known)));
         if batch.storm.is_some() {
@@ -647,8 +660,7 @@ impl Loop {
     fn learn_place(&mut self, channel: &Channel, receipt: &Receipt) {
         let Some(id) = receipt.posted.as_ref().map(|posted| Channel::new(&posted.channel)) else { return };
         self.new_places |= self.status.places.learn(channel, &id);
-        let is_channel = *channel == id && id.as_str().starts_with(['C', 'G']);
-        if is_channel && !self.status.places.names(&id) && self.asked_names.insert(id.clone()) {
+        if *channel == id && self.status.places.may_have_a_name(&id) && self.asked_names.insert(id.clone()) {
             let asked = self.settings.notifier.look_up(Lookup::Channel(id.as_str().to_owned()));
             self.sending.push(Box::pin(async move {
                 let name = match asked.await {

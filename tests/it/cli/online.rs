@@ -56,6 +56,20 @@ fn a_channel_is_found_pages_away_and_nothing_is_posted() {
 }
 
 #[test]
+fn a_channel_that_is_named_by_its_name_and_by_its_id_is_said_to_be_one() {
+    let slack = MockSlack::start();
+    slack.grant(EVERY_SCOPE);
+    let sandbox = sandbox(&slack, "#ops");
+    for (id, is_same) in [("C000000OPS", true), ("C000000DEV", false)] {
+        let job = format!("command = \"df\"\nevery = \"1h\"\nnotify.channel = [\"#ops\", \"{id}\"]\n");
+        sandbox.file("jobs.d/a.toml", &job);
+        let ran = sandbox.run(&["check", "--online"]);
+        let words = format!("#ops and {id} are one channel: an alert that goes to both comes once");
+        assert_eq!(ran.stderr.contains(&words), is_same, "{ran:?}");
+    }
+}
+
+#[test]
 fn each_way_in_which_a_channel_cannot_be_reached_has_its_words() {
     for (channel, scopes, code, words, help) in [
         ("#opps", EVERY_SCOPE, "unreachable-channel", "Slack knows no `#opps` that the bot may see", "mean `#ops`?"),

@@ -254,6 +254,48 @@ async fn an_incident_goes_on_in_its_conversation_when_the_configuration_names_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_channel_that_is_named_by_its_name_and_by_its_id_has_one_conversation_and_one_ping() {
+    const ID: &str = "C05DED65D5";
+    // The two are one channel or two, and the one that is named may refuse what it is sent.
+    for (name, refuses, copies) in [("bb", false, 1), ("other", false, 2), ("other", true, 1)] {
+        for order in [["#bb", ID], [ID, "#bb"]] {
+            for restarts in [false, true] {
+                let job = format!(
+                    "command = 'a'\nevery = '10m'\nnotify.mention = '@here'\nnotify.channel = ['{}', '{}']",
+                    order[0], order[1]
+                );
+                let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job.as_str())];
+                let mut world = World::started(MORNING, &files, |_, at| match at.as_secs() / 600 {
+                    1..=2 | 5..=6 => fails("boom"),
+                    _ => says(""),
+                })
+                .await;
+                world.slack.name(ID, name);
+                world.slack.play(move |delivery, _| match delivery.message.channel.as_str() {
+                    "bb" if refuses => lasting(Fault::Channel),
+                    _ => (Duration::from_millis(200), ok().1),
+                });
+                world.pass(minutes(15)).await;
+                if restarts {
+                    world.stop().await;
+                    world.start().await;
+                }
+                world.pass(minutes(70)).await;
+                let sent = world.slack.sent();
+                let case = format!("{name} {order:?} {restarts}: {sent:#?}");
+                let of =
+                    |thread: Thread| sent.iter().filter(|sent| sent.taken && sent.thread == thread).collect::<Vec<_>>();
+                let opened = of(Thread::Open);
+                assert_eq!(opened.len(), 2 * copies, "{case}");
+                assert!(opened.iter().all(|sent| sent.at < minutes(11) || sent.at > minutes(49)), "{case}");
+                assert!(opened.iter().all(|sent| sent.at.as_secs() % 600 <= 1), "none waits for long: {case}");
+                assert_eq!((of(Thread::Edit).len(), of(Thread::Broadcast).len()), (2 * copies, 2 * copies), "{case}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_channel_that_takes_messages_and_never_answers_has_few_copies_and_all_commands_say_so() {
     let job = "command = 'a'\nevery = '1m'\nnotify.repeat = '1h'";
     let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
