@@ -18,6 +18,7 @@ mod invalid_token;
 mod literal_variable;
 mod may_be_missing;
 mod named_files;
+mod never_ok;
 mod never_runs;
 mod no_certificates;
 mod noisy_job;
@@ -106,6 +107,7 @@ const JOB_RULES: &[JobRule] = &[
     JobRule { check: invalid_blocks::check_parts, needs: &[] },
     JobRule { check: literal_variable::check, needs: &[&["command", "shell", "env", "env_file"]] },
     JobRule { check: may_be_missing::check, needs: &[] },
+    JobRule { check: never_ok::check, needs: &[&["exit_codes", "directives"]] },
     JobRule { check: never_runs::check, needs: &[SCHEDULE] },
     JobRule { check: noisy_job::check, needs: &[SCHEDULE, &["notify.on", "notify.repeat", "notify.rate_limit"]] },
     JobRule { check: pipe_hides_failure::check, needs: &[&["command", "shell"]] },
