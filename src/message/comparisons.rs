@@ -4,7 +4,7 @@
 //! Before it: an expression that can be read. After it: what is wrong with the first such comparison, for `conditions`. Such
 //! a comparison is always false, or fails at each run.
 
-use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, UnaryOpKind};
+use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Filter, UnaryOpKind};
 use minijinja::machinery::{Span, parse_expr};
 use minijinja::value::{Value, ValueKind};
 
@@ -59,7 +59,10 @@ fn find(expr: &Expr<'_>) -> Option<Mismatch> {
             let otherwise = choice.false_expr.as_ref().and_then(find);
             find(&choice.test_expr).or_else(|| find(&choice.true_expr)).or(otherwise)
         }
-        Expr::Filter(filter) => filter.expr.as_ref().and_then(find).or_else(|| in_arguments(&filter.args)),
+        Expr::Filter(filter) => {
+            let inner = filter.expr.as_ref().and_then(find).or_else(|| in_arguments(&filter.args));
+            inner.or_else(|| selected(filter))
+        }
         Expr::Test(test) => find(&test.expr),
         Expr::List(list) => list.items.iter().find_map(find),
         Expr::Tuple(tuple) => tuple.items.iter().find_map(find),
@@ -72,6 +75,67 @@ fn in_arguments(arguments: &[CallArg<'_>]) -> Option<Mismatch> {
         CallArg::Pos(value) | CallArg::Kwarg(_, value) => find(value),
         CallArg::PosSplat(_) | CallArg::KwargSplat(_) => None,
     })
+}
+
+/// What is wrong with the comparison of `selectattr` and `rejectattr`: `perfdata | selectattr('value', 'gt', '90')`.
+pub(super) fn selected(filter: &Filter<'_>) -> Option<Mismatch> {
+    let ("selectattr" | "rejectattr", [CallArg::Pos(name), CallArg::Pos(test), CallArg::Pos(with)]) =
+        (filter.name, filter.args.as_slice())
+    else {
+        return None;
+    };
+    let (name, test, constant) = (name.as_const()?, test.as_const()?, with.as_const()?);
+    let (name, sign) = (name.as_str()?, sign_of(test.as_str()?)?);
+    let of_perfdata = is_perfdata(filter.expr.as_ref()?);
+    let kind = match name {
+        "value" | "min" | "max" if of_perfdata => Some(Kind::Number),
+        "label" | "unit" | "warn" | "crit" if of_perfdata => Some(Kind::Text),
+        _ => None,
+    };
+    let number = constant.as_str().and_then(NumberInText::of);
+    let (message, help) = match (kind, constant.kind(), number) {
+        (Some(Kind::Number), ValueKind::String, number) => {
+            let help = number.map_or_else(|| "write a number".to_owned(), |text| without_quotes(text.number));
+            (format!("`{name}` is a number, and is compared with text"), help)
+        }
+        (Some(Kind::Text), ValueKind::Number, _) => {
+            (format!("`{name}` is text, and is compared with a number"), format!("write `'{constant}'`"))
+        }
+        (None, ValueKind::String, Some(text)) if orders(sign) => {
+            (format!("`'{constant}'` is text, and is not compared as a number"), without_quotes(text.number))
+        }
+        _ => return None,
+    };
+    Some(Mismatch { at: with.span(), message, help })
+}
+
+fn without_quotes(number: &str) -> String {
+    format!("write it without quotes: `{number}`")
+}
+
+/// The sign that a test of the engine stands for.
+fn sign_of(test: &str) -> Option<&'static str> {
+    Some(match test {
+        "lt" | "lessthan" => "<",
+        "le" => "<=",
+        "gt" | "greaterthan" => ">",
+        "ge" => ">=",
+        "eq" | "equalto" => "==",
+        "ne" => "!=",
+        _ => return None,
+    })
+}
+
+/// Whether it is `perfdata`, or some of its entries.
+fn is_perfdata(expr: &Expr<'_>) -> bool {
+    match expr {
+        Expr::Var(var) => var.id == "perfdata",
+        Expr::Filter(filter) => {
+            let of_entries = ["selectattr", "rejectattr", "sort", "reverse", "list", "unique"].contains(&filter.name);
+            of_entries && filter.expr.as_ref().is_some_and(is_perfdata)
+        }
+        _ => false,
+    }
 }
 
 /// What is known of a variable, or of an attribute of one.
@@ -216,6 +280,11 @@ mod tests {
                 "write `stdout | trim | replace('%', '') | float > 90`",
             ),
             ("json.queue > '5'", "`'5'` is text", "write `json.queue | float > 5`"),
+            ("perfdata | selectattr('value', 'gt', '90%') | list | length > 0", "`value` is a number", "quotes: `90`"),
+            ("perfdata | sort | rejectattr('max', 'equalto', 'x') | list", "`max` is a number", "write a number"),
+            ("perfdata | selectattr('unit', 'eq', 5) | list", "`unit` is text", "write `'5'`"),
+            ("json.disks | selectattr('used', 'ge', '90') | list", "`'90'` is text", "without quotes: `90`"),
+            ("(json.a if exit_code == '1' else json.b) > 2", "`exit_code` is a number", "without quotes: `1`"),
             ("'5' < json.queue", "`'5'` is text", "write `5 < json.queue | float`"),
             ("json.a and 1 < json.queue <= '9.5'", "`'9.5'` is text", "write `json.queue | float <= 9.5`"),
         ] {
@@ -242,6 +311,12 @@ mod tests {
             "stdout == '5'",
             "duration + 1 > previous.finished",
             "json.a == json.b",
+            "perfdata | selectattr('value', 'gt', 90) | list",
+            "perfdata | selectattr('unit', 'eq', '%') | list",
+            "json.disks | selectattr('used', 'eq', '90') | list",
+            "json.days | selectattr('date', 'gt', '2026-11-28') | list",
+            "json.disks | selectattr('used', 'gt', json.most) | list",
+            "json.disks | selectattr('ok') | list",
         ] {
             assert!(mismatch(source).is_none(), "{source}: {:?}", mismatch(source));
         }

@@ -62,8 +62,18 @@ fn judge(expr: &Expr<'_>) -> Option<Mismatch> {
             let alone = parts.iter().find_map(|part| judge(part));
             alone.or_else(|| together(&parts, all)).or_else(|| with_its_opposite(&parts, all))
         }
+        Expr::IfExpr(choice) => {
+            let branches = std::iter::once(&choice.true_expr).chain(&choice.false_expr);
+            judge(&choice.test_expr).or_else(|| branches.filter(|branch| !is_plain(branch)).find_map(judge))
+        }
         _ => single(expr),
     }
+}
+
+/// Whether a branch looks at nothing: it may say what the choice comes to.
+fn is_plain(branch: &Expr<'_>) -> bool {
+    let looks_at = Variables::of(branch);
+    looks_at.names.is_empty() && looks_at.all_seen
 }
 
 /// The parts of `a and b and c`.

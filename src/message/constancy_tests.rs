@@ -44,6 +44,11 @@ fn a_condition_that_comes_out_the_same_at_every_run_is_found() {
         ("json.s == 'a' and json.s == 'b'", "`json.s == 'a'` and `json.s == 'b'` are never true together"),
         ("json.s != 'a' or json.s != 'b'", "`json.s != 'a'` or `json.s != 'b'` are always true, one or the other"),
         ("json.x > 3 or json.x < 5", "are always true, one or the other"),
+        ("true if exit_code > 300 else false", "`exit_code > 300` is never true"),
+        ("json.a if exit_code < 0 else json.b", "`exit_code < 0` is never true"),
+        ("exit_code > 1 if json.up else exit_code > 300", "`exit_code > 300` is never true"),
+        ("not (json.x > 5 and json.x < 3 if json.up else json.a)", "are never true together"),
+        ("json.a if true else json.b", "`true` looks at nothing"),
         ("9 < json.x < 1", "`json.x > 9` and `json.x < 1` are never true together"),
     ] {
         let found = fault(source).unwrap_or_else(|| panic!("{source}: nothing is found"));
@@ -107,6 +112,11 @@ fn what_may_come_out_one_way_or_the_other_is_left_alone() {
         "range(3) | length > 2",
         "json.x is defined and json.x",
         "stdout is startingwith('x')",
+        "true if exit_code > 3 else false",
+        "1 > 2 if json.up else json.down",
+        "json.a if json.b else json.c",
+        "exit_code > (300 if json.up else 1)",
+        "json.x > 5 if json.up",
     ] {
         assert!(fault(source).is_none(), "{source}: {:?}", fault(source));
     }

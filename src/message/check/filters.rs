@@ -11,6 +11,7 @@ use super::tried::Applied;
 use super::{BUILTIN_TESTS, Checker, FUNCTIONS, Type, filter_names, range, words};
 use crate::diagnostic::Code;
 use crate::document::{did_you_mean, nearest};
+use crate::message::comparisons::selected;
 use crate::message::filters::{nobody, strftime};
 use crate::message::vars::{self, VarKind};
 use crate::slack::mention_markup;
@@ -99,6 +100,9 @@ impl Checker<'_> {
                     && let Some(name) = each.value.as_str()
                 {
                     self.known_test(name, range(each.span()));
+                }
+                if let Some(found) = selected(filter) {
+                    self.find(Code::MixedComparison, range(found.at), found.message, Some(found.help));
                 }
             }
             ("date", Some((format, at))) => {
