@@ -97,7 +97,7 @@ codes! {
     UnknownTimeZoneEnvironment "unknown-time-zone-environment" Warning "The time zone of this machine is not known, so that times are UTC.";
     PageOpen "page-open" Warning "Others than this machine can open the status page without a token.";
     UserToken "user-token" Warning "The token is a person's, and messages come from that person.";
-    UnencryptedToken "unencrypted-token" Warning "The token goes over the network unencrypted.";
+    UnencryptedToken "unencrypted-token" Warning "The token, or the URL of the webhook, goes over the network unencrypted.";
     NoCertificates "no-certificates" Warning "This machine has no root certificates, so that nothing can be sent.";
     UnusedKey "unused-key" Warning "A key that has no effect beside the others.";
     UnusedAllow "unused-allow" Warning "A code is allowed that nothing gives rise to.";

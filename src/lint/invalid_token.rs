@@ -40,9 +40,10 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
 
 /// Where it is named.
 pub(super) fn place(whole: &Whole<'_>) -> Place {
-    let keys = ["slack.token_env", "slack.token_file", "slack.webhook_url_env"];
+    let keys = ["slack.token_env", "slack.token_file", "slack.webhook_url_env", "slack.webhook_url_file"];
     let named = keys.into_iter().find_map(|key| whole.config.find(key));
-    match (named, whole.config.find("slack.token")) {
+    let literal = ["slack.token", "slack.webhook_url"].into_iter().find_map(|key| whole.config.find(key));
+    match (named, literal) {
         (Some(value), _) => value.at,
         // Never underlined, since its line holds the secret.
         (None, Some(token)) => token.key_at,

@@ -1,17 +1,30 @@
-//! `unencrypted-token`: a token that anybody on its way can read.
+//! `unencrypted-token`: a token, or the URL of a webhook, that anybody on its way can read.
 
 use std::net::IpAddr;
 
 use super::Whole;
+use super::invalid_token::place;
 use crate::diagnostic::{Code, Problem, Problems};
 use crate::notify::Way;
+use crate::notify::secret::Kind;
 
-/// `slack.api_url` is not over TLS and leads to another machine: each request carries the token.
+/// `slack.api_url`, or the webhook's URL, is not over TLS and leads to another machine: each request carries the secret.
 pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
     let slack = &whole.plan.config.slack;
-    let Some(host) = unencrypted(&slack.api_url).filter(|_| matches!(slack.way, Way::Token(_))) else { return };
-    let message = format!("the token goes to {host} unencrypted, and whoever is on the way can read it");
-    let problem = Problem::new(Code::UnencryptedToken, whole.config.value("slack.api_url"), message);
+    let (at, what, host) = match &slack.way {
+        Way::Token(_) => {
+            (whole.config.value("slack.api_url"), "the token goes", unencrypted(&slack.api_url).map(str::to_owned))
+        }
+        Way::Webhook(source) => {
+            let url = source.resolve(Kind::Webhook).ok();
+            let host = url.and_then(|url| unencrypted(url.expose()).map(str::to_owned));
+            (place(whole), "the webhook's URL and the messages go", host)
+        }
+        Way::Console => return,
+    };
+    let Some(host) = host else { return };
+    let message = format!("{what} to {host} unencrypted, and whoever is on the way can read it");
+    let problem = Problem::new(Code::UnencryptedToken, at, message);
     found.push(problem.help("write `https://`, or let a proxy on this machine carry it on (`http://127.0.0.1`)"));
 }
 

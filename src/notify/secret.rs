@@ -171,6 +171,11 @@ impl Source {
             Kind::Webhook if !is_web_address(text) => {
                 refuse(Code::InvalidValue, "is no URL", "it begins with `https://hooks.slack.com/`")
             }
+            Kind::Webhook if starts_workflow(text) => refuse(
+                Code::InvalidValue,
+                "starts a workflow of Slack, and is no incoming webhook",
+                "take the URL of an incoming webhook of the app: it begins with `https://hooks.slack.com/services/`",
+            ),
             Kind::Watcher if !is_web_address(text) => {
                 refuse(Code::InvalidValue, "is no URL", "it begins with `https://`")
             }
@@ -211,6 +216,14 @@ fn no_token(text: &str) -> Option<(&'static str, &'static str)> {
             ("is no token", "a token is one word, such as `xoxb-…`, on a line of its own")
         }
         _ => return None,
+    })
+}
+
+/// Whether a URL of Slack starts a workflow, which takes values of its own and no messages.
+fn starts_workflow(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        let is_slack = matches!(url.host_str(), Some("hooks.slack.com" | "hooks.slack-gov.com"));
+        is_slack && ["/triggers/", "/workflows/"].iter().any(|path| url.path().starts_with(path))
     })
 }
 
@@ -275,6 +288,9 @@ mod tests {
             ("\u{feff}secret", Kind::Page, Err("begins with a byte order mark")),
             ("xoxb-1", Kind::Webhook, Err("is no URL")),
             ("ftp://x/y", Kind::Webhook, Err("is no URL")),
+            ("https://hooks.slack.com/triggers/T/1/x", Kind::Webhook, Err("and is no incoming webhook")),
+            ("https://hooks.slack.com/workflows/T/A/1/x", Kind::Webhook, Err("and is no incoming webhook")),
+            ("https://example.com/triggers/x", Kind::Webhook, Ok("https://example.com/triggers/x")),
         ] {
             let path = folder.path().join("secret");
             std::fs::write(&path, content).expect("a file");
