@@ -40,6 +40,9 @@ pub fn parse_channel(text: &str) -> Result<Channel, Refusal> {
         _ if name.starts_with('@') => {
             "for a direct message write the user ID (`U…`), which is found in the person's profile".to_owned()
         }
+        _ if is_id_of(name, &['S']) => {
+            format!("a user group has no channel: name one, and let the message ping the group: `mention = \"{name}\"`")
+        }
         _ if name.contains(',') => "several channels are a list: `[\"#ops\", \"#dev\"]`".to_owned(),
         _ if name.chars().count() > LONGEST_NAME => format!("a channel's name has at most {LONGEST_NAME} characters"),
         _ if !name.contains(bad) => return Ok(channel),
@@ -47,7 +50,7 @@ pub fn parse_channel(text: &str) -> Result<Channel, Refusal> {
         _ => "a channel's name has letters in lower case, digits, `-`, `_` and `.`".to_owned(),
     };
     let span = match name.char_indices().find(|(_, c)| bad(*c)) {
-        Some((at, c)) if !name.starts_with('@') && !name.contains('/') => {
+        Some((at, c)) if !name.starts_with('@') && !name.contains('/') && !is_id_of(name, &['S']) => {
             let at = at + text.len() - name.len();
             at..at + c.len_utf8()
         }
@@ -56,14 +59,20 @@ pub fn parse_channel(text: &str) -> Result<Channel, Refusal> {
     Err(Refusal { message: format!("`{text}` is no channel"), span, help })
 }
 
+/// Whether this is an ID of one of these kinds. IDs are upper case, which names of channels never are.
+fn is_id_of(text: &str, kinds: &[char]) -> bool {
+    text.len() >= 9
+        && text.starts_with(kinds)
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
 /// Reads whom to ping: `@here`, `@channel`, a user ID, a user-group ID.
 pub fn parse_mention(text: &str) -> Result<Mention, Refusal> {
-    let id = text.len() >= 9 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     match text {
         "@here" => Ok(Mention::Here),
         "@channel" => Ok(Mention::Channel),
-        _ if id && text.starts_with(['U', 'W']) => Ok(Mention::User(text.to_owned())),
-        _ if id && text.starts_with('S') => Ok(Mention::Group(text.to_owned())),
+        _ if is_id_of(text, &['U', 'W']) => Ok(Mention::User(text.to_owned())),
+        _ if is_id_of(text, &['S']) => Ok(Mention::Group(text.to_owned())),
         _ => {
             let known = ["@here", "@channel"];
             let near = known.iter().find(|known| known[1..] == *text).copied().or_else(|| nearest(text, known));
@@ -105,6 +114,11 @@ mod tests {
             ("GENERAL", "G", "channel names are lower case: `#general`"),
             ("@anna", "@anna", "for a direct message write the user ID (`U…`), which is found in the person's profile"),
             ("#ops, #dev", ",", "several channels are a list: `[\"#ops\", \"#dev\"]`"),
+            (
+                "S0614TZR7",
+                "S0614TZR7",
+                "a user group has no channel: name one, and let the message ping the group: `mention = \"S0614TZR7\"`",
+            ),
             ("a b", " ", "a channel's name has letters in lower case, digits, `-`, `_` and `.`"),
             (
                 "https://x.slack.com/archives/C05DED65D5/p1",
