@@ -54,6 +54,8 @@ struct Watching {
     clock: SharedClock,
     mailbox: Mailbox,
     watcher: Watcher,
+    /// Why the kernel gives no notice of anything, where it is so.
+    deaf: Option<String>,
     files: Watched,
     pace: Pace,
     /// How the files were when they were read last.
@@ -71,11 +73,7 @@ pub async fn watch(mut snapshot: watch::Receiver<Snapshot>, mailbox: Mailbox, cl
     let mut configuration = Arc::clone(&snapshot.borrow_and_update().configuration);
     loop {
         if let Some(files) = configuration.watched.clone() {
-            let (watcher, why) = Watcher::new();
-            let mut watching = Watching::new(Arc::clone(&clock), mailbox.clone(), watcher, files);
-            if let Some(why) = why {
-                watching.poll_from_now_on(&why);
-            }
+            let mut watching = Watching::new(Arc::clone(&clock), mailbox.clone(), Watcher::new(), files);
             watching.begin(configuration.read).await;
             configuration = match watching.run(&mut snapshot, configuration).await {
                 Some(next) => next,
@@ -97,9 +95,9 @@ async fn another(snapshot: &mut watch::Receiver<Snapshot>, known: &Arc<Configura
 }
 
 impl Watching {
-    fn new(clock: SharedClock, mailbox: Mailbox, watcher: Watcher, files: Watched) -> Self {
+    fn new(clock: SharedClock, mailbox: Mailbox, (watcher, deaf): (Watcher, Option<String>), files: Watched) -> Self {
         let (pace, logged) = (Pace::default(), false);
-        Self { clock, mailbox, watcher, files, pace, read: 0, polled: None, next_poll: None, logged }
+        Self { clock, mailbox, watcher, deaf, files, pace, read: 0, polled: None, next_poll: None, logged }
     }
 
     /// Looks at the files, on a thread of its own: ten thousand of them take a while.
@@ -108,12 +106,32 @@ impl Watching {
         let (files, mut tasks) = (self.files.clone(), JoinSet::new());
         tasks.spawn_blocking(move || survey(&files));
         let survey = tasks.join_next().await.and_then(Result::ok).unwrap_or_default();
-        if let Some((folder, system)) = &survey.unwatchable {
-            self.poll_from_now_on(&format!("{} is on {system}", folder.display()));
-        } else if let Err(why) = self.watcher.watch(&survey) {
-            self.poll_from_now_on(&why);
+        let on_the_way =
+            survey.unwatchable.as_ref().map(|(folder, system)| format!("{} is on {system}", folder.display()));
+        let refused = if on_the_way.is_none() { self.watcher.watch(&survey).err() } else { None };
+        match on_the_way.or(refused).or_else(|| self.deaf.clone()) {
+            Some(why) => self.poll_from_now_on(&why),
+            None => self.poll_no_more(),
         }
         survey
+    }
+
+    /// What kept the kernel from giving notice may have passed: no thread or no watch was left, say.
+    fn listen_again(&mut self) {
+        if self.deaf.is_some()
+            && let (watcher, None) = Watcher::new()
+        {
+            (self.watcher, self.deaf) = (watcher, None);
+        }
+    }
+
+    /// The kernel gives notice again. What changed since the look that was just made gave none: there is one more.
+    fn poll_no_more(&mut self) {
+        if self.next_poll.take().is_some() {
+            self.logged = false;
+            self.pace.changed(self.clock.now().mono);
+            tracing::info!("slack-alert gets change events from the kernel again");
+        }
     }
 
     fn poll_from_now_on(&mut self, why: &str) {
@@ -121,7 +139,10 @@ impl Watching {
             self.next_poll = Some(self.clock.now().mono + POLL);
         }
         if !std::mem::replace(&mut self.logged, true) {
-            tracing::warn!(every = ?POLL, "changes of files cannot be watched for, the files are looked at instead: {why}");
+            let every = POLL.as_secs();
+            tracing::warn!(
+                "slack-alert cannot get change events from the kernel, so it reads the folder every {every} s: {why}"
+            );
         }
     }
 
@@ -170,6 +191,7 @@ impl Watching {
         let now = self.clock.now().mono;
         if self.next_poll.is_some_and(|due| due <= now) {
             self.next_poll = Some(now + POLL);
+            self.listen_again();
             let seen = self.look().await.fingerprint;
             if seen != self.read {
                 self.polled = Some(seen);
@@ -212,5 +234,24 @@ mod tests {
         assert_eq!((pace.due(false), pace.due(true)), (Some(at(16)), Some(at(25))));
         pace.changed(at(39));
         assert_eq!((pace.due(false), pace.due(true)), (Some(at(40)), Some(at(40))));
+    }
+
+    #[tokio::test]
+    async fn a_kernel_that_gives_notice_again_ends_the_looks() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let files = Watched { jobs_dir: folder.path().to_owned(), ..Watched::default() };
+        let (mailbox, _inbox) = super::super::mailbox::mailbox();
+        let (watcher, why) = Watcher::new();
+        assert_eq!(why, None, "the kernel has a watch left");
+        let deaf = Some("no more threads are allowed".to_owned());
+        let mut watching = Watching::new(Arc::new(clock::System), mailbox, (watcher, deaf), files);
+        watching.begin(Timestamp::UNIX_EPOCH).await;
+        assert!(watching.next_poll.is_some(), "it looks now and then");
+        watching.next_poll = Some(Mono::default());
+        watching.pace = Pace::default();
+        watching.look_again().await.expect("the daemon is there");
+        assert_eq!((&watching.deaf, watching.next_poll), (&None, None));
+        // What changed before the watch began gave no notice.
+        assert!(watching.pace.due(false).is_some());
     }
 }

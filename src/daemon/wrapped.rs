@@ -416,19 +416,25 @@ pub fn jobs_without_file(notes: &std::collections::HashMap<String, String>, plan
 /// How often records are looked for where the kernel gives no notice of them.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Has records taken up as they come; where the kernel cannot watch, now and then. Ends with the mailbox.
+/// Has records taken up as they come; where the kernel cannot watch, now and then, until it can. Ends with the mailbox.
 pub async fn watch_records(store: Store, mailbox: Mailbox, clock: SharedClock) {
-    let watch = store.dir().map(|dir| Watch::new(&Spool::of(dir)));
-    let Some(watch) = watch else { return };
-    let mut watch = match watch {
-        Ok(watch) => watch,
-        Err(error) => {
-            tracing::warn!(%error, every = ?LOOK, "files that tell of runs cannot be watched for, they are looked for instead");
-            while mailbox.ask(Request::TakeUpRecords).await.is_some() {
-                clock::sleep_until(clock.as_ref(), clock.now().mono + LOOK).await;
+    let Some(spool) = store.dir().map(Spool::of) else { return };
+    let mut is_said = false;
+    let mut watch = loop {
+        match Watch::new(&spool) {
+            Ok(watch) => break watch,
+            Err(error) if !std::mem::replace(&mut is_said, true) => {
+                let (every, folder) = (LOOK.as_secs(), spool.folder().display());
+                tracing::warn!(
+                    "slack-alert cannot get change events from the kernel, so it reads {folder} every {every} s: {error}"
+                );
             }
+            Err(_) => {}
+        }
+        if mailbox.ask(Request::TakeUpRecords).await.is_none() {
             return;
         }
+        clock::sleep_until(clock.as_ref(), clock.now().mono + LOOK).await;
     };
     // What came between the start and this watch is taken up first.
     while mailbox.ask(Request::TakeUpRecords).await.is_some() && watch.arrived().await.is_ok() {}

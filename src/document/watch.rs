@@ -298,6 +298,16 @@ pub struct Watcher {
     ways: Option<Ways>,
 }
 
+fn no_threads() -> notify::Error {
+    notify::Error::generic("no more threads are allowed (see `ulimit -u`, TasksMax=)")
+}
+
+/// Whether another thread may be made. A watcher for which there is none can never be given back.
+#[expect(clippy::disallowed_methods, reason = "it ends at once, and shows that there may be one more")]
+fn is_thread_left() -> bool {
+    std::thread::Builder::new().spawn(|| ()).is_ok_and(|probe| probe.join().is_ok())
+}
+
 /// What the kernel's notices are sorted by, on the thread that receives them.
 #[derive(Debug, Default)]
 struct Shared {
@@ -324,22 +334,24 @@ impl Watcher {
         // Held by the thread that receives the notices.
         let alive = Arc::new(());
         let is_alive = Arc::downgrade(&alive);
-        let kernel = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let notify = move |event: notify::Result<notify::Event>| {
             let _alive = &alive;
             let mut shared = sorted.lock().unwrap_or_else(PoisonError::into_inner);
             // An error means that notices were lost. When one waits already, it stands for this one too.
             if event.map_or(true, |event| shared.matters(&event)) {
                 let _ = sender.try_send(());
             }
-        });
+        };
+        let kernel = if is_thread_left() { notify::recommended_watcher(notify) } else { Err(no_threads()) };
         let kernel = match kernel {
             // It says nothing when it could make no thread, and panics at every later call, even when it is dropped.
             Ok(deaf) if is_alive.strong_count() == 0 => {
                 std::mem::forget(deaf);
-                Err("no more threads are allowed (see `ulimit -u`, TasksMax=)".to_owned())
+                Err(no_threads())
             }
-            kernel => kernel.map_err(|error| error.to_string()),
+            kernel => kernel,
         };
+        let kernel = kernel.map_err(|error| error.to_string());
         let why = kernel.as_ref().err().cloned();
         (
             Self {

@@ -75,7 +75,7 @@ fn a_daemon_that_cannot_begin_for_want_of_threads_says_so_and_one_that_gets_few_
     }
     for limit in ["3", "4", "5"] {
         let mut daemon = start(limit);
-        daemon.wait_for("changes of files cannot be watched for");
+        daemon.wait_for("slack-alert cannot get change events from the kernel, so it reads the folder every 30 s: ");
         daemon.signal("TERM");
         let (status, said) = daemon.end();
         assert!(status.success() && !said.contains("panicked"), "{limit}: {said}");
