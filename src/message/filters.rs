@@ -18,7 +18,7 @@ use minijinja::{Environment, Error, ErrorKind, Output, State};
 use super::number::Written;
 use super::text::{clean, clean_str};
 use super::vars::{Literal, Moment, Span, WRITTEN};
-use super::words::format_bytes;
+use super::words::format_size;
 use crate::document::format_duration;
 use crate::slack::{closed, code as inline, escape, fence, literal, mention_markup, urls};
 
@@ -367,12 +367,7 @@ fn duration(value: &Value) -> Result<String, Error> {
 
 fn bytes(value: &Value) -> Result<String, Error> {
     match number(value) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked to be 0 or more; saturates"
-        )]
-        Some(size) if size >= 0.0 => Ok(format_bytes(size as u64)),
+        Some(size) if size >= 0.0 && size.is_finite() => Ok(format_size(size.abs())),
         _ => refuse("`bytes` wants a number, 0 or more"),
     }
 }

@@ -1070,6 +1070,7 @@ fn filters_do_what_they_say() {
         ("{{ started }} {{ started | date('%H:%M') }} {{ 0 | date('%Y') }}", "2026-11-23 03:45:38+00:00 03:45 1970"),
         ("{{ '2026-11-23T03:45:38+01:00' | date('%H:%M %Z') }}", "02:45 UTC"),
         ("{{ 1536 | bytes }} {{ '1048576' | bytes }}", "1.5 KiB 1 MiB"),
+        ("{{ 0.4 | bytes }} {{ -0.0 | bytes }} {{ 1536.5 | bytes }} {{ 1e27 | bytes }}", "0 B 0 B 1.5 KiB 827.2 YiB"),
         (
             "{{ 'a <b> c' | link('https://x.example/?a=1&b=<|>') }}",
             "<https://x.example/?a=1&amp;b=%3C%7C%3E|a &lt;b&gt; c>",
@@ -1142,9 +1143,14 @@ fn filters_do_what_they_say() {
         let message = rendered(&notice, &format);
         assert_eq!(message.text, shown, "{template}");
     }
-    for template in
-        ["{{ stdout | link('javascript:x') }}", "{{ stdout | duration }}", "{{ stdout | date }}", "{{ -1 | bytes }}"]
-    {
+    for template in [
+        "{{ stdout | link('javascript:x') }}",
+        "{{ stdout | duration }}",
+        "{{ stdout | date }}",
+        "{{ -1 | bytes }}",
+        "{{ 'nan' | bytes }}",
+        "{{ 'inf' | bytes }}",
+    ] {
         let format = read_unchecked(template);
         let fails = |format: Format| !rendered(&sample(Event::Success), &format).left_out.is_empty();
         assert!(format.is_none_or(fails), "{template}");

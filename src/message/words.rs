@@ -83,14 +83,18 @@ pub(super) fn one_line(text: &str) -> String {
     escape(&closed(&short(text)))
 }
 
-/// A number of bytes as people say it. By hand: the crates that do it round just below a unit to `1024.0 KiB`.
+/// A number of bytes as people say it.
+#[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
 pub(super) fn format_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
+    format_size(bytes as f64)
+}
+
+/// The same of any number that is not below 0. By hand: the crates that do it round just below a unit to `1024.0 KiB`.
+pub(super) fn format_size(mut size: f64) -> String {
+    const UNITS: [&str; 8] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"];
+    if size < 1023.5 {
+        return format!("{size:.0} B");
     }
-    #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-    let mut size = bytes as f64;
     let mut unit = "B";
     for next in UNITS {
         if size < 1023.95 {
@@ -112,14 +116,9 @@ mod tests {
 
     #[test]
     fn sizes_as_people_say_them() {
-        for (bytes, shown) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1 KiB"),
-            (1536, "1.5 KiB"),
-            (1 << 20, "1 MiB"),
-            (u64::MAX, "16384 PiB"),
-        ] {
+        for (bytes, shown) in
+            [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (1 << 20, "1 MiB"), (u64::MAX, "16 EiB")]
+        {
             assert_eq!(format_bytes(bytes), shown);
         }
     }
