@@ -99,6 +99,14 @@ pub(super) fn headline(notice: &Notice, title: Option<&str>) -> Headline {
     }
 }
 
+/// What an expected run that does not come is said to have done.
+const NO_RUN: &str = "did not run";
+
+/// Whether an expected run did not come: it failed in no way of its own.
+fn is_missing(notice: &Notice) -> bool {
+    matches!(notice.ending(), Some(Ending::Missing { .. }))
+}
+
 /// How a run ended that was told to hang.
 fn hang_ended(took: Duration, ending: &Ending) -> String {
     match known(took) {
@@ -318,10 +326,17 @@ fn bad(notice: &Notice) -> Draft {
             Draft { words, says_count: true, ..Draft::default() }
         }
         Update::AsBefore => cause.after(&format!("still {status}, as before: ")),
+        Update::DifferentEachTime if is_missing(notice) => {
+            counted(cause.after(&format!("still {status}, for another cause each time: ")))
+        }
         Update::DifferentEachTime => counted(cause.after(&format!("still {status}, differently each time: "))),
         Update::Different { since, was } => {
-            let since = format!("failing differently since {}", clock(notice, *since));
-            let was = shorten(was.trim());
+            let since = match is_missing(notice) {
+                true => format!("{status} for another cause since {}", clock(notice, *since)),
+                false => format!("failing differently since {}", clock(notice, *since)),
+            };
+            // Of a run that did not come, when it was due says nothing any more.
+            let was = if was.starts_with(NO_RUN) { NO_RUN.to_owned() } else { shorten(was.trim()) };
             counted(match notice.ending() {
                 // It says the same, and ends in another way.
                 Some(ending) if !was.is_empty() && cause.words == was => {
@@ -505,7 +520,7 @@ fn cause_of(notice: &Notice) -> Option<Cause> {
             let seen =
                 seen.map_or_else(|| "never seen yet".to_owned(), |seen| format!("last seen {}", clock(notice, seen)));
             let (due, grace) = (clock(notice, *due), format_duration(*grace));
-            return Some(Cause::of_ending(format!("did not run; due {due}, {grace} of grace, {seen}")));
+            return Some(Cause::of_ending(format!("{NO_RUN}; due {due}, {grace} of grace, {seen}")));
         }
         (_, Some(ending @ Ending::Unfinished { .. }), _) => return Some(Cause::of_ending(ending.words())),
         (Some(Reason::Timeout | Reason::Signal | Reason::Interrupted), Some(ending), detail) => {
@@ -615,14 +630,15 @@ pub(super) fn as_plugin(stdout: &Captured) -> Captured {
 /// free space: / 12 MB" is "free space: / 12 MB".
 fn without_status(line: &str, status: Status) -> &str {
     let mut rest = line;
-    while let Some(behind) = behind_status(rest, status) {
+    while let Some(behind) = behind_status(rest, status, rest.len() < line.len()) {
         rest = behind;
     }
     rest
 }
 
-/// What stands behind a status word at the beginning; `None` where there is none, or nothing behind it.
-fn behind_status(line: &str, status: Status) -> Option<&str> {
+/// What stands behind a status word at the beginning; `None` where there is none, or nothing behind it. `again`: there was one
+/// before it.
+fn behind_status(line: &str, status: Status, again: bool) -> Option<&str> {
     let marks = |c: char| !c.is_alphanumeric();
     let mut rest = line;
     for at in 0..4 {
@@ -631,12 +647,18 @@ fn behind_status(line: &str, status: Status) -> Option<&str> {
         let word = rest.split_whitespace().next()?.split_inclusive(':').next()?;
         rest = &rest[word.len()..];
         let bare = word.trim_matches(marks);
-        if is_status_word(bare, status) {
-            let behind = rest.trim_start().trim_start_matches(['-', ':', '|', ',', ';', '–', '—']);
-            let parted = word.ends_with(marks) || behind.len() < rest.trim_start().len();
+        if is_status_word(&bare.to_ascii_uppercase(), status) {
+            let rest = rest.trim_start();
+            // The sign of a number parts nothing.
+            let is_number = rest.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            let trimmed = rest.trim_start_matches(['-', ':', '|', ',', ';', '–', '—']);
+            let behind = if is_number { rest } else { trimmed };
+            let parted = word.ends_with(marks) || behind.len() < rest.len();
             let behind = behind.trim();
-            // Without a mark between them it is a sentence, unless the line begins with the word.
-            let plain = at == 0 && status != Status::Ok && word == bare;
+            // Without a mark between them it is a sentence, unless the line begins with the word as plugins write it, or says it
+            // for the second time; what is unknown may be anything.
+            let written = is_status_word(bare, status) || again && status != Status::Unknown;
+            let plain = at == 0 && status != Status::Ok && word == bare && written;
             return (!behind.is_empty() && (parted || plain)).then_some(behind);
         }
         // A service's name, in capitals as plugins write it; not a word that turns what follows around.
@@ -696,6 +718,16 @@ mod tests {
             ("NOT CRITICAL - fine", Status::Critical, "NOT CRITICAL - fine"),
             ("CRITICAL: CRITICAL - down", Status::Critical, "down"),
             ("CRITICAL:down", Status::Critical, "down"),
+            ("Critical: CRITICAL: low voltage", Status::Critical, "low voltage"),
+            ("Critical: critical low voltage", Status::Critical, "low voltage"),
+            ("warning: Warning - slow", Status::Warning, "slow"),
+            ("UNKNOWN: unknown host db1", Status::Unknown, "unknown host db1"),
+            ("Ok: fine", Status::Ok, "fine"),
+            ("ok so far", Status::Ok, "ok so far"),
+            ("critical section is locked", Status::Critical, "critical section is locked"),
+            ("TEMP CRITICAL -5 C", Status::Critical, "TEMP CRITICAL -5 C"),
+            ("CRITICAL -5 C", Status::Critical, "-5 C"),
+            ("CRITICAL: -5 C", Status::Critical, "-5 C"),
             ("[CRITICAL] down", Status::Critical, "down"),
             ("CRITICAL load average 8.1", Status::Critical, "load average 8.1"),
             ("CRIT - down", Status::Critical, "down"),

@@ -303,6 +303,31 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
 }
 
 #[test]
+fn a_run_that_did_not_come_failed_in_no_way_of_its_own() {
+    let since = sample(Event::Failure).now;
+    let missing = |update: Update| {
+        let notice = with(Notice { update, ..sample(Event::Repeat) }, |outcome| {
+            outcome.ending = Ending::Missing { due: since, grace: Duration::from_secs(60), seen: None };
+            outcome.reason = Reason::Missing;
+        });
+        first_line(&notice)
+    };
+    let was = "did not run; due 02:30, 1m of grace, never seen yet";
+    let after = Notice { update: Update::Different { since, was: was.to_owned() }, ..sample(Event::Repeat) };
+    for (line, begins, ends) in [
+        (missing(Update::DifferentEachTime), "critical, for another cause each time: did not run; due ", "seen yet"),
+        (
+            missing(Update::Different { since, was: "disk full".to_owned() }),
+            "critical for another cause since 03:45: did not run; due ",
+            "never seen yet, was disk full",
+        ),
+        (first_line(&after), "failing differently since 03:45: connection refused", ", was did not run"),
+    ] {
+        assert!(line.contains(begins) && line.ends_with(ends), "{line}");
+    }
+}
+
+#[test]
 fn a_recovery_whose_output_has_changed_too_says_what_changed() {
     let changed = |diff: &str| Notice { changed: true, diff: diff.to_owned(), ..sample(Event::Recovery) };
     let one = transcript(&rendered(&changed("@@ -1 +1 @@\n-41\n+42\n"), &plain()));
