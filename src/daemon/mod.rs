@@ -139,7 +139,6 @@ struct Daemon {
     watchers: heartbeat::Watchers,
     /// The last reading of the configuration.
     reading: api::Reload,
-    started: Timestamp,
     wrapped: wrapped::Wrapped,
 }
 
@@ -245,7 +244,6 @@ impl Daemon {
         let watchers = heartbeat::Watchers::new(Arc::clone(&host.watcher), number);
         let problems = std::mem::take(&mut host.problems);
         let reading = api::Reload { at: host.read, ok: plan.not_loaded.is_empty(), problems };
-        let started = now.wall;
         let wrapped = wrapped::Wrapped::from_notes(&past.notes);
         let mut daemon = Self {
             host,
@@ -259,7 +257,6 @@ impl Daemon {
             reloads,
             watchers,
             reading,
-            started,
             wrapped,
         };
         if numbered.is_some() {

@@ -98,7 +98,7 @@ impl Daemon {
             config: None,
             state_dir: None,
             options: api::Options::default(),
-            started: self.started,
+            started: self.dispatcher.born(),
             now: now.wall,
             reload: self.reading.clone(),
             jobs: api::JobCounts {

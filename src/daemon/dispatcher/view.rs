@@ -26,6 +26,11 @@ use crate::schedule::Saved;
 const APART: Duration = Duration::from_millis(1);
 
 impl Dispatcher {
+    /// When the daemon started, by the wall clock as it is now: one that was set says nothing of how long ago that was.
+    pub fn born(&self) -> Timestamp {
+        self.born
+    }
+
     /// Jobs in numbers; the loop knows of those that are not loaded.
     pub fn counts(&self) -> api::JobCounts {
         // A job that was removed may still run; one whose runs are all kept from starting does not.

@@ -1160,6 +1160,18 @@ async fn status(world: &World) -> api::Status {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_long_the_daemon_runs_is_known_after_the_clock_was_set() {
+    let files = [("slack_alert.toml", "slack.channel = '#ops'"), ("jobs.d/a.toml", "command = 'a'\nevery = '1h'")];
+    let world = World::started(MORNING, &files, |_, _| says("")).await;
+    world.pass(seconds(600)).await;
+    world.set_clock(20_788 * 86_400);
+    world.pass(seconds(600)).await;
+    let status = status(&world).await;
+    let up = status.now.duration_since(status.started).as_secs();
+    assert!((1_200..1_260).contains(&up), "{up} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_of_which_a_run_hangs_is_critical_until_that_run_ends() {
     for notify in ["", "[notify]\non = []\n"] {
         let job = format!("command = 'a'\nevery = '1m'\n{notify}");
