@@ -224,7 +224,9 @@ Examples:
   slack-alert silence disk 24h --until-ok
   # what is silenced, and end one of them
   slack-alert silence list
-  slack-alert silence end 7";
+  slack-alert silence end 7
+  # a job that is called list, end or help itself
+  slack-alert silence -- list 2h";
 
 pub(super) const SILENCE_LIST: &str = "\
 Examples:
