@@ -22,7 +22,7 @@ use crate::id::{JobName, RunId};
 use crate::notify::view::plain;
 use crate::outbox::{self, Outage};
 use crate::plan::Config;
-use crate::policy::Event;
+use crate::policy::{Event, count};
 use crate::slack;
 use crate::store::{CarriedOver, Cause, MessageState, OutboxFilter, Store, StoreError, Stored, Trouble};
 
@@ -214,14 +214,15 @@ impl Daemon {
                     dropped,
                     "memory is full of messages that the disk does not take: good news is given up"
                 );
-                let body = format!("{dropped} messages of good news were given up so far, so that alerts have room");
+                let messages = count(dropped, "message");
+                let body = format!("good news was given up so that alerts have room: {messages} so far");
                 self.say(Status::Warning, "messages were given up: memory is full", &body);
             }
             HealthChange::StoreReplaced(carried) => {
                 let (title, body) = told(&carried);
                 let CarriedOver { kept_as, messages, jobs, unreadable, .. } = &carried;
                 let kept_as = kept_as.display();
-                tracing::error!(%kept_as, messages, jobs, unreadable, "{title}; {body}");
+                tracing::error!(%kept_as, messages, jobs, unreadable, "{title}. {body}");
                 self.say(Status::Warning, title, &body);
                 self.host.store.told_of_carried();
             }
@@ -370,20 +371,22 @@ fn list(all: &[Stored], zone: &TimeZone) -> String {
 fn told(carried: &CarriedOver) -> (&'static str, String) {
     let CarriedOver { cause, kept_as, messages, jobs, unreadable } = carried;
     let kept_as = kept_as.display();
+    let (messages, jobs) = (count(*messages, "message"), count(*jobs, "job"));
+    let unreadable = count(*unreadable, "waiting message");
     match cause {
         Cause::Damaged => (
             "the state was damaged: a new one was begun",
             format!(
-                "{messages} messages of the outbox and the state of {jobs} jobs could be read and were carried over. \
-                 {unreadable} waiting messages could not be read, others may be lost without a trace; the history begins \
-                 anew. The damaged database is kept as {kept_as}."
+                "What could be read was carried over: {messages} of the outbox, and the state of {jobs}. {unreadable} could \
+                 not be read, others may be lost without a trace; the history begins anew. The damaged database is kept as \
+                 {kept_as}."
             ),
         ),
         Cause::Moved => (
             "the state was removed or replaced while the daemon ran",
             format!(
-                "All of it was written to a new state.db, {messages} messages of the outbox and the state of {jobs} jobs \
-                 among it. What stood in its place, if anything, is kept as {kept_as}. Stop the daemon before you move its state."
+                "All of it was written to a new state.db, {messages} of the outbox and the state of {jobs} among it. \
+                 What stood in its place, if anything, is kept as {kept_as}. Stop the daemon before you move its state."
             ),
         ),
     }

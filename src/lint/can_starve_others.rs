@@ -18,7 +18,8 @@ pub(super) fn check(subject: &Subject<'_, '_>, _: &Scope, found: &mut Problems) 
     let places = subject.plan.config.limits.max_running;
     let own = subject.file.find("overlap");
     let place = own.map_or_else(|| subject.file.key("command"), |value| value.at);
-    let message = format!("runs that hang pile up until they hold all {places} places, and no other job runs");
+    let all = if places == 1 { "the only place".to_owned() } else { format!("all {places} places") };
+    let message = format!("runs that hang pile up until they hold {all}, and no other job runs");
     let problem = Problem::new(Code::CanStarveOthers, place, message);
     found.push(problem.help("set `timeout` to what it takes at worst, or leave `overlap` at `skip`"));
 }

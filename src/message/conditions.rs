@@ -264,8 +264,11 @@ impl Conditions {
             self.list.iter().any(|condition| variables(&condition.text).iter().any(|(used, _)| used == name))
         });
         let told = |(name, captured): (&str, &Captured)| {
-            let dropped = captured.dropped;
-            format!("no condition sees the middle of {name}: {dropped} bytes are dropped (`max_output`)")
+            let dropped = match captured.dropped {
+                1 => "1 byte is".to_owned(),
+                dropped => format!("{dropped} bytes are"),
+            };
+            format!("no condition sees the middle of {name}: {dropped} dropped (`max_output`)")
         };
         looked_at.map(told).collect()
     }

@@ -18,7 +18,8 @@ pub(crate) fn ordinal(number: u64) -> String {
 }
 
 /// `1 failure`, `2 failures`.
-pub(crate) fn count(number: u32, one: &str) -> String {
+pub(crate) fn count(number: impl Into<u64>, one: &str) -> String {
+    let number = number.into();
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
@@ -50,7 +51,10 @@ mod tests {
         ] {
             assert_eq!(ordinal(number), said);
         }
-        assert_eq!((count(1, "failure"), count(14, "failure")), ("1 failure".to_owned(), "14 failures".to_owned()));
+        assert_eq!(
+            (count(1_u32, "failure"), count(14_u32, "failure")),
+            ("1 failure".to_owned(), "14 failures".to_owned())
+        );
     }
 
     #[test]
