@@ -114,6 +114,10 @@ pub fn verdict(row: &RunRow, undelivered: &[&Stored]) -> String {
             MessageState::Dead if stored.progress.announced => "told in a digest, too late, in",
             MessageState::Dead => "refused by",
             MessageState::Late => "not taken in time by",
+            MessageState::Waiting if stored.message.channel.is_unnamed() => {
+                words.push_str(&format!("; waits to be sent{why}"));
+                continue;
+            }
             MessageState::Waiting if stored.is_file() => "its file waits for",
             MessageState::Waiting => "waits for",
         };
@@ -279,6 +283,9 @@ pub fn whereabouts(undelivered: &[&Stored], zone: &TimeZone, now: Timestamp) -> 
         let why = stored.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         let since = told(stored.queued, zone, now);
         text.push_str(&match stored.state {
+            MessageState::Waiting if stored.message.channel.is_unnamed() => {
+                format!("; it waits to be sent since {since}{why}")
+            }
             MessageState::Waiting if stored.is_file() => {
                 format!("; its file waits for {channel} since {since}{why}")
             }
