@@ -13,6 +13,7 @@ use super::link::{Link, NoAnswer};
 use crate::api::Code;
 use crate::cli::client;
 use crate::cli::locate::World;
+use crate::cli::runtime;
 use crate::clock::{self, Clock as _, Mono, SharedClock, System};
 use crate::daemon::{self, Settled};
 use crate::diagnostic::{self, Severity, Source};
@@ -319,8 +320,8 @@ fn in_place(world: &World, settings: &Settings, dir: &Path, report: &Report, end
         });
     }
     let clock: SharedClock = std::sync::Arc::new(System);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    // With its thread for the look-up of a name: without one the record is left for who has one.
+    let runtime = runtime::of_command().map_err(|failure| failure.message)?;
     runtime.block_on(async {
         let (store, opened) = loop {
             match Store::open_inline(dir, clock.now().wall) {

@@ -81,3 +81,21 @@ fn a_daemon_that_cannot_begin_for_want_of_threads_says_so_and_one_that_gets_few_
         assert!(status.success() && !said.contains("panicked"), "{limit}: {said}");
     }
 }
+
+#[test]
+fn a_wrapped_command_without_a_thread_to_spare_leaves_its_end_to_the_next_one() {
+    // A name, which has to be looked up.
+    let config = "[slack]\ntoken = \"xoxb-1-2-a\"\napi_url = \"http://localhost:1/api\"\nchannel = \"#ops\"\n";
+    let Some(sandbox) = sandbox(&[("slack_alert.toml", config)]) else { return };
+    std::os::unix::fs::chown(sandbox.path(), Some(USER + 2), None).expect("root may");
+    let wrap = sandbox.start_with(|command| {
+        command.args(["--state-dir", "state", "wrap", "--job", "backup", "--", "true"]);
+        sandbox.as_stranger(USER + 2, &["prlimit", "--nproc=2"])(command);
+    });
+    // The command itself would be one process too many.
+    let (status, said) = wrap.end();
+    assert_eq!(status.code(), Some(126), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    let records = std::fs::read_dir(sandbox.path().join("state/spool")).expect("a folder of records");
+    assert_eq!(records.count(), 1, "{said}");
+}
