@@ -14,7 +14,7 @@ use crate::clock::between;
 use crate::document::format_duration;
 use crate::exec::{Captured, Ending, Reason, Status, known};
 use crate::policy::{Event, Update};
-use crate::policy::{count, ordinal};
+use crate::policy::{count, ordinal, says_well};
 use crate::slack::{cut, cut_middle_plain, has_joined_url, unformatted};
 
 /// What stands in the place of a cause where the command has said nothing, behind how it ended.
@@ -533,6 +533,11 @@ fn cause_of(notice: &Notice) -> Option<Cause> {
         // Found in the output, by an expression or by a directive: that sentence says more than any line of it.
         (_, _, Some(detail)) => shorten(detail),
         (_, ending, None) => match (said.line, ending) {
+            // "backup critical: ok" would be the opposite.
+            (Some(line), Some(ending @ Ending::Exited { code: 1.. })) if says_well(&line.text) => {
+                let words = format!("{}; it wrote: {}", ended(ending), line.text);
+                return Some(Cause { shows_all: said.alone && line.whole, ..Cause::of_ending(words) });
+            }
             (Some(line), _) => {
                 return Some(Cause { words: line.text, shows_all: said.alone && line.whole, says_ending: false });
             }

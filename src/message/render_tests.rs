@@ -168,6 +168,14 @@ fn the_headline_of_a_failure_says_status_job_and_what_the_script_said() {
              22:10:11, &lt;!here&gt; snake_case_name",
         ),
         (wrote(failure(), b"", b""), ":red_circle: db/backup critical: exit code 2, no output"),
+        // Words of good news are not how it is.
+        (wrote(failure(), b"ok\n", b""), ":red_circle: db/backup critical: exit code 2; it wrote: ok"),
+        (
+            wrote(failure(), b"", b"Backup completed successfully.\n"),
+            ":red_circle: db/backup critical: exit code 2; it wrote: Backup completed successfully.",
+        ),
+        (wrote(failure(), b"not ok 3 - disk\n", b""), ":red_circle: db/backup critical: not ok 3 - disk"),
+        (wrote(failure(), b"done with errors\n", b""), ":red_circle: db/backup critical: done with errors"),
         (
             silent(Reason::Signal, Ending::Signaled { signal: 11 }),
             ":red_circle: db/backup critical: killed by SIGSEGV (exit code 139)",

@@ -75,7 +75,7 @@ pub use overnight::{News, Overnight};
 pub use same::normal;
 pub use settings::{Asked, Attach, Flap, Intermittent, KEYS, Normalize, On, Repeat, Settings, Statuses, read};
 pub use slow::{Slow, slow, slow_after};
-pub(crate) use telling::telling;
+pub(crate) use telling::{says_well, telling};
 pub use update::{Hang, Update};
 pub use wake::{due, skipped, wake};
 pub(crate) use words::{clock as time_of_day, count, ordinal};

@@ -6,6 +6,7 @@
 
 mod words;
 
+pub(crate) use words::says_well;
 use words::{Level, is_error, is_weak, level, says_little};
 
 use crate::exec::shows_nothing;

@@ -247,6 +247,14 @@ const TOOLS: &[(&str, &str)] = &[
         "«rsync: [sender] link_stat \"/srv/x\" failed: No such file or directory (2)»\nrsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1338) [sender=3.2.7]\n",
     ),
     (
+        "rsync to a full disk",
+        "«[sender] write error: No space left on device (28)»\nrsync error: error in file IO (code 11) at receiver.c(400)\n",
+    ),
+    (
+        "rsync alone",
+        "sending incremental file list\n«rsync error: timeout in data send/receive (code 30) at io.c(201) [sender=3.2.7]»\n",
+    ),
+    (
         "rsync over ssh",
         "«ssh: connect to host backup port 22: Connection refused»\nrsync: connection unexpectedly closed (0 bytes received so far) [Receiver]\nrsync error: unexplained error (code 255) at io.c(228) [Receiver=3.2.7]\n",
     ),

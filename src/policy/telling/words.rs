@@ -95,8 +95,12 @@ const EMPTY: [&str; 7] = [
     "npm notice ",
     "goroutine ",
     "-- configuring incomplete",
-    "rsync error: unexplained error",
+    // It names a kind of error and its code: what happened stands above.
+    "rsync error: ",
 ];
+
+/// What a program says when all is well.
+const GOOD: &str = "complete completed done finished healthy ok okay passed succeeded success successful successfully";
 
 /// How loud a line says that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +118,16 @@ pub(super) fn is_error(line: &str) -> bool {
 
 pub(super) fn points_elsewhere(lower: &str) -> bool {
     POINTERS.iter().any(|words| lower.contains(words))
+}
+
+/// Whether a line says that all is well, and nothing else.
+pub(crate) fn says_well(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let has = |all: &str| {
+        let mut words = lower.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| all.split(' ').any(|one| one == word))
+    };
+    has(GOOD) && !has("not no") && !is_error(line)
 }
 
 /// Whether a line says no more than that it failed, that it is over, what is done next, or where more can be read.
