@@ -21,7 +21,7 @@ pub(super) fn writes_markup(filter: &str) -> Option<&'static str> {
 
 /// Of markup these make markup.
 pub(super) fn keeps_markup(filter: &str) -> bool {
-    ["trim", "head", "tail", "indent", "literal", "urlize", "strip_ansi"].contains(&filter)
+    ["trim", "head", "tail", "indent", "literal", "urlize", "strip_ansi", "default", "d"].contains(&filter)
 }
 
 impl Checker<'_> {

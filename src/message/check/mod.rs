@@ -156,6 +156,13 @@ enum Type {
     Markup(&'static str),
 }
 
+impl Type {
+    /// Of two values of which one comes, or which are put together: whether there is markup in them.
+    fn markup_or(self, other: Self) -> Self {
+        [self, other].into_iter().find(|kind| matches!(kind, Self::Markup(_))).unwrap_or(Self::Any)
+    }
+}
+
 struct Checker<'a> {
     names: &'a [String],
     scopes: Vec<HashMap<String, Type>>,
@@ -389,7 +396,10 @@ impl Checker<'_> {
                         self.arithmetic(binary.op, left, right, range(binary.span()));
                     }
                 }
-                Type::Any
+                match binary.op {
+                    BinOpKind::ScAnd | BinOpKind::ScOr | BinOpKind::Concat => kinds.0.markup_or(kinds.1),
+                    _ => Type::Any,
+                }
             }
             Expr::Compare(compare) => {
                 let (mut left, mut kind) = (&compare.expr, self.expression(&compare.expr));
@@ -404,8 +414,10 @@ impl Checker<'_> {
             }
             Expr::IfExpr(choice) => {
                 self.facts.branches = true;
-                self.expressions([&choice.test_expr, &choice.true_expr].into_iter().chain(&choice.false_expr));
-                Type::Any
+                self.expression(&choice.test_expr);
+                let kind = self.expression(&choice.true_expr);
+                let other = choice.false_expr.as_ref().map_or(Type::Any, |other| self.expression(other));
+                kind.markup_or(other)
             }
             Expr::Filter(filter) => self.filter(filter, range(filter.span()), false),
             Expr::Test(test) => {
