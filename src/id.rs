@@ -28,6 +28,13 @@ pub fn listed(names: &[impl AsRef<str>]) -> String {
     }
 }
 
+/// A name or a pattern as one types it for a shell, on one line.
+pub fn typed(text: &str) -> String {
+    let text = in_one_line(text);
+    // Only a NUL byte cannot be quoted, and it is an escape by now.
+    shlex::try_quote(&text).map_or_else(|_| text.clone().into_owned(), Cow::into_owned)
+}
+
 /// Text that stays on its line: characters that end a line, control a terminal or turn the direction of writing are
 /// written as escapes.
 pub fn in_one_line(text: &str) -> Cow<'_, str> {
@@ -112,7 +119,7 @@ impl fmt::Display for Channel {
 
 #[cfg(test)]
 mod tests {
-    use super::Channel;
+    use super::{Channel, typed};
 
     #[test]
     fn a_channel_shows_as_people_write_it() {
@@ -127,5 +134,15 @@ mod tests {
             let channel = Channel::new(given);
             assert_eq!((channel.as_str(), channel.to_string().as_str()), (sent, shown));
         }
+    }
+
+    #[test]
+    fn a_name_is_typed_so_that_a_shell_takes_it_for_one_word() {
+        for (name, word) in
+            [("db/backup", "db/backup"), ("my job", "'my job'"), ("it's", "\"it's\""), ("db/*", "'db/*'"), ("", "''")]
+        {
+            assert_eq!(typed(name), word);
+        }
+        assert!(!typed("a\nb\0").contains(['\n', '\0']));
     }
 }

@@ -16,7 +16,7 @@ use super::locate::World;
 use super::state::told;
 use crate::api::{Hold, HoldAnswer, HoldKind, HoldRequest, HoldsEnded, ScriptSilence, StillHeld};
 use crate::clock::{Clock, System};
-use crate::id::{in_one_line, listed};
+use crate::id::{in_one_line, listed, typed};
 
 /// The daemon counts due times up to this number.
 const COUNTED: usize = 500;
@@ -106,7 +106,7 @@ fn begin_silence(world: &World, args: &SilenceArgs) -> Result<ExitCode, Failure>
     let Some(until) = until else {
         return Err(Failure::usage(format!(
             "for how long?\n  help: `slack-alert silence {} 2h`; with --until-ok it ends as soon as all is ok",
-            in_one_line(pattern)
+            typed(pattern)
         )));
     };
     let answer = ask(&daemon, HoldKind::Silence, pattern, Some(until), args.until_ok, args.note.as_deref())?;
@@ -305,7 +305,8 @@ fn end(world: &World, daemon: &Daemon, ending: &Ending<'_>) -> Result<ExitCode, 
     for silence in &ended.still_by_script {
         let (job, until) = (in_one_line(silence.job.as_str()), told(silence.until, &daemon.zone, now));
         world.terminal.out(&format!(
-            "{job} stays silenced until {until} by {OWN_SCRIPT}: `slack-alert silence end {job}` ends that too.\n"
+            "{job} stays silenced until {until} by {OWN_SCRIPT}: `slack-alert silence end {}` ends that too.\n",
+            typed(silence.job.as_str())
         ));
     }
     Ok(ExitCode::SUCCESS)

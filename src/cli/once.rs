@@ -11,7 +11,7 @@ use super::{Failure, logs, runtime};
 use crate::clock::{SharedClock, System};
 use crate::document::format_duration;
 use crate::exec::{Duct, Ending, Outcome, Run, Spawner, Stop, Trigger, known};
-use crate::id::RunId;
+use crate::id::{RunId, typed};
 use crate::message::{Message, Thread};
 use crate::notify::{self, Delivery, Fault, Notifier, Receipt, SendError, Sent};
 use crate::plan::{Job, Plan};
@@ -41,7 +41,8 @@ pub(super) fn run(world: &World, args: &OnceArgs) -> Result<ExitCode, Failure> {
 fn runs_elsewhere(job: &Job) -> Failure {
     Failure::new(format!(
         "something else runs `{}`; slack-alert only waits for its reports\n  help: `slack-alert preview {}` shows its messages",
-        job.name, job.name
+        job.name,
+        typed(job.name.as_str())
     ))
 }
 

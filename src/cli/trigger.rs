@@ -13,7 +13,7 @@ use super::locate::World;
 use crate::api::{Run, TriggerAnswer, TriggerRequest, Waits};
 use crate::document::format_duration;
 use crate::exec::Reason;
-use crate::id::in_one_line;
+use crate::id::{in_one_line, typed};
 use crate::policy::{Decision, Suppressed};
 use crate::report::explain::told;
 
@@ -37,7 +37,9 @@ pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure
     if !args.wait {
         world.terminal.out(&match args.json {
             true => format!("{}\n", json!(answer)),
-            false => format!("{}. `slack-alert why {job}` says what came of it.\n", begins(&job, &answer)),
+            false => {
+                format!("{}. `slack-alert why {}` says what came of it.\n", begins(&job, &answer), typed(&args.job))
+            }
         });
         return Ok(ExitCode::SUCCESS);
     }
@@ -76,7 +78,10 @@ fn wait(daemon: &Daemon, job: &str, run: u64) -> Result<Run, Failure> {
             // A run that waits is forgotten with the daemon, and with the job.
             Err(Trouble::Refused(_)) if away >= 3 && !has_started => {
                 let words = format!("run {run} of {job} did not start: the daemon does not know it any more");
-                return Err(Failure::new(format!("{words}\n  help: `slack-alert status {job}` shows how the job is")));
+                return Err(Failure::new(format!(
+                    "{words}\n  help: `slack-alert status {}` shows how the job is",
+                    typed(job)
+                )));
             }
             // A daemon that restarts is away for a moment, and says of the run then that it was interrupted.
             Err(trouble @ (Trouble::Refused(..) | Trouble::NotPermitted)) if away >= 3 => {

@@ -17,7 +17,7 @@ use crate::clock::{Clock, System};
 use crate::daemon::dispatcher::{STARVED_NOTE, Starved};
 use crate::document::format_duration;
 use crate::exec::Status;
-use crate::id::{JobName, RunId, in_one_line};
+use crate::id::{JobName, RunId, in_one_line, typed};
 use crate::plan::{Job, NotLoaded, Plan};
 use crate::policy::{self, Event, Expected, Hold, HoldKind};
 use crate::report::explain::{Explained, may_be_told_later, whereabouts};
@@ -236,7 +236,7 @@ fn nothing(world: &World, known: Known<'_>, args: &WhyArgs, at: Option<Timestamp
             } else if let Some(after) = job.timing.after() {
                 let names: Vec<&str> = after.jobs.iter().map(JobName::as_str).collect();
                 let held_up = held_up(plan, reader, job, now);
-                format!("it runs {}{held_up}; see `slack-alert why {}`", job.facts.schedule, names[0])
+                format!("it runs {}{held_up}; see `slack-alert why {}`", job.facts.schedule, typed(names[0]))
             } else if job.timing.runs_elsewhere() {
                 "something else runs it, and no run was reported yet".to_owned()
             } else {

@@ -97,6 +97,7 @@ impl Default for Pages {
     fn default() -> Self {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(minijinja::UndefinedBehavior::SemiStrict);
+        templates.add_filter("typed", |text: &str| crate::id::typed(text));
         for (name, text) in TEMPLATES {
             templates.add_template(name, text).expect("the page's own templates can be compiled: a test does it");
         }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::Failure;
 use super::args::InitArgs;
 use super::locate::World;
+use crate::id::typed;
 
 const CONFIG: &str = include_str!("slack_alert.toml");
 const JOB: &str = include_str!("disk.toml");
@@ -56,7 +57,7 @@ pub(super) fn run(world: &World, args: &InitArgs) -> Result<ExitCode, Failure> {
 /// How later commands find the configuration: by themselves, when it is in the folder that they are called in.
 fn option(folder: &Path, config: &Path) -> String {
     let here = folder == Path::new(".") || folder.as_os_str().is_empty();
-    if here { String::new() } else { format!("--config {} ", quoted(&config.to_string_lossy())) }
+    if here { String::new() } else { format!("--config {} ", typed(&config.to_string_lossy())) }
 }
 
 fn shown(path: &Path) -> String {
@@ -75,8 +76,4 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
         ErrorKind::AlreadyExists => Failure::new(format!("{} exists already and stays as it is", shown(path))),
         _ => Failure::new(format!("{} cannot be written: {error}", shown(path))),
     })
-}
-
-fn quoted(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }

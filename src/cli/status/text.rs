@@ -19,7 +19,7 @@ use crate::cli::terminal::{columns, cut};
 use crate::clock::between;
 use crate::diagnostic::Code;
 use crate::document::format_duration;
-use crate::id::{JobName, in_one_line};
+use crate::id::{JobName, in_one_line, typed};
 
 /// Where the second column begins, below which everything about a job stands.
 const INDENT: usize = 13;
@@ -112,14 +112,14 @@ pub(super) fn render(view: &View, look: Look<'_>) -> String {
     if let Some(row) =
         rows.iter().find(|row| is_failing(row.state) && !matches!(row.word, "not loaded" | BAD_FILE | WAITS))
     {
-        let name = &row.name;
+        let (name, typed) = (&row.name, typed(&row.name));
         let of_it = |incident: &&Incident| in_one_line(incident.job.as_str()) == *name;
         let is_free = view.status.incidents.iter().filter(of_it).any(|incident| incident.ack.is_none());
         let ack = match view.is_live && is_free {
-            true => format!("; `slack-alert ack {name}` says that you have it"),
+            true => format!("; `slack-alert ack {typed}` says that you have it"),
             false => String::new(),
         };
-        out.words(0, &format!("`slack-alert why {name}` explains{ack}."));
+        out.words(0, &format!("`slack-alert why {typed}` explains{ack}."));
     }
     out.text
 }
