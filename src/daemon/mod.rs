@@ -215,7 +215,8 @@ impl Daemon {
         let now = host.clock.now();
         let past = keep::load(&host.store).await;
         let mut dispatcher = Dispatcher::new(plan.config.limits, crate::report::sender(&plan), past.next_run, now);
-        dispatcher.know_places(&outbox::Places::from_note(past.notes.get(outbox::places::NOTE)));
+        // There is no job yet of which something could have been told elsewhere.
+        _ = dispatcher.know_places(&outbox::Places::from_note(past.notes.get(outbox::places::NOTE)), now);
         let mut jobs = past.jobs;
         dispatcher.begin_holds(past.holds, past.next_hold);
         let with_saved = |row: RunRow| {
@@ -518,7 +519,9 @@ impl Daemon {
 
     /// What the outbox has learned of names and IDs of channels.
     fn learn_places(&mut self) {
-        self.dispatcher.know_places(&self.host.outbox_status.borrow().places);
+        let now = self.host.clock.now();
+        let entries = self.dispatcher.know_places(&self.host.outbox_status.borrow().places, now);
+        self.keep(entries);
     }
 
     /// A run ended; every other that has ended by now is handled with it.

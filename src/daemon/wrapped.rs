@@ -476,7 +476,7 @@ pub async fn settle(
     let mut wrapped = Wrapped::from_notes(&past.notes);
     let sender = crate::report::sender(plan);
     let mut dispatcher = Dispatcher::new(plan.config.limits, sender, past.next_run, now);
-    dispatcher.know_places(&crate::outbox::Places::from_note(past.notes.get(crate::outbox::places::NOTE)));
+    _ = dispatcher.know_places(&crate::outbox::Places::from_note(past.notes.get(crate::outbox::places::NOTE)), now);
     let mut keeping = super::keep::Keeper::new(store.clone());
     let (number, numbered) = super::heartbeat::state_number(past.notes.get(super::heartbeat::NOTE));
     if numbered.is_some() {

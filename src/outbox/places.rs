@@ -39,6 +39,12 @@ impl Places {
         true
     }
 
+    /// The names that are other channels by now than they were before: in another workspace, or since the channel was made anew.
+    pub fn moved_since(&self, before: &Self) -> Vec<Channel> {
+        let moved = before.0.iter().filter(|(name, id)| self.0.get(*name).is_some_and(|now| now != *id));
+        moved.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether some name of this ID is known.
     pub fn names(&self, id: &Channel) -> bool {
         self.0.values().any(|known| known == id)

@@ -130,14 +130,32 @@ impl Health {
     /// Whoever was told of the job until now is not who is told from now on: what fails still is told anew, as a first message tells
     /// it. The answer is whether there is something.
     pub fn tell_anew(&mut self) -> bool {
+        let any = self.forget(OpenIncident::forget_told);
+        let knew = self.conversation.take().is_some() | self.flapping.take().is_some();
+        any || knew
+    }
+
+    /// The same of channels that are others by now: what fails still and was told nowhere else is told anew. The answer is whether
+    /// something was told there.
+    pub fn tell_anew_in(&mut self, channels: &[Channel]) -> bool {
+        let any = self.forget(|open| open.forget_told_in(channels));
+        let in_channels = |channel: &Channel| channels.contains(channel);
+        let moved = self.conversation.take_if(|known| known.channels.iter().any(in_channels)).is_some();
+        if moved {
+            let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
+            all.for_each(|open| open.conversation = None);
+        }
+        any || moved
+    }
+
+    fn forget(&mut self, forget: impl Fn(&mut OpenIncident) -> bool) -> bool {
         let all = self.open.as_deref_mut().into_iter().chain(&mut self.others);
         let fails = all.filter(|open| open.resolved_at.is_none());
-        let any = fails.map(OpenIncident::forget_told).fold(false, |one, other| one | other);
-        let knew = self.conversation.take().is_some() | self.flapping.take().is_some();
-        if any {
+        let any = fails.map(forget).fold(false, |one, other| one | other);
+        if any && !self.is_reported() {
             self.stuck = Rare::default();
         }
-        any || knew
+        any
     }
 
     /// What was told in the message of an incident, of others.

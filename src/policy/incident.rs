@@ -339,6 +339,21 @@ impl OpenIncident {
         told
     }
 
+    /// These are other channels by now, whose readers know nothing of it. The answer is whether it was told there.
+    pub(super) fn forget_told_in(&mut self, channels: &[Channel]) -> bool {
+        let Some(reported) = &mut self.reported else { return false };
+        let moved: Vec<Channel> = reported.channels.extract_if(.., |channel| channels.contains(channel)).collect();
+        if moved.is_empty() {
+            return false;
+        }
+        if reported.heard().is_empty() {
+            return self.forget_told();
+        }
+        // What they take next tells them of it as a first message does.
+        reported.refused.extend(moved);
+        true
+    }
+
     /// A channel took a message of it: what waited in the outbox, or was set waiting again there, is what people know.
     pub(super) fn arrived(&mut self) {
         self.count_owed();

@@ -10,7 +10,7 @@ use super::{Dispatcher, Entry, Past, Tracked, left};
 use crate::clock::{self, Now};
 use crate::id::JobName;
 use crate::plan::{Job, Limits, short_file};
-use crate::policy;
+use crate::policy::{self, Health};
 use crate::report::Sender;
 use crate::report::gone::{Gone, no_longer_watched};
 
@@ -176,10 +176,15 @@ impl Dispatcher {
 
     /// Whoever was told of the jobs until now is not who is told from now on: what fails still is told anew.
     pub(in crate::daemon) fn tell_anew(&mut self, now: Now) -> Vec<Entry> {
+        self.told_otherwise(Health::tell_anew, now)
+    }
+
+    /// What is remembered of the jobs changes so; the answer is what is to be kept of those of which it does.
+    pub(super) fn told_otherwise(&mut self, change: impl Fn(&mut Health) -> bool, now: Now) -> Vec<Entry> {
         let mut entries = Vec::new();
         for index in 0..u32::try_from(self.jobs.len()).unwrap_or(u32::MAX) {
             let tracked = &mut self.jobs[index as usize];
-            if !tracked.removed && tracked.health.tell_anew() {
+            if !tracked.removed && change(&mut tracked.health) {
                 entries.push(tracked.changed(Vec::new(), now));
                 self.arm(index, now);
             }

@@ -32,7 +32,7 @@ use super::mailbox::{Reply, Request};
 use super::numbers::{JobTally, Tally};
 use crate::clock::{self, Mono, Now};
 use crate::exec::{Run, Status, Stop, Trigger};
-use crate::id::{JobName, RunId};
+use crate::id::{JobName, RunId, listed};
 use crate::message::Message;
 use crate::outbox::{DeliveryResult, Places, Report, Standing};
 use crate::plan::{Job, Limits};
@@ -429,11 +429,22 @@ impl Dispatcher {
         }
     }
 
-    /// Which names and IDs are the same channel; nothing is known before the outbox has begun.
-    pub fn know_places(&mut self, places: &Places) {
-        if self.sender.places != *places && *places != Places::default() {
-            self.sender.places = places.clone();
+    /// Which names and IDs are the same channel; nothing is known before the outbox has begun. What was told in a channel whose name
+    /// is that of another one by now is told there anew.
+    pub fn know_places(&mut self, places: &Places, now: Now) -> Vec<Entry> {
+        if self.sender.places == *places || *places == Places::default() {
+            return Vec::new();
         }
+        let moved = places.moved_since(&self.sender.places);
+        self.sender.places = places.clone();
+        if moved.is_empty() {
+            return Vec::new();
+        }
+        tracing::info!(
+            channels = listed(&moved.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            "these are other channels than before: what fails is told there anew"
+        );
+        self.told_otherwise(|health| health.tell_anew_in(&moved), now)
     }
 
     /// What came of a message of a job: an incident that a channel took is told there from then on, and one that no

@@ -8,10 +8,11 @@ use super::{LOOK, Queue};
 use crate::clock::Now;
 use crate::exec::Status;
 use crate::message::{Message, Route, Thread};
-use crate::notify::Receipt;
+use crate::notify::{Parent, Receipt};
 use crate::outbox::batch::{Batch, Lane};
 use crate::outbox::storm::{self, Storm};
 use crate::outbox::{digest, instead, late};
+use crate::policy::Event;
 use crate::slack::plain;
 use crate::store::{FollowUp, ThreadChange};
 
@@ -136,11 +137,20 @@ fn thread_after(batch: &Batch, receipt: &Receipt) -> ThreadChange {
     let message = &batch.message;
     let own = !batch.is_merged() && message.route.target.is_none();
     let Some(incident) = message.incident.filter(|_| own) else { return ThreadChange::Keep };
-    let had_parent = batch.members.first().is_some_and(|stored| stored.parent.is_some());
+    let parent = batch.members.first().and_then(|stored| stored.parent.as_ref());
+    let had_parent = parent.is_some();
+    let is_apart = |posted: &Parent| parent.is_some_and(|parent| parent.channel != posted.channel);
     match (message.thread, &receipt.posted) {
         (Thread::Open, Some(posted)) => ThreadChange::Set(incident, posted.clone()),
-        // What should have been an answer stands alone: a thread that was deleted in Slack starts anew there.
-        (Thread::Reply | Thread::Broadcast, Some(posted)) if receipt.orphaned || !had_parent => {
+        // A thread in another channel of the same name has no edit to come, where this is the end.
+        (Thread::Reply | Thread::Broadcast, Some(posted))
+            if is_apart(posted) && message.event == Some(Event::Recovery) =>
+        {
+            ThreadChange::Forget(incident)
+        }
+        // What should have been an answer stands alone: a thread that was deleted in Slack, or that is in another channel of the
+        // same name, starts anew there.
+        (Thread::Reply | Thread::Broadcast, Some(posted)) if receipt.orphaned || !had_parent || is_apart(posted) => {
             ThreadChange::Set(incident, posted.clone())
         }
         (Thread::Edit, _) if receipt.orphaned => ThreadChange::Forget(incident),

@@ -3,6 +3,7 @@
 
 use slack_alert::clock::Clock;
 use slack_alert::exec::Status;
+use slack_alert::message::Thread;
 use slack_alert::notify::Fault;
 use slack_alert::policy::Dropped;
 
@@ -303,5 +304,50 @@ async fn what_fails_when_slack_is_connected_is_told_there_at_once_with_its_ping_
             assert_eq!(count(&format!("27 Open <!here> :red_circle: {hang}")), 1, "{case}");
             assert_eq!(count("<!here>"), 2, "{case}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_whose_channel_is_another_one_of_the_same_name_by_now_is_told_there_anew() {
+    const OLD: &str = "C0000000OLD";
+    const NEW: &str = "C0000000NEW";
+    let job = "command = 'a'\nevery = '10m'\nnotify.repeat = '10m'\nnotify.mention = '@here'";
+    let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+    // The first that finds it out is a repetition, or the end.
+    for (until, restarts) in [(60, false), (60, true), (30, false)] {
+        let mut world = World::started(MORNING, &files, move |_, at| match at.as_secs() / 60 {
+            minute if (10..until).contains(&minute) => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        world.slack.name(OLD, "ops");
+        world.pass(minutes(25)).await;
+        let before = world.slack.sent().len();
+        world.slack.forget_names();
+        world.slack.name(NEW, "ops");
+        world.slack.play(|delivery, _| match &delivery.parent {
+            Some(parent) if parent.channel == OLD => lasting(Fault::Channel),
+            _ => ok(),
+        });
+        if restarts {
+            world.stop().await;
+            world.start().await;
+        }
+        world.pass(minutes(200)).await;
+        let sent = world.slack.sent().split_off(before);
+        let case = format!("{until} {restarts}: {sent:#?}");
+        let to_old =
+            sent.iter().filter(|sent| sent.parent.as_ref().is_some_and(|parent| parent.channel == OLD)).count();
+        assert!(to_old <= 8, "{case}");
+        let taken: Vec<&Sent> = sent.iter().filter(|sent| sent.taken).collect();
+        let anew: Vec<_> = taken.iter().filter(|sent| sent.thread == Thread::Open).collect();
+        assert_eq!(anew.len(), usize::from(until == 60), "{case}");
+        assert!(anew.iter().all(|sent| sent.at < minutes(31) && sent.text.starts_with("<!here> ")), "{case}");
+        assert_eq!(taken.iter().filter(|sent| sent.text.contains("<!here>")).count(), anew.len(), "{case}");
+        assert_eq!(taken.iter().filter(|sent| sent.text.contains("a is well again after")).count(), 1, "{case}");
+        let edits = taken.iter().filter(|sent| sent.thread == Thread::Edit);
+        let edited: Vec<_> = edits.map(|sent| sent.parent.clone().expect("it edits something").channel).collect();
+        assert_eq!(edited, vec![NEW.to_owned(); anew.len()], "{case}");
+        assert!(world.outbox(true).await.is_empty(), "{case}");
     }
 }

@@ -70,6 +70,11 @@ impl FakeNotifier {
         self.names.lock().expect("nobody panics with it").push((id, name));
     }
 
+    /// No channel has the name that it had.
+    pub(crate) fn forget_names(&self) {
+        self.names.lock().expect("nobody panics with it").clear();
+    }
+
     fn id_of(&self, channel: &str) -> Option<&'static str> {
         let names = self.names.lock().expect("nobody panics with it");
         names.iter().find(|(id, name)| channel == *id || channel.trim_start_matches('#') == *name).map(|(id, _)| *id)
