@@ -637,22 +637,12 @@ impl Health {
             return Seen { before, last_ok: old.map(|old| old.text), changed, turned, hung: told };
         }
         self.streak = self.streak.saturating_add(1);
-        // A run that was reported while it hung is counted.
-        let counted = self.open.as_deref().is_some_and(|open| open.hung == Some(facts.run));
         self.count_failed(at);
         let normalized = settings.normalize.failures();
         let kind = same::fingerprint(facts, normalized);
         let failure = Failure { run: facts.run, status: facts.status, kind, normalized };
-        let key_text = || Box::from(kept(facts.key.unwrap_or_default(), LONGEST_KEY));
-        // The key of a run that was reported while it hung is the key of its incident.
-        let has_own = self.others.iter().any(|other| other.key == key);
-        if let Some(open) = self.open.as_deref_mut().filter(|open| counted && open.key.is_none() && !has_own) {
-            (open.key, open.key_text) = (key, key_text());
-        }
-        // The end of a hang is told where the hang was, whatever the run was about.
-        if !(counted && has_own && self.open.as_deref().is_some_and(|open| open.key.is_none())) {
-            self.turn_to(key);
-        }
+        let key_text = kept(facts.key.unwrap_or_default(), LONGEST_KEY);
+        self.turn_to_failure(facts.run, (key, key_text));
         let line = Box::from(kept(facts.line, LONGEST_CAUSE));
         match &mut self.open {
             Some(open) => {
@@ -664,7 +654,7 @@ impl Health {
                 *none = Some(Box::new(OpenIncident {
                     line,
                     key,
-                    key_text: key_text(),
+                    key_text: key_text.into(),
                     normalized: Some(normalized),
                     ..OpenIncident::new(facts.run, facts.status, kind, at)
                 }));

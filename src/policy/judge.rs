@@ -45,10 +45,7 @@ pub fn judge(
     }
     let over = health.settle(&moment, facts.status);
     let key = number_of(facts.key);
-    // An ok run is about the incidents that it ends.
-    let flaps = health.flapping_key();
-    let is_about = |open: &OpenIncident| open.is_ended_by(key) && (flaps.is_none() || key.is_none() || open.key == key);
-    let taken_out = health.take_out(|open| facts.status != Status::Ok || is_about(open));
+    let taken_out = health.take_out_for(facts.status, key);
     let mut judgement = decide(&moment, health, facts, over);
     if let Verdict::Notify(notification) = &mut judgement.verdict {
         notification.beside(&taken_out);

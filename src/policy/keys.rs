@@ -6,6 +6,8 @@
 use super::health::Health;
 use super::incident::OpenIncident;
 use super::{Event, Notification};
+use crate::exec::Status;
+use crate::id::RunId;
 
 /// The keys that a message names, where the job has several incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +41,32 @@ impl OpenIncident {
 }
 
 impl Health {
+    /// The incidents that a run is about stay; the others are taken out. A failure may be about any of them: which it is, is seen
+    /// when it is taken in.
+    pub(super) fn take_out_for(&mut self, status: Status, key: Option<u64>) -> TakenOut {
+        let flaps = self.flapping_key();
+        let is_about =
+            |open: &OpenIncident| open.is_ended_by(key) && (flaps.is_none() || key.is_none() || open.key == key);
+        self.take_out(|open| status != Status::Ok || is_about(open))
+    }
+
+    /// The incident that a failure is about is the present one from here on; none where it begins one.
+    pub(super) fn turn_to_failure(&mut self, run: RunId, (key, text): (Option<u64>, &str)) {
+        let hung = |open: &OpenIncident| open.hung == Some(run) && open.key.is_none();
+        let hangs = self.open.as_deref().is_some_and(hung);
+        let has_own = self.others.iter().any(|other| other.key == key);
+        match &mut self.open {
+            // The end of a hang is told where the hang was, whatever the run was about.
+            Some(_) if hangs && has_own => {}
+            // The key of a run that was reported while it hung is the key of its incident.
+            Some(open) if hangs => (open.key, open.key_text) = (key, text.into()),
+            _ => self.turn_to(key),
+        }
+    }
+
     /// A failure under a key that is not the present incident's: that one stays open beside it, and the key's own
     /// takes its place, if there is one. A failure without a key belongs to the incident without one, else to whatever is open.
-    pub(super) fn turn_to(&mut self, key: Option<u64>) {
+    fn turn_to(&mut self, key: Option<u64>) {
         if key.is_some() || self.others.iter().any(|other| other.key.is_none()) {
             self.turn_to_own(key);
         }
