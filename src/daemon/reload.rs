@@ -19,7 +19,7 @@ use super::mailbox::{Asked, Reply, Request};
 use super::{Daemon, Loader, dispatcher, keep};
 use crate::api;
 use crate::clock::Mono;
-use crate::diagnostic;
+use crate::diagnostic::{self, Code, Place, Problem};
 use crate::exec::Status;
 use crate::id::{Channel, JobName, listed};
 use crate::plan::{Findings, Job, Loaded, NotLoaded, Plan};
@@ -142,13 +142,14 @@ impl Daemon {
 
     /// Takes a new plan over. With an error in `slack_alert.toml` everything stays as it was.
     async fn take_over(&mut self, loaded: Result<Loaded, JoinError>) -> Reply {
-        let loaded = match loaded {
+        let mut loaded = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::error!(%error, "the configuration could not be read again; nothing changed");
                 return Reply::NotReloaded { error: error.to_string(), problems: Vec::new() };
             }
         };
+        self.keep_way_to_slack(&mut loaded);
         let problems = problems(&loaded.findings);
         let Some(plan) = loaded.plan else {
             let first = loaded.findings.first_error();
@@ -253,6 +254,22 @@ impl Daemon {
             notes,
             also,
         })
+    }
+
+    /// Without credentials messages go to the terminal, which nobody reads of a daemon that posted to Slack: a file that lost
+    /// them, since it was cut off say, is one with an error.
+    fn keep_way_to_slack(&self, loaded: &mut Loaded) {
+        let has_way = |plan: &Plan| plan.config.slack.way.source().is_some();
+        if !has_way(&self.plan) || loaded.plan.as_ref().is_none_or(has_way) {
+            return;
+        }
+        loaded.plan = None;
+        let at = Place::new(loaded.findings.config, 0..0);
+        let problem = Problem::new(Code::MissingKey, at, "`[slack]` has neither a token nor a webhook any more");
+        let help = "alerts would only be printed: put it back, or restart the daemon if that is meant";
+        loaded.findings.problems.push(problem.help(help));
+        // Before those of jobs.
+        loaded.findings.problems.close();
     }
 
     /// Notes which job files were there at the reading before, and are not any more.

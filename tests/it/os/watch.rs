@@ -489,6 +489,33 @@ fn a_token_that_is_put_right_in_its_file_is_taken_and_the_log_says_so() {
 }
 
 #[test]
+fn a_configuration_that_lost_its_way_to_slack_changes_nothing_and_alerts_still_go_there() {
+    let slack = MockSlack::start();
+    let config = format!("host = 'web-1'\n[slack]\ntoken = 'xoxb-1'\napi_url = '{}'\nchannel = '#ops'\n", slack.url());
+    let sandbox = Sandbox::with(&[("slack_alert.toml", &config), ("jobs.d/first.toml", &job("says first"))]);
+    let mut going = sandbox.start(&["run"]);
+    while !watches(going.pid()) {
+        std::thread::yield_now();
+    }
+    // A disk that is full cuts the file off. What else is wrong is not the reason.
+    sandbox.file("jobs.d/bad.toml", "command = 3\n");
+    sandbox.file("slack_alert.toml", "host = 'web-1'\n");
+    going.wait_for("the configuration has errors; nothing changed");
+    let reload = sandbox.run(&["reload"]);
+    assert_eq!(reload.code, 1, "{}", reload.stderr);
+    assert!(reload.stderr.contains("has neither a token nor a webhook any more"), "{}", reload.stderr);
+    let said = |words: &str| {
+        sandbox.wait_for(words, || slack.posted().iter().any(|post| post.to_string().contains(words)).then_some(()));
+    };
+    said("has neither a token nor a webhook any more");
+    let run = sandbox.run(&["status"]).stdout;
+    assert!(run.contains("has neither a token nor a webhook any more"), "{run}");
+    sandbox.file("slack_alert.toml", &config);
+    said("the configuration has no errors any more and is in effect");
+    ended(going);
+}
+
+#[test]
 fn the_jobs_of_a_folder_whose_link_leads_nowhere_any_more_stay_and_that_is_told() {
     let sandbox = with_first("host = 'web-1'\n");
     sandbox.file("team/second.toml", &job("says second"));
