@@ -16,12 +16,9 @@ use crate::exec::Ending;
 /// What a number, a time, a hex string or a UUID becomes.
 const BLANK: char = '#';
 
-/// So many lines at either end of a failure's output tell it from others, and so much of each: what a failing job floods
-/// its output with is not read in full after each run.
+/// So many lines at either end of a failure's output tell it from others: what a failing job floods its output with is not
+/// read in full after each run. Each line is read to its end, where the cause mostly stands.
 const ENDS: usize = 100;
-
-/// See [`ENDS`]; in characters.
-const LONGEST_LINE: usize = 2_000;
 
 /// Names of days and months, whole or cut to three letters, change with the calendar and not with the failure.
 const CALENDAR: [&str; 19] = [
@@ -87,7 +84,6 @@ impl Hash {
         let first = lines.by_ref().take(ENDS).collect::<Vec<_>>();
         let last = lines.rev().take(ENDS);
         for line in first.into_iter().chain(last) {
-            let line = line.char_indices().nth(LONGEST_LINE).map_or(line, |(end, _)| &line[..end]);
             let line = if normalize { Cow::Owned(normal(line)) } else { Cow::Borrowed(line) };
             self = self.bytes(line.as_bytes()).bytes(b"\n");
         }
@@ -276,27 +272,41 @@ mod tests {
         }
     }
 
+    fn print(reason: Reason, ending: &Ending, output: &str, normalize: bool) -> u64 {
+        let facts = Facts {
+            run: RunId(1),
+            scheduled: Timestamp::UNIX_EPOCH,
+            status: Status::Critical,
+            reason,
+            skipped: false,
+            stdout: "",
+            whole: None,
+            stderr: "",
+            output,
+            line: "",
+            ending,
+            took: Duration::ZERO,
+            ended: Timestamp::UNIX_EPOCH,
+            key: None,
+        };
+        fingerprint(&facts, normalize)
+    }
+
+    #[test]
+    fn a_cause_at_the_end_of_a_very_long_line_tells_a_failure_from_another() {
+        let exit = |output: &str, normalize| print(Reason::Exit, &Ending::Exited { code: 2 }, output, normalize);
+        for length in [10, 1_990, 2_000, 3_000, 200_000] {
+            let line = |cause: &str| format!("{} {cause}", "x".repeat(length));
+            for normalize in [true, false] {
+                assert_ne!(exit(&line("disk full"), normalize), exit(&line("net down"), normalize), "{length}");
+            }
+            assert_eq!(exit(&line("at 91%"), true), exit(&line("at 97%"), true), "{length}");
+        }
+    }
+
     #[test]
     fn a_failure_is_known_by_how_it_ended_and_what_it_said() {
-        let print = |reason, ending: Ending, output: &str| {
-            let facts = Facts {
-                run: RunId(1),
-                scheduled: Timestamp::UNIX_EPOCH,
-                status: Status::Critical,
-                reason,
-                skipped: false,
-                stdout: "",
-                whole: None,
-                stderr: "",
-                output,
-                line: "",
-                ending: &ending,
-                took: Duration::ZERO,
-                ended: Timestamp::UNIX_EPOCH,
-                key: None,
-            };
-            fingerprint(&facts, true)
-        };
+        let print = |reason, ending, output| print(reason, &ending, output, true);
         let exit = |code, output| print(Reason::Exit, Ending::Exited { code }, output);
         assert_eq!(exit(2, "disk at 91%"), exit(2, "disk at 99%\n"));
         assert_ne!(exit(2, "disk at 91%"), exit(1, "disk at 91%"));
