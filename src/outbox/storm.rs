@@ -4,6 +4,7 @@
 //! Before it: alerts that wait for a channel at the moment when its rate lets the next message out. After it: one message
 //! that names each alert with its cause, those with the same cause together.
 
+mod alike;
 mod end;
 mod how;
 mod lines;

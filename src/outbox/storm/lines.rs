@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::Member;
+use super::alike::in_common;
 use super::state::State;
-use super::{Member, RANGES};
 use crate::exec::Status;
 use crate::id::{Channel, JobName};
 use crate::message::{Message, Route, Thread};
 use crate::slack::limits::SECTION;
 use crate::slack::{blocks, escape, unformatted, units};
-
-/// Stands for a number that varies.
-const VARIES: &str = "…";
 
 /// With more jobs than this an emoji at each name of a job that is well would not fit: it is struck out instead.
 const MARKED: usize = 50;
@@ -30,42 +28,8 @@ pub(super) fn groups(members: &[Member]) -> Vec<(String, Vec<&Member>)> {
             None => groups.push((key, vec![member])),
         }
     }
-    groups.into_iter().map(|(_, group)| (common_cause(&group), group)).collect()
-}
-
-/// What causes have in common; a number that is not the same in all of them as the least and the greatest.
-fn common_cause(group: &[&Member]) -> String {
-    let all: Vec<Vec<&str>> = group.iter().map(|member| numbers_apart(&member.cause)).collect();
-    let Some(first) = all.first() else { return String::new() };
-    if all.iter().any(|parts| parts.len() != first.len()) {
-        return format!("{} (and alike)", first.concat());
-    }
-    let part = |at: usize, shown: &dyn Fn(usize) -> String| {
-        let same = all.iter().all(|parts| parts[at] == first[at]);
-        if same { first[at].to_owned() } else { shown(at) }
-    };
-    let written = |shown: &dyn Fn(usize) -> String| (0..first.len()).map(|at| part(at, shown)).collect::<String>();
-    let ranges = written(&|at| range(all.iter().map(|parts| parts[at])));
-    // There is room for as much as the words of one.
-    let room = units(&first.concat()) + RANGES;
-    if units(&ranges) <= room { ranges } else { written(&|_| VARIES.to_owned()) }
-}
-
-/// `91–97`; of what is no count (a long number, one with zeros in front) only that it varies.
-fn range<'p>(parts: impl Iterator<Item = &'p str>) -> String {
-    let count =
-        |part: &str| part.parse::<u32>().ok().filter(|_| part.len() <= 6 && (part == "0" || !part.starts_with('0')));
-    let counts: Option<Vec<u32>> = parts.map(count).collect();
-    let ends = counts.and_then(|counts| Some((*counts.iter().min()?, *counts.iter().max()?)));
-    ends.map_or_else(|| VARIES.to_owned(), |(least, most)| format!("{least}–{most}"))
-}
-
-/// A text in parts, numbers and what stands between them.
-fn numbers_apart(text: &str) -> Vec<&str> {
-    let is_digit = |at: usize| text.as_bytes()[at].is_ascii_digit();
-    let ends = (1..text.len()).filter(|at| is_digit(*at) != is_digit(*at - 1)).chain([text.len()]);
-    let mut start = 0;
-    ends.map(|end| &text[std::mem::replace(&mut start, end)..end]).collect()
+    let causes = |group: &[&Member]| in_common(&group.iter().map(|member| member.cause.as_str()).collect::<Vec<_>>());
+    groups.into_iter().map(|(_, group)| (causes(&group), group)).collect()
 }
 
 /// A job among alerts: it may have several, one for each of its incidents.
