@@ -161,11 +161,9 @@ fn good(notice: &Notice) -> Draft {
     if notice.event == Event::Change {
         return match replaced_line(&notice.diff) {
             _ if only_blanks(&notice.diff) => Draft { words: "changed, in blanks only".to_owned(), ..Draft::default() },
-            Some((was, now)) => Draft {
-                words: format!("changed: {}, was {}", shorten(now), shorten(was)),
-                shows_all: true,
-                ..Draft::default()
-            },
+            Some((was, now)) => {
+                Draft { words: format!("changed: {now}, was {was}"), shows_all: true, ..Draft::default() }
+            }
             None => Draft { words: "changed".to_owned(), ..Draft::default() },
         };
     }
@@ -176,14 +174,18 @@ fn good(notice: &Notice) -> Draft {
     }
 }
 
-/// Whether what was taken away is what was added, but for blanks at the ends of lines: nobody sees the difference.
+/// Whether what was taken away is what was added, but for blanks at the ends of lines: nobody sees the difference. Where not
+/// all was compared, or not all is shown, it is not known.
 fn only_blanks(diff: &str) -> bool {
+    if diff.lines().any(|line| line.starts_with('[')) {
+        return false;
+    }
     let of = |mark: char| diff.lines().filter_map(move |line| Some(line.strip_prefix(mark)?.trim()));
     of('+').next().is_some() && of('-').eq(of('+'))
 }
 
-/// The one line that took the place of another; `None` when more has changed.
-fn replaced_line(diff: &str) -> Option<(&str, &str)> {
+/// The one line that took the place of another; `None` when more has changed, or what differs has no room here.
+fn replaced_line(diff: &str) -> Option<(String, String)> {
     let lines = diff.lines().filter(|line| !line.starts_with("@@"));
     let (mut was, mut now) = (None, None);
     for line in lines {
@@ -196,7 +198,8 @@ fn replaced_line(diff: &str) -> Option<(&str, &str)> {
             return None;
         }
     }
-    was.zip(now).filter(|(was, now)| !was.is_empty() && !now.is_empty())
+    let (was, now) = was.zip(now).filter(|(was, now)| !was.is_empty() && !now.is_empty())?;
+    Some((shorten(was), shorten(now))).filter(|(was, now)| was != now)
 }
 
 fn recovery(notice: &Notice) -> Draft {
@@ -218,8 +221,8 @@ fn recovery(notice: &Notice) -> Draft {
     words.push_str(&well_too(notice));
     words.push_str(&open_still(notice));
     let replaced = if notice.changed && !only_blanks(&notice.diff) { replaced_line(&notice.diff) } else { None };
-    if let Some((was, now)) = replaced {
-        words.push_str(&format!("; changed: {}, was {}", shorten(now), shorten(was)));
+    if let Some((was, now)) = &replaced {
+        words.push_str(&format!("; changed: {now}, was {was}"));
     }
     Draft { words, shows_all: replaced.is_some(), says_count: true, ..Draft::default() }
 }
@@ -759,8 +762,16 @@ mod tests {
 
     #[test]
     fn one_line_in_the_place_of_another_is_a_sentence() {
-        assert_eq!(replaced_line("@@ -1 +1 @@\n-1\n+3"), Some(("1", "3")));
-        for more in ["", "@@ -1 +1 @@\n-1\n+3\n+4", "@@ -0,0 +1 @@\n+1", "@@ -1,2 +1,2 @@\n a\n-1\n+3"] {
+        assert_eq!(replaced_line("@@ -1 +1 @@\n-1\n+3"), Some(("1".to_owned(), "3".to_owned())));
+        let long = |middle: &str| format!("{}{middle}{}", "x".repeat(150), "y".repeat(150));
+        let differ_in_the_middle = format!("-{}\n+{}", long("up"), long("down"));
+        for more in [
+            differ_in_the_middle.as_str(),
+            "",
+            "@@ -1 +1 @@\n-1\n+3\n+4",
+            "@@ -0,0 +1 @@\n+1",
+            "@@ -1,2 +1,2 @@\n a\n-1\n+3",
+        ] {
             assert_eq!(replaced_line(more), None, "{more}");
         }
     }

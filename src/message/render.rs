@@ -449,7 +449,9 @@ fn of_output(notice: &Notice, headline: &Headline, limit: usize) -> Middle {
         limit = limit.saturating_sub(units(&escape(&text)) + 100);
         if let Some(cut) = cut {
             middle.cut = true;
-            middle.notes.push(format!("{name}{cut}"));
+            // Lines of a comparison are not those of the output.
+            let is_diff = std::ptr::eq(*stream, &raw const diff);
+            middle.notes.push(if is_diff { "a part of what changed".to_owned() } else { format!("{name}{cut}") });
         }
         shown.push(text);
     }

@@ -305,9 +305,22 @@ fn the_headline_says_what_has_changed_since_the_last_message() {
             Notice { diff: "@@ -1 +1 @@\n-43\n+43 ".to_owned(), ..sample(Event::Change) },
             ":large_green_circle: db/backup changed, in blanks only",
         ),
+        (
+            Notice {
+                diff: "@@ -1 +1 @@\n-43\n+43 \n[… more changes, not shown]".to_owned(), ..sample(Event::Change)
+            },
+            ":large_green_circle: db/backup changed",
+        ),
     ] {
         assert_eq!(first_line(&notice), line);
     }
+}
+
+#[test]
+fn lines_of_a_comparison_are_not_counted_as_those_of_the_output() {
+    let diff = (1..=600).map(|n| format!("+{n}\n")).collect::<String>();
+    let text = rendered(&Notice { diff, ..sample(Event::Change) }, &plain()).text;
+    assert!(text.contains("+600\n```\na part of what changed\n") && !text.contains("600 lines"), "{text}");
 }
 
 #[test]

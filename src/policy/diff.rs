@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use similar::{Algorithm, DiffTag, capture_diff_slices, group_diff_ops};
 
-use super::same::normal;
+use super::same::{normal, place};
 
 /// More lines than this of either text are not compared.
 const MOST_LINES: usize = 2_000;
@@ -15,8 +15,11 @@ const MOST_LINES: usize = 2_000;
 /// The diff ends here, and says so.
 const LONGEST: usize = 4 << 10;
 
-/// A line longer than this is shown cut.
+/// A line longer than this is shown cut; one that took another's place so that what differs is in it.
 const LONGEST_LINE: usize = 300;
+
+/// So many characters stand before what differs first.
+const BEFORE: usize = 60;
 
 /// Lines around a change that are shown.
 const AROUND: usize = 2;
@@ -39,11 +42,26 @@ pub(super) fn unified(old: &str, new: &str, normalize: bool) -> String {
         for op in group {
             let (tag, before, after) = op.as_tag_tuple();
             if tag == DiffTag::Equal {
-                new_lines[after].iter().for_each(|line| put(&mut out, ' ', line));
+                new_lines[after].iter().for_each(|line| put(&mut out, ' ', (line, 0)));
                 continue;
             }
-            old_lines[before].iter().for_each(|line| put(&mut out, '-', line));
-            new_lines[after].iter().for_each(|line| put(&mut out, '+', line));
+            // Lines that stand at the same place are shown from the same place on.
+            let from: Vec<(usize, usize)> = before
+                .clone()
+                .zip(after.clone())
+                .map(|(old, new)| {
+                    let at = first_difference(&old_keys[old], &new_keys[new]);
+                    let place = |line| if normalize { place(line, at) } else { at };
+                    (place(old_lines[old]), place(new_lines[new]))
+                })
+                .collect();
+            let of = |index: usize| from.get(index).copied().unwrap_or_default();
+            for (index, line) in old_lines[before].iter().enumerate() {
+                put(&mut out, '-', (line, of(index).0));
+            }
+            for (index, line) in new_lines[after].iter().enumerate() {
+                put(&mut out, '+', (line, of(index).1));
+            }
         }
         if out.len() > LONGEST {
             shorten(&mut out);
@@ -63,15 +81,30 @@ fn lines(text: &str) -> (Vec<&str>, bool) {
     (kept, lines.next().is_some())
 }
 
-fn put(out: &mut String, mark: char, line: &str) {
+/// Where two lines differ first, in bytes.
+fn first_difference(old: &str, new: &str) -> usize {
+    let same = old.chars().zip(new.chars()).take_while(|(old, new)| old == new);
+    same.map(|(c, _)| c.len_utf8()).sum()
+}
+
+/// A line, and what differs in it first.
+fn put(out: &mut String, mark: char, (line, differs): (&str, usize)) {
     // Past the limit nothing more is shown, so nothing more is written.
     if out.len() > LONGEST + LONGEST_LINE {
         return;
     }
     out.push(mark);
-    match line.char_indices().nth(LONGEST_LINE) {
-        Some((end, _)) => out.extend([&line[..end], "…"]),
-        None => out.push_str(line),
+    let at = |from: &str, count: usize| from.char_indices().nth(count).map_or(from.len(), |(at, _)| at);
+    let mut shown = line;
+    if at(line, LONGEST_LINE - BEFORE) < differs.min(line.len()) && at(line, LONGEST_LINE) < line.len() {
+        let before = line[..differs].char_indices().rev().nth(BEFORE - 1).map_or(0, |(at, _)| at);
+        out.push('…');
+        shown = &line[before..];
+    }
+    let end = at(shown, LONGEST_LINE);
+    out.push_str(&shown[..end]);
+    if end < shown.len() {
+        out.push('…');
     }
     out.push('\n');
 }
@@ -109,6 +142,26 @@ mod tests {
         assert_eq!(unified("at 07:13\nup\n", "at 08:00\ndown\n", true), "@@ -1,2 +1,2 @@\n at 08:00\n-up\n+down");
         assert_eq!(unified("at 07:13\n", "at 08:00\n", false), "@@ -1 +1 @@\n-at 07:13\n+at 08:00");
         assert_eq!(unified("up\n", "up \n", false), "@@ -1 +1 @@\n-up\n+up ");
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_is_shown_that_differs() {
+        for (length, normalize) in [(250, false), (299, false), (500, false), (3_000, false), (3_000, true)] {
+            let line = |end: &str| format!("{} {end}, and {}\n", "é".repeat(length), "y".repeat(900));
+            let diff = unified(&line("state up"), &line("state down"), normalize);
+            assert!(diff.contains("é state up, and yy") && diff.contains("é state down, and yy"), "{length}: {diff}");
+            assert!(diff.chars().count() < 700, "{length}: {diff}");
+        }
+        // A number that varies is no difference.
+        let line = |number: &str, end: &str| format!("{number} {} {end}", "x".repeat(500));
+        let diff = unified(&line("12", "up"), &line("12345", "down"), true);
+        assert!(diff.contains("x up\n") && diff.ends_with("x down"), "{diff}");
+        let line = |end: &str| format!("{}{end}", "x".repeat(500));
+        let diff = unified(&line("abc"), &line("xyz"), true);
+        assert!(diff.contains("xabc\n") && diff.ends_with("xxyz"), "{diff}");
+        // What was added at the end is in none of the other.
+        let diff = unified(&"x".repeat(500), &"x".repeat(501), false);
+        assert!(diff.ends_with(&format!("-…{}\n+…{}", "x".repeat(60), "x".repeat(61))), "{diff}");
     }
 
     #[test]

@@ -107,9 +107,7 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
     let verdict = match sent {
         Ok(notification) => {
             let old = seen.last_ok.as_deref();
-            let new = kept(facts.stdout, LONGEST_GOOD);
-            let normalized = settings.normalize.changes();
-            let diff = old.map_or_else(String::new, |old| diff::unified(old, new, normalized));
+            let diff = old.map_or_else(String::new, |old| changes(old, facts.stdout, settings.normalize.changes()));
             // The next run has nothing to compare with but this one: what changed is told now or never.
             let changed = event == Event::Recovery && settings.on.asks(On::Change) && seen.changed;
             let good_news = if event == Event::Recovery { good_news(settings, facts, changed) } else { None };
@@ -118,6 +116,16 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
         Err((why, next)) => Verdict::Suppress(why, next),
     };
     Judgement { verdict, close }
+}
+
+/// What changed, as far as the beginning of the output that is kept tells.
+fn changes(old: &str, stdout: &str, normalized: bool) -> String {
+    let new = kept(stdout, LONGEST_GOOD);
+    let mut diff = diff::unified(old, new, normalized);
+    if new.len() < stdout.len() && !diff.is_empty() {
+        diff.push_str("\n[… only the first 16 KiB were compared]");
+    }
+    diff
 }
 
 /// What a run is worth, apart from flapping.

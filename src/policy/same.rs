@@ -105,9 +105,22 @@ impl Hash {
 /// A line without what changes from run to run: every number, time, hex string and UUID is one `#`, and runs of blanks
 /// (columns shift when a number grows) are one blank.
 pub fn normal(line: &str) -> String {
+    let mut text = normal_up_to(line, usize::MAX).0;
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// Where in a line stands what is at this byte of its normal form.
+pub(super) fn place(line: &str, at: usize) -> usize {
+    normal_up_to(line, at).1
+}
+
+/// The normal form until it is longer than `most`, and where in the line stands what made it so.
+fn normal_up_to(line: &str, most: usize) -> (String, usize) {
     let mut out = Normal { text: String::with_capacity(line.len()) };
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
+        let (begin, before) = (line.len() - rest.len(), out.text.len());
         let taken = match first {
             _ if first.is_ascii_alphanumeric() => {
                 let length = uuid(rest).unwrap_or_else(|| word_length(rest));
@@ -125,10 +138,14 @@ pub fn normal(line: &str) -> String {
                 first.len_utf8()
             }
         };
+        if out.text.len() > most {
+            // A word that stays as it is may be a long one.
+            let within = if out.text.get(before..) == Some(&rest[..taken]) { most - before } else { 0 };
+            return (out.text, begin + within);
+        }
         rest = &rest[taken..];
     }
-    out.text.truncate(out.text.trim_end().len());
-    out.text
+    (out.text, line.len())
 }
 
 /// A normalised line being written.
