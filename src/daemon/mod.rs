@@ -140,6 +140,8 @@ struct Daemon {
     /// The last reading of the configuration.
     reading: api::Reload,
     wrapped: wrapped::Wrapped,
+    /// Since when messages go to the terminal; none where they go to Slack.
+    terminal_since: Option<Timestamp>,
 }
 
 /// A daemon whose runs are over. The outbox has its time still: see [`Stopped::keep_reports`].
@@ -259,13 +261,14 @@ impl Daemon {
             watchers,
             reading,
             wrapped,
+            terminal_since: way::terminal_since(past.notes.get(way::NOTE)),
         };
         if numbered.is_some() {
             daemon.keeping.keep(vec![dispatcher::Entry::Noted { key: heartbeat::NOTE, value: numbered }]);
         }
         daemon.tell_standings();
         daemon.keep(first);
-        daemon.goes_its_way(past.notes.get(way::NOTE).map(String::as_str), now);
+        daemon.goes_its_way(now);
         daemon.add_jobs_without_file(|name| jobs.remove(name).unwrap_or_default(), now);
         daemon.take_over_runs_without_file(&mut jobs, now);
         // A job whose file has errors is still watched.

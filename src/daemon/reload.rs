@@ -200,7 +200,7 @@ impl Daemon {
         match (self.host.connect)(&self.plan.config) {
             Ok(settings) => {
                 let secret = settings.notifier.secret();
-                self.goes_another_way(&before, now);
+                self.goes_its_way(now);
                 let before = self.host.outbox.send_replace(settings);
                 if before.notifier.secret() != secret {
                     also.push("the credentials for Slack changed".to_owned());

@@ -3,43 +3,36 @@
 //! Before it: the configuration, and a note of the daemon before this one. After it: the dispatcher, which tells anew what fails
 //! still.
 
+use jiff::Timestamp;
+
 use super::Daemon;
 use super::dispatcher::Entry;
 use crate::clock::Now;
-use crate::plan::Plan;
 
-/// The name of the note of the way that is in use.
-pub(super) const NOTE: &str = "way";
+/// The name of the note that says since when the terminal is the way; of Slack there is none.
+pub(super) const NOTE: &str = "terminal_since";
 
-/// What it says of a terminal; of Slack there is none.
-const TERMINAL: &str = "terminal";
-
-/// The note of a plan's way.
-fn note(plan: &Plan) -> Option<String> {
-    plan.config.slack.way.source().is_none().then(|| TERMINAL.to_owned())
+/// What the note says.
+pub(super) fn terminal_since(note: Option<&String>) -> Option<Timestamp> {
+    note?.parse().ok()
 }
 
 impl Daemon {
-    /// Messages go the plan's way from now on, and went the way of this note before.
-    pub(super) fn goes_its_way(&mut self, before: Option<&str>, now: Now) {
-        let value = note(&self.plan);
-        if value.as_deref() == before {
-            return;
+    /// Messages go the plan's way from now on.
+    pub(super) fn goes_its_way(&mut self, now: Now) {
+        let is_terminal = self.plan.config.slack.way.source().is_none();
+        let mut entries = match self.terminal_since {
+            // What began before was told in Slack, as far as anybody knows.
+            Some(since) if !is_terminal => self.dispatcher.tell_anew(since, now),
+            None if is_terminal => Vec::new(),
+            _ => return,
+        };
+        if !entries.is_empty() {
+            tracing::info!(jobs = entries.len(), "what fails was told on the terminal alone; Slack is told anew");
         }
-        let mut entries = Vec::new();
-        if before == Some(TERMINAL) {
-            entries = self.dispatcher.tell_anew(now);
-            if !entries.is_empty() {
-                tracing::info!(jobs = entries.len(), "what fails was told on the terminal alone; Slack is told anew");
-            }
-        }
+        self.terminal_since = is_terminal.then_some(now.wall);
         // Behind what is to be told: a daemon that dies in between tells it all the same.
-        entries.push(Entry::Noted { key: NOTE, value });
+        entries.push(Entry::Noted { key: NOTE, value: self.terminal_since.map(|since| since.to_string()) });
         self.keep(entries);
-    }
-
-    /// The same after a reload.
-    pub(super) fn goes_another_way(&mut self, before: &Plan, now: Now) {
-        self.goes_its_way(note(before).as_deref(), now);
     }
 }

@@ -127,12 +127,13 @@ impl Health {
         }
     }
 
-    /// Whoever was told of the job until now is not who is told from now on: what fails still is told anew, as a first message tells
-    /// it. The answer is whether there is something.
-    pub fn tell_anew(&mut self) -> bool {
-        let any = self.forget(OpenIncident::forget_told);
-        let knew = self.conversation.take().is_some() | self.flapping.take().is_some();
-        any || knew
+    /// Whoever was told of the job since then is not who is told from now on: what began since and fails still is told anew, as a
+    /// first message tells it. The answer is whether there is something.
+    pub fn tell_anew(&mut self, since: Timestamp) -> bool {
+        let any = self.forget(|open| open.since >= since && open.forget_told());
+        let conversation = self.conversation.take_if(|known| known.since() >= since).is_some();
+        let flapping = self.flapping.take_if(|known| known.since.is_some_and(|at| at >= since)).is_some();
+        any || conversation || flapping
     }
 
     /// The same of channels that are others by now: what fails still and was told nowhere else is told anew. The answer is whether

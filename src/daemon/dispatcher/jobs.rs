@@ -174,9 +174,9 @@ impl Dispatcher {
         (changes, entries)
     }
 
-    /// Whoever was told of the jobs until now is not who is told from now on: what fails still is told anew.
-    pub(in crate::daemon) fn tell_anew(&mut self, now: Now) -> Vec<Entry> {
-        self.told_otherwise(Health::tell_anew, now)
+    /// Whoever was told of the jobs since then is not who is told from now on: what fails still is told anew.
+    pub(in crate::daemon) fn tell_anew(&mut self, since: Timestamp, now: Now) -> Vec<Entry> {
+        self.told_otherwise(|health| health.tell_anew(since), now)
     }
 
     /// What is remembered of the jobs changes so; the answer is what is to be kept of those of which it does.

@@ -351,3 +351,34 @@ async fn an_incident_whose_channel_is_another_one_of_the_same_name_by_now_is_tol
         assert!(world.outbox(true).await.is_empty(), "{case}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_in_slack_is_not_told_anew_after_a_while_without_slack() {
+    let terminal = "host = 'web-1'\ntime_zone = 'UTC'\n";
+    let job = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'\nnotify.repeat = 'never'";
+    for restarts in [false, true] {
+        let files = [("slack_alert.toml", CONF), ("jobs.d/a.toml", job)];
+        let mut world = World::started(MORNING, &files, |_, at| match at.as_secs() / 60 {
+            10..50 => fails("boom"),
+            _ => says(""),
+        })
+        .await;
+        for (until, conf) in [(15, terminal), (25, CONF), (60, CONF)] {
+            world.pass(minutes(until) - world.clock.elapsed()).await;
+            world.file("slack_alert.toml", conf);
+            match restarts {
+                true => {
+                    world.stop().await;
+                    world.start().await;
+                }
+                false => world.reload().await,
+            }
+        }
+        let ops = told(&world, "ops");
+        assert_eq!(ops.iter().filter(|line| line.contains("<!here>")).count(), 1, "{restarts}: {ops:#?}");
+        assert!(
+            ops.iter().any(|line| line.starts_with("50 ") && line.contains("a is well again after 40m")),
+            "{ops:#?}"
+        );
+    }
+}
