@@ -47,8 +47,23 @@ const TIMED_OUT: u8 = 124;
 /// A command that a signal ended: this plus the signal's number (as in sh(1)).
 const SIGNALED: i32 = 128;
 
-/// Signals that are passed on. With a terminal the kernel gives INT and QUIT to the command by itself.
-const PASSED_ON: [Signal; 6] = [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT, Signal::USR1, Signal::USR2];
+/// Signals that are passed on: each would end this process, and leave the command alone. An alarm is set by whoever wants the
+/// command to end in time. With a terminal the kernel gives INT and QUIT to the command by itself.
+const PASSED_ON: [Signal; 13] = [
+    Signal::TERM,
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::ALARM,
+    Signal::VTALARM,
+    Signal::PROF,
+    Signal::IO,
+    Signal::POWER,
+    Signal::STKFLT,
+    Signal::XCPU,
+];
 
 static NOTHING_MASKED: LazyLock<Redactor> = LazyLock::new(Redactor::default);
 

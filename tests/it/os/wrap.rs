@@ -171,7 +171,7 @@ fn only_what_is_said_is_added_to_the_environment() {
 #[test]
 fn signals_go_to_the_command_and_ignored_ones_stay_ignored() {
     let sandbox = quiet();
-    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3)] {
+    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("QUIT", 3), ("ALRM", 14), ("XCPU", 24)] {
         let script = format!("trap 'echo got; exit {}' {name}; echo ready; while :; do sleep 0.1; done", 40 + number);
         let mut going = sandbox.start_with(|command| {
             command.args(["wrap", "--job", "db", "--", "sh", "-c", &script]);
