@@ -15,6 +15,9 @@ const WINDOW: usize = 64 << 10;
 /// A headline shows a few hundred characters of a line: more of its end is never needed.
 const LONGEST_LINE: usize = 16 << 10;
 
+/// A sequence that moves the cursor has no more parameters.
+const LONGEST_PARAMETERS: usize = 32;
+
 /// The end of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tail {
@@ -185,8 +188,7 @@ fn end_of(line: &str, limit: usize) -> String {
 /// the window needs none of this. The work is bounded by `max_output`.
 fn collapsed(captured: &Captured) -> Cow<'_, Captured> {
     let Captured { head, tail, dropped } = captured;
-    let takes_away = |bytes: &[u8]| written_over(bytes).is_some();
-    if head.len() + tail.len() <= WINDOW || !(takes_away(head) || takes_away(tail)) {
+    if head.len() + tail.len() <= WINDOW || !(writes_over(head) || writes_over(tail)) {
         return Cow::Borrowed(captured);
     }
     Cow::Owned(match dropped {
@@ -196,18 +198,24 @@ fn collapsed(captured: &Captured) -> Cow<'_, Captured> {
     })
 }
 
-/// Where the first byte is that may write over others: a carriage return, a backspace, the beginning of an escape sequence.
-fn written_over(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr3(b'\r', b'\x08', b'\x1b', bytes)
+/// Whether something in it may write over what stands before: a carriage return, a backspace, or a sequence that moves the cursor
+/// within its line or erases some of it. Colours do not.
+fn writes_over(bytes: &[u8]) -> bool {
+    let moves = |at: usize| {
+        let parameters = bytes[at + 1..].strip_prefix(b"[").unwrap_or_default();
+        let last = parameters.iter().take(LONGEST_PARAMETERS).find(|byte| (b'@'..=b'~').contains(byte));
+        last.is_some_and(|last| b"CDGJK`a".contains(last))
+    };
+    memchr::memchr2(b'\r', b'\x08', bytes).is_some() || memchr::memchr_iter(b'\x1b', bytes).any(moves)
 }
 
 /// Lines that were written over, as they were left; all others as they are. No escape sequence goes on in the next line.
 fn without_bars(bytes: &[u8]) -> Vec<u8> {
     let mut left = Vec::new();
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        match written_over(line.strip_suffix(b"\r\n").unwrap_or(line)) {
-            Some(_) => left.extend_from_slice(clean(line).as_bytes()),
-            None => left.extend_from_slice(line),
+        match writes_over(line.strip_suffix(b"\r\n").unwrap_or(line)) {
+            true => left.extend_from_slice(clean(line).as_bytes()),
+            false => left.extend_from_slice(line),
         }
     }
     left

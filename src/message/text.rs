@@ -34,6 +34,8 @@ mod tests {
             (b"10%\x1b[G50%\x1b[0G100%\n", "100%\n"),
             (b"10%\x1b[1K\r50%\x1b[1K\x1b[1G100%\n", "100%\n"),
             (b"10%\x1b[1000D50%\x1b[3D100%\x1b[1000D\ndone", "100%\ndone"),
+            ("\u{fc} 10%\x1b[3D50%\x1b[1000D\u{fc} 100%".as_bytes(), "\u{fc} 100%"),
+            ("\u{fc}\u{fc}\u{fc}\x1b[2Gx".as_bytes(), "\u{fc}x"),
             (b"bar 10%\x1b[5G50%\x1b[3D\x1b[1C5", "bar 55"),
             (b"bar 10%\r\x1b[Kdone\nbar\r\x1b[K\n", "done\n\n"),
             (b"bar 10%\x1b[2K\x1b[1Gbar 100%\x1b[2K\x1b[1G", ""),

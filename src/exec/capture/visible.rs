@@ -10,7 +10,7 @@ use std::ops::Range;
 const LONGEST_SEQUENCE: usize = 2048;
 
 /// More columns than this are the whole line, so that no step of the cursor costs more.
-const WIDEST_STEP: usize = 1000;
+const WIDEST_STEP: usize = 300;
 
 /// Output as text: ANSI escapes gone (ECMA-48), progress bars collapsed to their last state, control and
 /// bidirectional characters gone, bytes that are not UTF-8 as `\xNN`. New lines and tabs stay.
