@@ -335,13 +335,13 @@ impl<O: Origins> Cleaner<O> {
             return;
         }
         let before = &self.out[self.line..self.cursor];
-        let start = before.char_indices().rev().nth(columns - 1).filter(|_| columns < WIDEST_STEP);
+        let start = if columns < WIDEST_STEP { before.char_indices().rev().nth(columns - 1) } else { None };
         self.cursor = self.line + start.map_or(0, |(at, _)| at);
     }
 
     fn forward(&mut self, columns: usize) {
         let after = &self.out[self.cursor..];
-        let there = after.char_indices().nth(columns.min(WIDEST_STEP)).filter(|_| columns < WIDEST_STEP);
+        let there = if columns < WIDEST_STEP { after.char_indices().nth(columns) } else { None };
         self.cursor += there.map_or(after.len(), |(at, _)| at);
     }
 
