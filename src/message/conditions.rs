@@ -477,8 +477,9 @@ impl Leaf {
         }
         let name = self.tested.as_ref().unwrap_or(&self.text);
         if !self.constant && !seen.iter().any(|(text, _)| text == name) {
-            // What a test looks at may be missing: that may be what it asks.
-            let looked_at = self.tested.as_ref().and_then(|tested| evaluate(tested, context).ok());
+            // What a test looks at may be missing, or what that would be a part of: that may be what it asks.
+            let looked_at = |tested: &String| evaluate(tested, context).unwrap_or(Value::UNDEFINED);
+            let looked_at = self.tested.as_ref().map(looked_at);
             seen.push((name.clone(), looked_at.unwrap_or_else(|| value.clone())));
         }
         Ok(Some(value))

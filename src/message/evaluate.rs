@@ -11,6 +11,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::filters::{Mode, register};
 use super::order::have_order;
+use super::parents::with_missing_parents;
 use super::spelling::written;
 use crate::slack::cut_plain;
 
@@ -37,7 +38,7 @@ pub(super) fn evaluate(text: &str, context: &Value) -> Result<Value, String> {
 }
 
 fn value(text: &str, context: &Value) -> Result<Value, Error> {
-    ENGINE.compile_expression(text)?.eval(context.clone())
+    ENGINE.compile_expression(&with_missing_parents(text, true))?.eval(context.clone())
 }
 
 /// The innermost part of an expression that has no value: `json.a.b`, where nothing is known of `json.a.b.c`.

@@ -16,6 +16,7 @@ mod headline;
 mod number;
 mod order;
 mod own_blocks;
+mod parents;
 mod render;
 mod samples;
 mod spelling;

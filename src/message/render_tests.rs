@@ -1028,6 +1028,14 @@ fn a_template_that_wants_json_is_missed_with_a_word_where_the_headline_does_not_
 }
 
 #[test]
+fn a_default_stands_there_where_more_than_the_last_part_is_missing() {
+    let format =
+        format_of("failure_template = 'latency {{ json.db.latency_ms | default(\"?\") }} ms, `{{ json.a.b | d(0) }}`'");
+    let shown = transcript(&rendered(&wrote(sample(Event::Failure), b"ERROR refused\n", b""), &format));
+    assert!(shown.contains("latency ? ms, `0`") && !shown.contains("left out"), "{shown}");
+}
+
+#[test]
 fn a_block_that_slack_would_refuse_is_sent_as_its_text_and_the_message_says_which_and_why() {
     let format = format_of(
         "[message]\nblocks = '''[\n\

@@ -11,6 +11,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::check::{Facts, Finding, check, inside};
 use super::filters::{Mode, register, with_inline_code};
+use super::parents::with_missing_parents;
 use super::samples::samples;
 use super::vars::Context;
 use crate::diagnostic::{Code, Problem, Severity};
@@ -155,7 +156,8 @@ impl Templates {
 
     /// A text rendered with every one of the samples, `None` where it fails.
     pub(super) fn try_out_as(&self, text: &str, mode: Mode) -> Vec<Option<String>> {
-        let template = self.shared.engines[mode as usize].template_from_named_str("template", text).ok();
+        let text = with_missing_parents(text, false);
+        let template = self.shared.engines[mode as usize].template_from_named_str("template", &text).ok();
         let render = |sample: &Value| template.as_ref()?.render(sample.clone()).ok();
         self.shared.samples.iter().map(render).collect()
     }
@@ -279,14 +281,19 @@ impl Shared {
     }
 }
 
+/// A template as the engine reads it.
+fn read_as(mode: Mode, text: &str) -> String {
+    with_missing_parents(&with_inline_code(mode, text), false)
+}
+
 fn engine(mode: Mode, named: &Arc<BTreeMap<String, String>>, texts: &Arc<Mutex<Texts>>) -> Environment<'static> {
     let mut engine = Environment::new();
     let (named, texts) = (Arc::clone(named), Arc::clone(texts));
     engine.set_loader(move |name| {
         let own = name.strip_prefix('\0').and_then(|id| id.parse::<usize>().ok());
         Ok(match own {
-            Some(id) => lock(&texts).list.get(id).map(|entry| with_inline_code(mode, &entry.text)),
-            None => named.get(name).map(|text| with_inline_code(mode, text)),
+            Some(id) => lock(&texts).list.get(id).map(|entry| read_as(mode, &entry.text)),
+            None => named.get(name).map(|text| read_as(mode, text)),
         })
     });
     engine.set_undefined_behavior(UndefinedBehavior::Strict);

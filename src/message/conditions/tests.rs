@@ -45,6 +45,8 @@ fn a_condition_that_holds_is_named_with_its_values() {
             "json.ratio < 0.5 and json.up == false (json.ratio is 0.25, json.up is false)",
         ),
         ("json.absent is undefined", "json.absent is undefined (it is missing)"),
+        ("json.absent.n is undefined", "json.absent.n is undefined (it is missing)"),
+        ("json.absent.n | default(7) > 5", "json.absent.n | default(7) > 5 (it is 7)"),
         ("json.up is false", "json.up is false (it is false)"),
         (
             "json.queue is not odd and json.up is defined",
