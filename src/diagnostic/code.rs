@@ -71,6 +71,7 @@ codes! {
     NoJobs "no-jobs" Warning "There is no job to run.";
     NoDefaultChannel "no-default-channel" Warning "Messages that belong to no job have no channel of their own.";
     NeverRuns "never-runs" Warning "The calendar and the hours of the job never meet, or it follows a job that is not enabled.";
+    DayOrWeekday "day-or-weekday" Warning "Of a day of the month and a day of the week, either is enough.";
     NeverOk "never-ok" Warning "No exit code of the job counts as ok.";
     TimeoutOutlastsInterval "timeout-outlasts-interval" Warning "The command may run for longer than the time to its next run.";
     GraceOutlastsInterval "grace-outlasts-interval" Warning "A single run that does not come is not noticed, since the next one comes within its grace.";

@@ -10,6 +10,7 @@ mod can_starve_others;
 mod cannot_switch_user;
 mod chatty_job;
 mod command_not_found;
+mod day_or_weekday;
 mod grace_outlasts_interval;
 mod hang_is_silent;
 mod interval_too_short;
@@ -93,6 +94,7 @@ const JOB_RULES: &[JobRule] = &[
         needs: &[SCHEDULE, &["working_hours", "command", "notify.on", "notify.rate_limit"]],
     },
     JobRule { check: command_not_found::check, needs: &[&["command", "shell"]] },
+    JobRule { check: day_or_weekday::check, needs: &[SCHEDULE] },
     JobRule {
         check: hang_is_silent::check,
         needs: &[&["enabled", "overlap", "every_from", "command", "timeout", "notify.stuck_after"]],

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use after::{After, On, after_jobs};
 pub use agenda::Agenda;
 pub use cadence::{Absent, Ahead, Cadence, Due, NextRun, Saved, Slot, Taken};
-pub use cron::{Cron, instants};
+pub use cron::{Cron, EitherDay, instants, week_of_month};
 pub use expect::{Expect, Expected};
 pub use hours::{Hours, parse_hours};
 pub use read::{KEYS, Read, SCHEDULE_KEYS, read, read_zone, runs_elsewhere};

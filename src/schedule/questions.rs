@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Burst, EveryFrom, Expected, Limit, Overlap, Saved, Schedule, Timing};
+use super::{Burst, Cron, EveryFrom, Expected, Limit, Overlap, Saved, Schedule, Timing};
 use crate::clock::{between, shift};
 
 /// So many times of a calendar are looked at for the shortest gap between two.
@@ -23,6 +23,18 @@ impl Timing {
             Schedule::Cron(_) => true,
             Schedule::Expect(expect) => matches!(expect.times, Expected::Cron(_)),
             Schedule::Every(_) | Schedule::Burst(_) | Schedule::Reboot | Schedule::After(_) => false,
+        }
+    }
+
+    /// The calendar that it follows, or by which something else runs it.
+    pub fn cron(&self) -> Option<&Cron> {
+        match &self.schedule {
+            Schedule::Cron(cron) => Some(cron),
+            Schedule::Expect(expect) => match &expect.times {
+                Expected::Cron(cron) => Some(cron),
+                Expected::Every(_) | Expected::AnyTime => None,
+            },
+            Schedule::Every(_) | Schedule::Burst(_) | Schedule::Reboot | Schedule::After(_) => None,
         }
     }
 

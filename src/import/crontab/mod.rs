@@ -216,6 +216,9 @@ fn finish<'t>(
     if let When::Cron(_, Some(_)) = draft.when {
         note("cron draws a random time whenever it reads the file; here it was drawn once");
     }
+    if let When::Cron(cron, _) = &draft.when {
+        remarks::of_days(cron, &command).iter().for_each(|remark| note(remark));
+    }
     if user.contains('/') {
         note("the login class behind the user is left out");
     }

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::super::name;
 use super::line;
+use crate::schedule::{Cron, week_of_month};
 
 const GUARDED: &str = "when the test before `&&` says no the command fails, which cron does not mind and slack-alert \
                        reports: write `if …; then …; fi`";
@@ -87,6 +88,23 @@ pub(super) fn of(command: &str, whose: bool) -> Vec<String> {
         ));
     }
     remarks
+}
+
+/// What to know of the days of a calendar: either of two fields is enough, and a week of the month has a calendar of its own.
+pub(super) fn of_days(cron: &str, command: &str) -> Option<String> {
+    let cron = Cron::parse(cron).ok()?;
+    if let Some(either) = cron.either_days() {
+        let instead = either.nth().map(|instead| format!("; the days that both name are `{instead}`"));
+        return Some(format!("this is {}, as under cron{}", either.meaning(), instead.unwrap_or_default()));
+    }
+    let fields: Vec<&str> = cron.text().split_whitespace().collect();
+    let week = fields.get(2).and_then(|day| week_of_month(day))?;
+    let tests_weekday = ["date +%u", "date +%w", "date +%a"].iter().any(|test| command.contains(test));
+    tests_weekday.then(|| {
+        format!(
+            "a calendar can name such a day itself: `Mon#{week}` as its fifth field, with `*` as its third, and no test"
+        )
+    })
 }
 
 /// The same of a command that cron goes on starting. What a shell around `wrap` does with the output, `wrap` has read before.
@@ -425,6 +443,22 @@ mod tests {
             assert!(of(command, false).is_empty(), "{command}: {:?}", of(command, false));
         }
         assert!(of("ssh db1 ~/run", true).is_empty(), "whose home it is, is known");
+    }
+
+    #[test]
+    fn days_that_cron_takes_for_either_of_two_and_a_test_of_the_weekday_name_the_calendar_for_it() {
+        let words = |cron, command| super::of_days(cron, command).unwrap_or_default();
+        assert_eq!(
+            words("0 9 1-7 * 1", "run"),
+            "this is due on `1-7` of the month, and on every `1` as well, as under cron; the days that both name are \
+             `0 9 * * 1#1`"
+        );
+        assert!(words("0 9 13 * fri", "run").ends_with("as well, as under cron"));
+        assert!(words("0 9 8-14 * *", "[ \"$(date +%u)\" = 1 ] && run").contains("`Mon#2` as its fifth field"));
+        for (cron, command) in [("0 9 1-7 * *", "run"), ("0 9 * * 1", "test $(date +%u) = 1 && run"), ("@daily", "run")]
+        {
+            assert_eq!(words(cron, command), "", "{cron} {command}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! that does not exist. `next_after` is strictly later than what it is given, and looks at most ten years ahead; it goes
 //! from month to month and from one clock change to the next, never from minute to minute.
 
+mod either;
 mod parse;
 mod words;
 
@@ -17,6 +18,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::document::Refusal;
+pub use either::{EitherDay, week_of_month};
 
 /// How many months are searched for a match: ten years and the month that was begun. 29 February comes within eight.
 const MONTHS: usize = 121;
