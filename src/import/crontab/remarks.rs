@@ -44,7 +44,8 @@ pub(super) fn of(command: &str, whose: bool) -> Vec<String> {
             "all output goes to `{file}`, so that the message about a failure says nothing: take the redirection out, or that of \
              stderr (`2>&1`) at least"
         ));
-    } else if let Some(logger) = logs_to(&programs, command) {
+    } else if let Some(logger) = logs_to(&programs, command).filter(|logger| tells_of_failure(command) != Some(logger))
+    {
         remark(&format!(
             "`{logger}` takes the output, so that the message about a failure says nothing: take it out; behind a `|` its exit \
              code is that of the run as well"
@@ -66,6 +67,10 @@ pub(super) fn of(command: &str, whose: bool) -> Vec<String> {
     }
     if let Some(end) = hides_failure(command) {
         remark(&format!("`{end}` makes each run a good one, so that no failure is told: take it out"));
+    } else if let Some(program) = tells_of_failure(command) {
+        remark(&format!(
+            "`|| {program} …` makes a run that fails a good one, so that no failure is told: take it out, slack-alert tells of it"
+        ));
     }
     if goes_to_background(command) {
         remark("the `&` at its end lets the run end at once, and how the command ends is not known: take it out");
@@ -287,9 +292,22 @@ fn hides_failure(command: &str) -> Option<&'static str> {
             .strip_suffix(word)
             .is_some_and(|rest| rest.ends_with([' ', ';', '|']) && rest.trim_end().ends_with(sign))
     })?;
-    // `test -x program || exit 0` alone hides nothing.
-    let is_test = ["test", "[", "[["].contains(&line::word(command).0) && !command.contains("&&");
-    (!is_test || found.starts_with(';')).then_some(found)
+    (found.starts_with(';') || !is_test_alone(command)).then_some(found)
+}
+
+/// The program behind `||`, at the end of a line, that says in words that the command failed: it succeeds itself.
+fn tells_of_failure(command: &str) -> Option<&'static str> {
+    let (before, after) = command.rsplit_once("||")?;
+    // A `||` between quotes is none.
+    let is_joint = shlex::split(before).is_some() && shlex::split(after).is_some();
+    let [(program, _)] = name::programs(after).try_into().ok()?;
+    let teller = ["echo", "printf", "logger"].into_iter().find(|name| program == *name);
+    teller.filter(|_| is_joint && !is_test_alone(command))
+}
+
+/// `test -x program || exit 0` alone hides nothing.
+fn is_test_alone(command: &str) -> bool {
+    ["test", "[", "[["].contains(&line::word(command).0) && !command.contains("&&")
 }
 
 fn goes_to_background(command: &str) -> bool {
@@ -407,6 +425,9 @@ mod tests {
             ("run || curl -d x https://hooks.slack.com/services/x", "posts to Slack by itself"),
             ("run || true", "`|| true` makes each run a good one"),
             ("test -x run && run --all || true", "`|| true` makes each run a good one"),
+            ("curl -sf https://x/health || echo \"down at $(date)\"", "`|| echo …` makes a run that fails a good one"),
+            ("cd /srv && run || printf 'no; %s\\n' run >&2", "`|| printf …` makes a run that fails a good one"),
+            ("run || logger -t run failed", "`|| logger …` makes a run that fails a good one"),
             ("run;exit 0", "`; exit 0` makes each run a good one"),
             ("nohup run &", "the `&` at its end"),
             ("sleep $((RANDOM%60)); run", "sleeps for a random time"),
@@ -439,6 +460,11 @@ mod tests {
             "curl -fsS https://hc-ping.com/0-1",
             "a && b",
             "test -x a && b || c",
+            "run || { echo failed; exit 1; }",
+            "run || (echo failed; exit 1)",
+            "run || echo failed && false",
+            "run 'a || echo b'",
+            "[ -e /run/x ] || echo there is no x",
         ] {
             assert!(of(command, false).is_empty(), "{command}: {:?}", of(command, false));
         }
