@@ -32,11 +32,12 @@ pub fn parse<'t>(source: SourceId, text: &'t str, problems: &mut Problems) -> (D
         }
         let counted = Problem::new(Code::TomlSyntax, Place::new(source, 0..0), "one more");
         for (span, message) in found {
+            let is_cut_off = text.get(..span.start).is_some_and(|before| before.ends_with('"'));
             let place = Place::new(source, span);
             problems.push(match problems.is_full(source) {
                 // Of very many the others are only counted.
                 true => counted.clone().at(place),
-                false => Problem::new(Code::TomlSyntax, place, &*message).help(way_out(&message)),
+                false => Problem::new(Code::TomlSyntax, place, &*message).help(way_out(&message, is_cut_off)),
             });
         }
     }
@@ -139,10 +140,12 @@ fn take_out(table: &mut DeTable<'_>, is_lost: &dyn Fn(&Range<usize>, &Range<usiz
     }
 }
 
-/// What to do about a syntax error.
-fn way_out(message: &str) -> &'static str {
+/// What to do about a syntax error; whether it stands right behind a quotation mark.
+fn way_out(message: &str, is_cut_off: bool) -> &'static str {
     let about = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if message == NUL {
+    if is_cut_off && message.starts_with("unexpected key or value") {
+        "the `\"` before it ends the text: within the text write `'`, or put the whole of it between `'…'`"
+    } else if message == NUL {
         "take it out: an editor shows it as `^@`"
     } else if about(&["duplicate"]) {
         "a key, or a `[table]`, stands once: keep one of them"

@@ -88,7 +88,7 @@ pub fn load_again(options: &Options, around: &Surroundings, in_use: &[Arc<Job>])
     let written_keys = root.key_places();
     root.finish();
     let mut found = reader.take_problems();
-    found.retain(|problem| !follows(problem, &findings.problems));
+    found.retain(|problem| !follows(problem, &findings.problems, &file.text));
     findings.problems.extend(found);
     let readable = file.unread.is_none();
     let config_is_good = readable && clean && findings.problems.errors() == faults.about_the_machine;
@@ -410,12 +410,14 @@ fn read_job(file: &JobFile, source: SourceId, base: &Base<'_>, context: &Context
     let stops = found.iter().any(Problem::stops_a_job);
     let partial = (!context.options.sparing && (stops || !clean)).then(|| {
         let certain = clean && base.certain;
-        let bad = BadKeys::new(&written, &parts.missing(), &found, certain);
+        let cut_off = written.iter().filter(|(_, key)| is_cut_off(*key, &own, &text)).map(|(name, _)| name.as_str());
+        let bad: Vec<&str> = parts.missing().into_iter().chain(cut_off).collect();
+        let bad = BadKeys::new(&written, &bad, &found, certain);
         Partial { job: parts.clone().completed(context), source, bad }
     });
     if !clean {
         // What is missing may be what could not be parsed: only the syntax errors are certain.
-        found.retain(|problem| problem.code != Code::MissingKey && !follows(problem, &own));
+        found.retain(|problem| problem.code != Code::MissingKey && !follows(problem, &own, &text));
     }
     own.extend(found);
     own.sort();
@@ -423,13 +425,18 @@ fn read_job(file: &JobFile, source: SourceId, base: &Base<'_>, context: &Context
     Read { after, job: parts.whole().filter(|_| clean), text, own, partial, env_file }
 }
 
-/// Whether what is wrong with a value follows from a syntax error in it.
-fn follows(problem: &Problem, known: &Problems) -> bool {
+/// Whether what is wrong with a value follows from a syntax error in it, or behind it on its line: the value is not what was meant.
+fn follows(problem: &Problem, known: &Problems, text: &str) -> bool {
     let about_a_value = !matches!(problem.code, Code::MissingKey | Code::UnknownKey | Code::ConflictingKeys);
-    problem.place().filter(|_| about_a_value).is_some_and(|place| {
-        let mut errors = known.iter().filter(|known| known.code == Code::TomlSyntax).filter_map(Problem::place);
-        errors.any(|at| at.source == place.source && (place.start..=place.end).contains(&at.start))
-    })
+    problem.place().filter(|_| about_a_value).is_some_and(|place| is_cut_off(place, known, text))
+}
+
+/// Whether there is a syntax error between this place and the end of its line.
+fn is_cut_off(place: Place, known: &Problems, text: &str) -> bool {
+    let rest = text.get(place.end..).unwrap_or_default();
+    let end = place.end + rest.find('\n').unwrap_or(rest.len());
+    let mut errors = known.iter().filter(|known| known.code == Code::TomlSyntax).filter_map(Problem::place);
+    errors.any(|at| at.source == place.source && (place.start..=end).contains(&at.start))
 }
 
 /// Whether the job can run; the error is its first problem in one line.
