@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Problem, Problems, Severity, SourceId};
 use crate::document::Value;
 use crate::plan::Job;
 
-/// A warning in a job's file is taken out by the job's own `allow`, by that of `[defaults]`, or by `[check] allow`, in this
+/// A warning in a job's file is taken out by the job's own `allow`, by that of another job whose file it points at as well, by that of `[defaults]`, or by `[check] allow`, in this
 /// order; one elsewhere by the last alone. Errors are never taken out. An entry that took nothing out is `unused-allow`,
 /// unless only a part of the configuration was read, or errors kept rules from being asked (`asked_all`).
 pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, asked_all: bool, found: &mut Problems) {
@@ -20,10 +20,11 @@ pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, asked_all: bool, found: &m
         if problem.severity() == Severity::Error {
             return true;
         }
-        let source = problem.place().map(|place| place.source);
-        let job = source.and_then(|source| jobs.get(&source));
-        if job.is_some_and(|job| job.allow.contains(&problem.code)) {
-            used.insert((source, problem.code));
+        let concerned = || problem.labels.iter().map(|label| label.place.source);
+        let is_about_a_job = concerned().next().is_some_and(|source| jobs.contains_key(&source));
+        let allows = |source: &SourceId| jobs.get(source).is_some_and(|job| job.allow.contains(&problem.code));
+        if let Some(source) = concerned().find(allows).filter(|_| is_about_a_job) {
+            used.insert((Some(source), problem.code));
             return false;
         }
         let accepted = config.contains(&problem.code);

@@ -25,7 +25,9 @@ pub(super) fn check(whole: &Whole<'_>, found: &mut Problems) {
         let problem = Problem::new(Code::SameCommand, place, message);
         let there = whole.file(first.source).value("command");
         found.push(
-            problem.also(there, "the same").help("remove one of the two, or accept it: `allow = [\"same-command\"]`"),
+            problem
+                .also(there, "the same")
+                .help("remove one of the two, or accept it in either file: `allow = [\"same-command\"]`"),
         );
     }
 }
