@@ -50,7 +50,7 @@ pub(super) fn check(subject: &Subject<'_, '_>, scope: &Scope, found: &mut Proble
     let message = format!("{what}: up to {news:.0} a day");
     let place = file.find(key).map_or_else(|| file.value(subject.schedule()), |value| value.at);
     let help = "say what is news: `[notify] on = [\"change\", \"failure\", \"recovery\"]`, leave `output` and `success` out \
-                of `on`, or set `rate_limit = \"1/h\"`";
+                of `on`, set `rate_limit = \"1/h\"`, or accept it: `allow = [\"chatty-job\"]`";
     found.push(Problem::new(Code::ChattyJob, place, message).help(help));
 }
 
