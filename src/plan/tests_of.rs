@@ -80,6 +80,12 @@ const EXPECT: &[Key] = &[
     Key { name: "event", kind: Kind::Choice(EVENTS), default: "", about: "What the message is about." },
     Key { name: "status", kind: Kind::Choice(STATUSES), default: "", about: "The status of the last run." },
     Key { name: "contains", kind: Kind::TextOrList, default: "", about: "What stands in the message." },
+    Key {
+        name: "not_contains",
+        kind: Kind::TextOrList,
+        default: "",
+        about: "What does not stand in the message, which there is.",
+    },
     Key { name: "channel", kind: Kind::TextOrList, default: "", about: "Where it goes: these channels and no others." },
     Key {
         name: "suppressed",
@@ -166,6 +172,8 @@ pub struct Expected {
     pub status: Option<(String, Place)>,
     /// What stands in the message.
     pub contains: Vec<(String, Place)>,
+    /// What does not stand in it.
+    pub not_contains: Vec<(String, Place)>,
     /// The message's channels.
     pub channel: Option<(Vec<String>, Place)>,
     /// Why there is no message.
@@ -284,23 +292,23 @@ fn read_time(value: &Value<'_>) -> Option<jiff::civil::Time> {
 }
 
 /// What can only be expected where there is a message.
-const NEEDS_MESSAGE: [&str; 3] = ["event", "contains", "channel"];
+const NEEDS_MESSAGE: [&str; 4] = ["event", "contains", "not_contains", "channel"];
 
 fn read_expected(mut table: Table<'_>) -> Expected {
     let choice = |table: &mut Table<'_>, key: &'static str, names: &'static [&'static str]| {
         let at = table.value(key)?.at;
         Some((table.choice::<String>(key, names)?, at))
     };
+    let texts = |table: &mut Table<'_>, key| {
+        let texts = table.texts(key).unwrap_or_default();
+        texts.into_iter().map(|text| (text.value.to_owned(), text.at)).collect()
+    };
     let (suppressed, held) = (choice(&mut table, "suppressed", SUPPRESSED), choice(&mut table, "held", SUPPRESSED));
     let expected = Expected {
         event: choice(&mut table, "event", EVENTS),
         status: choice(&mut table, "status", STATUSES),
-        contains: table
-            .texts("contains")
-            .unwrap_or_default()
-            .into_iter()
-            .map(|text| (text.value.to_owned(), text.at))
-            .collect(),
+        contains: texts(&mut table, "contains"),
+        not_contains: texts(&mut table, "not_contains"),
         channel: table
             .value("channel")
             .and_then(|value| Some((value.texts()?.into_iter().map(|text| text.value.to_owned()).collect(), value.at))),
@@ -373,11 +381,12 @@ mod tests {
     fn a_case_is_read_in_full() {
         let (cases, problems) = read(
             "[[test]]\nname = 'twice'\ngiven = [{ exit = 2, stdout = 'a' }, { signal = 'KILL', after = '10m', at = '03:00' }]\n\
-             expect = { event = 'repeat', status = 'critical', contains = ['a', 'b'], channel = '#ops' }\n\
+             expect = { event = 'repeat', status = 'critical', contains = ['a', 'b'], not_contains = 'c', channel = '#ops' }\n\
              [[test]]\ngiven = { timeout = true, stderr = 'x' }\nexpect.held = 'below-after'\n",
         );
         assert_eq!(problems, [""; 0]);
         assert_eq!((cases.len(), cases[0].given.len(), cases[0].expected.contains.len()), (2, 2, 2));
+        assert_eq!(cases[0].expected.not_contains[0].0, "c");
         assert_eq!(ending(&cases[0].given[1]), Some(Ending::Signaled { signal: 9 }));
         assert!(matches!(ending(&cases[1].given[0]), Some(Ending::TimedOut { .. })));
     }
@@ -397,6 +406,7 @@ mod tests {
             ("[[test]]\ngiven = {}\nexpect = { event = 'failures' }", "invalid-value"),
             ("[[test]]\ngiven = {}\nexpect = { suppressed = 'blank', held = 'blank' }", "conflicting-keys"),
             ("[[test]]\ngiven = {}\nexpect = { suppressed = 'blank', contains = 'x' }", "conflicting-keys"),
+            ("[[test]]\ngiven = {}\nexpect = { suppressed = 'blank', not_contains = 'x' }", "conflicting-keys"),
             ("[[test]]\ngiven = { pause = '1h' }\nexpect.suppressed = 'paused'", "invalid-value"),
             ("[[test]]\ngiven = [{}, { ack = '1h' }]\nexpect.suppressed = 'blank'", "invalid-value"),
             ("[[test]]\ngiven = [{ ack = '1h', exit = 2 }, {}]\nexpect.suppressed = 'blank'", "conflicting-keys"),
@@ -416,8 +426,7 @@ mod tests {
         // A file that uses each of them has no unknown key: the lists are no longer than what is read.
         let run = "exit = 0, signal = 'KILL', timeout = true, missing = true, stdout = '', stderr = '', trigger = true, \
                    pause = '1h', silence = '1h', ack = '1h', after = '1m', at = '03:00'";
-        let expect =
-            "event = 'failure', status = 'ok', contains = '', channel = '', suppressed = 'blank', held = 'blank'";
+        let expect = "event = 'failure', status = 'ok', contains = '', not_contains = '', channel = '', suppressed = 'blank', held = 'blank'";
         for (keys, text) in [(GIVEN, run), (EXPECT, expect)] {
             assert!(keys.iter().all(|key| text.contains(&format!("{} =", key.name))), "{text}");
             assert_eq!(keys.len(), text.matches(" = ").count());

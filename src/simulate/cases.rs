@@ -118,6 +118,9 @@ fn failures(job: &Job, case: &Case, sender: &Sender) -> Vec<Problem> {
     for (wanted, at) in expected.contains.iter().filter(|(wanted, _)| !says(wanted)) {
         differs(*at, format!("`{wanted}` in the message"), format!("it says:\n{}", text.trim_end()));
     }
+    for (unwanted, at) in expected.not_contains.iter().filter(|(unwanted, _)| says(unwanted)) {
+        differs(*at, format!("no `{unwanted}` in the message"), format!("it says:\n{}", text.trim_end()));
+    }
     if let Some((wanted, at)) = &expected.channel {
         let mut wanted: Vec<String> = wanted.iter().map(|name| Channel::new(name).to_string()).collect();
         let mut went: Vec<String> = came.said.messages.iter().map(|message| message.channel.to_string()).collect();
@@ -140,7 +143,13 @@ fn place_of_message(case: &Case) -> Option<Place> {
     if expected.event.is_some() {
         return None;
     }
-    expected.contains.first().map(|(_, at)| *at).or(expected.channel.as_ref().map(|(_, at)| *at))
+    expected
+        .contains
+        .iter()
+        .chain(&expected.not_contains)
+        .map(|(_, at)| *at)
+        .next()
+        .or(expected.channel.as_ref().map(|(_, at)| *at))
 }
 
 /// Plays the steps; `None` when no run is among them. The error is about what a person cannot ask for then.
