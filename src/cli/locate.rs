@@ -106,6 +106,14 @@ impl World {
         self.global.config.clone().or_else(|| self.variable("SLACK_ALERT_CONFIG").map(PathBuf::from))
     }
 
+    /// The configuration file in the folder of `--path`, which names jobs alone: it is there, and none is read.
+    #[expect(clippy::disallowed_methods, reason = "the door of the configuration: whether a file is passed over")]
+    pub(super) fn config_beside_jobs(&self) -> Option<PathBuf> {
+        let beside = self.global.path.as_ref()?.join("slack_alert.toml");
+        let reads_none = self.config().is_ok_and(|file| file.is_none());
+        (reads_none && beside.is_file()).then_some(beside)
+    }
+
     /// The configuration file: the first that is found, also one that cannot be read. With `--path` there may be none.
     #[expect(clippy::disallowed_methods, reason = "the door of the configuration: the first file that is there")]
     fn config(&self) -> Result<Option<PathBuf>, Failure> {

@@ -141,10 +141,21 @@ pub(super) struct Known {
 /// The daemon of this configuration, and the command line with what that was started with.
 pub(super) fn daemon(world: &World) -> (World, Result<client::Daemon, client::Absent>) {
     let found = client::find_within(world, ANSWER);
-    let as_run = match &found {
+    let mut as_run = match &found {
         Ok(daemon) => world.as_run_with(&daemon.status.options),
         Err(_) => world.clone(),
     };
+    if let Some(unread) = as_run.config_beside_jobs() {
+        let of_daemon = found.as_ref().ok().and_then(|daemon| daemon.status.config.as_deref());
+        match of_daemon.filter(|file| file.is_absolute()) {
+            // Its state is what is asked for, and that fits its configuration alone.
+            Some(file) => as_run.global.config = Some(file.to_owned()),
+            None => world.terminal.err(&format!(
+                "slack-alert: {} is not read: --path names the folder of jobs.d alone\n  help: name it with --config FILE",
+                unread.display()
+            )),
+        }
+    }
     (as_run, found)
 }
 

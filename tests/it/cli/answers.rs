@@ -474,3 +474,22 @@ fn a_run_without_a_line_to_show_has_none_wherever_it_is_told_of() {
     let status = json(&sandbox.run(&["status", "--json"]));
     assert_eq!(status["jobs"]["list"][0]["last"]["line"], Value::Null, "{status}");
 }
+
+#[test]
+fn with_the_folder_of_the_jobs_alone_next_reads_the_configuration_that_the_daemon_runs_with_or_says_that_it_reads_none()
+{
+    let job = "command = 'true'\ncron = '30 9 * * *'\n";
+    let sandbox =
+        Sandbox::with(&[("ops/slack_alert.toml", "time_zone = \"Asia/Tokyo\"\n"), ("ops/jobs.d/x.toml", job)]);
+    let mut going = sandbox.start(&["run", "--config", "ops/slack_alert.toml"]);
+    going.wait_for("listening for commands");
+    going.wait_for("started jobs=");
+    let next = sandbox.run(&["--path", "ops", "next", "-n", "2", "x"]);
+    assert_eq!(next.stdout.matches(" 09:30:00 JST ").count(), 2, "{next:?}");
+    going.signal("TERM");
+    going.end();
+    let next = sandbox.run(&["--path", "ops", "next", "x"]);
+    let told =
+        "ops/slack_alert.toml is not read: --path names the folder of jobs.d alone\n  help: name it with --config";
+    assert!(next.stderr.contains(told), "{next:?}");
+}
