@@ -493,3 +493,14 @@ fn with_the_folder_of_the_jobs_alone_next_reads_the_configuration_that_the_daemo
         "ops/slack_alert.toml is not read: --path names the folder of jobs.d alone\n  help: name it with --config";
     assert!(next.stderr.contains(told), "{next:?}");
 }
+
+#[test]
+fn a_job_that_is_wrapped_under_a_name_without_a_file_is_listed_as_one_without_a_file() {
+    let sandbox = Sandbox::with(&[("slack_alert.toml", CONF), ("jobs.d/dump.toml", WAITS)]);
+    let _daemon = daemon(&sandbox);
+    assert_eq!(sandbox.run(&["wrap", "--job", "dumpp", "true"]).code, 0);
+    for arguments in [&["list"][..], &["status", "dumpp"]] {
+        let ran = sandbox.run(arguments);
+        assert!(ran.stdout.contains("no job file, run by something else"), "{arguments:?}: {ran:?}");
+    }
+}
