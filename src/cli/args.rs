@@ -672,7 +672,7 @@ pub enum PreviewEvent {
 /// Options of `simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// The jobs [default: all]
+    /// The jobs, by name, `db/*` or `tag:NAME` [default: all]
     pub jobs: Vec<String>,
     /// From when on, that time included [default: now]; `18:00`, `tomorrow 08:00`, `2026-03-29`, `2026-03-29T01:30` or RFC 3339
     #[arg(long, value_name = "TIME")]

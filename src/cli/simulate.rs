@@ -113,8 +113,7 @@ fn table(counts: &BTreeMap<String, Count>, terminal: &super::terminal::Terminal)
 }
 
 fn scenario(plan: &Plan, args: &SimulateArgs) -> Result<Scenario, Failure> {
-    let jobs: Vec<JobName> =
-        args.jobs.iter().map(|name| locate::job(plan, name).map(|job| job.name.clone())).collect::<Result<_, _>>()?;
+    let jobs = args.jobs.iter().map(|text| named(plan, text)).collect::<Result<Vec<_>, _>>()?.concat();
     let now = System.now().wall;
     let from = args.from.as_deref().map_or(Ok(now), |text| coming(text, &plan.config.zone, now))?;
     let length = |option: &str, text: &str| {
@@ -140,6 +139,17 @@ fn scenario(plan: &Plan, args: &SimulateArgs) -> Result<Scenario, Failure> {
     let took = length("--took", &args.took)?;
     let length = length("--for", &args.length)?.min(LONGEST);
     Ok(Scenario { from, length, took, jobs, assumptions, printed, requests })
+}
+
+/// The jobs of a name or a pattern; one that is neither is a mistake.
+fn named(plan: &Plan, text: &str) -> Result<Vec<JobName>, Failure> {
+    let pattern = Pattern::new(text);
+    let covers = |job: &&Arc<Job>| pattern.covers(job.name.as_str(), job.facts.tags.iter().map(String::as_str));
+    let found: Vec<JobName> = plan.jobs.iter().filter(covers).map(|job| job.name.clone()).collect();
+    if found.is_empty() || pattern.is_one_job() {
+        return locate::job(plan, text).map(|job| vec![job.name.clone()]);
+    }
+    Ok(found)
 }
 
 /// What people ask for. A pattern that names no job that takes part is a mistake of whoever wrote it.

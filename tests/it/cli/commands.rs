@@ -407,3 +407,28 @@ fn what_is_due_just_then_belongs_to_a_stretch_that_begins_then() {
         assert_eq!(ran.stdout.matches(&format!("run {job} ok")).count(), runs, "{job} from {from}: {ran:?}");
     }
 }
+
+#[test]
+fn simulate_takes_the_patterns_that_status_and_pause_take() {
+    let job = "command = 'true'\nevery = '1h'\nfirst_run = 'wait'\n";
+    let tagged = format!("{job}tags = ['night']\n");
+    let files = [
+        ("slack_alert.toml", ""),
+        ("jobs.d/nagios/a.toml", job),
+        ("jobs.d/nagios/b.toml", job),
+        ("jobs.d/c.toml", &tagged),
+    ];
+    let sandbox = Sandbox::with(&files);
+    for (pattern, jobs) in [("nagios/*", &["nagios/a", "nagios/b"][..]), ("tag:night", &["c"]), ("c", &["c"])] {
+        let ran = sandbox.run(&["simulate", "-v", "--for", "90m", pattern]);
+        let shown: Vec<&str> = ["nagios/a", "nagios/b", "c"]
+            .into_iter()
+            .filter(|job| ran.stdout.contains(&format!("run {job} ok")))
+            .collect();
+        assert_eq!(shown, jobs, "{pattern}: {ran:?}");
+    }
+    for wrong in ["nagos/*", "tag:day", "d"] {
+        let ran = sandbox.run(&["simulate", wrong]);
+        assert!(ran.code == 2 && ran.stderr.contains(&format!("there is no job `{wrong}`")), "{ran:?}");
+    }
+}
