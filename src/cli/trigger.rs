@@ -10,7 +10,7 @@ use super::Failure;
 use super::args::TriggerArgs;
 use super::client::{self, Daemon, Trouble};
 use super::locate::World;
-use crate::api::{Run, TriggerAnswer, TriggerRequest, Waits};
+use crate::api::{Run, Status, TriggerAnswer, TriggerRequest, Waits};
 use crate::document::format_duration;
 use crate::exec::Reason;
 use crate::id::{in_one_line, typed};
@@ -50,7 +50,7 @@ pub(super) fn run(world: &World, args: &TriggerArgs) -> Result<ExitCode, Failure
     let ended = wait(&daemon, &job, run.0)?;
     world.terminal.out(&match args.json {
         true => format!("{}\n", json!(ended)),
-        false => sentence(&ended, &daemon.zone),
+        false => sentence(&ended, &daemon.zone, &|| is_held_up(&daemon)),
     });
     Ok(ExitCode::from(code(&ended)))
 }
@@ -104,7 +104,7 @@ fn wait(daemon: &Daemon, job: &str, run: u64) -> Result<Run, Failure> {
 }
 
 /// "run 813 of db/backup was ok: exited with 0, took 41s; sent: recovery."
-fn sentence(run: &Run, zone: &TimeZone) -> String {
+fn sentence(run: &Run, zone: &TimeZone, is_held_up: &dyn Fn() -> bool) -> String {
     let came = run.status.map_or_else(|| "counts as not run".to_owned(), |status| format!("was {}", status.as_str()));
     let ending = run.ending.as_deref().map(in_one_line).unwrap_or_default();
     let took = run.took.map(|took| format!(", took {}", format_duration(took))).unwrap_or_default();
@@ -115,7 +115,10 @@ fn sentence(run: &Run, zone: &TimeZone) -> String {
     match run.verdict.as_deref() {
         Some(verdict) if verdict.starts_with("notified") => {
             let event = verdict.trim_start_matches("notified").trim_start_matches(':').trim();
-            text.push_str(&format!("There is a message about it ({event}).\n"));
+            // A message that was made just now waits for a moment, which is no news.
+            let waits = run.message.as_deref().is_some_and(|told| told.starts_with("waiting")) && is_held_up();
+            let waits = if waits { "; it waits to be sent" } else { "" };
+            text.push_str(&format!("There is a message about it ({event}){waits}.\n"));
         }
         Some(verdict) => {
             let why = verdict.parse::<Decision>().ok().and_then(Decision::suppressed).map(Suppressed::sentence);
@@ -133,6 +136,12 @@ fn sentence(run: &Run, zone: &TimeZone) -> String {
         None => {}
     }
     text
+}
+
+/// Whether messages cannot be sent now.
+fn is_held_up(daemon: &Daemon) -> bool {
+    let outbox = daemon.client.get::<Status>("/api/v1/status").map(|status| status.outbox);
+    outbox.is_ok_and(|outbox| outbox.outage.is_some() || outbox.suspended.is_some() || outbox.last_error.is_some())
 }
 
 /// The command's own exit code, in the shell's manner where it has none.

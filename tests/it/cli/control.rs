@@ -50,6 +50,22 @@ fn refused(sandbox: &Sandbox, arguments: &[&str], code: i32, words: &str, help: 
 }
 
 #[test]
+fn trigger_says_of_a_message_that_slack_does_not_take_that_it_waits() {
+    let sandbox = sandbox();
+    let slack = "[slack]\ntoken = \"xoxb-1\"\nchannel = \"#ops\"\napi_url = \"http://127.0.0.1:1\"\n";
+    sandbox.file("slack_alert.toml", &format!("host = \"web-1\"\nreload = \"signal\"\n{slack}"));
+    let _daemon = daemon(&sandbox);
+    sandbox.run(&["trigger", "--wait", "db/backup"]);
+    let tried = |status: &Value| status["outbox"]["last_error"].is_string();
+    sandbox.wait_for("an attempt to send", || {
+        let ran = sandbox.run(&["status", "--json"]);
+        serde_json::from_str(&ran.stdout).ok().filter(tried)
+    });
+    let ran = sandbox.run(&["trigger", "--wait", "db/vacuum"]);
+    assert!(ran.stdout.contains("\nThere is a message about it (output); it waits to be sent.\n"), "{ran:?}");
+}
+
+#[test]
 fn trigger_runs_a_job_now_and_with_wait_exits_with_the_commands_code() {
     let sandbox = sandbox();
     let _daemon = daemon(&sandbox);
