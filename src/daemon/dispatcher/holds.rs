@@ -133,6 +133,7 @@ impl Dispatcher {
 
     fn new_hold(&mut self, new: &NewHold, now: Now) -> Result<(api::HoldAnswer, Turn), Failure> {
         let mut turn = Turn::default();
+        let noted = self.noted_acks(now);
         let pattern = Pattern::new(&new.pattern);
         let unprocessable = |message: &str, help: &str| Failure::new(Code::Unprocessable, message).help(help);
         let until = new.kind.end(new.length, new.until, now.wall).map_err(|(why, help)| unprocessable(why, help))?;
@@ -209,6 +210,7 @@ impl Dispatcher {
             self.arm(index, now);
         }
         self.tell_beginning(&hold, &told_before, now, &mut turn);
+        self.note_again(&noted, now, &mut turn);
         turn.entries.push(self.holds.entry());
         Ok((answer, turn))
     }
@@ -266,12 +268,14 @@ impl Dispatcher {
         now: Now,
     ) -> (Option<Reply>, Turn) {
         let mut turn = Turn::default();
+        let noted = self.noted_acks(now);
         self.end_script_silences(&by_script, asker, now, &mut turn);
         let ended: Vec<Hold> = ids.iter().filter_map(|id| self.holds.all.get(id)).cloned().collect();
         let holds = ended.iter().map(|hold| self.hold_view(hold)).collect();
         for id in &ids {
             self.finish_hold(*id, &End::By(asker, &ids), now, &mut turn);
         }
+        self.note_again(&noted, now, &mut turn);
         let still = ended.iter().flat_map(|hold| self.still_held(hold, &[], now)).collect();
         let silences = ended.iter().filter(|hold| hold.kind == HoldKind::Silence);
         let still_by_script = silences.flat_map(|hold| self.script_silences_of(&hold.pattern, now)).collect();

@@ -761,6 +761,43 @@ async fn an_incident_that_somebody_has_is_not_repeated_until_it_gets_worse_and_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_message_of_an_incident_that_somebody_has_names_no_silence_that_was_ended() {
+    let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    let (text, other) = ("command = 'a'\nevery = '10m'\nnotify.repeat = '1h'", "command = 'b'\nevery = '1h'");
+    let world = World::started(
+        MORNING,
+        &[("slack_alert.toml", conf), ("jobs.d/a.toml", text), ("jobs.d/other.toml", other)],
+        |run, _| {
+            if run.job.as_str() == "a" { fails("refused") } else { says("") }
+        },
+    )
+    .await;
+    world.pass(minutes(5)).await;
+    let edits = |world: &World| -> Vec<String> {
+        let sent = world.slack.sent().into_iter().filter(|sent| sent.thread == Thread::Edit);
+        sent.map(|sent| sent.text).collect()
+    };
+    hold(&world, HoldKind::Silence, "a", Some(25 * 60)).await;
+    hold(&world, HoldKind::Ack, "a", None).await;
+    world.pass(minutes(2)).await;
+    let said = edits(&world).pop().expect("somebody has it");
+    assert!(said.contains("dana has it since 08:05 · next message at 2026-11-24 09:05"), "{said}");
+    world.ask(Request::EndHolds(HoldKind::Silence, "a".to_owned(), dana())).await;
+    world.pass(minutes(2)).await;
+    let as_it_is = "dana has it since 08:05 · next message if it gets worse";
+    let said = edits(&world).pop().expect("it is written anew");
+    assert!(said.contains(as_it_is), "{said}");
+    // One that begins afterwards counts too; one that changes nothing is no edit.
+    hold(&world, HoldKind::Silence, "a", Some(30 * 60)).await;
+    world.pass(minutes(2)).await;
+    let said = edits(&world);
+    assert!(said.last().is_some_and(|said| said.contains("next message at 2026-11-24 14:")), "{said:?}");
+    hold(&world, HoldKind::Silence, "other*", Some(60)).await;
+    world.pass(minutes(2)).await;
+    assert_eq!(edits(&world).len(), said.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_incident_that_somebody_has_gets_better_in_its_thread_alone() {
     for (slack, threads) in
         [("token = 'xoxb-1', channel = '#ops'", true), ("webhook_url = 'https://hooks.example/x'", false)]

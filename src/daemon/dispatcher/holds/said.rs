@@ -124,6 +124,31 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    /// The acknowledgements of which the first message of an incident tells, each with its words.
+    pub(super) fn noted_acks(&self, now: Now) -> Vec<(Hold, String)> {
+        let acks = self.holds.all.values().filter(|hold| hold.kind == HoldKind::Ack);
+        acks.filter_map(|ack| Some((ack.clone(), self.words_of_ack(ack, now)?))).collect()
+    }
+
+    /// A pause or a silence has begun, or a person has ended one: where the next message comes at another time now, what was
+    /// written of it is written anew.
+    pub(super) fn note_again(&self, before: &[(Hold, String)], now: Now, turn: &mut Turn) {
+        for (ack, words) in before.iter().filter(|(ack, _)| self.holds.all.contains_key(&ack.id)) {
+            if self.words_of_ack(ack, now).is_some_and(|new| new != *words) {
+                self.note_incident(ack, true, now, turn);
+            }
+        }
+    }
+
+    fn words_of_ack(&self, ack: &Hold, now: Now) -> Option<String> {
+        let tracked = &self.jobs[self.covered(&ack.pattern).next()? as usize];
+        let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
+        let open = open.iter().find(|open| Some(open.id) == ack.incident && open.is_reported)?;
+        Some(has_it(ack, open.next, |at| told(at, &self.sender.zone, now.wall)))
+    }
+}
+
 /// Who has an incident since when, what that person noted, and when the next message comes.
 fn has_it(hold: &Hold, next: Option<Expected>, time: impl Fn(Timestamp) -> String) -> String {
     let note = hold.note.as_deref().map(|note| format!(": {}", crate::slack::cut_plain(note, NOTE_IN_HEADLINE).0));
