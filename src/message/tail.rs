@@ -122,14 +122,20 @@ fn before_bar(line: &str) -> Option<&str> {
     data.contains('=').then(|| before.trim_end())
 }
 
-/// Whether a line is performance data without a bar: `load1=8.1;5;7 load5=4.2;4;6`.
+/// Whether a line is performance data without a text: `load1=8.1;5;7 load5=4.2;4;6`.
 fn is_perfdata(line: &str) -> bool {
     let is_item = |word: &str| {
         let value = word.split_once('=').map_or("", |(_, value)| value);
         value.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.')
             && value.chars().all(|c| c.is_ascii_alphanumeric() || ".;:@~%-+".contains(c))
     };
-    line.contains(';') && !line.trim().is_empty() && line.split_whitespace().all(is_item)
+    let data = match line.split_once('|') {
+        // Text stands before the bar, of one word too: `DOWN|rta=0ms;100;500`.
+        Some((before, _)) if !before.trim().is_empty() => return false,
+        Some((_, data)) => data,
+        None => line,
+    };
+    data.contains(';') && !data.trim().is_empty() && data.split_whitespace().all(is_item)
 }
 
 /// The last `lines` lines of a stream, of at most `limit` units when escaped; `None` when nothing is kept of it but blanks.
@@ -321,6 +327,9 @@ mod tests {
             ("load1=8.1;5;7 load5=4.2;4;6;0\n", ""),
             ("load1=8.1;5;7\nthe load is high", "the load is high"),
             ("rows=3 bad=1", "rows=3 bad=1"),
+            ("DOWN|rta=0ms;100;500", "DOWN"),
+            ("12|users=12;5;10", "12"),
+            ("|users=12;5;10\nmany users", "many users"),
         ] {
             assert_eq!(without_perfdata(written), shown, "{written}");
         }
