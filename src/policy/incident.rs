@@ -95,9 +95,13 @@ pub(super) struct OpenIncident {
     /// Since when it is ok again, with the recovery still to be reported.
     #[serde(alias = "r", default, skip_serializing_if = "is_default")]
     pub(super) resolved_at: Option<Timestamp>,
-    /// The kind of failure that `rate_limit` kept back last: the next of that kind would be no alert of its own.
+    /// The kind of failure that `rate_limit` kept back last: the next of that kind is no alert of its own before a repetition
+    /// is due.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) limited: Option<u64>,
+    /// When it did.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) limited_at: Option<Timestamp>,
     /// Something about it was not told because of a silence, which this person asked for; the job's own script where that
     /// is empty.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -254,6 +258,7 @@ impl OpenIncident {
             key_text: Box::default(),
             resolved_at: None,
             limited: None,
+            limited_at: None,
             silenced: None,
             untold: false,
             dropped: None,
@@ -438,6 +443,18 @@ impl OpenIncident {
         self.thread() == self.id
     }
 
+    /// Notes that `rate_limit` keeps an alert about it back. The answer is whether that is one more: not until the next
+    /// repetition would have come.
+    pub(super) fn limit(&mut self, repeat: Repeat, now: Timestamp) -> bool {
+        let interval = self.reported.as_ref().and_then(|reported| repeat.interval(reported.repeats));
+        let next = self.limited_at.zip(interval).map(|(last, interval)| shift(last, interval));
+        let is_known = self.limited == Some(self.kind) && next.is_none_or(|next| now < next);
+        if !is_known {
+            (self.limited, self.limited_at) = (Some(self.kind), Some(now));
+        }
+        !is_known
+    }
+
     /// Notes that it was reported as it now is.
     pub(super) fn report(
         &mut self,
@@ -446,7 +463,7 @@ impl OpenIncident {
         visible: bool,
         intervals: Intervals,
     ) -> &mut Reported {
-        (self.dropped, self.limited) = (None, None);
+        (self.dropped, self.limited, self.limited_at) = (None, None, None);
         let first = self.reported.is_none();
         let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
         let change = (reported.status, self.status);

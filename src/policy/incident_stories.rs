@@ -763,3 +763,19 @@ fn what_the_rate_limit_keeps_back_again_and_again_is_counted_once() {
         ],
     );
 }
+
+#[test]
+fn what_the_rate_limit_keeps_back_counts_once_for_each_repetition_that_would_have_come() {
+    story(
+        "rate_limit = \"1/24h\"\nrepeat = \"10m\"\nintermittent = false\nflap = false",
+        &[
+            ("03:00", "critical: a", "failure critical, opens #1, pings"),
+            ("03:05", "critical: a", "held: repeat-not-due until 24 03:00"),
+            ("03:10", "critical: a", "held: rate-limited until 24 03:00"),
+            ("03:15", "critical: a", "held: rate-limited until 24 03:00"),
+            ("03:20", "critical: a", "held: rate-limited until 24 03:00"),
+            ("03:30", "critical: a", "held: rate-limited until 24 03:00"),
+            ("03:31", "ok", "recovery ok, closes #1, 3 suppressed (6 failures in 31m)"),
+        ],
+    );
+}

@@ -137,8 +137,8 @@ impl Health {
             && !draft.exempt
         {
             let failing = self.open.as_deref_mut().filter(|_| draft.status != Status::Ok);
-            let is_known = failing.is_some_and(|open| open.limited.replace(open.kind) == Some(open.kind));
-            self.suppressed = self.suppressed.saturating_add(u32::from(!is_known));
+            let is_one_more = failing.is_none_or(|open| open.limit(settings.repeat, now));
+            self.suppressed = self.suppressed.saturating_add(u32::from(is_one_more));
             return Err((Suppressed::RateLimited, Some(next)));
         }
         Ok(self.report(moment, draft, undo, quiet))

@@ -51,7 +51,7 @@ impl Health {
         for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
             each(&mut open.since);
             each(&mut open.same_since);
-            open.resolved_at.as_mut().map(&mut *each);
+            [&mut open.resolved_at, &mut open.limited_at].into_iter().flatten().for_each(&mut *each);
             if let Some((_, since)) = &mut open.before_ok {
                 each(since);
             }
