@@ -77,12 +77,34 @@ pub(crate) fn telling(text: &str) -> Option<&str> {
     if let Some(line) = error.or_else(|| lines.iter().rev().find(indented)) {
         return Some(line);
     }
+    let quiet = level(last) == Some(Level::Routine) || is_object_of_pointer(&lines);
+    if let Some(line) = quiet.then(|| louder(&lines)).flatten() {
+        return Some(line);
+    }
     if last.contains(char::is_alphanumeric) && !is_hint(last) && !is_data(last) {
         return Some(last);
     }
     let tells = |line: &&&str| line.contains(char::is_alphanumeric) && !is_hint(line);
     let any = lines.iter().rev().find(whole).or_else(|| lines.iter().rev().find(tells));
     any.or_else(|| lines.iter().rev().find(|line| line.contains(char::is_alphanumeric))).copied().or(Some(last))
+}
+
+/// The line nearest to the end that a program marks as an error, though it says little; else the nearest that is no log's line
+/// of a lower level, and points nowhere.
+fn louder<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let lines = &lines[..lines.len() - usize::from(is_object_of_pointer(lines))];
+    let says = |line: &&str| !goes_on(line) && !words::points_elsewhere(&line.to_lowercase());
+    let marked =
+        |line: &&str| says(line) && level(line) == Some(Level::Error) && line.split_whitespace().nth(1).is_some();
+    let loud = |line: &&str| says(line) && level(line) != Some(Level::Routine);
+    let nearest = |wanted: &dyn Fn(&&str) -> bool| lines.iter().copied().rev().find(wanted);
+    nearest(&marked).or_else(|| nearest(&loud))
+}
+
+/// Whether the last line is what the one above it points to: the file's name below "a complete log can be found in:".
+fn is_object_of_pointer(lines: &[&str]) -> bool {
+    let above = lines.len().checked_sub(2).map(|at| lines[at]);
+    above.is_some_and(|above| introduces(above) && words::points_elsewhere(&above.to_lowercase()))
 }
 
 /// Characters that frames are drawn with.

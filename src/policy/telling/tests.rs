@@ -423,3 +423,30 @@ fn a_last_line_that_says_something_stays_whatever_stands_above_it() {
         assert_eq!(telling(&format!("{alone}\n")), Some(alone));
     }
 }
+
+#[test]
+fn a_line_of_a_level_below_an_error_does_not_stand_for_one() {
+    for (text, line) in [
+        ("[ERROR] COMPILATION ERROR : \n[INFO] Total time: 2 s", "[ERROR] COMPILATION ERROR : "),
+        ("[ERROR] COMPILATION ERROR\n[ERROR] \n[INFO] Total time: 2 s", "[ERROR] COMPILATION ERROR"),
+        ("disk full\n[INFO] exiting", "disk full"),
+        ("disk full\n  on /var\n[INFO] exiting", "disk full"),
+        (
+            "2026-12-01T03:00:00Z error disk full\n2026-12-01T03:00:00Z info exiting",
+            "2026-12-01T03:00:00Z error disk full",
+        ),
+        (
+            "2026-12-01 03:00:00,123 disk full\n2026-12-01 03:00:00,124 info bye all",
+            "2026-12-01 03:00:00,123 disk full",
+        ),
+        ("03:00:00 gone\n03:00:00 system halted", "03:00:00 system halted"),
+        ("3 found\n3 info lines", "3 info lines"),
+        (
+            "npm ERR! code ELIFECYCLE\nnpm ERR! A complete log of this run can be found in:\nnpm ERR!     /root/.npm/_logs/x.log",
+            "npm ERR! code ELIFECYCLE",
+        ),
+        ("[INFO] one\n[INFO] two", "[INFO] two"),
+    ] {
+        assert_eq!(telling(text), Some(line), "{text}");
+    }
+}

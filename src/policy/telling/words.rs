@@ -243,7 +243,7 @@ fn is_bare_address(lower: &str) -> bool {
 
 /// The level that a line of a log has, where it says one.
 pub(super) fn level(line: &str) -> Option<Level> {
-    by_key(line).or_else(|| by_first_mark(line)).or_else(|| by_word(line))
+    by_key(line).or_else(|| by_first_mark(line)).or_else(|| by_word(line)).or_else(|| behind_time(line))
 }
 
 fn of_name(name: &str) -> Option<Level> {
@@ -255,6 +255,18 @@ fn of_name(name: &str) -> Option<Level> {
         }
         _ => return None,
     })
+}
+
+/// The first word behind a time: `2026-12-01 03:00:00 info exiting`.
+fn behind_time(line: &str) -> Option<Level> {
+    let is_of_time = |word: &&str| word.bytes().all(|b| b.is_ascii_digit() || b"TZ:.,+-/[]()".contains(&b));
+    let (mut words, mut timed) = (line.split_whitespace().peekable(), false);
+    while let Some(word) = words.next_if(is_of_time) {
+        timed |= word.contains(':') && word.contains(|c: char| c.is_ascii_digit());
+    }
+    let name = words.next().filter(|_| timed)?.trim_end_matches(':').to_lowercase();
+    // Words that are more than levels.
+    of_name(&name).filter(|_| !["log", "note", "system"].contains(&name.as_str()))
 }
 
 /// `"level":"info"`, `lvl=info`; pino writes numbers.
