@@ -537,7 +537,14 @@ fn edit(job: &Job, notice: &Notice, notification: &Notification, base: &Message)
             // Between two failures a job that fails now and then is no job that is well.
             let worst = notification.audience.statuses.iter().next().filter(|_| notice.status == Status::Ok);
             let status = worst.unwrap_or(notice.status);
-            (edit, Notice { update: update.clone(), status, ..notice.clone() })
+            // Where the last run was about something else, the end of the silence alone has the cause.
+            let update = match &notice.update {
+                ends @ Update::SilenceEnds { .. } if *update == Update::None && notice.outcome().is_none() => {
+                    ends.as_first()
+                }
+                _ => update.clone(),
+            };
+            (edit, Notice { update, status, ..notice.clone() })
         }
         None if ends_along || notification.thread.closes() => {
             (Edit::Resolved { words: message::resolved(notice)? }, notice.clone())

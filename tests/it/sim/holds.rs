@@ -615,6 +615,27 @@ async fn the_end_of_a_silence_says_still_only_of_what_was_told_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_message_that_is_edited_when_a_silence_ends_has_the_cause_also_where_the_last_run_was_of_another_key() {
+    use exec::Status::Warning;
+    let act = |at: Duration| match at.as_secs() / 600 {
+        0 => Act { status: Warning, key: Some("disk"), ..fails("80%") },
+        1 => Act { key: Some("disk"), ..fails("full") },
+        _ => Act { key: Some("net"), ..fails("down") },
+    };
+    let conf = "slack = { token = 'xoxb-1', channel = '#ops' }\nhost = 'web-1'\ntime_zone = 'UTC'\n";
+    let files = [("slack_alert.toml", conf), ("jobs.d/a.toml", "command = 'a'\nevery = '10m'")];
+    let world = World::started(MORNING, &files, move |_, at| act(at)).await;
+    world.pass(minutes(5)).await;
+    hold(&world, HoldKind::Silence, "a", Some(18)).await;
+    world.pass(minutes(19)).await;
+    let sent = world.slack.sent();
+    let edits = || sent.iter().filter(|sent| sent.thread == Thread::Edit);
+    let edit = edits().find(|edit| edit.text.contains("critical")).unwrap_or_else(|| panic!("an edit: {sent:#?}"));
+    let end = "a critical, 2 failures since 08:00 (the silence by dana ended): full\n";
+    assert!(edit.text.contains(end) && edit.text.contains("a warning: 80%"), "{sent:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_silence_compares_with_nothing_in_a_channel_that_was_told_nothing_before() {
     use exec::Status::{Critical, Ok, Warning};
     let text = "command = 'a'\nevery = '10m'\nnotify.mention = '@here'\n\
