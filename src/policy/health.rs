@@ -552,6 +552,10 @@ impl Health {
 
     /// What people ask for of this job from now on.
     pub fn hold(&mut self, held: Held) {
+        for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
+            let is_taken = held.acks.iter().any(|(incident, _)| *incident == open.id);
+            open.taken_as = is_taken.then(|| open.taken_as.unwrap_or((open.status, open.kind)));
+        }
         self.held = (held != Held::default()).then(|| Box::new(held));
     }
 
@@ -564,6 +568,16 @@ impl Health {
     pub(super) fn acknowledged(&self, open: &OpenIncident) -> Option<Timestamp> {
         let acks = &self.held.as_deref()?.acks;
         acks.iter().find(|(incident, _)| *incident == open.id).map(|(_, until)| *until)
+    }
+
+    /// Nobody has the present incident any more: it got worse, or fails differently. That holds from then on, also where the
+    /// message about it is kept back.
+    pub(super) fn end_acknowledgement(&mut self) {
+        if let (Some(held), Some(open)) = (self.held(), self.open.as_deref()) {
+            let mut held = held.clone();
+            held.acks.retain(|(incident, _)| *incident != open.id);
+            self.hold(held);
+        }
     }
 
     /// A failure, or its end, was not told because of a silence: that is owed when it ends.

@@ -109,6 +109,9 @@ pub(super) struct OpenIncident {
     /// Whoever was told of it is not who is told from now on: it is to be told anew at once.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) untold: bool,
+    /// Its status and kind when somebody took it, while they have it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) taken_as: Option<(Status, u64)>,
     /// What was to report it was dropped by a person, and nobody was told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) dropped: Option<Box<Dropped>>,
@@ -261,6 +264,7 @@ impl OpenIncident {
             limited_at: None,
             silenced: None,
             untold: false,
+            taken_as: None,
             dropped: None,
             retracted: false,
         }
@@ -396,6 +400,11 @@ impl OpenIncident {
     /// Whether it has failed so often in a row that it is no failure now and then.
     pub(super) fn lasts(&self) -> bool {
         self.row().0 >= LASTS
+    }
+
+    /// Whether it is worse, or of another kind, than when somebody took it.
+    pub(super) fn is_news_to_whoever_has_it(&self) -> bool {
+        self.taken_as.is_some_and(|(status, kind)| self.status.badness() > status.badness() || self.kind != kind)
     }
 
     /// As people and threads know it.

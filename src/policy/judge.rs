@@ -93,11 +93,15 @@ fn decide(moment: &Moment<'_>, health: &mut Health, facts: &Facts<'_>, over: Opt
     let reported = health.open.as_deref().and_then(|open| open.reported.as_ref());
     let worsens = !ok && reported.is_some_and(|known| facts.status.badness() > known.worst().badness());
     let exempt = worsens || matches!(event, Event::Failure | Event::Missing | Event::Recovery | Event::Flapping);
+    let news = !ok && flap == FlapChange::None && ends_acknowledgement(&update, facts.status);
     let draft =
         Draft { event, flap, status: facts.status, run: Some(facts.run), update, line, exempt, hangs_still: false };
     let sent = health.notify(moment, draft);
     let sent = sent.map_err(|(why, next)| {
         health.note_silence();
+        if news {
+            health.end_acknowledgement();
+        }
         if why == Suppressed::QuietHours && event == Event::Recovery {
             health.defer_good_news(moment, facts, &seen);
         }
@@ -128,6 +132,15 @@ fn changes(old: &str, stdout: &str, normalized: bool) -> String {
     diff
 }
 
+/// Whether what is reported of a failure that somebody has is what ends that: all but that it got better.
+fn ends_acknowledgement(update: &Update, status: Status) -> bool {
+    match update {
+        Update::Better { .. } | Update::Unknown { .. } => false,
+        Update::HangEnds { .. } => status == Status::Critical,
+        _ => true,
+    }
+}
+
 /// What a run is worth, apart from flapping.
 fn candidate(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, seen: &Seen) -> Candidate {
     match &health.open {
@@ -147,7 +160,7 @@ fn failing(moment: &Moment<'_>, health: &Health, facts: &Facts<'_>, open: &OpenI
     if health.is_below_after(moment.settings, open) {
         return Candidate::Suppress(Suppressed::BelowAfter, None);
     }
-    if acknowledged.is_some() {
+    if acknowledged.is_some() && !open.is_news_to_whoever_has_it() {
         return Candidate::Suppress(Suppressed::Acknowledged, acknowledged);
     }
     if let Some(until) = open.waits_until(moment.settings.repeat).filter(|until| *until > moment.now) {

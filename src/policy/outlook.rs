@@ -13,7 +13,7 @@ use super::health::{Health, Hung, LastRun};
 use super::incident::{OpenIncident, Reported};
 use super::quiet;
 use super::settings::{On, Repeat};
-use super::{Event, Expected, Settings, Suppressed};
+use super::{Event, Expected, Held, Settings, Suppressed};
 use crate::clock::{between, shift};
 use crate::exec::Status;
 use crate::id::Channel;
@@ -111,17 +111,23 @@ pub enum AckEnd {
 
 /// Whether the acknowledgement of an incident ends with a run that was just judged. `open` has the incident of a run that
 /// failed first: what was told of another one of the job ends nothing. `before` is the status before the run, of the incident
-/// where it was open, and `after` that of the job after it.
+/// where it was open, and `health` what is known of the job after it.
 pub fn ack_ends(
     incident: Option<u64>,
     open: &[Open],
     event: Option<Event>,
     before: Option<Status>,
-    after: Option<Status>,
+    health: &Health,
 ) -> Option<AckEnd> {
     if !open.iter().any(|open| Some(open.id) == incident) {
         return Some(AckEnd::Recovered);
     }
+    let is_held = |held: &Held| held.acks.iter().any(|(of, _)| Some(*of) == incident);
+    if !health.held().is_some_and(is_held) {
+        // What ended it is kept back.
+        return Some(AckEnd::Worse);
+    }
+    let after = health.status();
     let badness = |status: Option<Status>| status.unwrap_or_default().badness();
     let is_told = matches!(event, Some(Event::Failure | Event::Repeat | Event::Stuck));
     let is_of_run = open.first().is_some_and(|open| Some(open.id) == incident);

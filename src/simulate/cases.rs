@@ -235,8 +235,7 @@ fn hold(
 fn release(job: &Job, health: &mut Health, before: Option<Status>, decision: Decision, now: Timestamp) {
     let Some(mut held) = health.held().filter(|held| !held.acks.is_empty()).cloned() else { return };
     let open = policy::open(&job.notify, health, &job.timing.zone, now);
-    let after = health.status();
-    held.acks.retain(|(id, _)| policy::ack_ends(Some(*id), &open, decision.event(), before, after).is_none());
+    held.acks.retain(|(id, _)| policy::ack_ends(Some(*id), &open, decision.event(), before, health).is_none());
     health.hold(held);
 }
 

@@ -430,9 +430,8 @@ impl Dispatcher {
         }
         let tracked = &self.jobs[index as usize];
         let open = policy::open(&tracked.job.notify, &tracked.health, &tracked.job.timing.zone, now.wall);
-        let after = tracked.health.status();
         let ends = |(id, before): &(u64, Option<Status>)| {
-            let end = policy::ack_ends(self.holds.all.get(id)?.incident, &open, event, *before, after)?;
+            let end = policy::ack_ends(self.holds.all.get(id)?.incident, &open, event, *before, &tracked.health)?;
             Some((*id, end))
         };
         for (id, end) in acks.iter().filter_map(ends).collect::<Vec<_>>() {

@@ -60,7 +60,7 @@ async fn who_has_an_incident_stands_where_that_is_told_whatever_the_setting_of_t
 }
 
 /// Holds jobs; the answer is the hold's number and the jobs.
-async fn hold(world: &World, kind: HoldKind, pattern: &str, length: Option<u64>) -> (u64, Vec<String>) {
+pub(super) async fn hold(world: &World, kind: HoldKind, pattern: &str, length: Option<u64>) -> (u64, Vec<String>) {
     match world.ask(Request::Hold(new(kind, pattern, length))).await {
         Reply::Held(answer) => (answer.id, answer.jobs),
         other => panic!("{other:?}"),
@@ -116,7 +116,7 @@ async fn job(world: &World, name: &str) -> api::Job {
     }
 }
 
-async fn status(world: &World) -> api::Status {
+pub(super) async fn status(world: &World) -> api::Status {
     match world.ask(Request::Status).await {
         Reply::Status(status) => *status,
         other => panic!("{other:?}"),

@@ -1,5 +1,6 @@
 //! The daemon and the outbox under paused time; see `main.rs`.
 
+mod acked;
 mod chains;
 mod daemon;
 mod elsewhere;
