@@ -63,8 +63,10 @@ pub struct Try {
     pub digest: bool,
     /// It was a reply in a thread.
     pub reply: bool,
-    /// It was an edit that can wait until its channel takes messages again.
+    /// It was an edit that can wait until its channel, which refuses messages, takes them again.
     pub patient: bool,
+    /// It was such an edit, and nothing shows yet whether its channel refuses messages too.
+    pub unclear: bool,
     /// Failures in a row of this lane, this one included.
     pub failures: u32,
     /// How often Slack refused the message before.
@@ -120,6 +122,9 @@ pub fn after(tried: Try, error: &SendError, chance: f64) -> Step {
         (What::Edit, Fault::Message) if !tried.plain => Step::Plain,
         (What::Edit, Fault::Channel) if tried.patient => Step::Later(channel_wait(tried.refusals)),
         (What::Edit, Fault::Refused) if tried.refusals + 1 < MOST_REFUSALS => Step::Later(REFUSED_WAIT),
+        (What::Edit, Fault::Channel) if tried.unclear && tried.refusals + 1 < MOST_REFUSALS => {
+            Step::Later(REFUSED_WAIT)
+        }
         (What::Edit, _) => Step::Dead,
         (What::Post, Fault::Thread) if tried.reply => Step::Anew,
         (What::Post, Fault::Target | Fault::Channel | Fault::Refused) if tried.reply => Step::Unthreaded,
@@ -202,6 +207,8 @@ mod tests {
             (plain, lasting(Fault::Message), Step::Dead),
             (digest, lasting(Fault::Message), Step::Plain),
             (Try { plain: true, ..digest }, lasting(Fault::Message), Step::Smaller),
+            (Try { unclear: true, ..edit }, lasting(Fault::Channel), Step::Later(REFUSED_WAIT)),
+            (Try { unclear: true, refusals: 2, ..edit }, lasting(Fault::Channel), Step::Dead),
             (edit, lasting(Fault::Message), Step::Plain),
             (Try { plain: true, ..edit }, lasting(Fault::Message), Step::Dead),
             (reply, lasting(Fault::Thread), Step::Anew),

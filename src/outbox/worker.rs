@@ -624,6 +624,9 @@ impl Loop {
                     tracing::debug!(%channel, count, "{what} is not delivered, for the same reason as the last");
                 } else if let Disposition::Dead { .. } = answered.settlement.disposition {
                     tracing::error!(%channel, count, "{what} is not delivered, and is a dead letter now: {why}");
+                } else if answered.settlement.disposition == Disposition::Superseded {
+                    let instead = if answered.settlement.follow.is_empty() { "" } else { ", and a reply says it" };
+                    tracing::warn!(%channel, "{what} is given up{instead}: {why}");
                 } else {
                     tracing::warn!(%channel, attempt = batch.attempt, "{what} is not delivered yet: {why}");
                 }

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::clock::Mono;
 use crate::outbox::batch::{Batch, Lane};
 use crate::outbox::{digest, retry, storm};
@@ -30,6 +32,8 @@ pub(super) struct State {
     /// What waits waits by itself until then.
     pub(super) idle_until: Option<Mono>,
     pub(super) in_flight: bool,
+    /// When Slack took something of it last.
+    pub(super) taken: Option<Timestamp>,
     pub(super) failures: u32,
     pub(super) plain: Option<(MessageId, String)>,
     pub(super) unthreaded: Option<MessageId>,

@@ -32,6 +32,9 @@ impl Queue {
         if is_answer {
             self.way_is_well(&batch.channel, batch.lane, now);
         }
+        let is_patient = is_patient(batch);
+        let is_shut = self.untaken.is_shut(&batch.channel);
+        let takes_messages = self.takes_messages(batch);
         let state = self.lanes.entry((batch.channel.clone(), batch.lane)).or_default();
         state.failures = state.failures.saturating_add(1);
         let tried = Try {
@@ -39,9 +42,8 @@ impl Queue {
             plain: batch.plain.is_some(),
             digest: batch.members.len() > 1,
             reply: batch.parent.is_some(),
-            // Where nothing shows that the channel takes no message either, it may be the edit alone.
-            patient: is_patient(batch)
-                && (self.untaken.is_shut(&batch.channel) || batch.refusals() + 1 < retry::MOST_REFUSALS),
+            patient: is_patient && is_shut,
+            unclear: is_patient && !is_shut && !takes_messages,
             failures: state.failures,
             refusals: batch.refusals(),
             timeouts: batch.timeouts(),
@@ -137,6 +139,13 @@ impl Queue {
             hold.until = now.mono + retry::PROBE;
         }
         Answered { settlement: settlement(disposition, thread, Vec::new()), reports: Vec::new(), nowhere: None }
+    }
+
+    /// Whether the channel has taken a message since this one waits: what it does not take then is the edit alone.
+    fn takes_messages(&self, batch: &Batch) -> bool {
+        let posts = self.lanes.get(&(batch.channel.clone(), Lane::Posts));
+        let since = batch.members.iter().map(|stored| stored.queued).max();
+        posts.and_then(|posts| posts.taken).zip(since).is_some_and(|(taken, since)| taken >= since)
     }
 
     /// The channel takes nothing: it is tried again with patience. Where no other channel of the alert takes it, the default channel

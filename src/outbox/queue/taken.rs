@@ -33,6 +33,7 @@ impl Queue {
             // After a digest that Slack called too large its size grows again step by step.
             state.lines = state.lines.map(|lines| lines * 2).filter(|lines| *lines < LOOK);
             state.failures = 0;
+            state.taken = Some(now.wall);
             state.plain = None;
             state.unthreaded = None;
             state.shown_well();
