@@ -22,8 +22,10 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         let (text, blocks, color) = (first.text.clone(), first.blocks.clone(), first.color.clone());
         return Message { text, blocks, color, route: Route { edit: None, ..edit.route.clone() }, ..edit.clone() };
     }
-    let old = headline(first);
     let (first_line, rest) = first.text.split_once('\n').unwrap_or((&first.text, ""));
+    // Of one that Slack took as plain text alone it is the first line.
+    let plain_line = Some(first_line).filter(|line| first.blocks.is_empty() && !line.trim().is_empty());
+    let old = headline(first).or(plain_line);
     let (block, plain) = match change {
         Edit::Resolved { words } => {
             let mark = ":white_check_mark:";
@@ -73,8 +75,11 @@ pub fn edited(first: &Message, edit: &Message) -> Message {
         _ => false,
     };
     let before = old.filter(stays).map(|old| bare(without_note(old)));
-    let before = before.filter(|old| !old.is_empty() && !rest.starts_with(FIRST) && has_room(first));
-    let before = before.map(|old| (format!("{FIRST}{old}"), format!("{FIRST}{}\n", bare(without_note(first_line)))));
+    let is_said = rest.starts_with(FIRST) || rest.starts_with(BEFORE);
+    let before = before.filter(|old| !old.is_empty() && !is_said && has_room(first));
+    // A count has grown since it was told first.
+    let label = if old.and_then(emoji_of) == Some(COUNT) { BEFORE } else { FIRST };
+    let before = before.map(|old| (format!("{label}{old}"), format!("{label}{}\n", bare(without_note(first_line)))));
     all.extend(before.iter().map(|(block, _)| blocks::context(block)));
     // What is no headline stays below it.
     all.extend(first.blocks.iter().skip(usize::from(old.is_some())).cloned());
@@ -159,6 +164,12 @@ fn headline(message: &Message) -> Option<&str> {
 
 /// What stands before what a message said at first, once its status is worse than it was then.
 const FIRST: &str = "reported first: ";
+
+/// The same of what it said just before.
+const BEFORE: &str = "before that: ";
+
+/// The emoji of a headline that counts how often a job fails.
+const COUNT: &str = ":large_orange_circle:";
 
 /// What stands between a headline and the note behind it, which ends with an underscore.
 const NOTE: &str = " · _";
@@ -278,7 +289,8 @@ mod tests {
         // Slack took it as plain text alone: that stays too.
         let plain = Message { blocks: Vec::new(), color: None, ..first() };
         let over = edited(&plain, &edit(resolved(), Vec::new()));
-        assert!(texts(&over).contains(&"detail: port 5432"), "{:?}", over.blocks);
+        let headline = ":white_check_mark: ~dump critical: refused~ resolved after 42m (3 failures)";
+        assert_eq!(texts(&over), [headline, "detail: port 5432"]);
     }
 
     #[test]
@@ -348,6 +360,10 @@ mod tests {
         let run = Some(crate::id::RunId(9));
         let same = edited(&Message { run, ..began.clone() }, &Message { run, ..worse("*dump* critical: full") });
         assert_eq!(all_texts(&same), all_texts(&began));
+        // Of one that Slack took as plain text alone it is the first line that stands below.
+        let plain = Message { blocks: Vec::new(), color: None, ..began.clone() };
+        let once = edited(&plain, &worse("*dump* critical: full"));
+        assert_eq!(all_texts(&once)[1..], ["reported first: dump warning: slow", "detail: port 5432"]);
         // A message that is as long as it can be loses no block of its own.
         let full = Message { blocks: vec![blocks::section("*dump* warning", 3_000); 20], ..began };
         assert_eq!(edited(&full, &worse("*dump* critical")).blocks.len(), 20);
@@ -365,7 +381,12 @@ mod tests {
         assert_eq!(texts(&once)[1..], below);
         let twice = edited(&once, &counted(4));
         assert!(texts(&twice)[0].contains("4 of 84") && texts(&twice)[1..] == below, "{twice:?}");
-        let began = Message { blocks: counted(3).blocks, ..first() };
+        let began = Message { blocks: counted(3).blocks, text: counted(3).text, ..first() };
+        let mut worse = edit(Edit::Worse, vec![blocks::section(":red_circle: *dump* critical: gone", 3_000)]);
+        worse.text = ":red_circle: dump critical: gone".to_owned();
+        let worse = edited(&edited(&began, &counted(4)), &worse);
+        let before = "before that: *dump* fails now and then: 4 of 84 runs";
+        assert_eq!(all_texts(&worse)[1], before, "it was 3 when it was told first");
         assert_eq!(edited(&began, &counted(4)).blocks.len(), 1, "a count needs no count below it");
     }
 
