@@ -68,7 +68,7 @@ const MESSAGE_KEYS: &[Key] = part_keys!(
     key(
         "recovery",
         Kind::Table(PART_KEYS),
-        "The same keys for recoveries. Fields and buttons of `[message]` are not theirs: a recovery is one line."
+        "The same keys for recoveries. Fields, buttons and blocks of `[message]` are not theirs: a recovery is one line."
     )
 );
 
@@ -338,7 +338,7 @@ impl Layouts {
             fields: own.fields.clone().or_else(|| all.fields.clone().filter(|_| shared)),
             actions: own.actions.clone().or_else(|| all.actions.clone().filter(|_| shared)),
             color: own.color.clone().or_else(|| all.color.clone()),
-            blocks: own.blocks.clone().or_else(|| all.blocks.clone().filter(|_| !own_parts)),
+            blocks: own.blocks.clone().or_else(|| all.blocks.clone().filter(|_| shared && !own_parts)),
         }
     }
 }

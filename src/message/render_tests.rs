@@ -377,6 +377,9 @@ fn a_recovery_shows_what_its_run_printed_as_the_job_tells_good_news() {
         let shown = shown(&format_of(own));
         assert!(!shown.contains("fine\\n```") && !shown.contains("section x"), "{own}: {shown}");
     }
+    // Blocks of all messages say of no recovery that the job is well.
+    let blocks = shown(&format_of("[message]\nblocks = '[{\"type\": \"divider\"}]'"));
+    assert!(blocks.contains(line) && !blocks.contains("divider"), "{blocks}");
     let bad = shown(&format_of("template = '{{ json.files }}'\nparse = 'json'"));
     assert!(bad.contains("```\\nfine\\n```") && bad.contains("left out: `template` failed"), "nothing is lost: {bad}");
 }
