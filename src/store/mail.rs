@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, named_params, params,
 
 use super::columns::{self as column, MOST, count, maybe_number, maybe_text, number, text, time};
 use super::overlay::{Peer, Root};
-use super::rows::{ANNOUNCED, BEHIND_WAITING, OUTDATED_FIRST, OUTDATED_OTHER, TABLES, columns, row};
+use super::rows::{ANNOUNCED, BEHIND_WAITING, OUTDATED_EDIT, OUTDATED_FIRST, OUTDATED_OTHER, TABLES, columns, row};
 use super::runs::{PAGE, int};
 use super::types::{
     Class, Depth, Disposition, Heads, MessageId, MessageState, OutboxCounts, OutboxFilter, Part, Progress, Stored,
@@ -317,7 +317,9 @@ fn heads_sql(class: Class, with_blocked: bool) -> String {
     // What is outdated goes at once, though not to the channel.
     let outdated = match class {
         Class::Alert => format!("OR ({OUTDATED_FIRST}) OR ({OUTDATED_OTHER})"),
-        _ => String::new(),
+        // The one that follows is built upon it, and is not to come first.
+        Class::Edit => format!("OR thread.ts IS NOT NULL AND ({OUTDATED_EDIT})"),
+        Class::Detail | Class::Upload | Class::Late => String::new(),
     };
     // Walks the partial index: its condition is repeated.
     format!(

@@ -15,7 +15,7 @@ use crate::message::{Message, Route, Thread};
 use crate::notify::Parent;
 
 /// An edit that a later one follows.
-const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
+pub(super) const OUTDATED_EDIT: &str = "edit = 1 AND EXISTS (SELECT 1 FROM message AS later WHERE later.channel = message.channel \
      AND later.state = 0 AND later.edit = 1 AND later.id > message.id AND later.incident = message.incident)";
 
 /// That its channel was told of it in a digest of late messages, as column `forwarded` has it beside the 1 of a message that

@@ -577,6 +577,33 @@ fn whether_the_disk_is_full_or_not_a_refused_first_message_goes_with_the_next_an
 }
 
 #[test]
+fn whether_the_disk_is_full_or_not_an_edit_that_waits_by_itself_is_not_overtaken_by_the_next_one() {
+    for full_from in [0, 1, 3] {
+        let store = memory();
+        let fill_at = |step| {
+            if step == full_from {
+                fill_for_good(&store);
+            }
+        };
+        fill_at(0);
+        let said = threaded("ops", "first", 7, Thread::Open);
+        let ids = put(&store, vec![said.clone(), threaded("ops", "worse", 7, Thread::Edit)]).ids;
+        take_as_first(&store, &ids[..1], &said);
+        fill_at(1);
+        let progress = Progress { refusals: 1, not_before: Some(at(1_000)), ..Progress::default() };
+        settle(&store, &ids[1..], "ops", Class::Edit, Disposition::Retry { why: "is_archived".into(), progress });
+        let edits =
+            || now(store.heads(Channel::new("ops"), Class::Edit, 9, Vec::new(), at(10))).expect("it can be read");
+        assert_eq!(edits(), Heads { rows: Vec::new(), later: Some(at(1_000)) }, "{full_from}");
+        fill_at(2);
+        put(&store, vec![threaded("ops", "resolved", 7, Thread::Edit)]);
+        let rows = edits().rows;
+        let seen: Vec<_> = rows.iter().map(|row| (row.message.text.as_str(), row.superseded)).collect();
+        assert_eq!(seen, [("worse", true), ("resolved", false)], "{full_from}");
+    }
+}
+
+#[test]
 fn what_is_remembered_while_the_disk_is_full_is_on_it_afterwards_unless_something_newer_is() {
     for newer in [None, Some("newer")] {
         let store = memory();
