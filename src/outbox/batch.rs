@@ -286,8 +286,7 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
     let message = &stored.message;
     let told = |storm: &Storm| message.route.target.is_none() && storm.tells_of(message);
     match stored.class() {
-        // One that was told before the storm has a message of its own, to which the edit goes.
-        Class::Edit => ask.storms.iter().any(|storm| told(storm) && stored.parent.as_ref() == Some(&storm.posted)),
+        Class::Edit => ask.storms.iter().any(|storm| tells_edit(storm, stored)),
         // In the thread, too, the failure comes first: it may still wait there.
         Class::Alert
             if message.event == Some(Event::Recovery)
@@ -313,6 +312,13 @@ fn absorbs(ask: &Ask, stored: &Stored, now: Timestamp) -> bool {
         }
         Class::Detail | Class::Upload | Class::Late => false,
     }
+}
+
+/// Whether a storm tells what an edit changes: the message that it would edit is the storm's. A job that was told before the storm
+/// has a message of its own, to which the edit goes.
+pub fn tells_edit(storm: &Storm, edit: &Stored) -> bool {
+    let is_own = edit.message.route.target.is_none() && edit.parent.as_ref() == Some(&storm.posted);
+    is_own && storm.tells_of(&edit.message)
 }
 
 /// Whether it is the first that is told of a failure.

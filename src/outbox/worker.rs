@@ -174,6 +174,8 @@ enum Done {
     Nothing(Channel, Lane, Option<Timestamp>),
     /// It waits to hear whether the channel is the one of a name that is being written to, until then.
     WaitsForName(Channel, Timestamp),
+    /// An edit is to be sent.
+    Edit(Box<Batch>),
     /// A storm tells these.
     Absorb(Channel, Lane, Vec<Stored>),
     /// What came of it is written; what the daemon is told besides.
@@ -349,12 +351,19 @@ async fn send_next(
                 if let Some(until) = batch.waits_for(&ask.names).filter(|until| *until > now) {
                     return Done::WaitsForName(ask.channel, until);
                 }
-                let sent = Sent::by(clock.clone());
-                let answer = send(&*notifier, &*clock, &batch, &sent).await;
-                return Done::Answered(batch, answer, sent.at());
+                return match batch.lane {
+                    Lane::Edits => Done::Edit(batch),
+                    Lane::Posts | Lane::Uploads => send_batch(notifier, clock, batch).await,
+                };
             }
         }
     }
+}
+
+async fn send_batch(notifier: Arc<dyn Notifier>, clock: SharedClock, batch: Box<Batch>) -> Done {
+    let sent = Sent::by(clock.clone());
+    let answer = send(&*notifier, &*clock, &batch, &sent).await;
+    Done::Answered(batch, answer, sent.at())
 }
 
 /// Sends once, bounded in time.
@@ -431,6 +440,13 @@ impl Loop {
     /// A storm tells how its jobs are now.
     fn learn_jobs(&mut self) {
         self.queue.learn_jobs(&self.standings.borrow());
+    }
+
+    /// A storm tells these.
+    fn absorb(&mut self, channel: &Channel, lane: Lane, rows: &[Stored]) {
+        self.learn_jobs();
+        let settlement = self.queue.absorbed(channel, rows, self.clock.now().wall);
+        self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane, Known::default())));
     }
 
     /// A job is otherwise than it was, of which no message tells.
@@ -543,11 +559,15 @@ impl Loop {
                 self.queue.finished(&channel, lane, now.mono, None);
                 self.tell_dropped();
             }
-            Done::Absorb(channel, lane, rows) => {
-                self.learn_jobs();
-                let settlement = self.queue.absorbed(&channel, &rows, now.wall);
-                self.settling.push(Box::pin(settle(self.store.clone(), settlement, lane, Known::default())));
+            // While it was looked up a storm may have been told, whose message is no job's own.
+            Done::Edit(batch) if self.queue.tells_edit(&batch) => {
+                self.absorb(&batch.channel, batch.lane, &batch.members);
             }
+            Done::Edit(batch) => {
+                let notifier = Arc::clone(&self.settings.notifier);
+                self.sending.push(Box::pin(send_batch(notifier, self.clock.clone(), batch)));
+            }
+            Done::Absorb(channel, lane, rows) => self.absorb(&channel, lane, &rows),
             Done::WaitsForName(channel, until) => {
                 let until = now.mono + clock::between(now.wall, until).max(Duration::from_millis(1));
                 self.queue.waits_for_name(&channel, until, now.mono);

@@ -10,7 +10,7 @@ use super::Queue;
 use crate::clock;
 use crate::id::Channel;
 use crate::message::{Message, Thread};
-use crate::outbox::batch::Batch;
+use crate::outbox::batch::{self, Batch, Lane};
 use crate::outbox::standing::Standings;
 use crate::outbox::storm::{self, Storm};
 use crate::store::{Class, Disposition, FollowUp, Settlement, Stored, ThreadChange};
@@ -88,6 +88,12 @@ impl Queue {
             self.storm_unedited(edit, &mut settlement);
         }
         settlement
+    }
+
+    /// Whether a storm tells what an edit changes that was taken for one of a job's own message: it may have been told since.
+    pub fn tells_edit(&self, batch: &Batch) -> bool {
+        let tells = |storm: &Storm| batch.members.iter().any(|edit| batch::tells_edit(storm, edit));
+        batch.lane == Lane::Edits && self.storms.iter().any(|storm| storm.channel == batch.channel && tells(storm))
     }
 
     /// A channel took messages of jobs: what storms that know these jobs say of them from now on.

@@ -1,9 +1,11 @@
 //! Stories of storms: what joins one by an edit that Slack refuses, repeats, and jobs that wait.
 
-use super::{Answered, answer, answered, at, depth, failure, follow, lasting, next, now, ops, queue, stored, taken};
+use super::{
+    Answered, answer, answered, at, depth, failure, follow, lasting, look, next, now, ops, posted, queue, stored, taken,
+};
 use crate::exec::Status;
-use crate::message::Thread;
-use crate::notify::Fault;
+use crate::message::{Edit, Thread};
+use crate::notify::{Fault, Parent};
 use crate::outbox::batch::{Lane, Turn, turn};
 use crate::outbox::queue::Queue;
 use crate::outbox::storm;
@@ -180,4 +182,21 @@ fn the_end_of_a_storm_that_had_no_room_in_one_message_is_told_once() {
     let ends: Vec<_> = told.iter().filter(|line| line.starts_with("Broadcast")).collect();
     assert_eq!(ends, ["Broadcast #ops :large_green_circle: *all 100 jobs are well again* after 1m"], "{told:#?}");
     assert!(queue.storms.iter().all(|storm| storm.ended));
+}
+
+#[test]
+fn an_edit_that_was_looked_up_before_its_storm_was_told_is_the_storms() {
+    let mut queue = queue(&[("ops", depth(3, 1, 0))]);
+    // Slack can be reached again: both lanes look at one time, and the storm is told first.
+    let early = queue.ask(&ops(), Lane::Edits, 30, Timestamp::MIN, now(at(0)));
+    let batch = next(&mut queue, vec![failure(1, "a", "x"), failure(2, "b", "x"), failure(3, "c", "x")]);
+    answered(&mut queue, &batch, taken(), at(1));
+    let mut edit = failure(4, "b", "worse");
+    edit.message.incident = Some(102);
+    (edit.message.thread, edit.message.route.edit, edit.parent) = (Thread::Edit, Some(Edit::Worse), Some(posted()));
+    let batch = look(early, std::slice::from_ref(&edit));
+    assert!(queue.tells_edit(&batch), "the message of the storm is not that of one job");
+    edit.parent = Some(Parent { channel: "C1".into(), ts: "0.1".into() });
+    let own = next(&mut queue, vec![edit]);
+    assert!(!queue.tells_edit(&own), "it was told before the storm");
 }
