@@ -242,7 +242,7 @@ pub fn message(kind: Kind, taken: &[&Stored], more: u64, pinged: Option<&[String
     if kind == Kind::Night {
         return Some(at_night(taken, more, pinged, now));
     }
-    let members: Vec<Member> = taken.iter().map(|stored| Member::of(&stored.message)).collect();
+    let members = members(taken.iter().map(|stored| &stored.message));
     let status = worst(&members);
     let also = if pinged.is_some() { " more" } else { "" };
     let since =
@@ -297,6 +297,19 @@ fn failing(members: &[Member], also: &str, since: &str) -> String {
         [(cause, _)] => format!("{emoji} *{count}{also} {fail}{since}: {cause}*"),
         groups => format!("{emoji} *{count}{also} {fail}{since}*: {}{}", counts(members), most_alike(groups)),
     }
+}
+
+/// What alerts tell: of several about one incident the last, which says how it is.
+fn members<'m>(alerts: impl Iterator<Item = &'m Message>) -> Vec<Member> {
+    let mut all: Vec<Member> = Vec::new();
+    for alert in alerts {
+        let member = Member::of(alert);
+        match all.iter_mut().find(|known| known.incident.is_some() && known.is_of(alert)) {
+            Some(known) => *known = member,
+            None => all.push(member),
+        }
+    }
+    all
 }
 
 /// The worst status of alerts.
@@ -416,7 +429,7 @@ impl Storm {
     pub fn new((id, kind): (u64, Kind), channel: Channel, posted: Parent, taken: &[&Message], now: Timestamp) -> Self {
         let members: Vec<Member> = match kind {
             Kind::Night => taken.iter().flat_map(|message| night::members(message)).collect(),
-            Kind::Failures | Kind::Recoveries => taken.iter().map(|message| Member::of(message)).collect(),
+            Kind::Failures | Kind::Recoveries => members(taken.iter().copied()),
         };
         let pinged = pings(taken.iter().copied());
         Self {

@@ -55,6 +55,28 @@ fn a_name_that_a_headline_shortens_is_no_part_of_the_cause() {
 }
 
 #[test]
+fn a_job_whose_incident_got_worse_while_it_waited_is_named_once() {
+    let warning = Message { status: Status::Warning, ..failure(2, "warning: db1 is slow") };
+    let worse = Message {
+        event: Some(Event::Repeat),
+        thread: Thread::Broadcast,
+        ..failure(2, "worse: critical, was warning: db1 refused")
+    };
+    let alerts = [failure(1, "critical: no route"), warning, failure(3, "critical: disk full"), worse];
+    let rows: Vec<crate::store::Stored> = (1..)
+        .zip(alerts)
+        .map(|(id, alert)| crate::store::Stored::waiting(crate::store::MessageId(id), alert))
+        .collect();
+    let (kind, taken) = super::gather(&rows).expect("three jobs");
+    let told = super::message(kind, &taken, 0, None, T0).expect("a storm").text;
+    let later = storm(&rows.iter().map(|row| row.message.clone()).collect::<Vec<_>>()).edit(T0).text;
+    for text in [told, later] {
+        assert_eq!(text.matches("job-002").count(), 1, "{text}");
+        assert!(text.contains("3 critical") && text.contains("*job-002* worse: critical, was warning"), "{text}");
+    }
+}
+
+#[test]
 fn the_end_of_a_storm_is_told_in_its_thread_and_in_the_channel() {
     let failures: Vec<Message> = (1..=3).map(|number| failure(number, "cannot reach the database")).collect();
     let now = T0 + SignedDuration::from_mins(5);
