@@ -46,10 +46,20 @@ fn range(words: &[&str]) -> Option<String> {
     if all.iter().any(|other| (other.before, other.behind) != (first.before, first.behind)) {
         return None;
     }
+    if first.is_in_name() && !follow_each_other(&all) {
+        return None;
+    }
     let least = all.iter().min_by(|one, other| one.value.total_cmp(&other.value))?;
     let most = all.iter().max_by(|one, other| one.value.total_cmp(&other.value))?;
     let between = if all.iter().any(|one| one.number.starts_with(['-', '+'])) { " to " } else { "–" };
     Some(format!("{}{}{between}{}{}", first.before, least.number, most.number, first.behind))
+}
+
+/// Whether they are all the numbers from the least to the greatest: `web-1–10` names ten.
+fn follow_each_other(all: &[Counted<'_>]) -> bool {
+    let mut values: Vec<f64> = all.iter().map(|one| one.value).collect();
+    values.sort_by(f64::total_cmp);
+    values.windows(2).all(|two| two[1] - two[0] <= 1.0)
 }
 
 /// A word with one number that counts or measures: no version, address, date or identifier.
@@ -87,6 +97,12 @@ impl<'w> Counted<'w> {
         let value = number.replace(',', "").parse().ok()?;
         (is_count && is_alone).then_some(Self { before, number, behind, value })
     }
+
+    /// Whether it is part of a name: `web-1`, `db1`.
+    fn is_in_name(&self) -> bool {
+        let name = self.before.trim_end_matches(['-', '_', '#']);
+        name.ends_with(char::is_alphanumeric)
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +121,7 @@ mod tests {
             (["after 4.2s, 1 failure", "after 4.9s, 1 failure", "after 4.5s, 1 failure"], "after 4.2–4.9s, 1 failure"),
             (["after 42m, 3 failures", "after 40m, 4 failures", "after 41m, 3 failures"], "after 40–42m, 3–4 failures"),
             (["disk 1.5G of 2.0G", "disk 1.9G of 2.5G", "disk 1.1G of 9.9G"], "disk 1.1–1.9G of 2.0–9.9G"),
-            (["web-1 down", "web-2 down", "web-10 down"], "web-1–10 down"),
+            (["web-1 down", "web-2 down", "web-3 down"], "web-1–3 down"),
             (["db1 down", "db3 down", "db2 down"], "db1–3 down"),
             (["exit code 3.", "exit code 1.", "exit code 2."], "exit code 1–3."),
         ] {
@@ -131,6 +147,8 @@ mod tests {
             ["run 007", "run 008", "run 012"],
             ["load 1,5", "load 1,7", "load 2,5"],
             ["x .5", "x .7", "x .9"],
+            ["web-1 down", "web-2 down", "web-10 down"],
+            ["db2 down", "db4 down", "db6 down"],
         ] {
             assert_eq!(in_common(&causes), format!("{} (and alike)", causes[0]));
         }
