@@ -62,7 +62,7 @@ async fn carry_out(world: &World, args: &OnceArgs, plan: &Plan, job: &Job) -> Re
     // What becomes of the message is none of the command's: its exit code is its own.
     let posted = if args.post { post(world, plan, &said).await } else { Vec::new() };
     if args.json {
-        world.terminal.out(&format!("{}\n", report(&run, &outcome, (&said, &posted))));
+        world.terminal.out_or_go_on(&format!("{}\n", report(&run, &outcome, (&said, &posted))));
     }
     Ok(exit_code(&outcome))
 }
@@ -99,7 +99,7 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
     let output = crate::message::clean(&outcome.output.both.bytes());
     let output = output.trim_end_matches('\n');
     if !output.is_empty() {
-        world.terminal.out(&format!("{output}\n\n"));
+        world.terminal.out_or_go_on(&format!("{output}\n\n"));
     }
     let took = known(outcome.took).map_or_else(String::new, |took| format!(" (took {})", format_duration(took)));
     let status = if said.decision == Decision::NotRun { "counts as not run" } else { outcome.status.as_str() };
@@ -115,12 +115,12 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
             "; a process that it left in the background has its output open: what it writes from now on is not kept",
         );
     }
-    world.terminal.out(&format!("{head}\n"));
+    world.terminal.out_or_go_on(&format!("{head}\n"));
     match &said.decision {
         Decision::Notified(event) => {
-            world.terminal.out(&format!("message ({event}), since {}:\n\n", report::explain::sent(*event)));
+            world.terminal.out_or_go_on(&format!("message ({event}), since {}:\n\n", report::explain::sent(*event)));
             for message in &said.messages {
-                world.terminal.out(&notify::console::render(
+                world.terminal.out_or_go_on(&notify::console::render(
                     message,
                     false,
                     world.terminal.colour(),
@@ -139,7 +139,7 @@ fn show(world: &World, plan: &Plan, outcome: &Outcome, said: &Said) {
                 _ => other.suppressed().map(Suppressed::sentence),
             };
             let why = why.map_or_else(String::new, |why| format!(", {why}"));
-            world.terminal.out(&format!("no message: {other}{why}\n"));
+            world.terminal.out_or_go_on(&format!("no message: {other}{why}\n"));
         }
     }
 }

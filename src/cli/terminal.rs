@@ -7,6 +7,8 @@ use anstream::AutoStream;
 use clap::ColorChoice;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::exec::plain_error;
+
 /// Whether anything was written to stdout.
 static WRITTEN: AtomicBool = AtomicBool::new(false);
 
@@ -100,15 +102,20 @@ impl Terminal {
         }
     }
 
-    /// Writes a result. A reader that went away (`| head`) ends the program quietly, as is usual for filters.
+    /// Writes a result. Where it cannot be written, that ends the program.
     #[expect(clippy::disallowed_methods, reason = "the door of the terminal: a closed pipe ends the program")]
     pub fn out(&self, text: &str) {
+        if !self.out_or_go_on(text) {
+            std::process::exit(1);
+        }
+    }
+
+    /// Writes a result of a command that has something to do besides. The answer is whether it could be written.
+    pub fn out_or_go_on(&self, text: &str) -> bool {
         WRITTEN.fetch_or(!text.is_empty(), Ordering::Relaxed);
         let choice = if self.colour() { anstream::ColorChoice::AlwaysAnsi } else { anstream::ColorChoice::Never };
         let mut stream = AutoStream::new(io::stdout().lock(), choice);
-        if stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_err() {
-            std::process::exit(1);
-        }
+        self.is_well(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()))
     }
 
     /// Writes a result that is somebody else's file: not a byte is changed.
@@ -116,9 +123,19 @@ impl Terminal {
     pub fn out_bytes(&self, bytes: &[u8]) {
         WRITTEN.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
         let mut stream = io::stdout().lock();
-        if stream.write_all(bytes).and_then(|()| stream.flush()).is_err() {
+        if !self.is_well(stream.write_all(bytes).and_then(|()| stream.flush())) {
             std::process::exit(1);
         }
+    }
+
+    /// Whether it was written; else says why, once. Nothing is said of a reader that went away (`| head`), as is usual for filters.
+    fn is_well(&self, written: io::Result<()>) -> bool {
+        static SAID: AtomicBool = AtomicBool::new(false);
+        let Err(error) = written else { return true };
+        if error.kind() != io::ErrorKind::BrokenPipe && !SAID.swap(true, Ordering::Relaxed) {
+            self.err(&format!("slack-alert: standard output could not be written: {}", plain_error(&error)));
+        }
+        false
     }
 
     /// Writes a line that is no result. Nothing can be done when that fails.

@@ -52,6 +52,7 @@ pub use keys::output::Parse;
 pub use keys::retries::Retries;
 pub use keys::start::{ACCOUNT, read_group};
 pub use keys::{Command, Context, keys, read};
+pub(crate) use os::plain as plain_error;
 pub use outcome::{
     Captured, CutOff, Directives, Ending, File, NOT_YET_KEPT, Outcome, Output, Perfdata, Reason, Status, Unmasked,
     is_marker, known,

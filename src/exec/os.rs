@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 /// An error of the system in a sentence: lower case, without its number.
-pub(super) fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();

@@ -40,6 +40,20 @@ fn once_exits_with_the_commands_own_code_and_shows_the_message() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_told_of_and_once_keeps_the_code_of_its_command() {
+    let sandbox = jobs(&[("bad", "command = \"exit 7\"\nevery = \"1h\"\n")]);
+    for (words, code) in [(&["once", "bad"][..], 7), (&["once", "--json", "bad"], 7), (&["list"], 1), (&["schema"], 1)]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full can be opened");
+        let ran = sandbox.command(words).stdout(full).output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(code), "{words:?}: {stderr}");
+        let line = "slack-alert: standard output could not be written: no space left on device";
+        assert_eq!(stderr.matches(line).count(), 1, "{words:?}: {stderr}");
+    }
+}
+
+#[test]
 fn once_shows_the_output_how_it_ended_and_why_there_is_a_message_or_none() {
     let sandbox = jobs(&[
         ("calm", "command = \"echo three; echo lines >&2; echo of it\"\nevery = \"1h\"\nnotify.on = [\"failure\"]\n"),
