@@ -17,6 +17,7 @@ use super::mailbox::{Asked, Mailbox, Reply, Request};
 use super::{Daemon, Turn};
 use crate::api::{Code, Failure};
 use crate::clock::{self, Now, SharedClock};
+use crate::document::why_no_notice;
 use crate::exec::{self, Outcome, Status};
 use crate::id::{JobName, RunId};
 use crate::notify::Signal;
@@ -426,7 +427,8 @@ pub async fn watch_records(store: Store, mailbox: Mailbox, clock: SharedClock) {
             Err(error) if !std::mem::replace(&mut is_said, true) => {
                 let (every, folder) = (LOOK.as_secs(), spool.folder().display());
                 tracing::warn!(
-                    "slack-alert cannot get change events from the kernel, so it reads {folder} every {every} s: {error}"
+                    "slack-alert cannot get change events from the kernel, so it reads {folder} every {every} s: {}",
+                    why_no_notice(&error)
                 );
             }
             Err(_) => {}

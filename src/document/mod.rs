@@ -26,3 +26,4 @@ pub use suggest::{did_you_mean, nearest};
 pub use table::{Layer, Reader, Table, Value};
 pub use text::Text;
 pub use units::{Rate, Refusal, calendar_unit, format_duration, parse_duration, parse_rate, parse_size};
+pub use ways::why_no_notice;

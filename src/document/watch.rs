@@ -20,7 +20,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
-use super::ways::Ways;
+use super::ways::{NO_WATCHES, Ways, why_no_notice};
 
 /// Folders that are watched at most; the rest is not seen before a reload by hand.
 const MOST_FOLDERS: usize = 10_000;
@@ -298,6 +298,14 @@ pub struct Watcher {
     ways: Option<Ways>,
 }
 
+fn in_words(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::Io(error) => why_no_notice(error),
+        notify::ErrorKind::MaxFilesWatch => NO_WATCHES.to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 fn no_threads() -> notify::Error {
     notify::Error::generic("no more threads are allowed (see `ulimit -u`, TasksMax=)")
 }
@@ -351,7 +359,7 @@ impl Watcher {
             }
             kernel => kernel,
         };
-        let kernel = kernel.map_err(|error| error.to_string());
+        let kernel = kernel.map_err(|error| in_words(&error));
         let why = kernel.as_ref().err().cloned();
         (
             Self {
@@ -405,7 +413,7 @@ impl Watcher {
                 Ok(()) => drop(self.watching.insert(path.clone(), id)),
                 // What is gone by now has given notice in the folder above it.
                 Err(_) if !path.exists() => {}
-                Err(error) => refused = Err(format!("{}: {error}", path.display())),
+                Err(error) => refused = Err(format!("{}: {}", path.display(), in_words(&error))),
             }
         }
         refused
@@ -538,6 +546,15 @@ mod tests {
 
     /// A file system's clock is behind by up to a tick of the kernel.
     const TICK: std::time::Duration = std::time::Duration::from_millis(20);
+
+    #[test]
+    fn a_limit_of_inotify_is_named_and_not_taken_for_one_of_open_files_alone() {
+        let of_system = |errno: rustix::io::Errno| in_words(&notify::Error::io(errno.into()));
+        assert!(of_system(rustix::io::Errno::MFILE).contains("fs.inotify.max_user_instances"));
+        assert!(of_system(rustix::io::Errno::NOSPC).contains("fs.inotify.max_user_watches"));
+        assert_eq!(in_words(&notify::Error::new(notify::ErrorKind::MaxFilesWatch)), NO_WATCHES);
+        assert_eq!(of_system(rustix::io::Errno::ACCESS), "Permission denied (os error 13)");
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test makes the files that are looked at")]

@@ -66,7 +66,7 @@ impl Ways {
                 Ok(number) => drop(self.watching.insert(number, (path.clone(), *id))),
                 // One that is gone by now has given notice in the one above it.
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(error) => refused.push((path.clone(), std::io::Error::from(error).to_string())),
+                Err(error) => refused.push((path.clone(), why_no_notice(&error.into()))),
             }
         }
         self.names = names;
@@ -106,5 +106,20 @@ impl Ways {
     fn matters(&self, folder: Option<&Path>, name: Option<&OsStr>) -> bool {
         let names = folder.and_then(|folder| self.names.get(folder));
         name.is_some_and(|name| names.is_some_and(|(_, names)| names.contains(name)))
+    }
+}
+/// No more files can be watched.
+pub(super) const NO_WATCHES: &str = "no more files can be watched (see fs.inotify.max_user_watches)";
+
+/// Why the kernel gives no notice, in words: its own name other limits (inotify_init(2), inotify_add_watch(2)).
+pub fn why_no_notice(error: &std::io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE) => {
+            "no more inotify instances or open files are allowed (see fs.inotify.max_user_instances, \
+                               `ulimit -n`)"
+                .to_owned()
+        }
+        Some(Errno::NOSPC) => NO_WATCHES.to_owned(),
+        _ => error.to_string(),
     }
 }
