@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Rendered, own_words, render, whole_output};
 use crate::diagnostic::{Problems, Sources};
 use crate::document::{Reader, Table, syntax};
-use crate::exec::{Captured, Directives, Ending, Outcome, Output, Reason, Status};
+use crate::exec::{Captured, Directives, Ending, Outcome, Output, Perfdata, Reason, Status};
 use crate::id::{JobName, RunId};
 use crate::message::{Format, JobFacts, Notice, Occasion, Templates, format, read_templates, samples};
 use crate::policy::{Ended, Event, Expected, Hang, Incident, LastRun, LeftOut, Suppressed, Update};
@@ -1054,6 +1054,22 @@ fn a_block_that_slack_would_refuse_is_sent_as_its_text_and_the_message_says_whic
         |text: &str| text.contains("block 2 is shown as plain text, since Slack would refuse it: `no URL` is no");
     assert!(said(&texts) && said(&message.text), "{texts}\n{}", message.text);
     assert_eq!(crate::slack::validate(&Value::from(message.blocks)), []);
+}
+
+#[test]
+fn a_template_shows_the_performance_data_of_its_run() {
+    let users = Perfdata {
+        label: "users".into(),
+        value: Some("3".into()),
+        unit: String::new(),
+        warn: None,
+        crit: None,
+        min: None,
+        max: None,
+    };
+    let notice = with(sample(Event::Output), |outcome| outcome.perfdata = vec![users]);
+    let shown = rendered(&notice, &format_of("template = '{{ perfdata[0].value }} users'"));
+    assert!(shown.text.contains("3 users"), "{}", shown.text);
 }
 
 #[test]

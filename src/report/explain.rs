@@ -456,6 +456,35 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_is_not_there_is_told_from_its_file() {
+        let at = time("2026-11-23T03:00:00Z");
+        let waiting = |thread| {
+            let message = Message {
+                job: Some(JobName::new("db")),
+                run: Some(RunId(1)),
+                event: Some(Event::Failure),
+                status: Status::Critical,
+                channel: Channel::new("#ops"),
+                text: "it fails".into(),
+                blocks: Vec::new(),
+                color: None,
+                incident: Some(1),
+                thread,
+                attachment: None,
+                created: at,
+                route: Route::default(),
+            };
+            Stored::waiting(MessageId(1), message)
+        };
+        for (thread, words) in [
+            (Thread::Open, "; it waits for #ops since 03:00"),
+            (Thread::Upload, "; its file waits for #ops since 03:00"),
+        ] {
+            assert_eq!(super::whereabouts(&[&waiting(thread)], &TimeZone::UTC, at), words);
+        }
+    }
+
+    #[test]
     fn a_run_is_not_delivered_only_where_every_message_of_it_is_a_dead_letter() {
         let stored = |channel: &str, state| Stored {
             id: MessageId(1),

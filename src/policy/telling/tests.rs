@@ -411,6 +411,7 @@ fn a_last_line_that_says_something_stays_whatever_stands_above_it() {
         ("ERROR one\n", "ERROR two"),
         ("error: one\n", "disk sda: error: failed"),
         ("cannot open x\n", "5 hosts are down"),
+        ("cannot open x\n", "Connection to db1 was cut by the firewall"),
         ("cannot open x\n", "Fehler: die Platte ist voll"),
         ("cannot open x\n", "<1> of 3 disks"),
     ] {
