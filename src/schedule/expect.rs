@@ -70,7 +70,7 @@ impl Expect {
                 Some(words) => format!("expected {words}, {grace} of grace"),
                 None => format!("expected by cron {}, {grace} of grace", cron.text()),
             },
-            Expected::AnyTime => "no job file, run by something else".to_owned(),
+            Expected::AnyTime => "run by something else, no job file".to_owned(),
         }
     }
 }

@@ -501,6 +501,6 @@ fn a_job_that_is_wrapped_under_a_name_without_a_file_is_listed_as_one_without_a_
     assert_eq!(sandbox.run(&["wrap", "--job", "dumpp", "true"]).code, 0);
     for arguments in [&["list"][..], &["status", "dumpp"]] {
         let ran = sandbox.run(arguments);
-        assert!(ran.stdout.contains("no job file, run by something else"), "{arguments:?}: {ran:?}");
+        assert!(ran.stdout.contains("run by something else, no job file"), "{arguments:?}: {ran:?}");
     }
 }
