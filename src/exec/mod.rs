@@ -42,7 +42,7 @@ pub use alive::{birth, gone};
 pub use assess::{Parsed, assumed, read_again};
 pub use capture::output::{Capture, LAST_OUTPUT, Stream};
 pub use capture::redact::{MASK, Redactor};
-pub use capture::visible::{clean, clean_str, shows_nothing};
+pub use capture::visible::{clean, clean_str, shows_nothing, writes_over};
 pub use duct::{Duct, Ties};
 pub use foreign::foreign;
 pub use host::{prepare, prepare_to_pass_through, raise_open_files};

@@ -9,9 +9,10 @@ use crate::diagnostic::{Code, Problem, Problems, Severity, SourceId};
 use crate::document::Value;
 use crate::plan::Job;
 
-/// A warning in a job's file is taken out by the job's own `allow`, by that of another job whose file it points at as well, by that of `[defaults]`, or by `[check] allow`, in this
-/// order; one elsewhere by the last alone. Errors are never taken out. An entry that took nothing out is `unused-allow`,
-/// unless only a part of the configuration was read, or errors kept rules from being asked (`asked_all`).
+/// A warning in a job's file is taken out by the job's own `allow`, by that of another job whose file it points at as well, by
+/// that of `[defaults]`, or by `[check] allow`, in this order; one elsewhere by the last alone. Errors are never taken out. An
+/// entry that took nothing out is `unused-allow`, unless only a part of the configuration was read, or errors kept rules from
+/// being asked (`asked_all`).
 pub(super) fn apply(whole: &Whole<'_>, scope: &Scope, asked_all: bool, found: &mut Problems) {
     let jobs: HashMap<SourceId, &Job> = whole.jobs.iter().map(|entry| (entry.source, entry.job)).collect();
     let config = &whole.plan.config.allow;

@@ -339,7 +339,7 @@ fn bad(notice: &Notice) -> Draft {
                 false => format!("failing differently since {}", clock(notice, *since)),
             };
             // Of a run that did not come, when it was due says nothing any more.
-            let was = if was.starts_with(NO_RUN) { NO_RUN.to_owned() } else { shorten(was.trim()) };
+            let was = if was.starts_with(&format!("{NO_RUN}; due ")) { NO_RUN.to_owned() } else { shorten(was.trim()) };
             counted(match notice.ending() {
                 // It says the same, and ends in another way.
                 Some(ending) if !was.is_empty() && cause.words == was => {

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::text::clean;
-use crate::exec::{Captured, is_marker, shows_nothing};
+use crate::exec::{Captured, is_marker, shows_nothing, writes_over};
 use crate::policy::telling;
 use crate::slack::{characters, cut_plain, escape, units};
 
@@ -14,9 +14,6 @@ const WINDOW: usize = 64 << 10;
 
 /// A headline shows a few hundred characters of a line: more of its end is never needed.
 const LONGEST_LINE: usize = 16 << 10;
-
-/// A sequence that moves the cursor has no more parameters.
-const LONGEST_PARAMETERS: usize = 32;
 
 /// The end of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -202,17 +199,6 @@ fn collapsed(captured: &Captured) -> Cow<'_, Captured> {
         0 => Captured { head: without_bars(&[head.as_slice(), tail].concat()), ..Captured::default() },
         _ => Captured { head: without_bars(head), tail: without_bars(tail), dropped: *dropped },
     })
-}
-
-/// Whether something in it may write over what stands before: a carriage return, a backspace, or a sequence that moves the cursor
-/// within its line or erases some of it. Colours do not.
-fn writes_over(bytes: &[u8]) -> bool {
-    let moves = |at: usize| {
-        let parameters = bytes[at + 1..].strip_prefix(b"[").unwrap_or_default();
-        let last = parameters.iter().take(LONGEST_PARAMETERS).find(|byte| (b'@'..=b'~').contains(byte));
-        last.is_some_and(|last| b"CDGJK`a".contains(last))
-    };
-    memchr::memchr2(b'\r', b'\x08', bytes).is_some() || memchr::memchr_iter(b'\x1b', bytes).any(moves)
 }
 
 /// Lines that were written over, as they were left; all others as they are. No escape sequence goes on in the next line.

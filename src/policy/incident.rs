@@ -95,13 +95,10 @@ pub(super) struct OpenIncident {
     /// Since when it is ok again, with the recovery still to be reported.
     #[serde(alias = "r", default, skip_serializing_if = "is_default")]
     pub(super) resolved_at: Option<Timestamp>,
-    /// The kind of failure that `rate_limit` kept back last: the next of that kind is no alert of its own before a repetition
-    /// is due.
+    /// The kind of failure that `rate_limit` kept back last, and when: the next of that kind is no alert of its own before a
+    /// repetition is due.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub(super) limited: Option<u64>,
-    /// When it did.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub(super) limited_at: Option<Timestamp>,
+    pub(super) kept_back: Option<(u64, Timestamp)>,
     /// Something about it was not told because of a silence, which this person asked for; the job's own script where that
     /// is empty.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -260,8 +257,7 @@ impl OpenIncident {
             key: None,
             key_text: Box::default(),
             resolved_at: None,
-            limited: None,
-            limited_at: None,
+            kept_back: None,
             silenced: None,
             untold: false,
             taken_as: None,
@@ -343,7 +339,7 @@ impl OpenIncident {
     pub(super) fn forget_told(&mut self) -> bool {
         let told = self.reported.take().is_some() | self.owed.take().is_some();
         if told {
-            (self.untold, self.conversation, self.shown, self.limited) = (true, None, false, None);
+            (self.untold, self.conversation, self.shown, self.kept_back) = (true, None, false, None);
         }
         told
     }
@@ -456,12 +452,12 @@ impl OpenIncident {
     /// repetition would have come.
     pub(super) fn limit(&mut self, repeat: Repeat, now: Timestamp) -> bool {
         let interval = self.reported.as_ref().and_then(|reported| repeat.interval(reported.repeats));
-        let next = self.limited_at.zip(interval).map(|(last, interval)| shift(last, interval));
-        let is_known = self.limited == Some(self.kind) && next.is_none_or(|next| now < next);
-        if !is_known {
-            (self.limited, self.limited_at) = (Some(self.kind), Some(now));
+        let is_over = |last| interval.is_some_and(|interval| shift(last, interval) <= now);
+        let is_one_more = self.kept_back.is_none_or(|(kind, last)| kind != self.kind || is_over(last));
+        if is_one_more {
+            self.kept_back = Some((self.kind, now));
         }
-        !is_known
+        is_one_more
     }
 
     /// Notes that it was reported as it now is.
@@ -472,7 +468,7 @@ impl OpenIncident {
         visible: bool,
         intervals: Intervals,
     ) -> &mut Reported {
-        (self.dropped, self.limited, self.limited_at) = (None, None, None);
+        (self.dropped, self.kept_back) = (None, None);
         let first = self.reported.is_none();
         let mut reported = self.reported.take().unwrap_or_else(|| Reported::new(slot, now, self.status));
         let change = (reported.status, self.status);

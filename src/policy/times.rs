@@ -51,7 +51,10 @@ impl Health {
         for open in self.open.as_deref_mut().into_iter().chain(&mut self.others) {
             each(&mut open.since);
             each(&mut open.same_since);
-            [&mut open.resolved_at, &mut open.limited_at].into_iter().flatten().for_each(&mut *each);
+            open.resolved_at.as_mut().map(&mut *each);
+            if let Some((_, at)) = &mut open.kept_back {
+                each(at);
+            }
             if let Some((_, since)) = &mut open.before_ok {
                 each(since);
             }

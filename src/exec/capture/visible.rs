@@ -12,6 +12,9 @@ const LONGEST_SEQUENCE: usize = 2048;
 /// More columns than this are the whole line, so that no step of the cursor costs more.
 const WIDEST_STEP: usize = 300;
 
+/// A sequence that moves the cursor has no more parameters.
+const LONGEST_PARAMETERS: usize = 32;
+
 /// Output as text: ANSI escapes gone (ECMA-48), progress bars collapsed to their last state, control and
 /// bidirectional characters gone, bytes that are not UTF-8 as `\xNN`. New lines and tabs stay.
 pub fn clean(bytes: &[u8]) -> String {
@@ -24,6 +27,17 @@ pub fn clean(bytes: &[u8]) -> String {
 pub fn clean_str(text: &str) -> Cow<'_, str> {
     let dirty = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_invisible(c);
     if text.chars().any(dirty) { Cow::Owned(clean(text.as_bytes())) } else { Cow::Borrowed(text) }
+}
+
+/// Whether something in it may write over what stands before: a carriage return, a backspace, or a sequence that moves the cursor
+/// within its line or erases some of it. Colours do not.
+pub fn writes_over(bytes: &[u8]) -> bool {
+    let moves = |at: usize| {
+        let parameters = bytes[at + 1..].strip_prefix(b"[").unwrap_or_default();
+        let last = parameters.iter().take(LONGEST_PARAMETERS).find(|byte| (b'@'..=b'~').contains(byte));
+        last.is_some_and(|last| b"CDGJK`a".contains(last))
+    };
+    memchr::memchr2(b'\r', b'\x08', bytes).is_some() || memchr::memchr_iter(b'\x1b', bytes).any(moves)
 }
 
 /// A text that was made of another: where each of its bytes comes from.
@@ -295,7 +309,7 @@ impl<O: Origins> Cleaner<O> {
     }
 
     /// A control sequence is complete: what moves the cursor within the line or erases some of it does so, as progress bars are
-    /// drawn without a carriage return too.
+    /// drawn without a carriage return too. [`writes_over`] knows which these are.
     fn control(&mut self, last: char) {
         self.state = State::Ground;
         let number = match self.parameters.as_str() {
@@ -424,7 +438,19 @@ impl<O: Origins> Cleaner<O> {
 
 #[cfg(test)]
 mod tests {
-    use super::View;
+    use super::{Reading, View, writes_over};
+
+    #[test]
+    fn nothing_is_written_over_by_what_is_not_known_to_do_so() {
+        for last in '@'..='~' {
+            for number in ["", "0", "1", "2", "40"] {
+                let text = format!("one\x1b[{number}{last}two");
+                let (_, written_over) = View::of(text.as_bytes(), Reading::AsSeen);
+                assert!(!written_over || writes_over(text.as_bytes()), "{text:?}");
+            }
+        }
+        assert!(!writes_over(b"\x1b[31mred\x1b[0m\n") && writes_over(b"10%\r20%") && writes_over(b"a\x08b"));
+    }
 
     #[test]
     fn what_people_see_leads_back_to_what_was_written() {

@@ -120,7 +120,7 @@ pub(super) fn points_elsewhere(lower: &str) -> bool {
     POINTERS.iter().any(|words| lower.contains(words))
 }
 
-/// Whether a line says that all is well, and nothing else.
+/// Whether a line has words of good news, and names no error.
 pub(crate) fn says_well(line: &str) -> bool {
     let lower = line.to_lowercase();
     let has = |all: &str| {
